@@ -265,6 +265,8 @@ fn logs_are_split_replayed_and_archived() {
 
 #[test]
 fn a_failing_call_of_a_root_recovery_loses_nothing() {
+    let before = crashed();
+    let logs = below(&before, "/hbase/WALs");
     let mut n = 0;
     let mut recoveries = 0;
     loop {
@@ -272,8 +274,7 @@ fn a_failing_call_of_a_root_recovery_loses_nothing() {
             [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn), Some(Crash::Chance(n))]
         {
             let shown = format!("call {n}, {crash:?}");
-            let storage = crashed();
-            let logs = below(&storage, "/hbase/WALs");
+            let storage = before.copy();
             storage.fail_among_all([n]);
             let found = recover(&storage);
             if !storage.pending_faults().is_empty() {

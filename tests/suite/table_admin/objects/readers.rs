@@ -84,10 +84,11 @@ fn a_reader_never_has_rows_of_both_tables() {
         ("delete", &|options| Table::delete_table(ROOT, T, options), Vec::new()),
         ("alter", &|options| Table::alter(ROOT, T, &changes, options), of_g),
     ];
+    let before = bucket();
     for (name, change, new) in all {
         let (mut old_reads, mut errors) = (0, 0);
         for n in 0.. {
-            let storage = bucket();
+            let storage = before.copy();
             let reader = Arc::new(open(&storage, T, false).unwrap());
             let seen = Arc::new(Mutex::new(None));
             let act: Act = {
@@ -142,8 +143,9 @@ fn a_reader_never_takes_an_old_region_for_one_of_the_new_table() {
         storage.heal();
     };
     // The descriptor is there, and no region is archived.
+    let unchanged = bucket();
     let at = (0..).find(|n| {
-        let storage = bucket();
+        let storage = unchanged.copy();
         let (before, first) = (region_names(&storage), last_number(&storage));
         cut_off(*n, &storage);
         let has_info = |name: &String| objects(&storage).contains(&Path::new(name).join(".regioninfo"));
@@ -151,7 +153,7 @@ fn a_reader_never_takes_an_old_region_for_one_of_the_new_table() {
     });
     let at = at.unwrap();
     for n in 0.. {
-        let storage = bucket();
+        let storage = unchanged.copy();
         let between = Between::new(&storage, true);
         let options = options(&storage).storage(Arc::clone(&between) as Arc<dyn Storage>);
         let reader = Table::open_with(ROOT, T, options).unwrap();
