@@ -5,6 +5,7 @@ use super::{OTHER, ROOT, TRACKER, World, files, open, options, read, read_snapsh
 use crate::support::files::io_kind;
 use crate::support::forward::forward;
 use crate::support::golden;
+use crate::support::random_ops::number;
 use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{Error, ErrorKind, Family, ManualClock, Put, Scan, Storage, Table};
@@ -12,6 +13,16 @@ use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// The crashes at a call: the first, and one of the others in turn; all if `HREGION_EVERY` is 1.
+fn crashes_at(n: u64, crashes: &[Crash]) -> Vec<Crash> {
+    match crashes {
+        [first, others @ ..] if !others.is_empty() && number("HREGION_EVERY") != Some(1) => {
+            vec![*first, others[usize::try_from(n).unwrap() % others.len()]]
+        }
+        all => all.to_vec(),
+    }
+}
 
 /// Plays a change with each of its calls failing, and with the process or the machine dying at each, and
 /// repeats it. `check` gets the storage after the first attempt and whether it succeeded; `done`, after the
@@ -41,12 +52,12 @@ fn each_call(
             assert!(is_done.contains(&io_kind(&error)), "{context}: {error}");
         }
         done(&storage, &context);
-        for crash in crashes {
+        for crash in crashes_at(n, crashes) {
             let context = format!("{crash:?} at call {n}");
             let storage = world.copy();
             storage.die_after(n);
             let changed = change(&storage).is_ok();
-            let crash = if let Crash::Chance(seed) = crash { Crash::Chance(seed + n) } else { *crash };
+            let crash = if let Crash::Chance(seed) = crash { Crash::Chance(seed + n) } else { crash };
             let storage = storage.after(crash);
             check(&storage, changed, &context);
             if let Err(error) = change(&storage) {
