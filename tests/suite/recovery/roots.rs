@@ -6,6 +6,7 @@ mod markers;
 mod open_logs;
 
 use super::{all_cells, answers, cell, contents, copy_dir, region_dir, rewrite, variants};
+use crate::support::crashes::crashes_at;
 use crate::support::golden;
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
@@ -16,7 +17,7 @@ use hregion::{
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fs, io};
+use std::{fs, io, iter};
 
 /// The regions, with what was replayed, but without the names of files, which a plan does not have.
 fn replayed(found: &RootRecovery) -> Vec<(String, String, RegionOutcome, ReplayReport)> {
@@ -270,9 +271,8 @@ fn a_failing_call_of_a_root_recovery_loses_nothing() {
     let mut n = 0;
     let mut recoveries = 0;
     loop {
-        for crash in
-            [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn), Some(Crash::Chance(n))]
-        {
+        let all = [Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(n)];
+        for crash in iter::once(None).chain(crashes_at(n, &all).into_iter().map(Some)) {
             let shown = format!("call {n}, {crash:?}");
             let storage = before.copy();
             storage.fail_among_all([n]);

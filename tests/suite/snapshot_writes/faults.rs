@@ -2,10 +2,10 @@
 
 use super::hbase::compact;
 use super::{OTHER, ROOT, TRACKER, World, files, open, options, read, read_snapshot, rows};
+use crate::support::crashes::crashes_at;
 use crate::support::files::io_kind;
 use crate::support::forward::forward;
 use crate::support::golden;
-use crate::support::random_ops::number;
 use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{Error, ErrorKind, Family, ManualClock, Put, Scan, Storage, Table};
@@ -13,16 +13,6 @@ use std::cell::Cell;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The crashes at a call: the first, and one of the others in turn; all if `HREGION_EVERY` is 1.
-fn crashes_at(n: u64, crashes: &[Crash]) -> Vec<Crash> {
-    match crashes {
-        [first, others @ ..] if !others.is_empty() && number("HREGION_EVERY") != Some(1) => {
-            vec![*first, others[usize::try_from(n).unwrap() % others.len()]]
-        }
-        all => all.to_vec(),
-    }
-}
 
 /// Plays a change with each of its calls failing, and with the process or the machine dying at each, and
 /// repeats it. `check` gets the storage after the first attempt and whether it succeeded; `done`, after the

@@ -1,10 +1,14 @@
 //! Every call of the storage fails once, and a crash happens there.
 
 use super::*;
+use crate::support::crashes::crashes_at;
 use hregion::io::faulty::Crash;
+use std::iter;
 
-fn crashes(n: u64) -> [Option<Crash>; 5] {
-    [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn), Some(Crash::Chance(n))]
+/// What happens after a call has failed: nothing, or a crash.
+fn crashes(n: u64) -> impl Iterator<Item = Option<Crash>> {
+    let all = [Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(n)];
+    iter::once(None).chain(crashes_at(n, &all).into_iter().map(Some))
 }
 
 /// Runs `change` on a copy of a root, with the call `n` failing and then a crash. Returns whether it
@@ -75,7 +79,7 @@ fn files_of_a_deleted_table_are_never_lost() {
     let before = root();
     let files = store_files(&before, "");
     for n in 0.. {
-        for crash in [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)] {
+        for crash in crashes(n).filter(|crash| !matches!(crash, Some(Crash::Chance(_)))) {
             let shown = format!("call {n}, {crash:?}");
             let storage = before.copy();
             storage.fail_among_all([n]);
