@@ -3,7 +3,7 @@
 use crate::fake_s3::FakeS3;
 use crate::history::{read_file, turns};
 use crate::support::{held_at, patient};
-use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepared};
+use crate::tables::{ROOT, client, client_with, fail_at, failing, free_locks, options, prepared, requests};
 use hregion::{
     CellRef, CellType, Compaction, Delete, ErrorKind, HFileWriter, Result, Row, Scan, SeekKey, Storage as _,
     StoreFileOrigin, StoreFileWriter, Table,
@@ -230,24 +230,19 @@ fn a_load_is_cut_off_at_each_request() {
     }
 }
 
-/// One request fails, or as many as are repeated, so that the caller sees errors.
 #[test]
-fn each_request_of_a_load_fails_in_turn() {
-    let (before, mut failures) = (bucket(), 0);
-    for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
-        for at in turns(first * 5, 127) {
-            let server = before.copy();
-            let (result, requests) = fail_at(&server, at, manner, count, load);
-            let good = usize::try_from(at).unwrap() - 1;
-            failures += u32::from(result.is_err());
-            let context = format!("request {at}, {count} {manner:?}, {result:?}");
-            check(&server, result.is_ok(), &format!("{context}, {:?}", requests.get(good)));
-            if requests.len() < good {
-                break;
-            }
-        }
+fn requests_of_a_load_fail() {
+    let before = bucket();
+    let server = before.copy();
+    load(client(&server)).unwrap();
+    let (sent, mut failures) = (requests(&server), 0);
+    for (_, at, manner, count) in failing(1, |_| sent) {
+        let server = before.copy();
+        let (result, asked) = fail_at(&server, at, manner, count, load);
+        failures += u32::from(result.is_err());
+        check(&server, result.is_ok(), &format!("request {at}, {count} {manner:?}, {result:?}, {asked:?}"));
     }
-    assert!(failures > 5, "{failures}");
+    assert!(failures > 3, "{failures}");
 }
 
 /// A process is stopped at each request, loses its locks, and goes on when another has loaded the files: its

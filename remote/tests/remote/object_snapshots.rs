@@ -3,7 +3,9 @@
 use crate::fake_s3::FakeS3;
 use crate::history::{Attempt, Rows, put, table_rows, turns};
 use crate::support::{held_at, moto, options_at, patient};
-use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare, prepared, write};
+use crate::tables::{
+    ROOT, client, client_with, fail_at, failing, free_locks, options, prepare, prepared, requests, write,
+};
 use hregion::{Compaction, Error, ErrorKind, Region, RegionOptions, Result, Storage as _, Table};
 use hregion_remote::RemoteStorage;
 use std::path::Path;
@@ -232,27 +234,21 @@ fn a_run_is_cut_off_at_each_request() {
     }
 }
 
-/// One request fails, or as many as are repeated, so that the caller sees errors.
 #[test]
-fn each_request_of_a_run_fails_in_turn() {
-    let mut failures = 0;
+fn requests_of_a_run_fail() {
     let (before, unchanged) = prepared(&SPLITS);
     let then = unchanged.acknowledged.clone();
-    for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
-        for at in turns(first * 29, 797) {
-            let (server, mut attempt) = (before.copy(), unchanged.clone());
-            let (result, requests) =
-                fail_at(&server, at, manner, count, |storage| run(&mut attempt, &storage));
-            let good = usize::try_from(at).unwrap() - 1;
-            failures += u32::from(result.is_err());
-            let context = format!("request {at}, {count} {manner:?}, {result:?}");
-            check(&server, &attempt, &then, &format!("{context}, {:?}", requests.get(good)));
-            if requests.len() < good {
-                break;
-            }
-        }
+    let server = before.copy();
+    run(&mut unchanged.clone(), &client(&server)).unwrap();
+    let (sent, mut failures) = (requests(&server), 0);
+    for (_, at, manner, count) in failing(1, |_| sent) {
+        let (server, mut attempt) = (before.copy(), unchanged.clone());
+        let (result, asked) = fail_at(&server, at, manner, count, |storage| run(&mut attempt, &storage));
+        failures += u32::from(result.is_err());
+        let context = format!("request {at}, {count} {manner:?}, {result:?}, {asked:?}");
+        check(&server, &attempt, &then, &context);
     }
-    assert!(failures > 5, "{failures}");
+    assert!(failures > 3, "{failures}");
 }
 
 /// A process is stopped at each request, loses its locks, and goes on when another has done all: its request

@@ -3,7 +3,9 @@
 use crate::fake_s3::FakeS3;
 use crate::history::{Attempt, Rows, put, table_rows, turns};
 use crate::support::{held_at, local_dir, patient};
-use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepared, write};
+use crate::tables::{
+    ROOT, client, client_with, fail_at, failing, free_locks, options, prepared, requests, write,
+};
 use hregion::{Compaction, Durability, Get, Region, Result, Scan, Table};
 use hregion_remote::RemoteStorage;
 use std::collections::BTreeSet;
@@ -152,28 +154,24 @@ fn a_change_is_cut_off_at_each_request() {
     }
 }
 
-/// One request fails, or as many as are repeated, so that the caller sees errors.
 #[test]
-fn each_request_of_a_change_fails_in_turn() {
+fn requests_of_a_change_fail() {
+    let begun = CHANGES.map(|(splits, _)| {
+        let (before, unchanged) = prepared(splits);
+        let server = before.copy();
+        run(&mut unchanged.clone(), client(&server)).unwrap();
+        (before, unchanged, requests(&server))
+    });
     let mut failures = 0;
-    let begun = CHANGES.map(|(splits, _)| prepared(splits));
-    for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
-        let which = usize::from(first % 2 == 0);
-        let ((splits, after), (before, unchanged)) = (CHANGES[which], &begun[which]);
-        for at in turns(first, 397) {
-            let (server, mut attempt) = (before.copy(), unchanged.clone());
-            let (result, requests) =
-                fail_at(&server, at, manner, count, |storage| run(&mut attempt, storage));
-            let good = usize::try_from(at).unwrap() - 1;
-            failures += u32::from(result.is_err());
-            let context = format!("{splits:?}, request {at}, {count} {manner:?}, {result:?}");
-            check(&server, &attempt, after, &format!("{context}, {:?}", requests.get(good)));
-            if requests.len() < good {
-                break;
-            }
-        }
+    for (number, at, manner, count) in failing(2, |number| begun[number % 2].2) {
+        let ((splits, after), (before, unchanged, _)) = (CHANGES[number % 2], &begun[number % 2]);
+        let (server, mut attempt) = (before.copy(), unchanged.clone());
+        let (result, asked) = fail_at(&server, at, manner, count, |storage| run(&mut attempt, storage));
+        failures += u32::from(result.is_err());
+        let context = format!("{splits:?}, request {at}, {count} {manner:?}, {result:?}");
+        check(&server, &attempt, after, &format!("{context}, {asked:?}"));
     }
-    assert!(failures > 10, "{failures}");
+    assert!(failures > 6, "{failures}");
 }
 
 /// A process is stopped at each request, loses its locks, and goes on when another has the table open: its

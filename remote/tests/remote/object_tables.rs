@@ -3,7 +3,7 @@
 use crate::fake_s3::FakeS3;
 use crate::history::turns;
 use crate::support::{held_at, local_dir, patient};
-use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepared};
+use crate::tables::{ROOT, client, client_with, fail_at, failing, free_locks, options, prepared, requests};
 use hregion::{Compaction, ErrorKind, Family, Put, Region, RegionOptions, Result, Scan, Table, TableChanges};
 use hregion_remote::RemoteStorage;
 use std::collections::BTreeSet;
@@ -263,29 +263,25 @@ fn a_run_is_cut_off_at_each_request() {
     }
 }
 
-/// One request fails, or as many as are repeated, so that the caller sees errors.
 #[test]
-fn each_request_of_a_run_fails_in_turn() {
-    let mut failures = 0;
+fn requests_of_a_run_fail() {
     let (before, old) = begin();
-    for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
-        let change = CHANGES[usize::try_from(first).unwrap() % CHANGES.len()];
-        for at in turns(first * 23, 347) {
-            let server = before.copy();
-            let mut progress = Progress::default();
-            let (result, requests) =
-                fail_at(&server, at, manner, count, |storage| run(change, &storage, &mut progress));
-            let good = usize::try_from(at).unwrap() - 1;
-            failures += u32::from(result.is_err());
-            let context = format!("{change:?}, request {at}, {count} {manner:?}, {result:?}");
-            let context = format!("{context}, {:?}", requests.get(good));
-            check(&server, change, &old, &progress, at % 2 == 0, &context);
-            if requests.len() < good {
-                break;
-            }
-        }
+    let sent = CHANGES.map(|change| {
+        let server = before.copy();
+        run(change, &client(&server), &mut Progress::default()).unwrap();
+        requests(&server)
+    });
+    let mut failures = 0;
+    for (number, at, manner, count) in failing(1, |number| sent[number % CHANGES.len()]) {
+        let change = CHANGES[number % CHANGES.len()];
+        let (server, mut progress) = (before.copy(), Progress::default());
+        let (result, asked) =
+            fail_at(&server, at, manner, count, |storage| run(change, &storage, &mut progress));
+        failures += u32::from(result.is_err());
+        let context = format!("{change:?}, request {at}, {count} {manner:?}, {result:?}, {asked:?}");
+        check(&server, change, &old, &progress, at % 2 == 0, &context);
     }
-    assert!(failures > 5, "{failures}");
+    assert!(failures > 3, "{failures}");
 }
 
 /// A process is stopped at each request, loses its locks, and goes on when another one uses the table, or has
