@@ -173,7 +173,7 @@ fn a_replaced_file_that_stays_brings_nothing_back() {
 #[test]
 fn one_failing_call_loses_nothing_and_brings_nothing_back() {
     let mut runs = 0;
-    play_all(12, 1, |seed| runs += single_faults(seed));
+    play_all(8, 1, |seed| runs += single_faults(seed));
     println!("{runs} runs");
 }
 

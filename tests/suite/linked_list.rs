@@ -204,8 +204,8 @@ fn write_and_kill(rows: u64, kills: u64, splits: u64, seed: u64) {
 
 #[test]
 fn no_row_of_a_chain_is_missing() {
-    let rows = number("HREGION_OPS").unwrap_or(1_000_000);
-    write_and_kill(rows, 12, 6, number("HREGION_SEED").unwrap_or_else(fresh_seed));
+    let rows = number("HREGION_OPS").unwrap_or(700_000);
+    write_and_kill(rows, 9, 5, number("HREGION_SEED").unwrap_or_else(fresh_seed));
 }
 
 #[test]

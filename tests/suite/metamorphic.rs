@@ -31,7 +31,7 @@ const OPS_PER_HISTORY: u64 = (LEN * CONFIGURATIONS) as u64;
 
 #[test]
 fn answers_depend_on_no_configuration() {
-    play_all(50_000, OPS_PER_HISTORY, compare);
+    play_all(34_000, OPS_PER_HISTORY, compare);
 }
 
 /// A long run of some hours.

@@ -26,7 +26,7 @@ const OPS_PER_REGION: u64 = 500;
 
 #[test]
 fn a_region_answers_as_the_model() {
-    play_all(100_000, OPS_PER_REGION, play);
+    play_all(70_000, OPS_PER_REGION, play);
 }
 
 /// A long run of some hours.

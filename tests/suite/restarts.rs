@@ -79,13 +79,14 @@ fn check_snapshot(storage: &FaultyStorage, root: &str, shown: &str) {
 /// Makes the process die at each call of `change`, makes the change again, and checks the storage after each
 /// kind of loss of power. `is_done` says which errors mean that the first process had done all.
 fn each_death(
-    setup: impl Fn() -> FaultyStorage,
+    setup: impl FnOnce() -> FaultyStorage,
     change: impl Fn(&FaultyStorage) -> Result<()>,
     is_done: impl Fn(&Error) -> bool,
     check: impl Fn(&FaultyStorage, &str),
 ) {
+    let before = setup();
     for n in 0.. {
-        let storage = setup();
+        let storage = before.copy();
         storage.die_after(n);
         let changed = change(&storage);
         if !storage.has_died() {

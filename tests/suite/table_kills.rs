@@ -383,7 +383,7 @@ fn run_and_kill(dir: &Path, next: &[u64], mut ledger: Ledger, rng: &mut Rng) -> 
 
 #[test]
 fn a_killed_process_under_load_loses_nothing_that_was_acknowledged() {
-    kill_often(number("HREGION_OPS").unwrap_or(100), number("HREGION_SEED").unwrap_or_else(fresh_seed));
+    kill_often(number("HREGION_OPS").unwrap_or(60), number("HREGION_SEED").unwrap_or_else(fresh_seed));
 }
 
 #[test]

@@ -70,7 +70,7 @@ pub(crate) enum Manner {
     Waits,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Object {
     bytes: Vec<u8>,
     tag: String,
@@ -152,6 +152,15 @@ impl FakeS3 {
             }
         });
         Self { address, shared, thread: Some(thread) }
+    }
+
+    /// Starts another server with the same objects.
+    pub(crate) fn copy(&self) -> Self {
+        let copy = Self::start();
+        let objects = self.shared.objects.lock().unwrap().clone();
+        *copy.shared.objects.lock().unwrap() = objects;
+        copy.shared.tags.store(self.shared.tags.load(Ordering::Relaxed), Ordering::Relaxed);
+        copy
     }
 
     pub(crate) fn endpoint(&self) -> String {

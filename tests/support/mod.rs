@@ -5,6 +5,7 @@ pub(crate) mod alloc;
 pub(crate) mod cells;
 pub(crate) mod child;
 pub(crate) mod churn;
+pub(crate) mod crashes;
 pub(crate) mod fake_zookeeper;
 pub(crate) mod fault_world;
 pub(crate) mod files;

@@ -264,8 +264,9 @@ fn files_below(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     relative_to(dir, unlocked_contents(dir))
 }
 
-/// Runs a command with each of some requests refused, or with a connection that ends in the middle of an
-/// answer, which is asked for again. `check` gets the exit code, after which the command is repeated.
+/// Runs a command with some of its requests refused, or with a connection that ends in the middle of an
+/// answer, which is asked for again: about a dozen of these cases, or one in `HREGION_EVERY`. `check` gets
+/// the exit code, after which the command is repeated.
 pub(crate) fn with_each_request(server: &FakeS3, line: &str, prepare: impl Fn(), check: impl Fn(i32, &str)) {
     prepare();
     server.take_asked();
@@ -273,23 +274,23 @@ pub(crate) fn with_each_request(server: &FakeS3, line: &str, prepare: impl Fn(),
     assert_eq!(code(&output), 0, "{line}: {}{}", stdout(&output), stderr(&output));
     let requests = server.take_asked().0.len();
     assert!(requests > 5, "{line}: {requests}");
-    let step = 1 + requests / 20;
-    for at in (0..requests).step_by(step) {
-        for manner in [Manner::Fails(403), Manner::Cuts] {
-            prepare();
-            server.behave((0..at).map(|_| Manner::Good).chain([manner]));
-            let output = ask(server, line);
-            server.behave([]);
-            let context = format!("{line}: {manner:?} at {at} of {requests}: {}", stderr(&output));
-            if manner == Manner::Cuts {
-                assert_eq!(code(&output), 0, "{context}");
-            }
-            check(code(&output), &context);
-            if code(&output) != 0 {
-                let again = ask(server, line);
-                assert_eq!(code(&again), 0, "again, {context}: {}", stderr(&again));
-                check(0, &context);
-            }
+    let cases = (0..requests).flat_map(|at| [Manner::Fails(403), Manner::Cuts].map(|manner| (at, manner)));
+    // An odd number, so that both happen.
+    let every = std::env::var("HREGION_EVERY").map_or(3 + requests / 20 * 2, |every| every.parse().unwrap());
+    for (at, manner) in cases.step_by(every) {
+        prepare();
+        server.behave((0..at).map(|_| Manner::Good).chain([manner]));
+        let output = ask(server, line);
+        server.behave([]);
+        let context = format!("{line}: {manner:?} at {at} of {requests}: {}", stderr(&output));
+        if manner == Manner::Cuts {
+            assert_eq!(code(&output), 0, "{context}");
+        }
+        check(code(&output), &context);
+        if code(&output) != 0 {
+            let again = ask(server, line);
+            assert_eq!(code(&again), 0, "again, {context}: {}", stderr(&again));
+            check(0, &context);
         }
     }
 }

@@ -11,6 +11,13 @@ pub(crate) fn turns(first: u64, every: u64) -> impl Iterator<Item = u64> {
     (first.min(every)..).step_by(usize::try_from(every).unwrap())
 }
 
+/// Returns which of `requests` requests fail in one of some ways: as many as `each`, between those that fail
+/// in the other ways, unless `HREGION_EVERY` is set.
+pub(crate) fn spread((way, ways): (usize, usize), each: u64, requests: u64) -> impl Iterator<Item = u64> {
+    let every = requests.div_ceil(each);
+    turns(1 + way as u64 * every / ways as u64, every).take_while(move |at| *at <= requests)
+}
+
 /// Writes and syncs a new file.
 pub(crate) fn write_file(storage: &dyn Storage, path: &Path, bytes: &[u8]) {
     let mut file = storage.create_new(path).unwrap();

@@ -3,7 +3,7 @@
 use crate::fake_s3::FakeS3;
 use crate::history::{read_file, turns};
 use crate::support::{held_at, patient};
-use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare};
+use crate::tables::{ROOT, client, client_with, fail_at, failing, free_locks, options, prepared, requests};
 use hregion::{
     CellRef, CellType, Compaction, Delete, ErrorKind, HFileWriter, Result, Row, Scan, SeekKey, Storage as _,
     StoreFileOrigin, StoreFileWriter, Table,
@@ -49,9 +49,7 @@ fn write_to(storage: &RemoteStorage, path: &str, name: &str, rows: &[String], le
 
 /// Returns a bucket with a table of two regions, which have rows in files and logs, and the files.
 fn bucket() -> FakeS3 {
-    let server = FakeS3::start();
-    prepare(client(&server), ROOT, &["m"]);
-    free_locks(&server);
+    let (server, _) = prepared(&["m"]);
     for (name, rows) in FILES {
         let rows: Vec<String> = rows.iter().map(|row| (*row).to_owned()).collect();
         write_file(&client(&server), name, &rows, 0);
@@ -87,7 +85,7 @@ fn cells(table: &Table) -> (Cells, usize) {
     (loaded, others)
 }
 
-/// The number of cells of [`prepare`].
+/// The number of cells of [`prepared`].
 const OTHERS: usize = 8;
 
 /// Loads the files.
@@ -214,9 +212,10 @@ fn large_files_are_copied_in_parts() {
 
 #[test]
 fn a_load_is_cut_off_at_each_request() {
+    let before = bucket();
     for is_made in [false, true] {
         for at in turns(if is_made { 5 } else { 1 }, 29) {
-            let server = bucket();
+            let server = before.copy();
             server.die_at(at, is_made);
             let result = load(client(&server));
             let is_over = !server.revive();
@@ -231,32 +230,28 @@ fn a_load_is_cut_off_at_each_request() {
     }
 }
 
-/// One request fails, or as many as are repeated, so that the caller sees errors.
 #[test]
-fn each_request_of_a_load_fails_in_turn() {
-    let mut failures = 0;
-    for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
-        for at in turns(first * 5, 127) {
-            let server = bucket();
-            let (result, requests) = fail_at(&server, at, manner, count, load);
-            let good = usize::try_from(at).unwrap() - 1;
-            failures += u32::from(result.is_err());
-            let context = format!("request {at}, {count} {manner:?}, {result:?}");
-            check(&server, result.is_ok(), &format!("{context}, {:?}", requests.get(good)));
-            if requests.len() < good {
-                break;
-            }
-        }
+fn requests_of_a_load_fail() {
+    let before = bucket();
+    let server = before.copy();
+    load(client(&server)).unwrap();
+    let (sent, mut failures) = (requests(&server), 0);
+    for (_, at, manner, count) in failing(1, |_| sent) {
+        let server = before.copy();
+        let (result, asked) = fail_at(&server, at, manner, count, load);
+        failures += u32::from(result.is_err());
+        check(&server, result.is_ok(), &format!("request {at}, {count} {manner:?}, {result:?}, {asked:?}"));
     }
-    assert!(failures > 5, "{failures}");
+    assert!(failures > 3, "{failures}");
 }
 
 /// A process is stopped at each request, loses its locks, and goes on when another has loaded the files: its
 /// request is carried out late.
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_load() {
+    let before = bucket();
     for at in turns(2, 23) {
-        let server = bucket();
+        let server = before.copy();
         let storage = client_with(&server, patient);
         let first = held_at(&server, at, move || load(storage));
         if first.is_finished() {

@@ -3,7 +3,9 @@
 use crate::fake_s3::FakeS3;
 use crate::history::{Attempt, Rows, put, table_rows, turns};
 use crate::support::{held_at, moto, options_at, patient};
-use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare, write};
+use crate::tables::{
+    ROOT, client, client_with, fail_at, failing, free_locks, options, prepare, prepared, requests, write,
+};
 use hregion::{Compaction, Error, ErrorKind, Region, RegionOptions, Result, Storage as _, Table};
 use hregion_remote::RemoteStorage;
 use std::path::Path;
@@ -152,10 +154,8 @@ fn check(server: &FakeS3, attempt: &Attempt, then: &Rows, context: &str) {
 
 #[test]
 fn snapshots_are_taken_cloned_exported_and_deleted() {
-    let server = FakeS3::start();
-    let mut attempt = prepare(client(&server), ROOT, &SPLITS);
+    let (server, mut attempt) = prepared(&SPLITS);
     let then = attempt.acknowledged.clone();
-    free_locks(&server);
     run(&mut attempt, &client(&server)).unwrap();
     let keys = server.keys();
     let has = |part: &str| keys.iter().any(|key| key.contains(part));
@@ -212,12 +212,11 @@ fn snapshots_are_made_in_a_bucket_of_moto() {
 
 #[test]
 fn a_run_is_cut_off_at_each_request() {
+    let (before, unchanged) = prepared(&SPLITS);
+    let then = unchanged.acknowledged.clone();
     for is_made in [false, true] {
         for at in turns(if is_made { 30 } else { 1 }, 127) {
-            let server = FakeS3::start();
-            let mut attempt = prepare(client(&server), ROOT, &SPLITS);
-            let then = attempt.acknowledged.clone();
-            free_locks(&server);
+            let (server, mut attempt) = (before.copy(), unchanged.clone());
             server.die_at(at, is_made);
             let result = run(&mut attempt, &client(&server));
             let is_over = !server.revive();
@@ -232,39 +231,31 @@ fn a_run_is_cut_off_at_each_request() {
     }
 }
 
-/// One request fails, or as many as are repeated, so that the caller sees errors.
 #[test]
-fn each_request_of_a_run_fails_in_turn() {
-    let mut failures = 0;
-    for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
-        for at in turns(first * 29, 797) {
-            let server = FakeS3::start();
-            let mut attempt = prepare(client(&server), ROOT, &SPLITS);
-            let then = attempt.acknowledged.clone();
-            free_locks(&server);
-            let (result, requests) =
-                fail_at(&server, at, manner, count, |storage| run(&mut attempt, &storage));
-            let good = usize::try_from(at).unwrap() - 1;
-            failures += u32::from(result.is_err());
-            let context = format!("request {at}, {count} {manner:?}, {result:?}");
-            check(&server, &attempt, &then, &format!("{context}, {:?}", requests.get(good)));
-            if requests.len() < good {
-                break;
-            }
-        }
+fn requests_of_a_run_fail() {
+    let (before, unchanged) = prepared(&SPLITS);
+    let then = unchanged.acknowledged.clone();
+    let server = before.copy();
+    run(&mut unchanged.clone(), &client(&server)).unwrap();
+    let (sent, mut failures) = (requests(&server), 0);
+    for (_, at, manner, count) in failing(1, |_| sent) {
+        let (server, mut attempt) = (before.copy(), unchanged.clone());
+        let (result, asked) = fail_at(&server, at, manner, count, |storage| run(&mut attempt, &storage));
+        failures += u32::from(result.is_err());
+        let context = format!("request {at}, {count} {manner:?}, {result:?}, {asked:?}");
+        check(&server, &attempt, &then, &context);
     }
-    assert!(failures > 5, "{failures}");
+    assert!(failures > 3, "{failures}");
 }
 
 /// A process is stopped at each request, loses its locks, and goes on when another has done all: its request
 /// is carried out late.
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
+    let (before, unchanged) = prepared(&SPLITS);
+    let then = unchanged.acknowledged.clone();
     for at in turns(3, 89) {
-        let server = FakeS3::start();
-        let mut attempt = prepare(client(&server), ROOT, &SPLITS);
-        let then = attempt.acknowledged.clone();
-        free_locks(&server);
+        let (server, mut attempt) = (before.copy(), unchanged.clone());
         let storage = client_with(&server, patient);
         let first = held_at(&server, at, move || {
             let result = run(&mut attempt, &storage);

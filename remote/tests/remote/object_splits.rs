@@ -3,7 +3,9 @@
 use crate::fake_s3::FakeS3;
 use crate::history::{Attempt, Rows, put, table_rows, turns};
 use crate::support::{held_at, local_dir, patient};
-use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare, write};
+use crate::tables::{
+    ROOT, client, client_with, fail_at, failing, free_locks, options, prepared, requests, write,
+};
 use hregion::{Compaction, Durability, Get, Region, Result, Scan, Table};
 use hregion_remote::RemoteStorage;
 use std::collections::BTreeSet;
@@ -97,9 +99,8 @@ fn finish(server: &FakeS3, table: Table, mut expected: Rows, after: usize, conte
 
 #[test]
 fn regions_are_split_and_merged() {
-    let server = FakeS3::start();
-    let expected = prepare(client(&server), ROOT, &[]).acknowledged;
-    free_locks(&server);
+    let (server, attempt) = prepared(&[]);
+    let expected = attempt.acknowledged;
     let table = open(client(&server), true).unwrap();
     let reader = open(client(&server), false).unwrap();
     assert_eq!(table_rows(&reader), expected);
@@ -134,11 +135,10 @@ fn regions_are_split_and_merged() {
 #[test]
 fn a_change_is_cut_off_at_each_request() {
     for (splits, after) in CHANGES {
+        let (before, unchanged) = prepared(splits);
         for is_made in [false, true] {
             for at in turns(if is_made { 4 } else { 1 }, 83) {
-                let server = FakeS3::start();
-                let mut attempt = prepare(client(&server), ROOT, splits);
-                free_locks(&server);
+                let (server, mut attempt) = (before.copy(), unchanged.clone());
                 server.die_at(at, is_made);
                 let result = run(&mut attempt, client(&server));
                 let is_over = !server.revive();
@@ -154,28 +154,24 @@ fn a_change_is_cut_off_at_each_request() {
     }
 }
 
-/// One request fails, or as many as are repeated, so that the caller sees errors.
 #[test]
-fn each_request_of_a_change_fails_in_turn() {
+fn requests_of_a_change_fail() {
+    let begun = CHANGES.map(|(splits, _)| {
+        let (before, unchanged) = prepared(splits);
+        let server = before.copy();
+        run(&mut unchanged.clone(), client(&server)).unwrap();
+        (before, unchanged, requests(&server))
+    });
     let mut failures = 0;
-    for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
-        let (splits, after) = CHANGES[usize::from(first % 2 == 0)];
-        for at in turns(first, 397) {
-            let server = FakeS3::start();
-            let mut attempt = prepare(client(&server), ROOT, splits);
-            free_locks(&server);
-            let (result, requests) =
-                fail_at(&server, at, manner, count, |storage| run(&mut attempt, storage));
-            let good = usize::try_from(at).unwrap() - 1;
-            failures += u32::from(result.is_err());
-            let context = format!("{splits:?}, request {at}, {count} {manner:?}, {result:?}");
-            check(&server, &attempt, after, &format!("{context}, {:?}", requests.get(good)));
-            if requests.len() < good {
-                break;
-            }
-        }
+    for (number, at, manner, count) in failing(2, |number| begun[number % 2].2) {
+        let ((splits, after), (before, unchanged, _)) = (CHANGES[number % 2], &begun[number % 2]);
+        let (server, mut attempt) = (before.copy(), unchanged.clone());
+        let (result, asked) = fail_at(&server, at, manner, count, |storage| run(&mut attempt, storage));
+        failures += u32::from(result.is_err());
+        let context = format!("{splits:?}, request {at}, {count} {manner:?}, {result:?}");
+        check(&server, &attempt, after, &format!("{context}, {asked:?}"));
     }
-    assert!(failures > 10, "{failures}");
+    assert!(failures > 6, "{failures}");
 }
 
 /// A process is stopped at each request, loses its locks, and goes on when another has the table open: its
@@ -183,10 +179,9 @@ fn each_request_of_a_change_fails_in_turn() {
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_change() {
     for (splits, after) in CHANGES {
+        let (before, unchanged) = prepared(splits);
         for at in turns(3, 47) {
-            let server = FakeS3::start();
-            let mut attempt = prepare(client(&server), ROOT, splits);
-            free_locks(&server);
+            let (server, mut attempt) = (before.copy(), unchanged.clone());
             let storage = client_with(&server, patient);
             let first = held_at(&server, at, move || {
                 let result = run(&mut attempt, storage);

@@ -3,7 +3,7 @@
 use crate::fake_s3::FakeS3;
 use crate::history::turns;
 use crate::support::{held_at, local_dir, patient};
-use crate::tables::{BAD, ROOT, client, client_with, fail_at, free_locks, options, prepare};
+use crate::tables::{ROOT, client, client_with, fail_at, failing, free_locks, options, prepared, requests};
 use hregion::{Compaction, ErrorKind, Family, Put, Region, RegionOptions, Result, Scan, Table, TableChanges};
 use hregion_remote::RemoteStorage;
 use std::collections::BTreeSet;
@@ -230,9 +230,7 @@ fn check(server: &FakeS3, change: Change, old: &Cells, progress: &Progress, is_u
 
 /// Creates the table in a new bucket, and the snapshot if it is needed. Returns the table's cells.
 fn begin(change: Change) -> (FakeS3, Cells) {
-    let server = FakeS3::start();
-    prepare(client(&server), ROOT, &SPLITS);
-    free_locks(&server);
+    let (server, _) = prepared(&SPLITS);
     if change == Change::Restore {
         let table = open(client(&server), true).unwrap();
         table.snapshot("s").unwrap();
@@ -266,9 +264,10 @@ fn tables_are_deleted_truncated_altered_and_restored() {
 #[test]
 fn a_run_is_cut_off_at_each_request() {
     for change in CHANGES {
+        let (before, old) = begin(change);
         for is_made in [false, true] {
             for at in turns(if is_made { 20 } else { 1 }, 73) {
-                let (server, old) = begin(change);
+                let server = before.copy();
                 let mut progress = Progress::default();
                 server.die_at(at, is_made);
                 let result = run(change, &client(&server), &mut progress);
@@ -285,28 +284,30 @@ fn a_run_is_cut_off_at_each_request() {
     }
 }
 
-/// One request fails, or as many as are repeated, so that the caller sees errors.
 #[test]
-fn each_request_of_a_run_fails_in_turn() {
+fn requests_of_a_run_fail() {
+    let begun = CHANGES.map(begin);
+    let sent: Vec<_> = CHANGES
+        .into_iter()
+        .zip(&begun)
+        .map(|(change, (before, _))| {
+            let server = before.copy();
+            run(change, &client(&server), &mut Progress::default()).unwrap();
+            requests(&server)
+        })
+        .collect();
     let mut failures = 0;
-    for ((first, manner), count) in (1..).zip(BAD).flat_map(|turn| [(turn, 1), (turn, 20)]) {
-        let change = CHANGES[usize::try_from(first).unwrap() % CHANGES.len()];
-        for at in turns(first * 23, 347) {
-            let (server, old) = begin(change);
-            let mut progress = Progress::default();
-            let (result, requests) =
-                fail_at(&server, at, manner, count, |storage| run(change, &storage, &mut progress));
-            let good = usize::try_from(at).unwrap() - 1;
-            failures += u32::from(result.is_err());
-            let context = format!("{change:?}, request {at}, {count} {manner:?}, {result:?}");
-            let context = format!("{context}, {:?}", requests.get(good));
-            check(&server, change, &old, &progress, at % 2 == 0, &context);
-            if requests.len() < good {
-                break;
-            }
-        }
+    for (number, at, manner, count) in failing(1, |number| sent[number % CHANGES.len()]) {
+        let change = CHANGES[number % CHANGES.len()];
+        let (before, old) = &begun[number % CHANGES.len()];
+        let (server, mut progress) = (before.copy(), Progress::default());
+        let (result, asked) =
+            fail_at(&server, at, manner, count, |storage| run(change, &storage, &mut progress));
+        failures += u32::from(result.is_err());
+        let context = format!("{change:?}, request {at}, {count} {manner:?}, {result:?}, {asked:?}");
+        check(&server, change, old, &progress, at % 2 == 0, &context);
     }
-    assert!(failures > 5, "{failures}");
+    assert!(failures > 3, "{failures}");
 }
 
 /// A process is stopped at each request, loses its locks, and goes on when another one uses the table, or has
@@ -314,8 +315,9 @@ fn each_request_of_a_run_fails_in_turn() {
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
     for change in CHANGES {
+        let (begun, old) = begin(change);
         for at in turns(3, 59) {
-            let (server, old) = begin(change);
+            let server = begun.copy();
             let storage = client_with(&server, patient);
             let mut progress = Progress::default();
             let first = held_at(&server, at, move || {

@@ -1,7 +1,7 @@
 //! Regions written in a bucket.
 
 use crate::fake_s3::{Conditions, FakeS3, Manner};
-use crate::history::{Attempt, Rows, expect_locked, play, put, read_file, rows, turns, write_file};
+use crate::history::{Attempt, Rows, expect_locked, play, put, read_file, rows, spread, turns, write_file};
 use crate::support::{held_at, moto, options, options_at, patient};
 use hregion::{
     Compaction, Delete, Durability, ErrorKind, Family, FileHandles, Get, Put, Region, Result, Scan, Storage,
@@ -728,15 +728,15 @@ fn lists_that_no_other_can_follow_are_refused_before_writes_are_accepted() {
     }
 }
 
-/// Creates a region with a file and a log.
-fn prepare(server: &FakeS3) -> Attempt {
-    let mut attempt = Attempt::default();
-    let region = open_in(client(server), dir()).unwrap();
+/// Creates a region with a file and a log in a new bucket.
+fn prepare() -> (FakeS3, Attempt) {
+    let (server, mut attempt) = (FakeS3::start(), Attempt::default());
+    let region = open_in(client(&server), dir()).unwrap();
     attempt.write(&region, "a", Some("1")).unwrap();
     region.flush().unwrap();
     attempt.write(&region, "b", Some("1")).unwrap();
     region.abort().unwrap();
-    attempt
+    (server, attempt)
 }
 
 /// Opens the region as another process does after the writer is known to be dead, and checks its rows.
@@ -768,39 +768,44 @@ const BAD: [Manner; 11] = [
     Manner::ErrorPage,
 ];
 
-/// Lets requests fail in turn, each with those after it up to `count`, while a region is changed; then checks
-/// the region. Returns how many requests there are, and how many changes failed.
-fn fail_in_turn(
-    (first, manner): (u64, Manner),
+/// As [`prepare`], with the number of requests that change the region.
+fn prepare_and_count() -> (FakeS3, Attempt, u64) {
+    let (before, unchanged) = prepare();
+    let server = before.copy();
+    unchanged.clone().run(open_in(client(&server), dir())).unwrap();
+    let requests = server.take_asked().0.len() as u64;
+    (before, unchanged, requests)
+}
+
+/// Lets some requests fail in one of the ways, each with those after it up to `count`, while a copy of the
+/// region is changed; then checks it. Returns how many changes failed.
+fn fail_some(
+    (before, unchanged, requests): &(FakeS3, Attempt, u64),
+    (way, manner): (usize, Manner),
     count: usize,
     options: impl Fn(RemoteOptions) -> RemoteOptions,
-) -> (u64, u32) {
+) -> u32 {
     let mut failures = 0;
-    for at in turns(first, 149) {
-        let server = FakeS3::start();
-        let mut attempt = prepare(&server);
-        server.take_asked();
+    for at in spread((way, BAD.len()), 2, *requests) {
+        let (server, mut attempt) = (before.copy(), unchanged.clone());
         let good = usize::try_from(at).unwrap() - 1;
         server.behave(repeat_n(Manner::Good, good).chain(repeat_n(manner, count)));
         let result = attempt.run(open_in(client_with(&server, &options), dir()));
         server.behave([]);
         failures += u32::from(result.is_err());
-        let requests = server.take_asked().0;
-        let context = format!("request {at}, {manner:?}, {result:?}, {:?}", requests.get(good));
-        check(&server, attempt, &context);
-        if requests.len() < good {
-            return (at, failures);
-        }
+        let asked = server.take_asked().0;
+        check(&server, attempt, &format!("request {at}, {manner:?}, {result:?}, {:?}", asked.get(good)));
     }
-    unreachable!("the turns have no end")
+    failures
 }
 
 #[test]
-fn each_request_fails_once_in_turn_and_nothing_is_lost() {
+fn requests_fail_once_and_nothing_is_lost() {
     let patient = |options: RemoteOptions| options.request_timeout(Duration::from_millis(200));
-    for (first, manner) in (1..).zip(BAD) {
-        let (requests, failures) = fail_in_turn((first, manner), 1, patient);
-        println!("{requests} requests, {manner:?}, {failures} failures");
+    let before = prepare_and_count();
+    for (way, manner) in BAD.into_iter().enumerate() {
+        let failures = fail_some(&before, (way, manner), 1, patient);
+        println!("{} requests, {manner:?}, {failures} failures", before.2);
     }
 }
 
@@ -808,16 +813,18 @@ fn each_request_fails_once_in_turn_and_nothing_is_lost() {
 #[test]
 fn all_requests_fail_for_some_time_and_there_is_the_old_state_or_the_new_one() {
     let impatient = |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
-    let failures: u32 = (1..).zip(BAD).map(|turn| fail_in_turn(turn, 30, impatient).1).sum();
+    let before = prepare_and_count();
+    let ways = BAD.into_iter().enumerate();
+    let failures: u32 = ways.map(|way| fail_some(&before, way, 30, impatient)).sum();
     assert!(failures > 10, "{failures}");
 }
 
 #[test]
 fn a_writer_is_killed_at_each_request() {
+    let (before, unchanged) = prepare();
     for is_made in [false, true] {
         for at in turns(if is_made { 3 } else { 1 }, 29) {
-            let server = FakeS3::start();
-            let mut attempt = prepare(&server);
+            let (server, mut attempt) = (before.copy(), unchanged.clone());
             server.die_at(at, is_made);
             let result = attempt.run(open_in(client(&server), dir()));
             let is_over = !server.revive();
@@ -920,8 +927,7 @@ fn a_region_whose_write_had_no_answer_is_opened_again() {
     let impatient = |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(200));
     for manner in [Manner::Hangs, Manner::HangsAfter] {
         loop {
-            let server = FakeS3::start();
-            let mut attempt = prepare(&server);
+            let (server, mut attempt) = prepare();
             let storage = client_with(&server, impatient);
             let region = open_in(storage.clone(), dir()).unwrap();
             attempt.write(&region, "c", Some("1")).unwrap();
@@ -947,9 +953,9 @@ fn a_region_whose_write_had_no_answer_is_opened_again() {
 /// request is carried out late.
 #[test]
 fn a_writer_that_was_taken_for_dead_goes_on() {
+    let (begun, unchanged) = prepare();
     for at in turns(2, 23) {
-        let server = FakeS3::start();
-        let mut attempt = prepare(&server);
+        let (server, mut attempt) = (begun.copy(), unchanged.clone());
         let storage = client_with(&server, patient);
         let writer = held_at(&server, at, move || {
             let result = attempt.run(open_in(storage, dir()));

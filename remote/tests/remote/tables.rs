@@ -1,7 +1,7 @@
 //! A table in a bucket of the server in this process, and requests of it that fail.
 
 use crate::fake_s3::{FakeS3, Manner};
-use crate::history::Attempt;
+use crate::history::{Attempt, spread};
 use crate::support::options as remote_options;
 use hregion::{Family, FileHandles, Region, RegionOptions, Result, Storage as _, Table};
 use hregion_remote::{RemoteOptions, RemoteStorage};
@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(crate) const ROOT: &str = "s3://bucket/root";
 
 /// What is no good answer, or none.
-pub(crate) const BAD: [Manner; 6] = [
+const BAD: [Manner; 6] = [
     Manner::Fails(503),
     Manner::FailsAfter(500),
     Manner::DropsAfter,
@@ -59,6 +59,15 @@ pub(crate) fn prepare(storage: Arc<RemoteStorage>, root: &str, splits: &[&str]) 
     attempt
 }
 
+/// The same in a new bucket, with all locks free. Each case of a test takes a [copy](FakeS3::copy): to create
+/// a table for each would take longer than what is tested.
+pub(crate) fn prepared(splits: &[&str]) -> (FakeS3, Attempt) {
+    let server = FakeS3::start();
+    let attempt = prepare(client(&server), ROOT, splits);
+    free_locks(&server);
+    (server, attempt)
+}
+
 pub(crate) fn write(attempt: &mut Attempt, table: &Table, row: &str, value: &str) -> Result<()> {
     attempt.write(&table.region(row)?, row, Some(value))
 }
@@ -71,20 +80,38 @@ pub(crate) fn free_locks(server: &FakeS3) {
     }
 }
 
+/// Returns cases of requests that fail: the number of a bad answer, the request that gets it, the answer, and
+/// how many get it one after the other: one, or as many as are repeated, so that the caller sees errors.
+/// `requests` returns, by the number of the answer, how many requests a run sends, of which `each` fail in
+/// each way.
+pub(crate) fn failing(each: u64, requests: impl Fn(usize) -> u64) -> Vec<(usize, u64, Manner, usize)> {
+    let ways = BAD.into_iter().enumerate().flat_map(|turn| [(turn, 1), (turn, 20)]);
+    let cases = ways.enumerate().flat_map(|(way, ((number, manner), count))| {
+        let failing = spread((way, 2 * BAD.len()), each, requests(number));
+        failing.map(move |at| (number, at, manner, count))
+    });
+    cases.collect()
+}
+
+/// Returns the number of requests that a server has got.
+pub(crate) fn requests(server: &FakeS3) -> u64 {
+    server.take_asked().0.len() as u64
+}
+
 /// Runs a change of which `count` requests fail, from one with a number on, which counts from 1. Returns its
-/// result, and its requests.
+/// result, and that request.
 pub(crate) fn fail_at(
     server: &FakeS3,
     request: u64,
     manner: Manner,
     count: usize,
     change: impl FnOnce(Arc<RemoteStorage>) -> Result<()>,
-) -> (Result<()>, Vec<String>) {
+) -> (Result<()>, Option<String>) {
     server.take_asked();
     let good = usize::try_from(request).unwrap() - 1;
     server.behave(repeat_n(Manner::Good, good).chain(repeat_n(manner, count)));
     let impatient = |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
     let result = change(client_with(server, impatient));
     server.behave([]);
-    (result, server.take_asked().0)
+    (result, server.take_asked().0.into_iter().nth(good))
 }

@@ -212,9 +212,20 @@ impl FaultyStorage {
     /// The storages recorded since the last call. They have no faults, and unsynced changes as at that time.
     pub fn take_forks(&self) -> Vec<Self> {
         let mut state = self.state();
-        let (taken, has_objects) = (std::mem::take(&mut state.forks.taken), state.has_objects);
-        let fork = |nodes| Self(Arc::new(Mutex::new(State { nodes, has_objects, ..State::default() })));
-        taken.into_iter().map(fork).collect()
+        let taken = std::mem::take(&mut state.forks.taken);
+        taken.into_iter().map(|nodes| Self::of(nodes, state.has_objects)).collect()
+    }
+
+    /// A storage of its own with the same files. It has no faults and no locks, and what is not synced here
+    /// is not synced there.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let state = self.state();
+        Self::of(state.nodes.clone(), state.has_objects)
+    }
+
+    fn of(nodes: Vec<Node>, has_objects: bool) -> Self {
+        Self(Arc::new(Mutex::new(State { nodes, has_objects, ..State::default() })))
     }
 
     /// Makes the calls with these numbers fail, counted from now on over all calls, including opens, reads

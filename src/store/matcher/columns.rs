@@ -1,7 +1,7 @@
 //! Selects columns, and the number of versions of each (read-path.md §9.6, §9.7).
 
 use super::{Disorder, MatchCode, Version};
-use crate::cell::{CellType, LATEST_TIMESTAMP, compare_bytes, has_labels, same_bytes};
+use crate::cell::{CellType, LATEST_TIMESTAMP, compare_bytes, same_bytes};
 use bytes::Bytes;
 use std::cmp::Ordering;
 
@@ -262,18 +262,14 @@ impl AllColumns {
         if uncounted {
             return Ok(MatchCode::Include);
         }
-        // Markers of one version with different labels are no duplicates.
-        let is_alone = version.is_delete() && has_labels(version.tags);
-        if same && id == self.last && !is_alone {
+        if same && id == self.last {
             return Ok(MatchCode::Skip);
         }
         self.count += u32::from(!version.is_delete());
         if self.count > limits.max || self.count > limits.min && limits.is_expired(version.timestamp) {
             return Ok(MatchCode::SeekNextCol);
         }
-        if !is_alone {
-            self.last = id;
-        }
+        self.last = id;
         Ok(MatchCode::Include)
     }
 

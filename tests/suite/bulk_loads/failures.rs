@@ -12,8 +12,9 @@ use std::path::{Path, PathBuf};
 /// Whichever call fails, the rows of the file are all there or none, and a repeated call loads them.
 #[test]
 fn a_file_that_could_not_be_written_is_written_again() {
+    let before = table_with_settings();
     for n in 0.. {
-        let storage = table_with_settings();
+        let storage = before.copy();
         let table = open(&storage);
         let region = table.region("").unwrap();
         storage.fail_among_all([n]);
@@ -38,7 +39,7 @@ fn a_file_that_could_not_be_written_is_written_again() {
 
 #[test]
 fn a_failing_load_can_be_repeated() {
-    repeat_failing_loads(world);
+    repeat_failing_loads(&world());
 }
 
 /// A later sync may succeed although the system has dropped what was written.
@@ -58,7 +59,7 @@ fn a_file_that_cannot_be_synced_is_to_be_written_again() {
 
 #[test]
 fn a_failing_load_into_listed_families_can_be_repeated() {
-    repeat_failing_loads(|| world_with_lists(true));
+    repeat_failing_loads(&world_with_lists(true));
 }
 
 /// Closes a table after a load with a fault, or ends its process, and checks that it has only rows that were
@@ -83,11 +84,11 @@ fn check_left(
     (storage, seen)
 }
 
-fn repeat_failing_loads(world: impl Fn() -> FaultyStorage) {
+fn repeat_failing_loads(before: &FaultyStorage) {
     for n in 0.. {
         for crash in [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)] {
             let shown = format!("call {n}, {crash:?}");
-            let storage = world();
+            let storage = before.copy();
             let table = open(&storage);
             open_regions(&table);
             storage.fail_among_all([n]);
@@ -121,12 +122,13 @@ fn repeat_failing_loads(world: impl Fn() -> FaultyStorage) {
 #[test]
 fn a_load_into_listed_families_that_is_cut_off_can_be_repeated() {
     for both in [false, true] {
+        let before = world_with_lists(both);
         for calls in 0.. {
             let crashes = [Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(calls)];
             let mut is_loaded = false;
             for crash in crashes.map(Some).into_iter().chain([None]) {
                 let shown = format!("both {both}, {calls} calls, {crash:?}");
-                let storage = world_with_lists(both);
+                let storage = before.copy();
                 let table = open(&storage);
                 open_regions(&table);
                 storage.die_after(calls);
@@ -160,8 +162,9 @@ fn a_load_into_listed_families_that_is_cut_off_can_be_repeated() {
 /// What the first family has loaded is its own: it can be compacted away before the load is repeated.
 #[test]
 fn a_repeated_load_takes_nothing_that_was_taken_before() {
+    let before = world_with_lists(true);
     for calls in 0.. {
-        let storage = world_with_lists(true);
+        let storage = before.copy();
         let table = open(&storage);
         open_regions(&table);
         storage.die_after(calls);
@@ -289,11 +292,13 @@ fn a_failing_load_of_copies_can_be_repeated() {
         let bytes = |path: &PathBuf| storage.bytes(&Path::new(INPUT).join(path)).unwrap();
         left(storage).into_iter().map(|path| (bytes(&path), path)).collect()
     };
+    let before = world();
+    let input = of_input(&before);
     for n in 0.. {
         for crash in [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)] {
             let shown = format!("call {n}, {crash:?}");
-            let storage = world();
-            let (input, table) = (of_input(&storage), open(&storage));
+            let storage = before.copy();
+            let table = open(&storage);
             open_regions(&table);
             storage.fail_among_all([n]);
             let loaded = load_copies(&table, &storage);

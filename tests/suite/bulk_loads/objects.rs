@@ -197,11 +197,11 @@ fn what_does_not_fit_loads_nothing() {
 
 /// Calls that change something fail, one or all from one on, as if the process had been killed.
 fn each_call_fails(step: usize) {
-    let mut deaths = 0;
+    let (unchanged, mut deaths) = (world(), 0);
     for is_death in [false, true] {
         for n in (0..).step_by(step) {
             let shown = format!("call {n}, death: {is_death}");
-            let storage = world();
+            let storage = unchanged.copy();
             let table = open(&storage);
             open_regions(&table);
             if is_death {
@@ -240,10 +240,10 @@ fn every_failing_load_is_repeated() {
 /// The call is repeated by the same process, if the region takes writes.
 #[test]
 fn a_failing_load_is_repeated_by_its_process() {
-    let mut poisoned = 0;
+    let (before, mut poisoned) = (world(), 0);
     for n in (0..).step_by(2) {
         let shown = format!("call {n}");
-        let storage = world();
+        let storage = before.copy();
         let table = open(&storage);
         open_regions(&table);
         storage.fail_among_all([n]);

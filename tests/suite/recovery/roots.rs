@@ -6,6 +6,7 @@ mod markers;
 mod open_logs;
 
 use super::{all_cells, answers, cell, contents, copy_dir, region_dir, rewrite, variants};
+use crate::support::crashes::crashes_at;
 use crate::support::golden;
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
@@ -16,7 +17,7 @@ use hregion::{
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::{fs, io};
+use std::{fs, io, iter};
 
 /// The regions, with what was replayed, but without the names of files, which a plan does not have.
 fn replayed(found: &RootRecovery) -> Vec<(String, String, RegionOutcome, ReplayReport)> {
@@ -299,25 +300,25 @@ fn split_replay_and_archive(storage: &FaultyStorage) {
 
 #[test]
 fn a_failing_call_of_a_root_recovery_loses_nothing() {
-    let crashes = [Crash::OfTheProcess, Crash::Hard, Crash::Torn];
-    fail_each_call(&crashed, 1, |n| crashes.into_iter().chain([Crash::Chance(n)]).collect());
+    let crashes = |n| crashes_at(n, &[Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(n)]);
+    fail_each_call(&crashed(), 1, crashes);
 }
 
 /// All that is there in an object store is durable.
 #[test]
 fn a_failing_call_of_a_root_recovery_in_an_object_store_loses_nothing() {
-    fail_each_call(&crashed_in_objects, 3, |_| vec![Crash::OfTheProcess]);
+    fail_each_call(&crashed_in_objects(), 3, |_| vec![Crash::OfTheProcess]);
 }
 
 /// Recovers roots, of which every call, or one of some, fails, maybe with one of some crashes. Then another
 /// one fails, and it is recovered.
-fn fail_each_call(crashed: &dyn Fn() -> FaultyStorage, every: usize, crashes: impl Fn(u64) -> Vec<Crash>) {
+fn fail_each_call(before: &FaultyStorage, every: usize, crashes: impl Fn(u64) -> Vec<Crash>) {
+    let logs = below(before, "/hbase/WALs");
     let mut recoveries = 0;
     for n in (0..).step_by(every) {
-        for crash in [None].into_iter().chain(crashes(n).into_iter().map(Some)) {
+        for crash in iter::once(None).chain(crashes(n).into_iter().map(Some)) {
             let shown = format!("call {n}, {crash:?}");
-            let storage = crashed();
-            let logs = below(&storage, "/hbase/WALs");
+            let storage = before.copy();
             storage.fail_among_all([n]);
             let found = recover(&storage);
             if !storage.pending_faults().is_empty() {

@@ -2,6 +2,7 @@
 
 use super::hbase::compact;
 use super::{OTHER, ROOT, TRACKER, World, files, open, options, read, read_snapshot, rows};
+use crate::support::crashes::crashes_at;
 use crate::support::files::io_kind;
 use crate::support::forward::forward;
 use crate::support::golden;
@@ -41,12 +42,12 @@ fn each_call(
             assert!(is_done.contains(&io_kind(&error)), "{context}: {error}");
         }
         done(&storage, &context);
-        for crash in crashes {
+        for crash in crashes_at(n, crashes) {
             let context = format!("{crash:?} at call {n}");
             let storage = world.copy();
             storage.die_after(n);
             let changed = change(&storage).is_ok();
-            let crash = if let Crash::Chance(seed) = crash { Crash::Chance(seed + n) } else { *crash };
+            let crash = if let Crash::Chance(seed) = crash { Crash::Chance(seed + n) } else { crash };
             let storage = storage.after(crash);
             check(&storage, changed, &context);
             if let Err(error) = change(&storage) {

@@ -115,7 +115,7 @@ fn each_failure(
     change: impl Fn(&Table) -> Result<()>,
 ) {
     let before = setup();
-    let setup = || before.after(Crash::OfTheProcess);
+    let setup = || before.copy();
     let expected = values(&open(&setup(), false));
     let is_new = |line: &String| NEW.iter().any(|row| line.starts_with(row));
     let check = |table: &Table, acknowledged: bool, shown: &str| {
@@ -271,20 +271,20 @@ fn a_compaction_archives_parents_or_the_next_does() {
 #[test]
 fn a_change_that_could_not_be_undone_is_settled_later() {
     for setup in [written, written_in_objects] {
-        change_that_cannot_be_undone(|| setup(&[]));
+        change_that_cannot_be_undone(&setup(&[]));
     }
 }
 
-fn change_that_cannot_be_undone(setup: impl Fn() -> FaultyStorage) {
-    let expected = values(&open(&setup(), false));
+fn change_that_cannot_be_undone(before: &FaultyStorage) {
+    let expected = values(&open(before, false));
     let mut calls = 0;
-    let storage = setup();
+    let storage = before.copy();
     let table = open(&storage, true);
-    let before = storage.all_calls();
+    let first = storage.all_calls();
     table.split("m").unwrap();
-    let all = storage.all_calls() - before;
+    let all = storage.all_calls() - first;
     for n in 0..all {
-        let storage = setup();
+        let storage = before.copy();
         let table = open(&storage, true);
         storage.fail_among_all([n, n + 1, n + 2, n + 3]);
         let result = table.split("m");
@@ -327,8 +327,9 @@ fn a_change_that_the_catalog_has_was_made_whatever_came_later() {
         let meta = options(storage).open(META).unwrap();
         meta.scan(Scan::new().family("info")).unwrap().count()
     };
+    let before = in_a_catalog(&[]);
     let died = |n| {
-        let storage = in_a_catalog(&[]);
+        let storage = before.copy();
         let table = open(&storage, true);
         storage.die_after(n);
         let split = table.split("m");
@@ -395,8 +396,8 @@ fn a_change_that_the_catalog_has_was_made_whatever_came_later() {
 
 /// Merges two regions in a process that dies after `n` calls. Returns what is left, and whether it has died
 /// and the merge has failed.
-fn died_in_a_merge(n: u64) -> (FaultyStorage, bool) {
-    let storage = in_a_catalog(&["m"]);
+fn died_in_a_merge(before: &FaultyStorage, n: u64) -> (FaultyStorage, bool) {
+    let storage = before.copy();
     let table = open(&storage, true);
     storage.die_after(n);
     let merged = table.merge(&table.regions()[0], &table.regions()[1]);
@@ -409,8 +410,9 @@ fn died_in_a_merge(n: u64) -> (FaultyStorage, bool) {
 /// on: it splits one of the parents, and may remove it, and serves the other.
 #[test]
 fn a_merge_that_the_catalog_does_not_have_was_not_made_whatever_came_later() {
+    let before = in_a_catalog(&["m"]);
     let died = |n| {
-        let (storage, has_died) = died_in_a_merge(n);
+        let (storage, has_died) = died_in_a_merge(&before, n);
         assert!(has_died, "call {n}");
         storage
     };
@@ -461,13 +463,14 @@ fn a_merge_that_the_catalog_does_not_have_was_not_made_whatever_came_later() {
 /// The process dies after the catalog has a merge. HBase goes on, and has removed one of the parents.
 #[test]
 fn a_merge_that_the_catalog_has_was_made_when_one_parent_is_left() {
-    let storage = in_a_catalog(&["m"]);
+    let before = in_a_catalog(&["m"]);
+    let storage = before.copy();
     let table = open(&storage, true);
     let parents = table.regions();
     let calls = storage.all_calls();
     table.merge(&parents[0], &parents[1]).unwrap();
     let calls = storage.all_calls() - calls;
-    let died = |n| died_in_a_merge(n).0;
+    let died = |n| died_in_a_merge(&before, n).0;
     // The last one in which the file is there.
     let has_change = |storage: &FaultyStorage| !names(storage, "/.change.").is_empty();
     let begun = (0..calls).rev().map(died).find(has_change).unwrap();
@@ -516,9 +519,10 @@ fn each_failure_of_opening(storage: &FaultyStorage, expected: &[String], shown: 
 #[test]
 fn what_is_written_by_directory_is_not_lost_with_an_interrupted_split() {
     for setup in [written, in_a_catalog, written_in_objects, objects_in_a_catalog] {
+        let before = setup(&[]);
         let (mut refused, mut deaths) = (0, 0);
         for n in 0.. {
-            let storage = setup(&[]);
+            let storage = before.copy();
             let table = open(&storage, true);
             storage.die_after(n);
             let split = table.split("m");
@@ -600,9 +604,10 @@ fn an_unfinished_change_is_no_damage() {
         (in_a_catalog, &[]),
         (in_a_catalog, &["m"]),
     ] {
+        let before = setup(splits);
         let mut unfinished = 0;
         for n in 0.. {
-            let storage = setup(splits);
+            let storage = before.copy();
             let table = open(&storage, true);
             storage.die_after(n);
             let changed = split_or_merge(&table);
@@ -660,8 +665,9 @@ fn a_view_has_the_regions_of_a_change_that_ended_meanwhile() {
         }),
     ];
     for splits in [&[][..], &["m", "n"]] {
+        let before = written(splits);
         let died = |n| {
-            let storage = written(splits);
+            let storage = before.copy();
             let table = open(&storage, true);
             storage.die_after(n);
             let changed = split_or_merge(&table);

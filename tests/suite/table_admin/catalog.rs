@@ -201,7 +201,7 @@ fn a_table_without_rows_gets_none() {
 /// A change of the table `ns:t`, or of one that is cloned, in a root with a catalog.
 struct Change<'c> {
     table: &'c str,
-    root: &'c dyn Fn() -> FaultyStorage,
+    root: FaultyStorage,
     make: &'c dyn Fn(&FaultyStorage) -> Result<()>,
     /// The cells before and after the change; `None` if there is no table.
     cells: [Option<Vec<String>>; 2],
@@ -240,7 +240,7 @@ impl Change<'_> {
     /// makes no more than `n` calls.
     fn fail(&self, n: u64, failure: Failure) -> bool {
         let shown = format!("call {n}, {failure:?}");
-        let storage = (self.root)();
+        let storage = self.root.copy();
         let (crash, has_failed): (_, &dyn Fn() -> bool) = match failure {
             Failure::Once(crash) => {
                 storage.fail_among_all([n]);
@@ -291,7 +291,7 @@ fn never(_: &Error) -> bool {
 fn a_table_is_created_in_the_catalog_or_not_at_all() {
     let make = |storage: &FaultyStorage| create(storage)?.close();
     let (cells, is_made) = ([None, Some(Vec::new())], &Error::is_already_exists);
-    Change { table: T, root: &root_with_catalog, make: &make, cells, has_gap: false, is_made }
+    Change { table: T, root: root_with_catalog(), make: &make, cells, has_gap: false, is_made }
         .fail_at_each_call();
 }
 
@@ -306,9 +306,10 @@ fn is_of_catalog(error: &Error) -> bool {
 fn a_creation_that_fails_at_the_catalog_leaves_no_table() {
     for is_clone in [false, true] {
         let name = if is_clone { "clone" } else { T };
+        let before = if is_clone { root_with_snapshot() } else { root_with_catalog() };
         let mut failed = 0;
         for n in 0.. {
-            let storage = if is_clone { root_with_snapshot() } else { root_with_catalog() };
+            let storage = before.copy();
             storage.fail_among_all([n]);
             let created = match is_clone {
                 true => Table::clone_snapshot(ROOT, "s", name, options(&storage)),
@@ -354,9 +355,9 @@ fn a_creation_that_was_cut_off_is_repeated() {
         assert!(has_rows(storage), "the catalog has the table then");
     };
     let families = [Family::new("f"), Family::new("g").max_versions(3)];
-    let mut repeated = 0;
+    let (before, mut repeated) = (root_with_catalog(), 0);
     for n in 0.. {
-        let died = root_with_catalog();
+        let died = before.copy();
         died.die_after(n);
         let is_over = create(&died).is_ok();
         let died = died.after(Crash::OfTheProcess);
@@ -398,8 +399,9 @@ fn a_creation_that_was_cut_off_is_repeated() {
 /// The repetition cannot see whether the table is that of the creation: it fails, and another one succeeds.
 #[test]
 fn a_repeated_creation_that_fails_is_repeated_again() {
+    let before = root_with_catalog();
     let died = (0..500).find_map(|n| {
-        let storage = root_with_catalog();
+        let storage = before.copy();
         storage.die_after(n);
         assert!(create(&storage).is_err(), "call {n}");
         let storage = storage.after(Crash::OfTheProcess);
@@ -453,7 +455,7 @@ fn a_table_is_deleted_in_the_catalog_too() {
     let make = |storage: &FaultyStorage| Table::delete_table(ROOT, T, &options(storage));
     let (cells, is_made) =
         ([Some(old_values()), None], &|error: &Error| error.kind() == ErrorKind::TableNotFound);
-    Change { table: T, root: &root_with_table, make: &make, cells, has_gap: false, is_made }
+    Change { table: T, root: root_with_table(), make: &make, cells, has_gap: false, is_made }
         .fail_at_each_call();
 }
 
@@ -462,7 +464,7 @@ fn a_table_is_truncated_in_the_catalog_too() {
     for preserve in [true, false] {
         let make = |storage: &FaultyStorage| Table::truncate(ROOT, T, preserve, &options(storage));
         let cells = [Some(old_values()), Some(Vec::new())];
-        Change { table: T, root: &root_with_table, make: &make, cells, has_gap: true, is_made: &never }
+        Change { table: T, root: root_with_table(), make: &make, cells, has_gap: true, is_made: &never }
             .fail_at_each_call();
     }
 }
@@ -474,7 +476,7 @@ fn an_altered_table_stays_in_the_catalog() {
     let left = old_values().into_iter().filter(|cell| !cell.contains("/f:")).collect();
     let (cells, is_made) =
         ([Some(old_values()), Some(left)], &|error: &Error| error.kind() == ErrorKind::NoSuchFamily);
-    Change { table: T, root: &root_with_table, make: &make, cells, has_gap: false, is_made }
+    Change { table: T, root: root_with_table(), make: &make, cells, has_gap: false, is_made }
         .fail_at_each_call();
 }
 
@@ -496,7 +498,7 @@ fn a_snapshot_is_cloned_in_the_catalog_or_not_at_all() {
         Table::clone_snapshot(ROOT, "s", "clone", options(storage)).and_then(|table| table.close())
     };
     let (cells, is_made) = ([None, Some(old_values())], &Error::is_already_exists);
-    Change { table: "clone", root: &root_with_snapshot, make: &make, cells, has_gap: false, is_made }
+    Change { table: "clone", root: root_with_snapshot(), make: &make, cells, has_gap: false, is_made }
         .fail_at_each_call();
 }
 
@@ -507,7 +509,7 @@ fn a_snapshot_is_restored_in_the_catalog_too() {
     };
     let new = [old_values(), vec!["z/f:q/6=new".to_owned()]].concat();
     let cells = [Some(new), Some(old_values())];
-    Change { table: T, root: &root_with_snapshot, make: &make, cells, has_gap: true, is_made: &never }
+    Change { table: T, root: root_with_snapshot(), make: &make, cells, has_gap: true, is_made: &never }
         .fail_at_each_call();
 }
 
@@ -532,7 +534,7 @@ fn a_snapshot_with_a_split_is_restored_in_the_catalog_too() {
     let mut new = old_values();
     new[1] = "a/f:q/6=new".to_owned();
     let cells = [Some(old_values()), Some(new)];
-    Change { table: T, root: &root, make: &make, cells, has_gap: true, is_made: &never }.fail_at_each_call();
+    Change { table: T, root: root(), make: &make, cells, has_gap: true, is_made: &never }.fail_at_each_call();
 }
 
 #[test]
@@ -571,7 +573,8 @@ fn a_deleted_table_is_restored_in_the_catalog_or_not_at_all() {
         Table::restore_snapshot(ROOT, "s", options(storage)).and_then(|table| table.close())
     };
     let cells = [None, Some(old_values())];
-    Change { table: T, root: &root, make: &make, cells, has_gap: false, is_made: &never }.fail_at_each_call();
+    Change { table: T, root: root(), make: &make, cells, has_gap: false, is_made: &never }
+        .fail_at_each_call();
 }
 
 /// Another process writes to a table, or to a clone, before the catalog gets it; then each call of the
@@ -579,10 +582,11 @@ fn a_deleted_table_is_restored_in_the_catalog_or_not_at_all() {
 #[test]
 fn a_table_with_writes_of_others_is_not_removed_when_its_creation_fails() {
     for is_clone in [false, true] {
+        let before = if is_clone { root_with_snapshot() } else { root_with_catalog() };
         for is_flushed in [false, true] {
             let mut kept = 0;
             for n in 0.. {
-                let storage = if is_clone { root_with_snapshot() } else { root_with_catalog() };
+                let storage = before.copy();
                 let name = if is_clone { "ns:clone" } else { T };
                 let other = storage.clone();
                 let act = move || {

@@ -1,20 +1,25 @@
 //! Every call of the storage fails once, and a crash happens there.
 
 use super::*;
+use crate::support::crashes::crashes_at;
 use hregion::io::faulty::Crash;
+use std::iter;
 
-fn crashes(n: u64) -> [Option<Crash>; 5] {
-    [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn), Some(Crash::Chance(n))]
+/// What happens after a call has failed: nothing, or a crash.
+fn crashes(n: u64) -> impl Iterator<Item = Option<Crash>> {
+    let all = [Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(n)];
+    iter::once(None).chain(crashes_at(n, &all).into_iter().map(Some))
 }
 
-/// Runs `change` on a new root, with the call `n` failing and then a crash. Returns whether it succeeded, and
-/// the root; `None` if there are fewer calls.
+/// Runs `change` on a copy of a root, with the call `n` failing and then a crash. Returns whether it
+/// succeeded, and the copy; `None` if there are fewer calls.
 fn failed(
+    before: &FaultyStorage,
     n: u64,
     crash: Option<Crash>,
     change: &dyn Fn(&FaultyStorage) -> Result<()>,
 ) -> Option<(bool, FaultyStorage)> {
-    let storage = root();
+    let storage = before.copy();
     storage.fail_among_all([n]);
     let is_ok = change(&storage).is_ok();
     if !storage.pending_faults().is_empty() {
@@ -44,10 +49,11 @@ fn no_remains(storage: &FaultyStorage) -> bool {
 #[test]
 fn a_deletion_is_done_or_not() {
     let delete = |storage: &FaultyStorage| Table::delete_table(ROOT, T, &options(storage));
+    let before = root();
     for n in 0.. {
         for crash in crashes(n) {
             let shown = format!("call {n}, {crash:?}");
-            let Some((is_ok, storage)) = failed(n, crash, &delete) else { return };
+            let Some((is_ok, storage)) = failed(&before, n, crash, &delete) else { return };
             let seen = values(&storage, T);
             assert!(seen.is_none() || !is_ok && seen == Some(old_values()), "{shown}: {seen:?}");
             // Fails once more, anywhere.
@@ -70,11 +76,12 @@ fn a_deletion_is_done_or_not() {
 
 #[test]
 fn files_of_a_deleted_table_are_never_lost() {
+    let before = root();
+    let files = store_files(&before, "");
     for n in 0.. {
-        for crash in [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)] {
+        for crash in crashes(n).filter(|crash| !matches!(crash, Some(Crash::Chance(_)))) {
             let shown = format!("call {n}, {crash:?}");
-            let storage = root();
-            let files = store_files(&storage, "");
+            let storage = before.copy();
             storage.fail_among_all([n]);
             let deleted = Table::delete_table(ROOT, T, &options(&storage));
             if !storage.pending_faults().is_empty() {
@@ -107,6 +114,7 @@ fn files_of_a_deleted_table_are_never_lost() {
 
 #[test]
 fn a_truncation_is_done_or_not_or_can_be_repeated() {
+    let before = root();
     for preserve in [true, false] {
         let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, preserve, &options(storage));
         let mut gaps = 0;
@@ -114,7 +122,7 @@ fn a_truncation_is_done_or_not_or_can_be_repeated() {
             let mut is_done = false;
             for crash in crashes(n) {
                 let shown = format!("call {n}, {crash:?}, {preserve}");
-                let Some((is_ok, storage)) = failed(n, crash, &truncate) else {
+                let Some((is_ok, storage)) = failed(&before, n, crash, &truncate) else {
                     is_done = true;
                     break;
                 };
@@ -153,9 +161,9 @@ fn a_truncation_is_done_or_not_or_can_be_repeated() {
 #[test]
 fn an_interrupted_truncation_can_be_given_up() {
     let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, true, &options(storage));
-    let mut gaps = 0;
+    let (before, mut gaps) = (root(), 0);
     for n in 0.. {
-        let Some((_, storage)) = failed(n, Some(Crash::Hard), &truncate) else { break };
+        let Some((_, storage)) = failed(&before, n, Some(Crash::Hard), &truncate) else { break };
         if values(&storage, T).is_some() {
             continue;
         }
@@ -198,10 +206,11 @@ fn an_alteration_is_done_or_not() {
             assert_eq!((families, seen), (vec!["g".to_owned(), "h".to_owned()], left.clone()), "{shown}");
         }
     };
+    let before = root();
     for n in 0.. {
         for crash in crashes(n) {
             let shown = format!("call {n}, {crash:?}");
-            let Some((is_ok, storage)) = failed(n, crash, &alter) else { return };
+            let Some((is_ok, storage)) = failed(&before, n, crash, &alter) else { return };
             check(&storage, is_ok, &shown);
             storage.fail_among_all([(n * 31 + 7) % 120]);
             let again = alter(&storage).is_ok();

@@ -319,10 +319,10 @@ fn a_restored_table_without_its_descriptor_has_the_families_of_the_snapshot() {
 /// has died before it has written the descriptor.
 #[test]
 fn the_archival_of_the_regions_of_a_truncation_writes_its_descriptor() {
-    let mut cut_off = 0;
+    let (before, mut cut_off) = (bucket(), 0);
+    let first = last_number(&before);
     for n in 0.. {
-        let storage = bucket();
-        let first = last_number(&storage);
+        let storage = before.copy();
         let opened = open(&storage, T, true).unwrap();
         storage.die_after(n);
         let truncated = Table::truncate(ROOT, T, true, &options(&storage));

@@ -6,16 +6,15 @@ use hregion::io::faulty::Crash;
 /// Returns a new bucket, maybe with a catalog.
 type Bucket = fn(bool) -> FaultyStorage;
 
-/// Runs `change` on a new bucket, of which the call `n` fails, or in which the process dies there. The bucket
-/// has a catalog if `n` is odd. Returns whether it succeeded, and the bucket; `None` if there are not as many
-/// calls.
+/// Runs `change` on a copy of a bucket, of which the call `n` fails, or in which the process dies there.
+/// Returns whether it succeeded, and the copy; `None` if there are not as many calls.
 fn failed(
+    before: &FaultyStorage,
     n: u64,
     dies: bool,
-    bucket: Bucket,
     change: &dyn Fn(&FaultyStorage) -> Result<()>,
 ) -> Option<(bool, FaultyStorage)> {
-    let storage = bucket(n % 2 == 1);
+    let storage = before.copy();
     if dies {
         storage.die_after(n);
     } else {
@@ -42,14 +41,17 @@ fn each_failure(
     change: &dyn Fn(&FaultyStorage) -> Result<()>,
     check: &dyn Fn(bool, FaultyStorage, u64, &str),
 ) {
+    // Without a catalog, and with one if the call is odd.
+    let buckets = [false, true].map(bucket);
     for dies in [false, true] {
         // With a catalog, there are more calls.
         let mut is_over = [false; 2];
         for n in (0..).step_by(every) {
             let shown = format!("call {n}, dies: {dies}");
-            match failed(n, dies, bucket, change) {
+            let which = usize::from(n % 2 == 1);
+            match failed(&buckets[which], n, dies, change) {
                 Some((is_ok, storage)) => check(is_ok, storage, n, &shown),
-                None => is_over[usize::from(n % 2 == 1)] = true,
+                None => is_over[which] = true,
             }
             if is_over == [true; 2] {
                 break;

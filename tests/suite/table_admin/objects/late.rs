@@ -84,17 +84,14 @@ fn a_late_region_does_not_bring_a_deleted_table_back() {
         Table::open_with(ROOT, T, options)?.split("c")
     };
     // A region with references is not split.
-    let bucket = || {
-        let storage = bucket();
-        let table = Table::open_with(ROOT, T, options(&storage).writable(true)).unwrap();
-        table.compact(Compaction::Major).unwrap();
-        table.close().unwrap();
-        storage
-    };
+    let unchanged = bucket();
+    let table = Table::open_with(ROOT, T, options(&unchanged).writable(true)).unwrap();
+    table.compact(Compaction::Major).unwrap();
+    table.close().unwrap();
     type Change<'c> = &'c dyn Fn(&FaultyStorage) -> Result<()>;
     let changes: [Change<'_>; 2] = [&truncate, &|storage| split(storage).map(drop)];
     for change in changes {
-        let done = bucket();
+        let done = unchanged.copy();
         let before = region_names(&done);
         change(&done).unwrap();
         let mut late = region_names(&done);
@@ -103,7 +100,7 @@ fn a_late_region_does_not_bring_a_deleted_table_back() {
         let late_infos = infos(&done, &late);
         let mut cut_off = 0;
         for n in 0.. {
-            let storage = bucket();
+            let storage = unchanged.copy();
             storage.die_after(n);
             let changed = change(&storage);
             if !storage.has_died() {
@@ -113,7 +110,7 @@ fn a_late_region_does_not_bring_a_deleted_table_back() {
             let storage = storage.after(Crash::OfTheProcess);
             let is_change = |path: &&PathBuf| path.to_str().unwrap().starts_with(".change.");
             let changes = |storage: &FaultyStorage| objects(storage).iter().filter(is_change).count();
-            if changes(&storage) == changes(&bucket()) || region_names(&storage) != before {
+            if changes(&storage) == changes(&unchanged) || region_names(&storage) != before {
                 continue;
             }
             cut_off += 1;

@@ -87,11 +87,11 @@ fn a_reader_never_has_rows_of_both_tables() {
         ("restore", restore, old_values()),
     ];
     for (name, change, new) in all {
-        let is_restored = name == "restore";
-        let old = if is_restored { later_values() } else { old_values() };
+        let (before, old) =
+            if name == "restore" { (bucket_since(false), later_values()) } else { (bucket(), old_values()) };
         let (mut old_reads, mut errors) = (0, 0);
         for n in 0.. {
-            let storage = if is_restored { bucket_since(false) } else { bucket() };
+            let storage = before.copy();
             let reader = Arc::new(open(&storage, T, false).unwrap());
             let seen = Arc::new(Mutex::new(None));
             let act: Act = {
@@ -146,8 +146,9 @@ fn a_reader_never_takes_an_old_region_for_one_of_the_new_table() {
         storage.heal();
     };
     // The descriptor is there, and no region is archived.
+    let unchanged = bucket();
     let at = (0..).find(|n| {
-        let storage = bucket();
+        let storage = unchanged.copy();
         let (before, first) = (region_names(&storage), last_number(&storage));
         cut_off(*n, &storage);
         let has_info = |name: &String| objects(&storage).contains(&Path::new(name).join(".regioninfo"));
@@ -155,7 +156,7 @@ fn a_reader_never_takes_an_old_region_for_one_of_the_new_table() {
     });
     let at = at.unwrap();
     for n in 0.. {
-        let storage = bucket();
+        let storage = unchanged.copy();
         let between = Between::new(&storage, true);
         let options = options(&storage).storage(Arc::clone(&between) as Arc<dyn Storage>);
         let reader = Table::open_with(ROOT, T, options).unwrap();
