@@ -188,8 +188,8 @@ impl Background {
         self.limit.change(old, bytes);
     }
 
-    /// Called after a successful flush, whether background or explicit. `is_whole`: whether no store has cells
-    /// in memory that were there when it began.
+    /// Called after a successful flush, whether background or explicit. `is_whole`: whether no store has
+    /// cells in memory that were there when it began.
     pub(super) fn flushed(&self, memory: u64, is_whole: bool) {
         let mut tasks = self.tasks();
         self.set_memory(&tasks, memory);
