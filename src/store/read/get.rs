@@ -152,21 +152,50 @@ impl StoreVersion {
                 Ok(cells) => cells,
                 Err(NotCached) => return Ok(InPlace::ForScanner),
             };
-            if !found.push(cells) {
+            if !self.push_of_column(&mut found, cells, query) {
                 return Ok(InPlace::ForScanner);
             }
         }
         for segment in sources.segments.iter() {
-            if !found.push(RowCells::of_segment(segment, query.start, query.read_point)) {
+            let cells = RowCells::of_segment(segment, query.start, query.read_point);
+            if !self.push_of_column(&mut found, cells, query) {
                 return Ok(InPlace::ForScanner);
             }
         }
-        if found.len() > 0 && self.read_found(&mut found, query, info, row, counts)? == InPlace::ForScanner {
+        if self.read_pushed(&mut found, query, info, row, counts)? == InPlace::ForScanner {
             return Ok(InPlace::ForScanner);
         }
         counts.seeks += 1;
         counts.data_block_hits += (sources.files.len() as u64).saturating_sub(partial_reads);
         Ok(InPlace::Done)
+    }
+
+    /// Adds a source, without what does not matter for the column of the query. Returns false if the row
+    /// cannot be read in place.
+    #[inline]
+    fn push_of_column<'s>(
+        &self,
+        found: &mut RowMerge<'s>,
+        mut cells: RowCells<'s>,
+        query: &Query<'_>,
+    ) -> bool {
+        self.skip_to_column(&mut cells, query).is_ok() && found.push(cells)
+    }
+
+    /// If the query is for one column, moves to the first cell that decides on it, so that the other cells of
+    /// the row are neither merged nor matched.
+    #[inline]
+    fn skip_to_column(&self, cells: &mut RowCells<'_>, query: &Query<'_>) -> Result<(), NotCached> {
+        match query.columns {
+            [column]
+                if !query.raw
+                    && !query.filtered
+                    && cells.peek().is_some_and(|cell| cell.key.is_of_family(&self.family)) =>
+            {
+                cells.skip_to_column(column, STEPS)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reads the row in place from the only file that may have it.
@@ -211,8 +240,33 @@ impl StoreVersion {
         counts: &mut ReadCounts,
     ) -> Result<InPlace> {
         let mut found = RowMerge::default();
-        found.push(cells);
-        self.read_found(&mut found, query, info, row, counts)
+        if !self.push_of_column(&mut found, cells, query) {
+            return Ok(InPlace::ForScanner);
+        }
+        self.read_pushed(&mut found, query, info, row, counts)
+    }
+
+    /// Reads the row from sources, of which one may have the whole result.
+    #[inline]
+    fn read_pushed<'s>(
+        &'s self,
+        found: &mut RowMerge<'s>,
+        query: &Query<'s>,
+        info: &ScanInfo,
+        row: &mut RowBuf,
+        counts: &mut ReadCounts,
+    ) -> Result<InPlace> {
+        if let Some(cell) = found.only().and_then(RowCells::peek)
+            && is_whole_result(cell, || false, query, &self.family, info)
+        {
+            row.try_push(cell)?;
+            counts.cells += 1;
+            return Ok(InPlace::Done);
+        }
+        match found.len() {
+            0 => Ok(InPlace::Done),
+            _ => self.read_found(found, query, info, row, counts),
+        }
     }
 
     fn read_found<'s>(

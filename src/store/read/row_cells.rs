@@ -1,10 +1,11 @@
 //! Cursors over the cells of one row in place: in cached blocks and in memory.
 
 use super::heap::comes_first;
-use crate::cell::{CellOrder, CellRef, same_bytes};
+use crate::cell::{CellOrder, CellRef, compare_bytes, same_bytes};
 use crate::hfile::{NotCached, RowCursor, RowLookup};
 use crate::memstore::{Segment, SegmentScanner};
 use crate::store::version::file::{SeqIds, StoreFile};
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 
 /// The visible cells of a row in one file or segment. It is on a cell, or at the end.
@@ -119,6 +120,24 @@ impl<'s> RowCells<'s> {
             Self::Segment { cells, row } => cells.look_ahead(row, most, visit),
             Self::End => {}
         }
+    }
+
+    /// Moves to the first cell that decides on a column: one of the column, or a marker of the family. To the
+    /// end if there is none, or after `most` cells to the next one.
+    #[inline]
+    pub(super) fn skip_to_column(&mut self, column: &[u8], most: usize) -> Result<(), NotCached> {
+        for _ in 0..most {
+            let Some(cell) = self.peek() else { return Ok(()) };
+            let qualifier = cell.qualifier();
+            match compare_bytes(qualifier, column) {
+                // Markers of the family are in the column of the empty qualifier, also after its values.
+                Ordering::Less if qualifier.is_empty() && cell.cell_type().is_family_delete() => break,
+                Ordering::Less => self.advance()?,
+                Ordering::Equal => break,
+                Ordering::Greater => *self = Self::End,
+            }
+        }
+        Ok(())
     }
 
     /// Moves on, if needed, to a visible cell.

@@ -7,7 +7,7 @@ use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, RowBuf};
 use crate::error::Result;
 use crate::metrics::ReadCounts;
 use crate::op::{Query, TimeRange};
-use crate::store::matcher::{ScanInfo, is_whole_result};
+use crate::store::matcher::ScanInfo;
 use crate::store::read::row_cells::{MAX_SOURCES, RowCells, RowMerge};
 use crate::store::version::{Sources, StoreVersion};
 use bytes::Bytes;
@@ -118,7 +118,10 @@ impl StoreVersion {
                     }
                 },
             };
-            let Ok(cells) = cells else { return Ok(Some(InPlace::ForScanner)) };
+            let Ok(mut cells) = cells else { return Ok(Some(InPlace::ForScanner)) };
+            if self.skip_to_column(&mut cells, query).is_err() {
+                return Ok(Some(InPlace::ForScanner));
+            }
             if matches!(cells, RowCells::End) {
                 continue;
             }
@@ -131,14 +134,7 @@ impl StoreVersion {
             }
         }
         let (before, cells_before) = (row.mark(), counts.cells);
-        if let Some(cell) = found.only().and_then(RowCells::peek)
-            && is_whole_result(cell, || false, query, &self.family, info)
-        {
-            row.try_push(cell)?;
-            counts.cells += 1;
-        } else if found.len() > 0
-            && self.read_found(&mut found, query, info, row, counts)? == InPlace::ForScanner
-        {
+        if self.read_pushed(&mut found, query, info, row, counts)? == InPlace::ForScanner {
             return Ok(Some(InPlace::ForScanner));
         }
         if left > 0 {
