@@ -26,6 +26,12 @@ pub(super) fn is_loading(entry: &DirEntry) -> bool {
     entry.is_dir && !entry.is_symlink && random.is_some_and(|random| random.len() == 32 && is_hex(random))
 }
 
+/// Whether an entry of a family's directory there is a file that was to be loaded.
+fn is_store_file(entry: &DirEntry) -> bool {
+    let name = entry.utf8_name().and_then(FileName::parse);
+    !entry.is_dir && !entry.is_symlink && matches!(name, Some(FileName::Whole(Target::HFile(_))))
+}
+
 impl RegionDir {
     /// Returns the path of a directory for the files of a bulk load, which does not exist.
     pub(crate) fn new_loading(&self, now: i64) -> PathBuf {
@@ -51,19 +57,35 @@ impl RegionDir {
             if !entry.is_dir || entry.is_symlink {
                 continue;
             }
-            let (from, to) = (loading.join(&entry.name), self.family(family.name()).path());
+            let to = self.family(family.name()).path();
             create_dir(storage, &to)?;
-            for file in list_if_exists(storage, &from)?.unwrap_or_default() {
-                let Some(name) = file.utf8_name().filter(|_| !file.is_dir && !file.is_symlink) else {
-                    continue;
-                };
-                if matches!(FileName::parse(name), Some(FileName::Whole(Target::HFile(_)))) {
-                    rename(storage, &from.join(name), &to.join(name))?;
-                }
-            }
+            self.name_files(&loading.join(&entry.name), &to)?;
         }
         self.remove_loading(loading);
         Ok(())
+    }
+
+    /// Moves store files from one directory to another, and removes the first one, unless it has other files.
+    fn name_files(&self, from: &Path, to: &Path) -> Result<()> {
+        let storage = &**self.storage();
+        let list = || -> Result<Vec<DirEntry>> {
+            let mut files = list_if_exists(storage, from)?.unwrap_or_default();
+            files.retain(is_store_file);
+            Ok(files)
+        };
+        let mut files = list()?;
+        loop {
+            let mut names = files.iter().map(|file| &file.name);
+            names.try_for_each(|name| rename(storage, &from.join(name), &to.join(name)))?;
+            if storage.remove_dir(from).is_ok() {
+                return Ok(());
+            }
+            // One that was moved there since the listing is named, too: none can be after the removal.
+            files = list()?;
+            if files.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
     /// Removes a directory for the files of a bulk load, unless there are some. What cannot be removed now is
