@@ -1,6 +1,7 @@
 //! What another process does to a table while it is created, restored or deleted.
 
 use super::*;
+use hregion::io::FileLock;
 use hregion::{Error, Get};
 use std::fmt;
 use std::ops::ControlFlow;
@@ -101,6 +102,44 @@ fn a_region_that_is_created_during_a_restoration_keeps_its_table() {
     let restored = Table::restore_snapshot(dir.path(), "s", options);
     assert_eq!(restored.map(drop).unwrap_err().kind(), ErrorKind::Locked);
     assert!(!storage.check_kept().get(&Get::new("a")).unwrap().is_empty());
+}
+
+/// A storage with locks that can be lost.
+#[derive(Debug)]
+struct Leases {
+    local: hregion::LocalStorage,
+}
+
+impl Storage for Leases {
+    forward!(local: open create create_new create_log rename hard_link remove remove_dir);
+    forward!(local: sync_file sync_dir list_dir create_dir_all optional);
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        self.local.lock(path).map(|lock| FileLock::with_check(lock, |_| Ok(())))
+    }
+}
+
+/// The process that opens a region which it has created removes what is to take the place of the table.
+#[test]
+fn a_table_that_cannot_be_truncated_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[""; 0]).unwrap();
+    put(&table, "a");
+    table.close().unwrap();
+    let (path, aside) = (dir.path().join("data/default/t"), dir.path().join(".tmp/data/default"));
+    let is_time = move |path: &Path| path == aside && aside.join(".t.new").exists();
+    let act = move || {
+        let leases = Arc::new(Leases { local: hregion::LocalStorage });
+        create_region(&path, Region::options().storage(leases)).close().unwrap();
+    };
+    let options = Region::options().storage(Meanwhile::storage(hregion::LocalStorage, is_time, act));
+    let error = Table::truncate(dir.path(), "t", false, &options).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    let table = Table::open(dir.path(), "t").unwrap();
+    assert_eq!(table.regions().len(), 2);
+    assert!(!table.get(&Get::new("a")).unwrap().is_empty());
+    Table::truncate(dir.path(), "t", false, &options).unwrap();
+    assert_eq!(cells(&Table::open(dir.path(), "t").unwrap()), [""; 0]);
 }
 
 /// The options may be those of a region that was created: a region that is gone is an error.
