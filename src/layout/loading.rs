@@ -5,15 +5,17 @@
 //! `.loading.<random>/<family>/<name>` in the region's directory, which HBase ignores. The next process that
 //! opens the region for writing names the files that it finds there, and removes the directories: a rename
 //! from there, or to there, that is made after that fails. With the store file tracker FILE, the files that
-//! are named so are on no list: a repeated load [moves them back](RegionDir::settle_load).
+//! are named so are on no list: a repeated load [moves them back](RegionDir::settle_load). Those of a family
+//! that is removed are archived with its files: they are not of another family of the name.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{create_dir, list_if_exists, rename};
 use super::file_name::{FileName, Target, new_file_name};
 use super::region::RegionDir;
+use super::root_tree::RootTree;
 use crate::binary::is_hex;
 use crate::error::Result;
-use crate::io::DirEntry;
+use crate::io::{DirEntry, Storage};
 use crate::schema::Family;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +25,36 @@ const LOADING: &str = ".loading.";
 /// Whether an entry of a region's directory is such a directory.
 pub(super) fn is_loading(entry: &DirEntry) -> bool {
     let random = entry.utf8_name().and_then(|name| name.strip_prefix(LOADING));
-    entry.is_dir && !entry.is_symlink && random.is_some_and(|random| random.len() == 32 && is_hex(random))
+    is_dir(entry) && random.is_some_and(|random| random.len() == 32 && is_hex(random))
+}
+
+fn is_dir(entry: &DirEntry) -> bool {
+    entry.is_dir && !entry.is_symlink
+}
+
+/// Returns the directories of a family in those of a region, for files of bulk loads.
+///
+/// # Errors
+///
+/// If a directory cannot be listed, or one on the way is a symbolic link.
+pub(super) fn dirs_in_loading(
+    tree: &RootTree,
+    storage: &dyn Storage,
+    region: &Path,
+    family: &str,
+) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    if !storage.can_rename(region) {
+        return Ok(found);
+    }
+    let entries = tree.list(storage, region)?.unwrap_or_default();
+    for loading in entries.iter().filter(|entry| is_loading(entry)).map(|entry| region.join(&entry.name)) {
+        let families = tree.list(storage, &loading)?.unwrap_or_default();
+        if families.iter().any(|entry| is_dir(entry) && entry.name == family) {
+            found.push(loading.join(family));
+        }
+    }
+    Ok(found)
 }
 
 /// Whether an entry of a family's directory there is a file that was to be loaded.
@@ -54,7 +85,7 @@ impl RegionDir {
         for entry in list_if_exists(storage, loading)?.unwrap_or_default() {
             let name = entry.name.as_encoded_bytes();
             let Some(family) = families.iter().find(|family| family.name() == name) else { continue };
-            if !entry.is_dir || entry.is_symlink {
+            if !is_dir(&entry) {
                 continue;
             }
             let to = self.family(family.name()).path();

@@ -372,6 +372,31 @@ fn a_file_that_a_load_moves_while_the_region_is_opened_is_found_at_once() {
     assert_eq!(values(&open(&files, false)), found);
 }
 
+/// They are not of another family of the name, which the table gets later.
+#[test]
+fn files_of_a_load_that_was_cut_off_are_archived_with_their_family() {
+    let (files, region) = with_input();
+    let loading = region.join(format!(".loading.{}/f", "0".repeat(32)));
+    let name = format!("{}_SeqId_9_", "1".repeat(32));
+    files.create_dir_all(&loading).unwrap();
+    files.rename(Path::new(FILE), &loading.join(&name)).unwrap();
+    let alter = |changes: TableChanges| Table::alter(ROOT, "t", &changes, &options(&files)).unwrap();
+    alter(TableChanges::new().delete_family("f"));
+    let is_archived = |path: &PathBuf| path.starts_with("hbase/archive") && path.ends_with(&name);
+    assert!(files.names().iter().any(is_archived), "{:?}", files.names());
+    // As if another program had deleted the family.
+    files.create_dir_all(&loading).unwrap();
+    files.create(&loading.join(&name)).unwrap().sync().unwrap();
+    let added = options(&files).writable(true).alter(true).family(Family::new("f"));
+    let error = added.open(&region).unwrap_err();
+    assert!(error.message().contains("has files of a family that was deleted"), "{error}");
+    alter(TableChanges::new().family(Family::new("f")));
+    let table = open(&files, true);
+    assert!(!values(&table).iter().any(|cell| cell.contains("/f/")));
+    assert!(names(&files, ".loading.").is_empty());
+    table.close().unwrap();
+}
+
 /// Runs a change of the first process which is stopped within each of its own changes in turn, with what the
 /// other one does meanwhile, and then `check`.
 fn each_late_change<T: fmt::Debug>(
