@@ -197,7 +197,8 @@ impl TableTree {
     /// # Errors
     ///
     /// If a region was created since the `locks` were taken, and `lock` fails for it, or whether there is one
-    /// cannot be seen: the table is moved back. If an I/O operation fails.
+    /// cannot be seen: the table is moved back. If a lock was lost, as far as that is seen; if an I/O
+    /// operation fails.
     pub(crate) fn move_away(
         &self,
         locks: &RegionLocks,
@@ -207,8 +208,10 @@ impl TableTree {
         let create = || create_dir_durably(&*self.storage, &self.tree.root().path, parent(&removed));
         create()?;
         match rename(&*self.storage, &self.dir(), &removed) {
-            // A process that has opened a region of another table has removed the directory.
+            // A process that has opened a region has removed the directory: one of another table, or one of
+            // this table after its lock was lost.
             Err(error) if error.is_not_found() && self.exists()? => {
+                locks.iter().try_for_each(|(name, lock)| check_lock(lock, &self.dir().join(name)))?;
                 create()?;
                 rename(&*self.storage, &self.dir(), &removed)?;
             }

@@ -5,7 +5,7 @@ use hregion::io::FileLock;
 use hregion::{Error, Get};
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 type IsTime = Box<dyn Fn(&Path) -> bool + Send + Sync>;
 type Act = Box<dyn FnOnce() + Send>;
@@ -140,6 +140,49 @@ fn a_table_that_cannot_be_truncated_stays() {
     assert!(!table.get(&Get::new("a")).unwrap().is_empty());
     Table::truncate(dir.path(), "t", false, &options).unwrap();
     assert_eq!(cells(&Table::open(dir.path(), "t").unwrap()), [""; 0]);
+}
+
+/// A storage in which another process takes a lock that was lost, and opens the region, right before the
+/// table is moved away.
+#[derive(Debug)]
+struct TakesLock {
+    local: hregion::LocalStorage,
+    root: PathBuf,
+    is_lost: Arc<AtomicBool>,
+}
+
+impl Storage for TakesLock {
+    forward!(local: open create create_new create_log hard_link remove remove_dir);
+    forward!(local: sync_file sync_dir list_dir create_dir_all optional);
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if from == self.root.join("data/default/t") && !self.is_lost.swap(true, Ordering::SeqCst) {
+            self.local.remove_dir(&self.root.join(".tmp/data/default"))?;
+        }
+        self.local.rename(from, to)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        let held = (self.local.lock(path)?, Arc::clone(&self.is_lost));
+        Ok(FileLock::with_check(held, |held| match held.1.load(Ordering::SeqCst) {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => Ok(()),
+        }))
+    }
+}
+
+#[test]
+fn a_table_of_which_another_process_has_opened_a_region_is_not_moved_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[""; 0]).unwrap();
+    put(&table, "a");
+    table.close().unwrap();
+    let root = dir.path().to_owned();
+    let storage = TakesLock { local: hregion::LocalStorage, root, is_lost: Arc::default() };
+    let options = Region::options().storage(Arc::new(storage));
+    let error = Table::delete_table(dir.path(), "t", &options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+    assert_eq!(cells(&Table::open(dir.path(), "t").unwrap()), ["a/f:q/5=new"]);
 }
 
 /// The options may be those of a region that was created: a region that is gone is an error.
