@@ -5,15 +5,17 @@
 //! `.loading.<random>/<family>/<name>` in the region's directory, which HBase ignores. The next process that
 //! opens the region for writing names the files that it finds there, and removes the directories: a rename
 //! from there, or to there, that is made after that fails. With the store file tracker FILE, the files that
-//! are named so are on no list: a repeated load [moves them back](RegionDir::settle_load).
+//! are named so are on no list: a repeated load [moves them back](RegionDir::settle_load). Those of a family
+//! that is removed are archived with its files: they are not of another family of the name.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{create_dir, list_if_exists, rename};
 use super::file_name::{FileName, Target, new_file_name};
 use super::region::RegionDir;
+use super::root_tree::RootTree;
 use crate::binary::is_hex;
 use crate::error::Result;
-use crate::io::DirEntry;
+use crate::io::{DirEntry, Storage};
 use crate::schema::Family;
 use std::path::{Path, PathBuf};
 
@@ -23,7 +25,42 @@ const LOADING: &str = ".loading.";
 /// Whether an entry of a region's directory is such a directory.
 pub(super) fn is_loading(entry: &DirEntry) -> bool {
     let random = entry.utf8_name().and_then(|name| name.strip_prefix(LOADING));
-    entry.is_dir && !entry.is_symlink && random.is_some_and(|random| random.len() == 32 && is_hex(random))
+    is_dir(entry) && random.is_some_and(|random| random.len() == 32 && is_hex(random))
+}
+
+fn is_dir(entry: &DirEntry) -> bool {
+    entry.is_dir && !entry.is_symlink
+}
+
+/// Returns the directories of a family in those of a region, for files of bulk loads.
+///
+/// # Errors
+///
+/// If a directory cannot be listed, or one on the way is a symbolic link.
+pub(super) fn dirs_in_loading(
+    tree: &RootTree,
+    storage: &dyn Storage,
+    region: &Path,
+    family: &str,
+) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    if !storage.can_rename(region) {
+        return Ok(found);
+    }
+    let entries = tree.list(storage, region)?.unwrap_or_default();
+    for loading in entries.iter().filter(|entry| is_loading(entry)).map(|entry| region.join(&entry.name)) {
+        let families = tree.list(storage, &loading)?.unwrap_or_default();
+        if families.iter().any(|entry| is_dir(entry) && entry.name == family) {
+            found.push(loading.join(family));
+        }
+    }
+    Ok(found)
+}
+
+/// Whether an entry of a family's directory there is a file that was to be loaded.
+fn is_store_file(entry: &DirEntry) -> bool {
+    let name = entry.utf8_name().and_then(FileName::parse);
+    !entry.is_dir && !entry.is_symlink && matches!(name, Some(FileName::Whole(Target::HFile(_))))
 }
 
 impl RegionDir {
@@ -48,22 +85,38 @@ impl RegionDir {
         for entry in list_if_exists(storage, loading)?.unwrap_or_default() {
             let name = entry.name.as_encoded_bytes();
             let Some(family) = families.iter().find(|family| family.name() == name) else { continue };
-            if !entry.is_dir || entry.is_symlink {
+            if !is_dir(&entry) {
                 continue;
             }
-            let (from, to) = (loading.join(&entry.name), self.family(family.name()).path());
+            let to = self.family(family.name()).path();
             create_dir(storage, &to)?;
-            for file in list_if_exists(storage, &from)?.unwrap_or_default() {
-                let Some(name) = file.utf8_name().filter(|_| !file.is_dir && !file.is_symlink) else {
-                    continue;
-                };
-                if matches!(FileName::parse(name), Some(FileName::Whole(Target::HFile(_)))) {
-                    rename(storage, &from.join(name), &to.join(name))?;
-                }
-            }
+            self.name_files(&loading.join(&entry.name), &to)?;
         }
         self.remove_loading(loading);
         Ok(())
+    }
+
+    /// Moves store files from one directory to another, and removes the first one, unless it has other files.
+    fn name_files(&self, from: &Path, to: &Path) -> Result<()> {
+        let storage = &**self.storage();
+        let list = || -> Result<Vec<DirEntry>> {
+            let mut files = list_if_exists(storage, from)?.unwrap_or_default();
+            files.retain(is_store_file);
+            Ok(files)
+        };
+        let mut files = list()?;
+        loop {
+            let mut names = files.iter().map(|file| &file.name);
+            names.try_for_each(|name| rename(storage, &from.join(name), &to.join(name)))?;
+            if storage.remove_dir(from).is_ok() {
+                return Ok(());
+            }
+            // One that was moved there since the listing is named, too: none can be after the removal.
+            files = list()?;
+            if files.is_empty() {
+                return Ok(());
+            }
+        }
     }
 
     /// Removes a directory for the files of a bulk load, unless there are some. What cannot be removed now is

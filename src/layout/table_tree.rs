@@ -21,6 +21,7 @@ use super::durable::{
 };
 use super::file_list::{FILE_LIST_DIR, FileList, NewFileList, check_next_list, read_file_list};
 use super::file_name::{FileName, Target};
+use super::loading::dirs_in_loading;
 use super::region::{RECOVERED_EDITS, REGION_INFO, check_lock, fill, is_number};
 use super::region_change::RegionChange;
 use super::root_tree::RootTree;
@@ -196,7 +197,8 @@ impl TableTree {
     /// # Errors
     ///
     /// If a region was created since the `locks` were taken, and `lock` fails for it, or whether there is one
-    /// cannot be seen: the table is moved back. If an I/O operation fails.
+    /// cannot be seen: the table is moved back. If a lock was lost, as far as that is seen; if an I/O
+    /// operation fails.
     pub(crate) fn move_away(
         &self,
         locks: &RegionLocks,
@@ -206,8 +208,10 @@ impl TableTree {
         let create = || create_dir_durably(&*self.storage, &self.tree.root().path, parent(&removed));
         create()?;
         match rename(&*self.storage, &self.dir(), &removed) {
-            // A process that has opened a region of another table has removed the directory.
+            // A process that has opened a region has removed the directory: one of another table, or one of
+            // this table after its lock was lost.
             Err(error) if error.is_not_found() && self.exists()? => {
+                locks.iter().try_for_each(|(name, lock)| check_lock(lock, &self.dir().join(name)))?;
                 create()?;
                 rename(&*self.storage, &self.dir(), &removed)?;
             }
@@ -327,13 +331,18 @@ impl TableTree {
     /// files.
     pub(crate) fn refuse_files_of(&self, family: &str) -> Result<()> {
         for region in self.regions()? {
-            let dir = self.dir().join(region).join(family);
+            let region = self.dir().join(region);
+            let dir = region.join(family);
             // Without renames, an empty list stays.
             let has_list = match self.storage.can_rename(&dir) {
                 true => !self.tree.files(&*self.storage, &dir.join(FILE_LIST_DIR))?.is_empty(),
                 false => self.list_of(&dir)?.is_some_and(|list| !list.files.is_empty()),
             };
-            if !self.files(&dir)?.is_empty() || has_list {
+            let mut has_files = has_list || !self.files(&dir)?.is_empty();
+            for loading in dirs_in_loading(&self.tree, &*self.storage, &region, family)? {
+                has_files |= !self.files(&loading)?.is_empty();
+            }
+            if has_files {
                 let message = format!(
                     "{} has files of a family that was deleted: alter the table to add the family, which \
                      archives them",
@@ -347,8 +356,13 @@ impl TableTree {
 
     /// Moves the files of a family of a region to the archive. `table` is the directory of the table.
     fn archive_family(&self, table: &Path, region: &str, family: &str) -> Result<()> {
-        let (storage, dir) = (&*self.storage, table.join(region).join(family));
-        let files = self.files(&dir)?;
+        self.archive_files(&table.join(region).join(family), region, family)
+    }
+
+    /// As [`archive_family`](Self::archive_family), of files in a directory.
+    fn archive_files(&self, dir: &Path, region: &str, family: &str) -> Result<()> {
+        let storage = &*self.storage;
+        let files = self.files(dir)?;
         let root = self.tree.root();
         let archive = root.archive(&self.table).join(region).join(family);
         // Fails at a symbolic link. A call that was interrupted may have moved all files, and not durably.
@@ -356,7 +370,7 @@ impl TableTree {
             return Ok(());
         }
         create_dir_durably(storage, &root.path, &archive)?;
-        move_files(&self.storage, &root.path, &dir, &archive, files.iter().map(|file| Path::new(&file.name)))
+        move_files(&self.storage, &root.path, dir, &archive, files.iter().map(|file| Path::new(&file.name)))
     }
 
     /// Returns the current list of a family's files; `None` if there is none.
@@ -437,6 +451,11 @@ impl TableTree {
         let mut was_any = false;
         for region in self.regions()? {
             let dir = table.join(&region);
+            for loading in dirs_in_loading(&self.tree, storage, &dir, family)? {
+                was_any = true;
+                self.archive_files(&loading, &region, family)?;
+                remove_tree(storage, &loading)?;
+            }
             if !self.families(&dir)?.iter().any(|name| name == family) {
                 continue;
             }

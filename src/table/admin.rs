@@ -124,8 +124,12 @@ impl Table {
         })?;
         check_catalog(change.root, change.options)?;
         change.move_away(&locks)?;
-        tree.settle()?;
-        tree.install_replacement()?;
+        tree.settle().and_then(|()| tree.install_replacement()).inspect_err(|_| {
+            // A process that has created a region since the locks were taken may have removed it.
+            if matches!((tree.has_replacement(), tree.exists()), (Ok(false), Ok(false))) {
+                let _ = tree.move_back();
+            }
+        })?;
         change.finish()
     }
 

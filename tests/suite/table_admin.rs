@@ -336,6 +336,15 @@ fn a_read_only_table_refuses_writes() {
     table.close().unwrap();
 }
 
+/// Creates a region in the directory of the table `t`, and opens it for writing.
+fn create_region(table: &Path, options: RegionOptions) -> Region {
+    let name = hregion::TableName::parse("t").unwrap();
+    let info = RegionInfo::new(name, "x", "y", 9_000_000_000_000).unwrap();
+    let options = options.create_if_missing(true).table("t").family(Family::new("f")).key_range("x", "y");
+    let options = options.clock(Arc::new(ManualClock::new(9_000_000_000_000)));
+    options.open(table.join(info.encoded_name())).unwrap()
+}
+
 /// A storage in which a region is created and opened for writing right before a table is moved away.
 #[derive(Debug)]
 struct CreatesRegion {
@@ -367,11 +376,7 @@ impl Storage for CreatesRegion {
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         if from == self.root.join("data/default/t") && to.starts_with(self.root.join(".tmp")) {
-            let name = hregion::TableName::parse("t").unwrap();
-            let info = RegionInfo::new(name, "x", "y", 9_000_000_000_000).unwrap();
-            let options = Region::options().create_if_missing(true).table("t").family(Family::new("f"));
-            let options = options.key_range("x", "y").clock(Arc::new(ManualClock::new(9_000_000_000_000)));
-            *self.opened.lock().unwrap() = Some(options.open(from.join(info.encoded_name())).unwrap());
+            *self.opened.lock().unwrap() = Some(create_region(from, Region::options()));
         }
         self.local.rename(from, to)
     }

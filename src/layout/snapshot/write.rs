@@ -233,10 +233,10 @@ impl SnapshotTree {
     /// If a directory is a symbolic link; if an I/O operation fails.
     fn remove_left(&self, storage: &dyn Storage, name: &str) -> Result<bool> {
         let tmp = self.dir().join(TMP);
-        let is_of = |dir: &String| match dir.strip_prefix(name).map(|rest| rest.strip_prefix('.')) {
-            Some(Some(random)) => random.len() == 32 && is_hex(random),
-            Some(None) => dir == name,
-            None => false,
+        // Without the random number, it is that of a snapshot that HBase takes or exports.
+        let is_of = |dir: &String| {
+            let random = dir.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
+            random.is_some_and(|random| random.len() == 32 && is_hex(random))
         };
         let mut left = self.tree.dirs(storage, &tmp)?;
         left.retain(is_of);

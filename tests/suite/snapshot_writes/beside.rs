@@ -158,6 +158,23 @@ fn a_file_loaded_during_a_snapshot_is_not_in_it_before_earlier_writes() {
     table.region("").unwrap().abort().unwrap();
 }
 
+/// HBase writes a snapshot to a directory of its name, and renames that in the end.
+#[test]
+fn a_snapshot_that_hbase_is_writing_is_not_removed() {
+    let storage = World::new().copy();
+    let working = Path::new(ROOT).join(".hbase-snapshot/.tmp/s");
+    storage.create_dir_all(&working).unwrap();
+    let manifest = working.join("data.manifest");
+    storage.create(&manifest).unwrap().sync().unwrap();
+    let table = open(&storage, "ns:t");
+    table.snapshot("s").unwrap();
+    table.close().unwrap();
+    Table::delete_snapshot_with(ROOT, "s", options(&storage)).unwrap();
+    let error = Table::delete_snapshot_with(ROOT, "s", options(&storage)).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    assert!(storage.bytes(&manifest).is_some());
+}
+
 /// Storage on which the snapshot is deleted, and perhaps taken again, while its files are copied.
 #[derive(Debug)]
 struct Retaken {

@@ -267,33 +267,37 @@ fn a_change_that_is_made_after_the_lock_was_lost_takes_no_rows() {
     }
 }
 
+/// The file of a bulk load.
+const FILE: &str = "/input/f/file";
+
+/// Returns a table of one region, and the file of a bulk load; and the directory of the region.
+fn with_input() -> (FaultyStorage, PathBuf) {
+    let storage = written(&[]);
+    storage.create_dir_all(Path::new("/input/f")).unwrap();
+    let table = open(&storage, true);
+    let mut writer = table.region("a").unwrap().bulk_load_writer("f", FILE).unwrap();
+    let key = SeekKey::of(b"k", b"f", b"q", 5, CellType::Put);
+    writer.append(CellRef::new(&key, b"loaded")).unwrap();
+    let origin = StoreFileOrigin::BulkLoad {
+        timestamp: 1000,
+        source_task: Vec::new(),
+        exclude_from_minor_compaction: false,
+        skip_reset_seq_id: false,
+    };
+    writer.finish(&origin).unwrap();
+    let region = Path::new(TABLE).join(table.regions()[0].encoded_name());
+    table.close().unwrap();
+    (storage, region)
+}
+
 /// A bulk load, or its undoing, moves no file that the other process has found, nor one that it has not.
 #[test]
 fn a_load_that_goes_on_after_the_lock_was_lost_moves_no_file() {
-    const FILE: &str = "/input/f/file";
-    let written = || {
-        let storage = written(&[]);
-        storage.create_dir_all(Path::new("/input/f")).unwrap();
-        let table = open(&storage, true);
-        let mut writer = table.region("a").unwrap().bulk_load_writer("f", FILE).unwrap();
-        let key = SeekKey::of(b"k", b"f", b"q", 5, CellType::Put);
-        writer.append(CellRef::new(&key, b"loaded")).unwrap();
-        let origin = StoreFileOrigin::BulkLoad {
-            timestamp: 1000,
-            source_task: Vec::new(),
-            exclude_from_minor_compaction: false,
-            skip_reset_seq_id: false,
-        };
-        writer.finish(&origin).unwrap();
-        let region = Path::new(TABLE).join(table.regions()[0].encoded_name());
-        table.close().unwrap();
-        (storage, region)
-    };
     let mut outcomes = [0; 2];
     for fails in [false, true] {
         for n in 0.. {
             let shown = format!("fails: {fails}, change {n}");
-            let (files, region) = written();
+            let (files, region) = with_input();
             let stopped = Stopped::new(&files);
             let handles = FileHandles::with_capacity(100);
             let with = options(&files).storage(Arc::clone(&stopped) as _).file_handles(&handles);
@@ -330,6 +334,67 @@ fn a_load_that_goes_on_after_the_lock_was_lost_moves_no_file() {
         }
     }
     assert!(outcomes.iter().all(|outcome| *outcome > 0), "{outcomes:?}");
+}
+
+/// A storage in which the rename of a file by another process is made late: right before the directory is
+/// removed to which it is moved.
+#[derive(Debug)]
+struct MovesLate {
+    files: FaultyStorage,
+    to: PathBuf,
+}
+
+impl Storage for MovesLate {
+    forward!(files: open create create_new create_log rename hard_link remove);
+    forward!(files: sync_file sync_dir list_dir create_dir_all lock optional);
+
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        if self.to.parent() == Some(path) && self.files.bytes(Path::new(FILE)).is_some() {
+            self.files.rename(Path::new(FILE), &self.to)?;
+        }
+        self.files.remove_dir(path)
+    }
+}
+
+#[test]
+fn a_file_that_a_load_moves_while_the_region_is_opened_is_found_at_once() {
+    let (files, region) = with_input();
+    let loading = region.join(format!(".loading.{}/f", "0".repeat(32)));
+    files.create_dir_all(&loading).unwrap();
+    let to = loading.join(format!("{}_SeqId_9_", "1".repeat(32)));
+    let late = MovesLate { files: files.clone(), to };
+    let with = options(&files).storage(Arc::new(late)).writable(true);
+    let table = Table::open_with(ROOT, "t", with).unwrap();
+    let found = values(&table);
+    assert!(found.iter().any(|cell| cell.starts_with("k/")), "{found:?}");
+    assert!(names(&files, ".loading.").is_empty());
+    table.close().unwrap();
+    assert_eq!(values(&open(&files, false)), found);
+}
+
+/// They are not of another family of the name, which the table gets later.
+#[test]
+fn files_of_a_load_that_was_cut_off_are_archived_with_their_family() {
+    let (files, region) = with_input();
+    let loading = region.join(format!(".loading.{}/f", "0".repeat(32)));
+    let name = format!("{}_SeqId_9_", "1".repeat(32));
+    files.create_dir_all(&loading).unwrap();
+    files.rename(Path::new(FILE), &loading.join(&name)).unwrap();
+    let alter = |changes: TableChanges| Table::alter(ROOT, "t", &changes, &options(&files)).unwrap();
+    alter(TableChanges::new().delete_family("f"));
+    let is_archived = |path: &PathBuf| path.starts_with("hbase/archive") && path.ends_with(&name);
+    assert!(files.names().iter().any(is_archived), "{:?}", files.names());
+    // As if another program had deleted the family.
+    files.create_dir_all(&loading).unwrap();
+    files.create(&loading.join(&name)).unwrap().sync().unwrap();
+    let added = options(&files).writable(true).alter(true).family(Family::new("f"));
+    let error = added.open(&region).unwrap_err();
+    assert!(error.message().contains("has files of a family that was deleted"), "{error}");
+    alter(TableChanges::new().family(Family::new("f")));
+    let table = open(&files, true);
+    assert!(!values(&table).iter().any(|cell| cell.contains("/f/")));
+    assert!(names(&files, ".loading.").is_empty());
+    table.close().unwrap();
 }
 
 /// Runs a change of the first process which is stopped within each of its own changes in turn, with what the

@@ -1,10 +1,11 @@
 //! What another process does to a table while it is created, restored or deleted.
 
 use super::*;
+use hregion::io::FileLock;
 use hregion::{Error, Get};
 use std::fmt;
 use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 type IsTime = Box<dyn Fn(&Path) -> bool + Send + Sync>;
 type Act = Box<dyn FnOnce() + Send>;
@@ -101,6 +102,87 @@ fn a_region_that_is_created_during_a_restoration_keeps_its_table() {
     let restored = Table::restore_snapshot(dir.path(), "s", options);
     assert_eq!(restored.map(drop).unwrap_err().kind(), ErrorKind::Locked);
     assert!(!storage.check_kept().get(&Get::new("a")).unwrap().is_empty());
+}
+
+/// A storage with locks that can be lost.
+#[derive(Debug)]
+struct Leases {
+    local: hregion::LocalStorage,
+}
+
+impl Storage for Leases {
+    forward!(local: open create create_new create_log rename hard_link remove remove_dir);
+    forward!(local: sync_file sync_dir list_dir create_dir_all optional);
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        self.local.lock(path).map(|lock| FileLock::with_check(lock, |_| Ok(())))
+    }
+}
+
+/// The process that opens a region which it has created removes what is to take the place of the table.
+#[test]
+fn a_table_that_cannot_be_truncated_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[""; 0]).unwrap();
+    put(&table, "a");
+    table.close().unwrap();
+    let (path, aside) = (dir.path().join("data/default/t"), dir.path().join(".tmp/data/default"));
+    let is_time = move |path: &Path| path == aside && aside.join(".t.new").exists();
+    let act = move || {
+        let leases = Arc::new(Leases { local: hregion::LocalStorage });
+        create_region(&path, Region::options().storage(leases)).close().unwrap();
+    };
+    let options = Region::options().storage(Meanwhile::storage(hregion::LocalStorage, is_time, act));
+    let error = Table::truncate(dir.path(), "t", false, &options).unwrap_err();
+    assert!(error.is_not_found(), "{error}");
+    let table = Table::open(dir.path(), "t").unwrap();
+    assert_eq!(table.regions().len(), 2);
+    assert!(!table.get(&Get::new("a")).unwrap().is_empty());
+    Table::truncate(dir.path(), "t", false, &options).unwrap();
+    assert_eq!(cells(&Table::open(dir.path(), "t").unwrap()), [""; 0]);
+}
+
+/// A storage in which another process takes a lock that was lost, and opens the region, right before the
+/// table is moved away.
+#[derive(Debug)]
+struct TakesLock {
+    local: hregion::LocalStorage,
+    root: PathBuf,
+    is_lost: Arc<AtomicBool>,
+}
+
+impl Storage for TakesLock {
+    forward!(local: open create create_new create_log hard_link remove remove_dir);
+    forward!(local: sync_file sync_dir list_dir create_dir_all optional);
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        if from == self.root.join("data/default/t") && !self.is_lost.swap(true, Ordering::SeqCst) {
+            self.local.remove_dir(&self.root.join(".tmp/data/default"))?;
+        }
+        self.local.rename(from, to)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        let held = (self.local.lock(path)?, Arc::clone(&self.is_lost));
+        Ok(FileLock::with_check(held, |held| match held.1.load(Ordering::SeqCst) {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => Ok(()),
+        }))
+    }
+}
+
+#[test]
+fn a_table_of_which_another_process_has_opened_a_region_is_not_moved_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[""; 0]).unwrap();
+    put(&table, "a");
+    table.close().unwrap();
+    let root = dir.path().to_owned();
+    let storage = TakesLock { local: hregion::LocalStorage, root, is_lost: Arc::default() };
+    let options = Region::options().storage(Arc::new(storage));
+    let error = Table::delete_table(dir.path(), "t", &options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
+    assert_eq!(cells(&Table::open(dir.path(), "t").unwrap()), ["a/f:q/5=new"]);
 }
 
 /// The options may be those of a region that was created: a region that is gone is an error.
