@@ -354,7 +354,7 @@ impl Storage for ArchivesRegion {
     forward!(local: open create create_new create_log hard_link rename remove remove_dir);
     forward!(local: sync_file sync_dir list_dir create_dir_all optional);
 
-    fn lock(&self, path: &Path) -> io::Result<hregion::io::FileLock> {
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
         if path.starts_with(&self.region) && self.region.exists() {
             fs::rename(&self.region, &self.to)?;
         }
