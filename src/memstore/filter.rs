@@ -29,7 +29,7 @@ const GROWTH: usize = 4;
 /// The rows for each word of a full generation.
 const WORD_ROWS: usize = 4;
 
-/// One row in this many is counted, as so many: each count takes a cache line from other writers.
+/// One row in this many is counted, as so many: a count invalidates the cache line for other writers.
 const COUNTED: usize = 16;
 
 /// The hash of a row and its bits in a word.

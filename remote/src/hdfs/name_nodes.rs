@@ -31,7 +31,7 @@ pub(super) struct NameNodes {
 /// What a name node does when it is asked whether it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reply {
-    /// It answers, or ends or refuses the connection, which keeps nobody waiting.
+    /// It answers, or ends or refuses the connection at once.
     Answer,
     /// It accepts a connection, and says nothing.
     Silence,
