@@ -18,7 +18,7 @@ pub(super) struct RowBloom {
 
 struct Generation {
     words: Box<[AtomicU64]>,
-    /// About how many there are.
+    /// The approximate number of rows.
     rows: Padded<AtomicUsize>,
 }
 
@@ -29,7 +29,8 @@ const GROWTH: usize = 4;
 /// The rows for each word of a full generation.
 const WORD_ROWS: usize = 4;
 
-/// One row in this many is counted, as so many: a count invalidates the cache line for other writers.
+/// Adds this number to the count for one in as many rows, since each write to the counter invalidates its
+/// cache line for other writers.
 const COUNTED: usize = 16;
 
 /// The hash of a row and its bits in a word.
