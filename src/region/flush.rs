@@ -91,9 +91,26 @@ impl RegionCore {
         let flushed = self.flush_stores(stores, kept);
         match &flushed {
             Ok(flushed) => self.report_flush_ended(flushed.seq_id),
-            Err(error) => self.report_failed(Task::Flush, error),
+            Err(error) => {
+                self.report_failed(Task::Flush, error);
+                self.merge_frozen();
+            }
         }
         flushed
+    }
+
+    /// Merges the segments that flushes have left which failed, in stores that have many: each flush freezes
+    /// what was written since the one before, and reads look into every segment. No other flush may run.
+    fn merge_frozen(&self) {
+        for store in self.all_stores() {
+            let segments = self.states.load().stores[store].frozen.clone();
+            if segments.len() > MAX_FROZEN
+                && let Some(flat) = Segment::flat(&segments)
+            {
+                self.swap(store, |state| state.with_frozen_merged(flat));
+            }
+        }
+        self.report_memory();
     }
 
     fn flush_stores(&self, stores: &[usize], kept: Option<i64>) -> Result<Flushed> {
@@ -254,6 +271,9 @@ struct Flushed {
     files: Vec<Vec<StoreFile>>,
 }
 
+/// The maximum number of segments that a store keeps after a flush that has failed.
+const MAX_FROZEN: usize = 4;
+
 /// Segments with fewer cells are freed inline, and written by the thread that flushes.
 const MANY_CELLS: usize = 10_000;
 
@@ -268,4 +288,58 @@ fn free(segments: Vec<Arc<Segment>>) {
 
 fn cell_count(segments: &[Arc<Segment>]) -> usize {
     segments.iter().map(|segment| segment.cell_count()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::region::{CompactionFilter, ObserverContext};
+    use crate::{Delete, Durability, Error, Family, Put, RegionObserver, Row, Scan};
+    use std::sync::atomic::AtomicBool;
+
+    /// Refuses flushes when their memory is frozen.
+    #[derive(Debug)]
+    struct Refusing(AtomicBool);
+
+    impl RegionObserver for Refusing {
+        fn pre_flush_store(
+            &self,
+            _: &mut ObserverContext<'_>,
+            _: &[u8],
+        ) -> Result<Option<Box<dyn CompactionFilter>>> {
+            if self.0.load(Ordering::Relaxed) { Err(Error::invalid_argument("not now")) } else { Ok(None) }
+        }
+    }
+
+    #[test]
+    fn flushes_that_fail_leave_few_segments() {
+        let (dir, observer) = (tempfile::tempdir().unwrap(), Arc::new(Refusing(AtomicBool::new(true))));
+        let region = Region::options()
+            .create_if_missing(true)
+            .family(Family::new("f").max_versions(5))
+            .durability(Durability::SkipWal)
+            .observer(0, Arc::clone(&observer) as Arc<dyn RegionObserver>)
+            .open(dir.path())
+            .unwrap();
+        let rows = || -> Vec<Row> {
+            region.scan(Scan::new().max_versions(5)).unwrap().map(Result::unwrap).collect()
+        };
+        let frozen = || region.0.states.load().stores[0].frozen.len();
+        for number in 0..30 {
+            let row = format!("{}", number % 7);
+            region.put(Put::new(row).cell_at("f", "q", number, format!("{number}"))).unwrap();
+            if number % 5 == 4 {
+                region.delete(Delete::new(format!("{}", number % 3)).column_at("f", "q", number)).unwrap();
+            }
+            let before = rows();
+            region.flush().unwrap_err();
+            assert!((1..=MAX_FROZEN).contains(&frozen()), "{}", frozen());
+            assert_eq!(rows(), before);
+        }
+        let before = rows();
+        observer.0.store(false, Ordering::Relaxed);
+        region.flush().unwrap();
+        assert_eq!((frozen(), region.memstore_size(), region.store_file_count("f")), (0, 0, Some(1)));
+        assert_eq!(rows(), before);
+    }
 }

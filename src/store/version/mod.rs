@@ -95,6 +95,11 @@ impl StoreVersion {
         next
     }
 
+    /// Returns the state with the frozen segments replaced by a flat one.
+    pub(crate) fn with_frozen_merged(&self, flat: Segment) -> Self {
+        Self { frozen: vec![Arc::new(flat)], ..self.clone() }
+    }
+
     /// Whether the active segment has this many bytes, or a share of the pipeline's if that is more: a merge
     /// takes time in proportion to all cells. Not for far larger ones, which a replay leaves: flattening them
     /// would take a writer too long. 0 for never.
