@@ -440,8 +440,13 @@ impl RegionCore {
         }
         // A caller may have flushed the region meanwhile.
         let has_log = self.log.as_ref().is_some_and(|log| log.has_files());
-        let result =
-            if self.memory() > 0 || has_log { caught(|| self.flush_all(), self).map(drop) } else { Ok(()) };
+        let result = if self.memory() > 0 || has_log {
+            caught(|| self.flush_all(), self).map(drop)
+        } else {
+            // The last one may have failed after it, as in a hook.
+            background.flushed(self.memory(), true);
+            Ok(())
+        };
         let is_flushed = result.is_ok();
         self.end_flush(background, result.err());
         if is_flushed {
@@ -528,8 +533,9 @@ fn caught<T>(work: impl FnOnce() -> Result<T>, region: &RegionCore) -> Result<T>
 mod tests {
     use super::*;
     use crate::op::Put;
-    use crate::region::Region;
+    use crate::region::{ObserverContext, Region, RegionObserver};
     use crate::schema::Family;
+    use std::sync::atomic::AtomicBool;
 
     fn open(dir: &tempfile::TempDir, name: &str, limit: &MemoryLimit) -> Region {
         let options = Region::options().create_if_missing(true).family(Family::new("f"));
@@ -538,6 +544,35 @@ mod tests {
 
     fn put(region: &Region) {
         region.put(Put::new("row").cell("f", "q", vec![0; 1000])).unwrap();
+    }
+
+    /// Fails after the first flush.
+    #[derive(Debug, Default)]
+    struct FailsOnce(AtomicBool);
+
+    impl RegionObserver for FailsOnce {
+        fn post_flush(&self, _: &mut ObserverContext<'_>) -> Result<()> {
+            let has_failed = self.0.swap(true, Ordering::Relaxed);
+            if has_failed { Ok(()) } else { Err(Error::invalid_argument("the observer fails")) }
+        }
+    }
+
+    #[test]
+    fn a_failure_after_a_flush_is_told_until_the_next_attempt() {
+        let (dir, hour) = (tempfile::tempdir().unwrap(), Duration::from_secs(3600));
+        let region = Region::options()
+            .create_if_missing(true)
+            .family(Family::new("f"))
+            .scheduler(&Scheduler::builder().retry(hour, hour).build())
+            .observer(0, Arc::new(FailsOnce::default()))
+            .open(dir.path())
+            .unwrap();
+        put(&region);
+        region.0.run(Work::Flush, WorkKind::Flush);
+        assert!(region.health().background_failure.is_some());
+        assert_eq!(region.memstore_size(), 0);
+        region.0.run(Work::Flush, WorkKind::Flush);
+        assert!(region.health().is_sound());
     }
 
     #[test]
