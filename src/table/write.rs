@@ -98,14 +98,17 @@ impl Table {
     /// its row.
     pub fn batch(&self, mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results: Vec<Result<()>> = mutations.iter().map(|_| Ok(())).collect();
-        let mut left: Vec<(usize, Mutation)> = mutations.into_iter().enumerate().collect();
-        // More than once only if there are many, or if a region is split or merged meanwhile.
-        while !left.is_empty() {
-            let later = left.split_off(left.len().min(MOST_TOGETHER));
-            left = self.0.batch(left, &mut results);
-            left.extend(later);
+        let mut numbered = mutations.into_iter().enumerate();
+        loop {
+            let mut left: Numbered = numbered.by_ref().take(MOST_TOGETHER).collect();
+            if left.is_empty() {
+                return results;
+            }
+            // More than once only if a region is split or merged meanwhile.
+            while !left.is_empty() {
+                left = self.0.batch(left, &mut results);
+            }
         }
-        results
     }
 
     /// Flushes all regions that have been opened.
@@ -129,7 +132,7 @@ type Numbered = Vec<(usize, Mutation)>;
 
 impl TableCore {
     /// Writes mutations, those of different regions with a common sync of the log. Returns the mutations of
-    /// regions that have been replaced, and those that a region does not write together with the others.
+    /// regions that have been replaced.
     fn batch(&self, mutations: Numbered, results: &mut [Result<()>]) -> Numbered {
         let regions = self.regions.load();
         // In row order: two batches that wait for each other's regions must take them in the same order.
@@ -140,38 +143,40 @@ impl TableCore {
                 Err(error) => results[i] = Err(error),
             }
         }
-        let (mut left, mut indices, mut batches, mut current) =
-            (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let is_alone = by_region.len() == 1;
-        for (at, mut numbered) in by_region {
-            let slot = &regions.slots[at];
-            let writing = self.enter(slot);
-            match writing
-                .as_ref()
-                .map_err(Error::clone)
-                .and_then(|writing| if writing.is_current() { self.open(slot) } else { Ok(None) })
-            {
-                Ok(None) => left.extend(numbered),
-                Ok(Some(region)) => {
-                    let is_joint = !is_alone && !self.options.has_observers();
-                    if is_joint {
-                        left.extend(numbered.split_off(numbered.len().min(region.mini_batch())));
-                    }
-                    let (at, mutations): (Vec<usize>, Vec<Mutation>) = numbered.into_iter().unzip();
-                    if is_joint {
+        let mut groups: Vec<_> = by_region.into_iter().map(|(at, some)| (at, some.into_iter())).collect();
+        let is_joint = groups.len() > 1 && !self.options.has_observers();
+        let mut left = Vec::new();
+        // Several times if some are more than a region writes together. In between it can be split.
+        while !groups.is_empty() {
+            let (mut indices, mut batches, mut current) = (Vec::new(), Vec::new(), Vec::new());
+            for (at, numbered) in &mut groups {
+                let slot = &regions.slots[*at];
+                let writing = self.enter(slot);
+                match writing
+                    .as_ref()
+                    .map_err(Error::clone)
+                    .and_then(|writing| if writing.is_current() { self.open(slot) } else { Ok(None) })
+                {
+                    Ok(None) => left.extend(numbered),
+                    Ok(Some(region)) if is_joint => {
+                        let some = numbered.by_ref().take(region.mini_batch());
+                        let (at, mutations): (Vec<usize>, Vec<Mutation>) = some.unzip();
                         indices.push(at);
                         batches.push((region, mutations));
                         current.push(writing);
-                    } else {
+                    }
+                    Ok(Some(region)) => {
+                        let (at, mutations): (Vec<usize>, Vec<Mutation>) = numbered.unzip();
                         let done = region.batch(mutations);
                         at.into_iter().zip(done).for_each(|(index, result)| results[index] = result);
                     }
+                    Err(error) => numbered.for_each(|(i, _)| results[i] = Err(error.clone())),
                 }
-                Err(error) => numbered.into_iter().for_each(|(i, _)| results[i] = Err(error.clone())),
             }
-        }
-        for (indices, done) in indices.into_iter().zip(Region::batch_jointly(&batches)) {
-            indices.into_iter().zip(done).for_each(|(index, result)| results[index] = result);
+            for (indices, done) in indices.into_iter().zip(Region::batch_jointly(&batches)) {
+                indices.into_iter().zip(done).for_each(|(index, result)| results[index] = result);
+            }
+            groups.retain(|(_, numbered)| numbered.len() > 0);
         }
         left
     }

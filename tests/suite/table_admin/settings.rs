@@ -5,8 +5,8 @@ use crate::support::files::replace_in_descriptor;
 use hregion::filter::SingleColumnValue;
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
-    Append, BloomType, Compaction, Comparator, Compare, Delete, ErrorKind, Family, Filter, Get, ManualClock,
-    Put, Region, Table, TableChanges,
+    Append, BloomType, Compaction, Comparator, Compare, Delete, Durability, ErrorKind, Family, Filter, Get,
+    ManualClock, Put, Region, Scan, Table, TableChanges,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -169,6 +169,25 @@ fn a_table_limits_how_many_mutations_are_written_together() {
         let error = alter(&root(), size).unwrap_err();
         assert!(error.to_string().contains(SIZE), "{error}");
     }
+}
+
+/// Takes time in proportion to the number of mutations, not to its square.
+#[test]
+fn a_large_batch_is_written_however_few_are_written_together() {
+    let storage = root();
+    let one = TableChanges::new().set("hbase.regionserver.minibatch.size", "1");
+    Table::alter(ROOT, T, &one, &options(&storage)).unwrap();
+    let table = open(&storage, T, true).unwrap();
+    // Two puts of each row, the second of which replaces the first.
+    let puts = (0..30_000).map(|i| {
+        let row = format!("{}{}", ["a", "n"][i % 2], i / 4);
+        Put::new(row).cell_at("f", "q", 7, format!("{i}")).durability(Durability::SkipWal).into()
+    });
+    assert!(table.batch(puts.collect()).iter().all(Result::is_ok));
+    for (row, value) in [("a0", "2"), ("n0", "3"), ("a7499", "29998"), ("n7499", "29999")] {
+        assert_eq!(table.get(&Get::new(row)).unwrap().value("f", "q"), Some(value.as_bytes()), "{row}");
+    }
+    assert_eq!(table.scan(Scan::new()).unwrap().count(), 15_002);
 }
 
 /// HBase: `HRegion.isLoadingCfsOnDemandDefault`.
