@@ -16,6 +16,7 @@ use crate::region::{Region, RetiredFile, RetiredRegion};
 use crate::schema::{RegionInfo, serving};
 use crate::store::StoreFileUse;
 use crate::sync::unpoisoned;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -211,15 +212,16 @@ impl TableCore {
         // Most of the memory is flushed while writes go on.
         regions.iter().try_for_each(Region::flush)?;
         let mut are_current = self.take(parents);
-        let retired = regions.iter().map(Region::retire).collect::<Result<Vec<_>>>();
         let storage = &**self.options.file_storage();
-        if !storage.can_rename(table) {
-            self.note_readers(retired.iter().flatten());
-        }
-        // HBase would replay entries of a parent in a child.
-        self.options.roll_log();
         let mut unfinished = None;
-        let result = retired.and_then(|retired| {
+        let replace = || -> Result<()> {
+            let retired = regions.iter().map(Region::retire).collect::<Result<Vec<_>>>();
+            if !storage.can_rename(table) {
+                self.note_readers(retired.iter().flatten());
+            }
+            // HBase would replay entries of a parent in a child.
+            self.options.roll_log();
+            let retired = retired?;
             // One that copied files when this was checked first may have been cut off since.
             regions.iter().try_for_each(Region::check_no_load)?;
             let made = self.make(&change, catalog, &retired, children, reference);
@@ -233,11 +235,16 @@ impl TableCore {
                     Err(error)
                 }
             }
-        });
+        };
+        // After a panic, as of a hook or the clock, too, no region stays that takes no writes.
+        let result = catch_unwind(AssertUnwindSafe(replace));
+        if result.is_err() {
+            unfinished = Some(UnfinishedChange::new(change.clone()));
+        }
         let slot_at = |info: &RegionInfo, path: PathBuf, unfinished| {
             Arc::new(RegionSlot::new(info.clone(), RegionSource::Dir(path), unfinished))
         };
-        if result.is_ok() {
+        if matches!(result, Ok(Ok(()))) {
             let slots = children.iter().map(|info| slot_at(info, table.join(info.encoded_name()), None));
             self.swap(parents, &slots.collect::<Vec<_>>());
             are_current.iter_mut().for_each(|is_current| **is_current = false);
@@ -253,7 +260,7 @@ impl TableCore {
                 }
             }
         }
-        result
+        result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
     /// Notes which files of regions are read: they are not archived meanwhile, as archiving copies files in a

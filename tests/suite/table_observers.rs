@@ -11,6 +11,7 @@ use hregion::{
 };
 use std::collections::BTreeSet;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
@@ -328,6 +329,21 @@ fn a_hook_of_a_flush_compaction_or_close_may_only_read_the_table() {
     ] {
         assert_eq!(allowed(hook, cause, &calls()), names(&READS), "{hook}");
     }
+}
+
+/// The region takes no writes any more when the hook is called.
+#[test]
+fn a_region_is_opened_again_after_a_split_that_has_panicked() {
+    let observed = Observed::new("post_close");
+    observed.act(|_| panic!("a panic that the table survives"));
+    put(&observed.table, "a").unwrap();
+    let split = || observed.table.split("c");
+    assert!(catch_unwind(AssertUnwindSafe(split)).is_err());
+    put(&observed.table, "b").unwrap();
+    split().unwrap();
+    put(&observed.table, "d").unwrap();
+    assert_eq!(observed.rows(), BTreeSet::from(["a", "b", "d"].map(String::from)));
+    assert_eq!(observed.table.regions().len(), 3);
 }
 
 #[test]
