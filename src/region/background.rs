@@ -520,11 +520,11 @@ impl RegionCore {
     }
 }
 
-/// Runs `work` and turns a panic, for example of an observer, into an error, because the thread serves other
-/// regions too.
-fn caught<T>(work: impl FnOnce() -> Result<T>, region: &RegionCore) -> Result<T> {
+/// Runs `work` and turns a panic, for example of an observer, into an error: the thread serves other regions
+/// too, or drops the region.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>, region: &RegionCore) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
-        let error = io::Error::other("a flush or compaction panicked");
+        let error = io::Error::other("a flush, compaction or close panicked");
         Err(Error::io("work on", region.dir.path(), error))
     })
 }

@@ -1,6 +1,6 @@
 //! Closing a region, and its health while open (HBase: `HRegion.close`).
 
-use super::background::Pending;
+use super::background::{Pending, caught};
 use super::log::RegionLog;
 use super::observer::Held;
 use super::write::OnDrop;
@@ -25,8 +25,9 @@ impl Drop for Handle {
         if self.0.check_open().is_ok() && unflushed > 0 {
             self.0.report_dropped(unflushed);
         }
-        // There is no caller to return an error to. The docs of `Region` describe what is lost then.
-        if let Err(error) = self.0.close(ClosedBy::Drop) {
+        // There is no caller to return an error to, and another panic may be under way. The docs of `Region`
+        // describe what is lost then.
+        if let Err(error) = caught(|| self.0.close(ClosedBy::Drop), &self.0) {
             self.0.report_lost(&error);
         }
         if self.0.held(&[Held::Flush, Held::Compaction, Held::Close]).is_some() {
@@ -44,7 +45,7 @@ impl Drop for Handle {
 enum ClosedBy {
     /// [`Region::close`]: an observer can refuse, and the region stays open.
     Caller,
-    /// The drop of the last handle: an observer that refuses must not lose what is in memory.
+    /// The drop of the last handle: an observer that refuses, or panics, must not lose what is in memory.
     Drop,
 }
 
@@ -181,7 +182,8 @@ impl RegionCore {
         if self.is_retired.load(Ordering::Acquire) {
             return self.release();
         }
-        let observed = self.observe(|observer, context| observer.pre_close(context));
+        let observe = || self.observe(|observer, context| observer.pre_close(context));
+        let observed = if by == ClosedBy::Drop { caught(observe, self) } else { observe() };
         if by == ClosedBy::Caller {
             observed.clone()?;
         }

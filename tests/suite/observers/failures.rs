@@ -3,7 +3,8 @@
 use super::{Context, open, region_of};
 use hregion::io::faulty::FaultyStorage;
 use hregion::region::{CompactionFilter, MiniBatch};
-use hregion::{Compaction, Error, Get, Put, RegionObserver, Result, RowBuf, Scan};
+use hregion::{Compaction, Durability, Error, Get, Put, RegionObserver, Result, RowBuf, Scan};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Fails in the named hook.
@@ -77,24 +78,35 @@ fn an_observer_that_fails_ends_the_operation() {
     assert!(open(&FaultyStorage::new(), &[(0, Arc::new(Failing("pre_open")))]).is_err());
 }
 
-/// Refuses to close its region.
+/// Refuses to close its region, or panics then.
 #[derive(Debug)]
-struct Open;
+struct Open {
+    panics: bool,
+}
 
 impl RegionObserver for Open {
     fn pre_close(&self, _: Context<'_, '_>) -> Result<()> {
+        assert!(!self.panics, "a panic that the region survives");
         Err(Error::invalid_argument("stays open"))
     }
 }
 
 #[test]
 fn a_region_that_an_observer_keeps_open_loses_nothing_when_it_is_dropped() {
-    let storage = FaultyStorage::new();
-    let region = open(&storage, &[(0, Arc::new(Open))]).unwrap();
-    region.put(Put::new("r").cell("f", "q", "v")).unwrap();
-    assert!(region.close().unwrap_err().to_string().contains("stays open"));
-    region.put(Put::new("s").cell("f", "q", "v")).unwrap();
-    drop(region);
-    let region = open(&storage, &[]).unwrap();
-    assert_eq!(region.scan(Scan::new()).unwrap().count(), 2);
+    for panics in [false, true] {
+        let storage = FaultyStorage::new();
+        let region = open(&storage, &[(0, Arc::new(Open { panics }))]).unwrap();
+        // Without a log: only a flush keeps them.
+        let put =
+            |row: &'static str| region.put(Put::new(row).cell("f", "q", "v").durability(Durability::SkipWal));
+        put("r").unwrap();
+        match catch_unwind(AssertUnwindSafe(|| region.close())) {
+            Ok(closed) => assert!(!panics && closed.unwrap_err().to_string().contains("stays open")),
+            Err(_) => assert!(panics),
+        }
+        put("s").unwrap();
+        drop(region);
+        let region = open(&storage, &[]).unwrap();
+        assert_eq!(region.scan(Scan::new()).unwrap().count(), 2, "panics: {panics}");
+    }
 }
