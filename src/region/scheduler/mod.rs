@@ -16,6 +16,7 @@ pub(super) use queue::{Job, Work, WorkKind};
 use super::RegionCore;
 use crate::clock::{SystemTimer, Timer};
 use crate::error::{Error, Result};
+use crate::io::Owner;
 use crate::sync::unpoisoned;
 use pace::Pace;
 use queue::Queue;
@@ -23,7 +24,7 @@ use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::{Arc, Condvar, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 /// Starts a thread with a name.
@@ -62,13 +63,20 @@ struct Shared {
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct State {
+    /// The process that has the threads.
+    owner: Owner,
     stopped: bool,
     queue: Queue,
     /// The number of threads, and of those that wait for work, by kind.
     threads: [usize; 3],
     idle: [usize; 3],
+}
+
+impl State {
+    fn new() -> Self {
+        Self { owner: Owner::this(), stopped: false, queue: Queue::default(), threads: [0; 3], idle: [0; 3] }
+    }
 }
 
 impl Scheduler {
@@ -97,13 +105,13 @@ impl Scheduler {
     /// Returns the current number of threads.
     #[must_use]
     pub fn thread_count(&self) -> usize {
-        unpoisoned(self.shared().state.lock()).threads.iter().sum()
+        self.state().threads.iter().sum()
     }
 
     /// Returns the number of flushes and compactions that wait for a thread or for a retry.
     #[must_use]
     pub fn queue_len(&self) -> usize {
-        unpoisoned(self.shared().state.lock()).queue.len()
+        self.state().queue.len()
     }
 
     fn new(options: SchedulerBuilder) -> Self {
@@ -112,12 +120,22 @@ impl Scheduler {
 
     fn with(options: SchedulerBuilder, is_inline: bool) -> Self {
         let pace = options.throughput.map(Pace::new);
-        let (state, changed) = (Mutex::default(), Condvar::new());
+        let (state, changed) = (Mutex::new(State::new()), Condvar::new());
         Self(Arc::new(Handle(Arc::new(Shared { options, is_inline, pace, state, changed }))))
     }
 
     fn shared(&self) -> &Shared {
         &self.0.0
+    }
+
+    /// Locks the state. A process that was forked has none of the threads, and must not change the regions
+    /// for which there is work.
+    fn state(&self) -> MutexGuard<'_, State> {
+        let mut state = unpoisoned(self.shared().state.lock());
+        if !state.owner.is_this() {
+            *state = State::new();
+        }
+        state
     }
 
     pub(super) fn is_inline(&self) -> bool {
@@ -157,10 +175,10 @@ impl Scheduler {
     /// If there is no thread for this kind of work and none can be started. Then the job is not queued.
     pub(super) fn submit(&self, job: Job) -> Result<()> {
         let (region, work, kind) = (job.region.clone(), job.work, job.kind);
-        unpoisoned(self.shared().state.lock()).queue.push(job);
+        self.state().queue.push(job);
         self.shared().changed.notify_all();
         let started = self.start_thread(kind);
-        let mut state = unpoisoned(self.shared().state.lock());
+        let mut state = self.state();
         match started {
             // Another thread may have taken the job meanwhile.
             Err(error) if state.threads[kind as usize] == 0 && state.queue.cancel(&region, work) => {
@@ -172,21 +190,21 @@ impl Scheduler {
 
     /// Makes a queued job due now.
     pub(super) fn expedite(&self, region: &Weak<RegionCore>, work: Work) {
-        if unpoisoned(self.shared().state.lock()).queue.expedite(region, work) {
+        if self.state().queue.expedite(region, work) {
             self.shared().changed.notify_all();
         }
     }
 
     /// Removes the queued jobs of a region.
     pub(super) fn remove(&self, region: &Weak<RegionCore>) {
-        unpoisoned(self.shared().state.lock()).queue.remove(region);
+        self.state().queue.remove(region);
     }
 
     /// Starts a thread for a kind of work if that has more jobs than idle threads, and may have more threads.
     fn start_thread(&self, kind: WorkKind) -> io::Result<()> {
         let shared = &self.0.0;
         let at = kind as usize;
-        let mut state = unpoisoned(shared.state.lock());
+        let mut state = self.state();
         // A job that is not due yet still needs a thread that waits for it: the others may be busy then.
         if state.queue.count_of(kind) <= state.idle[at] || state.threads[at] >= shared.options.threads(kind) {
             return Ok(());
@@ -196,7 +214,7 @@ impl Scheduler {
         let worker = Arc::clone(shared);
         let started = (shared.options.spawn)(kind.thread_name(), Box::new(move || worker.work(kind)));
         if started.is_err() {
-            unpoisoned(shared.state.lock()).threads[at] -= 1;
+            self.state().threads[at] -= 1;
         }
         started
     }
@@ -300,17 +318,39 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    #[test]
-    fn a_job_that_is_not_due_yet_does_not_wait_for_a_busy_thread() {
+    /// A scheduler of at most so many threads for flushes, which do nothing, and the number of those that
+    /// were started.
+    fn counting(threads: usize) -> (Scheduler, Arc<AtomicUsize>) {
         let started = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&started);
         let spawn = move |_: &'static str, _: Box<dyn FnOnce() + Send>| {
             count.fetch_add(1, Ordering::Relaxed);
             Ok(())
         };
-        let scheduler = Scheduler::builder().flush_threads(2).spawner(spawn).build();
-        let job =
-            |due| Job { region: Weak::new(), work: Work::Flush, kind: WorkKind::Flush, priority: 0, due };
+        (Scheduler::builder().flush_threads(threads).spawner(spawn).build(), started)
+    }
+
+    fn job(due: Option<Instant>) -> Job {
+        Job { region: Weak::new(), work: Work::Flush, kind: WorkKind::Flush, priority: 0, due }
+    }
+
+    #[test]
+    fn a_forked_process_starts_threads_of_its_own() {
+        let (scheduler, started) = counting(1);
+        scheduler.submit(job(None)).unwrap();
+        // As in a process forked from one whose thread waits for work.
+        let mut state = scheduler.state();
+        (state.owner, state.idle[WorkKind::Flush as usize]) = (Owner::other(), 1);
+        drop(state);
+        assert_eq!((scheduler.queue_len(), scheduler.thread_count()), (0, 0));
+        scheduler.submit(job(None)).unwrap();
+        assert_eq!((scheduler.queue_len(), scheduler.thread_count()), (1, 1));
+        assert_eq!(started.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn a_job_that_is_not_due_yet_does_not_wait_for_a_busy_thread() {
+        let (scheduler, started) = counting(2);
         scheduler.submit(job(None)).unwrap();
         // As the thread takes it, which is busy from then on.
         assert!(scheduler.shared().next(WorkKind::Flush).is_some());
