@@ -521,7 +521,7 @@ impl RegionCore {
 }
 
 /// Runs `work` and turns a panic, for example of an observer, into an error: the thread serves other regions
-/// too, or drops the region.
+/// too, or drops the region or a scanner.
 pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>, region: &RegionCore) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let error = io::Error::other("a flush, compaction or close panicked");

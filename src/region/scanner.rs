@@ -11,6 +11,7 @@ mod stores;
 pub use explain::Explanation;
 pub use owned::ResultScanner;
 
+use super::background::caught;
 use super::{ReadView, RegionCore, RegionState};
 use crate::cell::{CellRef, Row, RowBuf, RowRef};
 use crate::clock::whole_millis;
@@ -115,9 +116,12 @@ struct Observed {
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        // There is no caller left to return an error to.
-        let _ = self.region.observe(|observer, context| observer.pre_scanner_close(context, &self.scan));
-        let _ = self.region.observe(|observer, context| observer.post_scanner_close(context, &self.scan));
+        // There is no caller left to return an error to, and a panic may be under way.
+        let Self { region, scan } = &*self;
+        let pre = || region.observe(|observer, context| observer.pre_scanner_close(context, scan));
+        let _ = caught(pre, region);
+        let post = || region.observe(|observer, context| observer.post_scanner_close(context, scan));
+        let _ = caught(post, region);
     }
 }
 

@@ -164,12 +164,12 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(has_more)
     }
 
-    /// Called before a scan is closed. Errors are ignored.
+    /// Called before a scan is closed. Errors and panics are ignored.
     fn pre_scanner_close(&self, context: &mut ObserverContext<'_>, scan: &Scan) -> Result<()> {
         Ok(())
     }
 
-    /// Called after a scan is closed. Errors are ignored.
+    /// Called after a scan is closed. Errors and panics are ignored.
     fn post_scanner_close(&self, context: &mut ObserverContext<'_>, scan: &Scan) -> Result<()> {
         Ok(())
     }

@@ -78,6 +78,30 @@ fn an_observer_that_fails_ends_the_operation() {
     assert!(open(&FaultyStorage::new(), &[(0, Arc::new(Failing("pre_open")))]).is_err());
 }
 
+/// Panics when a scan has read a row, and when it is closed.
+#[derive(Debug)]
+struct PanicsInScans;
+
+impl RegionObserver for PanicsInScans {
+    fn post_scanner_next(&self, _: Context<'_, '_>, _: &Scan, _: &mut RowBuf) -> Result<()> {
+        panic!("a panic that the region survives")
+    }
+    fn pre_scanner_close(&self, _: Context<'_, '_>, _: &Scan) -> Result<()> {
+        panic!("one that may come with another")
+    }
+}
+
+/// A second panic while the first one drops the scanner would end the process.
+#[test]
+fn hooks_of_a_scanner_that_is_dropped_may_panic() {
+    let region = region_of(PanicsInScans);
+    region.put(Put::new("r").cell("f", "q", "v")).unwrap();
+    let scan = || region.scan(Scan::new()).unwrap().count();
+    assert!(catch_unwind(AssertUnwindSafe(scan)).is_err());
+    drop(region.scan(Scan::new()).unwrap());
+    assert!(region.exists(&Get::new("r")).unwrap());
+}
+
 /// Refuses to close its region, or panics then.
 #[derive(Debug)]
 struct Open {
