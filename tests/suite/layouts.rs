@@ -8,8 +8,8 @@ use hregion::filter::{
     Verdict,
 };
 use hregion::{
-    CellRef, CellType, Compaction, Delete, Family, Get, HFileWriter, Put, Region, Row, RowBuf, Scan, SeekKey,
-    TimeRange,
+    CellRef, CellType, Compaction, Delete, Family, Get, HFileWriter, ManualClock, Put, Region, Row, RowBuf,
+    Scan, SeekKey, TimeRange,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -18,6 +18,7 @@ use std::fmt::Write as _;
 use std::ops::Bound;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 const ROWS: [&[u8]; 5] = [b"a", b"b", b"b\x7f", b"b\xff", b"\xff\x00"];
@@ -335,12 +336,16 @@ struct Layouts {
 }
 
 impl Layouts {
-    fn new(writes: &[Write], max_versions: u32) -> Self {
+    /// `expires`: whether cells with timestamps below 4 have expired.
+    fn new(writes: &[Write], max_versions: u32, expires: bool) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new(1_004));
         let open = |name: &str| {
-            let mut options = Region::options().create_if_missing(true).storage(Arc::new(NoSync::default()));
+            let options = Region::options().create_if_missing(true).clock(clock.clone());
+            let mut options = options.storage(Arc::new(NoSync::default()));
             for family in FAMILIES {
-                options = options.family(Family::new(family).max_versions(max_versions).block_size(64));
+                let family = Family::new(family).max_versions(max_versions).block_size(64);
+                options = options.family(if expires { family.ttl(Duration::from_secs(1)) } else { family });
             }
             options.open(dir.path().join(name)).unwrap()
         };
@@ -409,10 +414,11 @@ fn load(region: &Region, writes: &[Write], dir: &TempDir) {
     region.bulk_load(&paths).unwrap();
 }
 
-fn case() -> impl Strategy<Value = (u32, Vec<Write>, Vec<Question>)> {
-    prop_oneof![Just(1u32), Just(2), Just(100)].prop_flat_map(|max_versions| {
+fn case() -> impl Strategy<Value = (u32, bool, Vec<Write>, Vec<Question>)> {
+    let family = (prop_oneof![Just(1u32), Just(2), Just(100)], prop::bool::weighted(0.3));
+    family.prop_flat_map(|(max_versions, expires)| {
         let all_kept = max_versions == 100;
-        (Just(max_versions), vec(write(all_kept), 1..40), vec(question(all_kept), 40))
+        (Just(max_versions), Just(expires), vec(write(all_kept), 1..40), vec(question(all_kept), 40))
     })
 }
 
@@ -429,8 +435,8 @@ proptest! {
     })]
 
     #[test]
-    fn answers_depend_on_no_layout((max_versions, writes, questions) in case()) {
-        let layouts = Layouts::new(&writes, max_versions);
+    fn answers_depend_on_no_layout((max_versions, expires, writes, questions) in case()) {
+        let layouts = Layouts::new(&writes, max_versions, expires);
         for question in &questions {
             let answers: Vec<_> =
                 layouts.regions.iter().map(|(name, region)| (*name, question.ask(region))).collect();

@@ -6,7 +6,7 @@ use super::row_cells::{RowCells, RowMerge};
 use super::row_match::{MatcherOnly, RowMatch, StopReason, StoreLimit};
 use super::scanner::StoreScanner;
 use crate::block::bloom::HashedRow;
-use crate::cell::{CellRef, RowBuf, SeekKey};
+use crate::cell::{CellRef, RowBuf, SeekKey, same_bytes};
 use crate::error::Result;
 use crate::hfile::{NotCached, RowVisitor};
 use crate::metrics::ReadCounts;
@@ -186,16 +186,15 @@ impl StoreVersion {
     /// the row are neither merged nor matched.
     #[inline]
     fn skip_to_column(&self, cells: &mut RowCells<'_>, query: &Query<'_>) -> Result<(), NotCached> {
-        match query.columns {
-            [column]
-                if !query.raw
-                    && !query.filtered
-                    && cells.peek().is_some_and(|cell| cell.key.is_of_family(&self.family)) =>
-            {
-                cells.skip_to_column(column, STEPS)
-            }
-            _ => Ok(()),
-        }
+        let [column] = query.columns else { return Ok(()) };
+        let skips = cells.peek().is_some_and(|cell| {
+            // false in the common case, so checked first
+            !same_bytes(cell.qualifier(), column)
+                && !query.raw
+                && !query.filtered
+                && cell.key.is_of_family(&self.family)
+        });
+        if skips { cells.skip_to_column(column, STEPS) } else { Ok(()) }
     }
 
     /// Reads the row in place from the only file that may have it.

@@ -124,7 +124,7 @@ impl<'s> RowCells<'s> {
 
     /// Moves to the first cell that decides on a column: one of the column, or a marker of the family. To the
     /// end if there is none, or after `most` cells to the next one.
-    #[inline]
+    #[inline(never)] // most gets have nothing to skip
     pub(super) fn skip_to_column(&mut self, column: &[u8], most: usize) -> Result<(), NotCached> {
         for _ in 0..most {
             let Some(cell) = self.peek() else { return Ok(()) };

@@ -247,6 +247,9 @@ fn new_version_behavior() {
     finds(&new, "^9#5 =7#6 =6#4", "=7#6");
     finds(&new, "~7#5 =7#6 =7#4 a=7#3 a=7#8", "=7#6 a=7#8");
     finds(&new, "=1#1 =2#2 =3#3 =4#4 =3#9", "=4#4 =3#9 =2#2");
+    // §23.39: of two markers of one write, the last applies.
+    finds(&new, "^20#5 ^10#5 a=15#1 a=9#1", "a=15#1");
+    finds(&new, "^20#5 a<10#5 a=15#1 a=9#1 b=15#1", "");
     // §23.19: no more versions than enough.
     let min = new.clone().family(|family| family.ttl(Duration::from_secs(994)).min_versions(2)).versions(1);
     finds(&min, "a=5#5 a=4#4 b=1#1", "a=5#5 b=1#1");

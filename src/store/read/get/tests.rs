@@ -24,7 +24,9 @@ const TYPES: [CellType; 8] = [
     CellType::DeleteFamily,
     CellType::DeleteFamilyVersion,
 ];
-pub(in crate::store) const NOW: i64 = 10;
+/// A time to live of five seconds has passed for timestamps below 4, one of four for nearly all, and one of
+/// six for none.
+pub(in crate::store) const NOW: i64 = 5_004;
 
 /// A cell to write: its row, qualifier, timestamp, type, and whether it may expire.
 pub(in crate::store) type Write = (String, String, i64, usize, bool);
@@ -32,7 +34,8 @@ pub(in crate::store) type Write = (String, String, i64, usize, bool);
 pub(in crate::store) fn writes() -> impl Strategy<Value = Vec<Write>> {
     // Some rows share a prefix longer than eight bytes, and some have a single cell.
     let row = prop_oneof![2 => "(x|longer-than-8-)[a-d]", 1 => "x[e-z][a-z]"];
-    let write = (row, "[pqr]?", 1..8i64, 0..TYPES.len(), prop::bool::weighted(0.1));
+    let timestamp = prop_oneof![20 => 1..8i64, 1 => Just(0), 1 => i64::MAX - 1..=i64::MAX];
+    let write = (row, "[pqr]?", timestamp, 0..TYPES.len(), prop::bool::weighted(0.1));
     proptest::collection::vec(write, 0..60)
 }
 
@@ -44,8 +47,8 @@ pub(in crate::store) fn cells(writes: &[Write]) -> Vec<Cell> {
         let key = SeekKey::of(row.as_bytes(), b"f", qualifier.as_bytes(), *timestamp, kind);
         let value = format!("{seq_id}");
         let cell = CellRef::new(&key, value.as_bytes()).with_seq_id(seq_id);
-        // A time to live of four milliseconds.
-        let ttl = [0, 9, crate::cell::TTL_TAG_TYPE, 0, 0, 0, 0, 0, 0, 0, 4];
+        // A time to live that has passed for timestamps below 6.
+        let ttl = [&[0, 9, crate::cell::TTL_TAG_TYPE][..], &(NOW - 6).to_be_bytes()].concat();
         Cell::from(if *expires { cell.with_tag_bytes(&ttl).unwrap() } else { cell })
     };
     writes.iter().zip(1..).map(cell).collect()
@@ -105,13 +108,25 @@ pub(in crate::store) fn store(
 }
 
 pub(in crate::store) fn families() -> impl Strategy<Value = Family> {
-    let bloom = prop_oneof![Just(None), Just(Some(BloomType::Row)), Just(Some(BloomType::RowCol))];
-    let keep = prop_oneof![3 => Just(KeepDeletedCells::False), 1 => Just(KeepDeletedCells::True)];
-    (bloom, keep, 1..4u32, 0..3u32, proptest::option::of(2..9u32), prop::bool::weighted(0.1)).prop_map(
+    let bloom = prop_oneof![
+        Just(None),
+        Just(Some(BloomType::Row)),
+        Just(Some(BloomType::RowCol)),
+        // Longer than some rows.
+        Just(Some(BloomType::RowPrefixFixedLength(9))),
+    ];
+    let keep = prop_oneof![
+        3 => Just(KeepDeletedCells::False),
+        1 => Just(KeepDeletedCells::True),
+        1 => Just(KeepDeletedCells::Ttl),
+    ];
+    (bloom, keep, 1..4u32, 0..3u32, proptest::option::of(4..7u32), prop::bool::weighted(0.1)).prop_map(
         |(bloom, keep, max, min, ttl, new_version_behavior)| {
             let mut family = Family::new("f");
             (family.bloom, family.keep_deleted_cells, family.max_versions) = (bloom, keep, max);
-            (family.min_versions, family.ttl) = (min, ttl);
+            // With NEW_VERSION_BEHAVIOR and labels, an expired marker may change which versions count, but
+            // not if it is in a file or segment that is skipped.
+            (family.min_versions, family.ttl) = (min, ttl.filter(|_| !new_version_behavior));
             family.new_version_behavior = new_version_behavior;
             family
         },
