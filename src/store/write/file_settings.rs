@@ -31,7 +31,7 @@ pub(crate) struct FileSettings {
     bloom_hash: BloomHashType,
     /// `hbase.writer.unified.encoded.blocksize.ratio`, 0.
     encoded_ratio: f32,
-    /// Whether the delta encodings write tags with a dictionary (`COMPRESS_TAGS`, no).
+    /// Whether the delta encodings write tags with a dictionary (`COMPRESS_TAGS`, yes).
     compress_tags: bool,
 }
 
@@ -48,7 +48,7 @@ impl Default for FileSettings {
             bloom_error_rate: 0.01,
             bloom_hash: BloomHashType::Murmur,
             encoded_ratio: 0.0,
-            compress_tags: false,
+            compress_tags: true,
         }
     }
 }
@@ -94,7 +94,8 @@ impl FileSettings {
             bloom_error_rate: read.or("io.storefile.bloom.error.rate", default.bloom_error_rate)?,
             bloom_hash,
             encoded_ratio: read.or("hbase.writer.unified.encoded.blocksize.ratio", default.encoded_ratio)?,
-            compress_tags: read.flag("COMPRESS_TAGS", default.compress_tags),
+            // As Java's `Boolean.valueOf`: everything else is false.
+            compress_tags: setting("COMPRESS_TAGS").is_none_or(|text| text.eq_ignore_ascii_case("true")),
         })
     }
 
@@ -169,13 +170,16 @@ mod tests {
                 "0.5",
                 FileSettings { encoded_ratio: 0.5, ..default },
             ),
-            ("COMPRESS_TAGS", "true", FileSettings { compress_tags: true, ..default }),
+            ("COMPRESS_TAGS", "TRUE", default),
+            ("COMPRESS_TAGS", "false", FileSettings { compress_tags: false, ..default }),
             ("another", "x", default),
         ] {
             assert_eq!(of(name, value), Some(expected), "{name}");
-            let refused = of(name, "x");
-            let is_switch = name.ends_with("bloom.enabled") || ["COMPRESS_TAGS", "another"].contains(&name);
-            assert_eq!(refused, Some(default).filter(|_| is_switch), "{name}");
+            let other = match name {
+                "COMPRESS_TAGS" => Some(FileSettings { compress_tags: false, ..default }),
+                _ => Some(default).filter(|_| name.ends_with("bloom.enabled") || name == "another"),
+            };
+            assert_eq!(of(name, "x"), other, "{name}");
         }
     }
 }

@@ -54,11 +54,13 @@ fn files_are_written_with_the_settings_of_a_family() {
 
 /// HBase: `ColumnFamilyDescriptor.isCompressTags`.
 #[test]
-fn tags_are_compressed_if_the_family_says_so() {
-    for (says, expected) in [("false", false), ("true", true)] {
+fn tags_are_compressed_unless_the_family_says_otherwise() {
+    for (says, expected) in [("", true), ("false", false), ("true", true)] {
         let storage = table_with_settings();
-        let changes = TableChanges::new().set_family_attribute("f", "COMPRESS_TAGS", says);
-        Table::alter(ROOT, "t", &changes, &options(&storage)).unwrap();
+        if !says.is_empty() {
+            let changes = TableChanges::new().set_family_attribute("f", "COMPRESS_TAGS", says);
+            Table::alter(ROOT, "t", &changes, &options(&storage)).unwrap();
+        }
         let table = open(&storage);
         let region = table.region("").unwrap();
         let of = |path: &PathBuf| {
