@@ -145,6 +145,11 @@ impl HFile {
         self.0.source.format().cells.tags
     }
 
+    /// Whether some cell has tags, as the file info says. Reads do not rely on this.
+    pub(crate) fn stores_tags(&self) -> bool {
+        self.has_tags() && self.0.info.max_tags_len() != Ok(Some(0))
+    }
+
     /// Returns the key of the first cell; none in an empty file.
     #[must_use]
     pub fn first_key(&self) -> Option<&CellKey> {

@@ -11,7 +11,7 @@ use super::store_file_info::StoreFileInfo;
 use super::tracker::{StoreFileTracker, TrackedBy};
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, read_file};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -119,8 +119,9 @@ impl FamilyDir {
         let mut found = NamedFiles { is_by_list: true, ..NamedFiles::default() };
         let present: BTreeMap<&str, &DirEntry> =
             entries.iter().filter_map(|entry| Some((entry.utf8_name()?, entry))).collect();
-        let ignored = |name: &&&str| !list.files.iter().any(|file| file.name == **name);
-        found.ignored = present.keys().filter(ignored).map(|&name| name.to_owned()).collect();
+        let names: BTreeSet<&str> = list.files.iter().map(|file| file.name.as_str()).collect();
+        let ignored = present.keys().filter(|name| !names.contains(**name));
+        found.ignored = ignored.map(|&name| name.to_owned()).collect();
         for file in list.files {
             // A file that is only on the list gets the list's timestamp.
             let listed = DirEntry {

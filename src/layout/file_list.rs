@@ -20,7 +20,7 @@ use crate::hash::checksum::crc32;
 use crate::io::{Storage, read_file};
 use crate::proto::region::{Reference as ReferenceProto, StoreFileEntry, StoreFileList};
 use prost::Message;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -90,7 +90,11 @@ impl FileList {
             let name = file.name.ok_or(Corruption::Malformed("list of files with a file without a name"))?;
             Ok(ListedFile { name, size: file.size.unwrap_or_default(), reference: file.reference })
         };
-        let files = list.store_file.into_iter().map(listed).collect::<Result<_, Corruption>>()?;
+        let files = list.store_file.into_iter().map(listed).collect::<Result<Vec<_>, Corruption>>()?;
+        let names: BTreeSet<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        if names.len() < files.len() {
+            return Err(Corruption::Malformed("list of files with a file twice"));
+        }
         let timestamp = list.timestamp.unwrap_or_default().cast_signed();
         Ok(Self { name: String::new(), timestamp, version, files })
     }

@@ -67,7 +67,7 @@ fn create_table_in_place(
     let tree = RootTree::new(root);
     let lock = tree.lock(&**storage)?;
     let undone = clear_creations(storage, path)?;
-    let regions = not_of(&undone, regions);
+    let regions = not_of(&undone, regions)?;
     let each =
         |region: &RegionInfo| fill(storage, &path.join(region.encoded_name()), region, &families, false);
     if !undone.is_empty() {
@@ -142,18 +142,21 @@ fn has_only_key_range(storage: &dyn Storage, region: &Path) -> Result<bool> {
 
 /// Returns regions with ids, and so names, that no region of a deleted table has had, nor of a creation that
 /// was undone.
-fn not_of(undone: &[RegionChange], regions: &[RegionInfo]) -> Vec<RegionInfo> {
+///
+/// # Errors
+///
+/// If no such id is left.
+fn not_of(undone: &[RegionChange], regions: &[RegionInfo]) -> Result<Vec<RegionInfo>> {
     let mut first_id = last_id(undone).saturating_add(1);
     loop {
         let with_id = |region: &RegionInfo| region.with_id(region.region_id().max(first_id));
         let new: Vec<RegionInfo> = regions.iter().map(with_id).collect();
         let names: Vec<String> = new.iter().map(RegionInfo::encoded_name).collect();
         if !undone.iter().any(|change| change.has_any(&names)) {
-            return new;
+            return Ok(new);
         }
         // The clock has not advanced.
-        let last = new.iter().map(RegionInfo::region_id).max();
-        first_id = last.map_or(first_id, |last| last.saturating_add(1));
+        first_id = RegionInfo::id_after(&new, first_id)?;
     }
 }
 

@@ -53,6 +53,7 @@ impl Family {
 pub(crate) struct TableDescriptor {
     table: TableName,
     settings: Settings,
+    /// Sorted by name.
     families: Vec<(Family, Settings)>,
 }
 
@@ -99,7 +100,9 @@ impl TableDescriptor {
 
     /// Creates the descriptor of a table with these families.
     pub(crate) fn new(table: TableName, families: &[Family]) -> Self {
-        let families = families.iter().map(|family| (family.clone(), Settings::of(family))).collect();
+        let mut families: Vec<_> =
+            families.iter().map(|family| (family.clone(), Settings::of(family))).collect();
+        families.sort_by(|(a, _), (b, _)| a.name().cmp(b.name()));
         Self { table, settings: Settings::default(), families }
     }
 
@@ -237,10 +240,15 @@ impl TableDescriptor {
         differences
     }
 
+    /// Returns the settings of a family.
+    fn settings_of(&self, family: &[u8]) -> Option<&Settings> {
+        let at = self.families.binary_search_by(|(f, _)| f.name().cmp(family)).ok()?;
+        self.families.get(at).map(|(_, settings)| settings)
+    }
+
     /// Whether large values of a family are in MOB files.
     pub(crate) fn has_mob(&self, family: &[u8]) -> bool {
-        let settings = self.families.iter().find(|(f, _)| f.name() == family).map(|(_, settings)| settings);
-        let is_mob = settings.and_then(|settings| settings.get("IS_MOB"));
+        let is_mob = self.settings_of(family).and_then(|settings| settings.get("IS_MOB"));
         is_mob.is_some_and(|value| value.eq_ignore_ascii_case("true"))
     }
 
@@ -266,8 +274,8 @@ impl TableDescriptor {
     /// Returns a setting of a family: its own, or else the table's. `None` if neither has it. Of an unknown
     /// family, returns the table's.
     pub(crate) fn setting(&self, family: &[u8], key: &str) -> Option<&str> {
-        let of_family = self.families.iter().find(|(f, _)| f.name() == family).map(|(_, settings)| settings);
-        of_family.and_then(|settings| settings.get(key)).or_else(|| self.settings.get(key))
+        let of_family = self.settings_of(family).and_then(|settings| settings.get(key));
+        of_family.or_else(|| self.settings.get(key))
     }
 }
 
@@ -482,6 +490,18 @@ mod tests {
         let of = |key| altered.setting(b"f", key);
         assert_eq!((of("REPLICATION_SCOPE"), of("ENCRYPTION"), of("mine")), (Some("1"), None, None));
         assert_eq!(of("of-table"), Some("1"));
+    }
+
+    #[test]
+    fn families_are_sorted_whatever_order_they_are_given_in() {
+        let [f, g, h] = ["f", "g", "h"].map(Family::new);
+        let table = TableName::parse("t").unwrap();
+        let descriptor = TableDescriptor::new(table, &[g, f.clone(), h.clone()]);
+        let changed = Family::new("g").max_versions(2);
+        let after = descriptor.with_families(std::slice::from_ref(&changed));
+        assert_eq!(after.families().collect::<Vec<_>>(), [&f, &changed, &h]);
+        let of = |descriptor: &TableDescriptor| descriptor.setting(b"g", "VERSIONS").map(str::to_owned);
+        assert_eq!((of(&descriptor), of(&after)), (Some("1".to_owned()), Some("2".to_owned())));
     }
 
     #[test]

@@ -58,10 +58,10 @@ const TOPICS: &[Topic] = &[
          create 't', 'f', {NUMREGIONS => 15, SPLITALGO => 'HexStringSplit'}",
         "creates a table in a root directory. Settings of a family: VERSIONS, MIN_VERSIONS, TTL, \
          KEEP_DELETED_CELLS, NEW_VERSION_BEHAVIOR, BLOOMFILTER, DATA_BLOCK_ENCODING, COMPRESSION, \
-         BLOCKSIZE, BLOCKCACHE, COMPRESSION_COMPACT, CONFIGURATION; IN_MEMORY, REPLICATION_SCOPE, METADATA \
-         and others of HBase's are kept for it. Attributes of the table are those of alter. A file of splits \
-         has a row in each line, bytes as \\xHH; the algorithms are HexStringSplit, DecimalStringSplit, \
-         UniformSplit",
+         BLOCKSIZE, BLOCKCACHE, COMPRESSION_COMPACT, COMPRESS_TAGS, CONFIGURATION; IN_MEMORY, \
+         REPLICATION_SCOPE, METADATA and others of HBase's are kept for it. Attributes of the table are \
+         those of alter. A file of splits has a row in each line, bytes as \\xHH; the algorithms are \
+         HexStringSplit, DecimalStringSplit, UniformSplit",
     ),
     topic(
         "delete",

@@ -197,7 +197,7 @@ pub(super) fn family(mut family: Family, options: &mut Options<'_>) -> Result<Fa
     Ok(family)
 }
 
-/// The attributes of a family that are set for HBase, and are of no effect here but for BLOCKCACHE.
+/// The switches of a family. BLOCKCACHE, COMPRESS_TAGS and IS_MOB have an effect here, the others in HBase.
 const FLAGS: [&str; 9] = [
     "BLOCKCACHE",
     "CACHE_BLOOMS_ON_WRITE",

@@ -210,6 +210,9 @@ fn invalid_lists() {
     for len in [0, -1, i32::MAX] {
         assert_eq!(FileList::parse(&len.to_be_bytes()).unwrap_err().kind(), ErrorKind::Corrupt);
     }
+    // Its cells would be read twice.
+    let twice = FileList::parse(&list(1, None, &[("0a", None), ("0b", None), ("0a", None)])).unwrap_err();
+    assert_eq!(twice.to_string(), "list of files with a file twice");
     let evil = list(1, None, &[("../../../etc/passwd", None)]);
     let storage = FaultyStorage::new();
     put(&storage, ".filelist/f1.1", &evil);

@@ -139,7 +139,7 @@ impl<'s> TableClone<'s> {
     ///
     /// # Errors
     ///
-    /// If there are no regions.
+    /// If there are no regions; if too few ids are left for them.
     pub(crate) fn number_regions(
         &mut self,
         mut first: i64,
@@ -147,7 +147,11 @@ impl<'s> TableClone<'s> {
     ) -> Result<Vec<RegionInfo>> {
         let old: BTreeSet<i64> = self.snapshot.regions.iter().map(|region| region.info.region_id()).collect();
         loop {
-            self.ids = old.iter().copied().zip(first..).collect();
+            self.ids = old.iter().copied().zip(first..=i64::MAX).collect();
+            if self.ids.len() < old.len() {
+                let message = format!("too few ids are left for new regions: the first one would be {first}");
+                return Err(Error::not_supported(message));
+            }
             self.name_regions();
             let regions: Vec<RegionInfo> = self.regions().map(|(_, info)| info).collect();
             if regions.is_empty() {
@@ -158,7 +162,7 @@ impl<'s> TableClone<'s> {
                 return Ok(regions);
             }
             // The clock has not advanced.
-            first = first.saturating_add(1);
+            first = RegionInfo::id_after(&regions, first)?;
         }
     }
 

@@ -66,7 +66,7 @@ impl Store {
         )?;
         let carries = CellFlags {
             // A filter may add tags.
-            tags: !passes.is_empty() || info.may_have_tags,
+            tags: !passes.is_empty() || inputs.iter().any(|file| file.hfile().stores_tags()),
             seq_ids: inputs.iter().any(|file| file.seq_ids() != SeqIds::All(0)),
             encrypted: inputs.iter().any(StoreFile::is_encrypted),
         };

@@ -1,13 +1,13 @@
 //! How the files of a store are written, as the configuration of its family says (HBase:
 //! `StoreUtils.getChecksumType`, `getBytesPerChecksum`, `HFileBlockIndex`, `BloomFilterFactory`,
-//! `HFileWriterImpl`).
+//! `HFileWriterImpl`, `StoreFileTrackerBase.createFileContext`).
 
 use crate::block::{BloomHashType, ChecksumType};
 use crate::error::Result;
 use crate::hfile::{HFileWriterOptions, MIN_BYTES_PER_CHECKSUM};
 use crate::store::settings::{Reader, Setting};
 
-/// Settings of new files that are no attributes of the family.
+/// Settings of new files that a `Family` does not represent.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct FileSettings {
     /// `hbase.hstore.checksum.algorithm`, CRC32C.
@@ -31,6 +31,8 @@ pub(crate) struct FileSettings {
     bloom_hash: BloomHashType,
     /// `hbase.writer.unified.encoded.blocksize.ratio`, 0.
     encoded_ratio: f32,
+    /// Whether the delta encodings write tags with a dictionary (`COMPRESS_TAGS`, yes).
+    compress_tags: bool,
 }
 
 impl Default for FileSettings {
@@ -46,6 +48,7 @@ impl Default for FileSettings {
             bloom_error_rate: 0.01,
             bloom_hash: BloomHashType::Murmur,
             encoded_ratio: 0.0,
+            compress_tags: true,
         }
     }
 }
@@ -91,6 +94,8 @@ impl FileSettings {
             bloom_error_rate: read.or("io.storefile.bloom.error.rate", default.bloom_error_rate)?,
             bloom_hash,
             encoded_ratio: read.or("hbase.writer.unified.encoded.blocksize.ratio", default.encoded_ratio)?,
+            // As Java's `Boolean.valueOf`: everything else is false.
+            compress_tags: setting("COMPRESS_TAGS").is_none_or(|text| text.eq_ignore_ascii_case("true")),
         })
     }
 
@@ -104,7 +109,8 @@ impl FileSettings {
             .bloom_chunk_bytes(self.bloom_chunk_bytes)
             .bloom_error_rate(self.bloom_error_rate)
             .bloom_hash(self.bloom_hash)
-            .encoded_ratio(self.encoded_ratio);
+            .encoded_ratio(self.encoded_ratio)
+            .compress_tags(self.compress_tags);
         let options = if self.has_bloom { options } else { options.bloom(None) };
         if self.has_delete_family_bloom { options } else { options.without_delete_family_bloom() }
     }
@@ -164,12 +170,16 @@ mod tests {
                 "0.5",
                 FileSettings { encoded_ratio: 0.5, ..default },
             ),
+            ("COMPRESS_TAGS", "TRUE", default),
+            ("COMPRESS_TAGS", "false", FileSettings { compress_tags: false, ..default }),
             ("another", "x", default),
         ] {
             assert_eq!(of(name, value), Some(expected), "{name}");
-            let refused = of(name, "x");
-            let is_switch = name.ends_with("bloom.enabled") || name == "another";
-            assert_eq!(refused, Some(default).filter(|_| is_switch), "{name}");
+            let other = match name {
+                "COMPRESS_TAGS" => Some(FileSettings { compress_tags: false, ..default }),
+                _ => Some(default).filter(|_| name.ends_with("bloom.enabled") || name == "another"),
+            };
+            assert_eq!(of(name, "x"), other, "{name}");
         }
     }
 }

@@ -12,6 +12,7 @@ use hregion::{
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Also those that only the family's configuration has.
 #[test]
@@ -49,6 +50,34 @@ fn files_are_written_with_the_settings_of_a_family() {
     assert_eq!(unknown.kind(), ErrorKind::NoSuchFamily);
     write(&storage, "/input/0c", &ROWS);
     assert_eq!(region.bulk_load_writer("f", "/input/0c").unwrap_err().kind(), ErrorKind::Io);
+}
+
+/// HBase: `ColumnFamilyDescriptor.isCompressTags`.
+#[test]
+fn tags_are_compressed_unless_the_family_says_otherwise() {
+    for (says, expected) in [("", true), ("false", false), ("true", true)] {
+        let storage = table_with_settings();
+        if !says.is_empty() {
+            let changes = TableChanges::new().set_family_attribute("f", "COMPRESS_TAGS", says);
+            Table::alter(ROOT, "t", &changes, &options(&storage)).unwrap();
+        }
+        let table = open(&storage);
+        let region = table.region("").unwrap();
+        let of = |path: &PathBuf| {
+            let file = HFile::options().storage(Arc::new(storage.clone())).open(path).unwrap();
+            file.file_info().tags_compressed().unwrap()
+        };
+        let compressed = || region.hfile_paths("f").unwrap().iter().map(of).collect::<Vec<_>>();
+        region.put(Put::new("a").cell("f", "q", "v").ttl(Duration::from_secs(3600))).unwrap();
+        region.flush().unwrap();
+        assert_eq!(compressed(), [Some(expected)], "a flush, {says}");
+        write_and_load(&region, "/input/0a").unwrap();
+        assert_eq!(compressed(), [Some(expected); 2], "a bulk load, {says}");
+        region.compact(Compaction::Major).unwrap();
+        assert_eq!(compressed(), [Some(expected)], "a compaction, {says}");
+        let row = region.get(&Get::new("a")).unwrap();
+        assert_eq!(row.cells().next().unwrap().tags().count(), 1, "{says}");
+    }
 }
 
 /// HBase reads all files of a cluster that are compressed by ZSTD with one class: framed ones, or bare ones.

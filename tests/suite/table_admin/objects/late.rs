@@ -181,6 +181,37 @@ fn a_creation_that_was_cut_off_is_repeated() {
     }
 }
 
+/// There are no ids for other regions than those of a creation that was cut off, nor for all of a snapshot.
+#[test]
+fn new_regions_need_ids() {
+    let at_end = |storage: &FaultyStorage| options(storage).clock(Arc::new(ManualClock::new(i64::MAX)));
+    let create =
+        |storage: &FaultyStorage| Table::create_with(ROOT, T, &families(), &["m"], at_end(storage)).map(drop);
+    let mut refused = 0;
+    for n in 0.. {
+        let storage = FaultyStorage::new();
+        storage.has_objects();
+        storage.die_after(n);
+        let is_over = create(&storage).is_ok();
+        match create(&storage.after(Crash::OfTheProcess)) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => refused += 1,
+            Err(error) => assert!(error.is_already_exists(), "call {n}: {error}"),
+            Ok(()) => assert!(!is_over),
+        }
+        if is_over {
+            break;
+        }
+    }
+    assert!(refused > 0);
+    let storage = bucket_since(false);
+    let cloned = Table::clone_snapshot(ROOT, "s", "clone", at_end(&storage)).map(drop);
+    assert_eq!(cloned.unwrap_err().kind(), ErrorKind::Unsupported);
+    let restored = Table::restore_snapshot(ROOT, "s", at_end(&storage)).map(drop);
+    assert_eq!(restored.unwrap_err().kind(), ErrorKind::Unsupported);
+    assert_eq!(values(&storage, "clone"), None);
+    assert_eq!(values(&storage, T), Some(later_values()));
+}
+
 /// The request that makes the descriptor of a creation that was cut off is carried out when there is another
 /// table of the name.
 #[test]
