@@ -94,8 +94,13 @@ fn calls_do_what_the_trait_says() {
     storage.remove(&at("d/file")).unwrap();
     storage.remove_dir(&at("d")).unwrap();
     assert_eq!(kind(storage.list_dir(&at("d")).map(drop)), io::ErrorKind::NotFound);
+    // Hadoop marks directories by empty objects.
     server.put("r/marked/", Vec::new());
+    server.put("r/marked/below/", Vec::new());
+    assert_eq!(kind(storage.remove_dir(&at("marked"))), io::ErrorKind::DirectoryNotEmpty);
+    storage.remove_dir(&at("marked/below")).unwrap();
     storage.remove_dir(&at("marked")).unwrap();
+    assert_eq!(kind(storage.list_dir(&at("marked")).map(drop)), io::ErrorKind::NotFound);
     storage.remove(&at("a")).unwrap();
     assert_eq!(kind(storage.remove(&at("a"))), io::ErrorKind::NotFound);
     assert_eq!(kind(storage.end_writing(&at("a"))), io::ErrorKind::NotFound);
