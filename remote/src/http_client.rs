@@ -71,6 +71,11 @@ pub(crate) fn client(
         .danger_accept_invalid_certs(flag(ClientConfigKey::AllowInvalidCertificates)?)
         .dns_resolver(Arc::new(Resolver))
         .referer(false)
+        // Another crate of the program may have turned them on: bytes of a range are those of the file.
+        .no_gzip()
+        .no_brotli()
+        .no_zstd()
+        .no_deflate()
         .redirect(Policy::custom(move |attempt| {
             if attempt.previous().len() > MAX_REDIRECTS {
                 return attempt.error("too many redirects");

@@ -205,16 +205,16 @@ impl TableTree {
         lock: impl Fn(&Path) -> Result<FileLock>,
     ) -> Result<()> {
         let removed = self.removed();
-        let create = || create_dir_durably(&*self.storage, &self.tree.root().path, parent(&removed));
-        create()?;
-        match rename(&*self.storage, &self.dir(), &removed) {
+        let move_locked = || {
+            create_dir_durably(&*self.storage, &self.tree.root().path, parent(&removed))?;
+            // A process that has taken a lock before may have found no directory to remove.
+            locks.iter().try_for_each(|(name, lock)| check_lock(lock, &self.dir().join(name)))?;
+            rename(&*self.storage, &self.dir(), &removed)
+        };
+        match move_locked() {
             // A process that has opened a region has removed the directory: one of another table, or one of
             // this table after its lock was lost.
-            Err(error) if error.is_not_found() && self.exists()? => {
-                locks.iter().try_for_each(|(name, lock)| check_lock(lock, &self.dir().join(name)))?;
-                create()?;
-                rename(&*self.storage, &self.dir(), &removed)?;
-            }
+            Err(error) if error.is_not_found() && self.exists()? => move_locked()?,
             moved => moved?,
         }
         let check = || {

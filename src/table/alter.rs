@@ -253,7 +253,7 @@ impl Table {
                 begun.add(change.begin_in_place()?);
             }
         }
-        let _locks = if begun.is_none() { Some(change.lock_regions()?) } else { None };
+        let locks = if begun.is_none() { Some(change.lock_regions()?) } else { None };
         let stored = change.descriptor()?;
         let before = stored.descriptor();
         let after = changes.apply(before)?;
@@ -293,6 +293,7 @@ impl Table {
         if let Some(begun) = begun {
             return change.replace_in_place(begun, &after, stored.bytes_after(&after)?, removed);
         }
+        locks.as_ref().map_or(Ok(()), |locks| change.check_locks(locks))?;
         stored.replace(options.file_storage(), &after)?;
         removed.iter().try_for_each(|name| tree.remove_family(name).map(drop))
     }

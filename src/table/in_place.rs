@@ -151,7 +151,7 @@ impl TableChange<'_> {
     }
 
     /// Fails if the root, or a region, is not locked any more.
-    fn check_locks(&self, locks: &RegionLocks) -> Result<()> {
+    pub(super) fn check_locks(&self, locks: &RegionLocks) -> Result<()> {
         check_lock(&self.lock, self.root)?;
         locks.iter().try_for_each(|(name, lock)| check_lock(lock, &self.tree.dir().join(name)))
     }

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use object_store::aws::AmazonS3;
 use object_store::list::PaginatedListOptions;
+use object_store::path::Path as Key;
 use object_store::{
     Attribute, Attributes, Error, GetOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion,
 };
@@ -176,8 +177,12 @@ impl ObjectFiles {
 
     /// Looks an object up.
     pub(super) async fn find(&self, key: &str) -> io::Result<Option<Seen>> {
+        self.find_at(&parse(key)?).await
+    }
+
+    async fn find_at(&self, path: &Key) -> io::Result<Option<Seen>> {
         let options = GetOptions { head: true, ..Default::default() };
-        let found = match self.store.get_opts(&parse(key)?, options).await {
+        let found = match self.store.get_opts(path, options).await {
             Err(Error::NotFound { .. }) => return Ok(None),
             found => found.map_err(|error| io_error(&error))?,
         };
@@ -299,38 +304,54 @@ impl ObjectFiles {
         outcome
     }
 
-    /// Whether there is an object in a directory, besides one that marks it.
-    pub(super) async fn has_files(&self, dir: &str) -> io::Result<bool> {
+    /// Removes the empty object that marks a directory, if there is one, as Hadoop's client makes them
+    /// (`S3AFileSystem`): otherwise the directory would remain, and so would those above it.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::DirectoryNotEmpty`] if there is another object in the directory.
+    pub(super) async fn delete_dir(&self, dir: &str) -> io::Result<()> {
+        self.check_doubt()?;
         let mut options = PaginatedListOptions { max_keys: Some(2), ..Default::default() };
+        let mut is_marked = false;
         loop {
             let page = page_of(&*self.store, dir, options.clone()).await?;
-            if page.result.objects.iter().any(|object| object.location.as_ref() != dir) {
-                return Ok(true);
+            for object in page.result.objects {
+                // Paths have no slash at the end.
+                if dir.is_empty() || object.location.as_ref() != dir || object.size > 0 {
+                    return Err(io::ErrorKind::DirectoryNotEmpty.into());
+                }
+                is_marked = true;
             }
             options.page_token = page.page_token;
             if options.page_token.is_none() {
-                return Ok(false);
+                break;
             }
         }
+        if is_marked {
+            self.check(dir).await?;
+            self.delete_unchecked(&parse(dir)?.join("")).await?;
+        }
+        Ok(())
     }
 
     /// Removes an object.
     pub(super) async fn delete(&self, key: &str) -> io::Result<()> {
         self.check(key).await?;
         self.find_existing(key).await?;
-        self.delete_unchecked(key).await?;
+        self.delete_unchecked(&parse(key)?).await?;
         self.locks.forget(key);
         Ok(())
     }
 
-    async fn delete_unchecked(&self, key: &str) -> io::Result<()> {
-        let (path, mut backoff) = (parse(key)?, self.settings.backoff());
+    async fn delete_unchecked(&self, path: &Key) -> io::Result<()> {
+        let mut backoff = self.settings.backoff();
         loop {
-            let error = match self.store.delete(&path).await {
+            let error = match self.store.delete(path).await {
                 Ok(()) | Err(Error::NotFound { .. }) => return Ok(()),
                 Err(error) => error,
             };
-            if !is_refusal(&error) && matches!(self.find(key).await, Ok(None)) {
+            if !is_refusal(&error) && matches!(self.find_at(path).await, Ok(None)) {
                 return Ok(());
             }
             let is_final = is_refusal(&error) && !is_passing(&error);
@@ -354,7 +375,7 @@ impl ObjectFiles {
         let made = self.store.put_opts(&path, Bytes::from_static(b"probe").into(), marked(&mark)).await;
         made.map_err(|error| io_error(&error))?;
         let asked = self.ask_conditions(probe, &mark).await;
-        let removed = self.delete_unchecked(probe).await;
+        let removed = self.delete_unchecked(&path).await;
         asked?;
         removed?;
         self.has_conditions.store(true, Ordering::SeqCst);

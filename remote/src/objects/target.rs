@@ -27,16 +27,10 @@ impl Target for ObjectFiles {
         file.shared.blocking.run(async move { self.delete(&key).await })
     }
 
-    /// Fails if there are objects in the directory. Nothing is removed, as nothing is there otherwise.
+    /// Fails if there are objects in the directory. Removes the one that marks it, if there is one.
     fn remove_dir(self: Arc<Self>, dir: TargetPath<'_>) -> io::Result<()> {
         let key = dir.key.to_owned();
-        dir.shared.blocking.run(async move {
-            self.check_doubt()?;
-            match self.has_files(&key).await? {
-                true => Err(io::ErrorKind::DirectoryNotEmpty.into()),
-                false => Ok(()),
-            }
-        })
+        dir.shared.blocking.run(async move { self.delete_dir(&key).await })
     }
 
     /// Fails if there is no such object. Objects are durable.

@@ -14,13 +14,22 @@ mod hdfs;
 #[cfg(feature = "hdfs")]
 mod hdfs_data_nodes;
 #[cfg(feature = "hdfs")]
+mod hdfs_failures;
+#[cfg(feature = "hdfs")]
+mod hdfs_kills;
+#[cfg(feature = "hdfs")]
+mod hdfs_locks;
+#[cfg(feature = "hdfs")]
 mod hdfs_writes;
 mod history;
+mod object_failures;
 mod object_loads;
+mod object_locks;
 mod object_recoveries;
 mod object_snapshots;
 mod object_splits;
 mod object_tables;
+mod object_uploads;
 mod object_writes;
 mod support;
 mod tables;

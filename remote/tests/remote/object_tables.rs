@@ -371,3 +371,21 @@ fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
         }
     }
 }
+
+/// Hadoop's client marks directories by empty objects.
+#[test]
+fn a_table_with_marked_directories_is_deleted() {
+    let server = FakeS3::start();
+    create(client(&server)).unwrap().close().unwrap();
+    let infos: Vec<String> = server.keys().into_iter().filter(|key| key.ends_with("/.regioninfo")).collect();
+    assert_eq!(infos.len(), 2);
+    for info in infos {
+        let region = info.trim_end_matches(".regioninfo");
+        ["", "f/", "recovered.edits/"]
+            .iter()
+            .for_each(|below| server.put(&format!("{region}{below}"), Vec::new()));
+    }
+    Change::Delete.make(&options(client(&server))).unwrap();
+    let left: Vec<String> = server.keys().into_iter().filter(|key| key.ends_with('/')).collect();
+    assert_eq!(left, [""; 0]);
+}

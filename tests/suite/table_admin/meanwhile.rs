@@ -108,6 +108,13 @@ fn a_region_that_is_created_during_a_restoration_keeps_its_table() {
 #[derive(Debug)]
 struct Leases {
     local: hregion::LocalStorage,
+    are_lost: Arc<AtomicBool>,
+}
+
+impl Leases {
+    fn new() -> Self {
+        Self { local: hregion::LocalStorage, are_lost: Arc::default() }
+    }
 }
 
 impl Storage for Leases {
@@ -115,7 +122,11 @@ impl Storage for Leases {
     forward!(local: sync_file sync_dir list_dir create_dir_all optional);
 
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        self.local.lock(path).map(|lock| FileLock::with_check(lock, |_| Ok(())))
+        let held = (self.local.lock(path)?, Arc::clone(&self.are_lost));
+        Ok(FileLock::with_check(held, |held| match held.1.load(Ordering::SeqCst) {
+            true => Err(io::ErrorKind::WouldBlock.into()),
+            false => Ok(()),
+        }))
     }
 }
 
@@ -129,7 +140,7 @@ fn a_table_that_cannot_be_truncated_stays() {
     let (path, aside) = (dir.path().join("data/default/t"), dir.path().join(".tmp/data/default"));
     let is_time = move |path: &Path| path == aside && aside.join(".t.new").exists();
     let act = move || {
-        let leases = Arc::new(Leases { local: hregion::LocalStorage });
+        let leases = Arc::new(Leases::new());
         create_region(&path, Region::options().storage(leases)).close().unwrap();
     };
     let options = Region::options().storage(Meanwhile::storage(hregion::LocalStorage, is_time, act));
@@ -146,28 +157,19 @@ fn a_table_that_cannot_be_truncated_stays() {
 /// table is moved away.
 #[derive(Debug)]
 struct TakesLock {
-    local: hregion::LocalStorage,
+    leases: Leases,
     root: PathBuf,
-    is_lost: Arc<AtomicBool>,
 }
 
 impl Storage for TakesLock {
-    forward!(local: open create create_new create_log hard_link remove remove_dir);
-    forward!(local: sync_file sync_dir list_dir create_dir_all optional);
+    forward!(leases: open create create_new create_log hard_link remove remove_dir);
+    forward!(leases: sync_file sync_dir list_dir create_dir_all lock optional);
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        if from == self.root.join("data/default/t") && !self.is_lost.swap(true, Ordering::SeqCst) {
-            self.local.remove_dir(&self.root.join(".tmp/data/default"))?;
+        if from == self.root.join("data/default/t") && !self.leases.are_lost.swap(true, Ordering::SeqCst) {
+            self.leases.remove_dir(&self.root.join(".tmp/data/default"))?;
         }
-        self.local.rename(from, to)
-    }
-
-    fn lock(&self, path: &Path) -> io::Result<FileLock> {
-        let held = (self.local.lock(path)?, Arc::clone(&self.is_lost));
-        Ok(FileLock::with_check(held, |held| match held.1.load(Ordering::SeqCst) {
-            true => Err(io::ErrorKind::WouldBlock.into()),
-            false => Ok(()),
-        }))
+        self.leases.rename(from, to)
     }
 }
 
@@ -177,12 +179,25 @@ fn a_table_of_which_another_process_has_opened_a_region_is_not_moved_away() {
     let table = Table::create(dir.path(), "t", &[Family::new("f")], &[""; 0]).unwrap();
     put(&table, "a");
     table.close().unwrap();
-    let root = dir.path().to_owned();
-    let storage = TakesLock { local: hregion::LocalStorage, root, is_lost: Arc::default() };
+    let storage = TakesLock { leases: Leases::new(), root: dir.path().to_owned() };
     let options = Region::options().storage(Arc::new(storage));
     let error = Table::delete_table(dir.path(), "t", &options).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
     assert_eq!(cells(&Table::open(dir.path(), "t").unwrap()), ["a/f:q/5=new"]);
+}
+
+#[test]
+fn a_table_of_which_another_process_has_a_lock_is_not_altered() {
+    let dir = tempfile::tempdir().unwrap();
+    Table::create(dir.path(), "t", &[Family::new("f")], &[""; 0]).unwrap().close().unwrap();
+    let leases = Leases::new();
+    let are_lost = Arc::clone(&leases.are_lost);
+    let act = move || are_lost.store(true, Ordering::SeqCst);
+    let is_time = |path: &Path| path.ends_with("t/.tabledesc");
+    let options = Region::options().storage(Meanwhile::storage(leases, is_time, act));
+    let changes = TableChanges::new().set("OWNER", "other");
+    let error = Table::alter(dir.path(), "t", &changes, &options).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
 }
 
 /// The options may be those of a region that was created: a region that is gone is an error.

@@ -1,0 +1,236 @@
+//! Locks in HDFS: how they are lost, what is done late without them, and answers that are lost.
+
+use crate::cut_proxy::{Cut, CutProxy};
+use crate::hdfs_writes::{LOCK, base, client, fresh, open_in, read_in};
+use crate::history::{Rows, expect_locked, put, read_file, rows, write_file};
+use hregion::{Compaction, Durability, Storage as _};
+use hregion_remote::{RemoteOptions, RemoteStorage};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+#[test]
+#[ignore = "needs a server"]
+fn a_second_writer_is_refused_and_a_lost_lock_ends_all_changes() {
+    let dir = fresh("second");
+    let (first, second) = (client(), client());
+    let region = open_in(first.clone(), &dir).unwrap();
+    region.put(put("a", "1")).unwrap();
+    expect_locked(open_in(first.clone(), &dir));
+    expect_locked(open_in(second.clone(), &dir));
+    // The end of an open log cannot be read: a reader must not miss rows.
+    assert!(read_in(second.clone(), &dir).is_err());
+    region.flush().unwrap();
+    region.put(put("b", "2")).unwrap();
+    region.put(put("c", "unlogged").durability(Durability::SkipWal)).unwrap();
+
+    // As if the first had been stopped until its lease was over.
+    second.end_writing(&dir.join(LOCK)).unwrap();
+    let other = open_in(second.clone(), &dir).unwrap();
+    let both = Rows::from([("a".into(), "1".into()), ("b".into(), "2".into())]);
+    assert_eq!(rows(&other), both);
+    region.put(put("d", "lost")).unwrap_err();
+    region.flush().unwrap_err();
+    drop(region);
+    assert!(first.create_new(&dir.join("f/name")).is_err());
+    other.put(put("e", "3")).unwrap();
+    other.flush().unwrap();
+    other.close().unwrap();
+    let expected = [("a", "1"), ("b", "2"), ("e", "3")].map(|(row, value)| (row.into(), value.into()));
+    assert_eq!(rows(&read_in(second, &dir).unwrap()), Rows::from(expected));
+    open_in(first, &dir).unwrap().close().unwrap();
+}
+
+/// Locks of a directory above are taken and released while a region is written.
+#[test]
+#[ignore = "needs a server"]
+fn the_release_of_a_lock_above_fails_no_change() {
+    let root = fresh("released");
+    let storage = client();
+    let region = open_in(storage.clone(), &root.join("r")).unwrap();
+    let above = root.join(LOCK);
+    let is_done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(Ordering::Relaxed) {
+                drop(storage.lock(&above).unwrap());
+            }
+        });
+        let changed = (0..300).try_for_each(|n| {
+            let name = root.join(format!("r/f/.{n}"));
+            drop(storage.create_new(&name)?);
+            storage.remove(&name)
+        });
+        is_done.store(true, Ordering::Relaxed);
+        changed.unwrap();
+    });
+    region.put(put("a", "1")).unwrap();
+    region.close().unwrap();
+}
+
+/// As if this process had been stopped while it had the lock of a directory above.
+#[test]
+#[ignore = "needs a server"]
+fn the_loss_of_a_lock_above_leaves_those_below() {
+    let root = fresh("above");
+    let (first, second) = (client(), client());
+    let region = open_in(first.clone(), &root.join("r")).unwrap();
+    let above = first.lock(&root.join(LOCK)).unwrap();
+    above.check().unwrap();
+    second.end_writing(&root.join(LOCK)).unwrap();
+    above.check().unwrap_err();
+    first.create_new(&root.join("file")).unwrap_err();
+    region.put(put("a", "1")).unwrap();
+    region.flush().unwrap();
+    drop(above);
+    first.create_new(&root.join("file")).unwrap_err();
+    region.put(put("b", "2")).unwrap();
+    region.compact(Compaction::Major).unwrap();
+    drop(first.lock(&root.join(LOCK)).unwrap());
+    drop(first.create_new(&root.join("file")).unwrap());
+    region.close().unwrap();
+}
+
+/// A region whose lock was lost must not change files under the lock that the same storage takes later.
+#[test]
+#[ignore = "needs a server"]
+fn a_region_that_lost_its_lock_keeps_its_storage_from_locking_again() {
+    let dir = fresh("stale");
+    let (first, second) = (client(), client());
+    let stale = open_in(first.clone(), &dir).unwrap();
+    stale.put(put("a", "1")).unwrap();
+    stale.flush().unwrap();
+    second.end_writing(&dir.join(LOCK)).unwrap();
+    let other = open_in(second, &dir).unwrap();
+    other.put(put("b", "2")).unwrap();
+    other.close().unwrap();
+    expect_locked(open_in(first.clone(), &dir));
+    stale.compact(Compaction::Major).unwrap_err();
+    drop(stale);
+    let region = open_in(first, &dir).unwrap();
+    assert_eq!(rows(&region).len(), 2);
+    region.close().unwrap();
+}
+
+/// Calls a storage that has a lock, whose request with a number, from 1 on, is carried out when another
+/// process has the lock. Returns the error of the call.
+fn late(
+    name: &str,
+    request: u64,
+    prepare: impl Fn(&RemoteStorage, &Path),
+    call: impl FnOnce(&RemoteStorage, &Path) -> io::Result<()> + Send + 'static,
+) -> (PathBuf, io::Error) {
+    let host = base().strip_prefix("hdfs://").unwrap().to_owned();
+    let (dir, storage, other) = (fresh(name), client(), client());
+    other.create_dir_all(&dir).unwrap();
+    prepare(&other, &dir);
+    let proxy = CutProxy::start(&host, Cut::Late, u64::MAX / 4);
+    let through = PathBuf::from(dir.to_str().unwrap().replace(&host, &proxy.address()));
+    let lost = storage.lock(&through.join(LOCK)).unwrap();
+    proxy.cut_at(request);
+    let caller = Arc::clone(&storage);
+    let called = std::thread::spawn(move || call(&caller, &through));
+    while !proxy.has_cut() {
+        assert!(!called.is_finished());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    other.end_writing(&dir.join(LOCK)).unwrap();
+    let lock = other.lock(&dir.join(LOCK)).unwrap();
+    proxy.release();
+    let error = called.join().unwrap().unwrap_err();
+    drop((lost, lock));
+    (dir, error)
+}
+
+/// The request to create a log is carried out when another process has the lock, and has looked which logs
+/// there are: what is appended to it would be acknowledged, and not found.
+#[test]
+#[ignore = "needs a server"]
+fn a_log_that_is_created_late_is_not_written_to() {
+    // The first request asks whether the lock is held.
+    let create = |storage: &RemoteStorage, dir: &Path| storage.create_log(&dir.join("log")).map(drop);
+    let (_, error) = late("late-log", 2, |_, _| {}, create);
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
+}
+
+/// The other process has looked which files there are.
+#[test]
+#[ignore = "needs a server"]
+fn a_file_that_is_renamed_late_is_not_said_to_be_renamed() {
+    let prepare = |other: &RemoteStorage, dir: &Path| write_file(other, &dir.join("a"), b"bytes");
+    // It is asked for both names whether the lock is held.
+    let rename = |storage: &RemoteStorage, dir: &Path| storage.rename(&dir.join("a"), &dir.join("b"));
+    let (dir, error) = late("late-rename", 3, prepare, rename);
+    assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
+    assert_eq!(read_file(&*client(), &dir.join("b")), b"bytes");
+}
+
+/// The connection is closed at the request that follows the sync of a log by the data nodes: it is not known
+/// what is in the log.
+#[test]
+#[ignore = "needs a server"]
+fn a_log_goes_on_after_a_sync_without_an_answer() {
+    let host = base().strip_prefix("hdfs://").unwrap().to_owned();
+    for cut in [Cut::Request, Cut::Answer] {
+        let (dir, other) = (fresh("synced"), client());
+        other.create_dir_all(&dir).unwrap();
+        let proxy = CutProxy::start(&host, cut, u64::MAX / 4);
+        let through = PathBuf::from(dir.to_str().unwrap().replace(&host, &proxy.address()));
+        let storage = RemoteOptions::default().deadline(Duration::from_secs(20)).build().unwrap();
+        let lock = storage.lock(&through.join(LOCK)).unwrap();
+        let mut log = storage.create_log(&through.join("log")).unwrap();
+        log.append(b"first", 5).unwrap();
+        proxy.cut_at(1);
+        log.append(b" second", 7).unwrap();
+        assert!(proxy.has_cut(), "{cut:?}");
+        log.append(b" third", 6).unwrap();
+        // Not if the lock is lost.
+        other.end_writing(&dir.join(LOCK)).unwrap();
+        let next = other.lock(&dir.join(LOCK)).unwrap();
+        proxy.cut_at(1);
+        let error = log.append(b" fourth", 7).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{cut:?} {error}");
+        log.append(b" fifth", 6).unwrap_err();
+        other.end_writing(&dir.join("log")).unwrap();
+        let found = read_file(&*other, &dir.join("log"));
+        assert!([&b"first second third"[..], b"first second third fourth"].contains(&&*found), "{found:?}");
+        drop((lock, next));
+    }
+}
+
+/// The connection is closed at each part of what a client sends while it locks and releases: what it has open
+/// then must not stay so. The client lives on.
+#[test]
+#[ignore = "needs a server"]
+fn a_lock_is_free_after_a_lost_answer() {
+    let host = base().strip_prefix("hdfs://").unwrap().to_owned();
+    for cut in [Cut::Request, Cut::Answer] {
+        for at in 1.. {
+            let (dir, other) = (fresh("lost-answers"), client());
+            other.create_dir_all(&dir).unwrap();
+            let proxy = CutProxy::start(&host, cut, at);
+            let through =
+                |path: PathBuf| PathBuf::from(path.to_str().unwrap().replace(&host, &proxy.address()));
+            let storage = RemoteOptions::default().deadline(Duration::from_secs(8)).build().unwrap();
+            let locked = storage.lock(&through(dir.join(LOCK))).map(drop);
+            let (context, since) = (format!("part {at}, {cut:?}, {locked:?}"), Instant::now());
+            let lock = loop {
+                match other.lock(&dir.join(LOCK)) {
+                    Ok(lock) => break lock,
+                    Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{context}: {error}"),
+                }
+                assert!(since.elapsed() < Duration::from_secs(20), "{context}");
+                std::thread::sleep(Duration::from_millis(300));
+            };
+            drop(lock);
+            locked.unwrap_or_else(|error| panic!("{context}: {error}"));
+            drop(storage.lock(&through(dir.join(LOCK))).unwrap());
+            if !proxy.has_cut() {
+                println!("{at} parts, {cut:?}");
+                break;
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Requests for a region in a bucket that fail, are not answered, or are carried out late.
+
+use crate::fake_s3::{FakeS3, Manner};
+use crate::history::{Attempt, Rows, put, read_file, rows, spread, turns};
+use crate::object_writes::{LOCK, client, client_with, dir, open_in, read_in};
+use crate::support::{held_at, patient};
+use hregion::{Compaction, Delete, Storage as _};
+use hregion_remote::RemoteOptions;
+use std::io;
+use std::iter::repeat_n;
+use std::path::Path;
+use std::time::Duration;
+
+/// Creates a region with a file and a log in a new bucket.
+fn prepare() -> (FakeS3, Attempt) {
+    let (server, mut attempt) = (FakeS3::start(), Attempt::default());
+    let region = open_in(client(&server), dir()).unwrap();
+    attempt.write(&region, "a", Some("1")).unwrap();
+    region.flush().unwrap();
+    attempt.write(&region, "b", Some("1")).unwrap();
+    region.abort().unwrap();
+    (server, attempt)
+}
+
+/// Opens the region as another process does after the writer is known to be dead, and checks its rows.
+fn check(server: &FakeS3, attempt: Attempt, context: &str) {
+    let after = client(server);
+    after.end_writing(Path::new(LOCK)).unwrap_or_else(|error| panic!("{context}: {error}"));
+    let region = open_in(after, dir()).unwrap_or_else(|error| panic!("{context}: {error}"));
+    attempt.check(&rows(&region), context);
+    region.put(put("z", "after")).unwrap();
+    region.compact(Compaction::Major).unwrap();
+    let before = rows(&region);
+    region.close().unwrap();
+    let again = rows(&read_in(client(server)).unwrap());
+    assert_eq!((&again["z"], &again), (&"after".to_owned(), &before), "{context}");
+}
+
+/// What does not answer, or not well, as a whole or for some requests.
+const BAD: [Manner; 11] = [
+    Manner::Fails(503),
+    Manner::FailsAfter(500),
+    Manner::Drops,
+    Manner::DropsAfter,
+    Manner::Fails(429),
+    Manner::Hangs,
+    Manner::HangsAfter,
+    Manner::Cuts,
+    Manner::Halves,
+    Manner::WrongRange,
+    Manner::ErrorPage,
+];
+
+/// As [`prepare`], with the number of requests that change the region.
+fn prepare_and_count() -> (FakeS3, Attempt, u64) {
+    let (before, unchanged) = prepare();
+    let server = before.copy();
+    unchanged.clone().run(open_in(client(&server), dir())).unwrap();
+    let requests = server.take_asked().0.len() as u64;
+    (before, unchanged, requests)
+}
+
+/// Lets some requests fail in one of the ways, each with those after it up to `count`, while a copy of the
+/// region is changed; then checks it. Returns how many changes failed.
+fn fail_some(
+    (before, unchanged, requests): &(FakeS3, Attempt, u64),
+    (way, manner): (usize, Manner),
+    count: usize,
+    options: impl Fn(RemoteOptions) -> RemoteOptions,
+) -> u32 {
+    let mut failures = 0;
+    for at in spread((way, BAD.len()), 2, *requests) {
+        let (server, mut attempt) = (before.copy(), unchanged.clone());
+        let good = usize::try_from(at).unwrap() - 1;
+        server.behave(repeat_n(Manner::Good, good).chain(repeat_n(manner, count)));
+        let result = attempt.run(open_in(client_with(&server, &options), dir()));
+        server.behave([]);
+        failures += u32::from(result.is_err());
+        let asked = server.take_asked().0;
+        check(&server, attempt, &format!("request {at}, {manner:?}, {result:?}, {:?}", asked.get(good)));
+    }
+    failures
+}
+
+#[test]
+fn requests_fail_once_and_nothing_is_lost() {
+    let patient = |options: RemoteOptions| options.request_timeout(Duration::from_millis(200));
+    let before = prepare_and_count();
+    for (way, manner) in BAD.into_iter().enumerate() {
+        let failures = fail_some(&before, (way, manner), 1, patient);
+        println!("{} requests, {manner:?}, {failures} failures", before.2);
+    }
+}
+
+/// As many requests fail as are repeated, so that the caller sees errors, and does not know what was made.
+#[test]
+fn all_requests_fail_for_some_time_and_there_is_the_old_state_or_the_new_one() {
+    let impatient = |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
+    let before = prepare_and_count();
+    let ways = BAD.into_iter().enumerate();
+    let failures: u32 = ways.map(|way| fail_some(&before, way, 30, impatient)).sum();
+    assert!(failures > 10, "{failures}");
+}
+
+#[test]
+fn a_writer_is_killed_at_each_request() {
+    let (before, unchanged) = prepare();
+    for is_made in [false, true] {
+        for at in turns(if is_made { 3 } else { 1 }, 29) {
+            let (server, mut attempt) = (before.copy(), unchanged.clone());
+            server.die_at(at, is_made);
+            let result = attempt.run(open_in(client(&server), dir()));
+            let is_over = !server.revive();
+            let context = format!("request {at}, made: {is_made}, {result:?}");
+            check(&server, attempt, &context);
+            if is_over {
+                println!("{at} requests, made: {is_made}");
+                break;
+            }
+        }
+    }
+}
+
+/// Each request that asks whether the store keeps conditions may have no answer.
+#[test]
+fn whether_a_store_has_conditional_puts_is_asked_again() {
+    for at in 0..5 {
+        let server = FakeS3::start();
+        let storage =
+            client_with(&server, |options| options.retries(2).request_timeout(Duration::from_millis(200)));
+        server.behave(repeat_n(Manner::Good, at).chain([Manner::Hangs]));
+        let created = storage.create(&dir().join("file"));
+        assert!(created.is_ok(), "{at}: {:?}", created.err());
+        assert!(server.take_asked().0.len() > 5, "{at}");
+    }
+}
+
+/// A client follows such a redirect by a read, whose answer is a success.
+#[test]
+fn the_answer_to_a_read_is_not_taken_for_that_of_a_change() {
+    let server = FakeS3::start();
+    let (storage, path) = (client(&server), dir().join("log"));
+    let mut log = storage.create_log(&path).unwrap();
+    log.append(b"a", 1).unwrap();
+    server.behave([Manner::RedirectsToRead]);
+    log.append(b"b", 1).unwrap();
+    assert_eq!(read_file(&*storage, &path), b"ab");
+    // The first request looks the object up.
+    server.behave([Manner::Good, Manner::RedirectsToRead]);
+    storage.remove(&path).unwrap();
+    assert!(server.keys().is_empty(), "{:?}", server.keys());
+}
+
+#[test]
+fn a_request_whose_bytes_came_too_slowly_is_sent_again() {
+    let server = FakeS3::start();
+    let (storage, path) = (client(&server), dir().join("log"));
+    let mut log = storage.create_log(&path).unwrap();
+    log.append(b"a", 1).unwrap();
+    server.behave([Manner::TimesOut]);
+    log.append(b"b", 1).unwrap();
+    assert_eq!(read_file(&*storage, &path), b"ab");
+    // One that is wrong is not.
+    server.behave([Manner::Fails(400)]);
+    log.append(b"c", 1).unwrap_err();
+    assert_eq!(read_file(&*storage, &path), b"ab");
+}
+
+/// Writes that a store refuses to log fail, and no others.
+#[test]
+fn a_region_goes_on_after_its_log_was_refused() {
+    let server = FakeS3::start();
+    let region = open_in(client(&server), dir()).unwrap();
+    let mut expected = Rows::new();
+    for (number, status) in [403, 400, 429].into_iter().enumerate() {
+        let (kept, refused) = (format!("{number}"), format!("{number}-refused"));
+        region.put(put(&kept, "1")).unwrap();
+        server.behave(repeat_n(Manner::Fails(status), 100));
+        region.put(put(&refused, "1")).unwrap_err();
+        server.behave([]);
+        expected.insert(kept, "1".to_owned());
+        assert!(region.health().is_sound(), "{:?}", region.health());
+        assert_eq!(rows(&region), expected, "{status}");
+    }
+    region.put(put("last", "1")).unwrap();
+    expected.insert("last".to_owned(), "1".to_owned());
+    assert_eq!(rows(&read_in(client(&server)).unwrap()), expected);
+    region.close().unwrap();
+    assert_eq!(rows(&read_in(client(&server)).unwrap()), expected);
+}
+
+/// The deadline ends the look-up after a refusal: nothing can be carried out later.
+#[test]
+fn a_change_that_was_refused_is_in_no_doubt() {
+    let server = FakeS3::start();
+    let slow = |options: RemoteOptions| options.request_timeout(Duration::from_secs(60));
+    let storage = client_with(&server, |options| slow(options).deadline(Duration::from_secs(2)));
+    let mut log = storage.create_log(&dir().join("log")).unwrap();
+    log.append(b"a", 1).unwrap();
+    server.behave([Manner::Fails(429), Manner::Hangs]);
+    assert_eq!(log.append(b"b", 1).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    // This sends no request.
+    storage.create_dir_all(dir()).unwrap();
+    assert_eq!(read_file(&*storage, &dir().join("log")), b"a");
+}
+
+/// A storage that changes nothing more, as a write had no answer, still frees its lock.
+#[test]
+fn a_region_whose_write_had_no_answer_is_opened_again() {
+    let impatient = |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(200));
+    for manner in [Manner::Hangs, Manner::HangsAfter] {
+        loop {
+            let (server, mut attempt) = prepare();
+            let storage = client_with(&server, impatient);
+            let region = open_in(storage.clone(), dir()).unwrap();
+            attempt.write(&region, "c", Some("1")).unwrap();
+            server.behave(repeat_n(manner, 100));
+            attempt.write(&region, "d", Some("1")).unwrap_err();
+            server.behave([]);
+            // This sends no request.
+            let is_in_doubt = storage.create_dir_all(dir()).is_err();
+            drop(region);
+            let region = open_in(client(&server), dir()).unwrap();
+            attempt.check(&rows(&region), &format!("{manner:?}"));
+            region.put(put("e", "1")).unwrap();
+            region.close().unwrap();
+            // If not, the question whether the lock is held had no answer, and the write was not sent.
+            if is_in_doubt {
+                break;
+            }
+        }
+    }
+}
+
+/// A writer is stopped at each request, loses its lock, and goes on when another has changed the region: its
+/// request is carried out late.
+#[test]
+fn a_writer_that_was_taken_for_dead_goes_on() {
+    let (begun, unchanged) = prepare();
+    for at in turns(2, 23) {
+        let (server, mut attempt) = (begun.copy(), unchanged.clone());
+        let storage = client_with(&server, patient);
+        let writer = held_at(&server, at, move || {
+            let result = attempt.run(open_in(storage, dir()));
+            (attempt, result)
+        });
+        if writer.is_finished() {
+            let (attempt, result) = writer.join().unwrap();
+            result.unwrap();
+            check(&server, attempt, "not stopped");
+            println!("{at} requests");
+            break;
+        }
+        server.behave([]);
+        let other = client(&server);
+        other.end_writing(Path::new(LOCK)).unwrap();
+        let region = open_in(other.clone(), dir()).unwrap();
+        let before = rows(&region);
+        region.put(put("c", "other")).unwrap();
+        region.flush().unwrap();
+        region.delete(Delete::new("b")).unwrap();
+        region.put(put("d", "other")).unwrap();
+        // The request is carried out while the other has the region open.
+        server.release();
+        let (attempt, result) = writer.join().unwrap();
+        let context = format!("request {at}, {result:?}");
+        let found = rows(&region);
+        attempt.check(&before, &context);
+        assert!(!found.contains_key("b") && found["c"] == "other" && found["d"] == "other", "{context}");
+        // It may have to be opened again, but nothing that it has acknowledged is lost.
+        let flushed = region.flush();
+        drop(region);
+        other.end_writing(Path::new(LOCK)).unwrap();
+        let region = open_in(client(&server), dir()).unwrap_or_else(|error| panic!("{context}: {error}"));
+        assert_eq!(rows(&region), found, "{context}, {flushed:?}");
+        region.compact(Compaction::Major).unwrap();
+        assert_eq!(rows(&region), found, "{context}, {flushed:?}");
+        region.close().unwrap();
+    }
+}
