@@ -133,6 +133,20 @@ pub(crate) fn half_of(path: &Path) -> Result<Option<HFileHalf>, CommandError> {
     Ok(HFileHalf::of(&vfs::storage(), path)?)
 }
 
+/// Returns the HFile that is repaired in place of the file at a path: of a link the one that it leads to. What
+/// is damaged beside the file does not matter.
+pub(crate) fn to_salvage(path: &Path) -> Result<PathBuf, CommandError> {
+    check_regular(path)?;
+    match kind_of_file(path) {
+        Ok(FileKind::Reference) => {
+            let hint = Some("`hregion inspect` names that file");
+            Err(CommandError::unsupported(path, REFERENCE).with_hint(hint))
+        }
+        Ok(FileKind::Link) => Ok(linked(path)?.unwrap_or_else(|| path.to_owned())),
+        _ => Ok(path.to_owned()),
+    }
+}
+
 /// Returns the HFile to which a link leads; `None` if the file is no link.
 fn linked(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     match kind_of_file(path)? {
