@@ -59,7 +59,11 @@ pub(crate) fn run(
 }
 
 /// Returns the first failure of two, and prints the other one, if it says something else.
-fn keep_first(first: Result<(), Failure>, next: Result<(), Failure>, out: &Output) -> Result<(), Failure> {
+pub(crate) fn keep_first(
+    first: Result<(), Failure>,
+    next: Result<(), Failure>,
+    out: &Output,
+) -> Result<(), Failure> {
     if let (Err(Failure::Fault(earlier)), Err(Failure::Fault(later))) = (&first, &next)
         && earlier.line() != later.line()
     {
