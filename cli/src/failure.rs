@@ -135,6 +135,12 @@ impl CommandError {
         Self { is_not_found, ..Self::new(ErrorKind::Io.name(), format!("cannot {doing}: {error}")).at(path) }
     }
 
+    /// A missing directory.
+    pub(crate) fn no_such_dir(path: &Path) -> Self {
+        let error = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
+        Self::io("list", path, &error)
+    }
+
     /// Whether a file or directory does not exist, or a region, as after a change by another process.
     pub(crate) fn is_missing(&self) -> bool {
         self.is_not_found || self.kind == ErrorKind::RegionNotFound.name()

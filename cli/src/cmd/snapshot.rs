@@ -146,8 +146,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Action::List { root } => {
             check_readable(root)?;
             if !probe::is_dir(root)? {
-                let error = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
-                return Err(CommandError::io("list", root, &error).into());
+                return Err(CommandError::no_such_dir(root).into());
             }
             for found in Table::list_snapshots_with(root, &*vfs::storage())? {
                 print(&found, out)?;

@@ -295,6 +295,8 @@ fn what_cannot_be_recovered_is_an_error() {
         (vec![dir, "--wal", text(&wal)], "Usage", 2),
         (vec![dir, "--family", "cf"], "Usage", 2),
         (vec![text(&wal)], "Unsupported", 4),
+        (vec!["no such directory"], "Io", 5),
+        (vec!["no such directory", "--dry-run"], "Io", 5),
         (vec!["http://127.0.0.1:9/hbase"], "Unsupported", 4),
     ] {
         let output = run(&[&["recover", "--json"], &args[..]].concat());
