@@ -1,7 +1,7 @@
 //! Errors that end a command, and the exit codes.
 
 use crate::text;
-use hregion::{Corruption, ErrorKind};
+use hregion::{Corruption, ErrorKind, TableName};
 use serde_json::{Map, Value};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -252,6 +252,7 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         (ErrorKind::Limit, None) if error.message().ends_with(", the limit of a row") => {
             Some("--limit-row-bytes raises the limit, and `scan --batch` reads rows in parts")
         }
+        (ErrorKind::Locked, _) => Some("try again when the other process has ended"),
         (_, Some(Corruption::Unsupported { what: "encrypted file", .. })) => {
             Some("--master-key-file gives it")
         }
@@ -259,7 +260,11 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
             Some("--zstd-dictionary gives it")
         }
         (ErrorKind::InvalidArgument, None) if error.message().starts_with("there is no table descriptor") => {
-            Some("--family NAME:ATTRIBUTE=VALUE,… or --descriptor FILE gives them")
+            Some(
+                "`compact`, `flush`, `recover`, `shell` and `load` of a region take them by --family \
+                 NAME:ATTRIBUTE=VALUE,… or --descriptor FILE; other commands need the descriptor in .tabledesc \
+                 of the table",
+            )
         }
         (ErrorKind::InvalidArgument, None)
             if error.message().ends_with(", and the file was opened without them") =>
@@ -274,6 +279,15 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Returns what to try if there is nothing at a path: where tables are, if it is only the name of one.
+pub(crate) fn hint_if_missing(path: &Path) -> Option<&'static str> {
+    let is_name = |name: &str| !name.contains('.') && TableName::parse(name).is_ok();
+    path.to_str().is_some_and(is_name).then_some(
+        "a table is at ROOT/data/NAMESPACE/TABLE; `hregion scan TABLE --zookeeper HOST:PORT` reads one of a \
+         running cluster",
+    )
 }
 
 impl From<CommandError> for Failure {

@@ -1,6 +1,6 @@
 //! The regions at a path: one, or those of a table or a snapshot in row order.
 
-use crate::failure::{CommandError, Failure};
+use crate::failure::{CommandError, Failure, hint_if_missing};
 use crate::output::Warner;
 use crate::probe;
 use crate::scan_rows::{may_have, within};
@@ -55,6 +55,9 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
         return Err(CommandError::unsupported(dir, "a file, expected the directory of a region or a table")
             .with_hint(Some("`hregion cells` prints what a file holds")));
     }
+    if !vfs::is_url(dir) && !probe::exists(dir)? {
+        return Err(CommandError::no_such_dir(dir).with_hint(hint_if_missing(dir)));
+    }
     if is_region(dir)? {
         return Ok(Kind::Region);
     }
@@ -74,8 +77,12 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
     if in_region || is_family_directory(dir)? {
         return Ok(Kind::Family);
     }
+    let hint = match is_aside(dir) {
+        Ok(true) => "`hregion verify` checks all files below, `hregion wal` prints logs",
+        _ => "a table is at ROOT/data/NAMESPACE/TABLE; `hregion scan --as family` reads HFiles of any names",
+    };
     Err(CommandError::unsupported(dir, "neither a region nor a table: no .regioninfo, no .tabledesc in it")
-        .with_hint(Some("--as gives its kind")))
+        .with_hint(Some(hint)))
 }
 
 /// Fails if a file or a directory cannot be of the kind that was given for it: nothing would be found there.

@@ -1,6 +1,6 @@
 //! The kinds of targets, and how they are detected.
 
-use crate::failure::{CommandError, Failure};
+use crate::failure::{CommandError, Failure, hint_if_missing};
 use crate::output::Output;
 use crate::probe;
 use crate::regions;
@@ -9,6 +9,7 @@ use clap::ValueEnum;
 use hregion::io::{FileReader, Storage};
 use hregion::region::FileKind;
 use hregion::{HFile, HFileHalf, HFileOptions, Region};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -107,7 +108,11 @@ pub(crate) fn check_regular(path: &Path) -> Result<(), CommandError> {
             _ => Ok(()),
         };
     }
-    let meta = std::fs::metadata(path).map_err(|error| CommandError::io("open", path, &error))?;
+    let meta = std::fs::metadata(path).map_err(|error| {
+        let is_missing = error.kind() == ErrorKind::NotFound;
+        let hint = if is_missing { hint_if_missing(path) } else { None };
+        CommandError::io("open", path, &error).with_hint(hint)
+    })?;
     if meta.is_dir() {
         return Err(CommandError::unsupported(path, DIRECTORY));
     }

@@ -369,14 +369,26 @@ fn errors_have_path_offset_and_block() {
     assert!(sound.starts_with(&format!("{cells}\n")));
 
     // errors name the option or command to try
+    let dir = tempfile::tempdir().unwrap();
+    let logs = dir.path().join("WALs").into_os_string().into_string().unwrap();
+    fs::create_dir(&logs).unwrap();
     for (args, option) in [
         (&["cells", &golden("small-encrypted.hfile")][..], "--master-key-file"),
         (&["cells", &golden("codec-zstd-dictionary.hfile")], "--zstd-dictionary"),
         (&["cells", "--limit-block-bytes", "9", &plain()], "--limit-block-bytes"),
         (&["cells", &file], "hregion verify"),
+        // a table by its name
+        (&["scan", "users"], "scan TABLE --zookeeper"),
+        (&["compact", "ns:users"], "ROOT/data/NAMESPACE/TABLE"),
+        // these two have no option --as
+        (&["cells", &golden("")], "`hregion scan --as family`"),
+        (&["check", &logs], "`hregion wal` prints logs"),
+        (&["check", &golden("../region/clone-references/root/data/default")], "expected ROOT, or"),
     ] {
         assert!(stderr(&run(args)).contains(option), "{}", stderr(&run(args)));
     }
+    let path = run(&["scan", "data/default/users"]);
+    assert!(code(&path) == 5 && !stderr(&path).contains("--zookeeper"), "{}", stderr(&path));
 
     let missing = last_error(&run(&["cells", "--json", "no-such"]));
     assert_eq!(members(&missing), ["kind", "message", "path"]);

@@ -265,6 +265,7 @@ fn an_open_region_exits_with_5() {
     for args in [vec![text(root.path())], vec![text(&path)], vec![text(&path), "--wal", text(&wal)]] {
         let output = run(&[&["recover", "--json"], &args[..]].concat());
         assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Locked")), "{args:?}");
+        assert!(stderr(&output).contains("(try again when the other process"), "{}", stderr(&output));
     }
     ok(&["recover", "--dry-run", text(root.path())]);
     open.close().unwrap();
