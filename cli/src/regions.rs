@@ -38,7 +38,7 @@ pub(crate) const DATA: &str = "data";
 const MOB: &str = "mobdir";
 const SNAPSHOT_INFO: &str = ".snapshotinfo";
 /// The directory of the snapshots, within the root.
-const SNAPSHOT_DIR: &str = ".hbase-snapshot";
+pub(crate) const SNAPSHOT_DIR: &str = ".hbase-snapshot";
 /// The region of the catalog, for which older releases wrote no `.regioninfo`.
 const META: &str = "1588230740";
 
