@@ -177,6 +177,9 @@ fn seek_finds_the_cell_at_after_and_before_a_key() {
     assert_eq!(find(&["\\xFF", "--before"]), [cells.last().unwrap().clone()]);
     assert_eq!(ok(&["seek", &plain(), "\\xFF"]), "");
     assert!(ok(&["seek", &plain(), "-1"]).starts_with("row-"), "a row may look like a flag");
+    let mistyped = run(&["seek", &plain(), "row-00003", "--befor"]);
+    assert!(code(&mistyped) == 2 && stdout(&mistyped).is_empty(), "it is no column");
+    assert_eq!(ok(&["seek", &plain(), "row-00003", "--befor:"]), ok(&["seek", &plain(), "row-00003"]));
 }
 
 #[test]
