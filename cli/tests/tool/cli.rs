@@ -386,6 +386,7 @@ fn errors_have_path_offset_and_block() {
         // these two have no option --as
         (&["cells", &golden("")], "`hregion scan --as family`"),
         (&["check", &logs], "`hregion wal` prints logs"),
+        (&["inspect", "--as", "wal", &logs], "`hregion wal` prints the entries"),
         (&["check", &golden("../region/clone-references/root/data/default")], "expected ROOT, or"),
     ] {
         assert!(stderr(&run(args)).contains(option), "{}", stderr(&run(args)));
