@@ -377,6 +377,7 @@ fn errors_have_path_offset_and_block() {
     fs::create_dir(&logs).unwrap();
     for (args, option) in [
         (&["cells", &golden("small-encrypted.hfile")][..], "--master-key-file"),
+        (&["verify", &golden("small-encrypted.hfile")], "--master-key-file"),
         (&["cells", &golden("codec-zstd-dictionary.hfile")], "--zstd-dictionary"),
         (&["cells", "--limit-block-bytes", "9", &plain()], "--limit-block-bytes"),
         (&["cells", &file], "hregion verify"),
