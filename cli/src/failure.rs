@@ -132,7 +132,10 @@ impl CommandError {
     /// The system failed at `doing` something to `path`.
     pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
         let is_not_found = error.kind() == io::ErrorKind::NotFound;
-        Self { is_not_found, ..Self::new(ErrorKind::Io.name(), format!("cannot {doing}: {error}")).at(path) }
+        let is_dir = error.kind() == io::ErrorKind::IsADirectory;
+        let hint = is_dir.then_some("expected a file, perhaps one that is in it");
+        let fault = Self::new(ErrorKind::Io.name(), format!("cannot {doing}: {error}"));
+        Self { is_not_found, ..fault.at(path).with_hint(hint) }
     }
 
     /// A missing directory.

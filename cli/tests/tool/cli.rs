@@ -386,6 +386,7 @@ fn errors_have_path_offset_and_block() {
         (&["compact", "ns:users"], "ROOT/data/NAMESPACE/TABLE"),
         // these two have no option --as
         (&["cells", &golden("")], "`hregion scan --as family`"),
+        (&["seek", &plain(), "--keys", &logs], "expected a file, perhaps one"),
         (&["check", &logs], "`hregion wal` prints logs"),
         (&["inspect", "--as", "wal", &logs], "`hregion wal` prints the entries"),
         (&["check", &golden("../region/clone-references/root/data/default")], "expected ROOT, or"),
