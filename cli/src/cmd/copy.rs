@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 fn check_source(source: &TargetArgs, out: &Output) -> Result<(), Failure> {
     let path = &source.target;
     match source.kind()? {
-        Kind::Hfile => check_hfile(path, &vfs::storage(), out),
+        Kind::Hfile => check_hfile(path, out),
         // It is refused as such.
         Kind::Wal => Ok(()),
         _ => Ok(vfs::check_dir(path)?),
