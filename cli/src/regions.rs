@@ -85,6 +85,16 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
         .with_hint(Some(hint)))
 }
 
+/// Returns what to try with a target that is not a region or a table.
+pub(crate) fn hint_of(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Root | Kind::Namespace => Some("name one of its tables: ROOT/data/NAMESPACE/TABLE"),
+        Kind::Family => Some("name the directory of its table"),
+        Kind::Wal => Some("`hregion wal` prints its entries"),
+        Kind::Hfile | Kind::Region | Kind::Table | Kind::Snapshot => None,
+    }
+}
+
 /// Fails if a file or a directory cannot be of the kind that was given for it: nothing would be found there.
 /// What cannot be read is for the command to say.
 pub(crate) fn check_as(path: &Path, kind: Kind) -> Result<(), CommandError> {
@@ -390,9 +400,9 @@ impl Regions {
             Kind::Region => Ok(Self::One(dir.to_owned(), Box::new(options))),
             Kind::Table => Ok(Self::Of(Table::open_dir(dir, options)?)),
             Kind::Snapshot => Ok(Self::Of(open_snapshot(dir, options)?)),
-            Kind::Hfile | Kind::Family | Kind::Wal | Kind::Namespace | Kind::Root => {
+            kind @ (Kind::Hfile | Kind::Family | Kind::Wal | Kind::Namespace | Kind::Root) => {
                 let message = "neither a region nor a table nor a snapshot";
-                Err(CommandError::unsupported(dir, message).into())
+                Err(CommandError::unsupported(dir, message).with_hint(hint_of(kind)).into())
             }
         }
     }

@@ -390,6 +390,9 @@ fn errors_have_path_offset_and_block() {
         (&["check", &logs], "`hregion wal` prints logs"),
         (&["inspect", "--as", "wal", &logs], "`hregion wal` prints the entries"),
         (&["check", &golden("../region/clone-references/root/data/default")], "expected ROOT, or"),
+        (&["scan", &golden("../region/clone-references/root")], "name one of its tables"),
+        (&["compact", &golden("../region/clone-references/root/data/default")], "name one of its tables"),
+        (&["import", &golden("../region/clone-references/root"), &file], "name one of its tables"),
     ] {
         assert!(stderr(&run(args)).contains(option), "{}", stderr(&run(args)));
     }
