@@ -104,6 +104,11 @@ impl CommandError {
         }
     }
 
+    /// Another process writes to a directory.
+    pub(crate) fn locked(dir: &Path, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Locked.name(), message).at(dir).with_hint(Some(LOCKED))
+    }
+
     /// Something that this build does not support, about a file.
     pub(crate) fn unsupported(path: &Path, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported.name(), message).at(path)
@@ -245,6 +250,9 @@ impl From<&hregion::Error> for CommandError {
     }
 }
 
+/// What to try if another process has locked something.
+const LOCKED: &str = "try again when the other process has ended";
+
 /// Returns what to try, in terms of the command line.
 fn hint(error: &hregion::Error) -> Option<&'static str> {
     match (error.kind(), error.corruption()) {
@@ -255,7 +263,7 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         (ErrorKind::Limit, None) if error.message().ends_with(", the limit of a row") => {
             Some("--limit-row-bytes raises the limit, and `scan --batch` reads rows in parts")
         }
-        (ErrorKind::Locked, _) => Some("try again when the other process has ended"),
+        (ErrorKind::Locked, _) => Some(LOCKED),
         (_, Some(Corruption::Unsupported { what: "encrypted file", .. })) => {
             Some("--master-key-file gives it")
         }
