@@ -2,7 +2,7 @@
 
 use crate::explain_output::ExplainOutput;
 use crate::failure::{CommandError, Exit, Failure};
-use crate::maintenance::check_kind;
+use crate::maintenance::{check_kind, keep_first};
 use crate::output::Output;
 use crate::regions::{OpenRegion, Regions};
 use crate::target::Kind;
@@ -17,7 +17,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 /// Plans a compaction of the region at a directory, or of each region of a table. The failure of one region
-/// does not stop the others; the first failure is returned.
+/// does not stop the others; the first failure is returned, later ones are printed.
 pub(crate) fn run(
     dir: &Path,
     options: RegionOptions,
@@ -34,9 +34,7 @@ pub(crate) fn run(
         let parts = match place.open_all(&out.warner()) {
             Ok(opened) => opened.parts,
             Err(error) => {
-                if first.is_ok() {
-                    first = Err(error.into());
-                }
+                first = keep_first(first, Err(error.into()), out);
                 continue;
             }
         };
@@ -46,7 +44,7 @@ pub(crate) fn run(
             }
             match plan(&region, compaction, shows_cells, kind == Kind::Table, out) {
                 Err(Failure::ClosedPipe) => return first.and(Err(Failure::ClosedPipe)),
-                done => first = first.and(done),
+                done => first = keep_first(first, done, out),
             }
         }
     }

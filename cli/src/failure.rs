@@ -1,7 +1,7 @@
 //! Errors that end a command, and the exit codes.
 
 use crate::text;
-use hregion::{Corruption, ErrorKind};
+use hregion::{Corruption, ErrorKind, TableName};
 use serde_json::{Map, Value};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -104,6 +104,11 @@ impl CommandError {
         }
     }
 
+    /// Another process writes to a directory.
+    pub(crate) fn locked(dir: &Path, message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Locked.name(), message).at(dir).with_hint(Some(LOCKED))
+    }
+
     /// Something that this build does not support, about a file.
     pub(crate) fn unsupported(path: &Path, message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported.name(), message).at(path)
@@ -132,7 +137,16 @@ impl CommandError {
     /// The system failed at `doing` something to `path`.
     pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
         let is_not_found = error.kind() == io::ErrorKind::NotFound;
-        Self { is_not_found, ..Self::new(ErrorKind::Io.name(), format!("cannot {doing}: {error}")).at(path) }
+        let is_dir = error.kind() == io::ErrorKind::IsADirectory;
+        let hint = is_dir.then_some("expected a file, perhaps one that is in it");
+        let fault = Self::new(ErrorKind::Io.name(), format!("cannot {doing}: {error}"));
+        Self { is_not_found, ..fault.at(path).with_hint(hint) }
+    }
+
+    /// A missing directory.
+    pub(crate) fn no_such_dir(path: &Path) -> Self {
+        let error = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
+        Self::io("list", path, &error)
     }
 
     /// Whether a file or directory does not exist, or a region, as after a change by another process.
@@ -236,6 +250,9 @@ impl From<&hregion::Error> for CommandError {
     }
 }
 
+/// What to try if another process has locked something.
+const LOCKED: &str = "try again when the other process has ended";
+
 /// Returns what to try, in terms of the command line.
 fn hint(error: &hregion::Error) -> Option<&'static str> {
     match (error.kind(), error.corruption()) {
@@ -246,6 +263,7 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         (ErrorKind::Limit, None) if error.message().ends_with(", the limit of a row") => {
             Some("--limit-row-bytes raises the limit, and `scan --batch` reads rows in parts")
         }
+        (ErrorKind::Locked, _) => Some(LOCKED),
         (_, Some(Corruption::Unsupported { what: "encrypted file", .. })) => {
             Some("--master-key-file gives it")
         }
@@ -253,7 +271,11 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
             Some("--zstd-dictionary gives it")
         }
         (ErrorKind::InvalidArgument, None) if error.message().starts_with("there is no table descriptor") => {
-            Some("--family NAME:ATTRIBUTE=VALUE,… or --descriptor FILE gives them")
+            Some(
+                "`compact`, `flush`, `recover`, `shell` and `load` of a region take them by --family \
+                 NAME:ATTRIBUTE=VALUE,… or --descriptor FILE; other commands need the descriptor in .tabledesc \
+                 of the table",
+            )
         }
         (ErrorKind::InvalidArgument, None)
             if error.message().ends_with(", and the file was opened without them") =>
@@ -268,6 +290,15 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Returns what to try if there is nothing at a path: where tables are, if it is only the name of one.
+pub(crate) fn hint_if_missing(path: &Path) -> Option<&'static str> {
+    let is_name = |name: &str| !name.contains('.') && TableName::parse(name).is_ok();
+    path.to_str().is_some_and(is_name).then_some(
+        "a table is at ROOT/data/NAMESPACE/TABLE; `hregion scan TABLE --zookeeper HOST:PORT` reads one of a \
+         running cluster",
+    )
 }
 
 impl From<CommandError> for Failure {

@@ -3,7 +3,7 @@
 
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::regions::{Regions, check_serves, kind_of};
+use crate::regions::{Regions, check_serves, hint_of, kind_of};
 use crate::target::Kind;
 use crate::vfs::check_writable;
 use hregion::cell::StringBinary;
@@ -59,7 +59,11 @@ pub(crate) fn run(
 }
 
 /// Returns the first failure of two, and prints the other one, if it says something else.
-fn keep_first(first: Result<(), Failure>, next: Result<(), Failure>, out: &Output) -> Result<(), Failure> {
+pub(crate) fn keep_first(
+    first: Result<(), Failure>,
+    next: Result<(), Failure>,
+    out: &Output,
+) -> Result<(), Failure> {
     if let (Err(Failure::Fault(earlier)), Err(Failure::Fault(later))) = (&first, &next)
         && earlier.line() != later.line()
     {
@@ -72,7 +76,10 @@ fn keep_first(first: Result<(), Failure>, next: Result<(), Failure>, out: &Outpu
 pub(crate) fn check_kind(dir: &Path) -> Result<Kind, CommandError> {
     match kind_of(dir, None)? {
         kind @ (Kind::Region | Kind::Table) => Ok(kind),
-        _ => Err(CommandError::invalid_file(dir, "expected the directory of a region or of a table")),
+        kind => {
+            let message = "expected the directory of a region or of a table";
+            Err(CommandError::invalid_file(dir, message).with_hint(hint_of(kind)))
+        }
     }
 }
 

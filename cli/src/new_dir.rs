@@ -62,7 +62,7 @@ impl NewDir {
         }
         let lock = lock(&aside)?;
         if !is_at(&lock, &aside).map_err(|error| CommandError::io("open", &aside, &error))? {
-            return Err(CommandError::invalid_file(&aside, "another export has just ended"));
+            return Err(CommandError::locked(&aside, "another export is ending"));
         }
         Ok(Self { path: path.to_owned(), aside, kept: false, resumes: true, _lock: Some(lock) })
     }
@@ -141,7 +141,7 @@ fn lock(dir: &Path) -> Result<fs::File, CommandError> {
     let file = fs::File::open(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     match file.try_lock() {
         Err(fs::TryLockError::WouldBlock) => {
-            Err(CommandError::invalid_file(dir, "another process is writing to it"))
+            Err(CommandError::locked(dir, "another process is writing to it"))
         }
         _ => Ok(file),
     }

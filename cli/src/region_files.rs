@@ -152,7 +152,7 @@ fn folder(family: &[u8]) -> Result<PathBuf, String> {
         && !family.iter().any(|byte| byte.is_ascii_control() || matches!(byte, b':' | b'/' | b'\\'));
     match std::str::from_utf8(family) {
         Ok(name) if legal => Ok(PathBuf::from(OsStr::new(name))),
-        _ => Err(format!("{:?} is not a valid family name", StringBinary(family).to_string())),
+        _ => Err(format!("'{}' is not a valid family name", StringBinary(family))),
     }
 }
 

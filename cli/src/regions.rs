@@ -1,6 +1,6 @@
 //! The regions at a path: one, or those of a table or a snapshot in row order.
 
-use crate::failure::{CommandError, Failure};
+use crate::failure::{CommandError, Failure, hint_if_missing};
 use crate::output::Warner;
 use crate::probe;
 use crate::scan_rows::{may_have, within};
@@ -38,7 +38,7 @@ pub(crate) const DATA: &str = "data";
 const MOB: &str = "mobdir";
 const SNAPSHOT_INFO: &str = ".snapshotinfo";
 /// The directory of the snapshots, within the root.
-const SNAPSHOT_DIR: &str = ".hbase-snapshot";
+pub(crate) const SNAPSHOT_DIR: &str = ".hbase-snapshot";
 /// The region of the catalog, for which older releases wrote no `.regioninfo`.
 const META: &str = "1588230740";
 
@@ -54,6 +54,9 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
     if probe::is_file(dir)? {
         return Err(CommandError::unsupported(dir, "a file, expected the directory of a region or a table")
             .with_hint(Some("`hregion cells` prints what a file holds")));
+    }
+    if !vfs::is_url(dir) && !probe::exists(dir)? {
+        return Err(CommandError::no_such_dir(dir).with_hint(hint_if_missing(dir)));
     }
     if is_region(dir)? {
         return Ok(Kind::Region);
@@ -74,8 +77,22 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
     if in_region || is_family_directory(dir)? {
         return Ok(Kind::Family);
     }
+    let hint = match is_aside(dir) {
+        Ok(true) => "`hregion verify` checks all files below, `hregion wal` prints logs",
+        _ => "a table is at ROOT/data/NAMESPACE/TABLE; `hregion scan --as family` reads HFiles of any names",
+    };
     Err(CommandError::unsupported(dir, "neither a region nor a table: no .regioninfo, no .tabledesc in it")
-        .with_hint(Some("--as gives its kind")))
+        .with_hint(Some(hint)))
+}
+
+/// Returns what to try with a target that is not a region or a table.
+pub(crate) fn hint_of(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Root | Kind::Namespace => Some("name one of its tables: ROOT/data/NAMESPACE/TABLE"),
+        Kind::Family => Some("name the directory of its table"),
+        Kind::Wal => Some("`hregion wal` prints its entries"),
+        Kind::Hfile | Kind::Region | Kind::Table | Kind::Snapshot => None,
+    }
 }
 
 /// Fails if a file or a directory cannot be of the kind that was given for it: nothing would be found there.
@@ -383,9 +400,9 @@ impl Regions {
             Kind::Region => Ok(Self::One(dir.to_owned(), Box::new(options))),
             Kind::Table => Ok(Self::Of(Table::open_dir(dir, options)?)),
             Kind::Snapshot => Ok(Self::Of(open_snapshot(dir, options)?)),
-            Kind::Hfile | Kind::Family | Kind::Wal | Kind::Namespace | Kind::Root => {
+            kind @ (Kind::Hfile | Kind::Family | Kind::Wal | Kind::Namespace | Kind::Root) => {
                 let message = "neither a region nor a table nor a snapshot";
-                Err(CommandError::unsupported(dir, message).into())
+                Err(CommandError::unsupported(dir, message).with_hint(hint_of(kind)).into())
             }
         }
     }

@@ -41,11 +41,11 @@ impl ServerArgs {
     }
 
     /// Fails if other arguments have a meaning for files only.
-    fn check(target: &TargetArgs, cells: &CellArgs, reading: &FileArgs) -> Result<(), CommandError> {
+    fn check(target: &TargetArgs, cells: &CellArgs, reading: Option<&FileArgs>) -> Result<(), CommandError> {
         let mistaken = [
             ("--as", target.kind.is_some()),
             ("--now", cells.has_now()),
-            ("options for reading files", reading.is_given()),
+            ("options for reading files", reading.is_some_and(FileArgs::is_given)),
         ];
         match mistaken.iter().find(|(_, is_given)| *is_given) {
             None => Ok(()),
@@ -107,12 +107,13 @@ mod with_client {
             Ok(self.is_given().then(|| Client::new(build)).transpose()?)
         }
 
-        /// Returns the table of the cluster, if one is named.
+        /// Returns the table of the cluster, if one is named. `reading` are options for its files, which it
+        /// does not have.
         pub(crate) fn table(
             &self,
             target: &TargetArgs,
             cells: &CellArgs,
-            reading: &FileArgs,
+            reading: Option<&FileArgs>,
         ) -> Result<Option<ServerTable>, Failure> {
             let Some(client) = self.client()? else { return Ok(None) };
             Self::check(target, cells, reading)?;
@@ -236,7 +237,7 @@ mod without_client {
             &self,
             target: &TargetArgs,
             cells: &CellArgs,
-            reading: &FileArgs,
+            reading: Option<&FileArgs>,
         ) -> Result<Option<ServerTable>, Failure> {
             match self.client()? {
                 None => Ok(None),

@@ -120,9 +120,8 @@ impl InputSource {
     }
 
     fn of_files(options: RegionOptions, files: Vec<PathBuf>, out: &Output) -> Result<Self, Failure> {
-        let storage = out.progress().storage();
         for file in &files {
-            target::check_hfile(file, &storage, out)?;
+            target::check_hfile(file, out)?;
         }
         let (region, warner) = (options.open_files(files)?, out.warner());
         warner.warn_of(&region);

@@ -5,7 +5,7 @@ use crate::cell_file::CellFile;
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
 use crate::region_files::RegionFiles;
-use crate::regions::kind_of;
+use crate::regions::{hint_of, kind_of};
 use crate::settings::SOURCE_TASK;
 use crate::staging::Staging;
 use crate::target::Kind;
@@ -34,8 +34,12 @@ pub(crate) fn open_table(
     out: &Output,
 ) -> Result<Table, Failure> {
     check_writable(dir)?;
-    if kind_of(dir, None)? != Kind::Table {
-        return Err(CommandError::invalid_file(dir, "expected the directory of a table").into());
+    match kind_of(dir, None)? {
+        Kind::Table => {}
+        kind => {
+            let error = CommandError::invalid_file(dir, "expected the directory of a table");
+            return Err(error.with_hint(hint_of(kind)).into());
+        }
     }
     check_inputs()?;
     Ok(Table::open_dir(dir, reading.region_options(out)?.writable(true))?)

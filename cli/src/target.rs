@@ -1,14 +1,15 @@
 //! The kinds of targets, and how they are detected.
 
-use crate::failure::{CommandError, Failure};
+use crate::failure::{CommandError, Failure, hint_if_missing};
 use crate::output::Output;
 use crate::probe;
 use crate::regions;
 use crate::vfs::{self, check_readable};
 use clap::ValueEnum;
-use hregion::io::{FileReader, Storage};
+use hregion::io::FileReader;
 use hregion::region::FileKind;
 use hregion::{HFile, HFileHalf, HFileOptions, Region};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -90,8 +91,8 @@ pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Ar
 }
 
 /// Fails if a file is neither an HFile nor a reference or link in a region; the error names what it is.
-pub(crate) fn check_hfile(path: &Path, storage: &Arc<dyn Storage>, out: &Output) -> Result<(), Failure> {
-    match FileKind::of(storage, path)? {
+pub(crate) fn check_hfile(path: &Path, out: &Output) -> Result<(), Failure> {
+    match kind_of_file(path)? {
         FileKind::Reference | FileKind::Link => check_regular(path).map_err(Failure::from),
         _ => reader(path, None, out).map(drop),
     }
@@ -107,7 +108,11 @@ pub(crate) fn check_regular(path: &Path) -> Result<(), CommandError> {
             _ => Ok(()),
         };
     }
-    let meta = std::fs::metadata(path).map_err(|error| CommandError::io("open", path, &error))?;
+    let meta = std::fs::metadata(path).map_err(|error| {
+        let is_missing = error.kind() == ErrorKind::NotFound;
+        let hint = if is_missing { hint_if_missing(path) } else { None };
+        CommandError::io("open", path, &error).with_hint(hint)
+    })?;
     if meta.is_dir() {
         return Err(CommandError::unsupported(path, DIRECTORY));
     }
@@ -133,6 +138,16 @@ pub(crate) fn half_of(path: &Path) -> Result<Option<HFileHalf>, CommandError> {
     Ok(HFileHalf::of(&vfs::storage(), path)?)
 }
 
+/// Returns the HFile that is repaired in place of the file at a path: of a link the one that it leads to.
+pub(crate) fn to_salvage(path: &Path) -> Result<PathBuf, CommandError> {
+    check_regular(path)?;
+    if is_reference(path)? {
+        let hint = Some("`hregion inspect` names that file");
+        return Err(CommandError::unsupported(path, REFERENCE).with_hint(hint));
+    }
+    Ok(linked(path)?.unwrap_or_else(|| path.to_owned()))
+}
+
 /// Returns the HFile to which a link leads; `None` if the file is no link.
 fn linked(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     match kind_of_file(path)? {
@@ -141,9 +156,16 @@ fn linked(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     }
 }
 
+/// Tells references and links from all other files. For these, nothing beside them is read: it may be damaged.
 fn kind_of_file(path: &Path) -> Result<FileKind, CommandError> {
     check_readable(path)?;
-    Ok(FileKind::of(&vfs::storage(), path)?)
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let is_region = |name: &str| name.bytes().all(|digit| digit.is_ascii_hexdigit());
+    // A link has the name of its table before an equals sign, a reference that of the other region at its end.
+    match name.contains('=') || name.rsplit_once('.').is_some_and(|(_, end)| is_region(end)) {
+        true => Ok(FileKind::of(&vfs::storage(), path)?),
+        false => Ok(FileKind::Unknown),
+    }
 }
 
 /// Whether a file begins like a write-ahead log.

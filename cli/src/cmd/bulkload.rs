@@ -146,7 +146,7 @@ fn print(files: &[Written], splits: &[Vec<u8>], dir: &Path, out: &mut Output) ->
             }))?;
         } else {
             let path = text::path(&path);
-            writeln!(out, "{path}: from {start:?} to {end:?}, cells {cells}, bytes {bytes}")?;
+            writeln!(out, "{path}: from '{start}' to '{end}', cells {cells}, bytes {bytes}")?;
         }
     }
     if !out.is_json() {

@@ -46,7 +46,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Kind::Table => Table::check_dir(path, options)?,
         _ => {
             let message = "neither a root directory nor the directory of a table";
-            return Err(CommandError::unsupported(path, message).into());
+            let hint = Some("expected ROOT, or ROOT/data/NAMESPACE/TABLE");
+            return Err(CommandError::unsupported(path, message).with_hint(hint).into());
         }
     };
     let exit = if report.count(Severity::Error) > 0 { Exit::Corrupt } else { Exit::Done };

@@ -21,10 +21,11 @@ use std::path::{Path, PathBuf};
 ///
 /// The rows are those that `hregion scan` prints, with all the versions that the families keep if --versions
 /// does not say otherwise. With --zookeeper, --bootstrap or --site they are read from the servers of a
-/// running cluster, without tags. They are written to HFiles with the settings of the families of TABLE. The
-/// files are then moved into its regions, as in a bulk load: all cells of a region become visible at once.
-/// Nothing is copied if anything cannot be read or written, or TABLE lacks a family. If the process dies
-/// while files are moved, some regions and families have their cells, and others do not.
+/// running cluster, without tags; the options for reading files are then those of TABLE. They are written to
+/// HFiles with the settings of the families of TABLE. The files are then moved into its regions, as in a bulk
+/// load: all cells of a region become visible at once. Nothing is copied if anything cannot be read or
+/// written, or TABLE lacks a family. If the process dies while files are moved, some regions and families
+/// have their cells, and others do not.
 ///
 /// Cells keep their timestamps. They are newer than those of TABLE with the same timestamp; cells with later
 /// timestamps, and delete markers, still hide them. --raw copies delete markers and what they hide, too, but
@@ -65,7 +66,8 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (rows, cells) = (RowArgs::from(args.range.clone()), args.cells.clone().or_all_versions());
-    let served = args.server.table(&args.source, &cells, &args.reading)?;
+    // The options for reading files are those of the table that gets the rows.
+    let served = args.server.table(&args.source, &cells, None)?;
     let input = (!args.server.is_given()).then_some(&args.source.target);
     let check_input = || if input.is_some() { check_source(&args.source, out) } else { Ok(()) };
     let load = TableLoad::begin(&args.table, input.into_iter(), &args.reading, check_input, out)?;
@@ -107,7 +109,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 fn check_source(source: &TargetArgs, out: &Output) -> Result<(), Failure> {
     let path = &source.target;
     match source.kind()? {
-        Kind::Hfile => check_hfile(path, &vfs::storage(), out),
+        Kind::Hfile => check_hfile(path, out),
         // It is refused as such.
         Kind::Wal => Ok(()),
         _ => Ok(vfs::check_dir(path)?),

@@ -100,7 +100,7 @@ impl Sum for Counts {
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    if let Some(table) = args.server.table(&args.target, &args.cells, &args.reading)? {
+    if let Some(table) = args.server.table(&args.target, &args.cells, Some(&args.reading))? {
         print(count_served(&table, args)?, out)?;
         return Ok(Exit::Done);
     }

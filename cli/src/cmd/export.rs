@@ -167,7 +167,7 @@ fn export_parts<W>(
 where
     W: Fn(Option<&RegionInfo>, Option<&Region>, &ExportDir, Scan<'_>) -> Result<Exported, Failure> + Sync,
 {
-    if let Some(table) = args.server.table(&args.target, cells, &args.reading)? {
+    if let Some(table) = args.server.table(&args.target, cells, Some(&args.reading))? {
         let dir = open(&args.out)?;
         let (regions, end) = (table.regions(rows)?, ServedEnd::find(&table, rows, cells)?);
         let export = |region: &RegionInfo| {
@@ -453,7 +453,7 @@ fn check_batches(args: &Args, mut export: BatchExport, out: &mut Output) -> Resu
         found.push(compared?);
         Ok(())
     };
-    if let Some(table) = args.server.table(&args.target, cells, &args.reading)? {
+    if let Some(table) = args.server.table(&args.target, cells, Some(&args.reading))? {
         let end = ServedEnd::find(&table, &rows, cells)?;
         let compare = |region: &RegionInfo| {
             let scan = |take: Take<'_>| end.scan(&table, region, (&rows, cells), take);

@@ -44,7 +44,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let Row(row) = &args.row;
-    if let Some(table) = args.server.table(&args.target, &args.cells, &args.reading)? {
+    if let Some(table) = args.server.table(&args.target, &args.cells, Some(&args.reading))? {
         let mut rows = RowOutput::begin(args.format.format, out)?;
         table.get(row, &args.cells, |row| rows.write(row, out))?;
         return Ok(Exit::Done);

@@ -7,6 +7,7 @@ use crate::hbase_flags::HBaseFlags;
 use crate::inspect_dir;
 use crate::inspect_log;
 use crate::output::Output;
+use crate::probe;
 use crate::report;
 use crate::stored_file::StoredFile;
 use crate::target::{self, Kind, is_log};
@@ -74,6 +75,11 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.options(out)?;
     let flags = &args.flags;
     let kind = target::kind_of(&args.target, args.kind)?;
+    if kind == Kind::Wal && probe::is_dir(&args.target)? {
+        let hint = Some("`hregion wal` prints the entries of all logs below");
+        let error = CommandError::unsupported(&args.target, "a directory, expected one log");
+        return Err(error.with_hint(hint).into());
+    }
     if matches!(kind, Kind::Hfile | Kind::Wal) {
         target::check_regular(&args.target)?;
     }

@@ -32,6 +32,8 @@ use std::path::PathBuf;
 /// --accept-torn-logs is given.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
+#[command(override_usage = "hregion recover [OPTIONS] <TARGET>\n       \
+                            hregion recover [OPTIONS] <REGION> --wal <LOG>...")]
 pub(crate) struct Args {
     /// The directory of a region, or a root directory
     target: PathBuf,
@@ -71,9 +73,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         recover_region(args, options, out)
     } else if probe::is_dir(&args.target.join("data"))? {
         recover_root(args, options, out)
+    } else if !probe::exists(&args.target)? {
+        Err(CommandError::no_such_dir(&args.target).into())
     } else {
         let message = "neither a region nor a root directory: no .regioninfo and no data in it";
-        Err(CommandError::unsupported(&args.target, message).into())
+        let hint = Some("the logs of all tables are those of their root directory");
+        Err(CommandError::unsupported(&args.target, message).with_hint(hint).into())
     }
 }
 

@@ -24,8 +24,8 @@ use std::path::{Path, PathBuf};
 /// joined to at most 240 pieces, fewer if there are many files. The MOB files of a table are those of a
 /// region that serves no reads.
 ///
-/// Exit code 3 if the check finds an error. A region is shown without a check: `hregion check` of its table
-/// has the findings.
+/// Exit code 3 if the check finds an error, otherwise that of the first file that cannot be read. A region is
+/// shown without a check: `hregion check` of its table has the findings.
 ///
 /// With --json: the same data as one object,
 /// {"hregion","target","kind","now","summary","tables","findings","unread"}.

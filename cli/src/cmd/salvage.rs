@@ -12,14 +12,13 @@ use crate::vfs::{self, check_local};
 use hregion::{LostBlock, SalvageReport, SeekKey};
 use serde_json::{Value, json};
 use std::io::Write as _;
-use std::iter;
 use std::path::PathBuf;
 
 /// Write a sound file from the sound blocks of a damaged one
 ///
 /// The new file has every cell of every sound data block, with the encoding, codec, Bloom filters and file
 /// info of the damaged one. Other damaged parts (index, filters, file info, trailer) are rebuilt, from the
-/// blocks themselves if necessary; guesses are reported. The damaged file is not changed.
+/// blocks themselves if necessary; guesses are reported. The damaged file is not changed. A link is followed.
 ///
 /// If the damaged file is encrypted, so is the new one, with a new data key wrapped by the master key.
 ///
@@ -57,12 +56,12 @@ Examples:
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     check_not_stdout(&args.out)?;
     check_local(&args.out)?;
-    let inputs: Vec<_> = iter::once(&args.file).chain(args.reading.files()).cloned().collect();
+    let file = target::to_salvage(&args.file)?;
+    let inputs: Vec<_> = [&args.file, &file].into_iter().chain(args.reading.files()).cloned().collect();
     check_output(&args.out, args.force, &inputs)?;
     let options = args.reading.options(out)?;
-    let bytes = vfs::len(&args.file);
-    out.start_progress(bytes, false);
-    let reader = target::reader(&args.file, Some(Kind::Hfile), out)?;
+    out.start_progress(vfs::len(&file), false);
+    let reader = target::reader(&file, Some(Kind::Hfile), out)?;
     let options = options.storage(OutputStorage::shared(args.force));
     let report = options.salvage_reader(reader, &args.out)?;
     let exit = if report.is_complete() { Exit::Done } else { Exit::Corrupt };

@@ -57,7 +57,7 @@ Examples:
   hregion scan 8e8ab58dcf39412d --filter \"ColumnPrefixFilter('n') AND ValueFilter(=, 'substring:ada')\"";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let cursor = if let Some(table) = args.server.table(&args.target, &args.cells, &args.reading)? {
+    let cursor = if let Some(table) = args.server.table(&args.target, &args.cells, Some(&args.reading))? {
         let mut rows = RowOutput::begin(args.format.format, out)?;
         table.scan(&args.rows, &args.cells, |row| rows.write(row, out))?
     } else {

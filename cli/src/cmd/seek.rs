@@ -33,8 +33,8 @@ pub(crate) struct Args {
     #[arg(required_unless_present = "keys", conflicts_with = "limit_line_bytes", allow_hyphen_values = true)]
     row: Option<String>,
 
-    /// The column: family:qualifier, or a family
-    #[arg(allow_hyphen_values = true)]
+    /// The column: family:qualifier, or a family; `--x:` is a family that begins with hyphens
+    #[arg(allow_hyphen_values = true, value_parser = column)]
     column: Option<String>,
 
     /// Find the last cell before the key
@@ -81,6 +81,14 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     };
     let file = target::open(&args.file, None, &options.cache(&BlockCache::with_capacity(CACHE)), out)?;
     seek_many(&file, keys, args, out)
+}
+
+/// Returns a column, unless it may be a mistyped option: that would be taken for a family.
+fn column(text: &str) -> Result<String, String> {
+    match text.starts_with('-') && !text.contains(':') {
+        true => Err(format!("neither an option nor family:qualifier; the family is written as {text}:")),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// Returns the key before all versions of a row or a column.

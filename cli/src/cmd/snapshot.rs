@@ -4,6 +4,7 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::probe;
+use crate::regions::{DATA, SNAPSHOT_DIR};
 use crate::text;
 use crate::vfs::{self, check_readable, check_writable};
 use clap::Subcommand;
@@ -146,19 +147,21 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Action::List { root } => {
             check_readable(root)?;
             if !probe::is_dir(root)? {
-                let error = io::Error::new(io::ErrorKind::NotFound, "there is no such directory");
-                return Err(CommandError::io("list", root, &error).into());
+                return Err(CommandError::no_such_dir(root).into());
             }
-            for found in Table::list_snapshots_with(root, &*vfs::storage())? {
-                print(&found, out)?;
+            let found = Table::list_snapshots_with(root, &*vfs::storage())?;
+            if found.is_empty() && !is_root(root)? {
+                let message = "neither data nor .hbase-snapshot in it: not a root directory of HBase";
+                out.warn(&CommandError::invalid_file(root, message).line());
             }
+            found.iter().try_for_each(|found| print(found, out))?;
         }
         Action::Info { root, name, reading } => {
             info(root, name, reading.region_options(out)?, out)?;
         }
         Action::Create { table, name, reading } => take(table, name, reading, out)?,
         Action::Delete { root, name } => {
-            check_writable(root)?;
+            check_has_snapshots(root, name)?;
             Table::delete_snapshot_with(root, name, Region::options().storage(vfs::storage()))?;
             out.summary(&format!("snapshot {name} deleted"));
         }
@@ -168,7 +171,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             done(&cloned, "cloned", out)?;
         }
         Action::Restore { root, name, reading } => {
-            check_writable(root)?;
+            check_has_snapshots(root, name)?;
             let restored = Table::restore_snapshot(root, name, for_writing(reading, out)?)?;
             done(&restored, "restored", out)?;
         }
@@ -180,6 +183,25 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         }
     }
     Ok(Exit::Done)
+}
+
+/// Whether a directory has tables, or has had snapshots.
+fn is_root(dir: &Path) -> Result<bool, CommandError> {
+    Ok(probe::is_dir(&dir.join(SNAPSHOT_DIR))? || probe::is_dir(&dir.join(DATA))?)
+}
+
+/// Fails if a local directory has no snapshots. If it was mistyped, nothing is locked, and no lock file left.
+fn check_has_snapshots(root: &Path, name: &str) -> Result<(), CommandError> {
+    check_writable(root)?;
+    if vfs::is_url(root) || probe::is_dir(&root.join(SNAPSHOT_DIR))? {
+        return Ok(());
+    }
+    Err(no_such_snapshot(root, name).with_hint(Some("expected HBase's root directory")))
+}
+
+fn no_such_snapshot(root: &Path, name: &str) -> CommandError {
+    let error = io::Error::new(io::ErrorKind::NotFound, format!("there is no snapshot {name}"));
+    CommandError::io("read", root, &error)
 }
 
 /// Takes a snapshot of the table at a directory, and prints it.
@@ -225,8 +247,7 @@ fn info(root: &Path, name: &str, options: RegionOptions, out: &mut Output) -> Re
     let listed = Table::list_snapshots_with(root, &*vfs::storage())?;
     // It may have been deleted meanwhile.
     let Some(found) = listed.iter().find(|found| found.name() == name) else {
-        let error = io::Error::new(io::ErrorKind::NotFound, format!("there is no snapshot {name}"));
-        return Err(CommandError::io("read", root, &error).into());
+        return Err(no_such_snapshot(root, name).into());
     };
     let mut regions = Vec::new();
     for region in snapshot.regions() {

@@ -290,11 +290,12 @@ impl Tally {
     }
 
     fn add_fault(&mut self, fault: CommandError, out: &mut Output) -> Result<(), Failure> {
-        let fault = fault.with_hint(None);
         self.faults += 1;
         if fault.exit() != Exit::Corrupt && self.unjudged.is_none() {
+            // with what to try, such as the option for a key
             self.unjudged = Some(fault.clone());
         }
+        let fault = fault.with_hint(None);
         out.found(self.unjudged.as_ref().map_or(Exit::Corrupt, CommandError::exit));
         if out.is_json() {
             return out.json_line(&fault.finding_json());

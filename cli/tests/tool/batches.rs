@@ -271,7 +271,7 @@ fn an_export_that_was_cut_off_is_continued() {
     let locked = fs::File::open(&partial).unwrap();
     locked.lock().unwrap();
     let refused = export(&dir).stderr(Stdio::piped()).output().unwrap();
-    assert_eq!(code(&refused), 2, "{}", stderr(&refused));
+    assert_eq!(code(&refused), 5, "{}", stderr(&refused));
     assert!(stderr(&refused).contains("another process") && !dir.exists(), "{}", stderr(&refused));
     drop(locked);
     // processes that are killed

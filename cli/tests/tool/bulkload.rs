@@ -36,6 +36,23 @@ fn cells() -> Vec<String> {
     lines
 }
 
+#[test]
+fn bytes_are_shown_as_they_are_typed() {
+    let dir = tempfile::tempdir().unwrap();
+    let splits = temp_file("splits-shown.txt", b"k\\x00\n");
+    let cell = |family: &str| {
+        format!(r#"{{"row":"a","family":"{family}","qualifier":"q","timestamp":1,"type":"Put","value":"v"}}"#)
+    };
+    let load = |name: &str, family: &str| {
+        let list = temp_file(&format!("{name}.jsonl"), cell(family).as_bytes());
+        run(&["bulkload", &list, "--regions", &splits, "--out", &text(&dir.path().join(name))])
+    };
+    let output = load("shown", "f");
+    assert!(stdout(&output).contains(": from '' to 'k\\x00', cells 1, bytes "), "{}", stdout(&output));
+    let output = load("not-shown", "a\\\\x0A");
+    assert!(stderr(&output).contains("'a\\x0A' is not a valid family name"), "{}", stderr(&output));
+}
+
 /// The files show no cell in the clear, and the output directory is the only thing left.
 #[cfg(feature = "crypto")]
 #[test]

@@ -177,6 +177,9 @@ fn seek_finds_the_cell_at_after_and_before_a_key() {
     assert_eq!(find(&["\\xFF", "--before"]), [cells.last().unwrap().clone()]);
     assert_eq!(ok(&["seek", &plain(), "\\xFF"]), "");
     assert!(ok(&["seek", &plain(), "-1"]).starts_with("row-"), "a row may look like a flag");
+    let mistyped = run(&["seek", &plain(), "row-00003", "--befor"]);
+    assert!(code(&mistyped) == 2 && stdout(&mistyped).is_empty(), "it is no column");
+    assert_eq!(ok(&["seek", &plain(), "row-00003", "--befor:"]), ok(&["seek", &plain(), "row-00003"]));
 }
 
 #[test]
@@ -369,14 +372,32 @@ fn errors_have_path_offset_and_block() {
     assert!(sound.starts_with(&format!("{cells}\n")));
 
     // errors name the option or command to try
+    let dir = tempfile::tempdir().unwrap();
+    let logs = dir.path().join("WALs").into_os_string().into_string().unwrap();
+    fs::create_dir(&logs).unwrap();
     for (args, option) in [
         (&["cells", &golden("small-encrypted.hfile")][..], "--master-key-file"),
+        (&["verify", &golden("small-encrypted.hfile")], "--master-key-file"),
         (&["cells", &golden("codec-zstd-dictionary.hfile")], "--zstd-dictionary"),
         (&["cells", "--limit-block-bytes", "9", &plain()], "--limit-block-bytes"),
         (&["cells", &file], "hregion verify"),
+        // a table by its name
+        (&["scan", "users"], "scan TABLE --zookeeper"),
+        (&["compact", "ns:users"], "ROOT/data/NAMESPACE/TABLE"),
+        // these two have no option --as
+        (&["cells", &golden("")], "`hregion scan --as family`"),
+        (&["seek", &plain(), "--keys", &logs], "expected a file, perhaps one"),
+        (&["check", &logs], "`hregion wal` prints logs"),
+        (&["inspect", "--as", "wal", &logs], "`hregion wal` prints the entries"),
+        (&["check", &golden("../region/clone-references/root/data/default")], "expected ROOT, or"),
+        (&["scan", &golden("../region/clone-references/root")], "name one of its tables"),
+        (&["compact", &golden("../region/clone-references/root/data/default")], "name one of its tables"),
+        (&["import", &golden("../region/clone-references/root"), &file], "name one of its tables"),
     ] {
         assert!(stderr(&run(args)).contains(option), "{}", stderr(&run(args)));
     }
+    let path = run(&["scan", "data/default/users"]);
+    assert!(code(&path) == 5 && !stderr(&path).contains("--zookeeper"), "{}", stderr(&path));
 
     let missing = last_error(&run(&["cells", "--json", "no-such"]));
     assert_eq!(members(&missing), ["kind", "message", "path"]);

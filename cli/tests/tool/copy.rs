@@ -1,7 +1,7 @@
 //! `hregion copy`: rows of any source become rows of a table, or none does.
 
 use crate::support::{
-    code, golden, has_leftovers, hregion, json_lines, last_error, ok, run, stderr, testdata,
+    code, golden, has_leftovers, hregion, json_lines, last_error, ok, run, stderr, temp_file, testdata,
 };
 use hregion::{Delete, Family, Put, Region, Table};
 use serde_json::json;
@@ -122,4 +122,17 @@ fn nothing_is_copied_if_anything_is_wrong() {
     open.put(Put::new("a").cell_at("p", "q", 1, "v")).unwrap();
     let output = hregion().args(["copy", "--json", &from, &to, "--columns", "p"]).output().unwrap();
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Locked")));
+}
+
+/// As the master key, which its files may need, though the rows are of a running cluster.
+#[test]
+fn options_for_reading_files_are_those_of_the_table_that_gets_the_rows() {
+    let dir = tempfile::tempdir().unwrap();
+    let to = table(dir.path(), "t", &[all_versions("f")], "m");
+    let key = temp_file("copy.key", b"000102030405060708090a0b0c0d0e0f");
+    let cluster = ["--bootstrap", "127.0.0.1:1", "--timeout", "1", "--master-key-file", &key];
+    let output = run(&[&["copy", "t", &to][..], &cluster].concat());
+    assert_eq!(code(&output), 5, "no server is there: {}", stderr(&output));
+    assert_eq!(code(&run(&[&["count", "t"][..], &cluster].concat())), 2, "servers need no key");
+    assert!(!has_leftovers(&to));
 }

@@ -92,3 +92,18 @@ fn a_region_copied_alone_is_read_with_a_warning_and_changed_with_its_families() 
         "not what the table says"
     );
 }
+
+#[test]
+fn the_descriptor_of_a_table_is_asked_for_where_no_family_can_be_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = text(&dir.path().join("root"));
+    ok(&["shell", &root, "-e", "create 't', 'f'", "-e", "put 't', 'r', 'f:q', 'v'"]);
+    let table = dir.path().join("root/data/default/t");
+    fs::remove_dir_all(table.join(".tabledesc")).unwrap();
+    let (table, list) = (text(&table), text(&dir.path().join("cells.jsonl")));
+    fs::write(&list, ok(&["scan", "--json", "--quiet", &table])).unwrap();
+    let output = run(&["import", &table, &list]);
+    assert_eq!(code(&output), 2, "{}", stderr(&output));
+    assert!(stderr(&output).contains("need the descriptor in .tabledesc"), "{}", stderr(&output));
+    assert_eq!(code(&run(&["import", &table, &list, "--family", "f"])), 2, "there is no such option");
+}

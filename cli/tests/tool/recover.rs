@@ -265,6 +265,7 @@ fn an_open_region_exits_with_5() {
     for args in [vec![text(root.path())], vec![text(&path)], vec![text(&path), "--wal", text(&wal)]] {
         let output = run(&[&["recover", "--json"], &args[..]].concat());
         assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Locked")), "{args:?}");
+        assert!(stderr(&output).contains("(try again when the other process"), "{}", stderr(&output));
     }
     ok(&["recover", "--dry-run", text(root.path())]);
     open.close().unwrap();
@@ -295,6 +296,8 @@ fn what_cannot_be_recovered_is_an_error() {
         (vec![dir, "--wal", text(&wal)], "Usage", 2),
         (vec![dir, "--family", "cf"], "Usage", 2),
         (vec![text(&wal)], "Unsupported", 4),
+        (vec!["no such directory"], "Io", 5),
+        (vec!["no such directory", "--dry-run"], "Io", 5),
         (vec!["http://127.0.0.1:9/hbase"], "Unsupported", 4),
     ] {
         let output = run(&[&["recover", "--json"], &args[..]].concat());

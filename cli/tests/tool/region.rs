@@ -208,14 +208,25 @@ fn all_regions_that_fail_are_named() {
             fs::write(file.unwrap().path(), "no HFile").unwrap();
         }
     }
-    let output = run(&["compact", "--major", "--json", dir.to_str().unwrap()]);
-    let (said, lines) = (stderr(&output), json_lines(&stdout(&output)));
-    assert_eq!((code(&output), lines.len()), (3, 2), "{said}");
-    assert_eq!(lines[0], json!({"region": names[1], "family": "f", "files_before": 2, "files": 1}));
-    assert!(lines[1]["error"]["path"].as_str().unwrap().contains(&names[0]), "{}", lines[1]);
-    let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
-    for name in [&names[0], &names[2]] {
-        assert!(errors.iter().any(|error| error.contains(name.as_str())), "{name}: {said}");
+    // planned first: nothing is changed by that
+    for (options, of_sound) in [
+        (&["--dry-run"][..], json!({"region": names[1], "cells_before": 2, "cells_after": 1})),
+        (&[], json!({"region": names[1], "family": "f", "files_before": 2, "files": 1})),
+    ] {
+        let output = run(&[&["compact", "--major", "--json", dir.to_str().unwrap()][..], options].concat());
+        let (said, mut lines) = (stderr(&output), json_lines(&stdout(&output)));
+        assert_eq!(code(&output), 3, "{said}");
+        let error = lines.pop().unwrap();
+        assert!(error["error"]["path"].as_str().unwrap().contains(&names[0]), "{error}");
+        let sound = lines.pop().unwrap();
+        for (member, value) in of_sound.as_object().unwrap() {
+            assert_eq!(&sound[member], value, "{sound}");
+        }
+        assert!(lines.iter().all(|line| line["region"].is_null()), "{lines:?}");
+        let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+        for name in [&names[0], &names[2]] {
+            assert!(errors.iter().any(|error| error.contains(name.as_str())), "{name}: {said}");
+        }
     }
 }
 

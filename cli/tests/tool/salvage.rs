@@ -67,6 +67,31 @@ fn a_sound_file_loses_nothing() {
 }
 
 #[test]
+fn a_link_is_followed_and_what_is_no_file_of_cells_is_refused() {
+    let table = testdata("region/clone-references/root/data/default/cloned");
+    let file = |name: &str| table.join(name).into_os_string().into_string().unwrap();
+    let of_link = "joined=f237048a77d5bd1e16c5faee9577007e-2fab220998cf4c8f9e60b21cc52e47be";
+    let of_reference = "joined=0bb1e446db6ef5d8a10f06d54545b1a8-e9de4b015b7d4e37ab2db91e13398d3e.\
+        0bb1e446db6ef5d8a10f06d54545b1a8";
+    let link = file(&format!("637bb120857c20316dcfda06089d5dca/q/{of_link}"));
+    let reference = file(&format!("81112354c162c2404d27ccc1372a2a84/q/{of_reference}"));
+    let new = fresh("salvage-link.hfile");
+    assert_eq!(ok(&["salvage", &link, "--out", &new]), "");
+    let cells = ok(&["cells", "--json", &link]);
+    assert!(!cells.is_empty() && ok(&["cells", "--json", &new]) == cells);
+    for (wrong, expected, exit) in [
+        (&*reference, "`hregion inspect` names", 4),
+        (&*golden(""), "a directory", 4),
+        ("no-such", "open", 5),
+    ] {
+        let output = run(&["salvage", wrong, "--out", &fresh("salvage-none.hfile")]);
+        assert_eq!(code(&output), exit, "{wrong}: {}", stderr(&output));
+        let said = stderr(&output);
+        assert!(said.contains(expected) && !said.contains("--as"), "{wrong}: {said}");
+    }
+}
+
+#[test]
 fn without_a_sound_block_there_is_no_file() {
     let file = temp_file("salvage-nothing", &[7; 5000]);
     let new = fresh("salvage-nothing.hfile");

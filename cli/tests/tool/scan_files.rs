@@ -105,6 +105,37 @@ fn delete_markers_hide_older_cells() {
     assert_eq!(json_lines(&counted)[0]["cells"], expected.len());
 }
 
+/// The region info of a directory that is not below a root says whether it is a region.
+#[test]
+fn a_file_is_read_whatever_is_damaged_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("region/cf").join("0123456789abcdef".repeat(2));
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(dir.path().join("region/.regioninfo"), "damaged").unwrap();
+    fs::copy(plain(), &file).unwrap();
+    let (file, new) = (file.to_str().unwrap(), dir.path().join("new"));
+    for command in [
+        &["cells", "--json", "FILE"][..],
+        &["count", "--json", "FILE"],
+        &["scan", "--json", "FILE"],
+        &["get", "FILE", "row-00000"],
+        &["seek", "FILE", "row-00003"],
+        &["stats", "--json", "--now", "9", "FILE"],
+        &["convert", "FILE", "--to", "csv", "--out", "-"],
+    ] {
+        let of = |file: &str| {
+            let words: Vec<&str> =
+                command.iter().map(|&word| if word == "FILE" { file } else { word }).collect();
+            ok(&words)
+        };
+        assert_eq!(of(file), of(&plain()), "{command:?}");
+    }
+    assert_eq!(ok(&["diff", file, &plain()]), "");
+    ok(&["salvage", file, "--out", new.to_str().unwrap()]);
+    // which trusts nothing there
+    assert_ne!(code(&run(&["verify", file])), 0);
+}
+
 #[test]
 fn a_scan_goes_on_where_it_ended() {
     let all = ok(&["scan", &plain()]);

@@ -1,6 +1,6 @@
 //! Snapshots as targets: the cells of a table when HBase took a snapshot of it.
 
-use crate::support::{code, json_lines, last_error, members, ok, read_gz, run, testdata};
+use crate::support::{code, json_lines, last_error, members, ok, read_gz, run, stderr, stdout, testdata};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -136,4 +136,22 @@ fn snapshots_that_cannot_be_are_errors() {
         assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (exit, Some(kind)), "{args:?}");
     }
     assert_eq!(json_lines(&ok(&["snapshot", "list", root, "--json"])).len(), 1);
+}
+
+#[test]
+fn a_directory_that_is_no_root_is_named_and_not_locked() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_str().unwrap();
+    for action in ["delete", "restore"] {
+        let output = run(&["snapshot", action, path, "s", "--json"]);
+        assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Io")), "{action}");
+        let said = stderr(&output);
+        assert!(said.contains("no snapshot s") && said.contains("root directory"), "{action}: {said}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{action}");
+    }
+    let output = run(&["snapshot", "list", path]);
+    assert_eq!((code(&output), stdout(&output).as_str()), (0, ""));
+    assert!(stderr(&output).contains("not a root directory"), "{}", stderr(&output));
+    fs::create_dir(dir.path().join("data")).unwrap();
+    assert_eq!(stderr(&run(&["snapshot", "list", path])), "");
 }
