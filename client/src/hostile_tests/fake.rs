@@ -141,6 +141,8 @@ struct State {
     connections: Vec<JoinHandle<()>>,
     /// Whether servers are older than 2.4, and do not read the condition of an increment.
     are_old: bool,
+    /// Whether scanners of the table begin at the first row of their region.
+    ignores_start: bool,
 }
 
 /// A call of a scanner that is answered late, or never.
@@ -313,6 +315,7 @@ impl Cluster {
             questions: 0,
             connections: Vec::new(),
             are_old: false,
+            ignores_start: false,
         };
         let state = Arc::new(Mutex::new(state));
         for (server, listener) in listeners.into_iter().enumerate() {
@@ -444,6 +447,15 @@ impl State {
         };
         self.regions.insert(at, daughter(key, parent.end_key()));
         self.regions.insert(at, daughter(parent.start_key(), key));
+    }
+
+    /// Merges the region of a row with the one after it.
+    fn merge(&mut self, key: &[u8]) {
+        let at = self.regions.iter().position(|region| region.contains(key)).unwrap();
+        let (first, second) = (self.regions[at].clone(), self.regions.remove(at + 1));
+        let (table, id) = (first.table().clone(), first.region_id() + 1);
+        let (start, end) = (first.start_key().to_vec(), second.end_key().to_vec());
+        self.regions[at] = RegionInfo::new(table, start, end, id).unwrap();
     }
 
     /// Increments a counter, unless that was done for the same nonce, and returns it.

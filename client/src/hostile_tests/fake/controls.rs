@@ -67,6 +67,14 @@ impl Cluster {
         self.state.lock().unwrap().splits_at_flush = Some(key);
     }
 
+    /// Merges the region of a row with the one after it. Scanners of the table then begin at the first row of
+    /// their region, whatever they are asked for.
+    pub(in crate::hostile_tests) fn merge_and_ignore_starts(&self, key: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.merge(key.as_bytes());
+        state.ignores_start = true;
+    }
+
     /// Makes each flush of a region take a while.
     pub(in crate::hostile_tests) fn delay_flushes(&self, delay: Duration) {
         self.state.lock().unwrap().flush_delay = delay;

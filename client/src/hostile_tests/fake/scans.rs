@@ -259,8 +259,9 @@ impl State {
             let found = order.compare_rows(row.key(), bound);
             if reversed { found.reverse() } else { found }
         };
+        let start = scan.start_row.as_ref().filter(|_| !self.ignores_start || order == CellOrder::Meta);
         rows.retain(|row| {
-            let after = scan.start_row.as_ref().is_none_or(|start| {
+            let after = start.is_none_or(|start| {
                 let found = compare(row, start);
                 found.is_gt() || found.is_eq() && scan.include_start_row.unwrap_or(true)
             });
