@@ -15,6 +15,7 @@ use hregion::{
     Corruption, Deadline, Error, ErrorKind, Get, ReadFrom, RegionInfo, RegionLocations, Result, Row,
     ServerName,
 };
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,6 +109,13 @@ impl OfServer {
             }
         };
         &mut self.regions[place]
+    }
+}
+
+/// Adds an action to those of a copy of a region, if that has a server.
+fn add(servers: &mut HashMap<ServerName, OfServer>, locations: RegionLocations, replica_id: u16, at: usize) {
+    if let Some(server) = locations.server_of(replica_id).cloned() {
+        servers.entry(server).or_default().region(locations, replica_id).actions.push(at);
     }
 }
 
@@ -280,6 +288,8 @@ impl Table {
                 }
             }
             let before = std::mem::take(&mut redirected);
+            // the table is the same for all regions: its state is asked for once
+            let mut is_enabled = None;
             for (region, faults) in self.call_servers(servers, actions, &tries, results).await {
                 let mut corrected = None;
                 let copy = (region.locations.region().clone(), region.replica_id);
@@ -292,10 +302,10 @@ impl Table {
                     let correction: &Result<()> = match &mut corrected {
                         Some((kind, known)) if *kind == fault.kind => known,
                         known => {
-                            let (used, deadline) = (&region.locations, tries.deadline());
-                            let done =
-                                self.core.correct(used, region.replica_id, &fault.kind, deadline).await;
-                            &known.insert((fault.kind.clone(), done)).1
+                            let (used, id, deadline) =
+                                (&region.locations, region.replica_id, tries.deadline());
+                            let done = self.core.correct(used, id, &fault.kind, deadline, &mut is_enabled);
+                            &known.insert((fault.kind.clone(), done.await)).1
                         }
                     };
                     match correction.clone().and_then(|()| Setback::of_fault(fault)) {
@@ -339,38 +349,55 @@ impl Table {
         tries: &Tries<'_>,
     ) -> (HashMap<ServerName, OfServer>, Vec<(usize, Error)>) {
         let (mut servers, mut failed) = (HashMap::<ServerName, OfServer>::new(), Vec::new());
-        let mut unanswered: Option<Error> = None;
+        let known = |at: usize, replica_id: u16| {
+            let known = self.core.known(&self.name, &actions[at].row, LocateType::At);
+            known.filter(|known| known.server_of(replica_id).is_some())
+        };
+        let mut unknown = Vec::new();
         for &at in left {
-            let row = &actions[at].row;
             let replica_id = copy.unwrap_or(match actions[at].from {
                 ReadFrom::Primary | ReadFrom::Any => 0,
                 ReadFrom::Replica(id) => id,
             });
-            let known = self.core.known(&self.name, row, LocateType::At);
-            let known = known.filter(|known| known.server_of(replica_id).is_some());
-            let found = match (known, &unanswered) {
+            match known(at, replica_id) {
+                Some(known) => add(&mut servers, known, replica_id, at),
+                None => unknown.push((at, replica_id)),
+            }
+        }
+        if unknown.is_empty() {
+            return (servers, failed);
+        }
+        // a look-up finds some regions before the one of its row, too
+        unknown.sort_unstable_by_key(|(at, _)| Reverse(&actions[*at].row));
+        let mut unanswered: Option<Error> = None;
+        for (at, replica_id) in unknown {
+            let found = match (known(at, replica_id), &unanswered) {
                 (Some(known), _) => Ok(known),
                 (None, Some(error)) => Err(error.clone()),
                 (None, None) => {
-                    self.core.locate(&self.name, row, LocateType::At, replica_id, tries.deadline()).await
+                    let (row, deadline) = (&actions[at].row, tries.deadline());
+                    self.core.locate(&self.name, row, LocateType::At, replica_id, deadline).await
                 }
             };
-            let locations = match found {
-                Ok(locations) => locations,
+            match found {
+                Ok(locations) if locations.server_of(replica_id).is_some() => {
+                    add(&mut servers, locations, replica_id, at);
+                }
+                Ok(_) => {
+                    let error = Error::locating(ErrorKind::NoServerForRegion, "no server has the region");
+                    failed.push((at, error));
+                }
                 Err(error) => {
                     if error.kind() == ErrorKind::Io {
                         unanswered = Some(error.clone());
                     }
                     failed.push((at, error));
-                    continue;
                 }
-            };
-            let Some(server) = locations.server_of(replica_id) else {
-                failed.push((at, Error::locating(ErrorKind::NoServerForRegion, "no server has the region")));
-                continue;
-            };
-            let of_server = servers.entry(server.clone()).or_default();
-            of_server.region(locations, replica_id).actions.push(at);
+            }
+        }
+        for OfServer { regions, .. } in servers.values_mut() {
+            regions.iter_mut().for_each(|region| region.actions.sort_unstable());
+            regions.sort_unstable_by_key(|region| region.actions.first().copied());
         }
         (servers, failed)
     }

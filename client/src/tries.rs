@@ -502,11 +502,12 @@ impl ClientCore {
         fault: Fault,
         deadline: Deadline,
     ) -> Result<Setback> {
-        self.correct(used, replica_id, &fault.kind, deadline).await?;
+        self.correct(used, replica_id, &fault.kind, deadline, &mut None).await?;
         Setback::of_fault(fault)
     }
 
-    /// Corrects the location after a fault.
+    /// Corrects the location after a fault. `is_enabled` is what is known of the table, once the catalog was
+    /// asked for its state.
     ///
     /// # Errors
     ///
@@ -517,15 +518,20 @@ impl ClientCore {
         replica_id: u16,
         kind: &RegionException,
         deadline: Deadline,
+        is_enabled: &mut Option<Result<()>>,
     ) -> Result<()> {
         self.locator.on_fault(used, replica_id, kind);
-        if *kind == RegionException::NotServingRegion
-            && let Err(error) = self.check_enabled(used.region().table(), deadline).await
-            && matches!(error.kind(), ErrorKind::TableNotFound | ErrorKind::TableNotEnabled)
-        {
-            return Err(error);
+        if *kind != RegionException::NotServingRegion {
+            return Ok(());
         }
-        Ok(())
+        if is_enabled.is_none() {
+            let checked = self.check_enabled(used.region().table(), deadline).await;
+            *is_enabled = Some(checked.or_else(|error| match error.kind() {
+                ErrorKind::TableNotFound | ErrorKind::TableNotEnabled => Err(error),
+                _ => Ok(()),
+            }));
+        }
+        is_enabled.clone().unwrap_or(Ok(()))
     }
 }
 

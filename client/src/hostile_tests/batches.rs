@@ -160,6 +160,26 @@ async fn a_quota_that_lasts_longer_than_the_operation_fails_its_action() {
     assert_eq!(cluster.multis(), 1, "it is not tried again");
 }
 
+/// A search finds the regions before that of its row, too; the table is the same for all.
+#[tokio::test]
+async fn a_batch_asks_the_catalog_once_for_several_regions() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1));
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    let rows: Vec<usize> = (0..ROWS).collect();
+    for (are_split, expected) in [(false, (1, 0)), (true, (2, 1))] {
+        if are_split {
+            // none of the regions that are known is there any more
+            (0..5).for_each(|region| cluster.split(&row_key(region * ROWS / 5 + 9)));
+        }
+        for (at, row) in results_of(&table, &rows).await.into_iter().enumerate() {
+            assert!(is_expected(&row.unwrap(), at));
+        }
+        assert_eq!(cluster.searches_and_states(), expected);
+    }
+}
+
 /// Servers refuse calls of more than 256 MiB.
 #[tokio::test]
 async fn a_large_batch_is_sent_in_several_calls() {

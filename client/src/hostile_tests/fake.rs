@@ -138,6 +138,9 @@ struct State {
     /// there are cells.
     closes: usize,
     questions: usize,
+    /// The number of searches of the catalog for regions, and of gets of the table's state.
+    searches: usize,
+    states: usize,
     connections: Vec<JoinHandle<()>>,
     /// Whether servers are older than 2.4, and do not read the condition of an increment.
     are_old: bool,
@@ -313,6 +316,8 @@ impl Cluster {
             priority: None,
             closes: 0,
             questions: 0,
+            searches: 0,
+            states: 0,
             connections: Vec::new(),
             are_old: false,
             ignores_start: false,
@@ -507,6 +512,7 @@ impl State {
         self.questions += usize::from(is_question);
         let row = RowField::decode(get).unwrap().row.unwrap();
         if name == RegionInfo::meta().name() {
+            self.states += 1;
             let mut state = RowBuf::new();
             push(&mut state, &row, "table", "state", &[8, self.master.state]);
             return self.rows_of_get(state.freeze(), 0);
@@ -549,7 +555,7 @@ impl State {
             if let Some(text) = self.redirect(asked, action.region.as_ref()) {
                 let value = Some(format!("{MOVED}: {text}").into());
                 result.exception = Some(proto::NamedException { name: Some(MOVED.into()), value });
-            } else if self.mischief.percent > 0 && self.random.below(8) == 0 {
+            } else if stale.is_none() || self.mischief.percent > 0 && self.random.below(8) == 0 {
                 result.exception = Some(proto::NamedException {
                     name: Some("org.apache.hadoop.hbase.NotServingRegionException".into()),
                     value: Some("gone".into()),

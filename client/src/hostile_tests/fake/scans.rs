@@ -192,6 +192,7 @@ impl State {
         let Some(id) = request.scanner_id else {
             let not_served = ("org.apache.hadoop.hbase.NotServingRegionException", "not here");
             let scanner = self.open(request).ok_or(not_served)?;
+            self.searches += usize::from(scanner.is_of_catalog);
             let id = self.next_scanner;
             self.next_scanner += 1;
             self.scanners.insert(id, scanner);
