@@ -146,6 +146,8 @@ struct State {
     are_old: bool,
     /// Whether scanners of the table begin at the first row of their region.
     ignores_start: bool,
+    /// The server that does not answer to calls with several actions.
+    silent: Option<usize>,
 }
 
 /// A call of a scanner that is answered late, or never.
@@ -321,6 +323,7 @@ impl Cluster {
             connections: Vec::new(),
             are_old: false,
             ignores_start: false,
+            silent: None,
         };
         let state = Arc::new(Mutex::new(state));
         for (server, listener) in listeners.into_iter().enumerate() {
@@ -409,6 +412,7 @@ impl State {
                 let response = proto::MutateResponse { processed: Some(true), result: None };
                 Answer::of(&response)
             }
+            "Multi" if self.silent == Some(asked) => Answer { is_silent: true, ..Answer::default() },
             "Multi" => {
                 let request = proto::MultiRequest::decode(param).unwrap();
                 let region = request.region_action[0].region.as_ref();

@@ -80,6 +80,11 @@ impl Cluster {
         state.ignores_start = true;
     }
 
+    /// Has a server not answer to calls with several actions.
+    pub(in crate::hostile_tests) fn silence(&self, server: usize) {
+        self.state.lock().unwrap().silent = Some(server);
+    }
+
     /// Returns how often the catalog was searched for regions, and asked for the state of the table.
     pub(in crate::hostile_tests) fn searches_and_states(&self) -> (usize, usize) {
         let state = self.state.lock().unwrap();
