@@ -83,7 +83,7 @@ impl Client {
     /// If the table or a family to delete does not exist, a setting is invalid or not understood, or no
     /// master does it in time.
     pub async fn alter_table(&self, table: &TableName, changes: &TableChanges) -> Result<()> {
-        let schema = self.0.schema(table).await?;
+        let (schema, _) = self.0.schema(table).await?;
         let request = ModifyTableRequest {
             table_name: Some(TableNameMessage::of(table)),
             table_schema: Some(changes.apply_to_table_schema_bytes(&schema)?.into()),

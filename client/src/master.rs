@@ -53,14 +53,9 @@ impl Client {
     /// [`Corrupt`](ErrorKind::Corrupt) if the answer is not a descriptor, or that of another table; or if no
     /// master answers.
     pub async fn families(&self, table: &TableName) -> Result<Vec<Family>> {
-        let schema = self.0.schema(table).await?;
-        // the master would answer the same again
-        let wrong = |corruption| wrong_answer(&format!("the descriptor of {table}"), &corruption);
-        let (found, families) = Family::from_table_schema_bytes(&schema).map_err(wrong)?;
-        if found != *table {
-            return Err(wrong(Corruption::Malformed("it is that of another table")));
-        }
-        Ok(families)
+        let (schema, _) = self.0.schema(table).await?;
+        let families = Family::from_table_schema_bytes(&schema).map(|(_, families)| families);
+        families.map_err(|corruption| wrong_descriptor(table, &corruption))
     }
 
     /// Returns all settings of a table and of its families (HBase: `Admin.getDescriptor`).
@@ -69,13 +64,7 @@ impl Client {
     ///
     /// As [`families`](Self::families).
     pub async fn describe_table(&self, table: &TableName) -> Result<TableDescription> {
-        let schema = self.0.schema(table).await?;
-        let wrong = |corruption| wrong_answer(&format!("the descriptor of {table}"), &corruption);
-        let found = TableDescription::from_table_schema_bytes(&schema).map_err(wrong)?;
-        if found.table() != table {
-            return Err(wrong(Corruption::Malformed("it is that of another table")));
-        }
-        Ok(found)
+        self.0.schema(table).await.map(|(_, description)| description)
     }
 
     /// Returns the snapshots, sorted by name (HBase: `Admin.listSnapshots`).
@@ -109,6 +98,11 @@ impl Client {
     }
 }
 
+/// A descriptor that is not that of a table. The master would answer the same again.
+fn wrong_descriptor(table: &TableName, corruption: &Corruption) -> Error {
+    wrong_answer(&format!("the descriptor of {table}"), corruption)
+}
+
 /// An answer of the master that is not what it should be.
 fn wrong_answer(what: &str, corruption: &Corruption) -> Error {
     Error::locating(corruption.kind(), format!("{what}: {corruption}"))
@@ -124,10 +118,18 @@ impl ClientCore {
         Ok(answer.table_schema.into_iter().next())
     }
 
-    /// Returns the `TableSchema` of a table.
-    pub(crate) async fn schema(&self, table: &TableName) -> Result<Bytes> {
+    /// Returns the `TableSchema` of a table, and what it describes. If it were that of another table, and were
+    /// sent back with changes, the master would change that one.
+    pub(crate) async fn schema(&self, table: &TableName) -> Result<(Bytes, TableDescription)> {
         let missing = || Error::locating(ErrorKind::TableNotFound, format!("table {table} does not exist"));
-        self.find_schema(table).await?.ok_or_else(missing)
+        let schema = self.find_schema(table).await?.ok_or_else(missing)?;
+        let found = TableDescription::from_table_schema_bytes(&schema);
+        let found = found.map_err(|corruption| wrong_descriptor(table, &corruption))?;
+        if found.table() != table {
+            let other = Corruption::Malformed("it is that of another table");
+            return Err(wrong_descriptor(table, &other));
+        }
+        Ok((schema, found))
     }
 
     /// Calls a method of the active master, again if it fails or another one becomes active.

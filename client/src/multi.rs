@@ -15,13 +15,14 @@ use hregion::{
     Corruption, Deadline, Error, ErrorKind, Get, ReadFrom, RegionInfo, RegionLocations, Result, Row,
     ServerName,
 };
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// A get or a mutation.
 #[derive(Debug)]
@@ -108,6 +109,13 @@ impl OfServer {
             }
         };
         &mut self.regions[place]
+    }
+}
+
+/// Adds an action to those of a copy of a region, if that has a server.
+fn add(servers: &mut HashMap<ServerName, OfServer>, locations: RegionLocations, replica_id: u16, at: usize) {
+    if let Some(server) = locations.server_of(replica_id).cloned() {
+        servers.entry(server).or_default().region(locations, replica_id).actions.push(at);
     }
 }
 
@@ -254,78 +262,37 @@ impl Table {
         .await;
     }
 
-    /// Executes actions until each has a result: on a copy, or on those that they are for.
+    /// Executes actions until each has a result: on a copy, or on those that they are for. Those of a server
+    /// are tried again when it has answered, whatever becomes of the others.
     async fn attempts(
         &self,
         actions: &Arc<Vec<Action>>,
-        mut left: Vec<usize>,
+        left: Vec<usize>,
         copy: Option<u16>,
-        mut tries: Tries<'_>,
+        tries: Tries<'_>,
         results: &Results,
     ) {
-        // the copies of regions whose last server named another one
-        let mut redirected = HashSet::new();
-        let mut in_doubt = InDoubt::default();
-        while !left.is_empty() {
-            let mut longest = None;
-            let (servers, failed) = self.group(actions, &left, copy, &tries).await;
-            let mut again = Vec::new();
-            for (at, error) in failed {
-                match Setback::of_location(error) {
-                    Ok(setback) => {
-                        again.push(at);
-                        tries.keep_longest(&mut longest, setback);
-                    }
-                    Err(error) => results.add(at, Err(in_doubt.error_of(at, error))),
-                }
+        let mut batch = Batch {
+            table: self,
+            actions,
+            copy,
+            results,
+            in_doubt: InDoubt::default(),
+            is_enabled: HashMap::new(),
+            unanswered: None,
+            branches: HashMap::new(),
+            count: 0,
+            steps: JoinSet::new(),
+        };
+        batch.call(Branch { left, tries, redirected: HashSet::new() }).await;
+        while let Some(step) = batch.steps.join_next().await {
+            // a task fails only if the runtime ends
+            let Ok((id, step)) = step else { continue };
+            let Some(branch) = batch.branches.remove(&id) else { continue };
+            match step {
+                Step::Called(answers) => batch.take(branch, answers).await,
+                Step::Paused => batch.call(branch).await,
             }
-            let before = std::mem::take(&mut redirected);
-            for (region, faults) in self.call_servers(servers, actions, &tries, results).await {
-                let mut corrected = None;
-                let copy = (region.locations.region().clone(), region.replica_id);
-                let was_redirected = before.contains(&copy);
-                let mut is_redirected = false;
-                for (at, mut fault) in faults {
-                    is_redirected |= fault.is_redirect_after(was_redirected);
-                    in_doubt.note(at, &actions[at], &fault);
-                    // the location is corrected once for a region, unless the next action has another fault
-                    let correction: &Result<()> = match &mut corrected {
-                        Some((kind, known)) if *kind == fault.kind => known,
-                        known => {
-                            let (used, deadline) = (&region.locations, tries.deadline());
-                            let done =
-                                self.core.correct(used, region.replica_id, &fault.kind, deadline).await;
-                            &known.insert((fault.kind.clone(), done)).1
-                        }
-                    };
-                    match correction.clone().and_then(|()| Setback::of_fault(fault)) {
-                        // the others need not wait for it
-                        Ok(setback) if tries.is_in_vain(&setback) => {
-                            let error = tries.clone().end(&setback.error);
-                            results.add(at, Err(in_doubt.error_of(at, error)));
-                        }
-                        Ok(setback) => {
-                            again.push(at);
-                            tries.keep_longest(&mut longest, setback);
-                        }
-                        Err(error) => results.add(at, Err(in_doubt.error_of(at, error))),
-                    }
-                }
-                if is_redirected {
-                    redirected.insert(copy);
-                }
-            }
-            // a server that has executed some has not failed; each time, there are fewer left
-            let goes_on = again.len() < left.len() && !tries.deadline().left().is_zero();
-            if let Some(setback) = longest.filter(|setback| setback.wait != Wait::None || !goes_on)
-                && let Err(error) = tries.pause(setback).await
-            {
-                for at in again.drain(..) {
-                    results.add(at, Err(in_doubt.error_of(at, error.clone())));
-                }
-            }
-            again.sort_unstable();
-            left = again;
         }
     }
 
@@ -337,89 +304,238 @@ impl Table {
         left: &[usize],
         copy: Option<u16>,
         tries: &Tries<'_>,
+        unanswered: &mut Option<Unanswered>,
     ) -> (HashMap<ServerName, OfServer>, Vec<(usize, Error)>) {
         let (mut servers, mut failed) = (HashMap::<ServerName, OfServer>::new(), Vec::new());
-        let mut unanswered: Option<Error> = None;
+        let known = |at: usize, replica_id: u16| {
+            let known = self.core.known(&self.name, &actions[at].row, LocateType::At);
+            known.filter(|known| known.server_of(replica_id).is_some())
+        };
+        let mut unknown = Vec::new();
         for &at in left {
-            let row = &actions[at].row;
             let replica_id = copy.unwrap_or(match actions[at].from {
                 ReadFrom::Primary | ReadFrom::Any => 0,
                 ReadFrom::Replica(id) => id,
             });
-            let known = self.core.known(&self.name, row, LocateType::At);
-            let known = known.filter(|known| known.server_of(replica_id).is_some());
-            let found = match (known, &unanswered) {
+            match known(at, replica_id) {
+                Some(known) => add(&mut servers, known, replica_id, at),
+                None => unknown.push((at, replica_id)),
+            }
+        }
+        if unknown.is_empty() {
+            return (servers, failed);
+        }
+        // a look-up finds some regions before the one of its row, too
+        unknown.sort_unstable_by_key(|(at, _)| Reverse(&actions[*at].row));
+        for (at, replica_id) in unknown {
+            let found = match (known(at, replica_id), &*unanswered) {
                 (Some(known), _) => Ok(known),
-                (None, Some(error)) => Err(error.clone()),
+                (None, Some((_, _, error))) => Err(error.clone()),
                 (None, None) => {
-                    self.core.locate(&self.name, row, LocateType::At, replica_id, tries.deadline()).await
+                    let (row, deadline) = (&actions[at].row, tries.deadline());
+                    self.core.locate(&self.name, row, LocateType::At, replica_id, deadline).await
                 }
             };
-            let locations = match found {
-                Ok(locations) => locations,
+            match found {
+                Ok(locations) if locations.server_of(replica_id).is_some() => {
+                    add(&mut servers, locations, replica_id, at);
+                }
+                Ok(_) => {
+                    let error = Error::locating(ErrorKind::NoServerForRegion, "no server has the region");
+                    failed.push((at, error));
+                }
                 Err(error) => {
-                    if error.kind() == ErrorKind::Io {
-                        unanswered = Some(error.clone());
+                    if error.kind() == ErrorKind::Io && unanswered.is_none() {
+                        *unanswered = Some((tries.attempt(), Instant::now(), error.clone()));
                     }
                     failed.push((at, error));
-                    continue;
                 }
-            };
-            let Some(server) = locations.server_of(replica_id) else {
-                failed.push((at, Error::locating(ErrorKind::NoServerForRegion, "no server has the region")));
-                continue;
-            };
-            let of_server = servers.entry(server.clone()).or_default();
-            of_server.region(locations, replica_id).actions.push(at);
+            }
+        }
+        for OfServer { regions, .. } in servers.values_mut() {
+            regions.iter_mut().for_each(|region| region.actions.sort_unstable());
+            regions.sort_unstable_by_key(|region| region.actions.first().copied());
         }
         (servers, failed)
     }
+}
 
-    /// Calls all servers at the same time, each with one call after the other if its actions are too large
-    /// for one. Adds the results as they come, and returns the faults by region.
-    async fn call_servers(
-        &self,
-        servers: HashMap<ServerName, OfServer>,
-        actions: &Arc<Vec<Action>>,
-        tries: &Tries<'_>,
-        results: &Results,
-    ) -> Vec<(OfRegion, Vec<(usize, Fault)>)> {
-        let mut calls = JoinSet::new();
-        let (time, deadline) = (tries.call_time(), tries.deadline());
+/// In which attempt the catalog has not answered, when, and why.
+type Unanswered = (u32, Instant, Error);
+
+/// For how long it is not asked again in that attempt: branches may have waited for the one that asked it.
+const RECENTLY: Duration = Duration::from_secs(1);
+
+/// Actions that are tried again together.
+struct Branch<'c> {
+    left: Vec<usize>,
+    tries: Tries<'c>,
+    /// The copies of regions whose last server named another one.
+    redirected: HashSet<(RegionInfo, u16)>,
+}
+
+/// What has ended.
+enum Step {
+    /// The calls of a server, with the outcomes of each region.
+    Called(Vec<(OfRegion, Vec<Outcome>)>),
+    /// The pause before the next attempt.
+    Paused,
+}
+
+/// Actions that are executed, in branches.
+struct Batch<'b, 'c> {
+    table: &'b Table,
+    actions: &'b Arc<Vec<Action>>,
+    /// The copy to call, if it is not that of each action.
+    copy: Option<u16>,
+    results: &'b Results,
+    in_doubt: InDoubt,
+    /// Whether the table is enabled, by the number of the attempt in which the catalog was asked.
+    is_enabled: HashMap<u32, Result<()>>,
+    unanswered: Option<Unanswered>,
+    /// The branches of which a step is under way, by number, and how many there were.
+    branches: HashMap<usize, Branch<'c>>,
+    count: usize,
+    steps: JoinSet<(usize, Step)>,
+}
+
+impl<'c> Batch<'_, 'c> {
+    /// Begins a step of a branch.
+    fn begin(&mut self, branch: Branch<'c>, step: impl Future<Output = Step> + Send + 'static) {
+        let id = self.count;
+        self.count += 1;
+        self.branches.insert(id, branch);
+        self.steps.spawn(async move { (id, step.await) });
+    }
+
+    /// Begins to call the servers of the actions of a branch, each in a branch of its own.
+    async fn call(&mut self, branch: Branch<'c>) {
+        let Branch { left, tries, redirected } = branch;
+        let attempt = tries.attempt();
+        self.unanswered.take_if(|(other, since, _)| *other != attempt || since.elapsed() >= RECENTLY);
+        let found = self.table.group(self.actions, &left, self.copy, &tries, &mut self.unanswered);
+        let (servers, failed) = found.await;
         for OfServer { regions, .. } in servers.into_values() {
-            let (core, actions) = (Arc::clone(&self.core), Arc::clone(actions));
-            calls.spawn(async move {
-                let mut all = Vec::new();
-                for regions in calls_of(regions, &actions, MAX_CALL) {
-                    let outcomes = call_server(&core, &regions, &actions, time.min(deadline.left())).await;
-                    let failed = |fault: Fault| {
-                        let all = regions.iter().map(|region| {
-                            region.actions.iter().map(|at| (*at, Err(fault.clone()))).collect()
-                        });
-                        all.collect()
-                    };
-                    let outcomes = outcomes.unwrap_or_else(failed);
-                    all.extend(regions.into_iter().zip(outcomes));
-                }
-                all
-            });
+            let left = regions.iter().flat_map(|region| region.actions.iter().copied()).collect();
+            let (core, actions) = (Arc::clone(&self.table.core), Arc::clone(self.actions));
+            let (time, deadline) = (tries.call_time(), tries.deadline());
+            let called =
+                async move { Step::Called(call_in_parts(&core, regions, &actions, time, deadline).await) };
+            self.begin(Branch { left, tries: tries.clone(), redirected: redirected.clone() }, called);
         }
-        let mut all = Vec::new();
-        while let Some(done) = calls.join_next().await {
-            // a task fails only if the runtime ends
-            for (region, outcomes) in done.unwrap_or_default() {
-                let mut faults = Vec::new();
-                for (at, outcome) in outcomes {
-                    match outcome {
-                        Ok(row) => results.add(at, Ok(row)),
-                        Err(fault) => faults.push((at, fault)),
-                    }
+        let (mut again, mut longest) = (Vec::new(), None);
+        for (at, error) in failed {
+            match Setback::of_location(error) {
+                Ok(setback) => {
+                    again.push(at);
+                    tries.keep_longest(&mut longest, setback);
                 }
-                all.push((region, faults));
+                Err(error) => self.fail(at, error),
             }
         }
-        all
+        self.pause(Branch { left: again, tries, redirected: HashSet::new() }, longest);
     }
+
+    /// Takes the outcomes of the calls of a server.
+    async fn take(&mut self, branch: Branch<'c>, answers: Vec<(OfRegion, Vec<Outcome>)>) {
+        let Branch { left, tries, redirected: before } = branch;
+        let (mut again, mut longest, mut redirected) = (Vec::new(), None, HashSet::new());
+        let attempt = tries.attempt();
+        let mut is_enabled = self.is_enabled.remove(&attempt);
+        for (region, outcomes) in answers {
+            let mut corrected = None;
+            let copy = (region.locations.region().clone(), region.replica_id);
+            let was_redirected = before.contains(&copy);
+            let mut is_redirected = false;
+            for (at, outcome) in outcomes {
+                let mut fault = match outcome {
+                    Ok(row) => {
+                        self.results.add(at, Ok(row));
+                        continue;
+                    }
+                    Err(fault) => fault,
+                };
+                is_redirected |= fault.is_redirect_after(was_redirected);
+                self.in_doubt.note(at, &self.actions[at], &fault);
+                // the location is corrected once for a region, unless the next action has another fault
+                let correction: &Result<()> = match &mut corrected {
+                    Some((kind, known)) if *kind == fault.kind => known,
+                    known => {
+                        let (used, id, deadline) = (&region.locations, region.replica_id, tries.deadline());
+                        let core = &self.table.core;
+                        let done = core.correct(used, id, &fault.kind, deadline, &mut is_enabled).await;
+                        &known.insert((fault.kind.clone(), done)).1
+                    }
+                };
+                match correction.clone().and_then(|()| Setback::of_fault(fault)) {
+                    // the others need not wait for it
+                    Ok(setback) if tries.is_in_vain(&setback) => {
+                        self.fail(at, tries.clone().end(&setback.error));
+                    }
+                    Ok(setback) => {
+                        again.push(at);
+                        tries.keep_longest(&mut longest, setback);
+                    }
+                    Err(error) => self.fail(at, error),
+                }
+            }
+            if is_redirected {
+                redirected.insert(copy);
+            }
+        }
+        if let Some(is_enabled) = is_enabled {
+            self.is_enabled.insert(attempt, is_enabled);
+        }
+        // a server that has executed some has not failed; each time, there are fewer left
+        let goes_on = again.len() < left.len() && !tries.deadline().left().is_zero();
+        again.sort_unstable();
+        let setback = longest.filter(|setback| setback.wait != Wait::None || !goes_on);
+        self.pause(Branch { left: again, tries, redirected }, setback);
+    }
+
+    /// Begins the pause before the next attempt of a branch, after a setback that needs one. If there is no
+    /// attempt left, its actions have failed.
+    fn pause(&mut self, mut branch: Branch<'c>, setback: Option<Setback>) {
+        if branch.left.is_empty() {
+            return;
+        }
+        match setback.map_or(Ok(Duration::ZERO), |setback| branch.tries.next_pause(setback)) {
+            Ok(pause) => self.begin(branch, async move {
+                sleep(pause).await;
+                Step::Paused
+            }),
+            Err(error) => branch.left.iter().for_each(|at| self.fail(*at, error.clone())),
+        }
+    }
+
+    /// Ends an action.
+    fn fail(&self, at: usize, error: Error) {
+        self.results.add(at, Err(self.in_doubt.error_of(at, error)));
+    }
+}
+
+/// Executes the actions of a server, with one call after the other if they are too large for one. Returns the
+/// outcomes of each region.
+async fn call_in_parts(
+    core: &ClientCore,
+    regions: Vec<OfRegion>,
+    actions: &[Action],
+    time: Duration,
+    deadline: Deadline,
+) -> Vec<(OfRegion, Vec<Outcome>)> {
+    let mut all = Vec::new();
+    for regions in calls_of(regions, actions, MAX_CALL) {
+        let outcomes = call_server(core, &regions, actions, time.min(deadline.left())).await;
+        let failed = |fault: Fault| {
+            let all = regions
+                .iter()
+                .map(|region| region.actions.iter().map(|at| (*at, Err(fault.clone()))).collect());
+            all.collect()
+        };
+        let outcomes = outcomes.unwrap_or_else(failed);
+        all.extend(regions.into_iter().zip(outcomes));
+    }
+    all
 }
 
 /// Executes the actions of a server. Returns the outcomes of each region.

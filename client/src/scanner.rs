@@ -29,7 +29,8 @@ use tokio::time::timeout;
 /// and servers end.
 ///
 /// A region is read at one moment. There is no moment for all regions, and a region that has to be opened
-/// again is read at a later one, from the row after the last.
+/// again is read at a later one, from the row after the last. With a batch or partial results, that may be
+/// within a row, whose cells are of both moments then.
 ///
 /// From its second page on, a scan reads a page ahead. If it has no limit, it also reads up to five pages of
 /// the next region, of 8 MiB after the first, at most ten seconds before they are wanted.

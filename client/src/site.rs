@@ -41,6 +41,7 @@ impl ClientBuilder {
     /// |---|---|
     /// | `hbase.client.registry.impl` | ZooKeeper, or the cluster's servers |
     /// | `hbase.zookeeper.quorum` and `.property.clientPort`, `zookeeper.znode.parent` | ZooKeeper |
+    /// | `zookeeper.session.timeout` | of which a server of ZooKeeper has two thirds to answer |
     /// | `….property.client.secure`, `….property.ssl.*` | TLS with ZooKeeper, with the feature `tls` |
     /// | `hbase.client.zookeeper.quorum` and `.property.clientPort` | ZooKeeper, if clients have their own |
     /// | `hbase.client.bootstrap.servers` | the servers |
@@ -140,6 +141,10 @@ impl ClientBuilder {
                 let mut registry = self.zookeeper_registry(&quorum)?;
                 if let Some(znode) = znode {
                     registry = registry.with_base_znode(&znode)?;
+                }
+                // ZooKeeper's servers take 0 for the least that they grant
+                if let Some(time) = site.millis("zookeeper.session.timeout")?.filter(|time| !time.is_zero()) {
+                    registry = registry.with_session_timeout(time);
                 }
                 self.registry(Arc::new(registry))
             }

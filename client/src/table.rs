@@ -138,8 +138,9 @@ impl Table {
         self.mutate(&delete.into()).await.map(drop)
     }
 
-    /// Adds to counters of a row, and returns the new cells. Servers recognize a repeated call, and do not
-    /// add twice (HBase: `AsyncTable.increment`).
+    /// Adds to counters of a row, and returns the new cells. A server recognizes a repeated call, and does
+    /// not add twice; one to which the region has been moved meanwhile does, unless it was recovered from the
+    /// log of a server that has died (HBase: `AsyncTable.increment`).
     ///
     /// # Errors
     ///
@@ -148,8 +149,8 @@ impl Table {
         self.mutate(&increment.into()).await
     }
 
-    /// Appends to values of a row, and returns the new cells. Servers recognize a repeated call, and do
-    /// not append twice (HBase: `AsyncTable.append`).
+    /// Appends to values of a row, and returns the new cells. Repeated calls are recognized as by
+    /// [`increment`](Self::increment) (HBase: `AsyncTable.append`).
     ///
     /// # Errors
     ///

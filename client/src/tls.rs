@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -175,7 +176,11 @@ impl TlsClient {
         let wrong = |reason: String| io::Error::new(io::ErrorKind::InvalidInput, reason);
         let name = server_name(host).map_err(wrong)?;
         let connector = if self.settings.reload {
-            self.settings.connector().map_err(|error| wrong(error.message()))?
+            // a file may be on a disk that does not answer
+            let settings = self.settings.clone();
+            let read = spawn_blocking(move || settings.connector()).await;
+            let read = read.map_err(|_| io::Error::from(io::ErrorKind::Interrupted))?;
+            read.map_err(|error| wrong(error.message()))?
         } else {
             self.connector.clone()
         };

@@ -257,6 +257,11 @@ impl<'c> Tries<'c> {
         if self.has_lost_answer && !self.only_reads { may_be_executed(&error) } else { error }
     }
 
+    /// Returns how many attempts have failed.
+    pub(crate) fn attempt(&self) -> u32 {
+        self.failed
+    }
+
     /// Whether no attempt is left, after one that another one could have followed with success.
     pub(crate) fn has_given_up(&self) -> bool {
         self.failed >= self.policy.max_attempts() || self.is_over()
@@ -396,6 +401,12 @@ impl<'c> Tries<'c> {
 
     /// Counts a failed attempt, and waits for the next.
     pub(crate) async fn pause(&mut self, setback: Setback) -> Result<()> {
+        sleep(self.next_pause(setback)?).await;
+        Ok(())
+    }
+
+    /// Counts a failed attempt. Returns how long to wait for the next.
+    pub(crate) fn next_pause(&mut self, setback: Setback) -> Result<Duration> {
         let is_in_vain = self.is_in_vain(&setback);
         let Setback { error, wait } = setback;
         let ended = self.end(&error);
@@ -406,8 +417,7 @@ impl<'c> Tries<'c> {
             return Err(ended);
         }
         self.hurried = (self.only_reads && pause > left).then_some(ended);
-        sleep(pause.min(left)).await;
-        Ok(())
+        Ok(pause.min(left))
     }
 
     /// Counts a failed attempt. Returns the error of the operation if that was the last.
@@ -502,11 +512,12 @@ impl ClientCore {
         fault: Fault,
         deadline: Deadline,
     ) -> Result<Setback> {
-        self.correct(used, replica_id, &fault.kind, deadline).await?;
+        self.correct(used, replica_id, &fault.kind, deadline, &mut None).await?;
         Setback::of_fault(fault)
     }
 
-    /// Corrects the location after a fault.
+    /// Corrects the location after a fault. `is_enabled` is what is known of the table, once the catalog was
+    /// asked for its state.
     ///
     /// # Errors
     ///
@@ -517,15 +528,20 @@ impl ClientCore {
         replica_id: u16,
         kind: &RegionException,
         deadline: Deadline,
+        is_enabled: &mut Option<Result<()>>,
     ) -> Result<()> {
         self.locator.on_fault(used, replica_id, kind);
-        if *kind == RegionException::NotServingRegion
-            && let Err(error) = self.check_enabled(used.region().table(), deadline).await
-            && matches!(error.kind(), ErrorKind::TableNotFound | ErrorKind::TableNotEnabled)
-        {
-            return Err(error);
+        if *kind != RegionException::NotServingRegion {
+            return Ok(());
         }
-        Ok(())
+        if is_enabled.is_none() {
+            let checked = self.check_enabled(used.region().table(), deadline).await;
+            *is_enabled = Some(checked.or_else(|error| match error.kind() {
+                ErrorKind::TableNotFound | ErrorKind::TableNotEnabled => Err(error),
+                _ => Ok(()),
+            }));
+        }
+        is_enabled.clone().unwrap_or(Ok(()))
     }
 }
 

@@ -6,7 +6,7 @@ use super::{CALL, client};
 use crate::{Client, proto};
 use bytes::Bytes;
 use hregion::locator::{RetryPolicy, TableState};
-use hregion::{Family, TableName};
+use hregion::{Family, TableChanges, TableName};
 use prost::Message;
 use std::time::Duration;
 
@@ -322,6 +322,9 @@ async fn families_are_those_that_the_master_has() {
         let error = client.families(&table).await.unwrap_err();
         assert_eq!(error.kind(), hregion::ErrorKind::Corrupt, "{error}");
         assert_eq!(client.describe_table(&table).await.unwrap_err().message(), error.message());
+        // the master would change the table that is named there
+        let altered = client.alter_table(&table, &TableChanges::new()).await.unwrap_err();
+        assert_eq!(altered.message(), error.message());
     }
     // named, and not asked for again
     for (key, value) in [("COMPRESSION", "UNKNOWN"), ("VERSIONS", "many")] {

@@ -126,7 +126,7 @@ async fn a_batch_that_is_answered_in_parts_has_not_failed() {
 }
 
 #[tokio::test]
-async fn a_batch_waits_as_long_as_the_busiest_server_needs() {
+async fn the_actions_of_a_server_wait_as_long_as_it_needs() {
     const PAUSE: Duration = Duration::from_millis(20);
     let cluster = Cluster::start().await;
     let retries = RetryPolicy::default().pause(PAUSE).overloaded_pause(5 * PAUSE).attempts(2);
@@ -158,6 +158,44 @@ async fn a_quota_that_lasts_longer_than_the_operation_fails_its_action() {
     let error = results[1].as_ref().unwrap_err();
     assert!(error.message().contains("RpcThrottlingException"), "{error}");
     assert_eq!(cluster.multis(), 1, "it is not tried again");
+}
+
+/// A search finds the regions before that of its row, too; the table is the same for all.
+#[tokio::test]
+async fn a_batch_asks_the_catalog_once_for_several_regions() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1));
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    let rows: Vec<usize> = (0..ROWS).collect();
+    for (are_split, expected) in [(false, (1, 0)), (true, (2, 1))] {
+        if are_split {
+            // none of the regions that are known is there any more
+            (0..5).for_each(|region| cluster.split(&row_key(region * ROWS / 5 + 9)));
+        }
+        for (at, row) in results_of(&table, &rows).await.into_iter().enumerate() {
+            assert!(is_expected(&row.unwrap(), at));
+        }
+        assert_eq!(cluster.searches_and_states(), expected);
+    }
+}
+
+/// The others are tried again meanwhile.
+#[tokio::test]
+async fn a_server_that_does_not_answer_delays_only_its_own_actions() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1));
+    let retries = retries.operation_timeout(Duration::from_secs(1));
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let table = client.table(&TableName::parse("t").unwrap());
+    // one server has the first region, and the other one the second
+    let rows = [1, 45];
+    assert!(results_of(&table, &rows).await.iter().all(Result::is_ok));
+    cluster.silence(1);
+    cluster.split(&row_key(9));
+    let results = results_of(&table, &rows).await;
+    assert!(is_expected(results[0].as_ref().unwrap(), 1));
+    assert_eq!(results[1].as_ref().unwrap_err().kind(), hregion::ErrorKind::Io);
 }
 
 /// Servers refuse calls of more than 256 MiB.

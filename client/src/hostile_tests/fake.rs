@@ -138,9 +138,16 @@ struct State {
     /// there are cells.
     closes: usize,
     questions: usize,
+    /// The number of searches of the catalog for regions, and of gets of the table's state.
+    searches: usize,
+    states: usize,
     connections: Vec<JoinHandle<()>>,
     /// Whether servers are older than 2.4, and do not read the condition of an increment.
     are_old: bool,
+    /// Whether scanners of the table begin at the first row of their region.
+    ignores_start: bool,
+    /// The server that does not answer to calls with several actions.
+    silent: Option<usize>,
 }
 
 /// A call of a scanner that is answered late, or never.
@@ -311,8 +318,12 @@ impl Cluster {
             priority: None,
             closes: 0,
             questions: 0,
+            searches: 0,
+            states: 0,
             connections: Vec::new(),
             are_old: false,
+            ignores_start: false,
+            silent: None,
         };
         let state = Arc::new(Mutex::new(state));
         for (server, listener) in listeners.into_iter().enumerate() {
@@ -401,6 +412,7 @@ impl State {
                 let response = proto::MutateResponse { processed: Some(true), result: None };
                 Answer::of(&response)
             }
+            "Multi" if self.silent == Some(asked) => Answer { is_silent: true, ..Answer::default() },
             "Multi" => {
                 let request = proto::MultiRequest::decode(param).unwrap();
                 let region = request.region_action[0].region.as_ref();
@@ -444,6 +456,15 @@ impl State {
         };
         self.regions.insert(at, daughter(key, parent.end_key()));
         self.regions.insert(at, daughter(parent.start_key(), key));
+    }
+
+    /// Merges the region of a row with the one after it.
+    fn merge(&mut self, key: &[u8]) {
+        let at = self.regions.iter().position(|region| region.contains(key)).unwrap();
+        let (first, second) = (self.regions[at].clone(), self.regions.remove(at + 1));
+        let (table, id) = (first.table().clone(), first.region_id() + 1);
+        let (start, end) = (first.start_key().to_vec(), second.end_key().to_vec());
+        self.regions[at] = RegionInfo::new(table, start, end, id).unwrap();
     }
 
     /// Increments a counter, unless that was done for the same nonce, and returns it.
@@ -495,6 +516,7 @@ impl State {
         self.questions += usize::from(is_question);
         let row = RowField::decode(get).unwrap().row.unwrap();
         if name == RegionInfo::meta().name() {
+            self.states += 1;
             let mut state = RowBuf::new();
             push(&mut state, &row, "table", "state", &[8, self.master.state]);
             return self.rows_of_get(state.freeze(), 0);
@@ -537,7 +559,7 @@ impl State {
             if let Some(text) = self.redirect(asked, action.region.as_ref()) {
                 let value = Some(format!("{MOVED}: {text}").into());
                 result.exception = Some(proto::NamedException { name: Some(MOVED.into()), value });
-            } else if self.mischief.percent > 0 && self.random.below(8) == 0 {
+            } else if stale.is_none() || self.mischief.percent > 0 && self.random.below(8) == 0 {
                 result.exception = Some(proto::NamedException {
                     name: Some("org.apache.hadoop.hbase.NotServingRegionException".into()),
                     value: Some("gone".into()),

@@ -134,6 +134,26 @@ async fn answers_to_other_calls_are_not_taken_for_those_of_a_scanner() {
     assert!(right > 0 && wrong < 60, "{right} right answers, {wrong} errors");
 }
 
+/// A region that was read is merged with the next one, and the server begins at its first row.
+#[tokio::test]
+async fn rows_that_were_returned_are_not_taken_from_a_merged_region() {
+    for reversed in [false, true] {
+        let cluster = Cluster::start().await;
+        let table = client(&cluster, CALL, false).table(&TableName::parse("t").unwrap());
+        // with a limit, the next region is not read ahead
+        let scan = Scan::new().reversed(reversed).limit(ROWS as u64);
+        let mut scanner = table.scan(scan).unwrap();
+        for at in 0..ROWS / 5 {
+            let row = scanner.next_row().await.unwrap().unwrap();
+            assert!(is_expected(&row, if reversed { ROWS - 1 - at } else { at }));
+        }
+        let first = if reversed { ROWS / 5 * 3 } else { 0 };
+        cluster.merge_and_ignore_starts(&row_key(first));
+        let error = scanner.next_row().await.unwrap_err();
+        assert!(error.message().contains("row outside of the range"), "{error}");
+    }
+}
+
 /// Wherever it happens: within a row, whose parts are returned as they come, and after a row.
 #[tokio::test]
 async fn a_lease_that_is_not_renewed_repeats_no_cells() {

@@ -118,17 +118,22 @@ impl Scanner {
         is_further
     }
 
-    /// Checks that a row is of the region and of the scan, so that a confused server cannot repeat or skip
-    /// rows.
+    /// Checks that a row is of the region and of what is left of the scan, so that a confused server cannot
+    /// repeat or skip rows: a region may have been merged with one whose rows were returned.
     fn check_row(&self, target: &CallTarget, row: &Row) -> Result<(), Corruption> {
         let region = target.locations.region();
         if !region.table().is_meta() && !region.contains(row.key()) {
             return Err(Corruption::Malformed("row outside of the region that was asked for"));
         }
         let range = self.scan.row_range();
-        let (low, high) = range.low_and_high();
-        let compare = |bound: &[u8]| self.assembler.order().compare_rows(row.key(), bound);
-        if compare(low).is_lt() || (!high.is_empty() && compare(high).is_gt()) {
+        let compare = |bound: &[u8]| {
+            let order = self.assembler.order().compare_rows(row.key(), bound);
+            if range.reversed { order.reverse() } else { order }
+        };
+        let has_start = !range.reversed || !self.start.is_empty();
+        let is_early = |order: Ordering| if self.include_start { order.is_lt() } else { order.is_le() };
+        let is_late = !range.stop.is_empty() && compare(range.stop).is_gt();
+        if is_late || (has_start && is_early(compare(&self.start[..]))) {
             return Err(Corruption::Malformed("row outside of the range that was asked for"));
         }
         Ok(())

@@ -36,6 +36,17 @@ fn the_quorum_has_the_clients_port() {
 }
 
 #[test]
+fn sessions_with_zookeeper_have_the_time_of_the_file() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _entered = runtime.enter();
+    for (value, expected) in [("", "90s"), ("0", "90s"), ("30000", "30s")] {
+        let found = site(&[("hbase.zookeeper.quorum", "z"), ("zookeeper.session.timeout", value)]);
+        let shown = format!("{:?}", Client::builder().of_site(&found).unwrap());
+        assert!(shown.contains(&format!("session_timeout: {expected}")), "{shown}");
+    }
+}
+
+#[test]
 fn servers_are_the_registry_if_the_file_says_so() {
     let rpc = ("hbase.client.registry.impl", "org.apache.hadoop.hbase.client.RpcConnectionRegistry");
     let found = site(&[rpc, ("hbase.masters", "m1:1,m2"), ("hbase.zookeeper.quorum", "z")]);

@@ -14,11 +14,16 @@ use hregion::locator::RetryPolicy;
 use hregion::{Deadline, Get, Row, TableName};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::fs;
+use std::future::ready;
 use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::mpsc;
 use std::time::Instant;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::select;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -117,6 +122,34 @@ async fn get(addresses: &str, tls: Tls) -> Result<Row> {
 
 fn is_right(row: &Row) -> bool {
     row.cells().map(|cell| cell.value()).eq(expected_row(7).cells().map(|cell| cell.value()))
+}
+
+/// A file may be on a disk that does not answer: other connections go on.
+#[test]
+fn files_are_not_read_again_on_a_thread_of_connections() {
+    let authority = Authority::new();
+    let client = TlsClient::new(Tls { reload: true, ..authority.tls() }).unwrap();
+    let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        // the only other thread is busy
+        let (release, released) = mpsc::channel::<()>();
+        let busy = spawn_blocking(move || released.recv());
+        let trust = fs::read(authority.trust()).unwrap();
+        fs::remove_file(authority.trust()).unwrap();
+        let mut encrypted = pin!(client.encrypt("127.0.0.1", stream));
+        select! {
+            biased;
+            _ = &mut encrypted => panic!("the file is read at once"),
+            () = ready(()) => {}
+        }
+        fs::write(authority.trust(), trust).unwrap();
+        release.send(()).unwrap();
+        busy.await.unwrap().unwrap();
+        // the handshake begins, and nobody answers
+        assert_eq!(encrypted.await.err().unwrap().kind(), io::ErrorKind::TimedOut);
+    });
 }
 
 #[tokio::test]

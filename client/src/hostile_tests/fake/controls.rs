@@ -67,6 +67,30 @@ impl Cluster {
         self.state.lock().unwrap().splits_at_flush = Some(key);
     }
 
+    /// Splits the region of a row there.
+    pub(in crate::hostile_tests) fn split(&self, key: &str) {
+        self.state.lock().unwrap().split(key.as_bytes());
+    }
+
+    /// Merges the region of a row with the one after it. Scanners of the table then begin at the first row of
+    /// their region, whatever they are asked for.
+    pub(in crate::hostile_tests) fn merge_and_ignore_starts(&self, key: &str) {
+        let mut state = self.state.lock().unwrap();
+        state.merge(key.as_bytes());
+        state.ignores_start = true;
+    }
+
+    /// Has a server not answer to calls with several actions.
+    pub(in crate::hostile_tests) fn silence(&self, server: usize) {
+        self.state.lock().unwrap().silent = Some(server);
+    }
+
+    /// Returns how often the catalog was searched for regions, and asked for the state of the table.
+    pub(in crate::hostile_tests) fn searches_and_states(&self) -> (usize, usize) {
+        let state = self.state.lock().unwrap();
+        (state.searches, state.states)
+    }
+
     /// Makes each flush of a region take a while.
     pub(in crate::hostile_tests) fn delay_flushes(&self, delay: Duration) {
         self.state.lock().unwrap().flush_delay = delay;

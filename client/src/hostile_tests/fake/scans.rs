@@ -192,6 +192,7 @@ impl State {
         let Some(id) = request.scanner_id else {
             let not_served = ("org.apache.hadoop.hbase.NotServingRegionException", "not here");
             let scanner = self.open(request).ok_or(not_served)?;
+            self.searches += usize::from(scanner.is_of_catalog);
             let id = self.next_scanner;
             self.next_scanner += 1;
             self.scanners.insert(id, scanner);
@@ -259,8 +260,9 @@ impl State {
             let found = order.compare_rows(row.key(), bound);
             if reversed { found.reverse() } else { found }
         };
+        let start = scan.start_row.as_ref().filter(|_| !self.ignores_start || order == CellOrder::Meta);
         rows.retain(|row| {
-            let after = scan.start_row.as_ref().is_none_or(|start| {
+            let after = start.is_none_or(|start| {
                 let found = compare(row, start);
                 found.is_gt() || found.is_eq() && scan.include_start_row.unwrap_or(true)
             });
