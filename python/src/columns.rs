@@ -85,7 +85,7 @@ pub(crate) fn names_of(columns: Option<Bound<'_, PyAny>>) -> Result<Vec<Column>>
         names.push(Column::from(column?.extract::<Bytes>()?));
     }
     if names.is_empty() {
-        return Err(Failure::argument("columns is empty: leave it out to read all columns"));
+        return Err(Failure::argument("columns is empty: leave it out for all columns"));
     }
     Ok(names)
 }

@@ -103,7 +103,7 @@ def test_mapped_columns_have_types():
     assert nulls[columns[0]].null_count == nulls.num_rows
     with pytest.raises(ValueError):
         table().scan(columns={columns[0]: "no such type"})
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="columns is empty"):
         table().scan(columns=[])
 
 
