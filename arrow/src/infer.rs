@@ -66,6 +66,10 @@ fn is_plausible(ty: ValueType, bytes: &[u8]) -> bool {
         (ValueType::Int, Value::Int32(value)) => value.unsigned_abs() < 1 << 28,
         (_, Value::Float64(value)) => value == 0.0 || (1e-12..1e18).contains(&value.abs()),
         (_, Value::Float32(value)) => value == 0.0 || (1e-9..1e12).contains(&value.abs()),
+        // zero has any scale: four bytes and zeros would be one, such as text with an end
+        (ValueType::Decimal(_), _) => bytes
+            .first_chunk::<4>()
+            .is_some_and(|scale| i32::from_be_bytes(*scale).unsigned_abs() <= u32::from(DIGITS.0)),
         (_, Value::Null) => false,
         _ => true,
     }
@@ -108,6 +112,22 @@ impl Infer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn decimals_have_scales_of_decimals() {
+        let proposed = |bytes: &[u8]| {
+            let mut candidates = Candidates::default();
+            candidates.add(bytes);
+            candidates.proposal()
+        };
+        for scale in [2_i32, 0, -2] {
+            let bytes = [&scale.to_be_bytes()[..], &[0]].concat();
+            assert!(matches!(proposed(&bytes), ValueType::Decimal(_)), "{scale}");
+        }
+        for text in ["abcd\0", "abcd\0\0\0\0\0\0"] {
+            assert_eq!(proposed(text.as_bytes()), ValueType::Binary, "{text:?}");
+        }
+    }
 
     #[test]
     fn nothing_is_inferred_from_no_cells() {

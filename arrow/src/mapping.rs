@@ -5,6 +5,7 @@ use crate::ordered;
 use crate::value_type::ValueType;
 use hregion::Scan;
 use hregion::cell::{StringBinary, from_string_binary};
+use hregion::op::Columns;
 use std::collections::BTreeSet;
 
 /// Which columns of a table are read, as which types. A row of the table is a row of the batches.
@@ -327,18 +328,17 @@ impl Mapping {
         &self.columns
     }
 
-    /// Narrows a scan to the mapped columns, and to as many versions as they have. Its rows are whole: those
-    /// of a scan with [batches](Scan::batch) of cells, or [parts](Scan::allow_partial) of rows, would be
-    /// several rows.
+    /// Narrows a scan to the mapped columns, whatever it read before, and to as many versions as they have.
+    /// Its rows are whole: those of a scan with [batches](Scan::batch) of cells, or
+    /// [parts](Scan::allow_partial) of rows, would be several rows.
     #[must_use]
     pub fn select(&self, scan: Scan) -> Scan {
         let versions = if self.has_versions() { u32::MAX } else { 1 };
-        self.columns
-            .iter()
-            .fold(scan, |scan, column| scan.column(column.family.clone(), column.qualifier.clone()))
-            .max_versions(versions)
-            .batch(0)
-            .allow_partial(false)
+        let mut columns = Columns::default();
+        for column in &self.columns {
+            columns.add_column(column.family.clone(), column.qualifier.clone());
+        }
+        scan.family_map(columns).max_versions(versions).batch(0).allow_partial(false)
     }
 
     /// Whether a column is a list of all versions.

@@ -3,7 +3,9 @@
 use crate::error::{Error, Result};
 use crate::mapping::{Column, Invalid, KeyPart, Mapping, RowKey};
 use hregion::cell::{StringBinary, from_string_binary};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
+use std::fmt;
 
 impl Mapping {
     /// Parses a mapping, for example
@@ -18,9 +20,10 @@ impl Mapping {
     ///
     /// # Errors
     ///
-    /// If the text is not such a document, or has other members.
+    /// If the text is not such a document, or has other members, or a member twice.
     pub fn from_json(text: &str) -> Result<Self> {
-        let value: Value = serde_json::from_str(text).map_err(|error| Error::mapping(error.to_string()))?;
+        let read = serde_json::from_str(text);
+        let Unique(value) = read.map_err(|error| Error::mapping(error.to_string()))?;
         let mut members = Members::of("the mapping", value)?;
         let row = match members.take("row") {
             Some(row) => row_of(row)?,
@@ -137,6 +140,68 @@ fn column_of(value: Value) -> Result<Column> {
     read = read.versions(members.flag("versions")?).timestamp(members.flag("timestamp")?);
     members.end()?;
     Ok(read)
+}
+
+/// A value of which no object has a member twice: `serde_json` would take the last one.
+struct Unique(Value);
+
+impl<'de> Deserialize<'de> for Unique {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(UniqueVisitor).map(Self)
+    }
+}
+
+struct UniqueVisitor;
+
+impl<'de> Visitor<'de> for UniqueVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(Unique(value)) = values.next_element()? {
+            array.push(value);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, Unique(value))) = members.next_entry::<String, _>()? {
+            if object.contains_key(&name) {
+                return Err(A::Error::custom(format!("{name:?} is given twice")));
+            }
+            object.insert(name, value);
+        }
+        Ok(Value::Object(object))
+    }
 }
 
 /// The members of an object, each read once.

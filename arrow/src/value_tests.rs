@@ -106,6 +106,8 @@ fn mappings_come_back_as_json() {
         "[]",
         r#"{"columns":[]}"#,
         r#"{"columns":[{"column":"f:q","type":"long","more":1}]}"#,
+        r#"{"columns":[{"column":"f:q","type":"long","type":"int"}]}"#,
+        r#"{"columns":[{"column":"f:q","type":"long"}],"columns":[{"column":"f:r","type":"long"}]}"#,
         r#"{"columns":[{"column":"f:q","type":"long"},{"column":"f:q","type":"int","name":"b"}]}"#,
         r#"{"columns":[{"column":"f:q","type":"long","name":"row"}]}"#,
         r#"{"columns":[{"column":"f:q","type":"long"}],"invalid":"skip"}"#,

@@ -212,6 +212,22 @@ fn mapped_rows_are_whole() {
     assert_eq!(read(Scan::new().max_result_size(1).allow_partial(true)), whole);
 }
 
+/// A row has one of the mapped columns, also if the scan has named others.
+#[test]
+fn a_scan_is_narrowed_to_the_mapped_columns() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = typed(dir.path());
+    let columns = vec![Column::parse("f:n=long").unwrap()];
+    let mapping = Mapping::new(RowKey::whole(ValueType::Utf8), columns).unwrap();
+    for scan in [Scan::new(), Scan::new().family("f"), Scan::new().column("f", "t")] {
+        let layout = Layout::Columns(mapping.clone());
+        let mut batches = Batches::of_table(&table, scan, layout, BatchLimits::default()).unwrap();
+        let batch = batches.next().unwrap().unwrap();
+        assert_eq!((batch.num_rows(), batch.column(1).null_count()), (3, 0));
+        assert!(batches.next().is_none());
+    }
+}
+
 #[test]
 fn batches_are_bounded_and_projected() {
     let dir = tempfile::tempdir().unwrap();

@@ -90,13 +90,15 @@ impl BatchExport {
         }
         let typed = cells.typed_columns();
         let mapping = match (&args.mapping, typed) {
-            (Some(path), None) => {
+            (Some(_), _) if cells.has_columns() => {
+                return Err(
+                    CommandError::usage("--mapping: it has the columns, --columns names others").into()
+                );
+            }
+            (Some(path), _) => {
                 let wrong = |message: String| CommandError::invalid_file(path, message);
                 let text = String::from_utf8(read_small(path)?).map_err(|error| wrong(error.to_string()))?;
                 Some(Mapping::from_json(&text).map_err(|error| wrong(error.to_string()))?)
-            }
-            (Some(_), Some(_)) => {
-                return Err(CommandError::usage("--mapping: --columns has types, too").into());
             }
             (None, Some(columns)) => {
                 let columns = columns.iter().map(|column| Column::parse(column)).collect::<Result<_, _>>();

@@ -130,6 +130,12 @@ impl CellArgs {
         typed.then(|| self.columns.iter().map(|given| given.text.clone()).collect())
     }
 
+    /// Whether columns were given, with types or without.
+    #[cfg(feature = "arrow")]
+    pub(crate) fn has_columns(&self) -> bool {
+        !self.columns.is_empty()
+    }
+
     fn columns(&self) -> impl Iterator<Item = &Column> {
         self.columns.iter().map(|given| &given.column)
     }

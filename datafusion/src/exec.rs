@@ -1,6 +1,6 @@
 //! The plan node that reads partitions.
 
-use crate::partition::Partition;
+use crate::partition::{Partition, sum};
 use crate::scan::Reading;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::common::stats::Precision;
@@ -180,9 +180,8 @@ impl ExecutionPlan for HregionExec {
         let mut statistics = Statistics::new_unknown(&self.schema());
         let (cells, bytes) = match args.partition() {
             None => {
-                let add =
-                    |(cells, bytes): (u64, u64), part: &Partition| (cells + part.cells, bytes + part.bytes);
-                self.partitions.iter().fold((0, 0), add)
+                let parts = self.partitions.iter();
+                (sum(parts.clone().map(|part| part.cells)), sum(parts.map(|part| part.bytes)))
             }
             Some(at) => match self.partitions.get(at) {
                 Some(partition) => (partition.cells, partition.bytes),

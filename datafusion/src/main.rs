@@ -244,6 +244,9 @@ fn tables(args: &Args) -> Result<Vec<(String, HregionTable)>, Failure> {
     }
     let options = args.reading.options()?;
     let maps = arguments::maps(&args.maps, &names)?;
+    if args.infer.is_some() && names.iter().all(|name| maps.contains_key(name)) {
+        return Err(Failure::usage("--infer: all tables have maps"));
+    }
     let infer = args.infer.map(NonZeroUsize::get);
     let mut mappings = Mappings::default();
     let open = |(name, path): &(String, String)| {

@@ -21,7 +21,7 @@ pub(crate) fn divide(ranges: &RangeSet, parts: &[Part], target: usize, min_bytes
     let mut pieces: Vec<Partition> = Vec::new();
     let of_part = |part: &Part| RangeSet::range(part.start.clone(), part.end.clone()).intersect(ranges);
     let bytes: Vec<u64> = parts.iter().map(|part| bytes_of(part, &of_part(part))).collect();
-    let total = bytes.iter().sum::<u64>().max(1);
+    let total = sum(bytes.iter().copied()).max(1);
     let mut start = Vec::new();
     for (at, (part, bytes)) in parts.iter().zip(&bytes).enumerate() {
         // rows that no region has are in a partition, too: reading them is an error
@@ -42,6 +42,11 @@ pub(crate) fn divide(ranges: &RangeSet, parts: &[Part], target: usize, min_bytes
     join(pieces, target)
 }
 
+/// Adds numbers of cells or bytes. Trailers may say anything, and files may be sparse, of any length.
+pub(crate) fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, u64::saturating_add)
+}
+
 fn bytes_of(part: &Part, ranges: &RangeSet) -> u64 {
     let is_read = |at: usize, row: &[u8]| {
         let next = part.blocks.get(at + 1).map(|(row, _)| &row[..]);
@@ -49,14 +54,14 @@ fn bytes_of(part: &Part, ranges: &RangeSet) -> u64 {
     };
     let blocks = part.blocks.iter().enumerate();
     match ranges.is_all() {
-        true => part.blocks.iter().map(|(_, bytes)| bytes).sum(),
-        false => blocks.filter(|(at, (row, _))| is_read(*at, row)).map(|(_, (_, bytes))| bytes).sum(),
+        true => sum(part.blocks.iter().map(|(_, bytes)| *bytes)),
+        false => sum(blocks.filter(|(at, (row, _))| is_read(*at, row)).map(|(_, (_, bytes))| *bytes)),
     }
 }
 
 /// The share of a region's cells in some of its bytes.
 fn share_of(cells: u64, bytes: u64, part: &Part) -> u64 {
-    let all = part.blocks.iter().map(|(_, bytes)| bytes).sum::<u64>().max(1);
+    let all = sum(part.blocks.iter().map(|(_, bytes)| *bytes)).max(1);
     u64::try_from(u128::from(cells) * u128::from(bytes) / u128::from(all)).unwrap_or(u64::MAX)
 }
 
@@ -72,7 +77,7 @@ fn cut(ranges: &RangeSet, part: &Part, bytes: u64, count: u64) -> Vec<RangeSet> 
             left = left.intersect(&RangeSet::from(row.clone()));
             at = at.saturating_add(step);
         }
-        done += bytes;
+        done = done.saturating_add(*bytes);
     }
     cuts.push(left);
     cuts
@@ -86,8 +91,8 @@ fn join(pieces: Vec<Partition>, target: usize) -> Vec<Partition> {
     let per = pieces.len().div_ceil(target);
     let joined = pieces.chunks(per).map(|chunk| Partition {
         ranges: RangeSet::of(chunk.iter().flat_map(|piece| piece.ranges.ranges().to_vec()).collect()),
-        cells: chunk.iter().map(|piece| piece.cells).sum(),
-        bytes: chunk.iter().map(|piece| piece.bytes).sum(),
+        cells: sum(chunk.iter().map(|piece| piece.cells)),
+        bytes: sum(chunk.iter().map(|piece| piece.bytes)),
     });
     joined.collect()
 }
@@ -133,6 +138,22 @@ mod tests {
         assert_eq!(starts(6, 200), [&b""[..], b"c", b"m"]);
         let cells: u64 = divide(&RangeSet::all(), &parts, 6, 1).iter().map(|piece| piece.cells).sum();
         assert_eq!(cells, 300);
+    }
+
+    #[test]
+    fn files_may_say_any_numbers() {
+        let mut parts = [part("", Some("m"), &["a", "b"]), part("m", None, &["m", "n"])];
+        for part in &mut parts {
+            part.cells = u64::MAX;
+            part.blocks.iter_mut().for_each(|(_, bytes)| *bytes = u64::MAX);
+        }
+        for target in [1, 2, 4] {
+            let partitions = divide(&RangeSet::all(), &parts, target, 1);
+            assert_eq!(partitions.len(), target);
+            for partition in partitions {
+                assert_eq!((partition.cells, partition.bytes), (u64::MAX, u64::MAX));
+            }
+        }
     }
 
     #[test]

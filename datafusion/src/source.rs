@@ -160,7 +160,7 @@ impl Source {
 impl Part {
     /// Adds a file. Returns whether a cell of it may have the greatest timestamp.
     fn add(&mut self, file: &HFile) -> bool {
-        self.cells += file.entry_count();
+        self.cells = self.cells.saturating_add(file.entry_count());
         let mut path = Vec::new();
         let mut entries = file.index_entries(&path).ok().flatten().unwrap_or_default();
         // the root of a large file has few entries

@@ -4,7 +4,7 @@ use crate::arguments::{Bytes, Column, is_bytes, pairs_of};
 use crate::error::{Failure, Result};
 use hregion_arrow::{Column as MappedColumn, Invalid, Layout, Mapping, RowKey};
 use pyo3::prelude::*;
-use pyo3::types::PyString;
+use pyo3::types::{PyDict, PyString};
 
 /// The columns that are selected, and how they become record batches.
 pub(crate) struct Columns {
@@ -40,7 +40,7 @@ pub(crate) fn columns_of(
         }
         let text = match mapping.cast::<PyString>() {
             Ok(text) => text.to_str()?.to_owned(),
-            Err(_) => mapping.py().import("json")?.call_method1("dumps", (&mapping,))?.extract()?,
+            Err(_) => json_of(&mapping)?,
         };
         return mapped(Mapping::from_json(&text)?);
     }
@@ -62,6 +62,19 @@ pub(crate) fn columns_of(
     Ok(Columns { selected: names_of(columns)?, layout: Layout::Cells })
 }
 
+/// The JSON text of a dict, or of another mapping, which Python's `json` does not write as it is.
+fn json_of(mapping: &Bound<'_, PyAny>) -> PyResult<String> {
+    let mut object = mapping.clone();
+    if let Some(pairs) = pairs_of(mapping)? {
+        let members = PyDict::new(mapping.py());
+        for (name, member) in pairs {
+            members.set_item(name, member)?;
+        }
+        object = members.into_any();
+    }
+    mapping.py().import("json")?.call_method1("dumps", (object,))?.extract()
+}
+
 pub(crate) fn names_of(columns: Option<Bound<'_, PyAny>>) -> Result<Vec<Column>> {
     let Some(columns) = columns else { return Ok(Vec::new()) };
     if is_bytes(&columns) {
@@ -72,7 +85,7 @@ pub(crate) fn names_of(columns: Option<Bound<'_, PyAny>>) -> Result<Vec<Column>>
         names.push(Column::from(column?.extract::<Bytes>()?));
     }
     if names.is_empty() {
-        return Err(Failure::argument("columns is empty: leave it out to read all columns"));
+        return Err(Failure::argument("columns is empty: leave it out for all columns"));
     }
     Ok(names)
 }

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::location::check_process;
+use crate::signals::check_waiting;
 use pyo3::prelude::*;
 use std::mem;
 
@@ -23,9 +24,13 @@ impl<T: Send> Held<T> {
     ///
     /// # Errors
     ///
-    /// In a process that was forked, if the value needs the threads of its parent.
+    /// In a process that was forked, if the value needs the threads of its parent; in the handler of a
+    /// signal that has interrupted a call which may have locked it.
     pub(crate) fn get(&self) -> Result<&T> {
         check_process(self.process)?;
+        if self.process.is_some() {
+            check_waiting()?;
+        }
         Ok(self.peek())
     }
 

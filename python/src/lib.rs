@@ -3,6 +3,7 @@
 mod arguments;
 mod columns;
 mod error;
+mod exclusive;
 mod fork;
 mod held;
 mod location;

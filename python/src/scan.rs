@@ -1,6 +1,7 @@
 //! Scans: rows one by one, or record batches through Arrow's C stream interface.
 
 use crate::error::{Failure, Result};
+use crate::exclusive::Exclusive;
 use crate::held::Held;
 use crate::row::Row;
 use crate::signals::{Bounded, Raised, Watched, call, limited};
@@ -10,7 +11,6 @@ use hregion::RowRef;
 use hregion_arrow::{BatchBuilder, BatchLimits, Batches, Layout, Rows};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
-use std::sync::{Mutex, PoisonError};
 
 /// A scan that has not begun. Each use reads the table from the beginning.
 #[pyclass(frozen, module = "hregion", name = "Scan")]
@@ -26,7 +26,7 @@ pub(crate) struct Scan {
 /// The rows of a scan.
 #[pyclass(frozen, module = "hregion", name = "RowIterator")]
 pub(crate) struct RowIterator {
-    rows: Held<Mutex<Box<dyn Rows + Send>>>,
+    rows: Held<Exclusive<Box<dyn Rows + Send>>>,
     raised: Raised,
 }
 
@@ -67,7 +67,7 @@ fn watched(rows: Watched<impl Bounded + Send + 'static>) -> (Box<dyn Rows + Send
 impl Scan {
     fn __iter__(&self, py: Python<'_>) -> Result<RowIterator> {
         let (rows, raised) = call(py, || self.rows())?;
-        Ok(RowIterator { rows: Held::new(Mutex::new(rows), self.source.process()), raised })
+        Ok(RowIterator { rows: Held::new(Exclusive::new(rows), self.source.process()), raised })
     }
 
     /// The record batches, as a stream of Arrow's C data interface.
@@ -134,10 +134,9 @@ impl RowIterator {
 
     fn __next__(&self, py: Python<'_>) -> Result<Option<Row>> {
         let rows = self.rows.get()?;
-        let row = call(py, || {
-            let mut rows = rows.lock().unwrap_or_else(PoisonError::into_inner);
-            rows.next_row().map(|row| row.map(|row| Row(row.to_row())))
-        });
+        let next =
+            |rows: &mut Box<dyn Rows + Send>| rows.next_row().map(|row| row.map(|row| Row(row.to_row())));
+        let row = call(py, || rows.with(next));
         row.map_err(|error| self.raised.take().map_or(error, Failure::Python))
     }
 }

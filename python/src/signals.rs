@@ -100,6 +100,17 @@ thread_local! {
     static IS_CALLING: Cell<bool> = const { Cell::new(false) };
     /// What a handler has raised within [`call`].
     static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
+    /// Whether handlers are called while the thread waits for a remote file.
+    static IS_HANDLING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Fails in a handler that is called while the thread waits for a remote file. What was opened by URL may be
+/// locked by the call that waits: the handler would wait for it forever.
+pub(crate) fn check_waiting() -> crate::error::Result<()> {
+    match IS_HANDLING.get() {
+        true => Err(Failure::argument("a signal has interrupted a call that waits for a remote file")),
+        false => Ok(()),
+    }
 }
 
 /// Calls `function` without the interpreter's lock. Raises what the handler of a signal has raised while the
@@ -135,7 +146,10 @@ pub(crate) fn while_reading() -> io::Result<()> {
     if RAISED.with_borrow(Option::is_some) {
         return ended();
     }
-    match Python::try_attach(|py| py.check_signals()) {
+    let was_handling = IS_HANDLING.replace(true);
+    let handled = Python::try_attach(|py| py.check_signals());
+    IS_HANDLING.set(was_handling);
+    match handled {
         Some(Err(error)) => {
             RAISED.set(Some(error));
             ended()

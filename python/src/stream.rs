@@ -1,6 +1,7 @@
 //! Record batches through Arrow's C stream interface, which passes on only the message of an error.
 
 use crate::error::{Failure, Result};
+use crate::exclusive::Exclusive;
 use crate::held::Held;
 use crate::signals::{Raised, call};
 use arrow_array::ffi_stream::FFI_ArrowArrayStream;
@@ -8,7 +9,6 @@ use arrow_array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
-use std::sync::{Mutex, PoisonError};
 
 /// The reader of a scan's record batches.
 pub(crate) type Reader = Box<dyn RecordBatchReader + Send>;
@@ -18,7 +18,7 @@ pub(crate) type Reader = Box<dyn RecordBatchReader + Send>;
 #[pyclass(frozen, module = "hregion", name = "_Stream")]
 pub(crate) struct Stream {
     schema: SchemaRef,
-    reader: Held<Mutex<Reader>>,
+    reader: Held<Exclusive<Reader>>,
     raised: Raised,
 }
 
@@ -32,19 +32,19 @@ pub(crate) struct ReadBatches {
 impl Stream {
     /// Passes on what `reader` reads. `raised` has the exception that has ended it, if there is one.
     pub(crate) fn new(reader: Reader, raised: Raised, process: Option<u32>) -> Self {
-        Self { schema: reader.schema(), reader: Held::new(Mutex::new(reader), process), raised }
+        Self { schema: reader.schema(), reader: Held::new(Exclusive::new(reader), process), raised }
     }
 }
 
 /// A reader that only the process uses that made it.
 pub(crate) struct Guarded {
     schema: SchemaRef,
-    reader: Held<Mutex<Reader>>,
+    reader: Held<Exclusive<Reader>>,
 }
 
 impl Guarded {
     pub(crate) fn new(reader: Reader, process: Option<u32>) -> Self {
-        Self { schema: reader.schema(), reader: Held::new(Mutex::new(reader), process) }
+        Self { schema: reader.schema(), reader: Held::new(Exclusive::new(reader), process) }
     }
 }
 
@@ -52,8 +52,9 @@ impl Iterator for Guarded {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match self.reader.get() {
-            Ok(reader) => reader.lock().unwrap_or_else(PoisonError::into_inner).next(),
+        let next = |reader: &mut Reader| Ok::<_, Failure>(reader.next());
+        match self.reader.get().and_then(|reader| reader.with(next)) {
+            Ok(next) => next,
             Err(failure) => Some(Err(ArrowError::ExternalError(Box::new(PyErr::from(failure))))),
         }
     }
@@ -81,8 +82,8 @@ impl Stream {
     /// Reads the next batch; returns `None` if there is none.
     fn next(&self, py: Python<'_>) -> Result<Option<ReadBatches>> {
         let reader = self.reader.get()?;
-        let next = || reader.lock().unwrap_or_else(PoisonError::into_inner).next().transpose();
-        match call(py, || next().map_err(failure)) {
+        let next = |reader: &mut Reader| reader.next().transpose().map_err(failure);
+        match call(py, || reader.with(next)) {
             Ok(batch) => Ok(batch.map(|batch| ReadBatches { schema: batch.schema(), batch: Some(batch) })),
             Err(error) => Err(self.raised.take().map_or(error, Failure::Python)),
         }

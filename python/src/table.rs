@@ -222,9 +222,9 @@ impl Table {
     /// Reads a row; returns `None` if it has no cells.
     ///
     /// `columns` are names such as `"cf"` or `"cf:name"` (default: all). `versions` is the greatest number of
-    /// versions of a column (default: 1). `time_range` is a tuple of milliseconds: the first, and the one
-    /// after the last. `filter` is an expression of HBase's filter language, as `bytes` if it has others than
-    /// those of UTF-8.
+    /// versions of a column (default: 1; 0 for all). `time_range` is a tuple of milliseconds: the first, and
+    /// the one after the last. `filter` is an expression of HBase's filter language, as `bytes` if it has
+    /// others than those of UTF-8.
     #[pyo3(signature = (row, columns=None, *, versions=None, time_range=None, filter=None))]
     fn get(
         &self,

@@ -3,6 +3,7 @@
 import json
 import pickle
 import threading
+import types
 from collections.abc import Mapping
 
 import hregion
@@ -87,7 +88,8 @@ def test_mapped_columns_have_types():
     columns = [column["column"] for column in mapping["columns"]]
     read = table().scan(mapping=mapping).to_arrow()
     assert set(columns) <= set(read.column_names)
-    assert table().scan(mapping=json.dumps(mapping)).to_arrow().equals(read)
+    for given in (json.dumps(mapping), types.MappingProxyType(mapping)):
+        assert table().scan(mapping=given).to_arrow().equals(read)
     typed = table().scan(columns={columns[0]: "binary@"}, row_key="utf8").to_arrow()
     assert typed.column_names == ["row", columns[0], columns[0] + "_timestamp"]
     assert typed.schema.field("row").type == pyarrow.string()
@@ -101,7 +103,7 @@ def test_mapped_columns_have_types():
     assert nulls[columns[0]].null_count == nulls.num_rows
     with pytest.raises(ValueError):
         table().scan(columns={columns[0]: "no such type"})
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="columns is empty"):
         table().scan(columns=[])
 
 

@@ -293,6 +293,49 @@ def test_a_handler_ends_a_request(silent):
     assert time.monotonic() - began < DEADLINE / 4
 
 
+class Waiting(WebDav):
+    """Answers when it is told so."""
+
+    go = threading.Event()
+
+    def do_GET(self, sends=True):
+        self.go.wait(DEADLINE)
+        super().do_GET(sends)
+
+    def do_PROPFIND(self):
+        self.go.wait(DEADLINE)
+        super().do_PROPFIND()
+
+
+def test_a_handler_does_not_use_the_table_that_waits_for_a_file():
+    refused, local = [], hregion.open(HALVES, "halves")
+    key = next(iter(local.scan())).key
+
+    def handler(number, frame):
+        for use in (table.close, lambda: table.get(key), lambda: list(table.scan())):
+            with pytest.raises(ValueError, match="waits for a remote file"):
+                use()
+            refused.append(use)
+        assert local.get(key).key == key
+        Waiting.go.set()
+
+    Waiting.go.set()
+    with serving(Waiting) as url:
+        table = hregion.open(url, "halves")
+        before = signal.signal(signal.SIGALRM, handler)
+        Waiting.go.clear()
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            # opens a region
+            row = table.get(key)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+            Waiting.go.set()
+        assert len(refused) == 3 and row == local.get(key) == table.get(key)
+        table.close()
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_process_opens_its_own(endpoint):

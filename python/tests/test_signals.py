@@ -35,6 +35,29 @@ def test_a_handler_ends_the_search_for_a_row():
     assert [row.key for row in rows] == [last]
 
 
+def test_a_handler_does_not_read_on_in_the_scan_that_it_interrupts():
+    table = hregion.open(ROOT, "halves")
+    first = [row.key for row in table.scan(limit=1)]
+    rows, others = iter(table.scan(filter=SLOW)), iter(table.scan(limit=1))
+    read = []
+
+    def handler(number, frame):
+        read.extend(row.key for row in others)
+        next(rows)
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(ValueError, match="reads it already"):
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            next(rows)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    # another scan can be read
+    assert read == first
+    assert list(rows) == []
+
+
 READERS = ["to_arrow", "to_pandas", "to_polars", "to_batches"]
 
 

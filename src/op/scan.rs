@@ -1,7 +1,7 @@
 //! Reads of many rows.
 
 use super::select::select_methods;
-use super::{Cursor, Get, Select};
+use super::{Columns, Cursor, Get, Select};
 use crate::error::{Error, Result};
 use crate::filter::FilterEvaluator;
 use bytes::Bytes;
@@ -97,6 +97,13 @@ impl Scan {
     }
 
     select_methods!();
+
+    /// Sets the families and columns to read, in place of those added before (HBase: `setFamilyMap`).
+    #[must_use]
+    pub fn family_map(mut self, columns: Columns) -> Self {
+        self.select.columns = columns;
+        self
+    }
 
     /// Sets the rows to read, as a range of anything that is bytes: `"a".."m"`.
     #[must_use]

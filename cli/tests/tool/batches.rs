@@ -222,6 +222,13 @@ fn types_are_those_of_the_mapping() {
     let columns = r#"[{"column":"f:n","type":"long"}]"#;
     fs::write(&mapping, format!(r#"{{"row":{parts},"columns":{columns}}}"#)).unwrap();
     assert_eq!(code(&export(&["--force", "--mapping", text(&mapping)])), 0);
+    // a mapping names all columns that are read
+    for columns in ["f:t", "f:t=utf8", "f"] {
+        let refused = export(&["--force", "--mapping", text(&mapping), "--columns", columns]);
+        assert_eq!(code(&refused), 2, "{columns}");
+        let error = stderr(&refused) + &String::from_utf8_lossy(&refused.stdout);
+        assert!(error.contains("--mapping: it has the columns"), "{error}");
+    }
     fs::write(&mapping, r#"{"columns":[{"column":"f:n","kind":"long"}]}"#).unwrap();
     assert_eq!(code(&export(&["--force", "--mapping", text(&mapping)])), 2);
 }

@@ -95,7 +95,7 @@ enum Command {
         map: Option<PathBuf>,
         /// Propose types from the first rows of each table
         #[arg(long, value_name = "ROWS", num_args = 0..=1, require_equals = true)]
-        #[arg(default_missing_value = "1000")]
+        #[arg(default_missing_value = "1000", conflicts_with = "map")]
         infer: Option<NonZeroUsize>,
         /// How many parts of a table are read [default: 16]
         #[arg(long, value_name = "N")]
@@ -279,5 +279,20 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             }
             writer.finish().map_err(OutputError::of)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_map_of_all_tables_leaves_nothing_to_infer() {
+        let parse = |more: &[&str]| {
+            let query = ["hregion-ballista", "sql", "SELECT 1", "--table", "t=/t"];
+            Args::try_parse_from([&query[..], more].concat()).map(drop)
+        };
+        assert!(parse(&["--map", "map.json"]).is_ok() && parse(&["--infer"]).is_ok());
+        assert!(parse(&["--map", "map.json", "--infer"]).is_err());
     }
 }

@@ -122,6 +122,9 @@ fn errors_are_told() {
     std::fs::write(&map, r#"{"columns":[{"column":"none:q","type":"utf8"}]}"#).unwrap();
     let (error, exit) = refused(&["SELECT * FROM t", "--table", HALVES, "--map", map.to_str().unwrap()]);
     assert!(error.starts_with("error: there is no family none") && exit == Some(2), "{error}");
+    let mapped = ["SELECT 1", "--table", HALVES, "--map", map.to_str().unwrap(), "--infer"];
+    let (error, exit) = refused(&mapped);
+    assert!(error.contains("--infer: all tables have maps") && exit == Some(2), "{error}");
     for wrong in [&["--table", "t"][..], &["--table", HALVES, "--infer=0"]] {
         assert_eq!(refused(&[&["SELECT 1"][..], wrong].concat()).1, Some(2), "{wrong:?}");
     }
