@@ -4,6 +4,7 @@ mod late;
 mod records;
 
 use super::{INPUT, ROOT, expected, left, open, open_regions, options, origin, rows, write};
+use crate::support::files::write_synced;
 use crate::support::forward::forward;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::io::{FileWriter, Storage};
@@ -167,11 +168,7 @@ fn what_does_not_fit_loads_nothing() {
     // Of another family than its directory.
     let mut bytes = storage.bytes(Path::new("/input/g/0b")).unwrap();
     storage.create_dir_all(Path::new("/wrong/f")).unwrap();
-    let put = |path: &str, bytes: &[u8]| {
-        let mut file = storage.create(Path::new(path)).unwrap();
-        file.write_all(bytes).unwrap();
-        file.sync().unwrap();
-    };
+    let put = |path: &str, bytes: &[u8]| write_synced(&storage, Path::new(path), bytes);
     put("/wrong/f/0a", &bytes);
     check("/wrong", ErrorKind::InvalidArgument);
     // Damaged in a block that is read only to be verified.
@@ -399,9 +396,7 @@ fn a_table_that_takes_no_data_leaves_the_input() {
     objects.has_objects();
     for path in files.names() {
         let path = Path::new("/").join(path);
-        let mut file = objects.create(&path).unwrap();
-        file.write_all(&files.bytes(&path).unwrap()).unwrap();
-        file.sync().unwrap();
+        write_synced(&objects, &path, &files.bytes(&path).unwrap());
     }
     write(&objects, "/input/f/0a", &["a"]);
     let table = open(&objects);
