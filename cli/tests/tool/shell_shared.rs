@@ -57,12 +57,7 @@ fn region_of(root: &Path, table: &str) -> PathBuf {
 fn unread(root: &Path, args: &[&str], commands: &str) -> Output {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut command = hregion();
-    command.arg("shell").arg(root).args(args).stdin(Stdio::piped()).stdout(writer).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // the write fails if the shell ends early
-    let _ = child.stdin.take().unwrap().write_all(commands.as_bytes());
-    child.wait_with_output().unwrap()
+    run_with_input(hregion().arg("shell").arg(root).args(args), writer, commands.as_bytes())
 }
 
 #[test]
