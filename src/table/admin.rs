@@ -133,9 +133,9 @@ impl Table {
         change.finish()
     }
 
-    /// Whether there is no table in a directory, as it was deleted, or not created completely, in a storage
-    /// without renames: something of it stays there, and may look like a table. Of a directory without
-    /// anything, or of anything else, this says `false`.
+    /// Whether a directory has only the remains of a table that was deleted, or not created completely, in a
+    /// storage without renames. They stay there, and may look like a table. Returns `false` for an empty
+    /// directory, and for anything else.
     ///
     /// # Errors
     ///

@@ -24,7 +24,7 @@ use std::path::Path;
 /// is read whenever the table's directory is listed.
 const FORMER_REGIONS: usize = 20_000;
 
-/// A table of which all regions are locked, and that no change is under way of.
+/// A table whose regions are all locked, and of which no change is in progress.
 pub(super) struct Begun {
     locks: RegionLocks,
     /// What was completed that another process, or a call before, has left.
