@@ -283,7 +283,7 @@ fn has_own_file(storage: &dyn Storage, region: &Path, is_wanted: impl Fn(&str) -
 }
 
 /// Returns the regions among the entries of a table's directory, including parents, in the order of the
-/// entries. `hidden` are the names of those that are none: see [`Changes::hidden`].
+/// entries. `hidden` are the names of directories that are not regions: see [`Changes::hidden`].
 ///
 /// # Errors
 ///
