@@ -3,7 +3,7 @@
 mod late;
 mod records;
 
-use super::{INPUT, ROOT, expected, left, open, open_regions, options, origin, rows, write};
+use super::{INPUT, ROOT, expected, left, open, open_copy, options, origin, rows, write};
 use crate::support::files::write_synced;
 use crate::support::forward::forward;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
@@ -198,9 +198,7 @@ fn each_call_fails(step: usize) {
     for is_death in [false, true] {
         for n in (0..).step_by(step) {
             let shown = format!("call {n}, death: {is_death}");
-            let storage = unchanged.copy();
-            let table = open(&storage);
-            open_regions(&table);
+            let (storage, table) = open_copy(&unchanged);
             if is_death {
                 storage.die_after(n);
             } else {
@@ -240,9 +238,7 @@ fn a_failing_load_is_repeated_by_its_process() {
     let (before, mut poisoned) = (world(), 0);
     for n in (0..).step_by(2) {
         let shown = format!("call {n}");
-        let storage = before.copy();
-        let table = open(&storage);
-        open_regions(&table);
+        let (storage, table) = open_copy(&before);
         storage.fail_among_all([n]);
         let loaded = table.bulk_load(INPUT);
         if !storage.pending_faults().is_empty() {
