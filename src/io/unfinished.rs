@@ -90,7 +90,7 @@ pub fn remove_unfinished(path: &Path, dirs: bool) {
     }
 }
 
-/// Removes nothing: nothing tells whether the process that wrote a file has died.
+/// Removes nothing: no lock tells whether the process that wrote a file has died.
 #[cfg(not(unix))]
 pub fn remove_unfinished(_path: &Path, _dirs: bool) {}
 

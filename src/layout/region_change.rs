@@ -241,7 +241,8 @@ impl RegionChange {
         self.table.join(format!("{CHANGE}{}", self.name()))
     }
 
-    /// Returns what is in the file's name: the first child, or, without children, what the change says.
+    /// Returns the end of the file's name: the first child, or, without children, the name of the
+    /// replacement.
     fn name(&self) -> &str {
         let name = self.replacement.as_ref().map(|replacement| &replacement.name);
         self.children.first().or(name).map_or("", String::as_str)

@@ -302,7 +302,7 @@ impl<'o> TableChange<'o> {
     }
 
     /// Returns the regions of the empty table. Their ids are greater than those of the old ones, so that no
-    /// log or reference of an old region is one of theirs.
+    /// log or reference of an old region is taken for one of theirs.
     fn new_regions(&self, preserve_splits: bool) -> Result<Vec<RegionInfo>> {
         let old = self.serving_regions()?;
         let id = RegionInfo::id_after(&old, self.options.now())?;

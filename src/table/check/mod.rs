@@ -232,7 +232,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Finds what unfinished work has left in a root directory, logs, and what was moved aside.
+    /// Finds the remains of unfinished work in a root directory, logs, and files that were moved aside.
     fn root(&mut self, root: &Path) {
         let tmp = root.join(".tmp").join("data");
         for namespace in dir_names(&self.list(&Subject::default(), &tmp)) {
