@@ -119,8 +119,8 @@ impl TableListing {
         Ok(false)
     }
 
-    /// Whether any of some regions is a new one of a change that has a file, and has not been made, or is
-    /// none as a deletion, truncation or restoration says.
+    /// Whether any of some regions is a child of a change that has a file and has not been made, or was
+    /// removed by a deletion, truncation or restoration.
     pub(crate) fn has_children(&self, regions: &[RegionInfo]) -> bool {
         let names: Vec<String> = regions.iter().map(RegionInfo::encoded_name).collect();
         let changes = &self.changes;
@@ -191,8 +191,8 @@ impl TableListing {
         names
     }
 
-    /// Whether younger regions of the table, with directories, have all rows of a region, which is locked, or
-    /// the table was truncated, restored or deleted: nothing reads what is written to it.
+    /// Whether nothing would read what is written to a region, which is locked: younger regions of the table,
+    /// with directories, have all of its rows, or the table was truncated, restored or deleted.
     ///
     /// # Errors
     ///

@@ -237,8 +237,8 @@ impl TableChange<'_> {
             (number, last_id) = (number.max(former.number), last_id.max(former.last_id));
         }
         let deletion = Replacement::new(ReplacementKind::Deletion, number, last_id, Vec::new());
-        // The files of changes that were undone go with the regions, and those of former deletions with this
-        // one. What they announced, or hide, may appear late.
+        // The files of changes that were undone are removed with the regions, and those of former deletions
+        // with this one: what they announced, or hide, may appear late.
         let undone = listing.undone().iter().filter(|change| !change.is_creation());
         let undone = undone.flat_map(RegionChange::children).cloned();
         let former = listing.deletions().flat_map(RegionChange::removed).take(FORMER_REGIONS).cloned();
