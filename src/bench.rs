@@ -312,24 +312,11 @@ impl RecentCells {
         self.0.insert(cell);
     }
 
-    /// The same cells in arrays, to which none can be added.
-    #[must_use]
-    pub fn into_flat(self) -> Self {
-        let segment = Arc::new(self.0);
-        Self(Segment::flat(std::slice::from_ref(&segment)).expect("there is a segment"))
-    }
-
     /// Whether there may be cells of a row.
     #[inline]
     #[must_use]
     pub fn may_contain_row(&self, row: &[u8]) -> bool {
         self.0.may_contain_row(row)
-    }
-
-    /// The size in memory in bytes.
-    #[must_use]
-    pub fn heap_size(&self) -> usize {
-        self.0.heap_size()
     }
 
     /// A scanner of the cells visible at a read point.

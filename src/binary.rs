@@ -86,14 +86,20 @@ fn hex(digit: u8) -> Option<u8> {
 }
 
 /// Returns bytes as lower-case hexadecimal digits.
-#[cfg(test)]
 pub(crate) fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Returns the bytes of hexadecimal digits. Other characters are ignored.
+/// Returns the bytes of hexadecimal digits; `None` for any other text.
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let bytes = pairs.iter().map(|&[high, low]| Some(hex(high)? << 4 | hex(low)?));
+    bytes.collect::<Option<Vec<u8>>>().filter(|_| rest.is_empty())
+}
+
+/// Returns the bytes of hexadecimal digits, without the other characters of the text.
 #[cfg(test)]
-pub(crate) fn from_hex(digits: &str) -> Vec<u8> {
+pub(crate) fn bytes_of_hex(digits: &str) -> Vec<u8> {
     let digits: Vec<u8> = digits.bytes().filter_map(hex).collect();
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }

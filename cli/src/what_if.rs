@@ -18,13 +18,6 @@ const SAMPLE: u64 = 4 << 20;
 /// About how many bytes of cells are read at one place of a file.
 const PIECE: u64 = 128 << 10;
 
-const ENCODINGS: [DataBlockEncoding; 5] = [
-    DataBlockEncoding::None,
-    DataBlockEncoding::Prefix,
-    DataBlockEncoding::Diff,
-    DataBlockEncoding::FastDiff,
-    DataBlockEncoding::RowIndexV1,
-];
 const CODECS: [Codec; 5] = [Codec::None, Codec::Snappy, Codec::Lz4, Codec::Gz, Codec::Zstd];
 
 type Setting = (DataBlockEncoding, Codec);
@@ -49,8 +42,9 @@ impl Samples {
 
     /// Reads the samples, and prints the estimates of each family.
     pub(crate) fn print(&self, options: &HFileOptions, out: &mut Output) -> Result<(), Failure> {
+        let encodings = DataBlockEncoding::ALL.into_iter();
         let settings: Vec<Setting> =
-            ENCODINGS.iter().flat_map(|encoding| CODECS.map(|codec| (*encoding, codec))).collect();
+            encodings.flat_map(|encoding| CODECS.map(|codec| (encoding, codec))).collect();
         for ([table, family], files) in &self.0 {
             let all = files.iter().map(|(_, bytes)| *bytes).fold(0, u64::saturating_add);
             let mut sizes = Sizes::default();

@@ -406,7 +406,7 @@ mod tests {
 #[cfg(feature = "crypto")]
 mod tests {
     use super::*;
-    use crate::binary::from_hex as bytes;
+    use crate::binary::bytes_of_hex as bytes;
     use proptest::prelude::*;
 
     const MASTER_KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];

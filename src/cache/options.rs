@@ -52,9 +52,9 @@ impl BlockCacheOptions {
     /// in it. A separate thread writes it. If it waits for a slow disk, blocks are dropped instead; no read
     /// waits for a write.
     ///
-    /// What is found there is verified, and damage is only a miss. After a failed call of the system, a full
-    /// disk for example, the cache goes on without the tier: [`CacheStats::second_tier`] shows it, and
-    /// [`BlockCache::second_tier_failure`] returns the reason. Needs Unix and threads.
+    /// Blocks read from it are verified, and damage is only a miss. After a failed call of the system, for
+    /// example because the disk is full, the cache continues without the tier: [`CacheStats::second_tier`]
+    /// shows it, and [`BlockCache::second_tier_failure`] returns the reason. Needs Unix and threads.
     ///
     /// [`CacheStats::second_tier`]: super::CacheStats::second_tier
     #[must_use]

@@ -93,7 +93,7 @@ impl BlockCache {
     }
 }
 
-/// The bytes of one block: those of the second tier, or those of the file.
+/// The bytes of one block, in the second tier or in the file.
 #[derive(Debug)]
 pub(crate) struct BlockReader<'r> {
     tier: Option<&'r Tier>,

@@ -54,7 +54,7 @@ impl Encryption {
     /// which are encrypted if `encrypted_input`. None if the file is not encrypted: the family does not
     /// require encryption, and no input is encrypted.
     ///
-    /// The master key is that of `options`, the data key that of the family, if it has one, which may be
+    /// The master key is that of `options`. The data key is that of the family, if it has one; it may be
     /// wrapped with the alternate master key.
     ///
     /// # Errors

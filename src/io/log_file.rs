@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct LogSyncer(Arc<dyn Fn() -> io::Result<()> + Send + Sync>);
 
 impl LogSyncer {
-    /// Syncs by a function, which any thread may call, also after the log is closed.
+    /// Creates a syncer that calls a function. Any thread may call it, also after the log is closed.
     #[must_use]
     pub fn new(sync: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self(Arc::new(sync))

@@ -68,7 +68,7 @@ impl FileReader for MmapFile {
     }
 }
 
-/// The local file system, of which large files are mapped when they are opened for reading.
+/// The local file system, with large files mapped when they are opened for reading.
 ///
 /// A mapping takes address space for as long as its file is open, and a file handle only while it is made.
 #[derive(Debug)]

@@ -415,7 +415,7 @@ impl FileLock {
         Self { held: Box::new(Checked { held, check, release }), can_be_lost: true }
     }
 
-    /// Fails if the lock is not held any more. Asks now, wherever that is decided.
+    /// Fails if the lock is not held any more. Asks the file system or server that grants it.
     ///
     /// # Errors
     ///

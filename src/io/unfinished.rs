@@ -71,7 +71,7 @@ pub fn create_unfinished_dir(path: &Path) -> io::Result<Option<File>> {
 
 /// Removes the local files, or the directories, with [unfinished names](name_unfinished) for a path that are
 /// not locked any more: the processes that wrote them have died. Where a file system has no locks, nothing is
-/// removed, nor what cannot be: it disturbs nothing.
+/// removed. Failures to remove a file are ignored.
 #[cfg(unix)]
 pub fn remove_unfinished(path: &Path, dirs: bool) {
     let Ok(entries) = fs::read_dir(parent(path)) else { return };
@@ -90,7 +90,7 @@ pub fn remove_unfinished(path: &Path, dirs: bool) {
     }
 }
 
-/// Removes nothing: nothing tells whether the process that wrote a file has died.
+/// Removes nothing: no lock tells whether the process that wrote a file has died.
 #[cfg(not(unix))]
 pub fn remove_unfinished(_path: &Path, _dirs: bool) {}
 

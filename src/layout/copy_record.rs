@@ -1,16 +1,17 @@
 //! The record of bulk loads in a storage without renames: which files were copied into a region, and are not
 //! to be copied again. The file `.loaded` in the region's directory, which HBase ignores.
 //!
-//! A file that is loaded is removed after the lists of the region have its copy. If the process dies between,
-//! a repeated call finds the file again, and would load its cells a second time: what was deleted since would
-//! be back. So the record has a line of each copy before the first list is made, and says after the last one
-//! that they are listed, before any list can be replaced. A file of such a line is not loaded again. If the
-//! process dies between the lists, the next one [finds out](RegionDir::settle_copies) which were made, before
-//! it changes any.
+//! A file that is loaded is removed after the lists of the region have its copy. If the process dies in
+//! between, a repeated call finds the file again, and would load its cells a second time: cells that were
+//! deleted since would come back. So the record has a line of each copy before the first list is made, and
+//! says after the last one that they are listed, before any list can be replaced. A file of such a line is
+//! not loaded again. If the process dies between the lists, the next one [finds
+//! out](RegionDir::settle_copies) which were made, before it changes any.
 //!
-//! A request may be carried out late. So the record is never removed, but replaced, each time by other bytes:
-//! a storage replaces what was seen only. It is there before the first line is put in, and a writer that
-//! opens the region replaces it. Then no request of a writer before does.
+//! A request may be executed late. So the record is never removed, but replaced, each time by different
+//! bytes: the storage replaces a file only if it is the one that was read. The record is created before the
+//! first line is added, and each writer that opens the region replaces it. After that, no request of an
+//! earlier writer can replace it.
 //!
 //! | line | |
 //! |---|---|
@@ -220,8 +221,8 @@ impl RegionDir {
     }
 
     /// Removes the copies of the files at these full paths from the record, so that such files can be loaded
-    /// again, and those of files in the directory `dir` that are not there any more. Others may be of a load
-    /// that was cut off, and is repeated later. No store file may be named meanwhile.
+    /// again, and those of files in the directory `dir` that are not there any more. The other copies may be
+    /// of a load that was cut off, and is repeated later. No store file may be named meanwhile.
     ///
     /// # Errors
     ///
@@ -246,11 +247,11 @@ impl RegionDir {
     /// Finds out which copies the lists have that a process was about to make when it ended, and records it.
     /// Nothing else may change the lists meanwhile, or have changed them since the region was locked.
     ///
-    /// A list that is not there may be made yet, by a request that is carried out late. So another one gets
-    /// its number, with the same files as the one before; then the copy is no file of the store, and is
-    /// removed. Only if another program has changed the lists since it is not known whether they had the
-    /// copy: then it stays in the record. `renews`: whether the record is replaced in any case, as when the
-    /// region is opened.
+    /// A list that does not exist may still be made, by a request that is executed late. So another list gets
+    /// its number, with the same files as the one before; then the copy is not a file of the store, and is
+    /// removed. If another program has changed the lists since, it is not known whether they had the copy:
+    /// then it stays in the record. `renews`: whether the record is replaced in any case, as when the region
+    /// is opened.
     ///
     /// # Errors
     ///
@@ -331,9 +332,9 @@ fn put_record(storage: &dyn Storage, region: &Path, record: &CopyRecord) -> Resu
     write_synced(file, &path, &bytes)
 }
 
-/// Ends what the record in the directory of a region says of families that are about to be deleted, or added,
-/// as `is_ended` names them. The record is replaced in any case: no request of a process that had the region
-/// locked before does so then. The region must be locked.
+/// Removes the lines of families that are about to be deleted or added, which `is_ended` names, from the
+/// record in the directory of a region. The record is replaced in any case, so that no request of a process
+/// that had the region locked before can replace it. The region must be locked.
 ///
 /// # Errors
 ///

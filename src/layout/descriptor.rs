@@ -319,9 +319,9 @@ fn has_length_in_name(storage: &dyn Storage, owner: &Path) -> bool {
     !storage.can_rename(owner)
 }
 
-/// Writes a descriptor file, durably. `has_length` is whether its name contains the length. Those that other
-/// attempts have not finished are removed: the lock that this one has may have been lost by a process which
-/// would give one of them its name late, in place of this one.
+/// Writes a descriptor file, durably. `has_length` is whether its name contains the length. Unfinished files
+/// of other attempts are removed: a process that has lost the lock could rename one of them late, in place of
+/// this one.
 pub(super) fn write_descriptor(
     storage: &Arc<dyn Storage>,
     owner: &Path,
@@ -412,8 +412,8 @@ impl StoredDescriptor {
         (self.owner == table).then_some(&self.identity)
     }
 
-    /// Whether another one has taken its place since it was read, as well as with the whole table, by one
-    /// with the content of a snapshot.
+    /// Whether another descriptor has taken its place since it was read, also together with the whole table,
+    /// by a restoration of a snapshot.
     pub(super) fn is_replaced(&self, storage: &dyn Storage) -> Result<bool> {
         let entries = list_if_exists(storage, parent(&self.path))?.unwrap_or_default();
         let is_later = |entry: &DirEntry| {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileKind {
-    /// A store file of a region, or an entry of its directory that is none.
+    /// A store file of a region, or another entry of its directory.
     StoreFile,
     /// A reference to a half of another store file.
     Reference,

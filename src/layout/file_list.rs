@@ -141,8 +141,8 @@ fn next_number(dir: &Path, number: u64) -> Result<u64> {
     Ok(number)
 }
 
-/// Returns the number of the list after the `greatest`, in a storage without renames. HBase before 2.5.3 has
-/// two names, which it uses in turn, and reads no others: none of them is made only once.
+/// Returns the number of the list after the `greatest`, in a storage without renames. HBase before 2.5.3
+/// alternates between two names, and reads no others: neither of them is made only once.
 fn number_made_once(dir: &Path, greatest: Option<u64>) -> Result<u64> {
     if greatest == Some(0) {
         return Err(Error::not_supported(format!(
@@ -186,8 +186,8 @@ pub(crate) fn read_file_list(storage: &dyn Storage, family: &Path) -> Result<Opt
 ///
 /// # Errors
 ///
-/// If it cannot be read or is malformed. One that was not written completely is none of these: it is passed
-/// over.
+/// If it cannot be read or is malformed. A list that was not written completely is not an error: it is
+/// skipped.
 pub(crate) fn check_file_list(storage: &dyn Storage, path: &Path) -> Result<()> {
     match FileList::parse(&read_file(storage, path, LIST_BYTES)?) {
         Err(corruption) if corruption.kind() != ErrorKind::Truncated => Err(corruption.at(path, 0)),

@@ -1,11 +1,11 @@
 //! The record of a bulk load into families whose files are those on a list: which files are moved, and where
 //! from. The file `.load` in the region's directory, which HBase ignores.
 //!
-//! Such a file is moved into the family's directory before a list has it. If the process dies between, it is
-//! no file of the store, and is no longer where the load would find it again. So the record is written before
-//! the first file is moved, and removed after the last list is published, each durably. A repeated load moves
-//! the files of the record that are on no list back, and takes them. Nothing else does: a record, which any
-//! process may have written, does not decide where files are moved.
+//! Such a file is moved into the family's directory before a list has it. If the process dies in between, it
+//! is not a file of the store, and the load would not find it again. So the record is written before the
+//! first file is moved, and removed after the last list is published, each durably. A repeated load moves the
+//! files of the record that are on no list back, and takes them. Nothing else moves them back: a record,
+//! which any process may have written, does not decide where files are moved.
 //!
 //! | line | |
 //! |---|---|
@@ -187,9 +187,9 @@ impl RegionDir {
         remove_record(storage, self.path())
     }
 
-    /// Removes the files that are on a list from the record of a bulk load that was cut off, and a record
-    /// without others: what is taken off a list later must not be moved back. The caller has made the lists
-    /// durable, and nothing changes them meanwhile. Looks at no path of the record.
+    /// Removes the files that are on a list from the record of a bulk load that was cut off, or the record if
+    /// it has no others: a file that is taken off a list later must not be moved back. The caller has made
+    /// the lists durable, and nothing changes them meanwhile. Looks at no path of the record.
     ///
     /// # Errors
     ///

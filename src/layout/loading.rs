@@ -1,12 +1,13 @@
 //! Files of a bulk load on their way into a region whose lock can be lost, as in HDFS.
 //!
-//! There, a process that is stopped may make a rename late, when another one has the lock and has listed the
-//! files. So no file is moved from elsewhere into the directory of a family, nor back: it is first moved to
-//! `.loading.<random>/<family>/<name>` in the region's directory, which HBase ignores. The next process that
-//! opens the region for writing names the files that it finds there, and removes the directories: a rename
-//! from there, or to there, that is made after that fails. With the store file tracker FILE, the files that
-//! are named so are on no list: a repeated load [moves them back](RegionDir::settle_load). Those of a family
-//! that is removed are archived with its files: they are not of another family of the name.
+//! There, a process that was stopped may make a rename late, when another one has the lock and has listed the
+//! files. So no file is moved directly between another directory and that of a family, in either direction:
+//! it is first moved to `.loading.<random>/<family>/<name>` in the region's directory, which HBase ignores.
+//! The next process that opens the region for writing names the files that it finds there, and removes the
+//! directories: a rename from there, or to there, that is made after that fails. With the store file tracker
+//! FILE, files that are named in this way are on no list: a repeated load [moves them
+//! back](RegionDir::settle_load). Files of a family that is removed are archived with its other files: they
+//! do not belong to a later family of the same name.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{create_dir, list_if_exists, rename};
@@ -111,7 +112,8 @@ impl RegionDir {
             if storage.remove_dir(from).is_ok() {
                 return Ok(());
             }
-            // One that was moved there since the listing is named, too: none can be after the removal.
+            // A file that was moved there since the listing is named, too; after the removal, none can be
+            // moved there.
             files = list()?;
             if files.is_empty() {
                 return Ok(());
@@ -119,8 +121,8 @@ impl RegionDir {
         }
     }
 
-    /// Removes a directory for the files of a bulk load, unless there are some. What cannot be removed now is
-    /// when the region is opened again.
+    /// Removes a directory for the files of a bulk load, unless it has some. If it cannot be removed, the
+    /// next opening of the region removes it.
     pub(crate) fn remove_loading(&self, loading: &Path) {
         let storage = &**self.storage();
         for entry in list_if_exists(storage, loading).ok().flatten().unwrap_or_default() {

@@ -115,8 +115,8 @@ impl LogTree {
         Ok(logs.map(|((_, _, path), is_rolled)| ServerLog { path, is_rolled }).collect())
     }
 
-    /// Returns the directory of a region, if it exists. One that has nothing but recovered edits is none: the
-    /// region was archived while HBase split a log over it (HBASE-24189).
+    /// Returns the directory of a region, if it exists. A directory that has nothing but recovered edits does
+    /// not count: the region was archived while HBase split a log over it (HBASE-24189).
     ///
     /// # Errors
     ///

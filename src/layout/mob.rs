@@ -26,7 +26,7 @@ fn mob_region_of(table: &TableName) -> Result<String> {
     Ok(RegionInfo::new(table.clone(), MOB_START_KEY, "", 0)?.encoded_name())
 }
 
-/// The directories of the MOB files of a family, which has one for each table whose cells it has: those of a
+/// The directories of the MOB files of a family: one for each table that its cells come from. Those of a
 /// clone lead to files of the table that was cloned.
 #[derive(Clone, Debug)]
 pub(crate) struct MobDirs {

@@ -303,8 +303,8 @@ impl RegionDir {
     ///
     /// # Errors
     ///
-    /// If the table has files of a family that is added: those of a family that was deleted, whose cells must
-    /// not come back.
+    /// If the table has files of a deleted family with the name of one that is added: its cells must not come
+    /// back.
     pub(crate) fn alter(&mut self, families: &[Family]) -> Result<()> {
         let storage = Arc::clone(self.storage());
         match &self.descriptor {

@@ -16,49 +16,51 @@
 //! Until step 4 a crash leaves the parents, which have not changed. After a failed step or a crash, the
 //! change must be [settled](RegionChange::settle), with the locks of all parents, before a parent is opened
 //! for writing. First the table's directory is synced, so that what is seen from then on is durable. If the
-//! file exists, the children are removed, and only then the file; if not, the change has been made. No child
+//! file exists, the children are removed, and then the file; if not, the change has been made. No child
 //! accepts writes before that.
 //!
 //! HBase does not know the file, and ignores it: there, `hbase:meta` says which regions a table has. If the
-//! root directory has one with the parents, it is changed between the steps 3 and 4, and decides whether the
-//! change has been made: one that it has is completed, by step 4, and readers take it for complete. HBase may
-//! have gone on by then: it removes parents, and splits, merges and removes children. It goes on with the
-//! parents of one that the catalog does not have, too: it may have split one of a merge, and removed it, and
-//! serve the other. Only a change without any parent's directory [is over](Changes::over) whatever the
-//! catalog has.
+//! root directory has an `hbase:meta` with the parents, it is changed between the steps 3 and 4, and decides
+//! whether the change has been made: a change that it has is completed by step 4, and readers take it for
+//! complete. HBase may have changed the table by then: it removes parents, and splits, merges and removes
+//! children. If `hbase:meta` does not have the change, HBase continues with the parents: it may have split
+//! one parent of a merge, and removed it, and serve the other. Only a change without any parent's directory
+//! [is over](Changes::over) whatever the catalog has.
 //!
-//! In HDFS a process that was stopped for long loses its locks, and another may settle the change meanwhile.
-//! So the locks of the parents are checked: after step 2, before each child is filled, and before step 4. A
-//! child is filled with a lock of its own, whose file goes with the directory. Without the locks of the
-//! parents, a change that failed is not settled.
+//! In HDFS, a process that was stopped for long loses its locks, and another one may settle the change
+//! meanwhile. So the locks of the parents are checked after step 2, before each child is filled, and before
+//! step 4. A child is filled under a lock of its own, whose file is removed with the directory. Without the
+//! locks of the parents, a change that failed is not settled.
 //!
-//! In a storage without renames, such as an object store, a request may be carried out late, even after its
-//! process is dead, and a lock may be lost. So the file is not removed to make or undo the change there. It
-//! is created in step 2, and replaced once, on the condition that it is as it was seen: in step 4 by one that
-//! says that the change is made, in a settlement by one that says that it is undone. Only one of the two
-//! succeeds. After step 2 the locks of the parents are checked. A process that locks a parent later sees the
-//! file, and writes nothing to the parent before the change is settled. The file stays until the directories
-//! of all parents are gone, so that nothing appears again once it is removed: the file itself, or children
-//! that were undone, which are no regions while it is there. Should the request that creates it be carried
-//! out once more after that, and one that makes another file of a parent, too, the parent has no region info:
-//! the change is over, and the children are regions. So it is with the request that makes the parent's region
-//! info, if a child has a store file of its own, or edits: no child has any before the change is made, and
-//! one with rows has some once no reference of it is left to the parent.
+//! In a storage without renames, such as an object store, a request may be executed late, even after its
+//! process has died, and a lock may be lost. So the file is not removed there to make or undo the change. It
+//! is created in step 2, and replaced once, on the condition that it has not changed since it was read: in
+//! step 4 by a file that says that the change is made, in a settlement by one that says that it is undone.
+//! Only one of the two succeeds. After step 2, the locks of the parents are checked. A process that locks a
+//! parent later sees the file, and writes nothing to the parent before the change is settled.
+//!
+//! The file stays until the directories of all parents are gone. Otherwise two things could appear again
+//! after its removal: the file itself, and children that were undone, which are no regions while it exists.
+//! After the removal, the request that creates the file may be executed once more, and so may one that makes
+//! a file of a parent. Then the parent has no region info, so the change is over, and the children are
+//! regions. The request that makes the parent's region info may be executed once more, too. Then a child with
+//! a store file of its own, or with edits, shows that the change has been made: no child has any before that,
+//! and a child with rows has some once it has no reference to the parent.
 //!
 //! There, a table with files, a clone, is created in the same way: by a change without parents, whose
-//! children are all of its regions. Until it is made, no process takes the directory for a table. The file of
-//! one that was undone stays, so that what is left of its children, or appears late, is never a region.
-//! Before that of one that was made is removed, each child gets a file `<n>.seqid`, which says that it has
-//! been made, should the file appear again.
+//! children are all regions of the table. Until it is made, no process takes the directory for a table. The
+//! file of a creation that was undone stays, so that remains of its children, also those that appear late,
+//! are never regions. Before the file of a creation that was made is removed, each child gets a file
+//! `<n>.seqid`: it says that the child has been made, in case the file of the change appears again.
 //!
-//! There, a whole table is changed in the same way, too, by a change whose parents are all of its regions:
-//! see [`Replacement`]. The parents of a deletion, truncation or restoration that has been made are no
-//! regions, and it is completed when their files are in the archive. Before the file of a restoration is
-//! removed, the children get a file, as those of a creation. The file of a deletion stays when it is
-//! complete: a table that is created under the name gets greater numbers than it says, so that no late
-//! request for the old table is one for the new one. Its parents are also the children of changes that were
-//! undone, whose files go with the regions, and the parents of the deletion before, whose file goes, too: the
-//! request that makes the region info of one may be carried out late.
+//! There, a whole table is changed in the same way, too, by a change whose parents are all its regions: see
+//! [`Replacement`]. The parents of a deletion, truncation or restoration that has been made are no regions,
+//! and the change is complete when their files are in the archive. Before the file of a restoration is
+//! removed, the children get a file, as those of a creation. The file of a deletion stays: a table that is
+//! created under the name gets greater numbers than the file has, so that no late request for the old table
+//! affects the new one. The parents of a deletion also include the children of changes that were undone,
+//! whose files are removed with the regions, and the parents of the deletion before, whose file is removed,
+//! too: the request that makes the region info of one of them may be executed late.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -115,22 +117,22 @@ impl ChangeState {
 /// The changes that have files in the directory of a table.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// Those that may still be made or undone. Their children are no regions.
+    /// Changes that may still be made or undone. Their children are no regions.
     pub(crate) unfinished: Vec<RegionChange>,
-    /// Those without a parent's directory, or, in a storage without renames, without a parent that is a
-    /// region, or with a child that was written to: they have been made; or they have not, and HBase has
-    /// replaced the parents by younger regions, which replace the children, too. And creations that have been
-    /// made.
+    /// Changes without a parent's directory, or, in a storage without renames, without a parent that is a
+    /// region, or with a child that was written to. They have been made; or they have not, and HBase has
+    /// replaced the parents by younger regions, which replace the children, too. Creations that have been
+    /// made are here, too.
     pub(crate) over: Vec<RegionChange>,
-    /// Those that were undone. What may be left of their children is no region.
+    /// Changes that were undone. Remains of their children are no regions.
     pub(crate) undone: Vec<RegionChange>,
-    /// Those of the whole table that have been made, and may have to be completed.
+    /// Changes of the whole table that have been made, and may have to be completed.
     pub(crate) made: Vec<RegionChange>,
 }
 
 impl Changes {
-    /// Returns the encoded names of children that are no regions, after some changes have been made, and of
-    /// parents that are none any more.
+    /// Returns the encoded names of children that are not regions, after some changes have been made, and of
+    /// parents that are no longer regions.
     pub(crate) fn hidden(&self, made: &[RegionChange]) -> BTreeSet<&str> {
         let unfinished = self.unfinished.iter().filter(|change| !made.contains(change));
         let children = unfinished.chain(&self.undone).flat_map(RegionChange::children);
@@ -173,7 +175,7 @@ impl RegionChange {
         Self { table: table.to_owned(), parents, children, replacement: None }
     }
 
-    /// Returns the change as one of the whole table, of which the parents are all regions.
+    /// Returns the change as one of the whole table, whose regions are all its parents.
     pub(crate) fn of_table(self, replacement: Replacement) -> Self {
         Self { replacement: Some(replacement), ..self }
     }
@@ -188,8 +190,8 @@ impl RegionChange {
         self.replacement.as_ref().is_some_and(|replacement| replacement.kind == kind)
     }
 
-    /// Returns the encoded names of regions that are none once the change has been made, whatever regions
-    /// there are: those of a table that was deleted, truncated or restored.
+    /// Returns the encoded names that are not those of regions once the change has been made, whatever
+    /// directories there are: the regions of a table that was deleted, truncated or restored.
     pub(crate) fn removed(&self) -> &[String] {
         let kind = self.replacement.as_ref().map(|replacement| replacement.kind);
         let is_removal = kind.is_some_and(|kind| kind != ReplacementKind::Alteration);
@@ -239,7 +241,8 @@ impl RegionChange {
         self.table.join(format!("{CHANGE}{}", self.name()))
     }
 
-    /// Returns what is in the file's name: the first child, or, without children, what the change says.
+    /// Returns the end of the file's name: the first child, or, without children, the name of the
+    /// replacement.
     fn name(&self) -> &str {
         let name = self.replacement.as_ref().map(|replacement| &replacement.name);
         self.children.first().or(name).map_or("", String::as_str)
@@ -287,8 +290,8 @@ impl RegionChange {
     }
 
     /// Reads the changes of a table, by the entries of its directory; `None` if one of them has been finished
-    /// since the directory was listed, which must be listed again then. `made` are the files that were known
-    /// before to be of changes that have been made, or whose parents are no regions; others are added.
+    /// since the directory was listed, which must be listed again then. `made` are the files of changes that
+    /// are known to have been made, or whose parents are no regions; others are added.
     ///
     /// # Errors
     ///
@@ -433,7 +436,7 @@ impl RegionChange {
     }
 
     /// Records in the children of a creation or restoration that it has been made, where there are any. They
-    /// have rows, and may never be written to. Must be called before the file of the change is removed, which
+    /// have rows, and may never be written to. Must be called before the file of the change is removed, as it
     /// may appear again. Can be repeated.
     ///
     /// # Errors

@@ -15,6 +15,7 @@
 
 use super::descriptor::{last_number, write_descriptor};
 use super::file_name::new_file_name;
+use crate::binary::{from_hex, to_hex};
 use crate::error::{Corruption, Result};
 use crate::io::Storage;
 use crate::schema::region_name::is_encoded_name;
@@ -73,7 +74,7 @@ impl Replacement {
 
     /// Returns its lines in the file of the change.
     pub(super) fn lines(&self) -> String {
-        let families = self.families.iter().map(|family| format!("family {}\n", hex(family.as_bytes())));
+        let families = self.families.iter().map(|family| format!("family {}\n", to_hex(family.as_bytes())));
         let mut lines = format!(
             "{}\nname {}\nnumber {}\nid {}\n",
             self.kind.name(),
@@ -83,7 +84,7 @@ impl Replacement {
         );
         lines.extend(families);
         if !self.descriptor.is_empty() {
-            lines.push_str(&format!("descriptor {}\n", hex(&self.descriptor)));
+            lines.push_str(&format!("descriptor {}\n", to_hex(&self.descriptor)));
         }
         lines
     }
@@ -99,10 +100,10 @@ impl Replacement {
             "name" => is_encoded_name(value).then(|| value.clone_into(&mut replacement.name)),
             "number" => value.parse().ok().map(|number| replacement.number = number),
             "id" => value.parse().ok().map(|id| replacement.last_id = id),
-            "family" => unhex(value)
+            "family" => from_hex(value)
                 .and_then(|name| String::from_utf8(name).ok())
                 .map(|name| replacement.families.push(name)),
-            "descriptor" => unhex(value).map(|bytes| replacement.descriptor = bytes),
+            "descriptor" => from_hex(value).map(|bytes| replacement.descriptor = bytes),
             _ => None,
         };
         parsed.is_some()
@@ -135,15 +136,4 @@ impl Replacement {
             written => written.map(|()| true),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes = pairs.iter().map(|&[high, low]| Some(digit(high)? << 4 | digit(low)?));
-    bytes.collect::<Option<Vec<u8>>>().filter(|_| rest.is_empty())
 }

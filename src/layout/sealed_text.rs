@@ -1,4 +1,4 @@
-//! Lines of text that end with their checksum: the files that only this crate has, of what is under way.
+//! Lines of text that end with their checksum: files of this crate alone, about changes in progress.
 //!
 //! The last line is `crc32c ` and the CRC32C of the lines before, in 8 hexadecimal digits.
 #![warn(clippy::indexing_slicing)]

@@ -220,8 +220,8 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Finds a descriptor for regions whose manifests have none: in the snapshot's directory, or that which
-    /// the table has now.
+    /// Finds a descriptor for regions whose manifests have none: in the snapshot's directory, or else the
+    /// current one of the table.
     fn find_descriptor(&mut self, storage: &dyn Storage) -> Result<()> {
         let table = self.description.table();
         let table_dir = self.tree.root().table(table);
@@ -276,7 +276,7 @@ impl Snapshot {
         regions.filter(|(_, region)| region.serves())
     }
 
-    /// Returns the region with the MOB files, of which there is one at most.
+    /// Returns the region with the MOB files, if there is one.
     pub(crate) fn mob_regions(&self) -> impl Iterator<Item = &SnapshotRegion> {
         self.regions.iter().filter(|region| is_mob_region(&region.info))
     }

@@ -109,7 +109,7 @@ pub(super) fn clear_creations(shared: &Arc<dyn Storage>, path: &Path) -> Result<
         };
     }
     let Some(entries) = list_if_exists(storage, path)? else { return Ok(undone) };
-    // A creation that was not announced leaves regions of which there is only the key range. It may make its
+    // A creation that was not announced leaves regions with nothing but their region info. It may make its
     // descriptor late.
     let mut regions = Vec::new();
     for entry in &entries {
@@ -166,12 +166,12 @@ pub(super) fn last_id(undone: &[RegionChange]) -> i64 {
     deleted.map(|deleted| deleted.last_id).max().unwrap_or(i64::MIN)
 }
 
-/// A table that is created in a storage without renames. Its regions are announced, and are none before one
-/// conditional put says that the creation is made: see [`RegionChange`].
+/// A table that is created in a storage without renames. Its regions are announced, and do not count as
+/// regions before one conditional put says that the creation is made: see [`RegionChange`].
 pub(super) struct NewTable<'t> {
     pub(super) path: &'t Path,
     pub(super) descriptor: &'t TableDescriptor,
-    /// The encoded names of the regions, of which none is one of those that were undone.
+    /// The encoded names of the regions; no region that was undone has one of them.
     pub(super) regions: Vec<String>,
     /// What [`clear_creations`] has returned.
     pub(super) undone: &'t [RegionChange],
@@ -179,7 +179,7 @@ pub(super) struct NewTable<'t> {
 
 impl NewTable<'_> {
     /// Creates the table. `fill` writes the regions. After a failure or a crash the table is either complete
-    /// or does not exist. The root must be locked, which `check_lock` asks.
+    /// or does not exist. The root must be locked, as `check_lock` checks.
     pub(super) fn create(
         self,
         storage: &Arc<dyn Storage>,

@@ -54,7 +54,7 @@ impl TableListing {
         Err(keeps_changing(table))
     }
 
-    /// Returns the names of the directories, without hidden ones: those of regions.
+    /// Returns the names of the directories of regions: all that are not hidden.
     pub(super) fn dirs(&self) -> impl Iterator<Item = &str> {
         let names = self.entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name);
         names.filter(|name| !name.starts_with('.'))
@@ -119,8 +119,8 @@ impl TableListing {
         Ok(false)
     }
 
-    /// Whether any of some regions is a new one of a change that has a file, and has not been made, or is
-    /// none as a deletion, truncation or restoration says.
+    /// Whether any of some regions is a child of a change that has a file and has not been made, or was
+    /// removed by a deletion, truncation or restoration.
     pub(crate) fn has_children(&self, regions: &[RegionInfo]) -> bool {
         let names: Vec<String> = regions.iter().map(RegionInfo::encoded_name).collect();
         let changes = &self.changes;
@@ -141,7 +141,7 @@ impl TableListing {
         others.any(RegionChange::is_creation) || self.deletions().next().is_some()
     }
 
-    /// Whether there are files of changes, whatever they say, but for those of deletions.
+    /// Whether there are files of changes in any state, other than deletions.
     pub(crate) fn has_change_files(&self) -> bool {
         self.entries.iter().filter(|entry| is_change(entry)).count() > self.deletions().count()
     }
@@ -191,8 +191,8 @@ impl TableListing {
         names
     }
 
-    /// Whether younger regions of the table, with directories, have all rows of a region, which is locked, or
-    /// the table was truncated, restored or deleted: nothing reads what is written to it.
+    /// Whether nothing would read what is written to a region, which is locked: younger regions of the table,
+    /// with directories, have all of its rows, or the table was truncated, restored or deleted.
     ///
     /// # Errors
     ///
@@ -201,8 +201,8 @@ impl TableListing {
         Ok(!self.serving_with(storage, [region])?.contains(region))
     }
 
-    /// Returns the regions that were not split or merged, among those with directories and `known` ones,
-    /// which may have none any more.
+    /// Returns the regions that were not split or merged: of those with directories, and of `known` ones,
+    /// whose directories may be gone.
     ///
     /// # Errors
     ///
@@ -273,7 +273,7 @@ fn has_own_file(storage: &dyn Storage, region: &Path, is_wanted: impl Fn(&str) -
         return Ok(true);
     }
     for entry in files(region)? {
-        // Of the hidden directories, none has what a server writes to a region it has opened.
+        // None of the hidden directories has the files that a server writes to a region it has opened.
         let is_family = entry.is_dir && !entry.is_hidden() && entry.name != RECOVERED_EDITS;
         if is_family && files(&region.join(&entry.name))?.iter().any(is_own) {
             return Ok(true);
@@ -283,7 +283,7 @@ fn has_own_file(storage: &dyn Storage, region: &Path, is_wanted: impl Fn(&str) -
 }
 
 /// Returns the regions among the entries of a table's directory, including parents, in the order of the
-/// entries. `hidden` are the names of those that are none: see [`Changes::hidden`].
+/// entries. `hidden` are the names of directories that are not regions: see [`Changes::hidden`].
 ///
 /// # Errors
 ///

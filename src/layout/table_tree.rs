@@ -320,7 +320,7 @@ impl TableTree {
         Ok(names)
     }
 
-    /// Returns the files in the directory of a family, without hidden ones, which are of no store.
+    /// Returns the files in the directory of a family, without hidden ones, which belong to no store.
     fn files(&self, family: &Path) -> Result<Vec<DirEntry>> {
         let mut files = self.tree.files(&*self.storage, family)?;
         files.retain(|file| !file.is_hidden());
@@ -424,8 +424,8 @@ impl TableTree {
         }
     }
 
-    /// Removes what is left in a family's directory but for the current list of files, which is empty, in a
-    /// storage without renames. The list stays, so that none gets its number again.
+    /// In a storage without renames, removes all that is left in a family's directory, except the current
+    /// list of files, which is empty. The list stays, so that its number is not used again.
     fn empty_family(&self, family: &Path) -> Result<()> {
         let storage = &*self.storage;
         for entry in self.tree.list(storage, family)?.unwrap_or_default() {

@@ -52,7 +52,8 @@ impl DirectoryCatalog {
     }
 
     /// Returns the directory of a table; `None` if it does not exist. Under a root, it is
-    /// `data/namespace/table`, or `table` before 0.96. What HBase has beside the tables is none.
+    /// `data/namespace/table`, or `table` before 0.96. Other directories of HBase beside the tables are not
+    /// tables.
     ///
     /// # Errors
     ///

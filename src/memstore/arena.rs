@@ -45,8 +45,8 @@ impl Arena {
     }
 
     /// The bytes of all chunks and of the large cells.
-    #[cfg(feature = "internals")]
-    pub(super) fn allocated(&self) -> usize {
+    #[cfg(test)]
+    fn allocated(&self) -> usize {
         self.allocated.load(Ordering::Relaxed)
     }
 

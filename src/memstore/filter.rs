@@ -96,8 +96,8 @@ impl RowBloom {
     }
 
     /// The approximate size in bytes.
-    #[cfg(feature = "internals")]
-    pub(super) fn allocated(&self) -> usize {
+    #[cfg(test)]
+    fn allocated(&self) -> usize {
         self.open().map(|generation| generation.words.len() * size_of::<u64>()).sum()
     }
 

@@ -212,14 +212,6 @@ impl FlatCells {
         self.data_size
     }
 
-    /// The bytes of all buffers and of the index.
-    #[cfg(feature = "internals")]
-    pub(super) fn allocated(&self) -> usize {
-        self.buffers.iter().map(Bytes::len).sum::<usize>()
-            + self.index.capacity() * size_of::<IndexEntry>()
-            + self.samples.capacity() * size_of::<Prefix>()
-    }
-
     /// All cells, in order.
     pub(super) fn cells(&self) -> impl Iterator<Item = CellRef<'_>> {
         self.index.iter().map(|entry| self.cell(entry))

@@ -65,7 +65,8 @@ impl<'s> ReverseReadahead<'s> {
 
     /// Reads cells before `cell`. Returns whether there are any.
     fn read_back(&mut self, cell: &SegmentEntry<'s>, segment: &'s Segment) -> bool {
-        // The previous cell of an array is at hand. The rows of `hbase:meta` do not sort as numbers.
+        // The previous cell of an array is found without a search. The rows of `hbase:meta` do not sort as
+        // numbers.
         let SegmentEntry::Listed(end) = cell else { return false };
         if segment.order() == CellOrder::Meta {
             return false;

@@ -236,19 +236,6 @@ impl Segment {
         self.data_size() + (overhead * self.cell_count()) as u64
     }
 
-    /// The approximate heap size of the segment in bytes.
-    #[cfg(feature = "internals")]
-    pub(crate) fn heap_size(&self) -> usize {
-        self.rows.allocated()
-            + match &self.cells {
-                Cells::Listed(ListedCells { list, arena, .. }) => {
-                    let marks = size_of::<Key<StoredCell>>() * (arena.0.allocated() / super::arena::STRIDE);
-                    arena.0.allocated() + marks + NODE * list.len()
-                }
-                Cells::Flat(cells) => cells.allocated(),
-            }
-    }
-
     /// The least and greatest timestamp (read-path.md §1.5): `(i64::MAX, -1)` if there is no cell.
     /// `DeleteColumn` and `DeleteFamily` cells also count as timestamp 0.
     pub(crate) fn time_range(&self) -> (i64, i64) {

@@ -261,7 +261,6 @@ fn check_totals(segment: &Segment, model: &Model) {
     } else {
         assert_eq!(segment.data_size(), size);
     }
-    assert!(segment.data_size() <= segment.heap_size() as u64);
     let times = all.iter().map(Cell::as_ref).flat_map(|cell| {
         let reaches_back = matches!(cell.cell_type(), CellType::DeleteColumn | CellType::DeleteFamily);
         [Some(cell.timestamp()), reaches_back.then_some(0)].into_iter().flatten()

@@ -138,8 +138,8 @@ impl Background {
         }
     }
 
-    /// Takes the region out of the memory limit: its memory is not flushed any more, so that writers of other
-    /// regions would wait for it in vain.
+    /// Takes the region out of the memory limit: its memory is not flushed any more, so writers of other
+    /// regions must not wait for it.
     pub(super) fn leave_limit(&self) {
         let mut tasks = self.tasks();
         tasks.is_uncounted = true;

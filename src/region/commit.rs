@@ -252,7 +252,7 @@ impl RegionCore {
     }
 }
 
-/// A change of the files under way. If it panics, for example in a storage of the caller, the region is
+/// A change of the files in progress. If it panics, for example in a storage of the caller, the region is
 /// poisoned: there may be files of which nothing is known.
 struct Changing<'c>(&'c RegionCore);
 

@@ -148,7 +148,7 @@ impl RegionCore {
     ///
     /// # Errors
     ///
-    /// The first error. No other store is begun after it; those that are under way are flushed.
+    /// The first error. No other store is begun after it; flushes that have begun are completed.
     fn flush_each(&self, stores: &[usize], flush: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
         let state = Arc::clone(&self.states.load());
         let is_large = |store: &&usize| cell_count(&state.stores[**store].frozen) >= MANY_CELLS;

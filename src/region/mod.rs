@@ -90,10 +90,9 @@ use updates::Updates;
 ///
 /// By default an acknowledged write is on disk, in a log in the region's directory of recovered edits: it
 /// survives a loss of power. After a crash, opening the region replays the log, as HBase does. See
-/// [`Durability`] for what else there is. If the log cannot be written, the region accepts no more writes
-/// until it is opened again ([`Poisoned`](crate::ErrorKind::Poisoned)); a write that fails because the disk
-/// is full has never happened, and later ones may succeed. The log is not encrypted, whatever the families'
-/// settings.
+/// [`Durability`] for the alternatives. If the log cannot be written, the region accepts no more writes until
+/// it is opened again ([`Poisoned`](crate::ErrorKind::Poisoned)); a write that fails because the disk is full
+/// has never happened, and later ones may succeed. The log is not encrypted, whatever the families' settings.
 #[derive(Clone)]
 pub struct Region(
     Arc<RegionCore>,

@@ -92,7 +92,7 @@ impl Region {
     }
 
     /// Applies puts and deletes to rows of the region, atomically and under one sequence id: a read sees all
-    /// or none, and so does a crash (HBase: `HRegion.mutateRowsWithLocks`).
+    /// or none, and a crash leaves all or none (HBase: `HRegion.mutateRowsWithLocks`).
     ///
     /// Each mutation sees the rows as they were before all of them.
     ///

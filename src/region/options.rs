@@ -234,7 +234,7 @@ impl RegionOptions {
         self
     }
 
-    /// Sets whether background flushes are followed by compactions, and so is the
+    /// Sets whether compactions follow background flushes and the
     /// [opening](crate::SchedulerBuilder::compact_after_open) of the region (default: the setting
     /// `COMPACTION_ENABLED` of the table descriptor, else yes). [Explicit compactions](Region::compact) are
     /// always done; HBase ignores requests for them, too, if the table disables compactions.
@@ -244,9 +244,9 @@ impl RegionOptions {
         self
     }
 
-    /// Sets by how many seconds the local time is ahead of UTC (default: 0), that of the off-peak hours,
-    /// in which compactions may be larger (`hbase.offpeak.start.hour`, `hbase.offpeak.end.hour`). HBase takes
-    /// the time zone of the server, which is in no file.
+    /// Sets by how many seconds local time is ahead of UTC (default: 0). The off-peak hours, in which
+    /// compactions may be larger, are of local time (`hbase.offpeak.start.hour`, `hbase.offpeak.end.hour`).
+    /// HBase takes the time zone of the server, which is in no file.
     #[must_use]
     pub fn utc_offset(mut self, seconds: i32) -> Self {
         self.utc_offset = seconds;
@@ -319,9 +319,9 @@ impl RegionOptions {
     /// Sets by how many threads at most [`get_many`](Region::get_many) reads rows (default: 16; 0 and 1: only
     /// by the calling thread, as always if there are [observers](Self::observer)).
     ///
-    /// Others help if the rows would take longer than it takes to wake them. If gets are short, calls have no
-    /// more of them at the same time, in the whole process, than there are further processors; more help if
-    /// gets wait for a disk or a network. They end when there has been nothing to do for ten seconds.
+    /// Others help if the rows would take longer than it takes to wake them. If gets are short, the process
+    /// uses no more of these threads at a time than there are other processors; it uses more if gets wait for
+    /// a disk or a network. The threads end after ten idle seconds.
     #[must_use]
     pub fn get_threads(mut self, threads: usize) -> Self {
         self.get_threads = threads;

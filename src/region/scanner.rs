@@ -257,7 +257,7 @@ impl<'v> RegionScanner<'v> {
     }
 
     /// Whether the filter accepts no more rows of the region. If it has accepted none at all, a scan of
-    /// several regions ends; otherwise it goes on in the next region, where the filter starts again.
+    /// several regions ends; otherwise it continues in the next region, where the filter starts again.
     #[must_use]
     pub fn is_filter_done(&self) -> bool {
         match &self.rows {

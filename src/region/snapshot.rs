@@ -1,7 +1,7 @@
 //! What a snapshot has of a region (HBase: `FlushSnapshotSubprocedure`, `SnapshotManifest.addRegion`).
 
 use super::Region;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::layout::{SnapshotRegion, TableIdentity};
 use std::path::Path;
 
@@ -16,12 +16,7 @@ impl Region {
         let files = self.0.flush_for_snapshot()?;
         let mut region = SnapshotRegion::new(self.info().clone());
         for (family, files) in self.families().zip(files) {
-            let Ok(name) = std::str::from_utf8(family.name()) else {
-                return Err(Error::not_supported(
-                    "a snapshot of a family whose name is not UTF-8 is not supported",
-                ));
-            };
-            region.add_family(name);
+            let name = region.add_family(family.name())?;
             for file in files {
                 region.add(name, file.name(), file.file_len(), file.reference());
             }

@@ -160,7 +160,7 @@ fn subset(
     (!pairs.is_empty()).then(|| format!("{name} => {{{}}}", pairs.join(", ")))
 }
 
-/// Returns a value as it is shown: those of a unit with larger ones.
+/// Returns a value as it is shown: if it has a unit, in larger units, too.
 fn shown(key: &str, value: &str) -> String {
     let number = value.trim().parse::<i64>().ok();
     match (key, number) {

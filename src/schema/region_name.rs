@@ -72,18 +72,11 @@ impl RegionName {
         old.map_or_else(|| Self::parse(&bytes), Ok)
     }
 
-    /// Returns the table as bytes: `-ROOT-` and `.META.`, the catalogs before 0.96, are not valid
-    /// [`TableName`]s.
-    #[must_use]
-    pub fn table_bytes(&self) -> &[u8] {
-        &self.table
-    }
-
     /// Returns the table.
     ///
     /// # Errors
     ///
-    /// If it is not a valid table name.
+    /// If it is not a valid table name, as those of the catalogs before 0.96, `-ROOT-` and `.META.`.
     pub fn table(&self) -> Result<TableName, Corruption> {
         let name = std::str::from_utf8(&self.table).ok().and_then(|name| TableName::parse(name).ok());
         name.ok_or_else(|| Corruption::unknown_name("table", &self.table))

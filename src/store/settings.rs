@@ -171,15 +171,17 @@ pub(super) fn short(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+
+    /// Returns a setting of a list, unless its text is empty.
+    pub(in crate::store) fn find(settings: &[(&str, &'static str)], key: &str) -> Option<&'static str> {
+        let (_, text) = settings.iter().find(|(name, _)| *name == key)?;
+        Some(*text).filter(|text| !text.is_empty())
+    }
 
     #[test]
     fn the_flush_size_is_read_or_refused() {
-        let of = |table: &'static str, region: &'static str| {
-            let find = |key: &str| if key == "MEMSTORE_FLUSHSIZE" { table } else { region };
-            memstore_flush_size(&|key| Some(find(key)).filter(|text| !text.is_empty())).ok()
-        };
         for (table, region, expected) in [
             ("", "", Some(None)),
             ("65536", "", Some(Some(65536))),
@@ -196,21 +198,14 @@ mod tests {
             ("", "7µ", None),
             ("", "16e", None),
         ] {
-            assert_eq!(of(table, region), expected, "{table:?} {region:?}");
+            let settings = [("MEMSTORE_FLUSHSIZE", table), ("hbase.hregion.memstore.flush.size", region)];
+            let size = memstore_flush_size(&|key| find(&settings, key));
+            assert_eq!(size.ok(), expected, "{table:?} {region:?}");
         }
     }
 
     #[test]
     fn limits_of_writes_are_read_or_refused() {
-        let of = |cell: &'static str, slop: &'static str| {
-            let find = |key: &str| match key {
-                "hbase.server.keyvalue.maxsize" => cell,
-                "hbase.hregion.keyvalue.timestamp.slop.millisecs" => slop,
-                _ => "",
-            };
-            let limits = WriteLimits::from_settings(&|key| Some(find(key)).filter(|text| !text.is_empty()));
-            limits.ok().map(|limits| (limits.cell_len, limits.timestamp_slop))
-        };
         for (cell, slop, expected) in [
             ("", "", Some((10 << 20, i64::MAX))),
             (" 5 ", "7", Some((5, 7))),
@@ -219,21 +214,18 @@ mod tests {
             ("10m", "", None),
             ("", "x", None),
         ] {
-            assert_eq!(of(cell, slop), expected, "{cell:?} {slop:?}");
+            let settings = [
+                ("hbase.server.keyvalue.maxsize", cell),
+                ("hbase.hregion.keyvalue.timestamp.slop.millisecs", slop),
+            ];
+            let limits = WriteLimits::from_settings(&|key| find(&settings, key));
+            let found = limits.ok().map(|limits| (limits.cell_len, limits.timestamp_slop));
+            assert_eq!(found, expected, "{cell:?} {slop:?}");
         }
     }
 
     #[test]
     fn how_much_is_written_at_once_is_read_or_refused() {
-        let of = |multiplier: &'static str, batch: &'static str| {
-            let find = |key: &str| match key {
-                "hbase.hregion.memstore.block.multiplier" => Some(multiplier),
-                "hbase.regionserver.minibatch.size" => Some(batch),
-                _ => None,
-            };
-            let limits = WriteLimits::from_settings(&|key| find(key).filter(|text| !text.is_empty()));
-            limits.ok().map(|limits| (limits.block_multiplier, limits.mini_batch))
-        };
         for (multiplier, batch, expected) in [
             ("", "", Some((4, 20_000))),
             (" 8 ", "7", Some((8, 7))),
@@ -243,7 +235,13 @@ mod tests {
             ("", "0", None),
             ("", "x", None),
         ] {
-            assert_eq!(of(multiplier, batch), expected, "{multiplier:?} {batch:?}");
+            let settings = [
+                ("hbase.hregion.memstore.block.multiplier", multiplier),
+                ("hbase.regionserver.minibatch.size", batch),
+            ];
+            let limits = WriteLimits::from_settings(&|key| find(&settings, key));
+            let found = limits.ok().map(|limits| (limits.block_multiplier, limits.mini_batch));
+            assert_eq!(found, expected, "{multiplier:?} {batch:?}");
         }
     }
 }

@@ -133,9 +133,9 @@ impl Table {
         change.finish()
     }
 
-    /// Whether there is no table in a directory, as it was deleted, or not created completely, in a storage
-    /// without renames: something of it stays there, and may look like a table. Of a directory without
-    /// anything, or of anything else, this says `false`.
+    /// Whether a directory has only the remains of a table that was deleted, or not created completely, in a
+    /// storage without renames. They stay there, and may look like a table. Returns `false` for an empty
+    /// directory, and for anything else.
     ///
     /// # Errors
     ///
@@ -302,7 +302,7 @@ impl<'o> TableChange<'o> {
     }
 
     /// Returns the regions of the empty table. Their ids are greater than those of the old ones, so that no
-    /// log or reference of an old region is one of theirs.
+    /// log or reference of an old region is taken for one of theirs.
     fn new_regions(&self, preserve_splits: bool) -> Result<Vec<RegionInfo>> {
         let old = self.serving_regions()?;
         let id = RegionInfo::id_after(&old, self.options.now())?;

@@ -64,7 +64,7 @@ impl TableChanges {
     }
 
     /// Sets an attribute of a family that a [`Family`] does not represent, such as `IN_MEMORY` or
-    /// `BLOCKCACHE`, or one of no meaning to HBase. The value is not checked.
+    /// `BLOCKCACHE`, or one that HBase does not know. The value is not checked.
     #[must_use]
     pub fn set_family_attribute(
         mut self,
@@ -83,8 +83,8 @@ impl TableChanges {
         self
     }
 
-    /// Changes HBase's message `TableSchema`: what the master of a cluster has of a table becomes what it is
-    /// asked to have. All else in it is kept.
+    /// Applies the changes to HBase's message `TableSchema`, in which the master of a cluster returns and
+    /// takes the settings of a table. All else in the message is kept.
     ///
     /// # Errors
     ///

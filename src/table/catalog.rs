@@ -375,7 +375,7 @@ impl TableCatalog {
         self.region().families().any(|family| family.name() == TABLE)
     }
 
-    /// Removes what refers to parents whose directories have been removed, and closes the catalog.
+    /// Removes the columns and rows of parents whose directories have been removed, and closes the catalog.
     pub(super) fn forget_parents(
         self,
         table: &TableName,

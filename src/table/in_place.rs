@@ -24,7 +24,7 @@ use std::path::Path;
 /// is read whenever the table's directory is listed.
 const FORMER_REGIONS: usize = 20_000;
 
-/// A table of which all regions are locked, and that no change is under way of.
+/// A table whose regions are all locked, and of which no change is in progress.
 pub(super) struct Begun {
     locks: RegionLocks,
     /// What was completed that another process, or a call before, has left.
@@ -237,8 +237,8 @@ impl TableChange<'_> {
             (number, last_id) = (number.max(former.number), last_id.max(former.last_id));
         }
         let deletion = Replacement::new(ReplacementKind::Deletion, number, last_id, Vec::new());
-        // The files of changes that were undone go with the regions, and those of former deletions with this
-        // one. What they announced, or hide, may appear late.
+        // The files of changes that were undone are removed with the regions, and those of former deletions
+        // with this one: what they announced, or hide, may appear late.
         let undone = listing.undone().iter().filter(|change| !change.is_creation());
         let undone = undone.flat_map(RegionChange::children).cloned();
         let former = listing.deletions().flat_map(RegionChange::removed).take(FORMER_REGIONS).cloned();

@@ -390,7 +390,7 @@ impl TableCore {
         let listing = TableListing::read(storage, path.parent().unwrap_or_else(|| Path::new("")))?;
         let (names, regions) = (listing.names(), self.regions.load());
         let known = || regions.slots.iter().map(|known| &known.info);
-        // The file of a change can have become that of one that was made, under the same name.
+        // The file of a change may meanwhile say that the change was made.
         if *seen == names && !listing.has_change_files() && known().any(|region| *region == slot.info) {
             return Ok(());
         }

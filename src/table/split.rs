@@ -28,7 +28,7 @@ impl Table {
     /// [`archive_parents`](Self::archive_parents) does. After a failure or a crash there is either the parent
     /// or both daughters.
     ///
-    /// Reads go on meanwhile, and writes of the region wait. Views and scanners that were created before
+    /// Reads continue meanwhile, and writes of the region wait. Views and scanners that were created before
     /// continue to read the parent, as it was when they first read it, or when it was split.
     ///
     /// # Errors

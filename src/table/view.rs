@@ -14,8 +14,8 @@ use std::sync::{Arc, OnceLock};
 ///
 /// A view keeps open the regions it has read. It has the regions that the table had when it was created: one
 /// that was split or merged since then, before its first read, is read as it was then. If another process did
-/// that, the regions that replaced it may be read: a scan goes on in them after the last row of the regions
-/// before.
+/// that, the regions that replaced it may be read: a scan continues in them after the last row that it has
+/// returned.
 pub struct TableView(Arc<RegionViews>);
 
 struct RegionViews {

@@ -32,7 +32,7 @@ const SINGLE: u16 = 1;
 pub(super) struct Dictionary {
     what: &'static str,
     capacity: u16,
-    /// By index. At least one, if `newest` and `oldest` are to mean anything.
+    /// By index. Without any, `newest` and `oldest` have no meaning.
     entries: Vec<Entry>,
     newest: u16,
     oldest: u16,

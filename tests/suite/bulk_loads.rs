@@ -85,6 +85,14 @@ fn open_regions(table: &Table) {
     }
 }
 
+/// Returns a copy of a storage, and its table with open regions.
+fn open_copy(before: &FaultyStorage) -> (FaultyStorage, Table) {
+    let storage = before.copy();
+    let table = open(&storage);
+    open_regions(&table);
+    (storage, table)
+}
+
 /// Returns the rows with their families and values.
 fn rows(table: &Table) -> Vec<String> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();

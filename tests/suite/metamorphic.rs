@@ -103,13 +103,6 @@ impl Configuration {
     }
 
     fn any(rng: &mut Rng, blind: bool) -> Self {
-        let encodings = [
-            DataBlockEncoding::None,
-            DataBlockEncoding::Prefix,
-            DataBlockEncoding::Diff,
-            DataBlockEncoding::FastDiff,
-            DataBlockEncoding::RowIndexV1,
-        ];
         let codecs = [Codec::None, Codec::None, Codec::Gz, Codec::Snappy, Codec::Lz4, Codec::Zstd];
         let blooms =
             [None, Some(BloomType::Row), Some(BloomType::RowCol), Some(BloomType::RowPrefixFixedLength(1))];
@@ -128,7 +121,7 @@ impl Configuration {
             &[(engine, "StripeStoreEngine"), ("hbase.hstore.time.to.purge.deletes", "700")],
         ];
         Self {
-            encoding: encodings[rng.below(encodings.len())],
+            encoding: DataBlockEncoding::ALL[rng.below(DataBlockEncoding::ALL.len())],
             codec: codecs[rng.below(codecs.len())],
             bloom: blooms[rng.below(blooms.len())],
             block_size: [30, 100, 300, 1000, 64 << 10][rng.below(5)],

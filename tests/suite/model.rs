@@ -578,13 +578,6 @@ fn family(name: &'static str, rng: &mut Rng) -> (Family, Settings) {
     let kept =
         [KeepDeletedCells::False, KeepDeletedCells::False, KeepDeletedCells::True, KeepDeletedCells::Ttl];
     let keep_deleted = kept[rng.below(kept.len())];
-    let encodings = [
-        DataBlockEncoding::None,
-        DataBlockEncoding::Prefix,
-        DataBlockEncoding::Diff,
-        DataBlockEncoding::FastDiff,
-        DataBlockEncoding::RowIndexV1,
-    ];
     let codecs = [Codec::None, Codec::None, Codec::Gz, Codec::Snappy, Codec::Lz4, Codec::Zstd];
     let blooms =
         [None, Some(BloomType::Row), Some(BloomType::RowCol), Some(BloomType::RowPrefixFixedLength(1))];
@@ -593,7 +586,7 @@ fn family(name: &'static str, rng: &mut Rng) -> (Family, Settings) {
         .min_versions(min_versions)
         .keep_deleted_cells(keep_deleted)
         .new_version_behavior(new_version_behavior)
-        .data_block_encoding(encodings[rng.below(encodings.len())])
+        .data_block_encoding(DataBlockEncoding::ALL[rng.below(DataBlockEncoding::ALL.len())])
         .codec(codecs[rng.below(codecs.len())])
         .bloom(blooms[rng.below(blooms.len())])
         .block_size([50, 150, 400, 65536][rng.below(4)]);

@@ -88,6 +88,11 @@ fn gated<S: Storage + 'static>(scheduler: &Scheduler, gate: &Arc<Gate<S>>) -> Re
     options(scheduler).storage(Arc::clone(gate) as Arc<dyn Storage>).memstore_flush_size(16 * KIB)
 }
 
+/// Regions in memory, with a flush size in KiB.
+fn in_memory(scheduler: &Scheduler, storage: &FaultyStorage, kib: u64) -> RegionOptions {
+    options(scheduler).storage(Arc::new(storage.clone())).memstore_flush_size(kib * KIB)
+}
+
 /// Puts `kib` rows of about 1 KiB.
 fn fill(region: &Region, kib: u64) -> hregion::Result<()> {
     (0..kib).try_for_each(|i| put(region, i))
@@ -175,15 +180,8 @@ fn flushes_wait_for_compactions_at_the_blocking_number_of_files() {
 #[test]
 fn a_hundred_regions_do_not_mean_a_hundred_threads() {
     let (storage, scheduler) = (FaultyStorage::new(), Scheduler::builder().flush_threads(2).build());
-    let regions: Vec<Region> = (0..100)
-        .map(|i| {
-            options(&scheduler)
-                .storage(Arc::new(storage.clone()))
-                .memstore_flush_size(8 * KIB)
-                .open(format!("/r{i}"))
-                .unwrap()
-        })
-        .collect();
+    let open = |i| in_memory(&scheduler, &storage, 8).open(format!("/r{i}")).unwrap();
+    let regions: Vec<Region> = (0..100).map(open).collect();
     assert_eq!(scheduler.thread_count(), 0);
     for _ in 0..4 {
         for region in &regions {
@@ -206,23 +204,19 @@ fn failed_flushes_are_reported_and_retried() {
         FaultyStorage::new(),
         Scheduler::builder().retry(Duration::from_millis(1), Duration::from_millis(5)).build(),
     );
-    let region = options(&scheduler)
-        .storage(Arc::new(storage.clone()))
-        .memstore_flush_size(64 * KIB)
-        .open("/r")
-        .unwrap();
+    let region = in_memory(&scheduler, &storage, 64).open("/r").unwrap();
     storage.break_calls(Call::Create);
     fill(&region, 120).unwrap();
     eventually("it is tried again", || region.health().background_failures > 3);
     let health = region.health();
     assert!(!health.is_sound() && health.background_failing_since.is_some());
     assert_eq!(health.background_failure.map(|error| error.kind()), Some(ErrorKind::Io));
-    // the memstore is full
+    // The memstore is full.
     let error = (0..400).find_map(|i| put(&region, i).err()).unwrap();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(region.memstore_size() <= 4 * 64 * KIB);
     storage.repair();
-    // recovery needs no write
+    // Its retry needs no write.
     eventually("it is flushed in the end", || region.health().is_sound() && region.metrics().flushes > 0);
     fill(&region, 400).unwrap();
     region.close().unwrap();
@@ -249,9 +243,8 @@ impl RegionObserver for Refusing {
 fn a_flush_that_fails_for_another_reason_is_not_tried_again_by_each_write() {
     let observer = Arc::new(Refusing::default());
     observer.refuses.store(true, Ordering::SeqCst);
-    let region = options(&Scheduler::builder().retry(HOUR, HOUR).build())
-        .storage(Arc::new(FaultyStorage::new()))
-        .memstore_flush_size(64 * KIB)
+    let scheduler = Scheduler::builder().retry(HOUR, HOUR).build();
+    let region = in_memory(&scheduler, &FaultyStorage::new(), 64)
         .observer(0, Arc::clone(&observer) as Arc<dyn RegionObserver>)
         .open("/r")
         .unwrap();
@@ -290,10 +283,9 @@ fn a_clock_that_panics_ends_no_background_work_for_ever() {
     for thread in ["hregion-flush", "hregion-small"] {
         let clock = Arc::new(BrokenClock { thread, is_broken: AtomicBool::new(true) });
         let retry = Duration::from_millis(1);
-        let region = options(&Scheduler::builder().retry(retry, retry).build())
-            .storage(Arc::new(FaultyStorage::new()))
+        let scheduler = Scheduler::builder().retry(retry, retry).build();
+        let region = in_memory(&scheduler, &FaultyStorage::new(), 16)
             .clock(Arc::clone(&clock) as Arc<dyn Clock>)
-            .memstore_flush_size(16 * KIB)
             .open("/r")
             .unwrap();
         if thread == "hregion-flush" {
@@ -325,7 +317,7 @@ fn failed_compactions_are_retried_and_block_no_flush() {
     let retry = Duration::from_millis(1);
     let scheduler = Scheduler::builder().retry(retry, retry).blocking_wait(HOUR).build();
     let region = gated(&scheduler, &gate).open("/r").unwrap();
-    // above the blocking number of files: flushes do not wait for failing compactions
+    // Above the blocking number of files, flushes do not wait for compactions that fail.
     eventually("there are many files", || {
         fill(&region, 16).unwrap();
         region.store_file_count("f").unwrap() > 16
@@ -446,8 +438,7 @@ fn threads_that_cannot_be_started_are_an_error() {
             }
         })
         .build();
-    let storage = Arc::new(FaultyStorage::new());
-    let region = options(&scheduler).storage(storage).memstore_flush_size(64 * KIB).open("/r").unwrap();
+    let region = in_memory(&scheduler, &FaultyStorage::new(), 64).open("/r").unwrap();
     fill(&region, 120).unwrap();
     let failure = region.health().background_failure.unwrap();
     assert!(failure.to_string().contains("start a thread"), "{failure}");
@@ -461,12 +452,8 @@ fn threads_that_cannot_be_started_are_an_error() {
 #[test]
 fn without_threads_writers_do_the_work() {
     let files = || {
-        let storage = Arc::new(FaultyStorage::new());
-        let region = options(&Scheduler::inline())
-            .storage(Arc::clone(&storage) as Arc<dyn Storage>)
-            .memstore_flush_size(64 * KIB)
-            .open("/r")
-            .unwrap();
+        let storage = FaultyStorage::new();
+        let region = in_memory(&Scheduler::inline(), &storage, 64).open("/r").unwrap();
         fill(&region, 1000).unwrap();
         let metrics = region.metrics();
         assert!(metrics.flushes > 10 && metrics.compactions > 3, "{metrics:?}");
@@ -498,12 +485,8 @@ fn without_threads_a_full_limit_tries_a_failed_flush_again() {
 #[test]
 fn a_failed_flush_is_told_until_its_cells_are_in_files() {
     let storage = FaultyStorage::new();
-    let region = options(&Scheduler::inline())
-        .family(Family::new("g"))
-        .storage(Arc::new(storage.clone()))
-        .memstore_flush_size(64 * KIB)
-        .open("/r")
-        .unwrap();
+    let options = in_memory(&Scheduler::inline(), &storage, 64).family(Family::new("g"));
+    let region = options.open("/r").unwrap();
     region.put(Put::new("row").cell("g", "q", "v")).unwrap();
     storage.break_calls(Call::Create);
     assert!((0..1000).any(|i| put(&region, i).is_err()));
@@ -517,10 +500,7 @@ fn a_failed_flush_is_told_until_its_cells_are_in_files() {
 
 /// Opens a region with four files, which nothing has compacted.
 fn open_with_files(storage: &FaultyStorage, scheduler: &Scheduler, enabled: bool) -> Region {
-    let open = |enabled| {
-        let options = options(scheduler).storage(Arc::new(storage.clone()));
-        options.memstore_flush_size(16 * KIB).compaction_enabled(enabled).open("/r").unwrap()
-    };
+    let open = |enabled| in_memory(scheduler, storage, 16).compaction_enabled(enabled).open("/r").unwrap();
     let region = open(false);
     for i in 0..4 {
         put(&region, i).unwrap();
@@ -559,7 +539,7 @@ fn a_compaction_after_opening_begins_with_the_first_flush_at_the_latest() {
     assert_eq!(later.queue_len(), 0);
 }
 
-/// Otherwise the parent would remain as long as nothing is written.
+/// The files of the daughters are compacted although nothing is written.
 #[test]
 fn daughters_that_are_only_read_do_not_keep_their_parent() {
     let storage = FaultyStorage::new();
@@ -585,12 +565,8 @@ fn daughters_that_are_only_read_do_not_keep_their_parent() {
 
 #[test]
 fn compactions_can_be_left_to_callers() {
-    let region = options(&Scheduler::inline())
-        .storage(Arc::new(FaultyStorage::new()))
-        .memstore_flush_size(16 * KIB)
-        .compaction_enabled(false)
-        .open("/r")
-        .unwrap();
+    let options = in_memory(&Scheduler::inline(), &FaultyStorage::new(), 16);
+    let region = options.compaction_enabled(false).open("/r").unwrap();
     fill(&region, 500).unwrap();
     assert!(region.store_file_count("f").unwrap() > 16);
     assert_eq!(region.metrics().compactions, 0);

@@ -127,6 +127,18 @@ fn options(storage: Arc<dyn Storage>) -> RegionOptions {
     Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
 }
 
+/// Returns a file system, or an object store, with a table of two regions.
+fn storage_with_table(objects: bool) -> FaultyStorage {
+    let storage = FaultyStorage::new();
+    if objects {
+        storage.has_objects();
+    }
+    let options = options(Arc::new(storage.clone()));
+    Table::create_with(ROOT, "t", &[family("f")], &["m"], options).unwrap().close().unwrap();
+    storage
+}
+
+/// Returns the directories of the table's regions.
 fn regions(storage: &FaultyStorage) -> [PathBuf; 2] {
     let table = Table::open_with(ROOT, "t", options(Arc::new(storage.clone()))).unwrap();
     let path =
@@ -160,12 +172,7 @@ fn families_that_two_processes_add_are_both_there() {
     // Descriptors of the same length, and of others.
     for (name, moment) in [("y", Moment::Lock), ("yyyy", Moment::Lock), ("y", Moment::Create)] {
         for objects in [false, true] {
-            let storage = FaultyStorage::new();
-            if objects {
-                storage.has_objects();
-            }
-            let shared: Arc<dyn Storage> = Arc::new(storage.clone());
-            Table::create_with(ROOT, "t", &[family("f")], &["m"], options(shared)).unwrap().close().unwrap();
+            let storage = storage_with_table(objects);
             let [one, two] = regions(&storage);
             let added = Arc::new(Mutex::new(None));
             let other: Other = {
@@ -194,12 +201,7 @@ fn families_that_two_processes_add_are_both_there() {
 #[test]
 fn a_descriptor_that_is_replaced_before_it_is_read_is_read_again() {
     for objects in [false, true] {
-        let storage = FaultyStorage::new();
-        if objects {
-            storage.has_objects();
-        }
-        let shared: Arc<dyn Storage> = Arc::new(storage.clone());
-        Table::create_with(ROOT, "t", &[family("f")], &["m"], options(shared)).unwrap().close().unwrap();
+        let storage = storage_with_table(objects);
         let [one, two] = regions(&storage);
         let other: Other = {
             let storage = Arc::new(storage.clone());

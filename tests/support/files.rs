@@ -13,6 +13,13 @@ pub(crate) fn region_dirs(storage: &dyn Storage, table: &Path) -> usize {
     entries.iter().filter(|entry| entry.is_dir && !entry.name.to_string_lossy().starts_with('.')).count()
 }
 
+/// Writes a file of a storage, in place of one that there may be, and syncs it.
+pub(crate) fn write_synced(storage: &dyn Storage, path: &Path, bytes: &[u8]) {
+    let mut file = storage.create(path).unwrap();
+    file.write_all(bytes).unwrap();
+    file.sync().unwrap();
+}
+
 /// Copies a directory and all below it.
 pub(crate) fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();

@@ -97,14 +97,9 @@ fn seeks_agree_with_hbase() {
 #[test]
 fn keys_may_lack_parts_and_come_from_anywhere() {
     let keys = "{\"row\":\"row-00003\"}\n\n{}\n";
-    let mut child = hregion()
-        .args(["seek", &plain(), "--keys", "-", "--json"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(keys.as_bytes()).unwrap();
-    let lines = json_lines(&stdout(&child.wait_with_output().unwrap()));
+    let mut seek = hregion();
+    seek.args(["seek", &plain(), "--keys", "-", "--json"]);
+    let lines = json_lines(&stdout(&run_with_input(&mut seek, Stdio::piped(), keys.as_bytes())));
     assert_eq!(lines.len(), 2);
     let key =
         json!({"row": "row-00003", "family": "", "qualifier": "", "timestamp": i64::MAX, "type": "Maximum"});

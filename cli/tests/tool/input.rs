@@ -1,7 +1,8 @@
 //! Unusable input (overlong lines, damaged lists), and failures of the system: no threads, no output.
 
 use crate::support::{
-    code, corrupt, golden, hregion, last_error, ok, plain, run, stderr, stdout, temp_file, unread,
+    code, corrupt, golden, hregion, last_error, ok, plain, run, run_with_input, stderr, stdout, temp_file,
+    unread,
 };
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -50,10 +51,9 @@ fn small_files_may_be_pipes() {
     let out = dir.path().join("out");
     for args in [vec!["verify", &encrypted], vec!["convert", &encrypted, "--out", out.to_str().unwrap()]] {
         let mut command = hregion();
-        command.args(&args).args(["--master-key-file", "/dev/stdin"]).stdin(Stdio::piped());
-        let mut running = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        running.stdin.take().unwrap().write_all(b"000102030405060708090a0b0c0d0e0f\n").unwrap();
-        let output = running.wait_with_output().unwrap();
+        command.args(&args).args(["--master-key-file", "/dev/stdin"]);
+        let key = b"000102030405060708090a0b0c0d0e0f\n";
+        let output = run_with_input(&mut command, Stdio::piped(), key);
         assert_eq!(code(&output), 0, "{args:?}: {}{}", stdout(&output), stderr(&output));
     }
     let endless = run(&["cells", "--json", &encrypted, "--master-key-file", "/dev/zero"]);
@@ -83,14 +83,9 @@ fn lines_have_a_limit() {
         assert_eq!(last_error(&output)["kind"], "Corrupt", "{args:?}");
     }
     let dir = tempfile::tempdir().unwrap();
-    let mut child = hregion()
-        .args(["shell", dir.path().to_str().unwrap(), "--limit-line-bytes", "99"])
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(&[b'x'; 100]).unwrap();
-    let output = child.wait_with_output().unwrap();
+    let mut shell = hregion();
+    shell.args(["shell", dir.path().to_str().unwrap(), "--limit-line-bytes", "99"]);
+    let output = run_with_input(&mut shell, Stdio::piped(), &[b'x'; 100]);
     assert_eq!(code(&output), 3);
     assert!(stderr(&output).contains("line 1: a command over the limit of 99 bytes"), "{}", stderr(&output));
 }

@@ -8,7 +8,6 @@ use crate::support::*;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Mutex;
@@ -430,15 +429,7 @@ fn a_region_that_is_kept_needs_no_temporary_directory() {
 
 /// Plays a script from standard input.
 fn play_text(script: &str) -> std::process::Output {
-    let mut child = hregion()
-        .args(["replay", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
-    child.wait_with_output().unwrap()
+    run_with_input(hregion().args(["replay", "-"]), Stdio::piped(), script.as_bytes())
 }
 
 #[test]

@@ -9,24 +9,12 @@ mod tables;
 
 use crate::support::*;
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 /// Runs the shell with `commands` as standard input.
 fn shell(dir: &Path, args: &[&str], commands: &str) -> Output {
-    let mut child = hregion()
-        .arg("shell")
-        .arg(dir)
-        .args(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // the write fails if the shell ends early
-    let _ = child.stdin.take().unwrap().write_all(commands.as_bytes());
-    child.wait_with_output().unwrap()
+    run_with_input(hregion().arg("shell").arg(dir).args(args), Stdio::piped(), commands.as_bytes())
 }
 
 fn done(dir: &Path, commands: &str) -> String {

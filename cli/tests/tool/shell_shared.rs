@@ -57,12 +57,7 @@ fn region_of(root: &Path, table: &str) -> PathBuf {
 fn unread(root: &Path, args: &[&str], commands: &str) -> Output {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
-    let mut command = hregion();
-    command.arg("shell").arg(root).args(args).stdin(Stdio::piped()).stdout(writer).stderr(Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    // the write fails if the shell ends early
-    let _ = child.stdin.take().unwrap().write_all(commands.as_bytes());
-    child.wait_with_output().unwrap()
+    run_with_input(hregion().arg("shell").arg(root).args(args), writer, commands.as_bytes())
 }
 
 #[test]
@@ -111,6 +106,13 @@ fn a_flush_that_fails_at_the_end_is_an_error_though_no_one_reads() {
     assert!(stderr(&output).contains(".tmp"), "{}", stderr(&output));
 }
 
+/// Checks that the table has the settings of both alterations.
+fn check_described(root: &Path) {
+    let described = done(root, "describe 't'");
+    let settings = ["VERSIONS => '5'", "TTL => '100000 SECONDS ("];
+    assert!(settings.iter().all(|setting| described.contains(setting)), "{described}");
+}
+
 #[test]
 fn settings_of_another_process_are_kept_by_an_alteration() {
     let dir = tempfile::tempdir().unwrap();
@@ -120,11 +122,7 @@ fn settings_of_another_process_are_kept_by_an_alteration() {
     done(dir.path(), "alter 't', NAME => 'f', VERSIONS => 5");
     shell.run("alter 't', NAME => 'f', TTL => 100000");
     assert_eq!(code(&shell.end()), 0);
-    let described = done(dir.path(), "describe 't'");
-    assert!(
-        described.contains("VERSIONS => '5'") && described.contains("TTL => '100000 SECONDS ("),
-        "{described}"
-    );
+    check_described(dir.path());
 }
 
 #[test]
@@ -132,11 +130,7 @@ fn a_family_is_altered_twice_by_one_command() {
     let dir = tempfile::tempdir().unwrap();
     done(dir.path(), "create 't', 'f'");
     done(dir.path(), "alter 't', {NAME => 'f', VERSIONS => 5}, {NAME => 'f', TTL => 100000}, 'f'");
-    let described = done(dir.path(), "describe 't'");
-    assert!(
-        described.contains("VERSIONS => '5'") && described.contains("TTL => '100000 SECONDS ("),
-        "{described}"
-    );
+    check_described(dir.path());
 }
 
 #[test]

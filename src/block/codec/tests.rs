@@ -1,7 +1,7 @@
 //! Properties of all codecs that are built in.
 
 use super::*;
-use crate::binary::from_hex;
+use crate::binary::bytes_of_hex;
 use proptest::prelude::*;
 use std::sync::Arc;
 
@@ -201,7 +201,7 @@ const WRITTEN_BY_HBASE: &[(&str, Codec, &str)] = &[
 fn blocks_compressed_by_hbase_are_decompressed() {
     for &(name, codec, hex) in WRITTEN_BY_HBASE.iter().filter(|(_, codec, _)| codec.require().is_ok()) {
         let mut plain = Vec::new();
-        Decompressor::new(codec, None).decompress(&from_hex(hex), 63, &mut plain).unwrap();
+        Decompressor::new(codec, None).decompress(&bytes_of_hex(hex), 63, &mut plain).unwrap();
         assert!(plain.starts_with(b"\0\0\0\x03\0\0\0\0\0\0\0\x80\0\0\0\x07\0\0\0\x01"), "{name}");
         assert!(plain.ends_with(b"\trow-00006"), "{name}");
     }

@@ -192,14 +192,14 @@ fn refuse(code: usize) -> Corruption {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::binary::from_hex;
+    use crate::binary::bytes_of_hex;
 
     /// Written by HBase 2.6.4 with a dictionary that has an id: 63 plain bytes, framed.
     const WITH_DICTIONARY: &str = "0000003f0000003328b52ffd237b4be52e3f350100430104dae3dc7b4b2842e4deefde\
                                    1b2eedde1b07fc63821fc261b6e597e0c8650d62eb8e6501";
 
     fn read(dictionary: Option<&DecoderDictionary>) -> String {
-        let payload = from_hex(WITH_DICTIONARY);
+        let payload = bytes_of_hex(WITH_DICTIONARY);
         decode(&payload[8..], &mut Plain::new(&mut vec![], 63), dictionary).unwrap_err().to_string()
     }
 

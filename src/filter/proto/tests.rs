@@ -1,6 +1,6 @@
 //! Decoding messages of HBase's clients, and round trips of arbitrary filters.
 
-use crate::binary::from_hex;
+use crate::binary::bytes_of_hex;
 use crate::cell::{CellRef, CellType, SeekKey};
 use crate::filter::language::tests::{filter as any_of_language, text};
 use crate::filter::{
@@ -96,8 +96,9 @@ fn known(name: &str) -> Filter {
 fn lines(version: &str) -> Vec<(String, Vec<u8>)> {
     let path = format!("{}/testdata/filter-proto/hbase-{version}.txt", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(path).unwrap();
-    let line =
-        |line: &str| line.split_once('\t').map(|(name, digits)| (name.to_owned(), from_hex(digits))).unwrap();
+    let line = |line: &str| {
+        line.split_once('\t').map(|(name, digits)| (name.to_owned(), bytes_of_hex(digits))).unwrap()
+    };
     text.lines().map(line).collect()
 }
 

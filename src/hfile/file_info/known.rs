@@ -25,7 +25,7 @@ pub struct FileTimeRange {
 impl FileTimeRange {
     /// Whether a cell with a timestamp from `start` on and before `end` may be in the file.
     ///
-    /// True for an inverted range, such as that of a file without cells: it proves nothing.
+    /// True for an inverted range, such as that of a file without cells, because it excludes nothing.
     #[must_use]
     pub fn overlaps(&self, start: i64, end: i64) -> bool {
         self.min > self.max || (self.min < end && self.max >= start)

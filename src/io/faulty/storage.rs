@@ -203,7 +203,7 @@ impl FaultyStorage {
     }
 
     /// Records the storage before one in `one_in` of the later calls that change something, at random from a
-    /// seed. Many crashes can be tried so after one run.
+    /// seed. One run is then enough to try many crashes.
     pub fn fork_at_random(&self, one_in: usize, seed: u64) {
         let forks = &mut self.state().forks;
         (forks.one_in, forks.chance) = (one_in, Chance(seed));

@@ -4,7 +4,7 @@
 //! memory in proportion to its size.
 #![warn(clippy::indexing_slicing)]
 
-use crate::error::Corruption;
+use crate::error::{Corruption, Error, Result};
 use crate::layout::file_name::FileName;
 use crate::layout::mob::is_mob_region;
 use crate::layout::reference::Reference;
@@ -63,9 +63,17 @@ impl SnapshotRegion {
         !self.is_parent() && self.info.replica_id() == 0 && !is_mob_region(&self.info)
     }
 
-    /// Adds a family without store files, unless it is there.
-    pub(crate) fn add_family(&mut self, family: &str) {
-        self.families.entry(family.into()).or_default();
+    /// Adds a family without store files, unless it is there, and returns its name.
+    ///
+    /// # Errors
+    ///
+    /// If the name is not UTF-8.
+    pub(crate) fn add_family<'n>(&mut self, name: &'n [u8]) -> Result<&'n str> {
+        let name = std::str::from_utf8(name).map_err(|_| {
+            Error::not_supported("a snapshot of a family whose name is not UTF-8 is not supported")
+        })?;
+        self.families.entry(name.into()).or_default();
+        Ok(name)
     }
 
     /// Adds a store file. `len` is the length of the HFile, all of it also for a reference.

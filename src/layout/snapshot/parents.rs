@@ -83,12 +83,7 @@ fn region_on_disk(storage: &Arc<dyn Storage>, path: &Path) -> Result<SnapshotReg
     let dir = RegionDir::open(storage, path)?;
     let mut region = SnapshotRegion::new(dir.info().marked(true, true));
     for family in dir.families() {
-        let Ok(name) = std::str::from_utf8(family.name()) else {
-            return Err(Error::not_supported(
-                "a snapshot of a family whose name is not UTF-8 is not supported",
-            ));
-        };
-        region.add_family(name);
+        let name = region.add_family(family.name())?;
         for file in dir.store_files(family.name())?.files {
             let open = storage.open(&file.path).map_err(|error| Error::io("open", &file.path, error))?;
             region.add(name, &file.name, open.len(), file.reference.as_ref());

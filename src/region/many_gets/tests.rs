@@ -10,7 +10,7 @@ fn gets(n: u8) -> Vec<Get> {
     (0..u16::from(n)).map(|i| Get::new([(i * 79 % u16::from(n)) as u8])).collect()
 }
 
-/// A read of a cell, by way of a network.
+/// A read of a cell through a network.
 fn slow_read(get: &Get, row: &mut RowBuf) -> Result<()> {
     thread::sleep(Duration::from_millis(1));
     row.clear();

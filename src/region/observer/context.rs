@@ -51,7 +51,7 @@ pub struct ScanOptions {
     pub max_versions: u32,
     /// The number of versions that do not expire.
     pub min_versions: u32,
-    /// The time to live of other versions, in whole milliseconds; `None` for ever.
+    /// The time to live of other versions, in whole milliseconds; `None` if they never expire.
     pub ttl: Option<Duration>,
     /// Whether cells hidden by delete markers are kept.
     pub keep_deleted_cells: KeepDeletedCells,

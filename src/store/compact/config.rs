@@ -231,11 +231,11 @@ fn off_peak(read: &Reader<'_, '_>) -> Result<Option<OffPeakHours>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::settings::tests::find;
     use std::time::Duration;
 
     fn of(family: &Family, settings: &[(&str, &'static str)]) -> Result<CompactionConfig> {
-        let find = |key: &str| settings.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
-        CompactionConfig::from_settings(family, &find)
+        CompactionConfig::from_settings(family, &|key| find(settings, key))
     }
 
     #[test]

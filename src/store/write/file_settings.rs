@@ -119,17 +119,10 @@ impl FileSettings {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::settings::tests::find;
 
     #[test]
     fn checksums_are_read_or_refused() {
-        let of = |kind: &'static str, bytes: &'static str| {
-            let find = |key: &str| match key {
-                "hbase.hstore.checksum.algorithm" => kind,
-                "hbase.hstore.bytes.per.checksum" => bytes,
-                _ => "",
-            };
-            FileSettings::from_settings(b"f", &|key| Some(find(key)).filter(|text| !text.is_empty())).ok()
-        };
         let found = |checksum_type, bytes_per_checksum| {
             Some(FileSettings { checksum_type, bytes_per_checksum, ..FileSettings::default() })
         };
@@ -143,14 +136,17 @@ mod tests {
             ("", "4k", None),
             ("", "2147483648", None),
         ] {
-            assert_eq!(of(kind, bytes), expected, "{kind:?} {bytes:?}");
+            let settings =
+                [("hbase.hstore.checksum.algorithm", kind), ("hbase.hstore.bytes.per.checksum", bytes)];
+            let found = FileSettings::from_settings(b"f", &|key| find(&settings, key));
+            assert_eq!(found.ok(), expected, "{kind:?} {bytes:?}");
         }
     }
 
     #[test]
     fn indexes_and_filters_are_read_or_refused() {
         let of = |name: &str, value: &'static str| {
-            FileSettings::from_settings(b"f", &|key| Some(value).filter(|_| key == name)).ok()
+            FileSettings::from_settings(b"f", &|key| find(&[(name, value)], key)).ok()
         };
         let default = FileSettings::default();
         for (name, value, expected) in [

@@ -23,7 +23,7 @@ pub(super) struct MobCheck {
     listings: BTreeMap<PathBuf, BTreeSet<String>>,
     /// The number of store files that do not say to which MOB files they refer.
     unlisted: u64,
-    /// Whether some regions or store files were not read, so that it is not known what nothing refers to.
+    /// Whether some regions or store files were not read, so that it is not known which MOB files are unused.
     is_partial: bool,
     /// Whether the table is not under a root directory.
     has_no_root: bool,

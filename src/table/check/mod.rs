@@ -33,12 +33,12 @@ const SIDELINED: [&str; 2] = ["corrupt", ".corrupt"];
 impl Table {
     /// Checks the tables under a root directory for inconsistencies, without changing anything: `hbase:meta`
     /// against directories, these against each other, and the files in them against what refers to them.
-    /// Reads no cells of tables but `hbase:meta`: see [`RegionOptions::verify`]. To which MOB files cells
-    /// refer (IS_MOB) is taken from the lists in the file infos of store files.
+    /// Reads the cells of `hbase:meta` only; [`RegionOptions::verify`] reads those of a region. The MOB files
+    /// to which cells refer (IS_MOB) are taken from the lists in the file infos of store files.
     ///
-    /// What cannot be read is a finding, and the check continues. While servers run, some findings are about
-    /// work that is being done. Errors and warnings are looked for again, and those that are found twice are
-    /// returned: regions and files may have been replaced between two steps of the check.
+    /// A file that cannot be read is a finding, and the check continues. While servers run, some findings can
+    /// be about work in progress. Errors and warnings are checked a second time, and returned only if they
+    /// are found again: regions and files may have been replaced between two steps of the check.
     ///
     /// # Errors
     ///
@@ -232,7 +232,7 @@ impl Checker<'_> {
         }
     }
 
-    /// Finds what unfinished work has left in a root directory, logs, and what was moved aside.
+    /// Finds the remains of unfinished work in a root directory, logs, and files that were moved aside.
     fn root(&mut self, root: &Path) {
         let tmp = root.join(".tmp").join("data");
         for namespace in dir_names(&self.list(&Subject::default(), &tmp)) {

@@ -387,8 +387,8 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         self.checker.add(FindingKind::DuplicateStart, Severity::Error, &subject, path, message);
     }
 
-    /// Without a catalog, a region that a younger one covers is taken for its parent. But one region does not
-    /// replace one other with the same rows: that would be neither a split nor a merge.
+    /// Without a catalog, a region that a younger one covers is taken for its parent. But a region does not
+    /// replace a single other region with the same rows: that would be neither a split nor a merge.
     fn check_replaced(&mut self, infos: &[&RegionInfo], serving: &HashSet<RegionInfo>, dir: &Path) {
         let mut by_rows: HashMap<(&[u8], &[u8]), Vec<&RegionInfo>> = HashMap::new();
         for info in infos {

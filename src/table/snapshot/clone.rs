@@ -69,8 +69,8 @@ impl Table {
     /// No process may have a region of the table open for writing; readers see the old table in regions that
     /// they have opened, and errors of others, as they must open the table again. If the root has
     /// `hbase:meta`, it gets the new regions before the old files are archived. After a failure or a crash
-    /// there is the old table or the new one; or, if both renames of the last step were torn apart, no table
-    /// until this is called again.
+    /// there is the old table or the new one; or, if the process died between the two renames of the last
+    /// step, no table until this is called again.
     ///
     /// In a storage without renames, such as an object store, one conditional put replaces all regions. The
     /// new ones get new ids, and lists track their files, as in a [clone](Self::clone_snapshot) there. What

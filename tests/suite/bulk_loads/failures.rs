@@ -1,8 +1,8 @@
 //! Loads that fail, and are repeated.
 
 use super::{
-    INPUT, ROOT, ROWS, expected, left, open, open_regions, rows, table_with_settings, world,
-    world_with_lists, write, write_and_load,
+    INPUT, ROOT, ROWS, expected, left, open, open_copy, rows, table_with_settings, world, world_with_lists,
+    write, write_and_load,
 };
 use hregion::io::Storage;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
@@ -88,9 +88,7 @@ fn repeat_failing_loads(before: &FaultyStorage) {
     for n in 0.. {
         for crash in [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)] {
             let shown = format!("call {n}, {crash:?}");
-            let storage = before.copy();
-            let table = open(&storage);
-            open_regions(&table);
+            let (storage, table) = open_copy(before);
             storage.fail_among_all([n]);
             let loaded = table.bulk_load(INPUT);
             if !storage.pending_faults().is_empty() {
@@ -128,9 +126,7 @@ fn a_load_into_listed_families_that_is_cut_off_can_be_repeated() {
             let mut is_loaded = false;
             for crash in crashes.map(Some).into_iter().chain([None]) {
                 let shown = format!("both {both}, {calls} calls, {crash:?}");
-                let storage = before.copy();
-                let table = open(&storage);
-                open_regions(&table);
+                let (storage, table) = open_copy(&before);
                 storage.die_after(calls);
                 is_loaded = table.bulk_load(INPUT).is_ok();
                 let crashed = crash.map(|crash| storage.after(crash));
@@ -164,9 +160,7 @@ fn a_load_into_listed_families_that_is_cut_off_can_be_repeated() {
 fn a_repeated_load_takes_nothing_that_was_taken_before() {
     let before = world_with_lists(true);
     for calls in 0.. {
-        let storage = before.copy();
-        let table = open(&storage);
-        open_regions(&table);
+        let (storage, table) = open_copy(&before);
         storage.die_after(calls);
         table.bulk_load(INPUT).unwrap_err();
         let crashed = storage.after(Crash::OfTheProcess);
@@ -297,9 +291,7 @@ fn a_failing_load_of_copies_can_be_repeated() {
     for n in 0.. {
         for crash in [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)] {
             let shown = format!("call {n}, {crash:?}");
-            let storage = before.copy();
-            let table = open(&storage);
-            open_regions(&table);
+            let (storage, table) = open_copy(&before);
             storage.fail_among_all([n]);
             let loaded = load_copies(&table, &storage);
             if !storage.pending_faults().is_empty() {

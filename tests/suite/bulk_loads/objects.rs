@@ -3,7 +3,8 @@
 mod late;
 mod records;
 
-use super::{INPUT, ROOT, expected, left, open, open_regions, options, origin, rows, write};
+use super::{INPUT, ROOT, expected, left, open, open_copy, options, origin, rows, write};
+use crate::support::files::write_synced;
 use crate::support::forward::forward;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::io::{FileWriter, Storage};
@@ -167,11 +168,7 @@ fn what_does_not_fit_loads_nothing() {
     // Of another family than its directory.
     let mut bytes = storage.bytes(Path::new("/input/g/0b")).unwrap();
     storage.create_dir_all(Path::new("/wrong/f")).unwrap();
-    let put = |path: &str, bytes: &[u8]| {
-        let mut file = storage.create(Path::new(path)).unwrap();
-        file.write_all(bytes).unwrap();
-        file.sync().unwrap();
-    };
+    let put = |path: &str, bytes: &[u8]| write_synced(&storage, Path::new(path), bytes);
     put("/wrong/f/0a", &bytes);
     check("/wrong", ErrorKind::InvalidArgument);
     // Damaged in a block that is read only to be verified.
@@ -201,9 +198,7 @@ fn each_call_fails(step: usize) {
     for is_death in [false, true] {
         for n in (0..).step_by(step) {
             let shown = format!("call {n}, death: {is_death}");
-            let storage = unchanged.copy();
-            let table = open(&storage);
-            open_regions(&table);
+            let (storage, table) = open_copy(&unchanged);
             if is_death {
                 storage.die_after(n);
             } else {
@@ -243,9 +238,7 @@ fn a_failing_load_is_repeated_by_its_process() {
     let (before, mut poisoned) = (world(), 0);
     for n in (0..).step_by(2) {
         let shown = format!("call {n}");
-        let storage = before.copy();
-        let table = open(&storage);
-        open_regions(&table);
+        let (storage, table) = open_copy(&before);
         storage.fail_among_all([n]);
         let loaded = table.bulk_load(INPUT);
         if !storage.pending_faults().is_empty() {
@@ -399,9 +392,7 @@ fn a_table_that_takes_no_data_leaves_the_input() {
     objects.has_objects();
     for path in files.names() {
         let path = Path::new("/").join(path);
-        let mut file = objects.create(&path).unwrap();
-        file.write_all(&files.bytes(&path).unwrap()).unwrap();
-        file.sync().unwrap();
+        write_synced(&objects, &path, &files.bytes(&path).unwrap());
     }
     write(&objects, "/input/f/0a", &["a"]);
     let table = open(&objects);

@@ -14,6 +14,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Writes a file with a cell, and the settings of the family cf.
+#[cfg(feature = "zstd")]
+fn write_for(region: &Region, path: &Path) {
+    let mut writer = region.bulk_load_writer("cf", path).unwrap();
+    let key = SeekKey::of(b"a", b"cf", b"q", 1, CellType::Put);
+    writer.append(CellRef::new(&key, b"v")).unwrap();
+    writer.finish(&origin(false)).unwrap();
+}
+
 /// Also those that only the family's configuration has.
 #[test]
 fn parts_of_split_files_have_the_settings_of_the_family() {
@@ -108,10 +117,7 @@ fn zstd_files_have_the_form_of_those_that_are_there() {
     flush(&region, "a");
     assert_eq!(forms(&region), [Some(true); 2]);
     let path = dir.path().join("written");
-    let mut writer = region.bulk_load_writer("cf", &path).unwrap();
-    let key = SeekKey::of(b"a", b"cf", b"q", 1, CellType::Put);
-    writer.append(CellRef::new(&key, b"v")).unwrap();
-    writer.finish(&origin(false)).unwrap();
+    write_for(&region, &path);
     assert_eq!(framed(&path), Some(true));
     region.compact(Compaction::Major).unwrap();
     assert_eq!(forms(&region), [Some(true)]);
@@ -186,10 +192,7 @@ fn zstd_files_are_written_with_the_dictionary_of_the_family() {
     flush(&region, "b");
     assert_eq!(files(&region), [true; 2]);
     let path = dir.path().join("written");
-    let mut writer = region.bulk_load_writer("cf", &path).unwrap();
-    let key = SeekKey::of(b"a", b"cf", b"q", 1, CellType::Put);
-    writer.append(CellRef::new(&key, b"v")).unwrap();
-    writer.finish(&origin(false)).unwrap();
+    write_for(&region, &path);
     assert!(needs_dictionary(&path));
     region.compact(Compaction::Major).unwrap();
     assert_eq!(files(&region), [true]);

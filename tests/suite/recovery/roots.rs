@@ -7,6 +7,7 @@ mod open_logs;
 
 use super::{all_cells, answers, cell, contents, copy_dir, region_dir, rewrite, variants};
 use crate::support::crashes::crashes_at;
+use crate::support::files::write_synced;
 use crate::support::golden;
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
@@ -388,9 +389,7 @@ fn replay_again(storage: &FaultyStorage) {
     table.close().unwrap();
     for (path, bytes) in logs {
         storage.create_dir_all(Path::new(SERVER)).unwrap();
-        let mut file = storage.create(&path).unwrap();
-        file.write_all(&bytes).unwrap();
-        file.sync().unwrap();
+        write_synced(storage, &path, &bytes);
     }
     let found = recover(storage).unwrap();
     let replayed = found.regions.iter().filter(|one| one.outcome == RegionOutcome::Replayed);

@@ -1,6 +1,7 @@
 //! Snapshots and exports beside other changes of the table.
 
 use super::{OTHER, ROOT, World, open, options, read_snapshot, rows};
+use crate::support::files::write_synced;
 use crate::support::forward::forward;
 use crate::support::written::write_store_file;
 use hregion::io::FileWriter;
@@ -372,18 +373,12 @@ fn replace_damaged_copies(world: &World) {
         let middle = bytes.len() / 3;
         bytes[middle] ^= 1;
         again.create_dir_all(copy.parent().unwrap()).unwrap();
-        let mut file = again.create(copy).unwrap();
-        file.write_all(&bytes).unwrap();
-        file.sync().unwrap();
+        write_synced(&again, copy, &bytes);
     }
     // One that is sound is not replaced.
     let [first, second, ..] = &copies[..] else { panic!("{copies:?}") };
     let damaged = again.bytes(first).unwrap();
-    let put = |bytes: &[u8]| {
-        let mut file = again.create(first).unwrap();
-        file.write_all(bytes).unwrap();
-        file.sync().unwrap();
-    };
+    let put = |bytes: &[u8]| write_synced(&again, first, bytes);
     put(&storage.bytes(second).unwrap());
     let error = Table::export_snapshot_with(ROOT, "old", OTHER, options(&again)).unwrap_err();
     assert!(error.is_already_exists(), "{error}");

@@ -3,7 +3,7 @@
 use super::hbase::compact;
 use super::{OTHER, ROOT, TRACKER, World, files, open, options, read, read_snapshot, rows};
 use crate::support::crashes::crashes_at;
-use crate::support::files::io_kind;
+use crate::support::files::{io_kind, write_synced};
 use crate::support::forward::forward;
 use crate::support::golden;
 use hregion::io::FileWriter;
@@ -65,9 +65,7 @@ fn each_call(
 fn in_memory(stage: &str) -> FaultyStorage {
     let storage = FaultyStorage::new();
     for (path, bytes) in files(&golden::root("testdata/region").join(stage).join("root")) {
-        let mut file = storage.create(&Path::new(ROOT).join(path)).unwrap();
-        file.write_all(&bytes).unwrap();
-        file.sync().unwrap();
+        write_synced(&storage, &Path::new(ROOT).join(path), &bytes);
     }
     storage
 }
@@ -293,9 +291,7 @@ fn a_clone_without_renames_has_lists() {
     storage.has_objects();
     for path in world.storage.names() {
         let bytes = world.storage.bytes(&path).unwrap();
-        let mut file = storage.create(&Path::new("/").join(path)).unwrap();
-        file.write_all(&bytes).unwrap();
-        file.sync().unwrap();
+        write_synced(&storage, &Path::new("/").join(path), &bytes);
     }
     let refused = open(&storage, "ns:t").region("a").map(drop);
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);

@@ -52,6 +52,12 @@ impl Stopped {
         Arc::new(Self { files: files.clone(), state: Mutex::default() })
     }
 
+    /// Returns options of the process, which has file handles of its own.
+    fn options(self: &Arc<Self>) -> RegionOptions {
+        let handles = FileHandles::with_capacity(100);
+        options(&self.files).storage(Arc::clone(self) as _).file_handles(&handles)
+    }
+
     fn stop_after(&self, changes: usize, other: impl FnOnce() + Send + 'static) {
         let mut state = self.state.lock().unwrap();
         state.left = Some(changes);
@@ -62,6 +68,10 @@ impl Stopped {
     fn stop_within(&self, changes: usize, other: impl FnOnce() + Send + 'static) {
         self.stop_after(changes, other);
         self.state.lock().unwrap().is_late = true;
+    }
+
+    fn cannot_sync(&self, dir: &Path) {
+        self.state.lock().unwrap().unsynced = Some(dir.to_owned());
     }
 
     /// Whether the process has been stopped.
@@ -181,6 +191,25 @@ fn change(table: &Table) -> Result<()> {
     }
 }
 
+/// Calls `run` with a process that is to be stopped before its first change, then with one before its second
+/// change, and so on, until `run` returns that the process was not stopped.
+fn each_stop(
+    written: impl Fn() -> FaultyStorage,
+    mut run: impl FnMut(&FaultyStorage, &Arc<Stopped>, usize) -> bool,
+) {
+    for n in 0.. {
+        let files = written();
+        if !run(&files, &Stopped::new(&files), n) {
+            break;
+        }
+    }
+}
+
+/// Opens the table for writing.
+fn open_with(options: RegionOptions) -> Table {
+    Table::open_with(ROOT, "t", options.writable(true)).unwrap()
+}
+
 fn write(storage: &FaultyStorage) {
     let table = open(storage, true);
     for row in ["c", "q"] {
@@ -197,13 +226,9 @@ fn what_was_written_after_the_locks_of_a_change_were_lost_stays() {
         write(&storage);
         let table = open(&storage, false);
         let (expected, regions) = (values(&table), table.regions());
-        for n in 0.. {
+        let run = |files: &FaultyStorage, stopped: &Arc<Stopped>, n: usize| {
             let shown = format!("{splits:?}, change {n}");
-            let files = written(splits);
-            let stopped = Stopped::new(&files);
-            let handles = FileHandles::with_capacity(100);
-            let with = options(&files).storage(Arc::clone(&stopped) as _).file_handles(&handles);
-            let table = Table::open_with(ROOT, "t", with.writable(true)).unwrap();
+            let table = open_with(stopped.options());
             values(&table); // opens all regions
             let other = files.clone();
             stopped.stop_after(n, move || write(&other));
@@ -211,17 +236,19 @@ fn what_was_written_after_the_locks_of_a_change_were_lost_stays() {
             if !stopped.was_stopped() {
                 changed.unwrap_or_else(|error| panic!("{shown}: {error}"));
                 assert!(n > 20, "{shown}");
-                break;
+                return false;
             }
             assert!(changed.is_err(), "{shown}");
-            assert_eq!(values(&open(&files, false)), expected, "{shown}");
+            assert_eq!(values(&open(files, false)), expected, "{shown}");
             drop(table);
-            let table = open(&files, true);
+            let table = open(files, true);
             assert_eq!((values(&table), table.regions()), (expected.clone(), regions.clone()), "{shown}");
             change(&table).unwrap_or_else(|error| panic!("{shown}: {error}"));
             assert_eq!(values(&table), expected, "{shown}");
             table.close().unwrap();
-        }
+            true
+        };
+        each_stop(|| written(splits), run);
     }
 }
 
@@ -229,13 +256,8 @@ fn what_was_written_after_the_locks_of_a_change_were_lost_stays() {
 /// the question whether it still has it: one of a flush or compaction, or of the undoing of one that failed.
 #[test]
 fn a_change_that_is_made_after_the_lock_was_lost_takes_no_rows() {
-    let written = || {
-        let storage = written(&[]);
-        let region = open(&storage, false).regions()[0].encoded_name();
-        (storage, Path::new(TABLE).join(region))
-    };
     let expected = {
-        let (storage, _) = written();
+        let storage = written(&[]);
         let table = open(&storage, true);
         table.put(put("k", "first")).unwrap();
         table.close().unwrap();
@@ -243,33 +265,37 @@ fn a_change_that_is_made_after_the_lock_was_lost_takes_no_rows() {
         values(&open(&storage, false))
     };
     for fails in [false, true] {
-        for n in 0.. {
+        let run = |files: &FaultyStorage, stopped: &Arc<Stopped>, n: usize| {
             let shown = format!("fails: {fails}, change {n}");
-            let (files, region) = written();
-            let stopped = Stopped::new(&files);
-            let handles = FileHandles::with_capacity(100);
-            let with = options(&files).storage(Arc::clone(&stopped) as _).file_handles(&handles);
-            let with = with.compaction_enabled(false).writable(true);
-            let table = Table::open_with(ROOT, "t", with).unwrap();
+            let table = open_with(stopped.options().compaction_enabled(false));
             table.put(put("k", "first")).unwrap();
-            stopped.state.lock().unwrap().unsynced = fails.then(|| region.join("f"));
+            if fails {
+                stopped.cannot_sync(&region_dir(&table).join("f"));
+            }
             let other = files.clone();
             stopped.stop_within(n, move || write(&other));
             let changed = table.flush().and_then(|()| table.compact(Compaction::Major));
             if !stopped.was_stopped() {
                 assert_eq!(changed.is_err(), fails, "{shown}: {changed:?}");
                 assert!(n > 3, "{shown}");
-                break;
+                return false;
             }
-            assert_eq!(values(&open(&files, false)), expected, "{shown}: {changed:?}");
+            assert_eq!(values(&open(files, false)), expected, "{shown}: {changed:?}");
             drop(table);
-            let table = open(&files, true);
+            let table = open(files, true);
             assert_eq!(values(&table), expected, "{shown}: {changed:?}");
             compact(&table);
             assert_eq!(values(&table), expected, "{shown}: {changed:?}");
             table.close().unwrap();
-        }
+            true
+        };
+        each_stop(|| written(&[]), run);
     }
+}
+
+/// Returns the directory of the first region.
+fn region_dir(table: &Table) -> PathBuf {
+    Path::new(TABLE).join(table.regions()[0].encoded_name())
 }
 
 /// The file of a bulk load.
@@ -290,7 +316,7 @@ fn with_input() -> (FaultyStorage, PathBuf) {
         skip_reset_seq_id: false,
     };
     writer.finish(&origin).unwrap();
-    let region = Path::new(TABLE).join(table.regions()[0].encoded_name());
+    let region = region_dir(&table);
     table.close().unwrap();
     (storage, region)
 }
@@ -300,15 +326,13 @@ fn with_input() -> (FaultyStorage, PathBuf) {
 fn a_load_that_goes_on_after_the_lock_was_lost_moves_no_file() {
     let mut outcomes = [0; 2];
     for fails in [false, true] {
-        for n in 0.. {
+        let run = |files: &FaultyStorage, stopped: &Arc<Stopped>, n: usize| {
             let shown = format!("fails: {fails}, change {n}");
-            let (files, region) = with_input();
-            let stopped = Stopped::new(&files);
-            let handles = FileHandles::with_capacity(100);
-            let with = options(&files).storage(Arc::clone(&stopped) as _).file_handles(&handles);
-            let table = Table::open_with(ROOT, "t", with.writable(true)).unwrap();
+            let table = open_with(stopped.options());
             values(&table); // opens the region
-            stopped.state.lock().unwrap().unsynced = fails.then(|| region.join("f"));
+            if fails {
+                stopped.cannot_sync(&region_dir(&table).join("f"));
+            }
             let other = Arc::new(Mutex::new(None));
             let (opened, storage) = (Arc::clone(&other), files.clone());
             stopped.stop_within(n, move || {
@@ -321,9 +345,9 @@ fn a_load_that_goes_on_after_the_lock_was_lost_moves_no_file() {
             if !stopped.was_stopped() {
                 assert_eq!(loaded.is_err(), fails, "{shown}: {loaded:?}");
                 // What could not be undone stays there.
-                assert_eq!(names(&files, ".loading.").len(), usize::from(fails), "{shown}");
+                assert_eq!(names(files, ".loading.").len(), usize::from(fails), "{shown}");
                 assert!(n > 3, "{shown}");
-                break;
+                return false;
             }
             let (other, found) = other.lock().unwrap().take().unwrap();
             assert_eq!(values(&other), found, "{shown}: {loaded:?}");
@@ -332,11 +356,13 @@ fn a_load_that_goes_on_after_the_lock_was_lost_moves_no_file() {
             let is_loaded = found.iter().any(|cell| cell.starts_with("k/"));
             assert_eq!(files.bytes(Path::new(FILE)).is_none(), is_loaded, "{shown}: {loaded:?}");
             outcomes[usize::from(is_loaded)] += 1;
-            let table = open(&files, true);
+            let table = open(files, true);
             assert_eq!(values(&table), found, "{shown}: {loaded:?}");
-            assert!(names(&files, ".loading.").is_empty(), "{shown}");
+            assert!(names(files, ".loading.").is_empty(), "{shown}");
             table.close().unwrap();
-        }
+            true
+        };
+        each_stop(|| with_input().0, run);
     }
     assert!(outcomes.iter().all(|outcome| *outcome > 0), "{outcomes:?}");
 }
@@ -421,22 +447,28 @@ fn each_late_change_with<T: fmt::Debug>(
     other: fn(&FaultyStorage),
     check: impl Fn(&FaultyStorage, &str),
 ) {
-    for n in 0.. {
-        let files = written();
-        let stopped = Stopped::new(&files);
-        let handles = FileHandles::with_capacity(100);
-        let with = options(&files).storage(Arc::clone(&stopped) as _).file_handles(&handles);
+    each_stop(written, |files, stopped, n| {
         let storage = files.clone();
         stopped.stop_within(n, move || other(&storage));
         stopped.state.lock().unwrap().keeps_root = keeps_root;
-        let changed = change(with);
+        let changed = change(stopped.options());
         let shown = format!("change {n}, {changed:?}");
         if !stopped.was_stopped() {
             assert!(changed.is_ok() && n > 2, "{shown}");
-            break;
+            return false;
         }
-        check(&files, &shown);
-    }
+        check(files, &shown);
+        true
+    });
+}
+
+/// Returns a table of one region, with a snapshot.
+fn with_snapshot() -> FaultyStorage {
+    let files = written(&[]);
+    let table = open(&files, true);
+    table.snapshot("s").unwrap();
+    table.close().unwrap();
+    files
 }
 
 #[test]
@@ -475,28 +507,14 @@ fn a_snapshot_is_neither_replaced_nor_removed_late() {
     let snapshot =
         |options: RegionOptions| Table::open_with(ROOT, "t", options.writable(true))?.snapshot("s").map(drop);
     each_late_change(|| written(&[]), snapshot, take, check);
-    let with_snapshot = || {
-        let files = written(&[]);
-        let table = open(&files, true);
-        table.snapshot("s").unwrap();
-        table.close().unwrap();
-        files
-    };
     let delete = |options: RegionOptions| Table::delete_snapshot_with(ROOT, "s", options);
     each_late_change(with_snapshot, delete, take, check);
 }
 
 #[test]
 fn a_table_that_was_deleted_is_not_restored_late() {
-    let written = || {
-        let files = written(&[]);
-        let table = open(&files, true);
-        table.snapshot("s").unwrap();
-        table.close().unwrap();
-        files
-    };
     each_late_change(
-        written,
+        with_snapshot,
         |options| Table::restore_snapshot(ROOT, "s", options).map(drop),
         |files| Table::delete_table(ROOT, "t", &options(files)).unwrap(),
         |files, shown| {
@@ -524,13 +542,6 @@ fn a_table_that_is_written_to_is_not_moved_away_late() {
             let found = values(&table.unwrap_or_else(|error| panic!("{shown}: {error}")));
             assert!(found.iter().any(|cell| cell.ends_with("=other")), "{shown}: {found:?}");
         }
-    };
-    let with_snapshot = || {
-        let files = written(&[]);
-        let table = open(&files, true);
-        table.snapshot("s").unwrap();
-        table.close().unwrap();
-        files
     };
     let delete = |options: RegionOptions| Table::delete_table(ROOT, "t", &options);
     let truncate = |options: RegionOptions| Table::truncate(ROOT, "t", true, &options);

@@ -6,6 +6,7 @@ mod late;
 mod readers;
 
 use super::*;
+use crate::support::files::write_synced;
 use hregion::{FindingKind, Severity};
 
 /// The store file tracker that a storage without renames needs.
@@ -205,9 +206,7 @@ fn a_deletion_that_has_left_descriptors_is_completed() {
         create(&storage).unwrap().close().unwrap();
         assert!(!is_absent() && !is_unfinished());
         // An older descriptor of a table that is there is none of the deletion's.
-        let mut file = storage.create(&descriptor).unwrap();
-        file.write_all(b"another program's").unwrap();
-        file.sync().unwrap();
+        write_synced(&storage, &descriptor, b"another program's");
         assert!(!is_absent() && !is_unfinished());
         assert_eq!(values(&storage, T), Some(Vec::new()));
     }

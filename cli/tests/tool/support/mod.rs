@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::fs::{self, File};
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -34,6 +34,14 @@ pub fn hregion() -> Command {
 
 pub fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
     hregion().args(args).output().unwrap()
+}
+
+/// Runs a command with `input` as standard input, which it need not read to the end.
+pub fn run_with_input(command: &mut Command, stdout: impl Into<Stdio>, input: &[u8]) -> Output {
+    command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
 }
 
 /// Runs the tool with standard output a pipe whose reader is closed.

@@ -6,7 +6,7 @@ mod random;
 mod refusals;
 
 use super::{DataBlockEncoding, DataFormat, Encoder, decode, plain};
-use crate::binary::{from_hex as bytes, to_hex as hex};
+use crate::binary::{bytes_of_hex as bytes, to_hex as hex};
 use crate::cell::{Cell, CellFormat, CellRef, CellType, SeekKey, key_value};
 use crate::coding::Cursor;
 

@@ -2,6 +2,7 @@
 
 use super::super::{INPUT, ROOT, expected, left, open, open_regions, options, rows, write};
 use super::{RECORD, TRACKER, delete, is_removed, recorded, records, world};
+use crate::support::files::write_synced;
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{Error, ErrorKind, Family, Put, Table, TableChanges};
@@ -58,9 +59,7 @@ fn a_loaded_file_that_is_gone_is_forgotten() {
     assert_eq!(table.bulk_load(INPUT).unwrap().loaded, 0);
     assert_eq!(rows(&table), [""; 0]);
     assert_eq!(recorded(&storage), 0);
-    let mut file = storage.create(Path::new("/input/g/0b")).unwrap();
-    file.write_all(&bytes).unwrap();
-    file.sync().unwrap();
+    write_synced(&storage, Path::new("/input/g/0b"), &bytes);
     assert_eq!(table.bulk_load(INPUT).unwrap().loaded, 1);
     assert_eq!(rows(&table), ["b/g=/input/g/0b"]);
 }
@@ -217,9 +216,7 @@ fn what_was_loaded_is_forgotten_with_the_family() {
     }
     assert_eq!(recorded(&storage), 0);
     for (path, bytes) in files.iter().zip(bytes) {
-        let mut file = storage.create(path).unwrap();
-        file.write_all(&bytes).unwrap();
-        file.sync().unwrap();
+        write_synced(&storage, path, &bytes);
     }
     let table = open(&storage);
     table.split("c").unwrap();
@@ -242,9 +239,7 @@ fn a_table_with_any_record_of_a_load_is_not_truncated() {
     let error = truncate().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     for record in records(&storage) {
-        let mut file = storage.create(&record).unwrap();
-        file.write_all(b"damaged").unwrap();
-        file.sync().unwrap();
+        write_synced(&storage, &record, b"damaged");
     }
     let error = truncate().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
@@ -294,11 +289,7 @@ fn a_damaged_record_is_an_error() {
     let storage = cut_off(all_loaded);
     let record = records(&storage).remove(0);
     let sound = storage.bytes(&record).unwrap();
-    let put = |bytes: &[u8]| {
-        let mut file = storage.create(&record).unwrap();
-        file.write_all(bytes).unwrap();
-        file.sync().unwrap();
-    };
+    let put = |bytes: &[u8]| write_synced(&storage, &record, bytes);
     let mut bytes = sound.clone();
     bytes[sound.len() / 2] ^= 1;
     put(&bytes);
@@ -330,9 +321,7 @@ fn a_load_is_not_repeated_if_no_record_says_what_was_loaded() {
     table.put(Put::new("d").cell("f", "q", "1").cell("g", "q", "1")).unwrap();
     delete(&table, &["a/f=".to_owned(), "b/f=".to_owned()]);
     table.close().unwrap();
-    let mut file = storage.create(&record).unwrap();
-    file.write_all(&bytes).unwrap();
-    file.sync().unwrap();
+    write_synced(&storage, &record, &bytes);
     let table = open(&storage);
     let error = table.bulk_load(INPUT).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");

@@ -60,6 +60,44 @@ fn each_failure(
     }
 }
 
+/// Whether `change` succeeds although the call number `call` of the storage fails.
+fn succeeds_despite(
+    storage: &FaultyStorage,
+    call: u64,
+    change: impl Fn(&FaultyStorage) -> Result<()>,
+) -> bool {
+    storage.fail_among_all([call]);
+    let is_ok = change(storage).is_ok();
+    storage.heal();
+    is_ok
+}
+
+/// After an attempt at the call `n`: uses the table or not; repeats the change when one of the first `calls`
+/// calls fails or not; then repeats it, unless it is made. Checks that the table has the rows `after` then.
+fn complete(
+    storage: &FaultyStorage,
+    n: u64,
+    calls: u64,
+    change: &dyn Fn(&FaultyStorage) -> Result<()>,
+    after: &[String],
+    shown: &str,
+) {
+    let is_made = || values(storage, T).as_deref() == Some(after);
+    if n % 3 == 1 {
+        use_table(storage, shown);
+    }
+    if n % 2 == 0 {
+        assert!(!succeeds_despite(storage, (n * 31 + 7) % calls, change) || is_made(), "{shown}");
+    }
+    if !is_made() || n % 5 > 1 {
+        change(storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
+    }
+    assert_eq!(values(storage, T).as_deref(), Some(after), "{shown}");
+    use_table(storage, shown);
+    check_root(storage, shown);
+    check_changes(storage, shown);
+}
+
 fn is_one_of(seen: Option<&Vec<String>>, is_ok: bool, after: Option<&Vec<String>>, shown: &str) {
     assert!(seen == after || !is_ok && seen == Some(&old_values()), "{shown}: {seen:?}");
 }
@@ -72,10 +110,8 @@ fn a_deletion_is_done_or_not(every: usize) {
             assert!(values(&storage, T).unwrap().len() > 8, "{shown}");
         }
         if n % 2 == 0 {
-            storage.fail_among_all([(n * 31 + 7) % 90]);
-            let seen = delete(&storage).is_ok();
-            storage.heal();
-            assert!(!seen || values(&storage, T).is_none(), "{shown}");
+            let again = succeeds_despite(&storage, (n * 31 + 7) % 90, delete);
+            assert!(!again || values(&storage, T).is_none(), "{shown}");
         }
         // It is repeated, or the table is created when it is gone.
         if values(&storage, T).is_some() || n % 5 > 1 {
@@ -93,23 +129,21 @@ fn a_deletion_is_done_or_not(every: usize) {
             check_root(&storage, shown);
         }
         assert_eq!(values(&storage, T), None, "{shown}");
-        storage.fail_among_all([(n * 17 + 3) % 60]);
-        let created = create(&storage).map(drop);
-        storage.heal();
+        let created = succeeds_despite(&storage, (n * 17 + 3) % 60, |storage| create(storage).map(drop));
         match values(&storage, T) {
             Some(found) => {
                 assert_eq!(found, [""; 0], "{shown}");
                 // Adds it to the catalog, if that has failed.
                 match create(&storage) {
                     Ok(table) => {
-                        assert!(created.is_err() && n % 2 == 1, "{shown}");
+                        assert!(!created && n % 2 == 1, "{shown}");
                         table.close().unwrap();
                     }
                     Err(error) => assert!(error.is_already_exists(), "{shown}: {error}"),
                 }
             }
             None => {
-                created.unwrap_err();
+                assert!(!created, "{shown}");
                 create(&storage).unwrap_or_else(|error| panic!("{shown}: {error}")).close().unwrap();
             }
         }
@@ -124,27 +158,11 @@ fn a_deletion_is_done_or_not(every: usize) {
 fn a_truncation_is_done_or_not(every: usize) {
     for preserve in [true, false] {
         let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, preserve, &options(storage));
-        let empty = Some(Vec::new());
         each_failure(every, bucket_with, &truncate, &|is_ok, storage, n, shown| {
             let shown = &format!("{shown}, {preserve}");
-            is_one_of(values(&storage, T).as_ref(), is_ok, empty.as_ref(), shown);
-            if n % 3 == 1 {
-                use_table(&storage, shown);
-            }
-            if n % 2 == 0 {
-                storage.fail_among_all([(n * 31 + 7) % 120]);
-                let again = truncate(&storage).is_ok();
-                storage.heal();
-                assert!(!again || values(&storage, T) == empty, "{shown}");
-            }
-            if values(&storage, T) != empty || n % 5 > 1 {
-                truncate(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
-            }
-            assert_eq!(values(&storage, T), empty, "{shown}");
+            is_one_of(values(&storage, T).as_ref(), is_ok, Some(&Vec::new()), shown);
+            complete(&storage, n, 120, &truncate, &[], shown);
             assert_eq!(region_names(&storage).len(), if preserve { 2 } else { 1 }, "{shown}");
-            use_table(&storage, shown);
-            check_root(&storage, shown);
-            check_changes(&storage, shown);
         });
     }
 }
@@ -165,28 +183,11 @@ fn a_restoration_is_done_or_not(every: usize) {
     each_failure(every, bucket_since, &restore, &|is_ok, storage, n, shown| {
         let seen = values(&storage, T);
         assert!(seen == restored || !is_ok && seen == Some(later_values()), "{shown}: {seen:?}");
-        if n % 3 == 1 {
-            use_table(&storage, shown);
-        }
-        if n % 2 == 0 {
-            storage.fail_among_all([(n * 31 + 7) % 170]);
-            let again = restore(&storage).is_ok();
-            storage.heal();
-            assert!(!again || values(&storage, T) == restored, "{shown}");
-        }
-        if values(&storage, T) != restored || n % 5 > 1 {
-            restore(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
-        }
-        assert_eq!(values(&storage, T), restored, "{shown}");
+        complete(&storage, n, 170, &restore, &old_values(), shown);
         assert_eq!(region_names(&storage).len(), 2, "{shown}");
-        use_table(&storage, shown);
-        check_root(&storage, shown);
-        check_changes(&storage, shown);
         // What is created from nothing is complete, too.
         delete(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
-        storage.fail_among_all([(n * 17 + 3) % 150]);
-        let created = restore(&storage).is_ok();
-        storage.heal();
+        let created = succeeds_despite(&storage, (n * 17 + 3) % 150, restore);
         let seen = values(&storage, T);
         assert!(seen == restored || !created && seen.is_none(), "{shown}: {seen:?}");
         restore(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
@@ -214,10 +215,7 @@ fn an_alteration_is_done_or_not(every: usize) {
         if is_written {
             use_table(&storage, shown);
         } else {
-            storage.fail_among_all([(n * 31 + 7) % 120]);
-            let again = alter(&storage).is_ok();
-            storage.heal();
-            check(again);
+            check(succeeds_despite(&storage, (n * 31 + 7) % 120, alter));
         }
         // The family is added again, whether the call was repeated or not.
         let repeats = !has_h(&storage) || n % 2 == 0;
@@ -226,16 +224,16 @@ fn an_alteration_is_done_or_not(every: usize) {
         }
         let expected = left.len() + if is_written { 2 } else { 0 };
         assert_eq!(values(&storage, T).unwrap().len(), expected, "{shown}");
-        let add = TableChanges::new().family(listed("f"));
-        storage.fail_among_all([(n * 13 + 5) % 70]);
-        let added = Table::alter(ROOT, T, &add, &options(&storage)).is_ok();
-        storage.heal();
+        let add = |storage: &FaultyStorage| {
+            Table::alter(ROOT, T, &TableChanges::new().family(listed("f")), &options(storage))
+        };
+        let added = succeeds_despite(&storage, (n * 13 + 5) % 70, add);
         let has_f = || {
             let region = open(&storage, T, false).unwrap().region("a").unwrap();
             region.families().any(|family| family.name() == b"f")
         };
         assert!(!added || has_f(), "{shown}");
-        Table::alter(ROOT, T, &add, &options(&storage)).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        add(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
         assert!(has_f(), "{shown}");
         assert_eq!(values(&storage, T).unwrap().len(), expected, "{shown}: old cells of a new family");
         let table = open(&storage, T, true).unwrap();
