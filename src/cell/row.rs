@@ -23,10 +23,15 @@ pub struct RowBuf {
     /// The recent surplus of gets that found nothing over gets that found something, from 0 to
     /// [`MAX_MISSES`].
     misses: u8,
+    /// The recent surplus of files that have the row of a get over those that do not, from minus
+    /// [`MAX_FILES`] to it.
+    files: i8,
     scratch: Scratch,
 }
 
 const MAX_MISSES: u8 = 7;
+
+const MAX_FILES: i8 = 32;
 
 /// The buffers of a read, kept with its result so that reading the next row does not allocate. They have no
 /// content between reads.
@@ -44,7 +49,15 @@ impl RefUnwindSafe for Scratch {}
 
 impl Default for RowBuf {
     fn default() -> Self {
-        Self { bytes: Vec::new(), used: 0, len: 0, most: usize::MAX, misses: 0, scratch: Scratch::default() }
+        Self {
+            bytes: Vec::new(),
+            used: 0,
+            len: 0,
+            most: usize::MAX,
+            misses: 0,
+            files: 0,
+            scratch: Scratch::default(),
+        }
     }
 }
 
@@ -192,6 +205,20 @@ impl RowBuf {
     #[inline]
     pub(crate) fn note_found(&mut self, found: bool) {
         self.misses = if found { self.misses.saturating_sub(1) } else { MAX_MISSES.min(self.misses + 1) };
+    }
+
+    /// Whether most files are likely to have the row of the next get, judging by recent gets.
+    #[inline]
+    pub(crate) fn expects_most_files(&self) -> bool {
+        self.files > MAX_FILES / 2
+    }
+
+    /// Records how many files have the row of a get, and how many do not.
+    #[inline]
+    pub(crate) fn note_files(&mut self, with: usize, without: usize) {
+        let few = |files: usize| i8::try_from(files).unwrap_or(i8::MAX);
+        let surplus = few(with).saturating_sub(few(without));
+        self.files = self.files.saturating_add(surplus).clamp(-MAX_FILES, MAX_FILES);
     }
 
     /// Removes the cells after a mark.

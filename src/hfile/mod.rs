@@ -86,7 +86,7 @@ pub(crate) use job_queue::{Claim, HeldQueue, Job, JobQueue, Task};
 pub use options::HFileOptions;
 pub(crate) use part_reads::ReadTogether;
 pub use reader::HFile;
-pub(crate) use row_lookup::{NotCached, RowCursor, RowLookup};
+pub(crate) use row_lookup::{LookupStart, NotCached, RowCursor, RowLookup};
 pub use salvage::{LostBlock, SalvageReport};
 pub(crate) use scanner::ReversedHFileScanner;
 pub use scanner::{HFileScanner, SeekResult};

@@ -5,7 +5,7 @@ use super::index::IndexPath;
 use super::open::open;
 use super::options::HFileOptions;
 use super::reader_core::ReaderCore;
-use super::row_lookup::RowLookup;
+use super::row_lookup::{LookupStart, RowLookup};
 use super::scanner::{HFileScanner, ReversedHFileScanner};
 use super::verify::VerifyReport;
 use super::{FileInfo, Trailer};
@@ -325,13 +325,24 @@ impl HFile {
         Ok((header, Bytes::from(payload)))
     }
 
+    /// Begins to look up the cells of a row: searches the index. None if it is not in the cache.
+    #[inline(always)] // the result is large: this constructs it in place
+    pub(crate) fn begin_lookup<'f>(&'f self, row: &'f [u8]) -> Option<LookupStart<'f>> {
+        self.0.begin(row, self.0.order?)
+    }
+
     /// Looks up the cells of a row, as far as blocks, or their outlines, are in the cache. Adds to
     /// `partial_reads` for each block of which a part was read.
-    #[inline(always)] // the result is large: this constructs it in place
-    pub(crate) fn locate<'f>(&'f self, row: &'f [u8], partial_reads: &mut u64) -> RowLookup<'f> {
-        match self.0.order {
-            Some(order) => self.0.locate(row, order, partial_reads),
-            None => RowLookup::NotCached,
+    #[inline(always)] // as `begin_lookup`
+    pub(crate) fn locate<'f>(
+        &'f self,
+        start: Option<LookupStart<'f>>,
+        row: &'f [u8],
+        partial_reads: &mut u64,
+    ) -> RowLookup<'f> {
+        match (start, self.0.order) {
+            (Some(start), Some(order)) => self.0.locate(start, row, order, partial_reads),
+            _ => RowLookup::NotCached,
         }
     }
 

@@ -40,6 +40,25 @@ pub(crate) struct RowCursor<'f> {
     position: CellPosition,
 }
 
+/// A look-up for which the index has been searched. Like [`RowCursor`], it should be short-lived.
+pub(crate) struct LookupStart<'f> {
+    leaf: Leaf<'f>,
+    /// Whether the leaf is the last of the index.
+    is_last: bool,
+    /// The leaf's entry for the first block that may have the row.
+    at: usize,
+    /// The block, if it is cached.
+    block: Option<BlockGuard<DataBlock>>,
+}
+
+impl LookupStart<'_> {
+    /// The first block that may have the row, if it is cached.
+    #[inline]
+    pub(crate) fn block(&self) -> Option<&DataBlock> {
+        self.block.as_deref()
+    }
+}
+
 /// The index block whose entries are data blocks.
 enum Leaf<'f> {
     Root(&'f IndexBlock),
@@ -73,54 +92,65 @@ impl Leaf<'_> {
 }
 
 impl ReaderCore {
-    /// Looks up a row. Adds to `partial_reads` for each block that was not in the cache, and of which a part
-    /// was read instead.
+    /// Searches the index for the first block that may have a row. None if an index block is not in the cache.
     #[inline(always)] // the result is large: this constructs it in place
-    pub(super) fn locate<'f>(
-        &'f self,
-        row: &'f [u8],
-        order: CellOrder,
-        partial_reads: &mut u64,
-    ) -> RowLookup<'f> {
+    pub(super) fn begin<'f>(&'f self, row: &'f [u8], order: CellOrder) -> Option<LookupStart<'f>> {
         let (mut leaf, mut is_last) = (Leaf::Root(&self.root), true);
         loop {
             let index = leaf.index();
             // a row before the first key's row has no cells, but the row may begin with the first key
-            let mut at = index.search_row(row, order).unwrap_or(0);
-            let slots = match index.children() {
-                Children::Data(slots) => slots,
+            let at = index.search_row(row, order).unwrap_or(0);
+            match index.children() {
+                Children::Data(slots) => {
+                    let block = slots.hold(at);
+                    return Some(LookupStart { leaf, is_last, at, block });
+                }
                 Children::Index(slots) => {
-                    let Some(child) = slots.hold(at) else { return RowLookup::NotCached };
+                    let child = slots.hold(at)?;
                     is_last &= at + 1 == index.len();
                     leaf = Leaf::Below(child);
-                    continue;
-                }
-            };
-            loop {
-                let (block, found) = match slots.hold(at) {
-                    Some(block) => {
-                        let found = block.find_row(row, order);
-                        (Some(block), found)
-                    }
-                    None => match self.find_by_outline(leaf.index(), at, row, order, partial_reads) {
-                        Some(found) => found,
-                        None => return RowLookup::NotCached,
-                    },
-                };
-                match (found, block) {
-                    (RowSearch::Found(position), Some(block)) => {
-                        return RowLookup::At(RowCursor { row, order, leaf, is_last, at, block, position });
-                    }
-                    (RowSearch::After, _) => {}
-                    _ => return RowLookup::Absent,
-                }
-                at += 1;
-                match leaf.may_continue_in_next_block(at, is_last, row, order) {
-                    Some(true) => {}
-                    Some(false) => return RowLookup::Absent,
-                    None => return RowLookup::NotCached,
                 }
             }
+        }
+    }
+
+    /// Looks up a row. Adds to `partial_reads` for each block that was not in the cache, and of which a part
+    /// was read instead.
+    #[inline(always)] // as `begin`
+    pub(super) fn locate<'f>(
+        &'f self,
+        start: LookupStart<'f>,
+        row: &'f [u8],
+        order: CellOrder,
+        partial_reads: &mut u64,
+    ) -> RowLookup<'f> {
+        let LookupStart { leaf, is_last, mut at, mut block } = start;
+        loop {
+            let (held, found) = match block {
+                Some(block) => {
+                    let found = block.find_row(row, order);
+                    (Some(block), found)
+                }
+                None => match self.find_by_outline(leaf.index(), at, row, order, partial_reads) {
+                    Some(found) => found,
+                    None => return RowLookup::NotCached,
+                },
+            };
+            match (found, held) {
+                (RowSearch::Found(position), Some(block)) => {
+                    return RowLookup::At(RowCursor { row, order, leaf, is_last, at, block, position });
+                }
+                (RowSearch::After, _) => {}
+                _ => return RowLookup::Absent,
+            }
+            at += 1;
+            match leaf.may_continue_in_next_block(at, is_last, row, order) {
+                Some(true) => {}
+                Some(false) => return RowLookup::Absent,
+                None => return RowLookup::NotCached,
+            }
+            let Children::Data(slots) = leaf.index().children() else { return RowLookup::NotCached };
+            block = slots.hold(at);
         }
     }
 

@@ -35,6 +35,9 @@ struct IndexEntry {
 /// The number of index entries for each sample: they are in one page of memory.
 const SAMPLE: usize = 64;
 
+/// The number of index entries of the last step of a search.
+const STEP: usize = 8;
+
 /// A buffer takes no further cell after this many bytes. Small in tests, so that they have several.
 const MAX_BUFFER: usize = if cfg!(test) { 16 << 10 } else { 1 << 30 };
 
@@ -238,11 +241,21 @@ impl FlatCells {
 
     /// The number of cells that compare with a position as `is_before` says, which are the first ones.
     fn count(&self, key: &Key<dyn KeyParts + '_>, is_before: impl Fn(Ordering) -> bool) -> usize {
-        let prefix = key.prefix();
-        let first = self.samples.partition_point(|sample| *sample < prefix).saturating_sub(1) * SAMPLE;
-        let end = self.samples.partition_point(|sample| *sample <= prefix) * SAMPLE;
-        let range = &self.index[first..end.min(self.index.len())];
-        first + range.partition_point(|entry| is_before(compare(&self.key(entry), key)))
+        let first = self.first_from(key.prefix());
+        first + count_before(&self.index[first..], |entry| is_before(compare(&self.key(entry), key)))
+    }
+
+    /// The number of cells with a lesser prefix. Of the index, reads some entries between two samples, then
+    /// those between two of these: the cache misses of either step overlap, as there are no branches.
+    #[inline]
+    fn first_from(&self, prefix: Prefix) -> usize {
+        let is_below = |entry: &IndexEntry| usize::from(entry.prefix < prefix);
+        let sample = self.samples.partition_point(|sample| *sample < prefix).saturating_sub(1);
+        let mut first = sample * SAMPLE;
+        let between = &self.index[first..self.index.len().min(first + SAMPLE)];
+        first += STEP * between.iter().skip(STEP).step_by(STEP).map(is_below).sum::<usize>();
+        let between = &self.index[first..self.index.len().min(first + STEP)];
+        first + between.iter().map(is_below).sum::<usize>()
     }
 
     #[inline]

@@ -429,6 +429,31 @@ impl DataBlock {
         if low < self.index.len() { RowSearch::Absent } else { RowSearch::After }
     }
 
+    /// Touches what [`find_row`](Self::find_row) reads first: the block's fields.
+    #[inline]
+    pub(crate) fn prefetch_fields(&self) {
+        hint::black_box(self.bytes.len());
+        self.index.prefetch_fields();
+    }
+
+    /// Touches what [`find_row`](Self::find_row) reads after the fields: index entries.
+    #[inline]
+    pub(crate) fn prefetch_entries(&self, row: &[u8]) {
+        self.index.prefetch_entries(&self.bytes, row);
+    }
+
+    /// Touches what [`find_row`](Self::find_row) reads last: the row's first cell.
+    #[inline]
+    pub(crate) fn prefetch_row(&self, row: &[u8]) {
+        if let Candidates::Between { low, high } = self.candidates(row)
+            && low < high
+        {
+            let at = self.entry_at(low);
+            hint::black_box(self.bytes.get(at).copied());
+            self.prefetch_before(at);
+        }
+    }
+
     /// As [`find_row`](Self::find_row), in a block without an index.
     #[cold]
     fn walk_to_row(&self, row: &[u8], order: CellOrder) -> RowSearch {

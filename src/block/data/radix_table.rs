@@ -40,6 +40,12 @@ impl RadixTable {
         usize::try_from(number >> shift).map_or(SLICES - 1, |slice| slice.min(SLICES - 1))
     }
 
+    /// The number of numbers before the slice of `target`: where a search begins.
+    #[inline]
+    pub(super) fn slice_start(&self, target: u64) -> usize {
+        self.starts[Self::slice(target, self.shift)] as usize
+    }
+
     /// The index of the first of `items` whose number is not below `target`, or `items.len()`.
     ///
     /// `is_below` compares an item's number with `target`. It is called for `WINDOW` items, without branches

@@ -22,6 +22,7 @@ use super::radix_table::RadixTable;
 use crate::block::search::{common_prefix, compare_to_common};
 use crate::cell::{CellOrder, prefix};
 use std::cmp::Ordering;
+use std::hint;
 
 /// A cell within a row gets an entry when this many cells have none.
 pub(super) const STRIDE: u32 = 16;
@@ -229,22 +230,10 @@ impl SeekIndex {
         if !self.by_row {
             return Candidates::Between { low: 0, high: self.entries };
         }
-        let sides = match self.near_common.get(..self.common) {
-            Some(common) => compare_to_common(row, common),
-            None => compare_to_common(row, &first_row(bytes)[..self.common]),
+        let target = match self.row_bits_of(bytes, row, first_row) {
+            Ok(target) => target,
+            Err(outside) => return outside,
         };
-        match sides {
-            Ordering::Less => return Candidates::Before,
-            Ordering::Greater => return Candidates::After,
-            Ordering::Equal => {}
-        }
-        let Some(ahead) = prefix(row, self.common).checked_sub(self.first) else {
-            return Candidates::Before;
-        };
-        let target = ahead >> self.shift;
-        if target >> self.form.row_bits() != 0 {
-            return Candidates::After;
-        }
         let entries = &bytes[self.at..];
         // an entry is below the bound if its row bits are below the target, whatever its offset
         let bound = target << self.form.offset_bits();
@@ -264,6 +253,51 @@ impl SeekIndex {
                     e >> 32
                 })
             }
+        }
+    }
+
+    /// The row bits of `row`, if it is not before or after all cells of the block.
+    #[inline]
+    fn row_bits_of<'b>(
+        &self,
+        bytes: &'b [u8],
+        row: &[u8],
+        first_row: impl FnOnce(&'b [u8]) -> &'b [u8],
+    ) -> Result<u64, Candidates> {
+        let sides = match self.near_common.get(..self.common) {
+            Some(common) => compare_to_common(row, common),
+            None => compare_to_common(row, &first_row(bytes)[..self.common]),
+        };
+        match sides {
+            Ordering::Less => return Err(Candidates::Before),
+            Ordering::Greater => return Err(Candidates::After),
+            Ordering::Equal => {}
+        }
+        let Some(ahead) = prefix(row, self.common).checked_sub(self.first) else {
+            return Err(Candidates::Before);
+        };
+        let target = ahead >> self.shift;
+        if target >> self.form.row_bits() != 0 {
+            return Err(Candidates::After);
+        }
+        Ok(target)
+    }
+
+    /// Touches the fields that searches read.
+    #[inline]
+    pub(super) fn prefetch_fields(&self) {
+        hint::black_box((self.entries, self.first, self.slices.slice_start(0), self.slices.slice_start(u64::MAX)));
+    }
+
+    /// Touches the entries that a search for `row` reads first.
+    #[inline]
+    pub(super) fn prefetch_entries(&self, bytes: &[u8], row: &[u8]) {
+        if !self.by_row || self.common > NEAR {
+            return;
+        }
+        if let Ok(target) = self.row_bits_of(bytes, row, |bytes| bytes) {
+            let at = self.at + self.form.width() * self.slices.slice_start(target);
+            hint::black_box((bytes.get(at).copied(), bytes.get(at + 64).copied()));
         }
     }
 

@@ -6,9 +6,10 @@ use super::row_cells::{RowCells, RowMerge};
 use super::row_match::{MatcherOnly, RowMatch, StopReason, StoreLimit};
 use super::scanner::StoreScanner;
 use crate::block::bloom::HashedRow;
+use crate::block::data::DataBlock;
 use crate::cell::{CellRef, RowBuf, SeekKey, same_bytes};
 use crate::error::Result;
-use crate::hfile::{NotCached, RowVisitor};
+use crate::hfile::{LookupStart, NotCached, RowVisitor};
 use crate::metrics::ReadCounts;
 use crate::op::Query;
 use crate::store::matcher::{MatcherBuffers, ScanInfo, ScanQueryMatcher, is_whole_result};
@@ -92,14 +93,12 @@ impl StoreVersion {
             }
         }
         // Looking up a row in a cached block costs no more than asking a filter.
-        let filtered = sources.len() > 1;
-        if filtered {
-            self.filter(&mut sources, query, counts);
-        }
-        if in_place && self.get_in_place(&sources, query, info, row, counts)? == InPlace::Done {
+        let ask = sources.len() > 1 && !row.expects_most_files();
+        let ruled_out = ask.then(|| self.filter(&mut sources, query, counts));
+        if in_place && self.get_in_place(&sources, ruled_out, query, info, row, counts)? == InPlace::Done {
             return Ok(());
         }
-        if !filtered {
+        if ruled_out.is_none() {
             self.filter(&mut sources, query, counts);
         }
         if sources.len() == 0 {
@@ -131,11 +130,13 @@ impl StoreVersion {
         Ok(())
     }
 
-    /// Reads the row in place. If that is not possible, leaves `row` unchanged.
+    /// Reads the row in place. If that is not possible, leaves `row` unchanged. `ruled_out`: how many files
+    /// their Bloom filters have ruled out; `None` if they have not been asked.
     #[inline]
     fn get_in_place<'s>(
         &'s self,
         sources: &Sources<'s>,
+        ruled_out: Option<usize>,
         query: &Query<'s>,
         info: &ScanInfo,
         row: &mut RowBuf,
@@ -145,14 +146,39 @@ impl StoreVersion {
             return self.get_from(file, query, info, row, counts);
         }
         let (mut found, mut partial_reads) = (RowMerge::default(), 0);
-        for file in sources.files.iter() {
-            let cells = match RowCells::of_file(file, query.start, query.read_point, &mut partial_reads) {
+        let (mut skipped, mut without_row) = (0_u64, ruled_out.unwrap_or(0));
+        let mut starts = begin_lookups(sources, query.start);
+        for (at, file) in sources.files.iter().enumerate() {
+            let start = match starts.get_mut(at) {
+                Some(start) => start.take(),
+                None => file.hfile().begin_lookup(query.start),
+            };
+            let is_cached = start.as_ref().is_some_and(|start| start.block().is_some());
+            if !is_cached
+                && ruled_out.is_none()
+                && self.has_bloom
+                && !file.passes_filter(query, &mut HashedRow::new(query.start))
+            {
+                skipped += 1;
+                without_row += 1;
+                continue;
+            }
+            let (row, read_point) = (query.start, query.read_point);
+            let mut cells = match RowCells::of_started(file, start, row, read_point, &mut partial_reads) {
                 // common case; avoids a large move
-                Ok(RowCells::End) => continue,
+                Ok(RowCells::End) => {
+                    without_row += 1;
+                    continue;
+                }
                 Ok(cells) => cells,
                 Err(NotCached) => return Ok(InPlace::ForScanner),
             };
-            if !self.push_of_column(&mut found, cells, query) {
+            if self.skip_to_column(&mut cells, query).is_err() {
+                return Ok(InPlace::ForScanner);
+            }
+            if matches!(cells, RowCells::End) {
+                without_row += usize::from(file.filters_columns());
+            } else if !found.push(cells) {
                 return Ok(InPlace::ForScanner);
             }
         }
@@ -165,8 +191,11 @@ impl StoreVersion {
         if self.read_pushed(&mut found, query, info, row, counts)? == InPlace::ForScanner {
             return Ok(InPlace::ForScanner);
         }
+        let files = sources.files.len() + ruled_out.unwrap_or(0);
+        row.note_files(files - without_row, without_row);
         counts.seeks += 1;
-        counts.data_block_hits += (sources.files.len() as u64).saturating_sub(partial_reads);
+        counts.files_skipped_by_bloom += skipped;
+        counts.data_block_hits += (sources.files.len() as u64).saturating_sub(partial_reads + skipped);
         Ok(InPlace::Done)
     }
 
@@ -320,6 +349,24 @@ impl StoreVersion {
         })
     }
 }
+
+/// Begins to look up a row in the first files. A search of a cached block waits for memory several times. Here
+/// each step is made for all files before the next one, so that the waits overlap.
+#[inline]
+fn begin_lookups<'s>(sources: &Sources<'s>, row: &'s [u8]) -> [Option<LookupStart<'s>>; STARTS] {
+    let mut starts = [const { None }; STARTS];
+    for (start, file) in starts.iter_mut().zip(sources.files.iter()) {
+        *start = file.hfile().begin_lookup(row);
+    }
+    let blocks = || starts.iter().flatten().filter_map(LookupStart::block);
+    blocks().for_each(DataBlock::prefetch_fields);
+    blocks().for_each(|block| block.prefetch_entries(row));
+    blocks().for_each(|block| block.prefetch_row(row));
+    starts
+}
+
+/// The look-ups that are begun together. A thread should hold few blocks.
+const STARTS: usize = 4;
 
 #[cfg(test)]
 pub(super) mod tests;

@@ -2,7 +2,7 @@
 
 use super::heap::comes_first;
 use crate::cell::{CellOrder, CellRef, compare_bytes, same_bytes};
-use crate::hfile::{NotCached, RowCursor, RowLookup};
+use crate::hfile::{LookupStart, NotCached, RowCursor, RowLookup};
 use crate::memstore::{Segment, SegmentScanner};
 use crate::store::version::file::{SeqIds, StoreFile};
 use std::cmp::Ordering;
@@ -34,6 +34,18 @@ impl<'s> RowCells<'s> {
         read_point: i64,
         partial_reads: &mut u64,
     ) -> Result<Self, NotCached> {
+        Self::of_started(file, file.hfile().begin_lookup(row), row, read_point, partial_reads)
+    }
+
+    /// As [`of_file`](Self::of_file), if the look-up has been [begun](HFile::begin_lookup).
+    #[inline(always)] // as `of_file`
+    pub(super) fn of_started(
+        file: &'s StoreFile,
+        start: Option<LookupStart<'s>>,
+        row: &'s [u8],
+        read_point: i64,
+        partial_reads: &mut u64,
+    ) -> Result<Self, NotCached> {
         if file.is_reference() {
             return Err(NotCached);
         }
@@ -43,7 +55,7 @@ impl<'s> RowCells<'s> {
             SeqIds::All(id) if id > read_point => return Ok(Self::End),
             SeqIds::All(id) => (Some(id), i64::MAX),
         };
-        match file.hfile().locate(row, partial_reads) {
+        match file.hfile().locate(start, row, partial_reads) {
             RowLookup::Absent => Ok(Self::End),
             RowLookup::NotCached => Err(NotCached),
             RowLookup::At(cells) => {

@@ -284,6 +284,11 @@ impl StoreFile {
         }
     }
 
+    /// Whether the Bloom filter has the columns of the rows.
+    pub(in crate::store) fn filters_columns(&self) -> bool {
+        self.0.hfile.general_bloom().is_some_and(|bloom| bloom.bloom_type() == BloomType::RowCol)
+    }
+
     /// Creates a scanner of the cells visible at a read point, or of all cells without one, as for a
     /// compaction.
     ///

@@ -216,14 +216,22 @@ impl StoreVersion {
             .then_some(file)
     }
 
-    /// Drops the files whose Bloom filters rule out what a query selects.
-    pub(super) fn filter(&self, sources: &mut Sources<'_>, query: &Query<'_>, counts: &mut ReadCounts) {
-        if self.has_bloom {
-            let mut row = HashedRow::new(query.start);
-            let before = sources.files.len();
-            sources.files.retain(|file| file.passes_filter(query, &mut row));
-            counts.files_skipped_by_bloom += (before - sources.files.len()) as u64;
+    /// Drops the files whose Bloom filters rule out what a query selects. Returns how many there were.
+    pub(super) fn filter(
+        &self,
+        sources: &mut Sources<'_>,
+        query: &Query<'_>,
+        counts: &mut ReadCounts,
+    ) -> usize {
+        if !self.has_bloom {
+            return 0;
         }
+        let mut row = HashedRow::new(query.start);
+        let before = sources.files.len();
+        sources.files.retain(|file| file.passes_filter(query, &mut row));
+        let ruled_out = before - sources.files.len();
+        counts.files_skipped_by_bloom += ruled_out as u64;
+        ruled_out
     }
 
     #[inline]
