@@ -53,7 +53,7 @@ async fn ask(quorum: &str, tls: Tls, time: Duration) -> (Result<Option<String>>,
         let answer = registry.cluster_id(Deadline::after(time));
         (answer, begin.elapsed())
     };
-    let (answer, elapsed) = tokio::task::spawn_blocking(asked).await.unwrap();
+    let (answer, elapsed) = spawn_blocking(asked).await.unwrap();
     assert!(elapsed < time + Duration::from_secs(10), "{elapsed:?}: {answer:?}");
     (answer, elapsed)
 }
@@ -98,7 +98,7 @@ async fn znodes_are_read_over_encrypted_connections() {
                 assert_eq!(servers.len(), SERVERS);
             }
         };
-        tokio::task::spawn_blocking(read).await.unwrap();
+        spawn_blocking(read).await.unwrap();
         let asked = server.asked();
         let read: Vec<usize> = asked.iter().filter(|(_, op, _)| *op != -11).map(|(at, ..)| *at).collect();
         assert_eq!(read, [0, 1, 2, 2, 2]);
@@ -188,7 +188,7 @@ async fn a_handshake_that_fails_is_named_in_time() {
     let address = front_of(authority.acceptor(), &server).await;
     let plain = ZooKeeperRegistry::new(&address).unwrap();
     let read = move || plain.cluster_id(Deadline::after(Duration::from_millis(700))).unwrap_err();
-    let error = tokio::task::spawn_blocking(read).await.unwrap();
+    let error = spawn_blocking(read).await.unwrap();
     assert!(error.to_string().contains(&address), "{error}");
     assert!(server.asked().is_empty());
 }

@@ -86,7 +86,7 @@ fn complete(
     if n % 3 == 1 {
         use_table(storage, shown);
     }
-    if n % 2 == 0 {
+    if n.is_multiple_of(2) {
         assert!(!succeeds_despite(storage, (n * 31 + 7) % calls, change) || is_made(), "{shown}");
     }
     if !is_made() || n % 5 > 1 {
