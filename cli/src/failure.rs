@@ -273,8 +273,8 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         (ErrorKind::InvalidArgument, None) if error.message().starts_with("there is no table descriptor") => {
             Some(
                 "`compact`, `flush`, `recover`, `shell` and `load` of a region take them by --family \
-                 NAME:ATTRIBUTE=VALUE,… or --descriptor FILE; other commands need the descriptor in .tabledesc \
-                 of the table",
+                 NAME:ATTRIBUTE=VALUE,… or --descriptor FILE; other commands need the descriptor in \
+                 .tabledesc of the table",
             )
         }
         (ErrorKind::InvalidArgument, None)

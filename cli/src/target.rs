@@ -156,12 +156,12 @@ fn linked(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     }
 }
 
-/// Tells references and links from all other files. For these, nothing beside them is read: it may be damaged.
+/// Tells references and links from all other files. Nothing beside those is read, as it may be damaged.
 fn kind_of_file(path: &Path) -> Result<FileKind, CommandError> {
     check_readable(path)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let is_region = |name: &str| name.bytes().all(|digit| digit.is_ascii_hexdigit());
-    // A link has the name of its table before an equals sign, a reference that of the other region at its end.
+    // A link begins with the name of its table and an equals sign; a reference ends with the other region's name.
     match name.contains('=') || name.rsplit_once('.').is_some_and(|(_, end)| is_region(end)) {
         true => Ok(FileKind::of(&vfs::storage(), path)?),
         false => Ok(FileKind::Unknown),

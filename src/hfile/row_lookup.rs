@@ -92,7 +92,7 @@ impl Leaf<'_> {
 }
 
 impl ReaderCore {
-    /// Searches the index for the first block that may have a row. None if an index block is not in the cache.
+    /// Searches the index for the first block that may have a row. None if an index block is not cached.
     #[inline(always)] // the result is large: this constructs it in place
     pub(super) fn begin<'f>(&'f self, row: &'f [u8], order: CellOrder) -> Option<LookupStart<'f>> {
         let (mut leaf, mut is_last) = (Leaf::Root(&self.root), true);

@@ -286,7 +286,12 @@ impl SeekIndex {
     /// Touches the fields that searches read.
     #[inline]
     pub(super) fn prefetch_fields(&self) {
-        hint::black_box((self.entries, self.first, self.slices.slice_start(0), self.slices.slice_start(u64::MAX)));
+        hint::black_box((
+            self.entries,
+            self.first,
+            self.slices.slice_start(0),
+            self.slices.slice_start(u64::MAX),
+        ));
     }
 
     /// Touches the entries that a search for `row` reads first.
