@@ -161,7 +161,7 @@ fn kind_of_file(path: &Path) -> Result<FileKind, CommandError> {
     check_readable(path)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let is_region = |name: &str| name.bytes().all(|digit| digit.is_ascii_hexdigit());
-    // A link begins with the name of its table and an equals sign; a reference ends with the other region's name.
+    // A link begins with its table's name and an equals sign; a reference ends with the other region's name.
     match name.contains('=') || name.rsplit_once('.').is_some_and(|(_, end)| is_region(end)) {
         true => Ok(FileKind::of(&vfs::storage(), path)?),
         false => Ok(FileKind::Unknown),

@@ -118,8 +118,8 @@ impl ClientCore {
         Ok(answer.table_schema.into_iter().next())
     }
 
-    /// Returns the `TableSchema` of a table, and what it describes. If it were of another table, and were sent
-    /// back with changes, the master would change that one.
+    /// Returns the `TableSchema` of a table, and what it describes. Checks its name: the master would change
+    /// another table if its schema were sent back with changes.
     pub(crate) async fn schema(&self, table: &TableName) -> Result<(Bytes, TableDescription)> {
         let missing = || Error::locating(ErrorKind::TableNotFound, format!("table {table} does not exist"));
         let schema = self.find_schema(table).await?.ok_or_else(missing)?;

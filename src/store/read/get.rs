@@ -350,8 +350,8 @@ impl StoreVersion {
     }
 }
 
-/// Begins to look up a row in the first files. A search of a cached block waits for memory several times. Each
-/// step is made for all files before the next one, so that these waits overlap.
+/// Begins to look up a row in the first files. A search of a cached block waits for memory several times.
+/// Each step is made for all files before the next one, so that these waits overlap.
 #[inline]
 fn begin_lookups<'s>(sources: &Sources<'s>, row: &'s [u8]) -> [Option<LookupStart<'s>>; STARTS] {
     let mut starts = [const { None }; STARTS];
