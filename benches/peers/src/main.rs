@@ -25,6 +25,7 @@ run [OPTION...]          measures, and prints the tables of README.md and docs/s
   --threads N            gets and puts are measured with one thread and with this many (2)
   --block BYTES          data blocks of all engines that have them (0: the default of each)
   --cold-percent P       block cache of the part cold, in percent of the data (10)
+  --huge-pages           the memory of all engines is in huge pages, as far as glibc and the JVM use them
   --max-noise CPUS       a sample is taken again if other processes used more (0.15)
   --attempts N           samples taken at most (2)
   --wait S               seconds to wait for a quiet machine before a sample (0)
@@ -161,7 +162,7 @@ fn measure(args: &[String]) -> Result<()> {
         "dir",
         "out",
     ];
-    let args = Args::parse(args, &[&NAMES[..], &OPTS].concat(), &["quick"])?;
+    let args = Args::parse(args, &[&NAMES[..], &OPTS].concat(), &["quick", "huge-pages"])?;
     let quick = args.get("quick").is_some();
     let n = args.number("n", if quick { 200_000 } else { 1_000_000 })?;
     let file_n = args.numbers("file-n", &[n / 5, n / 50])?;
@@ -175,6 +176,7 @@ fn measure(args: &[String]) -> Result<()> {
         passes: args.number("passes", if quick { 1 } else { 2 })?,
         block: args.number("block", 0)?,
         cold_percent: args.number("cold-percent", 10.0)?,
+        huge_pages: args.get("huge-pages").is_some(),
         threads: args.number("threads", 2)?,
         opts: args.opts(if quick { 0.4 } else { 0.8 })?,
         warm: args.number("warm", if quick { 0.8 } else { 1.5 })?,

@@ -32,6 +32,8 @@ pub struct Plan {
     pub block: usize,
     /// The cache of the part `cold`, in percent of the data.
     pub cold_percent: f64,
+    /// Whether measuring processes ask for transparent huge pages.
+    pub huge_pages: bool,
     pub threads: usize,
     pub opts: Opts,
     /// Seconds that HBase repeats an operation before it is measured.
@@ -64,7 +66,7 @@ pub fn run(plan: &Plan) -> Result<()> {
     let cpus = std::thread::available_parallelism()?.get();
     let head = json!({ "run": { "n": plan.n, "file_n": plan.file_n, "passes": plan.passes,
         "block": plan.block, "cold_percent": plan.cold_percent, "engines": plan.engines,
-        "cpu": sys::cpu_model(), "cpus": cpus } });
+        "huge_pages": plan.huge_pages, "cpu": sys::cpu_model(), "cpus": cpus } });
     writeln!(run.out, "{head}")?;
 
     let start = Instant::now();
@@ -176,6 +178,10 @@ impl Run<'_> {
         command.args(["--pass", &pass.to_string(), "--secs", &self.plan.opts.secs.to_string()]);
         command.arg("--dir").arg(self.scratch.join("data"));
         std::fs::create_dir_all(&self.scratch)?;
+        if self.plan.huge_pages {
+            command.env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+            command.env("JAVA_TOOL_OPTIONS", "-XX:+UseTransparentHugePages");
+        }
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
