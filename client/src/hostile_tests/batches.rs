@@ -168,7 +168,8 @@ async fn a_batch_asks_the_catalog_once_for_several_regions() {
     let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
     let table = client.table(&TableName::parse("t").unwrap());
     let rows: Vec<usize> = (0..ROWS).collect();
-    for (are_split, expected) in [(false, (1, 0)), (true, (2, 1))] {
+    // then one for each of the two servers, if the one that has the last region answers last
+    for (are_split, most_searches, states) in [(false, 1, 0), (true, 3, 1)] {
         if are_split {
             // none of the regions that are known is there any more
             (0..5).for_each(|region| cluster.split(&row_key(region * ROWS / 5 + 9)));
@@ -176,7 +177,8 @@ async fn a_batch_asks_the_catalog_once_for_several_regions() {
         for (at, row) in results_of(&table, &rows).await.into_iter().enumerate() {
             assert!(is_expected(&row.unwrap(), at));
         }
-        assert_eq!(cluster.searches_and_states(), expected);
+        let counted = cluster.searches_and_states();
+        assert!(counted.0 <= most_searches && counted.1 == states, "{counted:?}");
     }
 }
 

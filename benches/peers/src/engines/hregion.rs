@@ -1,10 +1,14 @@
 //! hregion: a region with one family as a store.
 //!
 //! Variants: `fast_diff` and `row_index` have that data block encoding, `rowcol` has ROWCOL Bloom filters;
-//! `filters` has memory for Bloom filters beside the block cache, as RocksDB and lsm-tree do.
+//! `filters` has memory for Bloom filters beside the block cache, as RocksDB and lsm-tree do; `mapped` maps
+//! its files; `small_blocks` has blocks of 16 KiB; `mapped_small_blocks` does both.
+
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use hregion::filter::SingleColumnValue;
+use hregion::io::MmapStorage;
 use hregion::{
     BlockCache, BloomType, CellRef, CellType, Compaction, Comparator, Compare, DataBlockEncoding, Delete,
     Durability, Family, Filter, Get, HFileWriter, MemoryLimit, Put, Region, RowBuf, Scan, SeekKey,
@@ -24,7 +28,9 @@ pub struct Hregion {
 
 fn encoding(config: &Config) -> Result<DataBlockEncoding> {
     Ok(match config.variant.as_str() {
-        "default" | "rowcol" | "filters" => DataBlockEncoding::None,
+        "default" | "rowcol" | "filters" | "mapped" | "small_blocks" | "mapped_small_blocks" => {
+            DataBlockEncoding::None
+        }
         "fast_diff" => DataBlockEncoding::FastDiff,
         "row_index" => DataBlockEncoding::RowIndexV1,
         other => bail!("hregion has no variant {other}"),
@@ -32,7 +38,11 @@ fn encoding(config: &Config) -> Result<DataBlockEncoding> {
 }
 
 fn block(config: &Config) -> usize {
-    if config.block > 0 { config.block } else { 64 << 10 }
+    match config.block {
+        0 if config.variant.ends_with("small_blocks") => 16 << 10,
+        0 => 64 << 10,
+        block => block,
+    }
 }
 
 impl Engine for Hregion {
@@ -63,6 +73,12 @@ impl Engine for Hregion {
             .memstore_flush_size(u64::MAX)
             .memory_limit(&MemoryLimit::new(u64::MAX))
             .family(family);
+        let options = if config.variant.starts_with("mapped") {
+            // SAFETY: no other program writes to the directory.
+            options.storage(Arc::new(unsafe { MmapStorage::new() }))
+        } else {
+            options
+        };
         Ok(Self { region: options.open(&config.dir)? })
     }
 
