@@ -329,6 +329,9 @@ impl Mapping {
     }
 
     /// Narrows a scan to the mapped columns, whatever it read before, and to as many versions as they have.
+    /// Its filter sees these columns only: any other one is missing for a
+    /// [`SingleColumnValueFilter`](hregion::Filter::single_column_value).
+    ///
     /// Its rows are whole: those of a scan with [batches](Scan::batch) of cells, or
     /// [parts](Scan::allow_partial) of rows, would be several rows.
     #[must_use]

@@ -5,6 +5,7 @@ use crate::mapping::{Column, Invalid, KeyPart, Mapping, RowKey};
 use hregion::cell::{StringBinary, from_string_binary};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::fmt;
 
 impl Mapping {
@@ -22,8 +23,9 @@ impl Mapping {
     ///
     /// If the text is not such a document, or has other members, or a member twice.
     pub fn from_json(text: &str) -> Result<Self> {
-        let read = serde_json::from_str(text);
-        let Unique(value) = read.map_err(|error| Error::mapping(error.to_string()))?;
+        let wrong = |error: serde_json::Error| Error::mapping(error.to_string());
+        serde_json::from_str::<Unique>(text).map_err(wrong)?;
+        let value: Value = serde_json::from_str(text).map_err(wrong)?;
         let mut members = Members::of("the mapping", value)?;
         let row = match members.take("row") {
             Some(row) => row_of(row)?,
@@ -142,65 +144,61 @@ fn column_of(value: Value) -> Result<Column> {
     Ok(read)
 }
 
-/// A value of which no object has a member twice: `serde_json` would take the last one.
-struct Unique(Value);
+/// A value of which no object has a member twice: a [`Value`] would have the last one. It is not read as one
+/// here, as a number is a map if a crate of the program has `serde_json` keep all digits.
+struct Unique;
 
 impl<'de> Deserialize<'de> for Unique {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(UniqueVisitor).map(Self)
+        deserializer.deserialize_any(Self)
     }
 }
 
-struct UniqueVisitor;
-
-impl<'de> Visitor<'de> for UniqueVisitor {
-    type Value = Value;
+impl<'de> Visitor<'de> for Unique {
+    type Value = Self;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Value, A::Error> {
-        let mut array = Vec::new();
-        while let Some(Unique(value)) = values.next_element()? {
-            array.push(value);
-        }
-        Ok(Value::Array(array))
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Self, A::Error> {
+        while values.next_element::<Self>()?.is_some() {}
+        Ok(self)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some((name, Unique(value))) = members.next_entry::<String, _>()? {
-            if object.contains_key(&name) {
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self, A::Error> {
+        let mut names = BTreeSet::new();
+        while let Some((name, _)) = members.next_entry::<String, Self>()? {
+            if names.contains(&name) {
                 return Err(A::Error::custom(format!("{name:?} is given twice")));
             }
-            object.insert(name, value);
+            names.insert(name);
         }
-        Ok(Value::Object(object))
+        Ok(self)
     }
 }
 

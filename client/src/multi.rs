@@ -16,12 +16,13 @@ use hregion::{
     ServerName,
 };
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
 /// A get or a mutation.
@@ -272,26 +273,16 @@ impl Table {
         tries: Tries<'_>,
         results: &Results,
     ) {
-        let mut batch = Batch {
-            table: self,
-            actions,
-            copy,
-            results,
-            in_doubt: InDoubt::default(),
-            is_enabled: HashMap::new(),
-            unanswered: None,
-            branches: HashMap::new(),
-            count: 0,
-            steps: JoinSet::new(),
-        };
+        let mut batch = Batch::new(self, actions, copy, results);
         batch.call(Branch { left, tries, redirected: HashSet::new() }).await;
-        while let Some(step) = batch.steps.join_next().await {
-            // a task fails only if the runtime ends
-            let Ok((id, step)) = step else { continue };
-            let Some(branch) = batch.branches.remove(&id) else { continue };
-            match step {
-                Step::Called(answers) => batch.take(branch, answers).await,
-                Step::Paused => batch.call(branch).await,
+        loop {
+            match batch.ended.pop_front() {
+                Some((branch, Some(faults))) => batch.take(branch, faults).await,
+                Some((branch, None)) => batch.call(branch).await,
+                None => match batch.steps.join_next().await {
+                    Some(done) => batch.receive(done),
+                    None => return,
+                },
             }
         }
     }
@@ -374,6 +365,9 @@ struct Branch<'c> {
     redirected: HashSet<(RegionInfo, u16)>,
 }
 
+/// The faults of calls of a server, by region.
+type Faults = Vec<(OfRegion, Vec<(usize, Fault)>)>;
+
 /// What has ended.
 enum Step {
     /// The calls of a server, with the outcomes of each region.
@@ -397,9 +391,27 @@ struct Batch<'b, 'c> {
     branches: HashMap<usize, Branch<'c>>,
     count: usize,
     steps: JoinSet<(usize, Step)>,
+    /// The branches whose step has ended, with the faults of the calls of a server; `None` after a pause.
+    ended: VecDeque<(Branch<'c>, Option<Faults>)>,
 }
 
-impl<'c> Batch<'_, 'c> {
+impl<'b, 'c> Batch<'b, 'c> {
+    fn new(table: &'b Table, actions: &'b Arc<Vec<Action>>, copy: Option<u16>, results: &'b Results) -> Self {
+        Self {
+            table,
+            actions,
+            copy,
+            results,
+            in_doubt: InDoubt::default(),
+            is_enabled: HashMap::new(),
+            unanswered: None,
+            branches: HashMap::new(),
+            count: 0,
+            steps: JoinSet::new(),
+            ended: VecDeque::new(),
+        }
+    }
+
     /// Begins a step of a branch.
     fn begin(&mut self, branch: Branch<'c>, step: impl Future<Output = Step> + Send + 'static) {
         let id = self.count;
@@ -408,16 +420,54 @@ impl<'c> Batch<'_, 'c> {
         self.steps.spawn(async move { (id, step.await) });
     }
 
+    /// Takes a step that has ended. Its rows are results at once; its faults are for [`take`](Self::take).
+    fn receive(&mut self, done: Result<(usize, Step), JoinError>) {
+        // a task fails only if the runtime ends
+        let Ok((id, step)) = done else { return };
+        let Some(branch) = self.branches.remove(&id) else { return };
+        let fault_of = |(at, outcome): Outcome| match outcome {
+            Ok(row) => {
+                self.results.add(at, Ok(row));
+                None
+            }
+            Err(fault) => Some((at, fault)),
+        };
+        let faults_of = |(region, outcomes): (OfRegion, Vec<Outcome>)| {
+            let faults: Vec<(usize, Fault)> = outcomes.into_iter().filter_map(fault_of).collect();
+            (region, faults)
+        };
+        let faults = match step {
+            Step::Called(answers) => Some(answers.into_iter().map(faults_of).collect()),
+            Step::Paused => None,
+        };
+        self.ended.push_back((branch, faults));
+    }
+
+    /// Waits for the catalog. Steps that end meanwhile are received: other copies are not asked for rows that
+    /// are there.
+    async fn meanwhile<T>(&mut self, answer: impl Future<Output = T>) -> T {
+        let mut answer = pin!(answer);
+        poll_fn(|context| {
+            while let Poll::Ready(Some(done)) = self.steps.poll_join_next(context) {
+                self.receive(done);
+            }
+            answer.as_mut().poll(context)
+        })
+        .await
+    }
+
     /// Begins to call the servers of the actions of a branch, each in a branch of its own.
     async fn call(&mut self, branch: Branch<'c>) {
         let Branch { left, tries, redirected } = branch;
-        let attempt = tries.attempt();
-        self.unanswered.take_if(|(other, since, _)| *other != attempt || since.elapsed() >= RECENTLY);
-        let found = self.table.group(self.actions, &left, self.copy, &tries, &mut self.unanswered);
-        let (servers, failed) = found.await;
+        let (table, actions, attempt) = (self.table, self.actions, tries.attempt());
+        let is_valid = |(other, since, _): &Unanswered| *other == attempt && since.elapsed() < RECENTLY;
+        let mut unanswered = self.unanswered.take().filter(is_valid);
+        let found = table.group(actions, &left, self.copy, &tries, &mut unanswered);
+        let (servers, failed) = self.meanwhile(found).await;
+        self.unanswered = unanswered;
         for OfServer { regions, .. } in servers.into_values() {
             let left = regions.iter().flat_map(|region| region.actions.iter().copied()).collect();
-            let (core, actions) = (Arc::clone(&self.table.core), Arc::clone(self.actions));
+            let (core, actions) = (Arc::clone(&table.core), Arc::clone(actions));
             let (time, deadline) = (tries.call_time(), tries.deadline());
             let called =
                 async move { Step::Called(call_in_parts(&core, regions, &actions, time, deadline).await) };
@@ -436,25 +486,18 @@ impl<'c> Batch<'_, 'c> {
         self.pause(Branch { left: again, tries, redirected: HashSet::new() }, longest);
     }
 
-    /// Takes the outcomes of the calls of a server.
-    async fn take(&mut self, branch: Branch<'c>, answers: Vec<(OfRegion, Vec<Outcome>)>) {
+    /// Takes the faults of the calls of a server.
+    async fn take(&mut self, branch: Branch<'c>, faults: Faults) {
         let Branch { left, tries, redirected: before } = branch;
         let (mut again, mut longest, mut redirected) = (Vec::new(), None, HashSet::new());
-        let attempt = tries.attempt();
+        let (table, attempt) = (self.table, tries.attempt());
         let mut is_enabled = self.is_enabled.remove(&attempt);
-        for (region, outcomes) in answers {
+        for (region, faults) in faults {
             let mut corrected = None;
             let copy = (region.locations.region().clone(), region.replica_id);
             let was_redirected = before.contains(&copy);
             let mut is_redirected = false;
-            for (at, outcome) in outcomes {
-                let mut fault = match outcome {
-                    Ok(row) => {
-                        self.results.add(at, Ok(row));
-                        continue;
-                    }
-                    Err(fault) => fault,
-                };
+            for (at, mut fault) in faults {
                 is_redirected |= fault.is_redirect_after(was_redirected);
                 self.in_doubt.note(at, &self.actions[at], &fault);
                 // the location is corrected once for a region, unless the next action has another fault
@@ -462,8 +505,8 @@ impl<'c> Batch<'_, 'c> {
                     Some((kind, known)) if *kind == fault.kind => known,
                     known => {
                         let (used, id, deadline) = (&region.locations, region.replica_id, tries.deadline());
-                        let core = &self.table.core;
-                        let done = core.correct(used, id, &fault.kind, deadline, &mut is_enabled).await;
+                        let done = table.core.correct(used, id, &fault.kind, deadline, &mut is_enabled);
+                        let done = self.meanwhile(done).await;
                         &known.insert((fault.kind.clone(), done)).1
                     }
                 };
@@ -488,7 +531,6 @@ impl<'c> Batch<'_, 'c> {
         }
         // a server that has executed some has not failed; each time, there are fewer left
         let goes_on = again.len() < left.len() && !tries.deadline().left().is_zero();
-        again.sort_unstable();
         let setback = longest.filter(|setback| setback.wait != Wait::None || !goes_on);
         self.pause(Branch { left: again, tries, redirected }, setback);
     }
@@ -499,6 +541,8 @@ impl<'c> Batch<'_, 'c> {
         if branch.left.is_empty() {
             return;
         }
+        // of those of a row, the last one counts
+        branch.left.sort_unstable();
         match setback.map_or(Ok(Duration::ZERO), |setback| branch.tries.next_pause(setback)) {
             Ok(pause) => self.begin(branch, async move {
                 sleep(pause).await;
@@ -622,7 +666,52 @@ fn outcomes(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hregion::TableName;
+    use crate::Client;
+    use hregion::{RowBuf, TableName};
+    use std::net::TcpListener;
+
+    fn actions(count: u8) -> Arc<Vec<Action>> {
+        Arc::new((0..count).map(|row| Action::mutation(&[row], Bytes::new())).collect())
+    }
+
+    /// Regions are looked up in another order.
+    #[tokio::test]
+    async fn actions_whose_regions_are_not_found_keep_their_order() {
+        let client = Client::builder().bootstrap("localhost").unwrap();
+        let table = client.table(&TableName::parse("t").unwrap());
+        let (actions, results, left) = (actions(9), Results::new(9), Vec::from_iter(0..9));
+        let mut batch = Batch::new(&table, &actions, None, &results);
+        let tries = Tries::new(&table.core);
+        let error = Error::locating(ErrorKind::Io, "no answer");
+        batch.unanswered = Some((tries.attempt(), Instant::now(), error));
+        batch.call(Branch { left: left.clone(), tries, redirected: HashSet::new() }).await;
+        assert!(batch.branches.values().map(|branch| &branch.left).eq([&left]));
+    }
+
+    /// Otherwise other copies would be asked for them, too.
+    #[tokio::test]
+    async fn rows_are_results_while_the_catalog_does_not_answer() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let builder = Client::builder().operation_timeout(Duration::from_secs(5));
+        let client = builder.bootstrap(&silent.local_addr().unwrap().to_string()).unwrap();
+        let name = TableName::parse("t").unwrap();
+        let table = client.table(&name);
+        let (actions, results) = (actions(2), Results::new(2));
+        let mut batch = Batch::new(&table, &actions, None, &results);
+        let branch =
+            |at: usize| Branch { left: vec![at], tries: Tries::new(&table.core), redirected: HashSet::new() };
+        let locations = RegionLocations::new(RegionInfo::new(name, "", "", 1).unwrap(), []);
+        let region = OfRegion { locations, replica_id: 0, actions: vec![1] };
+        let answers = vec![(region, vec![(1, Ok(RowBuf::new().freeze()))])];
+        batch.begin(branch(1), async move { Step::Called(answers) });
+        let mut call = pin!(batch.call(branch(0)));
+        poll_fn(|context| match (call.as_mut().poll(context), results.has(1)) {
+            (_, true) => Poll::Ready(()),
+            (Poll::Pending, false) => Poll::Pending,
+            (Poll::Ready(()), false) => panic!("the row comes after the catalog's answer"),
+        })
+        .await;
+    }
 
     #[test]
     fn actions_are_divided_by_their_bytes() {

@@ -16,6 +16,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -163,12 +164,14 @@ impl Tls {
 pub(crate) struct TlsClient {
     settings: Tls,
     connector: TlsConnector,
+    /// Allows one reading of the files at a time.
+    turns: Arc<Semaphore>,
 }
 
 impl TlsClient {
     /// Reads the files of settings.
     pub(crate) fn new(settings: Tls) -> Result<Self> {
-        Ok(Self { connector: settings.connector()?, settings })
+        Ok(Self { connector: settings.connector()?, settings, turns: Arc::new(Semaphore::new(1)) })
     }
 
     /// Shakes hands with a server.
@@ -176,9 +179,15 @@ impl TlsClient {
         let wrong = |reason: String| io::Error::new(io::ErrorKind::InvalidInput, reason);
         let name = server_name(host).map_err(wrong)?;
         let connector = if self.settings.reload {
-            // a file may be on a disk that does not answer
+            // A file may be on a disk that does not answer. Only one thread waits for it: the runtime has a
+            // number of them, which resolve names, too.
+            let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(io::Error::other)?;
             let settings = self.settings.clone();
-            let read = spawn_blocking(move || settings.connector()).await;
+            let read = spawn_blocking(move || {
+                let _turn = turn;
+                settings.connector()
+            });
+            let read = read.await;
             let read = read.map_err(|_| io::Error::from(io::ErrorKind::Interrupted))?;
             read.map_err(|error| wrong(error.message()))?
         } else {

@@ -124,7 +124,8 @@ fn is_right(row: &Row) -> bool {
     row.cells().map(|cell| cell.value()).eq(expected_row(7).cells().map(|cell| cell.value()))
 }
 
-/// A file may be on a disk that does not answer: other connections go on.
+/// A file may be on a disk that does not answer: other connections go on, and have the threads that resolve
+/// names, but for one.
 #[test]
 fn files_are_not_read_again_on_a_thread_of_connections() {
     let authority = Authority::new();
@@ -132,23 +133,32 @@ fn files_are_not_read_again_on_a_thread_of_connections() {
     let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let streams =
+            (TcpStream::connect(address).await.unwrap(), TcpStream::connect(address).await.unwrap());
         // the only other thread is busy
         let (release, released) = mpsc::channel::<()>();
         let busy = spawn_blocking(move || released.recv());
         let trust = fs::read(authority.trust()).unwrap();
         fs::remove_file(authority.trust()).unwrap();
-        let mut encrypted = pin!(client.encrypt("127.0.0.1", stream));
+        let mut first = pin!(client.encrypt("127.0.0.1", streams.0));
+        let mut second = pin!(client.encrypt("127.0.0.1", streams.1));
         select! {
             biased;
-            _ = &mut encrypted => panic!("the file is read at once"),
+            _ = &mut first => panic!("the file is read at once"),
+            _ = &mut second => panic!("the file is read at once"),
             () = ready(()) => {}
         }
         fs::write(authority.trust(), trust).unwrap();
+        // after the first reading, and before the second one
+        let path = authority.trust();
+        let damaged = spawn_blocking(move || fs::write(path, "none"));
         release.send(()).unwrap();
         busy.await.unwrap().unwrap();
+        damaged.await.unwrap().unwrap();
         // the handshake begins, and nobody answers
-        assert_eq!(encrypted.await.err().unwrap().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(first.await.err().unwrap().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(second.await.err().unwrap().kind(), io::ErrorKind::InvalidInput);
     });
 }
 
