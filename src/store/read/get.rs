@@ -99,7 +99,8 @@ impl StoreVersion {
             return Ok(());
         }
         if ruled_out.is_none() {
-            self.filter(&mut sources, query, counts);
+            let ruled_out = self.filter(&mut sources, query, counts);
+            row.note_files(sources.files.len(), ruled_out);
         }
         if sources.len() == 0 {
             return Ok(());
@@ -153,8 +154,10 @@ impl StoreVersion {
                 Some(start) => start.take(),
                 None => file.hfile().begin_lookup(query.start),
             };
-            let is_cached = start.as_ref().is_some_and(|start| start.block().is_some());
-            if !is_cached
+            let block = start.as_ref().and_then(LookupStart::block);
+            // A half is not read in place, but may be ruled out.
+            let is_readable = block.is_some() && !file.is_reference();
+            if !is_readable
                 && ruled_out.is_none()
                 && self.has_bloom
                 && !file.passes_filter(query, &mut HashedRow::new(query.start))

@@ -6,7 +6,7 @@ use crate::cell::{Cell, CellOrder, CellType, Row, SeekKey};
 use crate::hfile::{HFile, HFileWriter, StoreFileOrigin, StoreFileWriter};
 use crate::io::Storage;
 use crate::io::faulty::FaultyStorage;
-use crate::layout::StoreFileInfo;
+use crate::layout::{Half, Reference, StoreFileInfo};
 use crate::op::TimeRange;
 use crate::schema::{BloomType, Family, KeepDeletedCells};
 use crate::store::version::file::StoreFile;
@@ -66,6 +66,16 @@ pub(in crate::store) fn labelled(cells: Vec<Cell>) -> Vec<Cell> {
 }
 
 fn file(cells: &[Cell], number: usize, bloom: Option<BloomType>, cache: &BlockCache) -> StoreFile {
+    file_or_half(cells, number, bloom, cache, None)
+}
+
+fn file_or_half(
+    cells: &[Cell],
+    number: usize,
+    bloom: Option<BloomType>,
+    cache: &BlockCache,
+    reference: Option<Reference>,
+) -> StoreFile {
     let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
     // One cell in a block, or many.
     let block_size = if number.is_multiple_of(2) { 60 } else { 1_000 };
@@ -81,7 +91,8 @@ fn file(cells: &[Cell], number: usize, bloom: Option<BloomType>, cache: &BlockCa
     sorted.iter().for_each(|cell| writer.append(cell.as_ref()).unwrap());
     let last = cells.iter().map(|cell| cell.as_ref().seq_id()).max().unwrap_or(0);
     writer.finish(&StoreFileOrigin::flush(last)).unwrap();
-    StoreFile::open(&HFile::options().storage(storage).cache(cache), &StoreFileInfo::plain(name, 0)).unwrap()
+    let place = StoreFileInfo { reference, ..StoreFileInfo::plain(name, 0) };
+    StoreFile::open(&HFile::options().storage(storage).cache(cache), &place).unwrap()
 }
 
 /// Cuts the cells into files and segments at the given numbers: the last part is in the active segment, the
@@ -258,9 +269,14 @@ fn check_gets_of(
     // The cache is empty at first, then filled.
     for ask in asks.iter().chain(asks) {
         let query = ask.query();
-        row.clear();
-        state.get(&query, &info, &mut row, &mut ReadCounts::default()).unwrap();
-        let found = row.freeze();
+        let mut get = |with, without| {
+            row.clear();
+            row.note_files(with, without);
+            state.get(&query, &info, &mut row, &mut ReadCounts::default()).unwrap();
+            row.freeze()
+        };
+        let found = get(0, 100);
+        prop_assert_eq!(&found, &get(100, 0), "{:?} without filters", ask);
         let expected = scanned(&state, &query, &info).freeze();
         prop_assert_eq!(&found, &expected, "{:?}", ask);
         prop_assert_eq!(&found, &scanned(&in_memory, &query, &info).freeze(), "{:?} in memory", ask);
@@ -395,6 +411,122 @@ fn gets_after_misses_ask_the_bloom_filter_first() {
     let present: Vec<_> = (0..100).map(|i| get(2 * i)).collect();
     assert!(present.iter().all(|&(found, _)| found == 1) && skipped(&present) == 0);
     assert_eq!(get(1), (0, 0));
+}
+
+/// Returns four files of a family, of two blocks each. Each has the rows up to 049, every fourth of those
+/// from 100 on, and 999; of the last file, there is only the half without 999 if `has_half`.
+fn four_files(family: &Family, has_half: bool) -> StoreVersion {
+    let cache = BlockCache::with_capacity(1 << 20);
+    let cells = |number: usize| -> Vec<Cell> {
+        let cell = |row: usize| {
+            let key = SeekKey::of(format!("{row:03}").as_bytes(), b"f", b"q", 5, CellType::Put);
+            Cell::from(CellRef::new(&key, b"v").with_seq_id(1 + number as i64))
+        };
+        let some = (100..140_usize).filter(|row| row % 4 == number);
+        (0..50).chain(some).chain([999]).map(cell).collect()
+    };
+    let half = Reference { split_key: SeekKey::first_on_row(b"500"), half: Half::Bottom };
+    let open = |number: usize| {
+        let reference = (has_half && number == 3).then(|| half.clone());
+        file_or_half(&cells(number), 2 * number + 1, family.bloom, &cache, reference)
+    };
+    StoreVersion::new(family, CellOrder::User, (0..4).map(open).collect())
+}
+
+/// Loads all blocks of the four files into the cache.
+fn load(state: &StoreVersion, family: &Family) {
+    let (ask, info) = (Ask::of("000", Vec::new()), ScanInfo::new(family, NOW, false));
+    assert_eq!(scanned_from(state, &ask.query(), &info).len(), 91);
+}
+
+/// Gets a row into a buffer of other gets. Returns the number of its cells, and the counts.
+fn get_after(row: &mut RowBuf, state: &StoreVersion, family: &Family, number: usize) -> (usize, ReadCounts) {
+    let (ask, mut counts) = (Ask::of(&format!("{number:03}"), Vec::new()), ReadCounts::default());
+    let (query, info) = (ask.query(), ScanInfo::new(family, NOW, false));
+    row.clear();
+    state.get(&query, &info, row, &mut counts).unwrap();
+    assert_eq!(row.freeze(), scanned(state, &query, &info).freeze(), "{number}");
+    assert_eq!(counts.files_considered, 4);
+    (row.len(), counts)
+}
+
+#[test]
+fn gets_of_rows_in_most_files_ask_no_bloom_filters_of_cached_blocks() {
+    let family = Family::new("f");
+    let (state, mut row) = (four_files(&family, false), RowBuf::new());
+    load(&state, &family);
+    for number in 0..10 {
+        get_after(&mut row, &state, &family, number);
+    }
+    assert!(row.expects_most_files());
+    for number in 0..140 {
+        row.note_files(100, 0);
+        let (found, counts) = get_after(&mut row, &state, &family, number);
+        assert_eq!(found, usize::from(!(50..100).contains(&number)), "{number}");
+        assert_eq!((counts.files_skipped_by_bloom, counts.data_block_hits), (0, 4), "{number}");
+    }
+    // Rows that are in one file each.
+    for number in 100..140 {
+        get_after(&mut row, &state, &family, number);
+    }
+    assert!(!row.expects_most_files());
+    let skipped = (100..140).map(|number| {
+        let (found, counts) = get_after(&mut row, &state, &family, number);
+        assert_eq!(found, 1, "{number}");
+        counts.files_skipped_by_bloom
+    });
+    let skipped: u64 = skipped.sum();
+    assert!(skipped > 100, "{skipped}");
+}
+
+#[test]
+fn gets_of_rows_in_most_files_ask_the_bloom_filters_of_other_blocks() {
+    let family = Family::new("f");
+    let (state, mut row, mut skipped) = (four_files(&family, false), RowBuf::new(), 0);
+    for number in 100..104 {
+        row.note_files(100, 0);
+        assert_eq!(get_after(&mut row, &state, &family, number).0, 1, "{number}");
+        // The block of the file that has the row is in the cache now.
+        row.note_files(100, 0);
+        let (found, counts) = get_after(&mut row, &state, &family, number);
+        assert_eq!(found, 1, "{number}");
+        assert_eq!(counts.files_skipped_by_bloom + counts.data_block_hits, 4, "{number}");
+        skipped += counts.files_skipped_by_bloom;
+    }
+    assert!(skipped > 3, "{skipped}");
+    // Of rows that are in no file, no block is read, but for the errors of the filters.
+    let (state, mut in_place) = (four_files(&family, false), 0);
+    skipped = 0;
+    for number in 50..100 {
+        row.note_files(100, 0);
+        let (found, counts) = get_after(&mut row, &state, &family, number);
+        assert_eq!(found, 0, "{number}");
+        in_place += usize::from(counts.files_skipped_by_bloom + counts.data_block_hits == 4);
+        skipped += counts.files_skipped_by_bloom;
+    }
+    assert!(in_place > 40 && skipped > 40, "{in_place} {skipped}");
+}
+
+/// A half is not read in place.
+#[test]
+fn gets_of_rows_in_most_files_ask_the_bloom_filters_of_halves() {
+    let family = Family::new("f");
+    let (state, mut row) = (four_files(&family, true), RowBuf::new());
+    load(&state, &family);
+    let mut in_place = 0;
+    for number in (100..136).step_by(4) {
+        row.note_files(100, 0);
+        let (found, counts) = get_after(&mut row, &state, &family, number);
+        assert_eq!(found, 1, "{number}");
+        in_place += usize::from((counts.files_skipped_by_bloom, counts.data_block_hits) == (1, 3));
+    }
+    assert!(in_place > 6, "{in_place}");
+    // Rows that only the half has.
+    row.note_files(100, 0);
+    for number in (103..140).step_by(4) {
+        assert_eq!(get_after(&mut row, &state, &family, number).0, 1, "{number}");
+    }
+    assert!(!row.expects_most_files());
 }
 
 #[test]
