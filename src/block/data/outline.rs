@@ -16,14 +16,13 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::block::{DataBlock, Trust};
-use super::position::{LINE, prefetch, row_at};
+use super::position::row_at;
 use super::{CellMark, CellPosition, DataBlockEncoding, DataFormat, decode_after};
 use crate::cell::{CellOrder, key_value};
 use crate::coding::Cursor;
 use crate::hash::checksum::crc32c;
 use std::cmp::Ordering;
 use std::fmt;
-use std::hint;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering as Memory};
@@ -248,7 +247,6 @@ impl BlockOutline {
 
     /// Returns the only part that a row can be in; `None` if all cells are after the row.
     pub(crate) fn part_of(&self, row: &[u8], order: CellOrder) -> Option<usize> {
-        self.prefetch();
         let (mut low, mut high) = (0, self.parts.len());
         while low < high {
             let middle = low.midpoint(high);
@@ -259,14 +257,6 @@ impl BlockOutline {
             }
         }
         low.checked_sub(1)
-    }
-
-    /// Touches what a search reads, all at once: it would wait for one cache line after the other.
-    #[inline]
-    fn prefetch(&self) {
-        let firsts = self.firsts.get(..self.firsts.len().min(PREFETCHED)).unwrap_or_default();
-        let parts = self.parts.iter().step_by(PARTS_IN_LINE).take(PREFETCHED / LINE);
-        hint::black_box((prefetch(firsts), parts.fold(0, |all, part| all ^ part.first_end)));
     }
 
     fn first(&self, part: usize) -> &[u8] {
@@ -397,12 +387,6 @@ impl BlockOutline {
         Some(DataBlock::of_checked(cells, self.format.cells, count, last - start))
     }
 }
-
-/// The bytes of the firsts, and of the parts, that a search touches first.
-const PREFETCHED: usize = 512;
-
-/// The parts in a cache line.
-const PARTS_IN_LINE: usize = LINE / size_of::<Part>();
 
 /// The maximum number of bytes that a part is decoded to.
 const MAX_DECODED: usize = 1 << 20;

@@ -38,7 +38,7 @@ pub(super) const AHEAD: usize = 2048;
 pub(super) const CHUNK: usize = 1024;
 
 /// The size of a cache line.
-pub(super) const LINE: usize = 64;
+const LINE: usize = 64;
 
 /// Touches each cache line of `bytes`. The result must be kept, or the loads are optimized away.
 #[inline]
