@@ -178,10 +178,14 @@ impl BoundedFile {
     fn reopen(&self) -> io::Result<Handle> {
         match self.file.reopen(&self.handles) {
             // A concurrent rename may not have updated the path yet.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let _opening = self.handles.0.moves.open(self.file.key());
-                self.file.reopen(&self.handles)
-            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => loop {
+                let key = self.file.key();
+                let _opening = self.handles.0.moves.open(key.clone());
+                // Another rename may have ended before the path was claimed.
+                if self.file.key() == key {
+                    return self.file.reopen(&self.handles);
+                }
+            },
             reopened => reopened,
         }
     }
