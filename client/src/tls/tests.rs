@@ -156,7 +156,7 @@ fn files_are_not_read_again_on_a_thread_of_connections() {
         release.send(()).unwrap();
         busy.await.unwrap().unwrap();
         damaged.await.unwrap().unwrap();
-        // the handshake begins, and nobody answers
+        // the handshake begins, and there is no answer
         assert_eq!(first.await.err().unwrap().kind(), io::ErrorKind::TimedOut);
         assert_eq!(second.await.err().unwrap().kind(), io::ErrorKind::InvalidInput);
     });

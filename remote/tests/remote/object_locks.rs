@@ -9,8 +9,8 @@ use std::iter::repeat_n;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// If the request that frees a lock is refused, the lock stays held for others, and whoever closes the region
-/// is told.
+/// If the request that frees a lock is refused, the lock stays held for others, and `Region::close` returns
+/// the error.
 #[test]
 fn a_lock_that_could_not_be_freed_is_named_and_can_be_taken_again() {
     let server = FakeS3::start();

@@ -318,8 +318,8 @@ mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    /// A scheduler of at most so many threads for flushes, which do nothing, and the number of those that
-    /// were started.
+    /// Returns a scheduler with at most `threads` threads for flushes, which do nothing, and the number of
+    /// threads started.
     fn counting(threads: usize) -> (Scheduler, Arc<AtomicUsize>) {
         let started = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&started);

@@ -36,7 +36,7 @@ struct State {
     is_late: bool,
     /// A directory that it cannot sync.
     unsynced: Option<PathBuf>,
-    /// Whether it has the lock of the root all the time, as nobody else has asked for that.
+    /// Whether it keeps the lock of the root: the other process asks for locks of regions only.
     keeps_root: bool,
 }
 
