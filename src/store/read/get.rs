@@ -148,6 +148,7 @@ impl StoreVersion {
         }
         let (mut found, mut partial_reads) = (RowMerge::default(), 0);
         let (mut skipped, mut without_row) = (0_u64, ruled_out.unwrap_or(0));
+        let mut hashed = HashedRow::new(query.start);
         let mut starts = begin_lookups(sources, query.start);
         for (at, file) in sources.files.iter().enumerate() {
             let start = match starts.get_mut(at) {
@@ -160,7 +161,7 @@ impl StoreVersion {
             if !is_readable
                 && ruled_out.is_none()
                 && self.has_bloom
-                && !file.passes_filter(query, &mut HashedRow::new(query.start))
+                && !file.passes_filter(query, &mut hashed)
             {
                 skipped += 1;
                 without_row += 1;
