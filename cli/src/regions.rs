@@ -35,7 +35,7 @@ const TABLE_DESCRIPTOR: &str = ".tabledesc";
 /// The directory of the tables, within the root.
 pub(crate) const DATA: &str = "data";
 /// The directory of the MOB files, within the root.
-const MOB: &str = "mobdir";
+pub(crate) const MOB: &str = "mobdir";
 const SNAPSHOT_INFO: &str = ".snapshotinfo";
 /// The directory of the snapshots, within the root.
 pub(crate) const SNAPSHOT_DIR: &str = ".hbase-snapshot";

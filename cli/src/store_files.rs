@@ -149,7 +149,7 @@ fn of_region(region: &Region) -> Result<RegionFiles, CommandError> {
         let dir = region.path().join(&*String::from_utf8_lossy(family.name()));
         let names = region.store_file_names(family.name()).unwrap_or_default().into_iter();
         for (name, hfile) in names.zip(region.hfile_paths(family.name()).unwrap_or_default()) {
-            let path = place_of(&dir, &name, hfile)?;
+            let path = place_of(dir.join(name), hfile)?;
             files.push(StoreFile { path, family: Some(family.name().to_vec()) });
         }
         families.push(FamilyFiles { family: Some(family.name().to_vec()), files });
@@ -169,15 +169,14 @@ pub(crate) fn has_store_file_name(path: &Path) -> bool {
     !digits.is_empty() && digits.bytes().all(is_hex) && is_known
 }
 
-/// Returns where a file of a family is, which is elsewhere if a snapshot has it and the region does not any
-/// more: in the archive, or where a link leads.
-fn place_of(dir: &Path, name: &str, hfile: PathBuf) -> Result<PathBuf, CommandError> {
-    let path = dir.join(name);
+/// Returns where a file of a family is, by its path there and its HFile. It is elsewhere if a snapshot has it
+/// and the region does not any more: in the archive, or where a link leads.
+pub(crate) fn place_of(path: PathBuf, hfile: PathBuf) -> Result<PathBuf, CommandError> {
     if probe::is_file(&path)? {
         return Ok(path);
     }
     // the name of a reference ends with that of the other region
-    if !name.contains('.') {
+    if !path.file_name().unwrap_or_default().as_encoded_bytes().contains(&b'.') {
         return Ok(hfile);
     }
     if let Some(archived) = in_archive(&path)? {
