@@ -5,7 +5,7 @@ use crate::failure::{CommandError, Failure};
 use crate::meanwhile::{in_archive, list_again};
 use crate::output::Output;
 use crate::probe;
-use crate::regions::{Regions, is_region, open_snapshot, tables_below};
+use crate::regions::{Regions, hint_of, is_region, open_snapshot, tables_below};
 use crate::source::files_in;
 use crate::target::{self, Kind};
 use hregion::region::MobFile;
@@ -66,7 +66,11 @@ pub(crate) fn by_region(
         vec![RegionFiles { region: None, families: vec![FamilyFiles { family: None, files }] }]
     };
     match target::kind_of(path, kind)? {
-        Kind::Hfile | Kind::Wal => Ok(alone(vec![path.to_owned()])),
+        Kind::Hfile => Ok(alone(vec![path.to_owned()])),
+        Kind::Wal => {
+            let error = CommandError::unsupported(path, "write-ahead logs, expected files of cells");
+            Err(error.with_hint(hint_of(Kind::Wal)).into())
+        }
         Kind::Family => match path.parent().zip(path.file_name()) {
             Some((region, name)) if is_region(region)? => {
                 let name = name.as_encoded_bytes();

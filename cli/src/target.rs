@@ -30,7 +30,7 @@ pub(crate) enum Kind {
     Root,
     /// A frozen list of files
     Snapshot,
-    /// A write-ahead log
+    /// A write-ahead log, or a directory of some
     Wal,
 }
 
