@@ -151,7 +151,8 @@ fn list(
         }
         Kind::Wal => {
             let hint = Some("`hregion inspect --entries` shows which regions have entries");
-            return Err(CommandError::unsupported(target, "write-ahead logs").with_hint(hint).into());
+            let error = CommandError::unsupported(target, "write-ahead logs, expected files of cells");
+            return Err(error.with_hint(hint).into());
         }
     };
     Ok((CheckReport::default(), vec![only]))
