@@ -1,16 +1,18 @@
-//! What a write-ahead log says of itself, and which regions have entries in it.
+//! What write-ahead logs say of themselves, and which regions have entries in them.
 
 use crate::failure::{CommandError, Exit, Failure};
+use crate::logs::LogList;
 use crate::output::Output;
 use crate::text;
-use crate::vfs;
 use hregion::Limits;
 use hregion::cell::StringBinary;
+use hregion::io::FileReader;
 use hregion::wal::{WalEnd, WalEntry, WalReader};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The entries of a region.
 #[derive(Clone, Debug)]
@@ -23,11 +25,71 @@ struct OfRegion {
     last: i64,
 }
 
-/// Prints the header of a log and, if asked for, counts its entries by region.
-pub(crate) fn run(path: &Path, counts: bool, limits: &Limits, out: &mut Output) -> Result<Exit, Failure> {
-    let file = vfs::open(path).map_err(|error| CommandError::io("open", path, &error))?;
+/// The entries of logs by region.
+type Regions = BTreeMap<Vec<u8>, OfRegion>;
+
+/// Prints the header of a log and, if asked for, counts its entries by region. Of a directory, prints this
+/// for each log below it, and then for all.
+pub(crate) fn run(
+    (path, is_dir): (&Path, bool),
+    list: &LogList<'_>,
+    counts: bool,
+    limits: &Limits,
+    out: &mut Output,
+) -> Result<Exit, Failure> {
+    out.start_progress(if counts { list.bytes() } else { 0 }, false);
+    let (mut logs, mut regions) = (Vec::new(), Regions::new());
+    let (mut count, mut length, mut entries) = (0_u64, 0_u64, 0_u64);
+    for log in list.logs() {
+        let Some(file) = list.open(log, out)? else { continue };
+        let (report, of_log) = read(log, file, counts, limits, out)?;
+        count += 1;
+        length = length.saturating_add(report["length"].as_u64().unwrap_or(0));
+        entries += report["entries"].as_u64().unwrap_or(0);
+        for (name, region) in of_log {
+            regions.entry(name).and_modify(|sum| sum.add(&region)).or_insert(region);
+        }
+        if !out.is_json() {
+            print(&report, log, out)?;
+        } else if is_dir {
+            logs.push(report);
+        } else {
+            out.json_line(&report)?;
+        }
+    }
+    if !is_dir {
+        return Ok(Exit::Done);
+    }
+    if !out.is_json() {
+        writeln!(out, "Logs: {}", text::path(path))?;
+        writeln!(out, "    logs = {count}")?;
+        writeln!(out, "    length = {length}")?;
+        if counts {
+            writeln!(out, "    entries = {entries}")?;
+            writeln!(out, "    cells = {}", cells_of(&regions))?;
+        }
+        print_regions(&regions.iter().map(region_json).collect::<Vec<_>>(), out)?;
+        return Ok(Exit::Done);
+    }
+    let mut report = json!({ "path": text::json_path(path), "kind": "wal", "length": length, "logs": logs });
+    if counts {
+        report["entries"] = entries.into();
+        report["cells"] = cells_of(&regions).into();
+        report["regions"] = regions.iter().map(region_json).collect();
+    }
+    out.json_line(&report)?;
+    Ok(Exit::Done)
+}
+
+/// Returns what a log says of itself, and its entries if they are counted.
+fn read(
+    path: &Path,
+    file: Arc<dyn FileReader>,
+    counts: bool,
+    limits: &Limits,
+    out: &Output,
+) -> Result<(Value, Regions), Failure> {
     let length = file.len();
-    out.start_progress(if counts { length } else { 0 }, false);
     let mut log = WalReader::new(out.progress().watch(file), limits)?;
     let mut report = json!({ "path": text::json_path(path), "kind": "wal", "length": length });
     let header = log.header();
@@ -40,11 +102,11 @@ pub(crate) fn run(path: &Path, counts: bool, limits: &Limits, out: &mut Output) 
             "log_id": header.log_id(),
         })
     });
+    let mut regions = Regions::new();
     if counts {
-        let regions = count(&mut log)?;
-        let sum = |of: fn(&OfRegion) -> u64| regions.values().map(of).sum::<u64>();
+        regions = count(&mut log)?;
         report["entries"] = log.entries().into();
-        report["cells"] = sum(|region| region.cells).into();
+        report["cells"] = cells_of(&regions).into();
         report["end"] = match log.end() {
             Some(WalEnd::Trailer) => "trailer".into(),
             Some(WalEnd::Torn { .. }) => "torn".into(),
@@ -56,17 +118,12 @@ pub(crate) fn run(path: &Path, counts: bool, limits: &Limits, out: &mut Output) 
             out.warn_always(&CommandError::from(error).with_hint(None).line());
         }
     }
-    if out.is_json() {
-        out.json_line(&report)?;
-    } else {
-        print(&report, path, out)?;
-    }
-    Ok(Exit::Done)
+    Ok((report, regions))
 }
 
 /// Reads all entries.
-fn count(log: &mut WalReader) -> Result<BTreeMap<Vec<u8>, OfRegion>, Failure> {
-    let mut regions = BTreeMap::new();
+fn count(log: &mut WalReader) -> Result<Regions, Failure> {
+    let mut regions = Regions::new();
     while let Some(entry) = log.next_entry()? {
         let name = entry.key().encoded_region_name.to_vec();
         let region = regions.entry(name).or_insert_with(|| OfRegion::before(&entry));
@@ -89,6 +146,19 @@ impl OfRegion {
         let (table, first) = (StringBinary(&key.table_name).to_string(), key.sequence_id);
         Self { table, entries: 0, markers: 0, cells: 0, first, last: first }
     }
+
+    /// Adds the entries of another log.
+    fn add(&mut self, other: &Self) {
+        self.entries += other.entries;
+        self.markers += other.markers;
+        self.cells += other.cells;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+    }
+}
+
+fn cells_of(regions: &Regions) -> u64 {
+    regions.values().map(|region| region.cells).sum()
 }
 
 fn region_json((name, region): (&Vec<u8>, &OfRegion)) -> Value {
@@ -119,11 +189,18 @@ fn print(report: &Value, path: &Path, out: &mut Output) -> Result<(), Failure> {
         }
     }
     let Some(regions) = report["regions"].as_array() else { return Ok(()) };
-    let plain = |value: &Value| text::printable(value.as_str().unwrap_or_default()).to_string();
     let end = (plain(&report["end"]), &report["end_offset"]);
     writeln!(out, "    entries = {}", report["entries"])?;
     writeln!(out, "    cells = {}", report["cells"])?;
     writeln!(out, "    end = {} at {}", end.0, end.1)?;
+    print_regions(regions, out)
+}
+
+fn plain(value: &Value) -> String {
+    text::printable(value.as_str().unwrap_or_default()).to_string()
+}
+
+fn print_regions(regions: &[Value], out: &mut Output) -> Result<(), Failure> {
     for region in regions {
         let (name, table) = (plain(&region["region"]), plain(&region["table"]));
         let [entries, markers, cells, first, last] =

@@ -1,10 +1,11 @@
 //! The regions at a path: one, or those of a table or a snapshot in row order.
 
 use crate::failure::{CommandError, Failure, hint_if_missing};
+use crate::logs::is_no_log;
 use crate::output::Warner;
 use crate::probe;
 use crate::scan_rows::{may_have, within};
-use crate::target::Kind;
+use crate::target::{Kind, is_log};
 use crate::vfs;
 use hregion::locator::RegionInconsistency;
 use hregion::{Error, ErrorKind, Region, RegionInfo, RegionOptions, Scan, Table};
@@ -32,10 +33,15 @@ const CHANGE: &str = ".change.";
 /// The size limit of the file of a change.
 const CHANGE_BYTES: usize = 16 << 20;
 const TABLE_DESCRIPTOR: &str = ".tabledesc";
+/// The directories of logs, within the root.
+const LOGS: &str = "WALs";
+const OLD_LOGS: &str = "oldWALs";
+/// The directory of logs within a region.
+const RECOVERED_EDITS: &str = "recovered.edits";
 /// The directory of the tables, within the root.
 pub(crate) const DATA: &str = "data";
 /// The directory of the MOB files, within the root.
-const MOB: &str = "mobdir";
+pub(crate) const MOB: &str = "mobdir";
 const SNAPSHOT_INFO: &str = ".snapshotinfo";
 /// The directory of the snapshots, within the root.
 pub(crate) const SNAPSHOT_DIR: &str = ".hbase-snapshot";
@@ -74,8 +80,12 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
         return Ok(Kind::Namespace);
     }
     let in_region = dir.parent().map_or(Ok(false), is_region)?;
-    if in_region || is_family_directory(dir)? {
+    let has_edits = dir.file_name().is_some_and(|name| name == RECOVERED_EDITS);
+    if in_region && !has_edits || is_family_directory(dir)? {
         return Ok(Kind::Family);
+    }
+    if is_log_directory(dir)? {
+        return Ok(Kind::Wal);
     }
     let hint = match is_aside(dir) {
         Ok(true) => "`hregion verify` checks all files below, `hregion wal` prints logs",
@@ -254,6 +264,23 @@ fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
     Ok(found)
 }
 
+/// Whether a directory is one of logs: by its place, or as its first file begins like a log.
+fn is_log_directory(dir: &Path) -> Result<bool, CommandError> {
+    // The path may be `.` or end so.
+    let full = vfs::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
+    let is_of_server = full.parent().is_some_and(|parent| parent.ends_with(LOGS));
+    if is_of_server || [LOGS, OLD_LOGS, RECOVERED_EDITS].iter().any(|name| full.ends_with(name)) {
+        return Ok(true);
+    }
+    for (path, _) in vfs::list(dir).map_err(|error| CommandError::io("list", dir, &error))? {
+        let is_other = path.file_name().is_some_and(is_no_log);
+        if is_shown(&path) && !is_other && probe::is_file(&path)? {
+            return Ok(is_log(&path));
+        }
+    }
+    Ok(false)
+}
+
 /// Returns the directory of the MOB files (IS_MOB) of a table, or of all tables of a namespace or of `data`,
 /// by that of the others: `ROOT/mobdir/data/…` for `ROOT/data/…`. `None` if there is none.
 pub(crate) fn mob_dir(dir: &Path) -> Result<Option<PathBuf>, CommandError> {
@@ -275,8 +302,7 @@ pub(crate) fn mob_dir(dir: &Path) -> Result<Option<PathBuf>, CommandError> {
 /// Whether a directory has files that are of no store: logs, recovered edits, lists, descriptors, and files
 /// in the archive and MOB files, whose regions have no `.regioninfo`.
 pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
-    const ASIDE: [&str; 7] =
-        ["recovered.edits", ".filelist", ".tabledesc", "WALs", "oldWALs", "archive", MOB];
+    const ASIDE: [&str; 7] = [RECOVERED_EDITS, ".filelist", TABLE_DESCRIPTOR, LOGS, OLD_LOGS, "archive", MOB];
     // The path may be `.` or end so.
     let path = vfs::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     Ok(path.components().any(|part| ASIDE.iter().any(|name| part.as_os_str() == *name)))

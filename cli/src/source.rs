@@ -96,7 +96,13 @@ impl InputSource {
         Ok(reading.region_options(out)?.clock(cells.clock()).storage(out.progress().storage()))
     }
 
-    fn of_kind(path: &Path, kind: Kind, options: RegionOptions, out: &Output) -> Result<Self, Failure> {
+    /// Opens a target of a kind.
+    pub(crate) fn of_kind(
+        path: &Path,
+        kind: Kind,
+        options: RegionOptions,
+        out: &Output,
+    ) -> Result<Self, Failure> {
         match kind {
             Kind::Hfile => Self::of_files(options, vec![path.to_owned()], out),
             Kind::Family => Self::of_family(path, options, out),
@@ -290,6 +296,11 @@ pub(crate) enum SourcePart<'s> {
 }
 
 impl SourcePart<'_> {
+    /// Whether there is anything to open: not for rows without a region.
+    pub(crate) fn is_there(&self) -> bool {
+        !matches!(self, Self::Closed(ClosedRegion::None(_), _))
+    }
+
     pub(crate) fn open(&self) -> hregion::Result<OpenRegions> {
         match self {
             Self::Closed(region, warner) => region.clone().open_all(warner),

@@ -5,7 +5,7 @@ use crate::failure::{CommandError, Failure};
 use crate::meanwhile::{in_archive, list_again};
 use crate::output::Output;
 use crate::probe;
-use crate::regions::{Regions, is_region, open_snapshot, tables_below};
+use crate::regions::{Regions, hint_of, is_region, open_snapshot, tables_below};
 use crate::source::files_in;
 use crate::target::{self, Kind};
 use hregion::region::MobFile;
@@ -66,7 +66,11 @@ pub(crate) fn by_region(
         vec![RegionFiles { region: None, families: vec![FamilyFiles { family: None, files }] }]
     };
     match target::kind_of(path, kind)? {
-        Kind::Hfile | Kind::Wal => Ok(alone(vec![path.to_owned()])),
+        Kind::Hfile => Ok(alone(vec![path.to_owned()])),
+        Kind::Wal => {
+            let error = CommandError::unsupported(path, "write-ahead logs, expected files of cells");
+            Err(error.with_hint(hint_of(Kind::Wal)).into())
+        }
         Kind::Family => match path.parent().zip(path.file_name()) {
             Some((region, name)) if is_region(region)? => {
                 let name = name.as_encoded_bytes();
@@ -149,7 +153,7 @@ fn of_region(region: &Region) -> Result<RegionFiles, CommandError> {
         let dir = region.path().join(&*String::from_utf8_lossy(family.name()));
         let names = region.store_file_names(family.name()).unwrap_or_default().into_iter();
         for (name, hfile) in names.zip(region.hfile_paths(family.name()).unwrap_or_default()) {
-            let path = place_of(&dir, &name, hfile)?;
+            let path = place_of(dir.join(name), hfile)?;
             files.push(StoreFile { path, family: Some(family.name().to_vec()) });
         }
         families.push(FamilyFiles { family: Some(family.name().to_vec()), files });
@@ -169,15 +173,14 @@ pub(crate) fn has_store_file_name(path: &Path) -> bool {
     !digits.is_empty() && digits.bytes().all(is_hex) && is_known
 }
 
-/// Returns where a file of a family is, which is elsewhere if a snapshot has it and the region does not any
-/// more: in the archive, or where a link leads.
-fn place_of(dir: &Path, name: &str, hfile: PathBuf) -> Result<PathBuf, CommandError> {
-    let path = dir.join(name);
+/// Returns where a file of a family is, by its path there and its HFile. It is elsewhere if a snapshot has it
+/// and the region does not any more: in the archive, or where a link leads.
+pub(crate) fn place_of(path: PathBuf, hfile: PathBuf) -> Result<PathBuf, CommandError> {
     if probe::is_file(&path)? {
         return Ok(path);
     }
     // the name of a reference ends with that of the other region
-    if !name.contains('.') {
+    if !path.file_name().unwrap_or_default().as_encoded_bytes().contains(&b'.') {
         return Ok(hfile);
     }
     if let Some(archived) = in_archive(&path)? {

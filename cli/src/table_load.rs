@@ -34,15 +34,20 @@ pub(crate) fn open_table(
     out: &Output,
 ) -> Result<Table, Failure> {
     check_writable(dir)?;
-    match kind_of(dir, None)? {
-        Kind::Table => {}
-        kind => {
-            let error = CommandError::invalid_file(dir, "expected the directory of a table");
-            return Err(error.with_hint(hint_of(kind)).into());
-        }
-    }
+    check_is_table(dir)?;
     check_inputs()?;
     Ok(Table::open_dir(dir, reading.region_options(out)?.writable(true))?)
+}
+
+/// Fails if a directory is not that of a table.
+pub(crate) fn check_is_table(dir: &Path) -> Result<(), CommandError> {
+    match kind_of(dir, None)? {
+        Kind::Table => Ok(()),
+        kind => {
+            let error = CommandError::invalid_file(dir, "expected the directory of a table");
+            Err(error.with_hint(hint_of(kind)))
+        }
+    }
 }
 
 /// Fails if an input is among the files of the last import, which the next one removes, or if these cannot be

@@ -30,7 +30,7 @@ pub(crate) enum Kind {
     Root,
     /// A frozen list of files
     Snapshot,
-    /// A write-ahead log
+    /// A write-ahead log, or a directory of some
     Wal,
 }
 
@@ -157,7 +157,7 @@ fn linked(path: &Path) -> Result<Option<PathBuf>, CommandError> {
 }
 
 /// Tells references and links from all other files. Nothing beside those is read, as it may be damaged.
-fn kind_of_file(path: &Path) -> Result<FileKind, CommandError> {
+pub(crate) fn kind_of_file(path: &Path) -> Result<FileKind, CommandError> {
     check_readable(path)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let is_region = |name: &str| name.bytes().all(|digit| digit.is_ascii_hexdigit());

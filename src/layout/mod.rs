@@ -82,6 +82,7 @@ pub(crate) use replacement::{Replacement, ReplacementKind};
 pub(crate) use root::{
     archived_path, full_path, has_descriptor_dir, path_of_region, path_of_root, path_of_table, refuse_region,
 };
+pub use snapshot::SnapshotStoreFile;
 pub(crate) use snapshot::{
     HFilePath, Snapshot, SnapshotRegion, SnapshotTree, TableClone, list_snapshots, split_parents,
 };

@@ -79,6 +79,18 @@ pub(crate) struct Snapshot {
     warnings: Vec<Error>,
 }
 
+/// A store file of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SnapshotStoreFile {
+    /// The family.
+    pub family: String,
+    /// The path that it had in its table, from which it may have been moved to the archive.
+    pub path: PathBuf,
+    /// The path of the HFile that it is, links to or refers to, wherever that is now.
+    pub hfile: PathBuf,
+}
+
 /// Returns the descriptions of all complete snapshots under a root directory, by name. Skips directories
 /// without a description, as HBase does.
 ///
@@ -314,6 +326,32 @@ impl Snapshot {
     ) -> Result<StoreFiles> {
         let (found, faults) = self.found_files(dir, region, family)?;
         faults.into_iter().next().map_or(Ok(found), Err)
+    }
+
+    /// Returns the store files of all families of a region, and why others cannot be found.
+    pub(crate) fn all_files(
+        &self,
+        storage: &Arc<dyn Storage>,
+        region: &SnapshotRegion,
+    ) -> (Vec<SnapshotStoreFile>, Vec<Error>) {
+        let dir = self.region_dir(storage, region);
+        let (mut found, mut faults) = (Vec::new(), Vec::new());
+        for family in dir.families() {
+            let name = String::from_utf8_lossy(family.name());
+            let (listed, missing) = match self.found_files(&dir, region, family.name()) {
+                Ok(listed) => listed,
+                Err(error) => {
+                    faults.push(error);
+                    continue;
+                }
+            };
+            faults.extend(missing);
+            for file in listed.files {
+                let path = dir.path().join(&*name).join(file.name);
+                found.push(SnapshotStoreFile { family: name.to_string(), path, hfile: file.path });
+            }
+        }
+        (found, faults)
     }
 
     /// As [`store_files`](Self::store_files), but returns the errors of single files beside the others.

@@ -39,7 +39,7 @@ mod verify;
 mod view;
 mod write;
 
-pub use crate::layout::{FileKind, MobFile};
+pub use crate::layout::{FileKind, MobFile, SnapshotStoreFile};
 pub use crate::store::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub(crate) use bulk_load::{CopyInput, origin_of_part, remove_loaded};
 pub use check::CheckResult;

@@ -6,11 +6,11 @@ mod take;
 
 use super::Table;
 use super::regions::RegionSource;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::io::{LocalStorage, Storage};
-use crate::layout::{Snapshot, list_snapshots};
+use crate::layout::{Snapshot, SnapshotStoreFile, list_snapshots};
 use crate::region::{Region, RegionOptions};
-use crate::schema::SnapshotDescription;
+use crate::schema::{RegionInfo, SnapshotDescription};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -89,5 +89,22 @@ impl Table {
             (RegionSource::Snapshot(Arc::clone(&snapshot), index), region.info.clone())
         });
         Ok(Self::of(table, regions, &[], options))
+    }
+
+    /// Returns the store files that a [snapshot](Self::open_snapshot) has of a region, one of
+    /// [`regions`](Self::regions), wherever they are now, and why others cannot be found. Opens none of them.
+    ///
+    /// # Errors
+    ///
+    /// If the table is not a snapshot, or does not have the region.
+    pub fn snapshot_files(&self, region: &RegionInfo) -> Result<(Vec<SnapshotStoreFile>, Vec<Error>)> {
+        let regions = self.0.regions.load();
+        let no_region = || Error::locating(ErrorKind::RegionNotFound, "the table does not have the region");
+        let slot = regions.slots.iter().find(|slot| slot.info == *region).ok_or_else(no_region)?;
+        let RegionSource::Snapshot(snapshot, index) = &slot.source else {
+            return Err(Error::invalid_argument("the table is not a snapshot"));
+        };
+        let region = snapshot.region(*index).ok_or_else(no_region)?;
+        Ok(snapshot.all_files(self.0.options.file_storage(), region))
     }
 }

@@ -3,6 +3,7 @@
 use crate::support::files::{copy_dir, io_kind};
 use crate::support::protobuf::{field, number};
 use crate::support::{cells, golden};
+use hregion::region::SnapshotStoreFile;
 use hregion::{Error, ErrorKind, Get, Region, Row, Scan, SnapshotType, Table};
 use serde_json::Value;
 use std::fs;
@@ -181,6 +182,46 @@ fn root_with_snapshot() -> tempfile::TempDir {
 
 fn open(root: &Path) -> Result<Table, Error> {
     Table::open_snapshot(root, "s")
+}
+
+/// One that is missing, or of another length, hides no other. The files of the daughters are references.
+#[test]
+fn the_files_of_a_snapshot_are_listed() {
+    let root = root_with_snapshot();
+    let table = open(root.path()).unwrap();
+    let listed = || -> Vec<(Vec<SnapshotStoreFile>, Vec<Error>)> {
+        let regions = table.regions();
+        regions.iter().map(|info| table.snapshot_files(info).unwrap()).collect()
+    };
+    for (info, (files, faults)) in table.regions().iter().zip(listed()) {
+        assert!(faults.is_empty() && !files.is_empty(), "{info}: {files:?} {faults:?}");
+        let region = table.region(info.start_key()).unwrap();
+        for family in ["p", "q"] {
+            let of_family = || files.iter().filter(|file| file.family == family);
+            let dir = root.path().join(TABLE).join(info.encoded_name()).join(family);
+            let names = region.store_file_names(family).unwrap().into_iter();
+            let mut expected: Vec<_> =
+                names.map(|name| dir.join(name)).zip(region.hfile_paths(family).unwrap()).collect();
+            let mut found: Vec<_> = of_family().map(|file| (file.path.clone(), file.hfile.clone())).collect();
+            expected.sort();
+            found.sort();
+            assert_eq!(found, expected, "{info} {family}");
+        }
+    }
+
+    let before: usize = listed().iter().map(|(files, _)| files.len()).sum();
+    fs::remove_file(root.path().join(TABLE).join(PARENT).join(FILE)).unwrap();
+    let (mut after, mut missing) = (0, 0);
+    for (files, faults) in listed() {
+        after += files.len();
+        missing += faults.len();
+        assert!(faults.iter().all(|fault| io_kind(fault) == Some(io::ErrorKind::NotFound)), "{faults:?}");
+    }
+    assert!(missing > 0 && after + missing == before, "{before} {after} {missing}");
+
+    let other = Table::open(root.path(), "halves").unwrap();
+    let error = other.snapshot_files(&other.regions()[0]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
 }
 
 /// Moves the table's directory to the archive, as if the table had been dropped.

@@ -4,6 +4,7 @@ use super::{BatchExport, CellSum, NOW, PartFormat, Take, fault, sum_of};
 use crate::exported::{MANIFEST, read_manifest};
 use crate::failure::{CommandError, Failure};
 use crate::file_sum::FileSum;
+use crate::probe;
 use crate::vfs;
 use arrow_array::RecordBatch;
 use arrow_schema::Schema;
@@ -108,7 +109,10 @@ impl BatchExport {
         };
         let (name, path) = (name.clone(), dir.join(name));
         let counts = ["rows", "cells"].map(|member| recorded[member].as_u64().unwrap_or(u64::MAX));
-        let (file, found) = open(&path)?;
+        let (file, found) = match open(&path) {
+            Err(_) if !probe::exists(&path)? => return Ok((name, Some("there is no such file".to_owned()))),
+            opened => opened?,
+        };
         for (member, found) in [("bytes", json!(found.bytes)), ("sha256", json!(found.sha256))] {
             if found != recorded[member] {
                 return Ok((name, Some(format!("its {member} are not those of the manifest"))));

@@ -44,9 +44,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let report = match regions::kind_of(path, None)? {
         Kind::Root => Table::check_root(path, options)?,
         Kind::Table => Table::check_dir(path, options)?,
-        _ => {
+        kind => {
             let message = "neither a root directory nor the directory of a table";
-            let hint = Some("expected ROOT, or ROOT/data/NAMESPACE/TABLE");
+            let hint = match kind {
+                Kind::Wal => regions::hint_of(kind),
+                _ => Some("expected ROOT, or ROOT/data/NAMESPACE/TABLE"),
+            };
             return Err(CommandError::unsupported(path, message).with_hint(hint).into());
         }
     };

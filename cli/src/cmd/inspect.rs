@@ -6,6 +6,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::hbase_flags::HBaseFlags;
 use crate::inspect_dir;
 use crate::inspect_log;
+use crate::logs::LogList;
 use crate::output::Output;
 use crate::probe;
 use crate::report;
@@ -15,6 +16,7 @@ use crate::text;
 use crate::vfs;
 use hregion::HFile;
 use std::path::PathBuf;
+use std::slice;
 
 /// Show the metadata of a file or a directory, without reading its cells
 ///
@@ -38,17 +40,22 @@ use std::path::PathBuf;
 /// of each region. With --json: one object with the members path, kind, length and header; with --entries
 /// also entries, cells, end (trailer, no trailer or torn), end_offset and regions: {"region","table",
 /// "entries","markers","cells","first_sequence_id","last_sequence_id"}.
+///
+/// For a directory of logs (WALs, that of a server in it, oldWALs, recovered.edits, or any whose first file
+/// is a log), prints this of each log below it, in the order of their names, and then of all. With --json:
+/// one object with the members path, kind, length and logs, with --entries also entries, cells and regions.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An HFile, a log, or the directory of a family, a region, a table, a snapshot, a namespace or a root
+    /// An HFile, a log, or the directory of a family, a region, a table, a snapshot, a namespace, a root or
+    /// of logs
     target: PathBuf,
 
     /// The kind of the target, if it cannot be detected
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
 
-    /// Count the entries of a log by region
+    /// Count the entries of logs by region
     #[arg(long)]
     entries: bool,
 
@@ -75,12 +82,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.options(out)?;
     let flags = &args.flags;
     let kind = target::kind_of(&args.target, args.kind)?;
-    if kind == Kind::Wal && probe::is_dir(&args.target)? {
-        let hint = Some("`hregion wal` prints the entries of all logs below");
-        let error = CommandError::unsupported(&args.target, "a directory, expected one log");
-        return Err(error.with_hint(hint).into());
-    }
-    if matches!(kind, Kind::Hfile | Kind::Wal) {
+    let are_logs = kind == Kind::Wal && probe::is_dir(&args.target)?;
+    if matches!(kind, Kind::Hfile | Kind::Wal) && !are_logs {
         target::check_regular(&args.target)?;
     }
     let is_log = kind == Kind::Wal || args.kind.is_none() && kind == Kind::Hfile && is_log(&args.target);
@@ -93,7 +96,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
                 CommandError::usage("a log has none of the parts of an HFile: expected no flags").into()
             );
         }
-        return inspect_log::run(&args.target, args.entries, &args.reading.limits(), out);
+        let list = LogList::find(slice::from_ref(&args.target), out)?;
+        let (target, limits) = ((args.target.as_path(), are_logs), args.reading.limits());
+        return inspect_log::run(target, &list, args.entries, &limits, out);
     }
     if kind != Kind::Hfile {
         if flags.any_part() || flags.reads_cells() {

@@ -1,4 +1,4 @@
-//! `hregion report`: writes a page about tables, to look at.
+//! `hregion report`: writes a page about tables and files, to look at.
 
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
@@ -6,16 +6,15 @@ use crate::new_file::{NewText, check_output};
 use crate::output::Output;
 use crate::overview::{Overview, Wanted};
 use crate::parallel::JobArgs;
-use crate::regions;
 use crate::report_page;
-use crate::target::Kind;
+use crate::target::{self, Kind};
 use crate::vfs::check_local;
 use hregion::{Clock as _, SystemClock};
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Write a page about tables, to look at in a browser
+/// Write a page about tables or files, to look at in a browser
 ///
 /// Shows the regions of a table by size, with holes and overlaps; the files of a region by keys and age; the
 /// blocks and the index of a file; statistics of the cells; and the findings of `hregion check`, with what to
@@ -24,15 +23,18 @@ use std::path::{Path, PathBuf};
 /// joined to at most 240 pieces, fewer if there are many files. The MOB files of a table are those of a
 /// region that serves no reads.
 ///
-/// Exit code 3 if the check finds an error, otherwise that of the first file that cannot be read. A region is
-/// shown without a check: `hregion check` of its table has the findings.
+/// Of a snapshot, shows its regions and its files, wherever these are now; of a family or a file, the region
+/// that it is in. Files that are in no region have no names of a table, a region and a family.
+///
+/// Exit code 3 if the check finds an error, otherwise that of the first file that cannot be read. Only tables
+/// are checked: a snapshot, a region, a family and a file are shown without findings.
 ///
 /// With --json: the same data as one object,
 /// {"hregion","target","kind","now","summary","tables","findings","unread"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A root directory, or the directory of a namespace, a table or a region
+    /// An HFile, or the directory of a family, a region, a table, a snapshot, a namespace or a root
     target: PathBuf,
 
     /// The kind of the target, if it cannot be detected
@@ -66,6 +68,7 @@ const EXAMPLES: &str = "\
 Examples:
   hregion report /hbase --out report.html
   hregion report /hbase/data/default/users --no-cells --out users.html
+  hregion report 8e8ab58dcf39412d --out file.html
   hregion report --json /hbase | jq '.tables[] | [.table, .total.bytes]'";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
@@ -80,10 +83,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             return Err(fault.with_hint(Some("--out FILE writes a page, --json prints the data")).into());
         }
     }
-    if let Some(kind) = args.kind {
-        regions::check_as(&args.target, kind)?;
+    let kind = target::kind_of(&args.target, args.kind)?;
+    if kind == Kind::Hfile {
+        target::check_hfile(&args.target, out)?;
     }
-    let kind = regions::kind_of(&args.target, args.kind)?;
     let now = args.now.unwrap_or_else(|| SystemClock.now());
     let wanted = Wanted { now, cells: !args.no_cells, jobs: args.jobs };
     let overview = Overview::read(&args.target, kind, wanted, &args.reading, out)?;

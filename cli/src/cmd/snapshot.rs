@@ -5,6 +5,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::probe;
 use crate::regions::{DATA, SNAPSHOT_DIR};
+use crate::table_load::check_is_table;
 use crate::text;
 use crate::vfs::{self, check_readable, check_writable};
 use clap::Subcommand;
@@ -207,6 +208,7 @@ fn no_such_snapshot(root: &Path, name: &str) -> CommandError {
 /// Takes a snapshot of the table at a directory, and prints it.
 fn take(table: &Path, name: &str, reading: &FileArgs, out: &mut Output) -> Result<(), Failure> {
     check_writable(table)?;
+    check_is_table(table)?;
     let table = Table::open_dir(table, for_writing(reading, out)?)?;
     let taken = table.snapshot(name)?;
     table.close()?;

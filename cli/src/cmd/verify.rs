@@ -2,6 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
+use crate::logs::FoundLogs;
 use crate::meanwhile::ATTEMPTS;
 use crate::output::Output;
 use crate::parallel::JobArgs;
@@ -37,7 +38,7 @@ use std::sync::Arc;
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Files, or the directories of families, regions, tables, snapshots, namespaces and roots
+    /// Files, or the directories of families, regions, tables, snapshots, namespaces, roots and logs
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<PathBuf>,
 
@@ -117,6 +118,13 @@ fn find(
     }
     let found = target::kind_of(path, kind)?;
     Ok(match found {
+        Kind::Wal if probe::is_dir(path)? => {
+            let mut found = FoundLogs::default();
+            found.add(path)?;
+            let logs = found.logs.into_iter().map(|log| Part::of_file(log, kind, storage, out));
+            let links = found.links.iter().map(|link| Part::Refused(FoundLogs::refused(link)));
+            logs.chain(links).collect()
+        }
         Kind::Hfile | Kind::Wal => vec![Part::of_file(path.to_owned(), kind, storage, out)],
         Kind::Snapshot => {
             let table = open_snapshot(path, regions.clone())?;

@@ -3,21 +3,15 @@
 use crate::args::LimitArgs;
 use crate::cell_line::{self, LineStyle};
 use crate::failure::{CommandError, Exit, Failure};
-use crate::logs::{self, FoundLogs};
-use crate::meanwhile::list_again;
+use crate::logs::LogList;
 use crate::output::Output;
-use crate::probe;
 use crate::query_args::{self, Row};
 use crate::text;
-use crate::vfs;
 use hregion::cell::StringBinary;
-use hregion::io::FileReader;
 use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEntry, WalReader};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Print the entries of write-ahead logs
 ///
@@ -62,25 +56,11 @@ Examples:
   hregion wal --strict recovered.edits/0000000000000000016";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let found = list_again(|| {
-        let mut found = FoundLogs::default();
-        args.logs.iter().try_for_each(|path| found.add(path))?;
-        Ok(found)
-    })?;
-    for link in &found.links {
-        out.warn_always(&FoundLogs::refused(link).line());
-    }
-    let logs = found.logs;
-    let bytes = logs.iter().map(|path| vfs::len(path)).sum();
-    out.start_progress(bytes, true);
+    let list = LogList::find(&args.logs, out)?;
+    out.start_progress(list.bytes(), true);
     let mut torn = None;
-    let known: BTreeSet<PathBuf> = logs.iter().map(|log| vfs::absolute(log)).collect();
-    for path in &logs {
-        // One that was moved between two listings is in the list by both names.
-        if logs::moved(path).iter().any(|moved| known.contains(moved)) && !probe::exists(path)? {
-            continue;
-        }
-        if let Some(error) = print_log(path, args, out)? {
+    for path in list.logs() {
+        if let Some(error) = print_log(path, &list, args, out)? {
             out.warn_always(&error.line());
             if args.strict {
                 out.found(error.exit());
@@ -94,33 +74,14 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
 }
 
-/// Opens a log, where it has been moved to since it was listed. Returns `None` if it is gone, and is not one
-/// of those `given`.
-fn open(path: &Path, given: &[PathBuf]) -> Result<Option<Arc<dyn FileReader>>, CommandError> {
-    let is_given = given.iter().any(|log| log == path);
-    match vfs::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && !is_given => {
-            for moved in logs::moved(path) {
-                match vfs::open(&moved) {
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                    opened => {
-                        return opened.map(Some).map_err(|error| CommandError::io("open", &moved, &error));
-                    }
-                }
-            }
-            Ok(None)
-        }
-        opened => opened.map(Some).map_err(|error| CommandError::io("open", path, &error)),
-    }
-}
-
 /// Prints the entries of a log. If it ends within one, returns that as an error.
-fn print_log(path: &Path, args: &Args, out: &mut Output) -> Result<Option<CommandError>, Failure> {
-    let Some(file) = open(path, &args.logs)? else {
-        let message = "another process has moved or removed the log since it was listed: it is left out";
-        out.warn_always(&CommandError::invalid_file(path, message).line());
-        return Ok(None);
-    };
+fn print_log(
+    path: &Path,
+    list: &LogList<'_>,
+    args: &Args,
+    out: &mut Output,
+) -> Result<Option<CommandError>, Failure> {
+    let Some(file) = list.open(path, out)? else { return Ok(None) };
     let mut log = WalReader::new(file, &args.limits.limits())?;
     while let Some(entry) = log.next_entry()? {
         if args.region.as_ref().is_none_or(|region| region.as_bytes() == entry.key().encoded_region_name) {
@@ -270,30 +231,5 @@ fn event_name(event: RegionEvent) -> &'static str {
     match event {
         RegionEvent::Open => "REGION_OPEN",
         _ => "REGION_CLOSE",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    #[test]
-    fn a_log_is_read_where_it_was_moved_to() {
-        let dir = tempfile::tempdir().unwrap();
-        let [listed, splitting, moved] =
-            ["WALs/server/log", "WALs/server-splitting/log", "oldWALs/log"].map(|name| dir.path().join(name));
-        assert!(open(&listed, &[]).unwrap().is_none(), "it is gone");
-        assert!(open(&listed, std::slice::from_ref(&listed)).is_err(), "it was given");
-        for path in [&moved, &splitting, &listed] {
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "bytes").unwrap();
-            assert_eq!(open(&listed, &[]).unwrap().unwrap().path(), path);
-        }
-        assert!(open(&dir.path().join("recovered.edits/7"), &[]).unwrap().is_none());
-        // The name of a relative path may be that of the current directory.
-        let name = std::env::current_dir().unwrap().join("WALs/server/log");
-        assert_eq!(logs::moved(Path::new("WALs/server/log")), logs::moved(&name));
-        assert_eq!(logs::moved(Path::new("log")), Vec::<PathBuf>::new());
     }
 }

@@ -5,9 +5,12 @@ use super::total::Total;
 use crate::failure::CommandError;
 use crate::meanwhile::read_listed;
 use crate::probe::len_of;
+use crate::store_files::place_of;
+use crate::target;
 use crate::text;
+use crate::vfs;
 use hregion::cell::StringBinary;
-use hregion::region::FileKind;
+use hregion::region::{FileKind, SnapshotStoreFile};
 use hregion::{CellKey, HFile, HFileOptions, RegionOptions};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -18,9 +21,25 @@ const ROOT_ENTRIES: usize = 24;
 /// Where a store file is.
 #[derive(Clone, Debug)]
 pub(crate) struct FileEntry {
-    pub(crate) family: String,
+    /// The directory's name; `None` for a file that is in no region.
+    pub(crate) family: Option<String>,
     pub(crate) path: PathBuf,
     pub(crate) kind: FileKind,
+}
+
+impl FileEntry {
+    /// A file by itself. Nothing beside it is read.
+    pub(crate) fn of_file(path: PathBuf) -> Result<Self, CommandError> {
+        let kind = target::kind_of_file(&path)?;
+        Ok(Self { family: None, path, kind })
+    }
+
+    /// A file of a snapshot, where it is now.
+    pub(crate) fn of_snapshot(file: SnapshotStoreFile) -> Result<Self, CommandError> {
+        let path = place_of(file.path, file.hfile)?;
+        let kind = FileKind::of(&vfs::storage(), &path)?;
+        Ok(Self { family: Some(file.family), path, kind })
+    }
 }
 
 /// A store file. References and links have the cells of another file.
@@ -64,8 +83,8 @@ impl StoreFile {
         let bytes = len_of(path)?;
         self.total.bytes = bytes;
         let is_elsewhere = matches!(self.entry.kind, FileKind::Reference | FileKind::Link);
-        if bytes == 0 && !is_elsewhere {
-            // HBase ignores empty files
+        if bytes == 0 && self.entry.kind == FileKind::StoreFile {
+            // HBase ignores empty files of regions
             return Ok(());
         }
         let target = match is_elsewhere {
@@ -97,8 +116,8 @@ impl StoreFile {
     }
 
     /// The family that has the file, by its directory.
-    pub(crate) fn family(&self) -> &str {
-        &self.entry.family
+    pub(crate) fn family(&self) -> Option<&str> {
+        self.entry.family.as_deref()
     }
 
     pub(crate) fn json(&self) -> Value {

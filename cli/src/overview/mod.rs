@@ -16,10 +16,12 @@ use crate::source::bytes_of_all;
 use crate::target::Kind;
 use crate::text;
 use crate::vfs;
+use clap::ValueEnum as _;
 use file::{FileEntry, FileReading, StoreFile};
-use hregion::{CheckReport, Finding, Severity, Table};
+use hregion::{CheckReport, Finding, RegionOptions, Severity, Table};
 use region::entries;
 use serde_json::{Value, json};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use table::TableOverview;
 use total::Total;
@@ -39,7 +41,7 @@ pub(crate) struct Wanted {
     pub(crate) jobs: JobArgs,
 }
 
-/// The state of a root directory, a namespace, a table or a region.
+/// The state of tables, or of a part of one: of a region, a family, a file. Or that of a snapshot.
 #[derive(Debug)]
 pub(crate) struct Overview {
     target: PathBuf,
@@ -64,10 +66,7 @@ impl Overview {
         let options = reading.region_options(out)?;
         let mut faults = Vec::new();
         let (check, mut tables) = read_again(&mut faults, |faults| {
-            let dirs = table_dirs(target, kind, faults)?;
-            let check = check(&dirs, target, kind, &options, faults)?;
-            let open = if kind == Kind::Region { TableOverview::of_region } else { TableOverview::open };
-            let mut tables: Vec<_> = dirs.into_iter().map(|dir| open(dir, &options, faults)).collect();
+            let (check, mut tables) = list(target, kind, &options, faults)?;
             read_files(&mut tables, wanted.jobs, reading, faults, out)?;
             Ok((check, tables))
         })?;
@@ -76,14 +75,17 @@ impl Overview {
             out.start_progress(bytes, false);
             let options = options.storage(out.progress().storage());
             for table in tables.iter_mut().filter(|table| !table.regions.is_empty()) {
-                let of = if kind == Kind::Region { Kind::Region } else { Kind::Table };
+                let of = if matches!(kind, Kind::Root | Kind::Namespace) { Kind::Table } else { kind };
                 let place = (table.path.as_path(), of);
                 let read = read_again(&mut faults, |faults| {
-                    Ok(cells::statistics(place, &options, wanted.now, &out.warner(), faults))
+                    Ok(cells::statistics(place, &options, wanted.now, out, faults))
                 })?;
                 table.statistics = Some(read);
             }
         }
+        // What damages a file prevents its cells from being read, too.
+        let mut known = HashSet::new();
+        faults.retain(|fault| known.insert(fault.line()));
         Ok(Self { target: target.to_owned(), kind, now: wanted.now, tables, check, faults })
     }
 
@@ -100,18 +102,14 @@ impl Overview {
     pub(crate) fn json(&self) -> Value {
         let total = Total::of(self.tables.iter().map(TableOverview::total));
         let count = |severity| self.check.count(severity);
-        let regions: usize = self.tables.iter().map(|table| table.regions.len()).sum();
-        let kind = match self.kind {
-            Kind::Root => "root",
-            Kind::Namespace => "namespace",
-            Kind::Region => "region",
-            _ => "table",
-        };
+        let tables = self.tables.iter().filter(|table| table.name.is_some()).count();
+        let regions: usize = self.tables.iter().map(TableOverview::region_count).sum();
+        let kind = self.kind.to_possible_value().map(|kind| kind.get_name().to_owned());
         json!({
             "hregion": env!("CARGO_PKG_VERSION"), "target": text::json_path(&self.target), "kind": kind,
             "now": self.now,
             "summary": {
-                "tables": self.tables.len(), "regions": regions, "total": total.json(),
+                "tables": tables, "regions": regions, "total": total.json(),
                 "errors": count(Severity::Error), "warnings": count(Severity::Warning),
                 "infos": count(Severity::Info), "unread": self.faults.len(), "meta": self.check.has_catalog,
             },
@@ -132,7 +130,35 @@ pub(crate) fn finding_json(finding: &Finding) -> Value {
     })
 }
 
-/// Returns the directories of the tables of a target, also of those without a descriptor; that of a region.
+/// Lists what is to be read of a target, and checks it, if it is a table or has some.
+fn list(
+    target: &Path,
+    kind: Kind,
+    options: &RegionOptions,
+    faults: &mut Vec<CommandError>,
+) -> Result<(CheckReport, Vec<TableOverview>), Failure> {
+    let path = target.to_owned();
+    let only = match kind {
+        Kind::Hfile => TableOverview::of_file(path, options)?,
+        Kind::Family => TableOverview::of_family(path, options, faults)?,
+        Kind::Region => TableOverview::of_region(path, options, faults),
+        Kind::Snapshot => TableOverview::of_snapshot(path, options, faults)?,
+        Kind::Table | Kind::Namespace | Kind::Root => {
+            let dirs = table_dirs(target, kind, faults)?;
+            let check = check(&dirs, target, kind, options, faults)?;
+            let tables = dirs.into_iter().map(|dir| TableOverview::open(dir, options, faults));
+            return Ok((check, tables.collect()));
+        }
+        Kind::Wal => {
+            let hint = Some("`hregion inspect --entries` shows which regions have entries");
+            let error = CommandError::unsupported(target, "write-ahead logs, expected files of cells");
+            return Err(error.with_hint(hint).into());
+        }
+    };
+    Ok((CheckReport::default(), vec![only]))
+}
+
+/// Returns the directories of the tables of a target, also of those without a descriptor.
 fn table_dirs(
     target: &Path,
     kind: Kind,
@@ -149,31 +175,23 @@ fn table_dirs(
             vfs::check_dir(target)?;
             Ok(entries(target, true, faults))
         }
-        Kind::Table | Kind::Region => Ok(vec![target.to_owned()]),
-        _ => {
-            let message = "neither a root directory nor a namespace nor a table nor a region";
-            let hint = Some("`hregion inspect` and `hregion stats` show files, families and snapshots");
-            Err(CommandError::unsupported(target, message).with_hint(hint))
-        }
+        _ => Ok(vec![target.to_owned()]),
     }
 }
 
 /// Checks the tables of a target. One that cannot be checked, such as a directory without regions, is a fault
-/// and hides no other. A region alone is not checked.
+/// and hides no other.
 fn check(
     tables: &[PathBuf],
     target: &Path,
     kind: Kind,
-    options: &hregion::RegionOptions,
+    options: &RegionOptions,
     faults: &mut Vec<CommandError>,
 ) -> Result<CheckReport, Failure> {
     if kind == Kind::Root {
         return Ok(Table::check_root(target, options.clone())?);
     }
     let mut all = CheckReport::default();
-    if kind == Kind::Region {
-        return Ok(all);
-    }
     for table in tables {
         match Table::check_dir(table, options.clone()) {
             Ok(report) => all.findings.extend(report.findings),

@@ -18,10 +18,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug)]
 pub(crate) struct RegionOverview {
     pub(crate) path: PathBuf,
+    /// Its encoded name; `None` for files that are in no region.
+    encoded: Option<String>,
     /// `None` if the file is missing or damaged.
     pub(crate) info: Option<RegionInfo>,
     /// Whether reads go to the region. Parents of splits and merges are kept for a while.
     pub(crate) serves: bool,
+    /// The files that are shown, if not those in the directories of all families.
+    pub(crate) listed: Option<Vec<FileEntry>>,
     pub(crate) files: Vec<StoreFile>,
 }
 
@@ -33,43 +37,38 @@ impl RegionOverview {
             Ok(info) => (info, None),
             Err(error) => (None, Some(error.into())),
         };
-        (Self { path, info, serves: false, files: Vec::new() }, fault)
+        // The path may be `.` or end so.
+        let named = Some(name(&path)).filter(|name| !name.is_empty());
+        let encoded = named.or_else(|| info.as_ref().map(RegionInfo::encoded_name));
+        (Self { path, encoded, info, serves: false, listed: None, files: Vec::new() }, fault)
     }
 
-    /// Returns the name of the directory, which is the encoded name of the region.
-    pub(crate) fn encoded(&self) -> String {
-        name(&self.path)
+    /// A region of a snapshot, which need not have a directory any more.
+    pub(crate) fn of_snapshot(table: &Path, info: RegionInfo, serves: bool, listed: Vec<FileEntry>) -> Self {
+        let encoded = info.encoded_name();
+        let (path, encoded) = (table.join(&encoded), Some(encoded));
+        Self { path, encoded, info: Some(info), serves, listed: Some(listed), files: Vec::new() }
     }
 
-    /// Lists the store files, references and links of all families, by their names. Why one of them, or a
-    /// directory, cannot be examined is added to `faults`.
+    /// Files that are in no region.
+    pub(crate) fn of_files(path: PathBuf, listed: Vec<FileEntry>) -> Self {
+        let (encoded, info) = (None, None);
+        Self { path, encoded, info, serves: true, listed: Some(listed), files: Vec::new() }
+    }
+
+    /// Returns the encoded name, which is that of the directory; `None` for files that are in no region.
+    pub(crate) fn encoded(&self) -> Option<&str> {
+        self.encoded.as_deref()
+    }
+
+    /// Lists the store files that are shown. Why one of them, or a directory, cannot be examined is added to
+    /// `faults`.
     pub(crate) fn file_entries(&self, faults: &mut Vec<CommandError>) -> Vec<FileEntry> {
-        let storage = vfs::storage();
-        let mut found = Vec::new();
-        for dir in entries(&self.path, true, faults) {
-            for path in entries(&dir, false, faults) {
-                let kind = match FileKind::of(&storage, &path) {
-                    Ok(kind) => kind,
-                    Err(error) => {
-                        // Outside of a root directory that is the `.regioninfo`, for each of the files.
-                        let fault = CommandError::from(error);
-                        if faults.iter().all(|known| known.line() != fault.line()) {
-                            faults.push(fault);
-                        }
-                        continue;
-                    }
-                };
-                // other entries are findings of the check
-                let is_stored = match kind {
-                    FileKind::StoreFile => has_store_file_name(&path),
-                    kind => matches!(kind, FileKind::Reference | FileKind::Link),
-                };
-                if is_stored {
-                    found.push(FileEntry { family: name(&dir), path, kind });
-                }
-            }
+        if let Some(listed) = &self.listed {
+            return listed.clone();
         }
-        found
+        let dirs = entries(&self.path, true, faults);
+        dirs.iter().flat_map(|dir| family_entries(dir, faults)).collect()
     }
 
     pub(crate) fn total(&self) -> Total {
@@ -77,9 +76,9 @@ impl RegionOverview {
     }
 
     /// Adds the files of each family to `families`.
-    pub(crate) fn add_families(&self, families: &mut BTreeMap<String, Total>) {
+    pub(crate) fn add_families(&self, families: &mut BTreeMap<Option<String>, Total>) {
         for file in &self.files {
-            families.entry(file.family().to_owned()).or_default().add(file.total);
+            families.entry(file.family().map(str::to_owned)).or_default().add(file.total);
         }
     }
 
@@ -96,6 +95,35 @@ impl RegionOverview {
             "files": self.files.iter().map(StoreFile::json).collect::<Vec<_>>(),
         })
     }
+}
+
+/// Lists the store files, references and links of a family, by their names. Why one of them, or the
+/// directory, cannot be examined is added to `faults`.
+pub(crate) fn family_entries(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<FileEntry> {
+    let (storage, family) = (vfs::storage(), name(dir));
+    let mut found = Vec::new();
+    for path in entries(dir, false, faults) {
+        let kind = match FileKind::of(&storage, &path) {
+            Ok(kind) => kind,
+            Err(error) => {
+                // Outside of a root directory that is the `.regioninfo`, for each of the files.
+                let fault = CommandError::from(error);
+                if faults.iter().all(|known| known.line() != fault.line()) {
+                    faults.push(fault);
+                }
+                continue;
+            }
+        };
+        // other entries are findings of the check
+        let is_stored = match kind {
+            FileKind::StoreFile => has_store_file_name(&path),
+            kind => matches!(kind, FileKind::Reference | FileKind::Link),
+        };
+        if is_stored {
+            found.push(FileEntry { family: Some(family.clone()), path, kind });
+        }
+    }
+    found
 }
 
 /// Lists the directories in a directory, or else the files, without hidden ones. Why one of them, or the
@@ -120,8 +148,8 @@ pub(crate) fn entries(dir: &Path, are_dirs: bool, faults: &mut Vec<CommandError>
 }
 
 /// Returns `{"family", …}` with the members of a total for each family.
-pub(crate) fn families_json(families: &BTreeMap<String, Total>) -> Value {
-    let family = |(name, total): (&String, &Total)| json!({ "family": name, "total": total.json() });
+pub(crate) fn families_json(families: &BTreeMap<Option<String>, Total>) -> Value {
+    let family = |(name, total): (&Option<String>, &Total)| json!({ "family": name, "total": total.json() });
     families.iter().map(family).collect()
 }
 

@@ -1,12 +1,16 @@
 //! A table's directory: its regions in the order of their keys, with holes and overlaps.
 
-use super::region::{RegionOverview, entries, families_json, name};
+use super::file::FileEntry;
+use super::region::{RegionOverview, entries, families_json, family_entries, name};
 use super::total::Total;
-use crate::failure::CommandError;
-use crate::regions::{check_serves, has_digits_of_region, mob_dir};
+use crate::failure::{CommandError, Failure};
+use crate::regions::{DATA, MOB, check_serves, has_digits_of_region, is_region, mob_dir, open_snapshot};
+use crate::source::files_in;
 use crate::text;
+use crate::vfs;
 use hregion::cell::StringBinary;
 use hregion::locator::{RegionInconsistency, check_region_chain, serving};
+use hregion::region::FileKind;
 use hregion::{ErrorKind, RegionInfo, RegionOptions, Table};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -15,8 +19,10 @@ use std::path::{Path, PathBuf};
 /// A table.
 #[derive(Debug)]
 pub(crate) struct TableOverview {
+    /// That of the table's directory, or of what is shown of it.
     pub(crate) path: PathBuf,
-    pub(crate) name: String,
+    /// `None` for files that are in no region.
+    pub(crate) name: Option<String>,
     /// Those that serve, in the order of their keys; then the others, by their names.
     pub(crate) regions: Vec<RegionOverview>,
     /// Rows that no region has, or several.
@@ -65,7 +71,7 @@ impl TableOverview {
         }
         let start = |region: &RegionOverview| region.info.as_ref().map(|info| info.start_key().to_vec());
         regions.sort_by_key(|region| (!region.serves, start(region).filter(|_| region.serves)));
-        let name = table.unwrap_or_else(|| name(&path));
+        let name = Some(table.unwrap_or_else(|| name(&path)));
         Self { path, name, regions, gaps, statistics: None }
     }
 
@@ -75,8 +81,91 @@ impl TableOverview {
         faults.extend(fault);
         region.serves = check_serves(&path).is_ok();
         let table = region.info.as_ref().map(|info| info.table().to_string());
-        let name = table.unwrap_or_else(|| name(&path));
+        let name = Some(table.unwrap_or_else(|| name(&path)));
+        Self::of_one(path, name, region)
+    }
+
+    fn of_one(path: PathBuf, name: Option<String>, region: RegionOverview) -> Self {
         Self { path, name, regions: vec![region], gaps: Vec::new(), statistics: None }
+    }
+
+    /// Lists the store files of a family, by its directory, as those of its region. If it is in none, lists
+    /// all files, as those of a region without a name.
+    pub(crate) fn of_family(
+        dir: PathBuf,
+        options: &RegionOptions,
+        faults: &mut Vec<CommandError>,
+    ) -> Result<Self, CommandError> {
+        if let Some(region) = region_of(&dir)? {
+            let listed = family_entries(&dir, faults);
+            return Ok(Self::of_region(region, options, faults).with_only(dir, listed));
+        }
+        let files = files_in(&dir)?.into_iter().map(FileEntry::of_file);
+        let files = files.collect::<Result<Vec<_>, _>>()?;
+        Ok(Self::of_one(dir.clone(), None, RegionOverview::of_files(dir, files)))
+    }
+
+    /// As [`of_family`](Self::of_family), for a single file. What is damaged beside it is no fault.
+    pub(crate) fn of_file(path: PathBuf, options: &RegionOptions) -> Result<Self, CommandError> {
+        let mut file = FileEntry::of_file(path.clone())?;
+        if let Some(dir) = path.parent()
+            && let Some(region) = region_of(dir)?
+        {
+            file.family = Some(name(dir));
+            return Ok(Self::of_region(region, options, &mut Vec::new()).with_only(path, vec![file]));
+        }
+        Ok(Self::of_one(path.clone(), None, RegionOverview::of_files(path, vec![file])))
+    }
+
+    /// Shows only some of the files of the region, which are at `path`.
+    fn with_only(mut self, path: PathBuf, files: Vec<FileEntry>) -> Self {
+        self.path = path;
+        if let Some(region) = self.regions.first_mut() {
+            region.listed = Some(files);
+        }
+        self
+    }
+
+    /// Lists the regions of a snapshot, and their files, wherever these are now. Those that cannot be found
+    /// are added to `faults`.
+    pub(crate) fn of_snapshot(
+        path: PathBuf,
+        options: &RegionOptions,
+        faults: &mut Vec<CommandError>,
+    ) -> Result<Self, Failure> {
+        let snapshot = open_snapshot(&path, options.clone())?;
+        let full = vfs::full(&path).map_err(|error| CommandError::io("open", &path, &error))?;
+        let root = full.ancestors().nth(2).unwrap_or(&full);
+        let below = Path::new(DATA).join(snapshot.name().namespace()).join(snapshot.name().qualifier());
+        let mut regions = Vec::new();
+        for info in snapshot.regions() {
+            let (files, missing) = snapshot.snapshot_files(&info)?;
+            faults.extend(missing.into_iter().map(CommandError::from));
+            let mut listed = Vec::new();
+            for file in files {
+                match FileEntry::of_snapshot(file) {
+                    Ok(file) => listed.push(file),
+                    Err(fault) => faults.push(fault),
+                }
+            }
+            regions.push(RegionOverview::of_snapshot(&root.join(&below), info, true, listed));
+        }
+        let mob: Vec<_> = snapshot
+            .mob_files()?
+            .into_iter()
+            .map(|file| FileEntry { family: Some(file.family), path: file.path, kind: FileKind::StoreFile })
+            .collect();
+        if !mob.is_empty() {
+            let info = RegionInfo::new(snapshot.name().clone(), ".mob", "", 0)?;
+            regions.push(RegionOverview::of_snapshot(&root.join(MOB).join(&below), info, false, mob));
+        }
+        let (name, gaps) = (Some(snapshot.name().to_string()), snapshot.inconsistencies());
+        Ok(Self { path, name, regions, gaps, statistics: None })
+    }
+
+    /// Returns the number of regions.
+    pub(crate) fn region_count(&self) -> usize {
+        self.regions.iter().filter(|region| region.encoded().is_some()).count()
     }
 
     pub(crate) fn total(&self) -> Total {
@@ -128,6 +217,13 @@ impl TableOverview {
         let (start, end) = (StringBinary(start).to_string(), StringBinary(end).to_string());
         json!({ "kind": kind, "start": start, "end": end, "regions": regions })
     }
+}
+
+/// Returns the directory of the region that has a family, by the family's directory.
+fn region_of(family: &Path) -> Result<Option<PathBuf>, CommandError> {
+    let Some(parent) = family.parent() else { return Ok(None) };
+    let region = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+    Ok(is_region(region)?.then(|| region.to_owned()))
 }
 
 /// Adds the region of the MOB files of a table, by their directory. It serves no rows. What the directory of

@@ -7,7 +7,8 @@ const PURPOSES = [
 
 function fileSection(region, file, width) {
   const parts = [
-    make("h3", {}, make("span", {}, "File ", make("code", {}, file.name), ` of ${file.family}`),
+    make("h3", {}, make("span", {}, "File ", make("code", {}, file.name),
+      file.family === null ? null : ` of ${file.family}`),
       closer("file", closeFile)),
     make("p", { class: "path" }, file.path),
   ];

@@ -78,7 +78,8 @@ function filePlot(shown, region, width) {
     const drawn = boxes.map((box) => fileBox(shown, box));
     boxes.forEach((box, at) => order.push([box.at, drawn[at]]));
     elements.push(
-      draw("text", { x: left, y: top - 6 }, `${family}: ${counted(boxes.length, "file")}`),
+      draw("text", { x: left, y: top - 6 }, family === null ? null : `${family}: `,
+        counted(boxes.length, "file")),
       draw("rect", { x: left, y: top, width: right - left, height, class: "frame" }), grid, drawn);
   });
   order.sort((a, b) => a[0] - b[0]);
@@ -87,7 +88,8 @@ function filePlot(shown, region, width) {
   const bottom = families.length * (height + PLOT.title);
   const labels = fitting(rows.map((row) => [encode(row), x(row)]), right).map(([text, at]) =>
     draw("text", { x: at, y: bottom + 16, class: "axis" }, text));
-  const label = `Files of the region ${region.encoded} by keys and ${scale.byAge ? "age" : "time"}`;
+  const of = region.encoded === null ? "" : ` of the region ${region.encoded}`;
+  const label = `Files${of} by keys and ${scale.byAge ? "age" : "time"}`;
   const svg = picture(width, bottom + PLOT.axis, label, elements, labels);
   svg.id = "files";
   return { svg, byAge: scale.byAge, placed: placed.length };
@@ -116,7 +118,7 @@ function fileBox(shown, { file, at, ...box }) {
   activate(element, (byKey) => openFile(at, byKey ? "file" : `file-${at}`));
   const of = file.hfile;
   return describe(element, [
-    `${file.family}/${file.name}`,
+    file.family === null ? file.name : `${file.family}/${file.name}`,
     file.kind === "file" ? null : `${file.kind} to ${file.target}`,
     `${bytes(of.bytes)}, ${counted(of.cells, "cell")}`,
     `rows ${shortened(of.first_row)} … ${shortened(of.last_row)}`,
@@ -127,14 +129,14 @@ function fileBox(shown, { file, at, ...box }) {
 /** The section of a region. */
 function regionSection(shown, region, width) {
   const total = region.total;
-  const parts = [
+  const parts = region.encoded === null ? [make("h2", {}, make("span", {}, "Files"))] : [
     make("h2", {}, make("span", {}, "Region ", make("code", {}, region.encoded)),
       closer("region", closeRegion)),
     make("p", {}, "Rows ", region.start === null || region.end === null ? "unknown"
       : [keyOf(startOf(region.start)), " … ", keyOf(endOf(region.end))]),
-    make("p", { class: "path" }, region.path),
   ];
-  if (region.files.length === 0) return [...parts, make("p", { class: "note" }, "It has no store files.")];
+  parts.push(make("p", { class: "path" }, region.path));
+  if (region.files.length === 0) return [...parts, make("p", { class: "note" }, "There are no store files.")];
   const plot = filePlot(shown, region, width);
   const said = `${counted(total.files, "file")}, ${bytes(total.bytes)}, ${counted(total.cells, "cell")}.`;
   if (plot === null) {
@@ -167,7 +169,7 @@ function fileTable(region) {
       if (at === state.file) button.setAttribute("aria-current", "true");
       return file.error ? [mark("error", "unreadable"), " ", button] : button;
     } },
-    { title: "Family", of: ([file]) => file.family },
+    { title: "Family", of: ([file]) => file.family ?? NONE },
     { title: "Kind", of: ([file]) => file.kind },
     { title: "Size", kind: "number", of: ([file]) => bytes(file.bytes) },
     { title: "Cells", kind: "number", of: ([file]) => count(file.cells) },

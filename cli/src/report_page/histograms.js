@@ -44,9 +44,12 @@ function distribution(statistics, [name, title, show]) {
   return bars(title, note, of.bins.map((bin) => [binName(name, show, bin), bin.count]));
 }
 
+/** What the cells are of, unless they are those of a table. */
+const PARTS = { region: "the region", family: "the family", hfile: "the file", snapshot: "the snapshot" };
+
 /** The section of the cells of a table. */
 function cellSection(shown) {
-  const heading = make("h2", {}, make("span", {}, `Cells of ${shown.table}`));
+  const heading = make("h2", {}, make("span", {}, `Cells of ${PARTS[report.kind] ?? shown.table}`));
   const of = shown.statistics;
   if (of === null) return [heading, make("p", { class: "note" }, "The cells were not read.")];
   const said = [

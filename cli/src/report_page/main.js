@@ -27,7 +27,11 @@ function widthOf(id) {
   return Math.max(280, Math.floor(byId(id).clientWidth - 2 * padding));
 }
 
+/** Whether the files are in no region. */
+const isLoose = () => report.tables.some((shown) => shown.table === null);
+
 function drawTable() {
+  if (isLoose()) return;
   const shown = shownTable();
   const none = make("p", { class: "note" }, "There are no tables.");
   show(byId("table"), shown ? tableSection(shown, widthOf("table")) : none);
@@ -120,12 +124,13 @@ function start() {
   const sections = SECTIONS.map(([id, name]) => make("section", { id, tabindex: "-1", "aria-label": name }));
   show(byId("page"), sections);
   byId("tables").hidden = report.tables.length < 2;
+  byId("table").hidden = isLoose();
   const links = SECTIONS.filter(([id]) => !byId(id).hidden);
   show(byId("sections"), links.map(([id, name]) => make("a", { href: `#${id}` }, name)));
   indexFindings();
   show(byId("summary"), summary());
   show(byId("findings"), findingSection());
-  const size = (table) => table.table.startsWith("hbase:") ? -1 : table.total.bytes;
+  const size = (table) => table.table?.startsWith("hbase:") ? -1 : table.total.bytes;
   openTable(greatest(report.tables, size), false);
   setTheme("auto");
   byId("theme").addEventListener("click", () => {
@@ -135,7 +140,7 @@ function start() {
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     if (shownFile() !== null) closeFile();
-    else if (shownRegion() !== null) closeRegion();
+    else if (shownRegion() !== null && !isLoose()) closeRegion();
   });
   let width = byId("page").clientWidth;
   new ResizeObserver(() => {

@@ -6,9 +6,12 @@ function summary() {
     make("strong", {}, number), make("span", {}, name), more ? make("small", {}, more) : null);
   const newest = total.newest === null ? null : `newest ${ago(total.newest)}`;
   const noun = (number, name) => number === 1 ? name : `${name}s`;
-  const tiles = [
+  const places = [
     tile(count(tables), noun(tables, "table")),
     tile(count(regions), noun(regions, "region")),
+  ];
+  const tiles = [
+    ...(isLoose() ? [] : places),
     tile(count(total.files), noun(total.files, "file")),
     tile(bytes(total.bytes), "in files"),
     tile(count(total.cells), noun(total.cells, "cell"), null, newest),

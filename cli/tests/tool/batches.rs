@@ -121,7 +121,8 @@ fn exports_are_those_of_their_source() {
     assert_eq!(code(&run(&[&args[..], &["--check"]].concat())), 3);
 }
 
-/// A filter may end the scan in a region whose file is damaged: the files of later regions are right.
+/// A filter may end the scan in a region whose file is damaged or missing: the files of later regions are
+/// right.
 #[test]
 fn a_damaged_file_does_not_make_others_differ() {
     let scratch = tempfile::tempdir().unwrap();
@@ -143,6 +144,11 @@ fn a_damaged_file_does_not_make_others_differ() {
         let found = json_lines(&String::from_utf8(checked.stdout.clone()).unwrap());
         assert_eq!((code(&checked), found.len()), (1, 1), "{found:?}");
         assert_eq!(found[0]["file"], files[2]["file"]);
+        fs::remove_file(&name).unwrap();
+        let checked = run(&[&args[..], &["--check"]].concat());
+        let expected = json!({"file": files[2]["file"], "message": "there is no such file"});
+        let found = json_lines(&String::from_utf8(checked.stdout.clone()).unwrap());
+        assert_eq!((code(&checked), found), (1, vec![expected]));
     }
 }
 

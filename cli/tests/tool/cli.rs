@@ -370,6 +370,9 @@ fn errors_have_path_offset_and_block() {
     let dir = tempfile::tempdir().unwrap();
     let logs = dir.path().join("WALs").into_os_string().into_string().unwrap();
     fs::create_dir(&logs).unwrap();
+    let archived = golden(
+        "../region/clone-references/root/archive/data/default/joined/f237048a77d5bd1e16c5faee9577007e",
+    );
     for (args, option) in [
         (&["cells", &golden("small-encrypted.hfile")][..], "--master-key-file"),
         (&["verify", &golden("small-encrypted.hfile")], "--master-key-file"),
@@ -382,8 +385,10 @@ fn errors_have_path_offset_and_block() {
         // these two have no option --as
         (&["cells", &golden("")], "`hregion scan --as family`"),
         (&["seek", &plain(), "--keys", &logs], "expected a file, perhaps one"),
-        (&["check", &logs], "`hregion wal` prints logs"),
-        (&["inspect", "--as", "wal", &logs], "`hregion wal` prints the entries"),
+        (&["check", &logs], "`hregion wal` prints its entries"),
+        (&["cells", &logs], "`hregion wal` prints its entries"),
+        (&["scan", &logs], "`hregion wal` prints its entries"),
+        (&["check", &archived], "`hregion wal` prints logs"),
         (&["check", &golden("../region/clone-references/root/data/default")], "expected ROOT, or"),
         (&["scan", &golden("../region/clone-references/root")], "name one of its tables"),
         (&["compact", &golden("../region/clone-references/root/data/default")], "name one of its tables"),

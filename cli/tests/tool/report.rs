@@ -5,6 +5,7 @@ use crate::library::files::copy_dir;
 use crate::support::{code, json_lines, last_error, members, ok, plain, run, stderr, stdout, testdata};
 use hregion::{Compaction, Family, Put, Table};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -94,26 +95,8 @@ fn the_data_are_those_of_other_commands() {
         let [table] = list(&data, "tables") else { panic!("one table") };
         assert_eq!(members(table), ["table", "path", "total", "families", "gaps", "regions", "statistics"]);
 
-        // the files are those of du, which says more of them
-        let mut du = json_lines(&ok(&["du", "--json", path]));
-        for file in &mut du {
-            let said = ["table", "region", "family", "path", "bytes", "cells", "oldest", "newest"];
-            file.as_object_mut().unwrap().retain(|member, _| said.contains(&member.as_str()));
-        }
-        let mut found = Vec::new();
-        for region in list(table, "regions") {
-            for file in list(region, "files") {
-                found.push(json!({
-                    "table": table["table"], "region": region["encoded"], "family": file["family"],
-                    "path": file["path"], "bytes": file["bytes"], "cells": file["cells"],
-                    "oldest": file["oldest"], "newest": file["newest"],
-                }));
-            }
-        }
-        found.sort_by_key(|file| file["path"].as_str().unwrap().to_owned());
-        let mut sorted = du.clone();
-        sorted.sort_by_key(|file| file["path"].as_str().unwrap().to_owned());
-        assert_eq!(found, sorted);
+        let du = files_of_du(path);
+        assert_eq!(measured(table), du);
         let sum = |member: &str| du.iter().filter_map(|file| file[member].as_i64()).sum::<i64>();
         let total = &table["total"];
         assert_eq!((&total["files"], &total["bytes"]), (&json!(du.len()), &json!(sum("bytes"))));
@@ -122,9 +105,7 @@ fn the_data_are_those_of_other_commands() {
         assert_eq!(&data["summary"]["total"], total);
 
         // the cells are those of stats, the findings those of check
-        let mut statistics = table["statistics"].clone();
-        assert_eq!(statistics.as_object_mut().unwrap().shift_remove("unread_regions"), Some(json!(0)));
-        assert_eq!(statistics, json_lines(&ok(&["stats", "--json", "--now", NOW, path]))[0]);
+        check_statistics(table, path);
         let mut findings = json_lines(&stdout(&run(&["check", "--json", path])));
         let summary = findings.pop().unwrap()["summary"].clone();
         assert_eq!(data["findings"], json!(findings));
@@ -141,6 +122,40 @@ fn the_data_are_those_of_other_commands() {
             check_file(&file["hfile"], of);
         }
     }
+}
+
+/// Returns what `du` prints of files and a report has, too, by path.
+fn files_of_du(path: &str) -> Vec<Value> {
+    let mut files = json_lines(&ok(&["du", "--json", path]));
+    for file in &mut files {
+        let said = ["table", "region", "family", "path", "bytes", "cells", "oldest", "newest"];
+        file.as_object_mut().unwrap().retain(|member, _| said.contains(&member.as_str()));
+    }
+    files.sort_by_key(|file| file["path"].as_str().unwrap().to_owned());
+    files
+}
+
+/// Returns the files of a table of a report as [`files_of_du`] does.
+fn measured(table: &Value) -> Vec<Value> {
+    let mut files = Vec::new();
+    for region in list(table, "regions") {
+        for file in list(region, "files") {
+            files.push(json!({
+                "table": table["table"], "region": region["encoded"], "family": file["family"],
+                "path": file["path"], "bytes": file["bytes"], "cells": file["cells"],
+                "oldest": file["oldest"], "newest": file["newest"],
+            }));
+        }
+    }
+    files.sort_by_key(|file| file["path"].as_str().unwrap().to_owned());
+    files
+}
+
+/// Compares the statistics of a report with those of `stats`.
+fn check_statistics(table: &Value, path: &str) {
+    let mut statistics = table["statistics"].clone();
+    assert_eq!(statistics.as_object_mut().unwrap().shift_remove("unread_regions"), Some(json!(0)), "{path}");
+    assert_eq!(statistics, json_lines(&ok(&["stats", "--json", "--now", NOW, path]))[0], "{path}");
 }
 
 /// Compares what the report says about an HFile with what `inspect` does.
@@ -204,12 +219,157 @@ fn every_kind_of_directory_of_tables_is_a_target() {
     assert_eq!(table["statistics"]["unread_regions"], 0);
     assert_eq!(table["statistics"]["cells"], json_lines(&ok(&count_of(&region)))[0]["cells"]);
 
-    for target in [plain().into(), root.join(".hbase-snapshot/joined-snap")] {
-        let output = report(&target, &["--json"]);
-        assert_eq!((code(&output), &last_error(&output)["kind"]), (4, &json!("Unsupported")), "{target:?}");
+    let logs = testdata("wal/dictionary/crashed/WALs");
+    let log = any_file(&fs::read_dir(&logs).unwrap().next().unwrap().unwrap().path());
+    for (target, options, exit, kind) in [
+        (logs, &["--as", "wal"][..], 4, "Unsupported"),
+        (log.clone(), &["--as", "wal"], 4, "Unsupported"),
+        (log, &[], 4, "Unsupported"),
+        (root.join("missing"), &[], 5, "Io"),
+        (plain().into(), &["--as", "table"], 2, "InvalidArgument"),
+        (root, &["--as", "snapshot"], 2, "InvalidArgument"),
+    ] {
+        let output = report(&target, &[&["--json"], options].concat());
+        let found = (code(&output), last_error(&output)["kind"].clone());
+        assert_eq!(found, (exit, json!(kind)), "{target:?} {options:?}");
     }
-    let output = report(&root.join("missing"), &["--json"]);
-    assert_eq!((code(&output), &last_error(&output)["kind"]), (5, &json!("Io")));
+}
+
+/// Returns the only table of a report, and its only region.
+fn only(data: &Value) -> (&Value, &Value) {
+    let [table] = list(data, "tables") else { panic!("one table") };
+    let [region] = list(table, "regions") else { panic!("one region") };
+    (table, region)
+}
+
+/// Files, references and a link, as the report of their table has them.
+#[test]
+fn a_family_and_a_file_are_shown_in_their_region() {
+    let table = testdata("region/split-references/root/data/default/halves");
+    let whole = data(&table, &["--no-cells"]);
+    let check = |target: &Path, kind: &str, region: &Value, files: &[Value]| {
+        let found = data(target, &[]);
+        let (shown, only) = only(&found);
+        assert_eq!((&found["kind"], &found["findings"]), (&json!(kind), &json!([])), "{target:?}");
+        assert_eq!((&found["unread"], &shown["table"]), (&json!([]), &json!("halves")), "{target:?}");
+        assert_eq!(shown["path"], target.to_str().unwrap());
+        for member in ["encoded", "path", "start", "end", "id", "serves"] {
+            assert_eq!(only[member], region[member], "{target:?} {member}");
+        }
+        assert_eq!(list(only, "files"), files, "{target:?}");
+        assert_eq!(shown["total"]["files"], files.len());
+        check_statistics(shown, target.to_str().unwrap());
+    };
+    let mut kinds = BTreeSet::new();
+    for region in list(&whole["tables"][0], "regions") {
+        let path = Path::new(region["path"].as_str().unwrap());
+        for family in list(region, "families") {
+            let name = family["family"].as_str().unwrap();
+            let files = list(region, "files").iter().filter(|file| file["family"] == name);
+            check(&path.join(name), "family", region, &files.cloned().collect::<Vec<_>>());
+        }
+        for file in list(region, "files") {
+            kinds.insert(file["kind"].as_str().unwrap());
+            let path = Path::new(file["path"].as_str().unwrap());
+            check(path, "hfile", region, std::slice::from_ref(file));
+        }
+    }
+    assert_eq!(kinds, BTreeSet::from(["file", "link", "reference"]));
+}
+
+/// The files of a region that was split, copied without it; a golden file; damaged ones.
+#[test]
+fn files_in_no_region_are_shown_without_names() {
+    let parent = "region/split-references/root/data/default/halves/36870a128e2b61b11b5b6154f73464e8/p";
+    let dir = tempfile::tempdir().unwrap();
+    let family = dir.path().join("copied");
+    copy_dir(&testdata(parent), &family);
+    let golden = PathBuf::from(plain());
+    for (target, kind, count) in [(&family, "family", 3), (&golden, "hfile", 1)] {
+        let found = data(target, &[]);
+        assert_eq!((&found["kind"], &found["unread"]), (&json!(kind), &json!([])));
+        assert_eq!((&found["summary"]["tables"], &found["summary"]["regions"]), (&json!(0), &json!(0)));
+        assert_eq!(found["summary"]["total"]["files"], count);
+        let (table, region) = only(&found);
+        assert_eq!((&table["table"], &table["path"]), (&Value::Null, &json!(target.to_str().unwrap())));
+        let unknown = ["encoded", "start", "end", "id"].map(|member| region[member].is_null());
+        assert_eq!((unknown, &region["serves"]), ([true; 4], &json!(true)));
+        assert_eq!(table["families"], json!([{"family": null, "total": table["total"]}]));
+        for file in list(region, "files") {
+            assert_eq!((&file["family"], &file["kind"]), (&Value::Null, &json!("file")));
+            check_file(&file["hfile"], file["path"].as_str().unwrap());
+        }
+        check_statistics(table, target.to_str().unwrap());
+    }
+
+    let bytes = fs::read(&golden).unwrap();
+    for len in [0, bytes.len() - 40] {
+        let cut = dir.path().join("cut");
+        fs::write(&cut, &bytes[..len]).unwrap();
+        let page = dir.path().join(format!("{len}.html"));
+        let output = report(&cut, &["--no-cells", "--json", "--out", page.to_str().unwrap()]);
+        assert_eq!(code(&output), 3, "{len}");
+        let found = data_of(&fs::read_to_string(&page).unwrap());
+        let [fault] = list(&found, "unread") else { panic!("one fault: {}", found["unread"]) };
+        assert_eq!(fault["path"], cut.to_str().unwrap());
+        let (_, region) = only(&found);
+        let [file] = list(region, "files") else { panic!("one file") };
+        assert_eq!((file["error"].is_string(), &file["bytes"]), (true, &json!(len)));
+    }
+}
+
+/// Of a merged region, with references, and one of which files may be missing.
+#[test]
+fn a_snapshot_is_shown_where_its_files_are() {
+    let mob = testdata("mob/cloned/root/.hbase-snapshot/shot");
+    let found = data(&mob, &["--no-cells"]);
+    assert_eq!(measured(&found["tables"][0]), files_of_du(mob.to_str().unwrap()));
+    let regions = list(&found["tables"][0], "regions");
+    let of_mob: Vec<&Value> = regions.iter().filter(|region| region["serves"] == false).collect();
+    assert_eq!(of_mob.iter().map(|region| list(region, "files").len()).collect::<Vec<_>>(), [8]);
+
+    let root = tempfile::tempdir().unwrap();
+    copy_dir(&testdata("region/clone-references/root"), root.path());
+    let target = root.path().join(".hbase-snapshot/joined-snap");
+    let path = target.to_str().unwrap();
+    let sound = data(&target, &[]);
+    let table = &sound["tables"][0];
+    assert_eq!((&sound["kind"], &sound["findings"]), (&json!("snapshot"), &json!([])));
+    assert_eq!((&table["table"], &table["gaps"]), (&json!("joined"), &json!([])));
+    assert_eq!(measured(table), files_of_du(path));
+    check_statistics(table, path);
+    let info = json_lines(&ok(&["snapshot", "info", "--json", root.path().to_str().unwrap(), "joined-snap"]));
+    for (region, expected) in list(table, "regions").iter().zip(list(&info[0], "regions")) {
+        for member in ["encoded", "start", "end"] {
+            assert_eq!(region[member], expected[member]);
+        }
+        assert_eq!(expected["files"], list(region, "files").len());
+        assert_eq!(region["serves"], true);
+    }
+    for file in files(&sound) {
+        let of = file["target"].as_str().unwrap_or_else(|| file["path"].as_str().unwrap());
+        check_file(&file["hfile"], of);
+    }
+
+    // once the table is gone, all of it is in the archive
+    let (data_dir, archive) =
+        (root.path().join("data/default/joined"), root.path().join("archive/data/default"));
+    fs::remove_dir_all(archive.join("joined")).unwrap();
+    fs::rename(&data_dir, archive.join("joined")).unwrap();
+    let archived = data(&target, &[]);
+    assert_eq!(measured(&archived["tables"][0]), files_of_du(path));
+    assert_eq!(archived["tables"][0]["statistics"], table["statistics"]);
+    assert_eq!(archived["summary"]["total"], sound["summary"]["total"]);
+
+    // a file that is missing hides no other
+    let whole = files(&archived).into_iter().find(|file| file["kind"] == "file").unwrap();
+    fs::remove_file(whole["path"].as_str().unwrap()).unwrap();
+    assert_eq!(code(&report(&target, &["--json"])), 5);
+    let broken = data(&target, &[]);
+    assert_eq!(broken["tables"][0]["statistics"]["unread_regions"], 1);
+    assert!(list(&broken, "unread").iter().any(|fault| fault["kind"] == "Io"), "{}", broken["unread"]);
+    let left: Vec<&Value> = files(&archived).into_iter().filter(|file| *file != whole).collect();
+    assert_eq!(files(&broken), left);
 }
 
 /// The command that counts the stored cells of a region.

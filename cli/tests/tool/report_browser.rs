@@ -3,7 +3,7 @@
 
 use crate::browser::Browser;
 use crate::report::hostile;
-use crate::support::{code, run, testdata};
+use crate::support::{code, plain, run, testdata};
 use hregion::{Family, Put, Table};
 use serde_json::{Value, json};
 use std::fs;
@@ -76,6 +76,8 @@ fn the_page_is_drawn_and_used_by_keyboard() {
         &mut browser,
         &dir.path().join("loaded/report.html"),
     );
+
+    a_file_in_no_region_is_shown_alone(&mut browser, &dir.path().join("alone/report.html"));
 
     let paper = browser.print();
     assert!(paper.starts_with(b"%PDF") && paper.len() > 10_000, "{}", paper.len());
@@ -247,6 +249,24 @@ fn bulk_loaded_files_have_the_sequence_ids_of_their_names(browser: &mut Browser,
         assert_eq!(shown == "67", is_loaded(name), "{name} {row}");
         assert!(shown.parse::<u64>().is_ok(), "{name} {row}");
     }
+}
+
+fn a_file_in_no_region_is_shown_alone(browser: &mut Browser, page: &Path) {
+    fs::create_dir(page.parent().unwrap()).unwrap();
+    let line = ["report", "--quiet", &plain(), "--out", page.to_str().unwrap()];
+    assert_eq!(code(&run(&line)), 0);
+    browser.open(page);
+    assert_eq!((count(browser, "#strip"), count(browser, "#files g.file")), (0, 1));
+    assert!(count(browser, "#blocks g.piece") > 1 && count(browser, "#cells .card") > 1);
+    assert_eq!(browser.evaluate("document.getElementById('table').hidden"), true);
+    // the file can be closed, but not what it is in
+    browser.key("Escape");
+    browser.key("Escape");
+    assert_eq!(count(browser, "#file"), 0);
+    assert_eq!(browser.evaluate("document.getElementById('region').hidden"), false);
+    let text = browser.evaluate("document.body.innerText");
+    let text = text.as_str().unwrap();
+    assert!(!text.contains("null") && !text.contains("undefined"), "{text}");
 }
 
 /// Moves among regions and files, opens and closes them.

@@ -113,11 +113,16 @@ fn snapshots_are_taken_cloned_restored_exported_and_deleted() {
 fn snapshots_that_cannot_be_are_errors() {
     let dir = root();
     let root = dir.path().to_str().unwrap();
-    let table = format!("{root}/data/default/joined");
+    let [table, missing] = ["joined", "missing"].map(|name| format!("{root}/data/default/{name}"));
+    let mut paths = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().path());
+    let region = paths.find(|path| path.join(".regioninfo").is_file()).unwrap();
+    let region = region.to_str().unwrap();
     for (args, exit, kind) in [
         (&["create", &table, "joined-snap"][..], 5, "Io"),
         (&["create", &table, "../s"], 2, "InvalidArgument"),
-        (&["create", root, "s"], 1, "TableNotFound"),
+        (&["create", root, "s"], 2, "InvalidArgument"),
+        (&["create", region, "s"], 2, "InvalidArgument"),
+        (&["create", &missing, "s"], 5, "Io"),
         (&["info", root, "none"], 5, "Io"),
         (&["delete", root, "none"], 5, "Io"),
         (&["clone", root, "joined-snap", "joined"], 5, "Io"),

@@ -1,7 +1,9 @@
 //! `hregion wal`: the entries of logs that HBase wrote, torn ends, and what options leave out.
 
-use crate::support::{code, hregion, json_lines, last_error, ok, plain, run, stderr, stdout, testdata};
-use serde_json::Value;
+use crate::support::{
+    code, hregion, json_lines, last_error, members, ok, plain, run, stderr, stdout, testdata,
+};
+use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -131,6 +133,107 @@ fn inspect_counts_the_entries_of_regions() {
     assert!(!stderr(&output).is_empty());
     for wrong in [&["inspect", "-m", &text(&log)][..], &["inspect", "--entries", &plain()]] {
         assert_eq!(code(&run(wrong)), 2, "{wrong:?}");
+    }
+}
+
+/// Copies the logs of a server to a directory of another name, with a file that is no log.
+fn copy_of_server(server: &Path, dir: &Path) -> PathBuf {
+    let copy = dir.join("copy");
+    fs::create_dir(&copy).unwrap();
+    for log in files(server) {
+        fs::copy(&log, copy.join(log.file_name().unwrap())).unwrap();
+    }
+    fs::write(copy.join("1.seqid"), b"").unwrap();
+    copy
+}
+
+/// By the name of the directory, or by its first file: as each log by itself, and then the sums.
+#[test]
+fn inspect_takes_directories_of_logs() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = testdata("wal/dictionary/crashed/WALs/localhost,35995,1795161567891");
+    let region = testdata("wal/plain/split/data/default/w1/98dba62d65639a55f56c67ca8316b411");
+    let empty = dir.path().join("oldWALs");
+    fs::create_dir(&empty).unwrap();
+    for (target, count, options) in [
+        (server.parent().unwrap().to_owned(), 2, &["--as", "wal"][..]),
+        (server.parent().unwrap().to_owned(), 2, &[]),
+        (copy_of_server(&server, dir.path()), 2, &[]),
+        (server, 2, &[]),
+        (region.join("recovered.edits"), 2, &[]),
+        (empty, 0, &[]),
+    ] {
+        let target = text(&target);
+        let inspect = |more: &[&str], path: &str| ok(&[&["inspect"], options, more, &[path]].concat());
+        let object = |more: &[&str], path: &str| {
+            let [object] = json_lines(&inspect(more, path)).try_into().expect("one object");
+            object
+        };
+        let logs: Vec<String> = files(Path::new(&target)).iter().map(|log| text(log)).collect();
+        let logs: Vec<&String> = logs.iter().filter(|log| !log.ends_with(".seqid")).collect();
+        assert_eq!(logs.len(), count, "{target}");
+        let each: Vec<Value> = logs.iter().map(|log| object(&["--json"], log)).collect();
+        let bytes: u64 = each.iter().map(|log| log["length"].as_u64().unwrap()).sum();
+        let expected = json!({"path": target, "kind": "wal", "length": bytes, "logs": each});
+        assert_eq!(object(&["--json"], &target), expected);
+
+        let each: Vec<Value> = logs.iter().map(|log| object(&["--json", "--entries"], log)).collect();
+        let found = object(&["--json", "--entries"], &target);
+        assert_eq!(members(&found), ["path", "kind", "length", "logs", "entries", "cells", "regions"]);
+        assert_eq!(found["logs"], json!(each));
+        let sum = |of: &[&Value], name: &str| of.iter().map(|one| one[name].as_u64().unwrap()).sum::<u64>();
+        for name in ["entries", "cells"] {
+            assert_eq!(found[name], sum(&each.iter().collect::<Vec<_>>(), name), "{target} {name}");
+        }
+        let of_logs: Vec<&Value> = each.iter().flat_map(|log| log["regions"].as_array().unwrap()).collect();
+        let mut seen = 0;
+        for region in found["regions"].as_array().unwrap() {
+            let own = of_logs.iter().copied().filter(|one| one["region"] == region["region"]);
+            let own: Vec<&Value> = own.collect();
+            let ids = |name: &str| own.iter().map(|one| one[name].as_i64().unwrap()).collect::<Vec<_>>();
+            let expected = json!({
+                "region": region["region"], "table": own[0]["table"], "entries": sum(&own, "entries"),
+                "markers": sum(&own, "markers"), "cells": sum(&own, "cells"),
+                "first_sequence_id": ids("first_sequence_id").iter().min(),
+                "last_sequence_id": ids("last_sequence_id").iter().max(),
+            });
+            assert_eq!(*region, expected, "{target}");
+            seen += own.len();
+        }
+        assert_eq!(seen, of_logs.len(), "{target}");
+
+        let lines: String = logs.iter().map(|log| inspect(&["--entries"], log)).collect();
+        let sums = inspect(&["--entries"], &target);
+        let sums = sums.strip_prefix(&lines).unwrap_or_else(|| panic!("{sums}"));
+        let first = format!("Logs: {target}\n    logs = {count}\n    length = {bytes}\n    entries = ");
+        assert!(sums.starts_with(&first), "{sums}");
+        assert_eq!(code(&run(&["inspect", "-m", &target])), 2);
+    }
+}
+
+/// They are no cells, and `verify` reads them as it does those under a root.
+#[test]
+fn directories_of_logs_are_no_cells() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = testdata("wal/dictionary/crashed/WALs/localhost,35995,1795161567891");
+    let copy = text(&copy_of_server(&server, dir.path()));
+    let summary = |args: &[&str]| {
+        let lines = json_lines(&stdout(&run(&[&["verify", "--json"], args].concat())));
+        lines.last().unwrap()["summary"].clone()
+    };
+    let expected = summary(&[&text(&server)]);
+    assert_eq!(expected["files"], 2);
+    assert_eq!(summary(&[&copy]), expected);
+    assert_eq!(summary(&["--as", "wal", &copy]), expected);
+    let out = text(&dir.path().join("out"));
+    for command in [&["cells"][..], &["count"], &["stats", "--by", "file"], &["convert", "--out", &out]] {
+        let output = run(&[command, &["--json", &copy]].concat());
+        assert_eq!(
+            (code(&output), last_error(&output)["kind"].as_str()),
+            (4, Some("Unsupported")),
+            "{command:?}"
+        );
+        assert!(stderr(&output).contains("`hregion wal`"), "{}", stderr(&output));
     }
 }
 
