@@ -4,8 +4,8 @@
 use crate::support::mixed_rows::{ROWS, family, row, store_file, tuned, write, write_tagged};
 use crate::support::rng::Rng;
 use hregion::{
-    CellType, Codec, DataBlockEncoding, ErrorKind, FileReader, HFile, HFileScanner, HFileWriter, Limits,
-    SeekKey, SeekResult,
+    CellRef, CellType, ChecksumType, Codec, DataBlockEncoding, ErrorKind, FileReader, HFile, HFileScanner,
+    HFileWriter, Limits, SeekKey, SeekResult,
 };
 use std::fs;
 use std::io;
@@ -27,6 +27,13 @@ impl Bytes {
 
     fn flip(&self, bit: usize) {
         self.bytes.lock().unwrap()[bit / 8] ^= 1 << (bit % 8);
+    }
+
+    /// Replaces the first occurrence of some bytes.
+    fn replace(&self, from: &[u8], to: &[u8]) {
+        let mut bytes = self.bytes.lock().unwrap();
+        let at = bytes.windows(from.len()).position(|found| found == from).unwrap();
+        bytes[at..at + to.len()].copy_from_slice(to);
     }
 
     fn take_read(&self) -> u64 {
@@ -228,6 +235,32 @@ impl Known {
         let bytes = self.bytes.bytes.lock().unwrap().clone();
         open(&Arc::new(Bytes { bytes: Mutex::new(bytes), read: AtomicU64::new(0) }), 8 << 20)
     }
+}
+
+/// The next part has changed, so the whole block is read, in which the rows before the current cell do not
+/// ascend any more.
+#[test]
+fn a_reseek_in_a_changed_block_never_goes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let key = |row: u64| SeekKey::of(format!("{row:04}").as_bytes(), b"f", b"q", 1, CellType::Put);
+    let mut writer = HFileWriter::options().checksum(ChecksumType::Null).create(&path).unwrap();
+    for row in 0..1000 {
+        writer.append(CellRef::new(&key(row), &[7; 30])).unwrap();
+    }
+    writer.finish().unwrap();
+    let bytes = Bytes::of(&path);
+    let file = open(&bytes, 8 << 20);
+    file.scanner().seek(&key(0)).unwrap();
+    let mut cells = file.scanner();
+    bytes.take_read();
+    cells.seek(&key(20)).unwrap();
+    assert!((1..16 << 10).contains(&bytes.take_read()));
+    bytes.replace(b"0010", b"0900");
+    bytes.replace(b"0100", b"0101");
+    let error = cells.reseek(&key(500)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(cells.peek().is_none());
 }
 
 /// Flips bits, one in each stretch of 3 KiB.
