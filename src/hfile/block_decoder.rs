@@ -1,6 +1,6 @@
 //! Decodes the blocks of one file: everything but reading them.
 
-use crate::block::data::{self, BlockOutline, DataBlock, DataFormat, PartSize, StoredCells, Trust};
+use crate::block::data::{self, BlockOutline, DataBlock, DataFormat, Marks, PartSize, StoredCells, Trust};
 use crate::block::decode::BlockContext;
 use crate::block::{BlockHandle, BlockHeader, BlockType, DataBlockEncoding};
 use crate::cell::CellOrder;
@@ -76,7 +76,7 @@ impl BlockDecoder {
         };
         out.reserve(self.memory_for(plain_len, index));
         let parts = parts.filter(|_| self.context.is_plain());
-        let mut marks = Vec::new();
+        let mut marks = Marks::default();
         let wanted = parts.is_some().then_some(&mut marks);
         let decoded = data::decode_delta(&self.format, encoded, limit, &mut out, wanted)?;
         let cells = 0..out.len();

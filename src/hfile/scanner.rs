@@ -425,7 +425,10 @@ impl<'f> HFileScanner<'f> {
                 self.position = position;
                 Ok(self.judge(block, &position, how, key))
             }
-            None if self.partial.is_some() && self.extend_part()? => self.seek_in_block(key, None),
+            // the current cell may have another offset now
+            None if self.partial.is_some() && self.extend_part()? => {
+                self.seek_in_block(key, from.map(|_| self.position))
+            }
             None => {
                 self.next_block()?;
                 Ok(SeekResult::After)

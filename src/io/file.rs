@@ -4,6 +4,7 @@
 use super::ScratchFile;
 use super::locked_file::LockedFile;
 use super::log_file::LocalLogFile;
+use super::owner::Owner;
 #[cfg(unix)]
 use super::scratch::LocalScratchFile;
 use super::write_behind::WriteBehind;
@@ -147,6 +148,8 @@ pub struct LocalFileWriter {
     buffer: Vec<u8>,
     state: WriterState,
     path: PathBuf,
+    /// The process that writes it.
+    owner: Owner,
 }
 
 /// Where the file is written.
@@ -193,12 +196,28 @@ impl LocalFileWriter {
     }
 
     fn new(file: File, path: &Path) -> Self {
-        Self { buffer: Vec::new(), state: WriterState::Inline(WriteBehind::new(file)), path: path.to_owned() }
+        let state = WriterState::Inline(WriteBehind::new(file));
+        Self { buffer: Vec::new(), state, path: path.to_owned(), owner: Owner::this() }
+    }
+
+    /// Takes the state, which on success the caller puts back. Fails in a process that was forked: the thread
+    /// and the place in the file are those of the other.
+    fn take_state(&mut self) -> io::Result<WriterState> {
+        let state = mem::replace(&mut self.state, WriterState::Failed);
+        match (self.owner.check(), state) {
+            (Ok(()), state) => Ok(state),
+            (Err(error), WriterState::Threaded(thread)) => {
+                // its drop would wait for the thread
+                mem::forget(thread);
+                Err(error)
+            }
+            (Err(error), _) => Err(error),
+        }
     }
 
     /// Passes the buffer to the system or to the writer thread.
     fn pass_on(&mut self) -> io::Result<()> {
-        let state = match mem::replace(&mut self.state, WriterState::Failed) {
+        let state = match self.take_state()? {
             // the second full buffer: the file is long
             WriterState::Inline(file) if file.written() > 0 => {
                 WriterThread::begin(file).map_or_else(WriterState::Inline, WriterState::Threaded)
@@ -223,7 +242,7 @@ impl LocalFileWriter {
 
     /// Takes the file after writing everything to it. On success, the caller puts the file back.
     fn join_writer(&mut self) -> io::Result<WriteBehind> {
-        let mut file = match mem::replace(&mut self.state, WriterState::Failed) {
+        let mut file = match self.take_state()? {
             WriterState::Inline(file) => file,
             WriterState::Threaded(thread) => thread.end()?,
             WriterState::Failed => return Err(writer_failed()),
@@ -503,6 +522,20 @@ mod tests {
             drop(file);
             assert!(fs::read(&path).unwrap() == pieces.concat());
         }
+    }
+
+    #[test]
+    fn a_forked_process_writes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        let mut file = LocalFileWriter::create(&path).unwrap();
+        file.write_all(&bytes(1, 100)).unwrap();
+        file.owner = Owner::other();
+        assert_eq!(file.sync().unwrap_err().kind(), io::ErrorKind::Unsupported);
+        let again = file.write_all(&bytes(1, LocalFileWriter::BUFFER)).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::Unsupported);
+        drop(file);
+        assert!(fs::read(&path).unwrap().is_empty());
     }
 
     #[test]

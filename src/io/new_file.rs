@@ -1,7 +1,7 @@
 //! Atomic creation of files.
 
 use super::unfinished::name_unfinished;
-use super::{FileWriter, Storage};
+use super::{FileWriter, Owner, Storage};
 use crate::error::{Error, Result};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ pub(crate) struct NewFile {
 struct Target {
     storage: Arc<dyn Storage>,
     path: PathBuf,
+    /// The process that writes the file. One that was forked does not remove it.
+    owner: Owner,
 }
 
 impl NewFile {
@@ -37,7 +39,8 @@ impl NewFile {
             return Ok(Self::from_writer(file));
         }
         let file = storage.create_new(&aside).map_err(|error| Error::io("create", &aside, error))?;
-        Ok(Self { file, target: Some(Target { storage: Arc::clone(storage), path: path.to_owned() }) })
+        let (storage, owner) = (Arc::clone(storage), Owner::this());
+        Ok(Self { file, target: Some(Target { storage, path: path.to_owned(), owner }) })
     }
 
     /// A file in place. The caller owns naming and cleanup.
@@ -60,7 +63,7 @@ impl NewFile {
     /// crash might undo the rename.
     pub(crate) fn persist(mut self) -> Result<()> {
         self.file.sync().map_err(|error| Error::io("sync", self.file.path(), error))?;
-        let Some(Target { storage, path }) = &self.target else { return Ok(()) };
+        let Some(Target { storage, path, .. }) = &self.target else { return Ok(()) };
         storage.rename(self.file.path(), path).map_err(|error| Error::io("rename to", path, error))?;
         let synced = storage.sync_dir(parent(path));
         let synced = synced.map_err(|error| Error::io("sync the directory of", path, error));
@@ -72,7 +75,9 @@ impl NewFile {
 
 impl Drop for NewFile {
     fn drop(&mut self) {
-        if let Some(target) = &self.target {
+        if let Some(target) = &self.target
+            && target.owner.is_this()
+        {
             // errors cannot be reported here
             let _ = target.storage.remove(self.file.path());
         }
@@ -149,6 +154,16 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_forked_process_removes_nothing() {
+        let storage = FaultyStorage::new();
+        let shared: Arc<dyn Storage> = Arc::new(storage.clone());
+        let mut file = NewFile::create(&shared, Path::new("dir/name")).unwrap();
+        file.target.as_mut().unwrap().owner = Owner::other();
+        drop(file);
+        assert_eq!(storage.names().len(), 1);
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use super::process_id;
 use std::io;
 
-/// The process that has opened a region or locked a file. One that was forked from it has copies of its
-/// descriptors and of its memory, but none of its threads, and must not change what both have open.
+/// The process that has opened a region, has locked a file, or writes one. One that was forked from it has
+/// copies of its descriptors and of its memory, but none of its threads, and must not change what both have
+/// open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Owner(u32);
 
@@ -29,7 +30,7 @@ impl Owner {
             true => Ok(()),
             false => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                "a forked process cannot change the region of the process that opened it",
+                "a forked process cannot change what the other process has open",
             )),
         }
     }

@@ -150,6 +150,13 @@ impl Background {
         }
     }
 
+    /// As [`leave_limit`](Self::leave_limit), in a process that was forked from the one that has opened the
+    /// region. Every write asks for room from then on, and is refused: it would never be flushed.
+    pub(super) fn leave_limit_of_other(&self) {
+        self.leave_limit();
+        self.pressed_at.store(0, Ordering::Relaxed);
+    }
+
     pub(super) fn pending(&self) -> Pending {
         let tasks = self.tasks();
         let is_pending = |task: &&Task| task.status != Status::Idle;

@@ -1,10 +1,12 @@
 //! A memory limit shared by many regions (HBase: `RegionServerAccounting`, the global memstore size).
 
 use super::RegionCore;
+use crate::io::Owner;
 use crate::sync::unpoisoned;
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 /// The default limit of the process in bytes.
 const GLOBAL: u64 = 1 << 30;
@@ -19,8 +21,9 @@ const LOW_PERCENT: u64 = 95;
 /// memory](crate::RegionOptions::in_memory_flush_size), which exist twice, and by 64 KiB for each region.
 ///
 /// These do not count, because no flush would free them: memory that was flushed or moved but is still read
-/// by a view or scanner; the memory of a closed region; and that of a region which is
-/// [poisoned](crate::RegionHealth::poisoned) because a change of its files could not be undone.
+/// by a view or scanner; the memory of a closed region; that of a region which is
+/// [poisoned](crate::RegionHealth::poisoned) because a change of its files could not be undone; and, in a
+/// process that was forked and has opened a region, that of the regions of the other process.
 ///
 /// Cheap to clone; clones are the same limit. Regions without a limit of their own share [the limit of the
 /// process](Self::global).
@@ -34,8 +37,20 @@ struct Shared {
     /// After a flush has been requested, the bytes in use at which the next one is requested; 0 if none has
     /// been.
     asked_until: AtomicU64,
-    /// The regions open for writing.
-    regions: Mutex<Vec<Weak<RegionCore>>>,
+    regions: Mutex<Regions>,
+}
+
+/// The regions open for writing.
+struct Regions {
+    /// The process that has opened them.
+    owner: Owner,
+    open: Vec<Weak<RegionCore>>,
+}
+
+impl Regions {
+    fn new() -> Self {
+        Self { owner: Owner::this(), open: Vec::new() }
+    }
 }
 
 impl MemoryLimit {
@@ -45,7 +60,8 @@ impl MemoryLimit {
         // Computed so that nothing overflows, and small limits are not rounded to 0.
         let low = bytes - bytes / 100 * (100 - LOW_PERCENT);
         let (high, low) = (bytes.max(1), low.max(1));
-        let (used, asked_until, regions) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::default());
+        let (used, asked_until) = (AtomicU64::new(0), AtomicU64::new(0));
+        let regions = Mutex::new(Regions::new());
         Self(Arc::new(Shared { high, low, used, asked_until, regions }))
     }
 
@@ -93,14 +109,32 @@ impl MemoryLimit {
         self.used() >= self.0.high
     }
 
-    pub(super) fn add(&self, region: Weak<RegionCore>) {
+    /// Locks the regions. A process that was forked cannot flush those of the other one, so they take none of
+    /// the limit any more.
+    fn regions(&self) -> MutexGuard<'_, Regions> {
         let mut regions = unpoisoned(self.0.regions.lock());
-        regions.retain(|region| region.strong_count() > 0);
-        regions.push(region);
+        if regions.owner.is_this() {
+            return regions;
+        }
+        let others = mem::replace(&mut *regions, Regions::new()).open;
+        // Unlocked: each of them removes itself.
+        drop(regions);
+        for region in others.iter().filter_map(Weak::upgrade) {
+            if let Some(background) = &region.background {
+                background.leave_limit_of_other();
+            }
+        }
+        unpoisoned(self.0.regions.lock())
+    }
+
+    pub(super) fn add(&self, region: Weak<RegionCore>) {
+        let mut regions = self.regions();
+        regions.open.retain(|region| region.strong_count() > 0);
+        regions.open.push(region);
     }
 
     pub(super) fn remove(&self, region: &Weak<RegionCore>) {
-        unpoisoned(self.0.regions.lock()).retain(|other| !other.ptr_eq(region));
+        self.regions().open.retain(|other| !other.ptr_eq(region));
     }
 
     /// Records that a region takes `new` bytes instead of `old`.
@@ -115,8 +149,7 @@ impl MemoryLimit {
 
     /// Returns the regions that take any memory, the largest first. Each reports what it takes now.
     pub(super) fn largest(&self) -> Vec<Arc<RegionCore>> {
-        let regions: Vec<Arc<RegionCore>> =
-            unpoisoned(self.0.regions.lock()).iter().filter_map(Weak::upgrade).collect();
+        let regions: Vec<Arc<RegionCore>> = self.regions().open.iter().filter_map(Weak::upgrade).collect();
         let mut regions: Vec<(u64, Arc<RegionCore>)> =
             regions.into_iter().map(|region| (region.report_memory(), region)).collect();
         regions.retain(|(memory, _)| *memory > 0);
@@ -137,6 +170,33 @@ impl fmt::Debug for MemoryLimit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::op::Put;
+    use crate::region::Region;
+    use crate::schema::Family;
+
+    #[test]
+    fn a_forked_process_does_not_count_the_regions_of_the_other() {
+        let (dir, limit) = (tempfile::tempdir().unwrap(), MemoryLimit::new(1 << 20));
+        let open = |name: &str| {
+            let options = Region::options().create_if_missing(true).family(Family::new("f"));
+            options.memory_limit(&limit).open(dir.path().join(name)).unwrap()
+        };
+        let put = |region: &Region, len| region.put(Put::new("row").cell("f", "q", vec![0; len])).unwrap();
+        let other = open("other");
+        put(&other, 2 << 20);
+        assert!(limit.is_full());
+        // As in a process that was forked from one with this region.
+        limit.regions().owner = Owner::other();
+        let own = open("own");
+        put(&own, 1000);
+        assert!(limit.used() < 1 << 20 && other.memstore_size() >= 2 << 20);
+        let largest = limit.largest();
+        assert!(matches!(&*largest, [only] if Arc::ptr_eq(only, &own.0)));
+        // Nothing would flush more writes to it.
+        assert!(other.0.background.as_ref().unwrap().is_pressed());
+        drop(other);
+        assert!(limit.used() < 1 << 20);
+    }
 
     #[test]
     fn marks() {

@@ -2,12 +2,33 @@
 //! the same as from whole blocks; changed bytes are noticed.
 
 use crate::support::mixed_rows::{
-    ROWS, cached, family, get, options, row, store_file, tuned, write, write_compacted,
+    ROWS, cached, family, get, options, row, store_file, tuned, write, write_compacted, write_tagged,
 };
 use crate::support::rng::Rng;
-use hregion::{ChecksumType, Codec, Compaction, DataBlockEncoding, Family, Get, HFile, Put, Region};
+use hregion::{
+    CacheStats, ChecksumType, Codec, Compaction, DataBlockEncoding, Family, Get, HFile, Put, Region,
+};
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// Compares gets with a small cache with those with a large one. Returns the counts of the small one.
+fn compare_gets(dir: &Path, shape: &str, seed: u64) -> CacheStats {
+    let (plain, _) = cached(dir, 256 << 20);
+    let (small, cache) = cached(dir, 512 << 10);
+    let mut rng = Rng::new(seed);
+    for i in 0..20_000 {
+        // Some rows are not there, and some are read more often than others.
+        let number = if i % 3 == 0 { rng.next() % 50 } else { rng.next() % (ROWS + 1000) };
+        let get = get(&mut rng, number);
+        assert_eq!(small.get(&get).unwrap(), plain.get(&get).unwrap(), "{shape} {get:?}");
+    }
+    let stats = cache.stats();
+    assert!(stats.bytes <= cache.capacity(), "{stats:?}");
+    drop(small);
+    assert_eq!((cache.stats().blocks, cache.stats().bytes), (0, 0), "{shape}");
+    stats
+}
 
 #[test]
 fn parts_of_blocks_have_the_rows_of_whole_blocks() {
@@ -28,20 +49,22 @@ fn parts_of_blocks_have_the_rows_of_whole_blocks() {
         let dir = tempfile::tempdir().unwrap();
         let shape = format!("{family:?}, {files} files");
         write(dir.path(), family, files, seed);
-        let (plain, _) = cached(dir.path(), 256 << 20);
-        let (small, cache) = cached(dir.path(), 512 << 10);
-        let mut rng = Rng::new(seed);
-        for i in 0..20_000 {
-            // Some rows are not there, and some are read more often than others.
-            let number = if i % 3 == 0 { rng.next() % 50 } else { rng.next() % (ROWS + 1000) };
-            let get = get(&mut rng, number);
-            assert_eq!(small.get(&get).unwrap(), plain.get(&get).unwrap(), "{shape} {get:?}");
-        }
-        let stats = cache.stats();
-        assert!(stats.bytes <= cache.capacity(), "{stats:?}");
+        let stats = compare_gets(dir.path(), &shape, seed);
         assert_eq!(stats.partial_reads > 4000, expects_parts, "{shape}: {stats:?}");
-        drop(small);
-        assert_eq!((cache.stats().blocks, cache.stats().bytes), (0, 0), "{shape}");
+    }
+}
+
+/// Tags are references to tags of other parts.
+#[test]
+fn parts_of_blocks_have_the_tags_of_whole_blocks() {
+    let encodings = [DataBlockEncoding::FastDiff, DataBlockEncoding::Diff, DataBlockEncoding::Prefix];
+    for (seed, encoding) in (1..).zip(encodings) {
+        let dir = tempfile::tempdir().unwrap();
+        write_tagged(dir.path(), family(encoding, 64 << 10), seed);
+        let file = HFile::open(store_file(dir.path())).unwrap();
+        assert_eq!(file.file_info().tags_compressed(), Ok(Some(true)));
+        let stats = compare_gets(dir.path(), &format!("{encoding:?}"), seed);
+        assert!(stats.partial_reads > 4000, "{encoding:?}: {stats:?}");
     }
 }
 

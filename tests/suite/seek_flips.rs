@@ -1,11 +1,11 @@
 //! Seeks in a file without a block cache read parts of blocks whose outlines are known. They find the same
 //! cells as seeks that read whole blocks, and notice bytes that have changed since.
 
-use crate::support::mixed_rows::{ROWS, family, row, store_file, tuned, write};
+use crate::support::mixed_rows::{ROWS, family, row, store_file, tuned, write, write_tagged};
 use crate::support::rng::Rng;
 use hregion::{
-    CellType, Codec, DataBlockEncoding, ErrorKind, FileReader, HFile, HFileScanner, HFileWriter, Limits,
-    SeekKey, SeekResult,
+    CellRef, CellType, ChecksumType, Codec, DataBlockEncoding, ErrorKind, FileReader, HFile, HFileScanner,
+    HFileWriter, Limits, SeekKey, SeekResult,
 };
 use std::fs;
 use std::io;
@@ -27,6 +27,13 @@ impl Bytes {
 
     fn flip(&self, bit: usize) {
         self.bytes.lock().unwrap()[bit / 8] ^= 1 << (bit % 8);
+    }
+
+    /// Replaces the first occurrence of some bytes.
+    fn replace(&self, from: &[u8], to: &[u8]) {
+        let mut bytes = self.bytes.lock().unwrap();
+        let at = bytes.windows(from.len()).position(|found| found == from).unwrap();
+        bytes[at..at + to.len()].copy_from_slice(to);
     }
 
     fn take_read(&self) -> u64 {
@@ -114,6 +121,42 @@ fn step(cells: &mut HFileScanner<'_>, operation: usize, key: &SeekKey, steps: us
     }
 }
 
+/// Compares seeks by parts with those in whole blocks.
+fn compare(path: &Path, shape: &str, seed: u64, (expects_parts, has_levels): (bool, bool)) {
+    let (bytes, whole_bytes) = (Bytes::of(path), Bytes::of(path));
+    for outline_bytes in [8 << 20, 3000] {
+        let (file, whole) = (open(&bytes, outline_bytes), open(&whole_bytes, 0));
+        assert_eq!(file.index_levels() > 1, has_levels, "{shape}");
+        let (mut cells, mut expected) = (file.scanner(), whole.scanner());
+        let mut rng = Rng::new(seed);
+        let mut seeks = (0, 0);
+        for i in 0..12_000 {
+            // at first, few of the blocks are known
+            let operation = if !(500..=11_000).contains(&i) { 9 } else { rng.below(14) };
+            let most = if rng.below(50) == 0 { 2000 } else { 20 };
+            let (key, steps) = (key(&mut rng), rng.below(most));
+            bytes.take_read();
+            whole_bytes.take_read();
+            let found = step(&mut cells, operation, &key, steps);
+            assert_eq!(found, step(&mut expected, operation, &key, steps), "{shape} {operation} {key:?}");
+            assert_eq!(cells.peek(), expected.peek(), "{shape} {operation} {key:?} {steps}");
+            if i > 11_000 {
+                seeks.0 += bytes.take_read();
+                seeks.1 += whole_bytes.take_read();
+            }
+        }
+        let is_little = seeks.0 < seeks.1 / 2;
+        assert_eq!(is_little, expects_parts && outline_bytes > 3000, "{shape} {outline_bytes} {seeks:?}");
+    }
+}
+
+#[test]
+fn parts_have_the_tags_of_whole_blocks() {
+    let dir = tempfile::tempdir().unwrap();
+    write_tagged(dir.path(), family(DataBlockEncoding::FastDiff, 64 << 10), 1);
+    compare(&store_file(dir.path()), "compressed tags", 1, (true, false));
+}
+
 #[test]
 fn parts_have_the_cells_of_whole_blocks() {
     let shapes = [
@@ -134,31 +177,7 @@ fn parts_have_the_cells_of_whole_blocks() {
         let shape = format!("{family:?}");
         write(dir.path(), family, 1, seed);
         let path = if has_levels { small_index_blocks(dir.path()) } else { store_file(dir.path()) };
-        let (bytes, whole_bytes) = (Bytes::of(&path), Bytes::of(&path));
-        for outline_bytes in [8 << 20, 3000] {
-            let (file, whole) = (open(&bytes, outline_bytes), open(&whole_bytes, 0));
-            assert_eq!(file.index_levels() > 1, has_levels, "{shape}");
-            let (mut cells, mut expected) = (file.scanner(), whole.scanner());
-            let mut rng = Rng::new(seed);
-            let mut seeks = (0, 0);
-            for i in 0..12_000 {
-                // at first, few of the blocks are known
-                let operation = if !(500..=11_000).contains(&i) { 9 } else { rng.below(14) };
-                let most = if rng.below(50) == 0 { 2000 } else { 20 };
-                let (key, steps) = (key(&mut rng), rng.below(most));
-                bytes.take_read();
-                whole_bytes.take_read();
-                let found = step(&mut cells, operation, &key, steps);
-                assert_eq!(found, step(&mut expected, operation, &key, steps), "{shape} {operation} {key:?}");
-                assert_eq!(cells.peek(), expected.peek(), "{shape} {operation} {key:?} {steps}");
-                if i > 11_000 {
-                    seeks.0 += bytes.take_read();
-                    seeks.1 += whole_bytes.take_read();
-                }
-            }
-            let is_little = seeks.0 < seeks.1 / 2;
-            assert_eq!(is_little, expects_parts && outline_bytes > 3000, "{shape} {outline_bytes} {seeks:?}");
-        }
+        compare(&path, &shape, seed, (expects_parts, has_levels));
     }
 }
 
@@ -170,9 +189,13 @@ struct Known {
 }
 
 impl Known {
-    fn new(encoding: DataBlockEncoding) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        write(dir.path(), family(encoding, 64 << 10), 1, 5);
+    fn new(encoding: DataBlockEncoding, has_tags: bool) -> Self {
+        let (dir, family) = (tempfile::tempdir().unwrap(), family(encoding, 64 << 10));
+        if has_tags {
+            write_tagged(dir.path(), family, 5);
+        } else {
+            write(dir.path(), family, 1, 5);
+        }
         let bytes = Bytes::of(&store_file(dir.path()));
         let file = open(&bytes, 8 << 20);
         let keys: Vec<_> = (0..ROWS).map(|number| SeekKey::first_on_row(&row(number))).collect();
@@ -214,9 +237,35 @@ impl Known {
     }
 }
 
+/// The next part has changed, so the whole block is read, in which the rows before the current cell do not
+/// ascend any more.
+#[test]
+fn a_reseek_in_a_changed_block_never_goes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    let key = |row: u64| SeekKey::of(format!("{row:04}").as_bytes(), b"f", b"q", 1, CellType::Put);
+    let mut writer = HFileWriter::options().checksum(ChecksumType::Null).create(&path).unwrap();
+    for row in 0..1000 {
+        writer.append(CellRef::new(&key(row), &[7; 30])).unwrap();
+    }
+    writer.finish().unwrap();
+    let bytes = Bytes::of(&path);
+    let file = open(&bytes, 8 << 20);
+    file.scanner().seek(&key(0)).unwrap();
+    let mut cells = file.scanner();
+    bytes.take_read();
+    cells.seek(&key(20)).unwrap();
+    assert!((1..16 << 10).contains(&bytes.take_read()));
+    bytes.replace(b"0010", b"0900");
+    bytes.replace(b"0100", b"0101");
+    let error = cells.reseek(&key(500)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(cells.peek().is_none());
+}
+
 /// Flips bits, one in each stretch of 3 KiB.
-fn flip_often(encoding: DataBlockEncoding, times: usize) {
-    let known = Known::new(encoding);
+fn flip_often(encoding: DataBlockEncoding, has_tags: bool, times: usize) {
+    let known = Known::new(encoding, has_tags);
     let whole = known.whole();
     let len = known.bytes.bytes.lock().unwrap().len();
     let (mut rng, mut failed, mut right) = (Rng::new(9), 0, 0);
@@ -238,14 +287,16 @@ fn flip_often(encoding: DataBlockEncoding, times: usize) {
 #[test]
 fn no_flipped_bit_changes_what_a_seek_finds() {
     for encoding in [DataBlockEncoding::None, DataBlockEncoding::RowIndexV1, DataBlockEncoding::FastDiff] {
-        flip_often(encoding, 60);
+        flip_often(encoding, false, 60);
     }
+    flip_often(DataBlockEncoding::FastDiff, true, 60);
 }
 
 #[test]
 #[ignore = "many flips: takes minutes"]
 fn no_flipped_bit_changes_what_a_seek_finds_in_many_histories() {
     for encoding in DataBlockEncoding::ALL {
-        flip_often(encoding, 3000);
+        flip_often(encoding, false, 3000);
+        flip_often(encoding, true, 3000);
     }
 }

@@ -9,6 +9,7 @@ use hregion::{
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 pub(crate) const ROWS: u64 = 6000;
 
@@ -47,6 +48,19 @@ pub(crate) fn options(family: Family) -> RegionOptions {
 
 /// Writes files of rows with one cell, a few or many, with versions, markers, and values of any size.
 pub(crate) fn write(dir: &Path, family: Family, files: i64, seed: u64) {
+    write_puts(dir, family, files, seed, |_, put| put);
+}
+
+/// As [`write`], with one file. The cells of two thirds of the rows have a tag, one of 40: a time to live.
+pub(crate) fn write_tagged(dir: &Path, family: Family, seed: u64) {
+    // The timestamps are those of 1970.
+    let centuries = Duration::from_secs(500 * 365 * 24 * 3600);
+    write_puts(dir, family, 1, seed, |number, put| {
+        if number.is_multiple_of(3) { put } else { put.ttl(centuries + Duration::from_secs(number % 40)) }
+    });
+}
+
+fn write_puts(dir: &Path, family: Family, files: i64, seed: u64, finish: impl Fn(u64, Put) -> Put) {
     let region = options(family).open(dir).unwrap();
     let mut rng = Rng::new(seed);
     for file in 0..files {
@@ -64,7 +78,7 @@ pub(crate) fn write(dir: &Path, family: Family, files: i64, seed: u64) {
                     let timestamp = 100 * file + i64::try_from(rng.below(40)).unwrap();
                     put = put.cell_at("f", format!("q{:03}", cell / 2), timestamp, value);
                 }
-                region.put(put).unwrap();
+                region.put(finish(number, put)).unwrap();
             }
             if rng.below(20) == 0 {
                 let delete = Delete::new(row(number));

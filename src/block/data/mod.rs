@@ -34,7 +34,7 @@ use crate::error::Corruption;
 use delta_key::PreviousCell;
 use plain_cells::PlainCells;
 use std::ops::Range;
-pub(crate) use tags_and_mvcc::CellMark;
+pub(crate) use tags_and_mvcc::Marks;
 use tags_and_mvcc::TagsAndMvcc;
 
 /// The properties of a file that are needed to decode its data blocks.
@@ -106,17 +106,17 @@ pub(crate) struct Decoded {
 }
 
 /// As [`decode`], for a delta encoding. On failure, `out` keeps the bytes appended so far. If `marks` are
-/// given, they become those of the cells.
+/// given, they become those of the cells; then `out` must be empty.
 pub(crate) fn decode_delta(
     format: &DataFormat,
     payload: &[u8],
     limit: usize,
     out: &mut Vec<u8>,
-    marks: Option<&mut Vec<CellMark>>,
+    marks: Option<&mut Marks>,
 ) -> Result<Decoded, Corruption> {
     let mut block = Delta::new(format, payload, limit, out)?;
-    if let Some(marks) = &marks {
-        block.tail.mark_cells(Vec::with_capacity(marks.capacity()));
+    if marks.is_some() {
+        block.tail.mark_cells();
     }
     let cells = match format.encoding {
         DataBlockEncoding::Prefix => prefix::decode(&mut block),
@@ -131,12 +131,12 @@ pub(crate) fn decode_delta(
     Ok(Decoded { cells, last })
 }
 
-/// Appends a cell and those that follow it in a delta encoding, which must not have a dictionary of tags.
-/// `first` is the plain cell; or its lengths and its key, and then the payload begins with its value. On
-/// failure, `out` keeps the bytes appended so far.
+/// Appends a cell and those that follow it in a delta encoding. `first` is the plain cell; or its lengths and
+/// its key, and then the payload begins with its value. `tags` are those in the dictionary, if there is one,
+/// before the payload. On failure, `out` keeps the bytes appended so far.
 pub(crate) fn decode_after(
     format: &DataFormat,
-    first: &[u8],
+    (first, tags): (&[u8], &[u8]),
     payload: &[u8],
     limit: usize,
     out: &mut Vec<u8>,
@@ -145,7 +145,7 @@ pub(crate) fn decode_after(
     let (key, value_len) = key_value::parse_key(&mut rest)?;
     let key_len = key.as_bytes().len();
     let cells = PlainCells::new(out, limit, first.len().saturating_add(2 * payload.len()));
-    let mut block = Delta { payload: Cursor::new(payload), cells, tail: TagsAndMvcc::new(format) };
+    let mut block = Delta { payload: Cursor::new(payload), cells, tail: TagsAndMvcc::after(tags, format) };
     let key_at = block.cells.position() + key_value::LENGTHS;
     if rest.is_empty() {
         let Delta { payload, cells, tail } = &mut block;
@@ -172,7 +172,7 @@ const NOT_DELTA: Corruption = Corruption::Malformed("plain cells, expected a del
 struct Delta<'a, 'o> {
     payload: Cursor<'a>,
     cells: PlainCells<'o>,
-    tail: TagsAndMvcc,
+    tail: TagsAndMvcc<'a>,
 }
 
 impl<'a, 'o> Delta<'a, 'o> {
@@ -196,7 +196,7 @@ impl<'a, 'o> Delta<'a, 'o> {
         Ok(Self {
             payload: cursor,
             cells: PlainCells::new(out, limit, likely),
-            tail: TagsAndMvcc::new(format),
+            tail: TagsAndMvcc::after(&[], format),
         })
     }
 }

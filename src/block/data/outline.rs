@@ -8,7 +8,8 @@
 //! In a delta encoding, a cell can only be decoded after the one before it. There an outline has the key of
 //! the first cell of each part, and the stored part begins with the value of that cell. If the value is not
 //! stored, because it is that of the cell before, the outline has the whole cell, and the stored part begins
-//! after it.
+//! after it. If tags are references to a dictionary, the outline has the tags that were in it before each
+//! part.
 //!
 //! The checksums are those that the parts had when the block's own checksums and cells were checked: bytes
 //! read by means of an outline are the same bytes. HBase's checksums of 16 KiB would need four times as much
@@ -17,7 +18,7 @@
 
 use super::block::{DataBlock, Trust};
 use super::position::row_at;
-use super::{CellMark, CellPosition, DataBlockEncoding, DataFormat, decode_after};
+use super::{CellPosition, DataBlockEncoding, DataFormat, Marks, decode_after};
 use crate::cell::{CellOrder, key_value};
 use crate::coding::Cursor;
 use crate::hash::checksum::crc32c;
@@ -34,6 +35,8 @@ pub(crate) struct BlockOutline {
     parts: Box<[Part]>,
     /// The first rows of the parts; in a delta encoding, the keys of their first cells, or these cells.
     firsts: Box<[u8]>,
+    /// The tags to which the parts refer, if there are any.
+    tags: Option<Box<KnownTags>>,
     /// The number of look-ups since the block was read as a whole.
     lookups: AtomicU32,
     /// Of the first 64 parts, those that have been verified where the file is in memory.
@@ -61,6 +64,14 @@ impl Part {
     }
 }
 
+/// The dictionary of tags of a block in which no tag has replaced another: each keeps its place.
+struct KnownTags {
+    /// The tags, each after its length, in the order in which they were added.
+    all: Box<[u8]>,
+    /// For each part, the end of those that were added before its stored bytes.
+    ends: Box<[u32]>,
+}
+
 /// The stored cells of a block.
 #[derive(Clone, Copy)]
 pub(crate) struct StoredCells<'s> {
@@ -68,8 +79,8 @@ pub(crate) struct StoredCells<'s> {
     pub(crate) bytes: &'s [u8],
     /// The offset of the bytes in the block.
     pub(crate) at: usize,
-    /// In a delta encoding, one for each cell.
-    pub(crate) marks: &'s [CellMark],
+    /// Used in a delta encoding.
+    pub(crate) marks: &'s Marks,
 }
 
 impl StoredCells<'_> {
@@ -85,7 +96,7 @@ impl StoredCells<'_> {
         if self.format.keeps_cells_plain() {
             return Some((block.row(position), self.end_before(number, position)?));
         }
-        let (cell, mark) = (block.cell(position), self.marks.get(number)?);
+        let (cell, mark) = (block.cell(position), self.marks.cells.get(number)?);
         let plain = block.bytes_of(position);
         let may_be_that_before = self.format.encoding == DataBlockEncoding::FastDiff
             && before.is_some_and(|before| block.cell(before).value() == cell.value());
@@ -101,7 +112,7 @@ impl StoredCells<'_> {
         if self.format.keeps_cells_plain() {
             return DataBlock::offset_of(position).checked_sub(self.at);
         }
-        self.place_of(self.marks.get(number.checked_sub(1)?)?.after)
+        self.place_of(self.marks.cells.get(number.checked_sub(1)?)?.after)
     }
 
     /// Returns the offset from which `left` bytes are left.
@@ -157,7 +168,7 @@ const MIN_BLOCK: usize = 8 << 10;
 /// A part has at least this many times the bytes that the outline has of its first cell.
 const MAX_FIRST: usize = 16;
 
-/// The firsts are at most one in this many bytes of the block.
+/// The firsts and the tags are at most one in this many bytes of the block.
 const MAX_FIRSTS: usize = 8;
 
 impl BlockOutline {
@@ -166,15 +177,14 @@ impl BlockOutline {
     pub(crate) fn of(block: &DataBlock, size: PartSize) -> Option<Self> {
         let bytes = block.stored_cells()?;
         let format = DataFormat { cells: block.format(), ..DataFormat::default() };
-        Self::build(block, &StoredCells { format, bytes, at: block.start(), marks: &[] }, size)
+        let (at, marks) = (block.start(), Marks::default());
+        Self::build(block, &StoredCells { format, bytes, at, marks: &marks }, size)
     }
 
-    /// As [`of`](Self::of), for a block that was decoded from a delta encoding.
+    /// As [`of`](Self::of), for a block that was decoded from a delta encoding. Also returns `None` if its
+    /// dictionary of tags had more than it has places for.
     pub(crate) fn of_delta(block: &DataBlock, stored: &StoredCells<'_>, size: PartSize) -> Option<Self> {
-        let format = stored.format;
-        if format.cells.tags && format.tags_compressed {
-            return None;
-        }
+        stored.marks.tags.as_ref()?;
         Self::build(block, stored, size)
     }
 
@@ -186,6 +196,9 @@ impl BlockOutline {
             return None;
         }
         let (mut parts, mut firsts) = (Vec::new(), Vec::<u8>::new());
+        let all_tags = stored.marks.tags.as_deref().unwrap_or_default();
+        let mut added_tags = all_tags.iter().peekable();
+        let (mut tags, mut tag_ends) = (Vec::<u8>::new(), Vec::new());
         let mut end_part = |part: &OpenPart, end: usize, first_end: usize| {
             let sum = crc32c(stored.bytes.get(part.start..end)?);
             let (start, end) = (short(stored.at + part.start)?, short(stored.at + end)?);
@@ -209,6 +222,12 @@ impl BlockOutline {
                 }
                 let (first, start) = stored.begin_part(block, number, &position, before.as_ref())?;
                 firsts.extend_from_slice(first);
+                if !all_tags.is_empty() {
+                    while let Some(tag) = added_tags.next_if(|tag| tag.start < at + first.len()) {
+                        tags.extend_from_slice(block.content().0.get(tag.clone())?);
+                    }
+                    tag_ends.push(short(tags.len())?);
+                }
                 part = Some(OpenPart { at, start, least: size.least().max(first.len() * MAX_FIRST) });
             }
             before = Some(position);
@@ -217,13 +236,14 @@ impl BlockOutline {
             }
         }
         end_part(&part?, stored.bytes.len(), firsts.len())?;
-        if firsts.len() > len / MAX_FIRSTS || !parts.iter().any(Part::is_short) {
+        if firsts.len() + tags.len() > len / MAX_FIRSTS || !parts.iter().any(Part::is_short) {
             return None;
         }
         Some(Self {
             format: stored.format,
             parts: parts.into(),
             firsts: firsts.into(),
+            tags: (!tags.is_empty()).then(|| Box::new(KnownTags { all: tags.into(), ends: tag_ends.into() })),
             lookups: AtomicU32::new(0),
             verified: AtomicU64::new(0),
             prev_block_offset: block.prev_block_offset(),
@@ -232,7 +252,9 @@ impl BlockOutline {
 
     /// The memory size in bytes, for cache accounting.
     pub(crate) fn memory(&self) -> usize {
-        size_of::<Self>() + size_of_val(&*self.parts) + self.firsts.len()
+        let known = |tags: &KnownTags| size_of_val(tags) + tags.all.len() + size_of_val(&*tags.ends);
+        let tags = self.tags.as_deref().map_or(0, known);
+        size_of::<Self>() + size_of_val(&*self.parts) + self.firsts.len() + tags
     }
 
     /// Counts a look-up. Returns the number of those before it.
@@ -264,6 +286,12 @@ impl BlockOutline {
         let from = part.checked_sub(1).and_then(|before| self.parts.get(before)).map_or(0, end);
         let to = self.parts.get(part).map_or(from, end);
         self.firsts.get(from..to).unwrap_or_default()
+    }
+
+    /// Returns the tags that are in the dictionary before the stored bytes of a part.
+    fn tags_before(&self, part: usize) -> &[u8] {
+        let known = self.tags.as_deref().and_then(|tags| tags.all.get(..*tags.ends.get(part)? as usize));
+        known.unwrap_or_default()
     }
 
     fn first_row(&self, part: usize) -> &[u8] {
@@ -318,7 +346,8 @@ impl BlockOutline {
             cells.extend_from_slice(stored);
             return Some(());
         }
-        decode_after(&self.format, self.first(part), stored, MAX_DECODED, cells).ok()
+        let before = (self.first(part), self.tags_before(part));
+        decode_after(&self.format, before, stored, MAX_DECODED, cells).ok()
     }
 
     /// Returns a block of consecutive cells. Returns `None` if the bytes are not cells.

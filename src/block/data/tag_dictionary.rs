@@ -5,9 +5,10 @@
 //! recently used one. The dictionary is empty at the start of a block.
 
 use super::plain_cells::PlainCells;
-use crate::cell::Tag;
+use crate::cell::{Tag, Tags};
 use crate::coding::{Cursor, put_varint};
 use crate::error::Corruption;
+use std::ops::Range;
 
 const SLOTS: u8 = 127;
 /// The byte before a literal tag. No reference starts with it, since all are below 127.
@@ -64,19 +65,44 @@ impl Recency {
 }
 
 /// The dictionary of the reader. An entry refers to the cells decoded so far, so tags are not stored twice.
-pub(super) struct TagDecoder {
+pub(super) struct TagDecoder<'a> {
     recency: Recency,
-    /// The offset of a tag, from its two length bytes on, and its size including them.
+    /// The tags that were in it before these cells.
+    before: &'a [u8],
+    /// The offset of a tag, from its two length bytes on, and its size including them. Offsets count from the
+    /// start of `before`, and those in the cells from its end.
     entries: [(usize, usize); SLOTS as usize],
+    /// Whether a tag has taken the slot of another one.
+    replaces: bool,
 }
 
-impl Default for TagDecoder {
-    fn default() -> Self {
-        Self { recency: Recency::new(), entries: [(0, 0); SLOTS as usize] }
+impl<'a> TagDecoder<'a> {
+    /// A dictionary with tags, each after its length, that were added in this order.
+    pub(super) fn with(before: &'a [u8]) -> Self {
+        let entries = [(0, 0); SLOTS as usize];
+        let mut dictionary = Self { recency: Recency::new(), before, entries, replaces: false };
+        let mut from = 0;
+        for tag in Tags::new(before) {
+            let size = 3 + tag.value.len();
+            dictionary.add(from, size);
+            from += size;
+        }
+        dictionary
     }
-}
 
-impl TagDecoder {
+    /// Returns the tags of the cells, each with its length, in the order in which they were added; `None` if
+    /// some of their slots have others now.
+    pub(super) fn into_added(self) -> Option<Vec<Range<usize>>> {
+        let used = self.entries.into_iter().take(self.recency.len.into());
+        (!self.replaces).then(|| used.map(|(from, size)| from..from + size).collect())
+    }
+
+    fn add(&mut self, from: usize, size: usize) {
+        self.replaces |= self.recency.len == SLOTS;
+        let slot = self.recency.insert();
+        self.entries[usize::from(slot)] = (from, size);
+    }
+
     /// Decodes tags from the payload into the cells, `len` bytes in plain form.
     pub(super) fn take(
         &mut self,
@@ -89,19 +115,21 @@ impl TagDecoder {
             let (from, len) = match payload.u8("tag")? {
                 LITERAL => {
                     let tag = literal(payload)?;
-                    let from = cells.position();
+                    let from = self.before.len() + cells.position();
                     let size = 2 + usize::from(tag.0);
                     left = take_from(left, size)?;
                     cells.put_array(tag.0.to_be_bytes());
                     cells.put_short(tag.1, tag.1.len());
-                    let slot = self.recency.insert();
-                    self.entries[usize::from(slot)] = (from, size);
+                    self.add(from, size);
                     continue;
                 }
                 high => self.entry(u16::from_be_bytes([high, payload.u8("tag")?]))?,
             };
             left = take_from(left, len)?;
-            cells.copy_back(from, len);
+            match from.checked_sub(self.before.len()) {
+                Some(from) => cells.copy_back(from, len),
+                None => cells.put_short(self.before.get(from..).unwrap_or_default(), len),
+            }
         }
         Ok(())
     }

@@ -7,38 +7,52 @@ use super::{DataFormat, tag_dictionary::TagEncoder};
 use crate::cell::{CellFormat, CellRef, tags};
 use crate::coding::{Cursor, put_varint, put_vlong};
 use crate::error::Corruption;
+use std::ops::Range;
 
 /// Reads tails.
-pub(super) struct TagsAndMvcc {
+pub(super) struct TagsAndMvcc<'a> {
     cells: CellFormat,
-    dictionary: Option<Box<TagDecoder>>,
+    dictionary: Option<Box<TagDecoder<'a>>>,
     /// One for each cell, if they are wanted.
     marks: Option<Vec<CellMark>>,
 }
 
+/// What is needed to decode the cells of a payload from one of them on.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    /// One for each cell.
+    pub(super) cells: Vec<CellMark>,
+    /// The tags of the dictionary, each with its length, in the decoded cells, in the order in which they
+    /// were added. `None` if it had too many, so that some replaced others.
+    pub(super) tags: Option<Vec<Range<usize>>>,
+}
+
 /// Where a cell ends in the payload, which is counted from its end.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct CellMark {
+pub(super) struct CellMark {
     /// The number of bytes after the value: the tail, and the following cells.
     pub(super) after_value: u32,
     /// The number of bytes after the cell.
     pub(super) after: u32,
 }
 
-impl TagsAndMvcc {
-    pub(super) fn new(format: &DataFormat) -> Self {
+impl<'a> TagsAndMvcc<'a> {
+    /// Reads the tails of cells after others, of which the dictionary has these tags.
+    pub(super) fn after(tags: &'a [u8], format: &DataFormat) -> Self {
         let compressed = format.cells.tags && format.tags_compressed;
-        Self { cells: format.cells, dictionary: compressed.then(Box::default), marks: None }
+        let dictionary = compressed.then(|| Box::new(TagDecoder::with(tags)));
+        Self { cells: format.cells, dictionary, marks: None }
     }
 
     /// Records from now on where each cell ends.
-    pub(super) fn mark_cells(&mut self, marks: Vec<CellMark>) {
-        self.marks = Some(marks);
+    pub(super) fn mark_cells(&mut self) {
+        self.marks = Some(Vec::new());
     }
 
     /// Returns what was recorded.
-    pub(super) fn into_marks(self) -> Vec<CellMark> {
-        self.marks.unwrap_or_default()
+    pub(super) fn into_marks(self) -> Marks {
+        let tags = self.dictionary.map_or_else(|| Some(Vec::new()), |dictionary| dictionary.into_added());
+        Marks { cells: self.marks.unwrap_or_default(), tags }
     }
 
     /// Moves one tail from the payload to the cells.

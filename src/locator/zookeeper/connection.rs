@@ -7,6 +7,7 @@ use super::waiting::by_deadline;
 use super::wire::{self, MAX_PACKET, Op, Reply, ServerError};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error};
+use crate::io::Owner;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -36,6 +37,9 @@ pub(super) struct Connection {
     xid: i32,
     /// Whether a request is in progress: after a failure, the state of the connection is unknown.
     asking: bool,
+    /// The process that has connected. In one that was forked, answers could be those to the other, which
+    /// goes on with the session.
+    owner: Owner,
 }
 
 /// Why there is no result.
@@ -148,7 +152,8 @@ impl Connection {
         channel.send(&wire::connect(timeout))?;
         let patience = patience(wire::session(&channel.receive()?)?);
         let trusted = Deadline::after(patience);
-        let mut connection = Self { stream, encrypted, patience, trusted, xid: 0, asking: false };
+        let owner = Owner::this();
+        let mut connection = Self { stream, encrypted, patience, trusted, xid: 0, asking: false, owner };
         if let Some(mechanism) = &security.sasl {
             connection.authenticate(mechanism, server.host(), deadline).map_err(|failure| match failure {
                 Failure::System { error, .. } => Failure::System { doing: AUTHENTICATE, error },
@@ -203,9 +208,9 @@ impl Connection {
         Err(unauthenticated(io::ErrorKind::PermissionDenied, what))
     }
 
-    /// Whether the session is expected to be alive.
+    /// Whether the session is that of this process, and expected to be alive.
     pub(super) fn is_trusted(&self) -> bool {
-        !self.asking && !self.trusted.left().is_zero()
+        !self.asking && !self.trusted.left().is_zero() && self.owner.is_this()
     }
 
     /// Sends a request about a znode, and parses the result with `parse`; `None` if there is no such znode.
@@ -377,5 +382,29 @@ impl Write for Timed<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    #[test]
+    fn a_forked_process_neither_uses_nor_ends_the_session() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut server, _) = listener.accept().unwrap();
+        let patience = Duration::from_secs(60);
+        let (trusted, owner) = (Deadline::after(patience), Owner::this());
+        let mut connection =
+            Connection { stream, encrypted: None, patience, trusted, xid: 0, asking: false, owner };
+        assert!(connection.is_trusted());
+        connection.owner = Owner::other();
+        assert!(!connection.is_trusted());
+        drop(connection);
+        let mut sent = Vec::new();
+        server.read_to_end(&mut sent).unwrap();
+        assert!(sent.is_empty(), "{sent:?}");
     }
 }

@@ -1,11 +1,12 @@
 //! Random cells in every encoding, and corrupted payloads.
 
 use super::*;
-use crate::block::data::{BlockOutline, DataBlock, PartSize, StoredCells, Trust, decode_delta};
+use crate::block::data::{BlockOutline, DataBlock, Marks, PartSize, StoredCells, Trust, decode_delta};
 use crate::cell::CellOrder;
 use crate::error::ErrorKind;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+use std::collections::BTreeSet;
 
 fn row() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
@@ -142,6 +143,67 @@ fn decoded(format: &DataFormat, payload: &[u8], limit: usize) -> Option<Vec<Cell
     }
 }
 
+/// A block in a delta encoding, and its outline, if it can have one.
+struct Outlined {
+    payload: Vec<u8>,
+    plain: Vec<u8>,
+    outline: Option<BlockOutline>,
+}
+
+impl Outlined {
+    /// The offset of the payload in the block.
+    const AT: usize = 33;
+
+    fn new(format: DataFormat, cells: &[Cell], size: PartSize) -> Self {
+        let payload = encode(&format, cells);
+        let (mut out, mut marks) = (Vec::new(), Marks::default());
+        let decoded = decode_delta(&format, &payload, LIMIT, &mut out, Some(&mut marks)).unwrap();
+        let plain = out.clone();
+        let (all, trust) = (0..out.len(), Trust::Decoded(Some(decoded)));
+        let block = DataBlock::new(out, all, format.cells, trust, Some(CellOrder::User)).unwrap();
+        let stored = StoredCells { format, bytes: &payload, at: Self::AT, marks: &marks };
+        let outline = BlockOutline::of_delta(&block, &stored, size);
+        Self { payload, plain, outline }
+    }
+
+    /// The stored parts.
+    fn parts(&self) -> impl Iterator<Item = (&BlockOutline, usize, &[u8])> {
+        let all = self.outline.iter().flat_map(|outline| (0..outline.parts()).map(move |i| (outline, i)));
+        all.map(move |(outline, part)| {
+            let range = outline.range_of(part..part + 1).unwrap();
+            (outline, part, &self.payload[range.start - Self::AT..range.end - Self::AT])
+        })
+    }
+
+    /// Checks that the parts are the cells of the block, at the same offsets: one after the other, and each
+    /// alone.
+    fn check(&self) {
+        let mut made = Vec::new();
+        for (outline, part, stored) in self.parts() {
+            let at = made.len();
+            assert_eq!(outline.offset_of(part), Some(at));
+            assert!(outline.verify(part, stored));
+            assert!(outline.decode(part, stored, &mut made).is_some());
+            let mut alone = Vec::new();
+            assert!(outline.decode(part, stored, &mut alone).is_some());
+            assert!(alone == made[at..]);
+        }
+        assert!(self.outline.is_none() || made == self.plain);
+    }
+}
+
+/// The number of different tags; 0 if the format has no dictionary for them.
+fn dictionary_len(format: &DataFormat, cells: &[Cell]) -> usize {
+    if !format.cells.tags || !format.tags_compressed {
+        return 0;
+    }
+    let tags = cells.iter().flat_map(|cell| cell.as_ref().tags().map(|tag| (tag.tag_type, tag.value)));
+    tags.collect::<BTreeSet<_>>().len()
+}
+
+/// A dictionary has so many slots.
+const SLOTS: usize = 127;
+
 proptest! {
     #[test]
     fn encoded_cells_decode_to_the_input(format in formats(), cells in cells(1..60)) {
@@ -155,34 +217,55 @@ proptest! {
         prop_assert_eq!(too_much.kind(), ErrorKind::Limit);
     }
 
-    /// Read by an outline, the parts are the cells of the block, at the same offsets.
     #[test]
     fn parts_of_an_outline_are_the_whole_block(
         format in delta_formats(),
         cells in cells(150..400),
         size in select(vec![PartSize::Fine, PartSize::Coarse]),
     ) {
-        const AT: usize = 33;
-        let payload = encode(&format, &cells);
-        let (mut out, mut marks) = (Vec::new(), Vec::new());
-        let decoded = decode_delta(&format, &payload, LIMIT, &mut out, Some(&mut marks)).unwrap();
-        let expected = out.clone();
-        let (all, trust) = (0..out.len(), Trust::Decoded(Some(decoded)));
-        let block = DataBlock::new(out, all, format.cells, trust, Some(CellOrder::User)).unwrap();
-        let stored = StoredCells { format, bytes: &payload, at: AT, marks: &marks };
-        let outline = BlockOutline::of_delta(&block, &stored, size);
-        let has_dictionary = format.cells.tags && format.tags_compressed;
-        prop_assert_eq!(outline.is_some(), !has_dictionary && expected.len() >= 8 << 10);
-        let mut made = Vec::new();
-        if let Some(outline) = outline {
-            for part in 0..outline.parts() {
-                prop_assert_eq!(outline.offset_of(part), Some(made.len()));
-                let range = outline.range_of(part..part + 1).unwrap();
-                let stored = &payload[range.start - AT..range.end - AT];
-                prop_assert!(outline.verify(part, stored));
-                prop_assert!(outline.decode(part, stored, &mut made).is_some());
-            }
-            prop_assert!(made == expected);
+        let block = Outlined::new(format, &cells, size);
+        let (len, tags) = (block.plain.len(), dictionary_len(&format, &cells));
+        // in a smaller block, the tags may be too many bytes beside those of the first cells
+        let least = if tags > 0 { 16 << 10 } else { 8 << 10 };
+        if block.outline.is_some() {
+            prop_assert!(len >= 8 << 10 && tags <= SLOTS);
+        } else {
+            prop_assert!(len < least || tags > SLOTS);
+        }
+        block.check();
+    }
+
+    /// The parts refer to tags of the parts before them, unless there are more than fit the dictionary.
+    #[test]
+    fn parts_refer_to_tags_of_others(
+        tags in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3), 400..600),
+        (first_with, different) in (0..600usize, 1..150u8),
+        same_value: bool,
+        format in delta_formats(),
+        size in select(vec![PartSize::Fine, PartSize::Coarse]),
+        changes in changes(),
+    ) {
+        let format = DataFormat {
+            tags_compressed: true,
+            cells: CellFormat { tags: true, ..format.cells },
+            ..format
+        };
+        let cells: Vec<_> = tags.iter().enumerate().map(|(number, tags)| {
+            let key = SeekKey::of(format!("row-{number:04}").as_bytes(), b"f", b"q", 1, CellType::Put);
+            let tags: &[u8] = if number < first_with { &[] } else { tags };
+            let area: Vec<u8> = tags.iter().flat_map(|tag| [0, 4, 64, 0, 0, tag % different]).collect();
+            let value = if same_value { 7 } else { u8::try_from(number % 256).unwrap() };
+            cell(&key, &[value; 40], &area, 0)
+        }).collect();
+        let block = Outlined::new(format, &cells, size);
+        prop_assert_eq!(block.outline.is_some(), dictionary_len(&format, &cells) <= SLOTS);
+        block.check();
+        for (outline, part, stored) in block.parts() {
+            let mut changed = stored.to_vec();
+            changes.iter().for_each(|change| change.apply(&mut changed));
+            prop_assert_eq!(outline.verify(part, &changed), changed == stored);
+            // Whatever the bytes, this does not panic.
+            let _ = outline.decode(part, &changed, &mut Vec::new());
         }
     }
 
