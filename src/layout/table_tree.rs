@@ -457,6 +457,11 @@ impl TableTree {
                 remove_tree(storage, &loading)?;
             }
             if !self.families(&dir)?.iter().any(|name| name == family) {
+                // A process that has died may have removed it, and not synced that: it would come back with a
+                // list of files.
+                if storage.can_rename(&dir) {
+                    sync_dir(storage, &dir)?;
+                }
                 continue;
             }
             if !storage.can_rename(&dir) {

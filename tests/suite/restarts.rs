@@ -25,8 +25,13 @@ fn put(row: &str, value: &str) -> Put {
     Put::new(row.to_owned()).cell_at("f", "q", 5, value.to_owned()).cell_at("g", "q", 5, value.to_owned())
 }
 
+/// The family f, whose files are those on a list.
+fn listed() -> Family {
+    Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE")
+}
+
 fn create(storage: &FaultyStorage, name: &str) -> Result<Table> {
-    Table::create_with(ROOT, name, &[Family::new("f"), Family::new("g")], &["m"], options(storage))
+    Table::create_with(ROOT, name, &[listed(), Family::new("g")], &["m"], options(storage))
 }
 
 fn open(storage: &FaultyStorage, name: &str) -> Result<Table> {
@@ -98,7 +103,7 @@ fn each_death(
         if let Err(error) = change(&storage) {
             assert!(is_done(&error), "call {n}: {error}");
         }
-        let chances = [Crash::Chance(n), Crash::Chance(n + 1000), Crash::Chance(n + 2000)];
+        let chances = [Crash::Chance(n), Crash::Chance(n + 1000)];
         for crash in [Crash::OfTheProcess, Crash::Hard, Crash::Torn].into_iter().chain(chances) {
             check(&storage.after(crash), &format!("call {n}, {crash:?}"));
         }
@@ -142,6 +147,35 @@ fn a_deleted_family_stays_in_the_snapshot() {
     each_death(root, alter, is_done, |storage, shown| {
         assert_eq!(read(storage, T), Some(vec!["a/g=1".into(), "n/g=1".into()]), "{shown}");
         check_snapshot(storage, ROOT, shown);
+    });
+}
+
+/// The second process finds some directories of the family removed, and adds it again. No list of its files
+/// may come back then.
+#[test]
+fn a_family_that_is_added_again_is_empty() {
+    let replace = |storage: &FaultyStorage| {
+        let delete = TableChanges::new().delete_family("f");
+        match Table::alter(ROOT, T, &delete, &options(storage)) {
+            Err(error) if error.kind() == ErrorKind::NoSuchFamily => {}
+            deleted => deleted?,
+        }
+        Table::alter(ROOT, T, &TableChanges::new().family(listed()), &options(storage))
+    };
+    each_death(root, replace, never, |storage, shown| {
+        assert_eq!(read(storage, T), Some(vec!["a/g=1".into(), "n/g=1".into()]), "{shown}");
+        check_snapshot(storage, ROOT, shown);
+        if !shown.ends_with("Hard") {
+            return;
+        }
+        let table = open(storage, T).unwrap();
+        for row in ["a", "n"] {
+            table.put(put(row, "2")).unwrap();
+        }
+        table.compact(Compaction::Major).unwrap();
+        table.close().unwrap_or_else(|error| panic!("{shown}: {error}"));
+        let found = read(storage, T).unwrap();
+        assert_eq!(found, ["a/f=2", "a/g=2", "n/f=2", "n/g=2"], "{shown}");
     });
 }
 
