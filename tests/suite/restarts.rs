@@ -257,6 +257,18 @@ fn an_exported_snapshot_is_there() {
 }
 
 #[test]
+fn a_deleted_snapshot_stays_deleted() {
+    let delete = |storage: &FaultyStorage| Table::delete_snapshot_with(ROOT, "s", options(storage));
+    let is_done = |error: &Error| io_kind(error) == Some(io::ErrorKind::NotFound);
+    each_death(root, delete, is_done, |storage, shown| {
+        let found = Table::open_snapshot_with(ROOT, "s", options(storage).writable(false));
+        let error = found.map(drop).expect_err(shown);
+        assert_eq!(io_kind(&error), Some(io::ErrorKind::NotFound), "{shown}: {error}");
+        assert_eq!(read(storage, T), Some(BEFORE.map(str::to_owned).to_vec()), "{shown}");
+    });
+}
+
+#[test]
 fn splits_merges_and_parents_lose_nothing() {
     let split = |storage: &FaultyStorage| {
         let table = open(storage, T)?;

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::io::{FileLock, Storage};
 use crate::layout::descriptor::read_descriptor;
 use crate::layout::durable::{
-    create_dir_durably, move_dir, remove, remove_tree, unless_not_found, write_file, write_synced,
+    create_dir_durably, move_dir, remove, remove_tree, sync_dir, unless_not_found, write_file, write_synced,
 };
 use crate::layout::file_name::new_file_name;
 use crate::layout::region::already_exists;
@@ -240,6 +240,11 @@ impl SnapshotTree {
         };
         let mut left = self.tree.dirs(storage, &tmp)?;
         left.retain(is_of);
+        if !left.is_empty() {
+            // A process that has died may not have synced the rename of a snapshot to there: it would come
+            // back, maybe without some of its files.
+            sync_dir(storage, &self.dir())?;
+        }
         left.iter().try_for_each(|dir| remove_tree(storage, &tmp.join(dir)))?;
         Ok(!left.is_empty())
     }
