@@ -361,6 +361,12 @@ fn fail_each_call(before: &FaultyStorage, every: usize, crashes: impl Fn(u64) ->
             let table = open(&storage, true);
             table.delete(Delete::new("b")).unwrap();
             assert_eq!(values(&table).len(), 4, "{shown}: later than what was replayed");
+            if crash.is_none() {
+                table.flush().unwrap();
+                table.compact(Compaction::Major).unwrap();
+                table.close().unwrap_or_else(|error| panic!("{shown}: {error}"));
+                assert_eq!(values(&open(&storage, false)).len(), 4, "{shown}: opened again");
+            }
         }
     }
 }
