@@ -50,7 +50,7 @@ fn long_script(operations: usize, one_in: usize) -> (u64, u64) {
     }
     let tracker = TRACKERS[rng.below(TRACKERS.len())];
     let durability = DURABILITIES[usize::from(rng.below(4) == 0)];
-    let mut world = World::new(tracker, durability);
+    let mut world = World::new(tracker, durability, rng.below(2) == 0);
     let (mut calls, failed) = (0, AtomicU64::new(0));
     for (part, ops) in ops.chunks(24).enumerate() {
         let crash = if rng.below(2) == 0 { Crash::OfTheProcess } else { Crash::Chance(rng.next()) };
@@ -118,7 +118,7 @@ fn power_cut(seed: u64) {
     let is_upkeep = |op: &Op| matches!(op, Op::Close | Op::Drop | Op::Kill | Op::PowerCut(_) | Op::Break(_));
     ops.retain(|op| !is_upkeep(op));
     let tracker = TRACKERS[rng.below(TRACKERS.len())];
-    let mut world = World::new(tracker, Durability::FsyncWal);
+    let mut world = World::new(tracker, Durability::FsyncWal, rng.below(2) == 0);
     let calls = u64::try_from(rng.below(600)).unwrap();
     let context = format!("seed {seed}, tracker {tracker:?}, power fails after {calls} calls");
     world.play_until_power_fails(&ops, calls, &mut rng, &context);
@@ -141,7 +141,7 @@ fn power_cuts_at_length() {
 #[test]
 fn a_replaced_file_that_stays_brings_nothing_back() {
     for tracker in TRACKERS {
-        let mut world = World::new(tracker, Durability::SkipWal);
+        let mut world = World::new(tracker, Durability::SkipWal, false);
         let play = |world: &mut World, op: Op| world.play(&op, "a stuck file");
         play(&mut world, Op::Put("r0".into(), "q0".into()));
         play(&mut world, Op::Flush);
