@@ -12,6 +12,7 @@ mod changes;
 mod cut;
 mod failed_log;
 mod model;
+mod one_fails;
 mod world;
 mod writes;
 

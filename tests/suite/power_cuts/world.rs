@@ -229,7 +229,7 @@ impl World {
     }
 }
 
-fn refused(error: hregion::Error) -> hregion::Result<()> {
+pub(crate) fn refused(error: hregion::Error) -> hregion::Result<()> {
     match error.kind() {
         ErrorKind::Unsupported | ErrorKind::InvalidArgument => Ok(()),
         _ => Err(error),
