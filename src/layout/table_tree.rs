@@ -350,6 +350,10 @@ impl TableTree {
                 );
                 return Err(Error::invalid_argument(message));
             }
+            if self.storage.can_rename(&region) {
+                // As in `remove_family`.
+                unless_not_found(sync_dir(&*self.storage, &region))?;
+            }
         }
         Ok(())
     }

@@ -4,8 +4,8 @@
 use crate::support::files::io_kind;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
-    CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, ManualClock, Put, Region, RegionOptions,
-    Result, Scan, SeekKey, Storage, StoreFileOrigin, Table, TableChanges,
+    CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, ManualClock, Put, Region, RegionInfo,
+    RegionOptions, Result, Scan, SeekKey, Storage, StoreFileOrigin, Table, TableChanges,
 };
 use std::io;
 use std::path::Path;
@@ -177,6 +177,36 @@ fn a_family_that_is_added_again_is_empty() {
         let found = read(storage, T).unwrap();
         assert_eq!(found, ["a/f=2", "a/g=2", "n/f=2", "n/g=2"], "{shown}");
     });
+}
+
+/// As above, but a region adds the family, which it refuses as long as any has a list.
+#[test]
+fn a_family_that_a_region_adds_again_is_empty() {
+    let before = root();
+    let regions = open(&before, T).unwrap().regions();
+    // The directories are emptied in this order: the last one may not be synced.
+    let first = regions.iter().map(RegionInfo::encoded_name).min().unwrap();
+    let path = Path::new(ROOT).join("data/ns/t").join(first);
+    let mut added = 0;
+    for n in 0.. {
+        let storage = before.copy();
+        storage.die_after(n);
+        let deleted = Table::alter(ROOT, T, &TableChanges::new().delete_family("f"), &options(&storage));
+        let has_died = storage.has_died();
+        storage.heal();
+        let table = Table::open_with(ROOT, T, options(&storage).writable(false)).unwrap();
+        let is_deleted = table.region("a").unwrap().families().all(|family| family.name() != b"f");
+        if is_deleted && let Ok(region) = options(&storage).family(listed()).alter(true).open(&path) {
+            region.close().unwrap_or_else(|error| panic!("call {n}: {error}"));
+            let found = read(&storage.after(Crash::Hard), T).unwrap();
+            assert_eq!(found, ["a/g=1", "n/g=1"], "call {n}");
+            added += 1;
+        }
+        if !has_died {
+            assert!(deleted.is_ok() && added > 1, "{n} calls, added {added} times");
+            return;
+        }
+    }
 }
 
 #[test]
