@@ -2,7 +2,7 @@
 
 use super::hbase::compact;
 use super::{OTHER, ROOT, TRACKER, World, files, open, options, read, read_snapshot, rows};
-use crate::support::crashes::crashes_at;
+use crate::support::crashes::{crashes_at, one_in};
 use crate::support::files::{io_kind, write_synced};
 use crate::support::forward::forward;
 use crate::support::golden;
@@ -249,7 +249,7 @@ fn clone_with_faults(world: &World, crashes: &[Crash]) {
 fn a_table_is_created_after_a_clone_without_renames_that_was_interrupted() {
     let world = World::in_objects();
     let mut cloned = 0;
-    for n in (0..).step_by(5) {
+    for n in one_in(5) {
         let context = format!("call {n}");
         let storage = world.copy();
         storage.die_after(n);
@@ -297,7 +297,7 @@ fn a_table_is_created_after_a_clone_without_renames_that_was_interrupted() {
             break;
         }
     }
-    assert!(cloned > 1, "{cloned}");
+    assert!(cloned > 0, "{cloned}");
 }
 
 /// HBase finds the files of a clone in an object store by lists, whatever the table had.
