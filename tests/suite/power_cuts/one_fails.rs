@@ -10,7 +10,7 @@ use crate::support::random_ops::{number, play_all};
 use crate::support::rng::Rng;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
-    CellRef, CellType, Compaction, Delete, Error, ErrorKind, HFileWriter, ManualClock, Mutation, Put,
+    CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, HFileWriter, ManualClock, Mutation, Put,
     RegionInfo, RegionOptions, Result, SeekKey, Severity, Storage, StoreFileOrigin, StoreFileWriter, Table,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,9 +33,18 @@ struct History {
 }
 
 impl History {
-    fn new(seed: u64) -> Self {
+    /// Creates a table, maybe in an object store, where lists track the files of all families.
+    fn new(seed: u64, has_objects: bool) -> Self {
         let (storage, now) = (FaultyStorage::new(), 1000);
-        create(&storage, now).unwrap().close().unwrap();
+        if has_objects {
+            storage.has_objects();
+            let listed = |family: Family| family.configuration("hbase.store.file-tracker.impl", "FILE");
+            let families = [Family::new("f").max_versions(1000), Family::new("g")].map(listed);
+            let table = Table::create_with(ROOT, TABLE, &families, &["d"], options(&storage, now));
+            table.unwrap().close().unwrap();
+        } else {
+            create(&storage, now).unwrap().close().unwrap();
+        }
         let mut history = Self {
             seed,
             rng: Rng::new(seed ^ 0xfa11),
@@ -417,10 +426,10 @@ impl History {
     }
 }
 
-fn play(histories: u64) {
+fn play(histories: u64, has_objects: bool) {
     let mut failed = 0;
     play_all(histories, 1, |seed| {
-        let mut history = History::new(seed);
+        let mut history = History::new(seed, has_objects);
         history.play(40);
         failed += history.failed;
     });
@@ -430,11 +439,16 @@ fn play(histories: u64) {
 
 #[test]
 fn one_failing_call_of_a_history_of_a_table_loses_nothing() {
-    play(8);
+    play(8, false);
+}
+
+#[test]
+fn one_failing_call_of_a_history_in_an_object_store_loses_nothing() {
+    play(6, true);
 }
 
 #[test]
 #[ignore = "takes minutes"]
 fn one_failing_call_of_a_history_of_a_table_at_length() {
-    play(3_000);
+    [false, true].into_iter().for_each(|has_objects| play(1_500, has_objects));
 }
