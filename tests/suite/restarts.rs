@@ -238,6 +238,22 @@ fn a_created_table_keeps_what_is_written() {
     });
 }
 
+/// The clock does not move: the regions have the names of those that were deleted.
+#[test]
+fn a_table_that_is_created_again_has_no_old_cells() {
+    let again = |storage: &FaultyStorage| {
+        match Table::delete_table(ROOT, T, &options(storage)) {
+            Err(error) if error.kind() == ErrorKind::TableNotFound => {}
+            deleted => deleted?,
+        }
+        create(storage, T)?.put(put("b", "2"))
+    };
+    each_death(root, again, never, |storage, shown| {
+        assert_eq!(read(storage, T), Some(vec!["b/f=2".into(), "b/g=2".into()]), "{shown}");
+        check_snapshot(storage, ROOT, shown);
+    });
+}
+
 #[test]
 fn a_clone_keeps_what_is_written() {
     let write = |storage: &FaultyStorage| {
