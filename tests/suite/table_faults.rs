@@ -1,10 +1,10 @@
 //! Calls of the storage fail one at a time during random histories of a table, and the process goes on: what
 //! has failed was made or not, can be made again, and nothing deleted comes back.
 
-use super::cut::abandon;
-use super::model::Model;
-use super::world::refused;
-use super::{ROOT, TABLE, create, options};
+use crate::power_cuts::cut::abandon;
+use crate::power_cuts::model::Model;
+use crate::power_cuts::world::refused;
+use crate::power_cuts::{ROOT, TABLE, create, options};
 use crate::support::files::io_kind;
 use crate::support::random_ops::{number, play_all};
 use crate::support::rng::Rng;
