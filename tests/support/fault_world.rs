@@ -139,7 +139,7 @@ impl World {
     /// What a crash leaves: the region is not open.
     pub(crate) fn after(&self, crash: Crash) -> Self {
         Self {
-            storage: self.storage.after(crash),
+            storage: self.left_by(crash),
             dir: self.dir.clone(),
             tracker: self.tracker,
             clock: Arc::new(ManualClock::new(self.now)),
@@ -151,6 +151,14 @@ impl World {
             doubtful: self.doubtful.clone(),
             loads: self.loads,
             poisonings: 0,
+        }
+    }
+
+    /// The files that a crash leaves. If only the process has ended, what it has not synced can be lost yet.
+    fn left_by(&self, crash: Crash) -> FaultyStorage {
+        match crash {
+            Crash::OfTheProcess => self.storage.copy(),
+            crash => self.storage.after(crash),
         }
     }
 
@@ -345,8 +353,9 @@ impl World {
         }
     }
 
-    /// Lets the power fail after some calls: in the middle of an operation, and then perhaps of the recovery.
-    /// Everything that was acknowledged must be there, and of the operation all or nothing.
+    /// Lets the power fail, or the process end, after some calls: in the middle of an operation, and then
+    /// perhaps of the recovery. At last, the power fails. Everything that was acknowledged must be there, and of
+    /// the operation all or nothing.
     pub(crate) fn play_until_power_fails(&mut self, ops: &[Op], calls: u64, rng: &mut Rng, context: &str) {
         self.storage.die_after(calls);
         for op in ops {
@@ -356,7 +365,8 @@ impl World {
             }
         }
         while rng.below(3) == 0 {
-            let left = self.storage.after(Crash::Chance(rng.next()));
+            let crash = if rng.below(3) == 0 { Crash::OfTheProcess } else { Crash::Chance(rng.next()) };
+            let left = self.left_by(crash);
             self.end_process();
             self.storage = left;
             self.storage.die_after(u64::try_from(rng.below(40)).unwrap());
@@ -457,7 +467,7 @@ impl World {
     }
 
     pub(crate) fn crash(&mut self, crash: Crash, context: &str) {
-        let left = self.storage.after(crash);
+        let left = self.left_by(crash);
         left.fail_among_all(self.storage.pending_faults());
         self.end_process();
         self.storage = left;

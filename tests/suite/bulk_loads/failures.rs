@@ -118,7 +118,7 @@ fn repeat_failing_loads(before: &FaultyStorage) {
     }
 }
 
-/// Deletes some rows that were loaded, and checks that compactions and another opening do not bring them back.
+/// Deletes some rows that were loaded, and checks that a compaction and another opening bring none back.
 fn delete_rows(table: Table, storage: &FaultyStorage, shown: &str) {
     let mut left = expected();
     for row in ["a", "m", "x"] {
