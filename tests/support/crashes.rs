@@ -3,9 +3,9 @@
 use super::random_ops::{fresh_seed, number, say};
 use hregion::io::faulty::Crash;
 
-/// Returns numbers of calls, without end: one in `every`, as a failure of each call would take long. The first
-/// is chosen at random, so that each call is among those of some run; `HREGION_SEED` sets it. Returns all
-/// numbers if `HREGION_EVERY` is 1.
+/// Returns numbers of calls, without end: one in `every`, as a failure of each call would take long. The
+/// first is chosen at random, so that each call is among those of some run; `HREGION_SEED` sets it. Returns
+/// all numbers if `HREGION_EVERY` is 1.
 pub(crate) fn one_in(every: usize) -> impl Iterator<Item = u64> {
     let every = if number("HREGION_EVERY") == Some(1) { 1 } else { every };
     let seed = number("HREGION_SEED").unwrap_or_else(fresh_seed);

@@ -354,8 +354,8 @@ impl World {
     }
 
     /// Lets the power fail, or the process end, after some calls: in the middle of an operation, and then
-    /// perhaps of the recovery. At last, the power fails. Everything that was acknowledged must be there, and of
-    /// the operation all or nothing.
+    /// perhaps of the recovery. At last, the power fails. Everything that was acknowledged must be there, and
+    /// of the operation all or nothing.
     pub(crate) fn play_until_power_fails(&mut self, ops: &[Op], calls: u64, rng: &mut Rng, context: &str) {
         self.storage.die_after(calls);
         for op in ops {
