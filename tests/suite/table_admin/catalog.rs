@@ -335,6 +335,29 @@ fn a_creation_that_fails_at_the_catalog_leaves_no_table() {
     }
 }
 
+/// A process makes the directory and dies, maybe before its name is durable, and another one adds the table.
+#[test]
+fn the_catalog_has_no_table_that_is_lost_with_the_power() {
+    let before = root_with_snapshot();
+    let clone = |storage: &FaultyStorage| {
+        Table::clone_snapshot(ROOT, "s", "clone", options(storage)).and_then(|table| table.close())
+    };
+    let mut added = 0;
+    for n in 0.. {
+        let storage = before.copy();
+        storage.die_after(n);
+        let cloned = clone(&storage);
+        let is_over = !storage.has_died();
+        storage.heal();
+        added += usize::from(clone(&storage).is_err_and(|error| error.is_already_exists()));
+        check(&storage.after(Crash::Hard), "clone", &format!("call {n}"));
+        if is_over {
+            assert!(cloned.is_ok() && added > 5, "{n} calls, added {added} times");
+            return;
+        }
+    }
+}
+
 /// Whether the catalog has any rows, also if they are only in its log.
 pub(super) fn has_rows(storage: &FaultyStorage) -> bool {
     let copy = storage.after(Crash::OfTheProcess);
