@@ -1,7 +1,7 @@
 //! Calls of the storage fail one at a time during random histories of a table, and the process goes on: what
 //! has failed was made or not, can be made again, and nothing deleted comes back.
 
-use crate::power_cuts::cut::abandon;
+use crate::power_cuts::cut::{abandon, left_by};
 use crate::power_cuts::model::Model;
 use crate::power_cuts::world::refused;
 use crate::power_cuts::{ROOT, TABLE, create, options};
@@ -203,7 +203,11 @@ impl History {
                 self.open();
             }
             _ => {
-                let left = self.storage.after(Crash::Chance(self.rng.next()));
+                let crash = match self.rng.below(2) {
+                    0 => Crash::OfTheProcess,
+                    _ => Crash::Chance(self.rng.next()),
+                };
+                let left = left_by(&self.storage, crash);
                 abandon(&self.storage, self.table.take());
                 self.storage = left;
                 self.open();
