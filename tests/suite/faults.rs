@@ -9,11 +9,14 @@
 use crate::support::fault_world::{DURABILITIES, KINDS, Op, TRACKERS, World, run, script};
 use crate::support::random_ops::{fresh_seed, number, play_all, say};
 use crate::support::rng::Rng;
-use hregion::io::faulty::Crash;
-use hregion::{Compaction, Durability};
+use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::{
+    Compaction, Delete, Durability, Family, FileHandles, Put, ReadView, Region, RegionOptions, Scan,
+};
 use std::env;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
@@ -50,7 +53,7 @@ fn long_script(operations: usize, one_in: usize) -> (u64, u64) {
     }
     let tracker = TRACKERS[rng.below(TRACKERS.len())];
     let durability = DURABILITIES[usize::from(rng.below(4) == 0)];
-    let mut world = World::new(tracker, durability);
+    let mut world = World::new(tracker, durability, rng.below(2) == 0);
     let (mut calls, failed) = (0, AtomicU64::new(0));
     for (part, ops) in ops.chunks(24).enumerate() {
         let crash = if rng.below(2) == 0 { Crash::OfTheProcess } else { Crash::Chance(rng.next()) };
@@ -118,7 +121,7 @@ fn power_cut(seed: u64) {
     let is_upkeep = |op: &Op| matches!(op, Op::Close | Op::Drop | Op::Kill | Op::PowerCut(_) | Op::Break(_));
     ops.retain(|op| !is_upkeep(op));
     let tracker = TRACKERS[rng.below(TRACKERS.len())];
-    let mut world = World::new(tracker, Durability::FsyncWal);
+    let mut world = World::new(tracker, Durability::FsyncWal, rng.below(2) == 0);
     let calls = u64::try_from(rng.below(600)).unwrap();
     let context = format!("seed {seed}, tracker {tracker:?}, power fails after {calls} calls");
     world.play_until_power_fails(&ops, calls, &mut rng, &context);
@@ -141,7 +144,7 @@ fn power_cuts_at_length() {
 #[test]
 fn a_replaced_file_that_stays_brings_nothing_back() {
     for tracker in TRACKERS {
-        let mut world = World::new(tracker, Durability::SkipWal);
+        let mut world = World::new(tracker, Durability::SkipWal, false);
         let play = |world: &mut World, op: Op| world.play(&op, "a stuck file");
         play(&mut world, Op::Put("r0".into(), "q0".into()));
         play(&mut world, Op::Flush);
@@ -167,6 +170,63 @@ fn a_replaced_file_that_stays_brings_nothing_back() {
         play(&mut world, Op::Kill);
         world.settle("a stuck file");
         assert!(world.storage.bytes(&stuck[0]).is_none());
+    }
+}
+
+/// A region in a storage in which a file that was removed cannot be read any more.
+fn by_path(storage: &FaultyStorage) -> RegionOptions {
+    storage.read_by_path();
+    let options = Region::options().storage(Arc::new(storage.clone())).compaction_enabled(false);
+    options.file_handles(&FileHandles::with_capacity(100)).writable(true)
+}
+
+/// Replaced files that a view reads are set aside until it is done with them. Each call of that fails.
+#[test]
+fn what_is_set_aside_is_read_and_does_not_come_back() {
+    let (before, dir) = (FaultyStorage::new(), Path::new("/store/region"));
+    let write = |region: &Region, row: &str| {
+        region.put(Put::new(row.to_owned()).cell_at("f", "q", 1, "v")).unwrap();
+        region.flush().unwrap();
+    };
+    let rows = |view: &ReadView| -> Vec<Vec<u8>> {
+        view.scan(&Scan::new()).unwrap().map(|row| row.unwrap().key().to_vec()).collect()
+    };
+    let region = by_path(&before).create_if_missing(true).family(Family::new("f")).open(dir).unwrap();
+    ["a", "b"].iter().for_each(|row| write(&region, row));
+    region.close().unwrap();
+    for n in 0.. {
+        let storage = before.copy();
+        let region = by_path(&storage).open(dir).unwrap();
+        let view = region.view();
+        assert_eq!(rows(&view), [b"a", b"b"]);
+        region.delete(Delete::new("a")).unwrap();
+        region.flush().unwrap();
+        let calls = storage.calls();
+        storage.fail_after(n);
+        let compacted = region.compact(Compaction::Major);
+        let is_over = storage.calls() - calls <= n;
+        storage.heal();
+        let shown = format!("call {n}: {compacted:?}");
+        assert_eq!(rows(&view), [b"a", b"b"], "{shown}");
+        assert_eq!(rows(&region.view()), [b"b"], "{shown}");
+        write(&region, "c");
+        region.compact(Compaction::Major).unwrap_or_else(|error| panic!("{shown}, again: {error}"));
+        assert_eq!(rows(&view), [b"a", b"b"], "{shown}");
+        drop(view);
+        region.compact(Compaction::Major).unwrap_or_else(|error| panic!("{shown}, later: {error}"));
+        assert_eq!(region.health().unarchived_files, [""; 0], "{shown}");
+        region.close().unwrap_or_else(|error| panic!("{shown}: {error}"));
+        drop(region);
+        let region = by_path(&storage).open(dir).unwrap();
+        assert_eq!(rows(&region.view()), [b"b", b"c"], "{shown}");
+        assert_eq!(region.store_file_count("f"), Some(1), "{shown}");
+        let is_left = |path: &PathBuf| path.starts_with("store/region/.tmp");
+        assert!(!storage.names().iter().any(is_left), "{shown}: {:?}", storage.names());
+        if is_over {
+            compacted.unwrap();
+            assert!(n > 10, "{n}");
+            return;
+        }
     }
 }
 

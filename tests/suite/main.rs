@@ -69,6 +69,7 @@ mod storage_panics;
 #[path = "../support/mod.rs"]
 mod support;
 mod table_admin;
+mod table_faults;
 mod table_flips;
 mod table_kills;
 mod table_life;

@@ -9,10 +9,10 @@
 //! `HREGION_OPS` sets the number of losses, `HREGION_SEED` the first seed, which is random by default.
 
 mod changes;
-mod cut;
+pub(crate) mod cut;
 mod failed_log;
-mod model;
-mod world;
+pub(crate) mod model;
+pub(crate) mod world;
 mod writes;
 
 use crate::support::random_ops::{fresh_seed, number, say};
@@ -28,10 +28,10 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use world::World;
 
-const ROOT: &str = "/hbase";
-const TABLE: &str = "t";
+pub(crate) const ROOT: &str = "/hbase";
+pub(crate) const TABLE: &str = "t";
 
-fn options(storage: &FaultyStorage, now: i64) -> RegionOptions {
+pub(crate) fn options(storage: &FaultyStorage, now: i64) -> RegionOptions {
     let options = Region::options().storage(Arc::new(storage.clone())).scheduler(&Scheduler::inline());
     let options = options.clock(Arc::new(ManualClock::new(now))).compaction_enabled(false);
     // Files of the log that a history fills.
@@ -39,7 +39,7 @@ fn options(storage: &FaultyStorage, now: i64) -> RegionOptions {
 }
 
 /// Creates the table, with two regions. The files of one family are those on a list.
-fn create(storage: &FaultyStorage, now: i64) -> Result<Table> {
+pub(crate) fn create(storage: &FaultyStorage, now: i64) -> Result<Table> {
     let listed = Family::new("g").configuration("hbase.store.file-tracker.impl", "FILE");
     let families = [Family::new("f").max_versions(1000), listed];
     Table::create_with(ROOT, TABLE, &families, &["d"], options(storage, now))

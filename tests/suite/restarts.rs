@@ -3,6 +3,7 @@
 
 use crate::support::files::io_kind;
 use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
     CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, ManualClock, Put, Region, RegionOptions,
     Result, Scan, SeekKey, Storage, StoreFileOrigin, Table, TableChanges,
@@ -207,6 +208,22 @@ fn a_created_table_keeps_what_is_written() {
     });
 }
 
+/// The clock does not move: the regions have the names of those that were deleted.
+#[test]
+fn a_table_that_is_created_again_has_no_old_cells() {
+    let again = |storage: &FaultyStorage| {
+        match Table::delete_table(ROOT, T, &options(storage)) {
+            Err(error) if error.kind() == ErrorKind::TableNotFound => {}
+            deleted => deleted?,
+        }
+        create(storage, T)?.put(put("b", "2"))
+    };
+    each_death(root, again, never, |storage, shown| {
+        assert_eq!(read(storage, T), Some(vec!["b/f=2".into(), "b/g=2".into()]), "{shown}");
+        check_snapshot(storage, ROOT, shown);
+    });
+}
+
 #[test]
 fn a_clone_keeps_what_is_written() {
     let write = |storage: &FaultyStorage| {
@@ -337,6 +354,30 @@ fn writes_flushes_and_compactions_lose_nothing() {
         let expected = ["a/f=1", "a/g=1", "b/f=2", "b/g=2", "h/f=2", "h/g=2", "x/f=1", "x/g=1"];
         assert_eq!(found, expected, "{shown}");
         check_snapshot(storage, ROOT, shown);
+    });
+}
+
+#[test]
+fn what_is_recovered_is_not_lost_with_the_logs() {
+    let setup = || {
+        let storage = root();
+        let region = open(&storage, T).unwrap().regions()[0].encoded_name();
+        let path = Path::new("/hbase/WALs/h,1,2/h%2C1%2C2.1000");
+        storage.create_dir_all(path.parent().unwrap()).unwrap();
+        let mut writer = WalWriterOptions::new().create_in(&storage, path).unwrap();
+        let keys = [b"f", b"g"].map(|family| SeekKey::of(b"b", family, b"q", 5, CellType::Put));
+        let cells = keys.each_ref().map(|key| CellRef::new(key, b"2"));
+        writer.append(&WalKey::new(&*region, T, 1_000_000, 500), cells).unwrap();
+        writer.close().unwrap();
+        storage.after(Crash::OfTheProcess)
+    };
+    let recover = |storage: &FaultyStorage| {
+        Table::recover(ROOT, options(storage))?;
+        open(storage, T)?.put(put("h", "2"))
+    };
+    each_death(setup, recover, never, |storage, shown| {
+        let expected = ["a/f=1", "a/g=1", "b/f=2", "b/g=2", "h/f=2", "h/g=2", "n/f=1", "n/g=1"];
+        assert_eq!(read(storage, T).unwrap(), expected, "{shown}");
     });
 }
 

@@ -29,9 +29,14 @@ fn options(storage: &FaultyStorage) -> RegionOptions {
 
 /// Creates a root with the tables `ns:t` and `other`, with two regions of two families each.
 fn root() -> FaultyStorage {
+    root_with(&Family::new("f"))
+}
+
+/// As [`root`], with these settings of the family f.
+fn root_with(first: &Family) -> FaultyStorage {
     let storage = FaultyStorage::new();
     for name in [T, "other"] {
-        let families = [Family::new("f"), Family::new("g").max_versions(3)];
+        let families = [first.clone(), Family::new("g").max_versions(3)];
         let table = Table::create_with(ROOT, name, &families, &["m"], options(&storage)).unwrap();
         fill(&table, "old");
         table.close().unwrap();

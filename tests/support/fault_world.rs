@@ -5,7 +5,7 @@ use super::rng::Rng;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{
     CellRef, CellType, Compaction, Delete, Durability, ErrorKind, Family, Get, HFileWriter, ManualClock, Put,
-    Region, Result, Scan, SeekKey, Storage, StoreFileOrigin, StoreFileWriter,
+    Region, RegionInfo, Result, Scan, SeekKey, Storage, StoreFileOrigin, StoreFileWriter, TableName,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 const FAMILIES: [&str; 2] = ["f", "g"];
 const VERSIONS: usize = 3;
+/// When the region is created.
+const FIRST_TIME: i64 = 1_000;
 
 /// The content of a family: for each row and qualifier the versions, newest first.
 type State = BTreeMap<(String, String), Vec<(i64, String)>>;
@@ -83,6 +85,7 @@ pub(crate) fn script(rng: &mut Rng, len: usize) -> Vec<Op> {
 /// A region, its expected content, and the contents that are allowed after a crash.
 pub(crate) struct World {
     pub(crate) storage: FaultyStorage,
+    dir: PathBuf,
     tracker: Option<[&'static str; 3]>,
     clock: Arc<ManualClock>,
     now: i64,
@@ -98,22 +101,29 @@ pub(crate) struct World {
     poisonings: usize,
 }
 
-fn dir() -> &'static Path {
-    Path::new("/store/region")
+/// Returns the directory of a region: alone, or below a root, where replaced files are moved to the archive.
+fn dir(is_in_root: bool) -> PathBuf {
+    if !is_in_root {
+        return PathBuf::from("/store/region");
+    }
+    let table = TableName::parse("default").unwrap();
+    let info = RegionInfo::new(table, "", "", FIRST_TIME).unwrap();
+    Path::new("/store/data/default/default").join(info.encoded_name())
 }
 
 impl World {
-    pub(crate) fn new(tracker: Option<[&'static str; 3]>, durability: Durability) -> Self {
-        let clock = Arc::new(ManualClock::new(1_000));
+    pub(crate) fn new(tracker: Option<[&'static str; 3]>, durability: Durability, is_in_root: bool) -> Self {
+        let clock = Arc::new(ManualClock::new(FIRST_TIME));
         let storage = FaultyStorage::new();
         if tracker == Some(OBJECTS) {
             storage.has_objects();
         }
         let mut world = Self {
             storage,
+            dir: dir(is_in_root),
             tracker,
             clock,
-            now: 1_000,
+            now: FIRST_TIME,
             region: None,
             state: Default::default(),
             durable: [vec![State::new()], vec![State::new()]],
@@ -129,7 +139,8 @@ impl World {
     /// What a crash leaves: the region is not open.
     pub(crate) fn after(&self, crash: Crash) -> Self {
         Self {
-            storage: self.storage.after(crash),
+            storage: self.left_by(crash),
+            dir: self.dir.clone(),
             tracker: self.tracker,
             clock: Arc::new(ManualClock::new(self.now)),
             now: self.now,
@@ -140,6 +151,14 @@ impl World {
             doubtful: self.doubtful.clone(),
             loads: self.loads,
             poisonings: 0,
+        }
+    }
+
+    /// The files that a crash leaves. If only the process has ended, what it has not synced can be lost yet.
+    fn left_by(&self, crash: Crash) -> FaultyStorage {
+        match crash {
+            Crash::OfTheProcess => self.storage.copy(),
+            crash => self.storage.after(crash),
         }
     }
 
@@ -175,7 +194,7 @@ impl World {
             .durability(self.durability)
             .family(family("f"))
             .family(family("g"))
-            .open(dir())
+            .open(&self.dir)
     }
 
     fn has_objects(&self) -> bool {
@@ -334,8 +353,9 @@ impl World {
         }
     }
 
-    /// Lets the power fail after some calls: in the middle of an operation, and then perhaps of the recovery.
-    /// Everything that was acknowledged must be there, and of the operation all or nothing.
+    /// Lets the power fail, or the process end, after some calls: in the middle of an operation, and then
+    /// perhaps of the recovery. At last, the power fails. Everything that was acknowledged must be there, and
+    /// of the operation all or nothing.
     pub(crate) fn play_until_power_fails(&mut self, ops: &[Op], calls: u64, rng: &mut Rng, context: &str) {
         self.storage.die_after(calls);
         for op in ops {
@@ -345,7 +365,8 @@ impl World {
             }
         }
         while rng.below(3) == 0 {
-            let left = self.storage.after(Crash::Chance(rng.next()));
+            let crash = if rng.below(3) == 0 { Crash::OfTheProcess } else { Crash::Chance(rng.next()) };
+            let left = self.left_by(crash);
             self.end_process();
             self.storage = left;
             self.storage.die_after(u64::try_from(rng.below(40)).unwrap());
@@ -446,7 +467,7 @@ impl World {
     }
 
     pub(crate) fn crash(&mut self, crash: Crash, context: &str) {
-        let left = self.storage.after(crash);
+        let left = self.left_by(crash);
         left.fail_among_all(self.storage.pending_faults());
         self.end_process();
         self.storage = left;
@@ -497,21 +518,23 @@ impl World {
         self.play(&Op::Put("r1".into(), "q0".into()), context);
         self.play(&Op::Flush, context);
         maintain(self);
-        let left: Vec<_> =
-            self.storage.names().into_iter().filter(|name| name.starts_with("store/region/.tmp")).collect();
+        let names_below = |world: &Self, name: &str| {
+            let (names, dir) = (world.storage.names().into_iter(), world.dir.join(name));
+            names.filter(move |name| Path::new("/").join(name).starts_with(&dir)).collect::<Vec<_>>()
+        };
+        let left = names_below(self, ".tmp");
         assert!(left.is_empty(), "{context}: {left:?}");
         // A closed region has no log. Torn ones are kept aside: their names have an extension.
         self.play(&Op::Put("r1".into(), "q0".into()), context);
         self.region().close().unwrap();
-        let is_log =
-            |name: &PathBuf| name.starts_with("store/region/recovered.edits") && name.extension().is_none();
-        let left: Vec<_> = self.storage.names().into_iter().filter(is_log).collect();
+        let mut left = names_below(self, "recovered.edits");
+        left.retain(|name| name.extension().is_none());
         assert!(left.is_empty(), "{context}: {left:?}");
     }
 }
 
-/// Plays a script with the calls in `faults` failing. Returns the number of calls and the number of times
-/// that the region was poisoned.
+/// Plays a script with the calls in `faults` failing, in a region alone or below a root, by the seed. Returns
+/// the number of calls and the number of times that the region was poisoned.
 pub(crate) fn run(
     tracker: Option<[&'static str; 3]>,
     durability: Durability,
@@ -520,7 +543,7 @@ pub(crate) fn run(
     kind: io::ErrorKind,
     seed: u64,
 ) -> (u64, usize) {
-    let mut world = World::new(tracker, durability);
+    let mut world = World::new(tracker, durability, seed / 2 % 2 == 1);
     world.storage.fail_with(kind);
     world.storage.fail_among_all(faults.iter().copied());
     let mut calls = 0;

@@ -269,6 +269,8 @@ fn a_failed_call_changes_all_or_nothing() {
     fs::write(path("cells"), ok(&["scan", "--versions", "all", "--json", &table])).unwrap();
     fs::write(path("splits"), "row-030\n").unwrap();
     ok(&["bulkload", &path("cells"), "--sort", "--regions", &path("splits"), "--out", &path("load")]);
+    let regions = Table::open(path("root"), "a").unwrap().regions();
+    let merge = format!("merge ROOT a {} {}", regions[0].encoded_name(), regions[1].encoded_name());
     let mut shim = Shim::build();
     let mut tried = 0;
     for (line, effect) in [
@@ -289,6 +291,7 @@ fn a_failed_call_changes_all_or_nothing() {
         ("flush ROOT/data/default/c", Whole),
         ("compact --major ROOT/data/default/a", Whole),
         ("split ROOT a row-020", Whole),
+        (&*merge, Whole),
         ("snapshot create ROOT/data/default/b new", Whole),
         ("snapshot clone ROOT snap d", Whole),
         ("snapshot restore ROOT snap", Whole),

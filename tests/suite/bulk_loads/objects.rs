@@ -4,6 +4,7 @@ mod late;
 mod records;
 
 use super::{INPUT, ROOT, expected, left, open, open_copy, options, origin, rows, write};
+use crate::support::crashes::one_in;
 use crate::support::files::write_synced;
 use crate::support::forward::forward;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
@@ -196,7 +197,7 @@ fn what_does_not_fit_loads_nothing() {
 fn each_call_fails(step: usize) {
     let (unchanged, mut deaths) = (world(), 0);
     for is_death in [false, true] {
-        for n in (0..).step_by(step) {
+        for n in one_in(step) {
             let shown = format!("call {n}, death: {is_death}");
             let (storage, table) = open_copy(&unchanged);
             if is_death {
@@ -236,7 +237,7 @@ fn every_failing_load_is_repeated() {
 #[test]
 fn a_failing_load_is_repeated_by_its_process() {
     let (before, mut poisoned) = (world(), 0);
-    for n in (0..).step_by(2) {
+    for n in one_in(2) {
         let shown = format!("call {n}");
         let (storage, table) = open_copy(&before);
         storage.fail_among_all([n]);

@@ -1,6 +1,6 @@
 //! A random history of a table. At many of its calls the storage is recorded, to lose power there.
 
-use super::cut::{Counts, Expected, Repeated, abandon};
+use super::cut::{Counts, Expected, Repeated, abandon, left_by};
 use super::model::Model;
 use super::{ROOT, TABLE, create, options};
 use crate::support::files;
@@ -117,7 +117,7 @@ impl World {
 
     /// Leaves what a crash leaves. The table is not open then, and nothing is recorded.
     pub(crate) fn die(&mut self, crash: Crash) {
-        let left = self.storage.after(crash);
+        let left = left_by(&self.storage, crash);
         abandon(&self.storage, self.table.take());
         self.storage = left;
     }
@@ -229,7 +229,7 @@ impl World {
     }
 }
 
-fn refused(error: hregion::Error) -> hregion::Result<()> {
+pub(crate) fn refused(error: hregion::Error) -> hregion::Result<()> {
     match error.kind() {
         ErrorKind::Unsupported | ErrorKind::InvalidArgument => Ok(()),
         _ => Err(error),

@@ -6,7 +6,7 @@ mod markers;
 mod open_logs;
 
 use super::{all_cells, answers, cell, contents, copy_dir, region_dir, rewrite, variants};
-use crate::support::crashes::crashes_at;
+use crate::support::crashes::{crashes_at, one_in};
 use crate::support::files::write_synced;
 use crate::support::golden;
 use hregion::io::Storage;
@@ -316,7 +316,7 @@ fn a_failing_call_of_a_root_recovery_in_an_object_store_loses_nothing() {
 fn fail_each_call(before: &FaultyStorage, every: usize, crashes: impl Fn(u64) -> Vec<Crash>) {
     let logs = below(before, "/hbase/WALs");
     let mut recoveries = 0;
-    for n in (0..).step_by(every) {
+    for n in one_in(every) {
         for crash in iter::once(None).chain(crashes(n).into_iter().map(Some)) {
             let shown = format!("call {n}, {crash:?}");
             let storage = before.copy();
@@ -361,6 +361,12 @@ fn fail_each_call(before: &FaultyStorage, every: usize, crashes: impl Fn(u64) ->
             let table = open(&storage, true);
             table.delete(Delete::new("b")).unwrap();
             assert_eq!(values(&table).len(), 4, "{shown}: later than what was replayed");
+            if crash.is_none() {
+                table.flush().unwrap();
+                table.compact(Compaction::Major).unwrap();
+                table.close().unwrap_or_else(|error| panic!("{shown}: {error}"));
+                assert_eq!(values(&open(&storage, false)).len(), 4, "{shown}: opened again");
+            }
         }
     }
 }

@@ -5,6 +5,11 @@ use crate::support::crashes::crashes_at;
 use hregion::io::faulty::Crash;
 use std::iter;
 
+/// The family f, whose files are those on a list.
+fn listed() -> Family {
+    Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE")
+}
+
 /// What happens after a call has failed: nothing, or a crash.
 fn crashes(n: u64) -> impl Iterator<Item = Option<Crash>> {
     let all = [Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(n)];
@@ -49,7 +54,7 @@ fn no_remains(storage: &FaultyStorage) -> bool {
 #[test]
 fn a_deletion_is_done_or_not() {
     let delete = |storage: &FaultyStorage| Table::delete_table(ROOT, T, &options(storage));
-    let before = root();
+    let before = root_with(&listed());
     for n in 0.. {
         for crash in crashes(n) {
             let shown = format!("call {n}, {crash:?}");
@@ -114,7 +119,7 @@ fn files_of_a_deleted_table_are_never_lost() {
 
 #[test]
 fn a_truncation_is_done_or_not_or_can_be_repeated() {
-    let before = root();
+    let before = root_with(&listed());
     for preserve in [true, false] {
         let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, preserve, &options(storage));
         let mut gaps = 0;
@@ -206,7 +211,7 @@ fn an_alteration_is_done_or_not() {
             assert_eq!((families, seen), (vec!["g".to_owned(), "h".to_owned()], left.clone()), "{shown}");
         }
     };
-    let before = root();
+    let before = root_with(&listed());
     for n in 0.. {
         for crash in crashes(n) {
             let shown = format!("call {n}, {crash:?}");
@@ -223,7 +228,7 @@ fn an_alteration_is_done_or_not() {
                 }
                 assert_eq!(values(&storage, T), Some(left.clone()), "{shown}");
             }
-            let add = TableChanges::new().family(Family::new("f"));
+            let add = TableChanges::new().family(listed());
             storage.fail_among_all([(n * 13 + 5) % 70]);
             let added = Table::alter(ROOT, T, &add, &options(&storage)).is_ok();
             let storage = after(&storage, crash);
@@ -232,8 +237,15 @@ fn an_alteration_is_done_or_not() {
             assert_eq!(values(&storage, T), Some(left.clone()), "{shown}: old cells of a new family");
             let table = open(&storage, T, true).unwrap();
             table.put(Put::new("b").cell_at("f", "q", 5, "new").cell_at("h", "q", 5, "new")).unwrap();
+            assert_eq!(cells(&table).len(), 6, "{shown}");
+            if crash.is_none() {
+                table.delete(Delete::new("a")).unwrap();
+                table.flush().unwrap();
+                table.compact(Compaction::Major).unwrap();
+            }
             table.close().unwrap();
-            assert_eq!(values(&storage, T).unwrap().len(), 6, "{shown}");
+            let count = if crash.is_none() { 4 } else { 6 };
+            assert_eq!(values(&storage, T).unwrap().len(), count, "{shown}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::{INPUT, ROOT, expected, open, open_regions, options, rows, write};
 use super::{RECORD, TRACKER, check_repeated, recorded, records, world};
+use crate::support::crashes::one_in;
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{FileWriter, Storage};
@@ -116,7 +117,7 @@ enum When {
 
 fn each_request_is_late(step: usize) {
     for when in [When::AtOnce, When::AfterOpening, When::AfterAll] {
-        for n in (0..).step_by(step) {
+        for n in one_in(step) {
             let shown = format!("request {n}, {when:?}");
             let storage = world();
             let state = Arc::new(Mutex::new(LateState { left: u64::MAX, ..LateState::default() }));
@@ -233,7 +234,7 @@ fn a_late_record_of_a_deleted_family_is_ignored() {
         matches!(late, Request::Put(file) if file.path().ends_with(RECORD)) && !records(storage).is_empty()
     };
     let at = (0..).find(|n| is_of_files(&late_at(*n))).unwrap();
-    for n in (0..).step_by(7) {
+    for n in one_in(7) {
         let (storage, late) = late_at(at);
         let Request::Put(mut record) = late else { unreachable!("it is the same each time") };
         let alter = |changes: TableChanges| Table::alter(ROOT, "t", &changes, &options(&storage));

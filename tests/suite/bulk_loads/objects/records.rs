@@ -2,6 +2,7 @@
 
 use super::super::{INPUT, ROOT, expected, left, open, open_regions, options, rows, write};
 use super::{RECORD, TRACKER, delete, is_removed, recorded, records, world};
+use crate::support::crashes::one_in;
 use crate::support::files::write_synced;
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
@@ -345,7 +346,7 @@ fn files_that_are_kept_are_loaded_again() {
         delete(&table, &expected());
     }
     table.close().unwrap();
-    for n in (0..).step_by(5) {
+    for n in one_in(5) {
         let shown = format!("call {n}");
         let storage = world();
         let table = open(&storage);

@@ -1,6 +1,7 @@
 //! Every call fails once.
 
 use super::*;
+use crate::support::crashes::one_in;
 use hregion::io::faulty::Crash;
 
 /// Returns a new bucket, maybe with a catalog.
@@ -46,7 +47,7 @@ fn each_failure(
     for dies in [false, true] {
         // With a catalog, there are more calls.
         let mut is_over = [false; 2];
-        for n in (0..).step_by(every) {
+        for n in one_in(every) {
             let shown = format!("call {n}, dies: {dies}");
             let which = usize::from(n % 2 == 1);
             match failed(&buckets[which], n, dies, change) {
