@@ -577,3 +577,50 @@ fn files_that_are_older_than_what_was_found_are_not_read() {
     assert_eq!(get("b", &["q"]), (1, 3, 0));
     assert_eq!(get("b", &["r"]), (1, 3, 0));
 }
+
+/// Gets the newest version of `q` of row `a`, in a family with a time to live of some seconds or none.
+/// Returns the number of cells, and how many files were left out by their times.
+fn get_newest_of(cells: &[Cell], cuts: &[usize], range: TimeRange, ttl: Option<u32>) -> (usize, u64) {
+    let cache = BlockCache::with_capacity(1 << 20);
+    let mut family = Family::new("f");
+    family.ttl = ttl;
+    let (state, info) = (store(cells, cuts, &family, &cache), ScanInfo::new(&family, NOW, false));
+    let ask = Ask { time_range: range, ..Ask::of("a", vec![Bytes::from("q")]) };
+    let (mut row, mut counts) = (RowBuf::new(), ReadCounts::default());
+    state.get(&ask.query(), &info, &mut row, &mut counts).unwrap();
+    (row.len(), counts.files_skipped_by_time)
+}
+
+fn version(timestamp: i64, kind: CellType, seq_id: i64) -> Cell {
+    let key = SeekKey::of(b"a", b"f", b"q", timestamp, kind);
+    Cell::from(CellRef::new(&key, b"v").with_seq_id(seq_id))
+}
+
+/// The newest value says that the file need not be read, and is hidden in its own segment.
+#[test]
+fn a_value_of_the_time_of_an_older_marker_is_looked_for_in_all_sources() {
+    for (marker, expected) in [(4, (1, 1)), (5, (0, 0)), (6, (0, 0))] {
+        let cells = [
+            version(marker, CellType::DeleteColumn, 1),
+            version(5, CellType::Put, 2),
+            version(10, CellType::Put, 3),
+            version(10, CellType::Delete, 4),
+        ];
+        assert_eq!(get_newest_of(&cells, &[1, 1], TimeRange::ALL, None), expected, "{marker}");
+    }
+}
+
+#[test]
+fn sources_with_one_timestamp_are_read_at_the_edges_of_times() {
+    let range = TimeRange::new(4, 6).unwrap();
+    let cases = [(3, TimeRange::ALL, Some(5)), (4, TimeRange::ALL, Some(5))].into_iter();
+    for (timestamp, range, ttl) in cases.chain((3..7).map(|timestamp| (timestamp, range, None))) {
+        let cells = [version(timestamp, CellType::Put, 1)];
+        let is_within = (4..6).contains(&timestamp);
+        // In the active segment, in a frozen one, in a file.
+        for cuts in [[0, 0], [0, 1], [1, 1]] {
+            let (found, _) = get_newest_of(&cells, &cuts, range, ttl);
+            assert_eq!(found, usize::from(is_within), "{timestamp} {range:?} {ttl:?} {cuts:?}");
+        }
+    }
+}
