@@ -369,4 +369,16 @@ mod tests {
         assert!(never.retry_at(1) > in_a_year && never.retry_at(40) > in_a_year);
         assert!(after(Duration::from_secs(1)) < in_a_year);
     }
+
+    #[test]
+    fn retries_come_at_doubled_intervals_up_to_the_longest() {
+        let seconds = Duration::from_secs;
+        let scheduler = Scheduler::builder().retry(seconds(10), seconds(75)).build();
+        for (failures, interval) in [(0, 10), (1, 10), (2, 20), (3, 40), (4, 75), (40, 75), (u32::MAX, 75)] {
+            let before = now();
+            let due = scheduler.retry_at(failures);
+            let expected = before + seconds(interval)..=now() + seconds(interval);
+            assert!(expected.contains(&due), "{failures}");
+        }
+    }
 }
