@@ -1,6 +1,6 @@
 //! The memory that regions share: which of them is flushed to make room.
 
-use super::{KIB, fill, options, put};
+use super::{HOUR, KIB, eventually, fill, options, put};
 use hregion::io::faulty::{Call, FaultyStorage};
 use hregion::region::{MiniBatch, ObserverContext};
 use hregion::{Compaction, ErrorKind, MemoryLimit, Put, Region, RegionObserver, Scheduler};
@@ -92,4 +92,30 @@ fn a_region_that_is_poisoned_by_a_flush_for_room_fails_no_write_of_another() {
     put(&writer, 0).unwrap();
     assert_eq!(put(&poisoned, 0).unwrap_err().kind(), ErrorKind::Poisoned);
     assert_eq!(other.memstore_size(), 0);
+}
+
+/// A region whose flush has failed keeps its memory. Another one makes room.
+#[test]
+fn a_region_that_cannot_be_flushed_fails_no_write_while_another_can_be() {
+    let storages = [FaultyStorage::new(), FaultyStorage::new()];
+    let (scheduler, limit) = (Scheduler::builder().retry(HOUR, HOUR).build(), MemoryLimit::new(2048 * KIB));
+    let [failing, other] = storages.each_ref().map(|storage| {
+        options(&scheduler).storage(Arc::new(storage.clone())).memory_limit(&limit).open("/r").unwrap()
+    });
+    fill(&failing, 1100).unwrap();
+    let taken = failing.memstore_size();
+    storages[0].break_calls(Call::Create);
+    // Near the limit, a flush of the region that takes most is requested.
+    let mut rows = 0..;
+    while !failing.health().flush_pending {
+        put(&other, rows.next().unwrap()).unwrap();
+    }
+    eventually("it has failed", || failing.health().background_failures > 0);
+    fill(&other, 3000).unwrap();
+    assert!(other.metrics().flushes > 0);
+    assert_eq!((failing.metrics().flushes, failing.memstore_size()), (0, taken));
+    storages[0].repair();
+    failing.close().unwrap();
+    other.close().unwrap();
+    assert_eq!(limit.used(), 0);
 }
