@@ -3,7 +3,9 @@
 use hregion::io::faulty::{Crash, FaultyStorage};
 #[cfg(feature = "gz")]
 use hregion::{Codec, HFile};
-use hregion::{Compaction, Delete, Family, Get, ManualClock, Put, Region, Result, Scan, Table};
+use hregion::{
+    Compaction, Delete, Family, Get, KeepDeletedCells, ManualClock, Put, Region, Result, Scan, Table,
+};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -352,6 +354,32 @@ fn what_was_written_after_a_view_is_kept_by_a_compaction() {
     assert_eq!(bed.cells(), before);
     assert_eq!(view.get(&Get::new("r").max_versions(2)).unwrap(), seen);
     drop(view);
+    bed.region.compact(Compaction::Major).unwrap();
+    assert_eq!(bed.cells(), before);
+}
+
+/// The sequence ids of old files are dropped only if all files are compacted (HBase:
+/// `Compactor.getFileDetails`).
+#[test]
+fn a_compaction_of_old_files_keeps_the_sequence_ids_that_are_needed() {
+    // Of values with one timestamp the last one counts. The first is not compacted with the others.
+    let bed = Bed::new(&Family::new("f"));
+    for value in ["first", "second", "third"] {
+        bed.region.put(Put::new("r").cell_at("f", "q", NOW, value)).unwrap();
+        bed.region.flush().unwrap();
+    }
+    bed.clock.set(NOW + 30 * 24 * HOUR);
+    bed.region.compact_files("f", 1, 2).unwrap();
+    assert_eq!(bed.region.get(&Get::new("r")).unwrap().value("f", "q"), Some(&b"third"[..]));
+    // With NEW_VERSION_BEHAVIOR, a marker that is kept hides what was written before it.
+    let family = Family::new("f").keep_deleted_cells(KeepDeletedCells::True).new_version_behavior(true);
+    let bed = Bed::new(&family);
+    bed.region.delete(Delete::new("r").column_at("f", "q", NOW)).unwrap();
+    bed.region.put(Put::new("r").cell_at("f", "q", NOW - 1, "later")).unwrap();
+    bed.region.flush().unwrap();
+    let before = bed.cells();
+    assert_eq!(before.len(), 1);
+    bed.clock.set(NOW + 30 * 24 * HOUR);
     bed.region.compact(Compaction::Major).unwrap();
     assert_eq!(bed.cells(), before);
 }

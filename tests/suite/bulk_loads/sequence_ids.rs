@@ -3,8 +3,8 @@
 use super::{left, open, origin, rows, table_of_one_region, table_with_settings};
 use hregion::io::faulty::Crash;
 use hregion::{
-    CellRef, CellType, CheckAndMutate, Compaction, ErrorKind, Family, Filter, Get, Put, Region, Result,
-    SeekKey,
+    CellRef, CellType, CheckAndMutate, Compaction, Delete, ErrorKind, Family, Filter, Get, Put, Region,
+    Result, SeekKey,
 };
 use std::path::PathBuf;
 
@@ -102,16 +102,48 @@ fn a_load_leaves_a_region_that_can_be_opened() {
 /// one sequence id more, which no later write has.
 #[test]
 fn a_loaded_marker_hides_no_later_put_after_a_split() {
+    for is_opened_again in [false, true] {
+        let storage = table_of_one_region(Family::new("f").new_version_behavior(true));
+        let mut table = open(&storage);
+        let region = table.region("").unwrap();
+        let key = SeekKey::of(b"r", b"f", b"q", 100, CellType::DeleteColumn);
+        load(&region, "/input/0a", CellRef::new(&key, b""), false).unwrap();
+        drop(region);
+        if is_opened_again {
+            table.close().unwrap();
+            table = open(&storage);
+        }
+        table.put(Put::new("r").cell_at("f", "q", 50, "later")).unwrap();
+        assert_eq!(rows(&table), ["r/f=later"], "{is_opened_again}");
+        table.split("b").unwrap();
+        assert_eq!(rows(&table), ["r/f=later"], "{is_opened_again}");
+        table.compact(Compaction::Major).unwrap();
+        assert_eq!(rows(&table), ["r/f=later"], "{is_opened_again}");
+    }
+}
+
+/// A marker hides nothing that was loaded after it, also once the loaded files have been compacted.
+#[test]
+fn values_that_were_loaded_after_a_marker_outlive_a_compaction_of_their_files() {
     let storage = table_of_one_region(Family::new("f").new_version_behavior(true));
     let table = open(&storage);
     let region = table.region("").unwrap();
-    let key = SeekKey::of(b"r", b"f", b"q", 100, CellType::DeleteColumn);
-    load(&region, "/input/0a", CellRef::new(&key, b""), false).unwrap();
+    for row in ["a", "b"] {
+        region.delete(Delete::new(row).column_at("f", "q", 100)).unwrap();
+    }
+    for row in ["a", "b"] {
+        let key = SeekKey::of(row.as_bytes(), b"f", b"q", 50, CellType::Put);
+        load(&region, &format!("/input/{row}"), CellRef::new(&key, b"loaded"), false).unwrap();
+    }
+    let expected = ["a/f=loaded", "b/f=loaded"];
+    assert_eq!(region.store_file_count("f"), Some(3));
+    assert_eq!(rows(&table), expected);
+    region.compact_files("f", 1, 2).unwrap();
+    assert_eq!(region.store_file_count("f"), Some(2));
+    assert_eq!(rows(&table), expected);
+    region.compact(Compaction::Major).unwrap();
+    assert_eq!(rows(&table), expected);
     drop(region);
-    table.put(Put::new("r").cell_at("f", "q", 50, "later")).unwrap();
-    assert_eq!(rows(&table), ["r/f=later"]);
-    table.split("b").unwrap();
-    assert_eq!(rows(&table), ["r/f=later"]);
-    table.compact(Compaction::Major).unwrap();
-    assert_eq!(rows(&table), ["r/f=later"]);
+    table.close().unwrap();
+    assert_eq!(rows(&open(&storage)), expected);
 }
