@@ -6,7 +6,7 @@ use super::{
 };
 use hregion::io::Storage;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
-use hregion::{Compaction, Delete, ErrorKind, Result, Table};
+use hregion::{Compaction, Delete, Durability, ErrorKind, Get, Put, Region, Result, Table};
 use std::path::{Path, PathBuf};
 
 /// Whichever call fails, the rows of the file are all there or none, and a repeated call loads them.
@@ -34,6 +34,43 @@ fn a_file_that_could_not_be_written_is_written_again() {
         assert!(rows(&table).is_empty() || rows(&table) == all("/input/0a"), "call {n}");
         write_and_load(&table.region("").unwrap(), "/input/0b").unwrap();
         assert_eq!(rows(&table), all("/input/0b"), "call {n}");
+    }
+}
+
+/// Whichever call fails, what is loaded is newer than what was written before. The flush before may find out
+/// that the log has failed: the next opening replays the write then, so nothing is loaded.
+#[test]
+fn a_loaded_value_is_newer_than_a_logged_one() {
+    let value = |region: &Region| -> String {
+        let row = region.get(&Get::new("a")).unwrap();
+        String::from_utf8(row.value("f", "q").unwrap().to_vec()).unwrap()
+    };
+    let (before, mut failed_logs) = (table_with_settings(), 0);
+    for n in 0.. {
+        let storage = before.copy();
+        let table = open(&storage);
+        let region = table.region("").unwrap();
+        let put = Put::new("a").cell_at("f", "q", 1, "written").durability(Durability::SyncWal);
+        region.put(put).unwrap();
+        storage.fail_among_all([n]);
+        let loaded = write_and_load(&region, "/input/0a");
+        let is_over = !storage.pending_faults().is_empty();
+        storage.heal();
+        let is_newest = |found: &str| found == "/input/0a" || loaded.is_err() && found == "written";
+        assert!(is_newest(&value(&region)), "call {n}: {loaded:?}, {}", value(&region));
+        let poisoned = region.health().poisoned;
+        failed_logs += u32::from(poisoned.is_some_and(|error| error.message().contains("log")));
+        let left = storage.after(Crash::OfTheProcess);
+        std::mem::forget((region, table));
+        let table = open(&left);
+        let region = table.region("").unwrap();
+        assert!(is_newest(&value(&region)), "call {n}, opened again: {loaded:?}, {}", value(&region));
+        write_and_load(&region, "/input/0b").unwrap_or_else(|error| panic!("call {n}: {error}"));
+        assert_eq!(value(&region), "/input/0b", "call {n}");
+        if is_over {
+            assert!(loaded.is_ok() && n > 10 && failed_logs > 0, "{n} calls, {failed_logs}");
+            return;
+        }
     }
 }
 
