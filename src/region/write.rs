@@ -259,6 +259,34 @@ pub(super) fn ttl_tag(millis: Option<i64>) -> Option<TtlTag> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::region::Region;
+    use crate::schema::Family;
+    use std::sync::atomic::AtomicUsize;
+
+    /// A flush that froze the segments meanwhile would lack the cells.
+    #[test]
+    fn segments_are_not_frozen_while_cells_are_inserted() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Region::options().create_if_missing(true).family(Family::new("f"));
+        let region = options.open(dir.path()).unwrap();
+        let cells = [NewCell {
+            store: 0,
+            row: b"r",
+            qualifier: b"q",
+            timestamp: 1,
+            cell_type: CellType::Put,
+            value: Cow::Borrowed(b"v"),
+            tags: Cow::default(),
+        }];
+        let (updates, inserted) = (&region.0.updates, AtomicUsize::new(0));
+        let seen = cells.iter().inspect(|_| {
+            assert!(updates.try_exclusive().is_none());
+            inserted.fetch_add(1, Ordering::Relaxed);
+        });
+        region.0.apply(seen, cells.iter(), Durability::FsyncWal, 1).unwrap();
+        assert_eq!(inserted.into_inner(), 1);
+        assert!(updates.try_exclusive().is_some());
+    }
 
     #[test]
     fn a_cell_is_shorter_than_2_gib() {
