@@ -177,6 +177,34 @@ fn flushes_wait_for_compactions_at_the_blocking_number_of_files() {
     assert!(region.memstore_size() < 80 * KIB);
 }
 
+/// Opens a gate when it is dropped: also if the test fails.
+struct Opening<'g, S>(&'g Gate<S>);
+
+impl<S> Drop for Opening<'_, S> {
+    fn drop(&mut self) {
+        self.0.open_gate();
+    }
+}
+
+/// A flush that waited would keep the writers of all regions that share the memory.
+#[test]
+fn flushes_wait_for_no_compaction_when_memory_is_short() {
+    let (dir, gate) = (tempfile::tempdir().unwrap(), Gate::new(LocalStorage));
+    let scheduler = Scheduler::builder().blocking_wait(HOUR).build();
+    let options = gated(&scheduler, &gate).memory_limit(&MemoryLimit::new(24 * KIB));
+    let region = options.open(dir.path().join("r")).unwrap();
+    let is_done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let _opening = Opening(gate.as_ref());
+        scope.spawn(|| {
+            fill(&region, 600).unwrap();
+            is_done.store(true, Ordering::SeqCst);
+        });
+        eventually("all is written", || is_done.load(Ordering::SeqCst));
+        assert!(region.store_file_count("f") > Some(16), "{:?}", region.store_file_count("f"));
+    });
+}
+
 #[test]
 fn a_hundred_regions_do_not_mean_a_hundred_threads() {
     let (storage, scheduler) = (FaultyStorage::new(), Scheduler::builder().flush_threads(2).build());
