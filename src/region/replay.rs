@@ -586,3 +586,6 @@ fn memory_of(cell: CellRef<'_>) -> usize {
     const NODE: usize = 100;
     cell.key().as_bytes().len() + cell.value().len() + cell.tag_bytes().len() + NODE
 }
+
+#[cfg(test)]
+mod tests;

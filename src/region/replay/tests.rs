@@ -1,0 +1,90 @@
+//! Replays beside flushes.
+
+use super::*;
+use crate::cell::{CellType, SeekKey};
+use crate::io::FileIdentity;
+use crate::io::faulty::FaultyStorage;
+use crate::schema::Family;
+use crate::wal::{WalKey, WalWriterOptions};
+use std::sync::Weak;
+use std::sync::atomic::AtomicUsize;
+
+/// A log. While it is read, no flush of a region may begin.
+#[derive(Debug)]
+struct Watched {
+    file: Arc<dyn FileReader>,
+    region: Weak<RegionCore>,
+    reads: AtomicUsize,
+}
+
+impl Watched {
+    fn check(&self) {
+        let region = self.region.upgrade().unwrap();
+        assert!(region.updates.try_exclusive().is_none());
+        self.reads.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl FileReader for Watched {
+    fn path(&self) -> &Path {
+        self.file.path()
+    }
+
+    fn len(&self) -> u64 {
+        self.file.len()
+    }
+
+    fn identity(&self) -> Option<FileIdentity> {
+        self.file.identity()
+    }
+
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()> {
+        self.check();
+        self.file.read_exact_at(buf, offset)
+    }
+
+    fn read_in_place(&self, offset: u64, len: usize, read: &mut dyn FnMut(&[u8])) -> bool {
+        self.check();
+        self.file.read_in_place(offset, len, read)
+    }
+
+    fn is_remote(&self) -> bool {
+        self.file.is_remote()
+    }
+
+    fn may_read_ahead(&self) -> bool {
+        self.file.may_read_ahead()
+    }
+}
+
+/// A region that replays edits in several windows may be flushed meanwhile, to make room for another region.
+/// A flush that began within a window would have a part of its cells, and later ones would be in no file.
+#[test]
+fn no_flush_begins_while_a_window_is_replayed() {
+    let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
+    let options = Region::options().storage(Arc::clone(&storage)).create_if_missing(true);
+    let region = options.family(Family::new("f")).open("/region").unwrap();
+    let (info, path) = (region.info().clone(), PathBuf::from("/edits/log"));
+    let encoded_name = info.encoded_name();
+    storage.create_dir_all(durable::parent(&path)).unwrap();
+    let mut log = WalWriterOptions::new().create_in(&*storage, &path).unwrap();
+    let key = SeekKey::of(b"r", b"f", b"q", 1, CellType::Put);
+    log.append(&WalKey::new(&*encoded_name, "default", 100, 1), [CellRef::new(&key, b"v")]).unwrap();
+    log.close().unwrap();
+    let file = storage.open(&path).unwrap();
+    let watched = Arc::new(Watched { file, region: Arc::downgrade(&region.0), reads: AtomicUsize::new(0) });
+    let file = Arc::clone(&watched) as Arc<dyn FileReader>;
+    let edits = RecoveredEdits {
+        info,
+        storage,
+        limits: Limits::new(),
+        logs: vec![Log { path, file, is_given: true, is_shared: true }],
+        accept_torn: false,
+        encoded_name,
+        files: BTreeMap::new(),
+    };
+    let later = LaterEdits { edits, windows: vec![ALL], flushed: vec![0] };
+    region.0.replay_later(&later, &mut Replayed::default()).unwrap();
+    assert!(watched.reads.load(Ordering::Relaxed) > 0 && region.memstore_size() > 0);
+    assert!(region.0.updates.try_exclusive().is_some());
+}
