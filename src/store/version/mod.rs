@@ -388,3 +388,28 @@ impl<T> Default for InlineVec<T> {
         Self { near: [const { None }; NEAR], len: 0, rest: Vec::new() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cell::{CellRef, CellType, SeekKey};
+
+    /// What was deleted since, and is in no file any more, would come back.
+    #[test]
+    fn segments_that_were_frozen_while_they_were_merged_do_not_come_back() {
+        let state = StoreVersion::new(&Family::new("f"), CellOrder::User, Vec::new());
+        let key = SeekKey::of(b"r", b"f", b"q", 1, CellType::Put);
+        state.active.insert(CellRef::new(&key, b"v").with_seq_id(1));
+        let state = state.with_active_in_pipeline();
+        let segments = state.pipeline.clone();
+        let merge = || Segment::flat(&segments).unwrap();
+        let merged = state.flushed_in_memory(&segments, merge());
+        assert!(matches!(&*merged.pipeline, [only] if only.is_flat()));
+        let frozen = state.freeze();
+        for later in [frozen.flushed(&frozen.frozen, None), frozen] {
+            let count = later.frozen.len();
+            let later = later.flushed_in_memory(&segments, merge());
+            assert_eq!((later.pipeline.len(), later.frozen.len()), (0, count));
+        }
+    }
+}
