@@ -1,9 +1,11 @@
-//! Replays beside flushes.
+//! Replays beside flushes and compactions.
 
 use super::*;
 use crate::cell::{CellType, SeekKey};
 use crate::io::FileIdentity;
 use crate::io::faulty::FaultyStorage;
+use crate::op::Put;
+use crate::region::Compaction;
 use crate::schema::Family;
 use crate::wal::{WalKey, WalWriterOptions};
 use std::sync::Weak;
@@ -57,13 +59,36 @@ impl FileReader for Watched {
     }
 }
 
+fn open() -> (Arc<dyn Storage>, Region) {
+    let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
+    let options = Region::options().storage(Arc::clone(&storage)).create_if_missing(true);
+    let region = options.family(Family::new("f")).open("/region").unwrap();
+    (storage, region)
+}
+
+/// What a marker hides may be replayed yet.
+#[test]
+fn nothing_is_compacted_before_all_edits_are_in_files() {
+    let (_, region) = open();
+    for row in ["a", "b"] {
+        region.put(Put::new(row).cell("f", "q", "v")).unwrap();
+        region.flush().unwrap();
+    }
+    let compacted = || {
+        region.compact(Compaction::Major).unwrap();
+        region.store_file_count("f")
+    };
+    region.0.replaying.is_under_way.store(true, Ordering::Release);
+    assert_eq!(compacted(), Some(2));
+    region.0.replaying.end();
+    assert_eq!(compacted(), Some(1));
+}
+
 /// A region that replays edits in several windows may be flushed meanwhile, to make room for another region.
 /// A flush that began within a window would have a part of its cells, and later ones would be in no file.
 #[test]
 fn no_flush_begins_while_a_window_is_replayed() {
-    let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
-    let options = Region::options().storage(Arc::clone(&storage)).create_if_missing(true);
-    let region = options.family(Family::new("f")).open("/region").unwrap();
+    let (storage, region) = open();
     let (info, path) = (region.info().clone(), PathBuf::from("/edits/log"));
     let encoded_name = info.encoded_name();
     storage.create_dir_all(durable::parent(&path)).unwrap();
