@@ -334,6 +334,10 @@ fn a_log_is_removed_when_all_its_cells_are_in_files() {
     assert_eq!(logs(&storage).len(), 1);
     region.flush().unwrap();
     assert_eq!(logs(&storage).len(), 0);
+    region.delete(Delete::new("r0").column("f", "q")).unwrap();
+    assert_eq!(logs(&storage).len(), 1);
+    region.flush().unwrap();
+    assert_eq!(logs(&storage).len(), 0, "nothing of g was in it");
     region.put(put("r2", "v2")).unwrap();
     region.flush_families(&["f"]).unwrap();
     assert_eq!(logs(&storage).len(), 1, "g is not flushed");

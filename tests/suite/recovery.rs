@@ -304,28 +304,31 @@ fn damage_before_the_end_is_an_error_and_changes_nothing() {
     assert_eq!(values(&opened).len(), 4);
 }
 
+/// Also if all writes of the log are in files, so that it is not replayed.
 #[test]
 fn files_that_a_compaction_replaced_are_left_out() {
-    let (storage, encoded) = flushed();
-    let family = Path::new(DIR).join("f");
-    let files = storage.list_dir(&family).unwrap();
-    let names: Vec<String> = files.into_iter().map(|entry| entry.name.into_string().unwrap()).collect();
-    assert_eq!(names.len(), 1);
-    // All its cells were dropped, so there is no other file.
-    let marker = |region: &str| {
-        Marker::Compaction(CompactionMarker::new("default", region, "f", names.clone(), Vec::new()))
-            .to_cell(b"", 5)
-    };
-    let other = "0123456789abcdef0123456789abcdef";
-    write_edits(&storage, "0000000000000000030", &[(other, 30, vec![marker(other)])]);
-    let rows = |writable| {
-        let options = options(&storage).writable(writable).create_if_missing(writable);
-        values(&options.open(DIR).unwrap()).len()
-    };
-    assert_eq!(rows(false), 2, "a marker of another region");
-    write_edits(&storage, "0000000000000000031", &[(&encoded, 31, vec![marker(&encoded)])]);
-    assert_eq!([rows(false), rows(true), rows(true), rows(false)], [1; 4]);
-    assert!(storage.bytes(&family.join(&names[0])).is_none(), "archived");
+    for (name, seq_id) in [("0000000000000000031", 31), ("0000000000000000001", 1)] {
+        let (storage, encoded) = flushed();
+        let family = Path::new(DIR).join("f");
+        let files = storage.list_dir(&family).unwrap();
+        let names: Vec<String> = files.into_iter().map(|entry| entry.name.into_string().unwrap()).collect();
+        assert_eq!(names.len(), 1);
+        // All its cells were dropped, so there is no other file.
+        let marker = |region: &str| {
+            Marker::Compaction(CompactionMarker::new("default", region, "f", names.clone(), Vec::new()))
+                .to_cell(b"", 5)
+        };
+        let other = "0123456789abcdef0123456789abcdef";
+        write_edits(&storage, "0000000000000000030", &[(other, 30, vec![marker(other)])]);
+        let rows = |writable| {
+            let options = options(&storage).writable(writable).create_if_missing(writable);
+            values(&options.open(DIR).unwrap()).len()
+        };
+        assert_eq!(rows(false), 2, "a marker of another region");
+        write_edits(&storage, name, &[(&encoded, seq_id, vec![marker(&encoded)])]);
+        assert_eq!([rows(false), rows(true), rows(true), rows(false)], [1; 4], "{name}");
+        assert!(storage.bytes(&family.join(&names[0])).is_none(), "archived");
+    }
 }
 
 #[test]
