@@ -228,6 +228,20 @@ fn the_daughters_of_a_split_have_all_rows() {
     assert_eq!((region_dirs(&storage), values(&table)), (4, later));
 }
 
+#[test]
+fn a_file_may_end_or_begin_with_the_row_of_a_split() {
+    for (rows, in_bottom) in [(["a", "m"], 1), (["m", "z"], 0)] {
+        let storage = FaultyStorage::new();
+        let table = create(&storage, &[]);
+        rows.iter().for_each(|row| table.put(put(row, "v")).unwrap());
+        let before = values(&table);
+        let (bottom, top) = table.split("m").unwrap();
+        assert_eq!(values(&table), before, "{rows:?}");
+        let halves = |region: &RegionInfo| names(&storage, &format!("{}/f/", region.encoded_name())).len();
+        assert_eq!((halves(&bottom), halves(&top)), (in_bottom, 1), "{rows:?}");
+    }
+}
+
 /// A storage in which another process does something once, right before a change of regions is published.
 #[derive(Debug)]
 struct BeforePublication {
