@@ -8,8 +8,8 @@ use hregion::cell::MAX_ROW_LEN;
 use hregion::io::FileWriter;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
-    BloomType, Cell, CellOrder, CellRef, CellType, Codec, DataBlockEncoding, ErrorKind, HFile, HFileWriter,
-    HFileWriterOptions, Limits, Result, SeekKey, StoreFileOrigin, StoreFileWriter,
+    BlockType, BloomType, Cell, CellOrder, CellRef, CellType, Codec, DataBlockEncoding, ErrorKind, HFile,
+    HFileWriter, HFileWriterOptions, Limits, Result, SeekKey, StoreFileOrigin, StoreFileWriter,
 };
 use std::io;
 use std::path::Path;
@@ -300,6 +300,29 @@ fn tags_of_up_to_65535_bytes_read_back() {
             assert_eq!(file.file_info().max_tags_len(), Ok(Some(65_535)), "{name}");
         }
     }
+}
+
+/// A block ends when its encoded cells have a share of the block size, however large they are when decoded.
+#[test]
+fn blocks_end_by_the_ratio_of_their_encoded_size() {
+    let value = [b'v'; 100];
+    let cells: Vec<Cell> =
+        (0..3000).map(|i| Cell::from(CellRef::new(&key(&format!("row{i:06}"), "q", 5), &value))).collect();
+    let sizes = |ratio: f32| {
+        let options = HFileWriter::options().data_block_encoding(DataBlockEncoding::FastDiff);
+        let options = options.block_size(1000).encoded_ratio(ratio);
+        let file = open::open_bytes(HFile::options(), "ratio", write(options, &cells).unwrap()).unwrap();
+        assert_holds(&file, &cells, None);
+        let headers = file.block_headers().map(|header| header.unwrap().1);
+        let data = headers.filter(|header| header.block_type() == BlockType::EncodedData);
+        // without the encoding's id and the size of the plain cells
+        data.map(|header| header.uncompressed_size_without_header() - 6).collect::<Vec<u32>>()
+    };
+    let by_ratio = sizes(0.5);
+    let (_, full) = by_ratio.split_last().unwrap();
+    assert!(full.len() > 20 && full.iter().all(|size| (500..530).contains(size)), "{by_ratio:?}");
+    // by the plain size: eight cells
+    assert!(sizes(0.0).iter().all(|size| *size < 300));
 }
 
 /// Prefixes of rows of `hbase:meta` are not in the order of the rows, as `,` separates their parts.

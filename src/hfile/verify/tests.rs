@@ -621,6 +621,8 @@ fn a_filter_of_other_bytes_is_not_used() {
         let file = open(&HFile::options(), &with(sound.clone(), block, at, &[0x7f, 0xff])).unwrap();
         assert!(file.general_bloom().is_none() && file.warnings().len() == 1, "{:?}", file.warnings());
         assert!(file.may_contain_row(b"none") && file.may_contain_column(b"none", b"q"));
+        // it has no such filter either, and does not say how many markers there are
+        assert!(file.may_contain_delete_family(b"row5"));
         assert_eq!(pass(&file).unwrap(), 9);
     }
 
@@ -638,5 +640,20 @@ fn a_filter_of_other_bytes_is_not_used() {
             assert!(file.may_contain_column(row, b"q"));
         }
         assert_eq!((pass(&file).unwrap(), file.warnings().len()), (9, 1), "{:?}", file.warnings());
+    }
+}
+
+#[test]
+fn a_file_is_read_without_its_checksums_if_they_are_not_verified() {
+    let mut bytes = file_of_rows(9, HFileWriter::options());
+    // the value, after the header of the block, two lengths and the key
+    let at = blocks_of(&bytes, BlockType::Data)[4] + 33 + 8 + 18;
+    assert_eq!(std::mem::replace(&mut bytes[at], b'w'), b'v');
+    for (verifies, is_refused) in [(true, true), (false, false)] {
+        let options = HFile::options().verify_checksums(verifies);
+        let file = open(&options, &bytes).unwrap();
+        assert_eq!((pass(&file).is_err(), pass_back(&file).is_err()), (is_refused, is_refused));
+        let report = options.verify_reader(Arc::new(MemoryFile::new("file", bytes.clone()))).unwrap();
+        assert_eq!(!report.faults.is_empty(), is_refused, "{:?}", report.faults);
     }
 }
