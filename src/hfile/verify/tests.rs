@@ -607,7 +607,7 @@ fn a_scan_refuses_index_blocks_that_do_not_fit_together() {
     }
 }
 
-/// Keys that are no keys, and a chunk that is a data block, also if that is in the cache.
+/// Keys that are no keys, a chunk that is a data block, also if that is in the cache, and one without bits.
 #[test]
 fn a_filter_of_other_bytes_is_not_used() {
     let sound = file_of_rows(9, HFileWriter::options().bloom(BloomType::RowCol));
@@ -631,15 +631,25 @@ fn a_filter_of_other_bytes_is_not_used() {
     let size = u32::try_from(header.total_size()).unwrap();
     let place = [(first as u64).to_be_bytes().as_slice(), &size.to_be_bytes()].concat();
     // offset and size precede the key and its length
-    let bytes = with(sound.clone(), meta, end - key_len - 1 - 12, &place);
-    let cache = BlockCache::with_capacity(1 << 20);
-    for options in [HFile::options(), HFile::options().cache(&cache)] {
-        let file = open(&options, &bytes).unwrap();
-        assert_eq!((pass(&file).unwrap(), file.warnings().len()), (9, 0));
-        for row in [&b"row5"[..], b"none"] {
-            assert!(file.may_contain_column(row, b"q"));
+    let data_block = with(sound.clone(), meta, end - key_len - 1 - 12, &place);
+
+    let [chunk] = blocks_of(&sound, BlockType::BloomChunk)[..] else { panic!("one chunk") };
+    // one checksum after the header, whose other fields remain
+    let sizes = [&[0, 0, 0, 4, 0, 0, 0, 0][..], &sound[chunk + 16..chunk + 29], &[0, 0, 0, 33]].concat();
+    let empty = with(sound.clone(), chunk, 8, &sizes);
+    let empty = with(empty, meta, end - key_len - 1 - 4, &(33 + 4u32).to_be_bytes());
+    assert!(faults(empty.clone()).iter().any(|fault| fault.message().contains("without bits")));
+
+    for bytes in [data_block, empty] {
+        let cache = BlockCache::with_capacity(1 << 20);
+        for options in [HFile::options(), HFile::options().cache(&cache)] {
+            let file = open(&options, &bytes).unwrap();
+            assert_eq!((pass(&file).unwrap(), file.warnings().len()), (9, 0));
+            for row in [&b"row5"[..], b"none"] {
+                assert!(file.may_contain_column(row, b"q"));
+            }
+            assert_eq!((pass(&file).unwrap(), file.warnings().len()), (9, 1), "{:?}", file.warnings());
         }
-        assert_eq!((pass(&file).unwrap(), file.warnings().len()), (9, 1), "{:?}", file.warnings());
     }
 }
 
