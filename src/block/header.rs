@@ -127,6 +127,8 @@ impl BlockHeader {
             sums = Some(Sums { checksum_type, bytes_per_checksum, data_size_with_header });
         }
         let sizes = BlockSizes { on_disk_size: fit(on_disk_size)?, sums };
+        // indexes have 31 bits for the size of the whole block
+        fit(sizes.total_size())?;
         Ok(Self { block_type, plain_size: fit(plain)?, prev_block_offset, sizes })
     }
 
@@ -380,6 +382,12 @@ mod tests {
         assert!(of(1 << 28).is_ok(), "five bytes for one");
         assert!(of(1 << 29).is_err());
         assert!(of(usize::MAX).is_err());
+        // also that of the block with its header, which is in an index
+        for (sums, beside) in [(None, 24), (Some((ChecksumType::Crc32, NonZeroU32::MAX)), 33 + 4)] {
+            let of = |stored| BlockHeader::for_payload(BlockType::Data, (stored, 0), -1, sums);
+            let most = i32::MAX as usize - beside;
+            assert!(of(most).is_ok() && of(most + 1).is_err(), "{beside}");
+        }
     }
 
     proptest! {

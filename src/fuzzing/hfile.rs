@@ -13,8 +13,8 @@ use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 
 /// Checks a whole file: it is refused, or can be read. If all of it can be read, then seeks find what the
-/// scan found, with a cache and without. If a verification finds no fault, then all of it can be read, and no
-/// filter excludes a cell.
+/// scan found, and so does a scan from the last row to the first, with a cache and without. If a
+/// verification finds no fault, then all of it can be read, and no filter excludes a cell.
 pub fn hfile(input: &[u8]) {
     let bytes = Bytes::copy_from_slice(input);
     let limits = Limits::default().with_block_bytes(LIMIT).with_load_on_open_bytes(LIMIT);
@@ -35,7 +35,10 @@ pub fn hfile(input: &[u8]) {
     let cached = open(&options.cache(cache()), &bytes).expect("a file that opened");
     for file in [&file, &cached] {
         match file.order() {
-            Some(order) => seeks(file, order, &cells),
+            Some(order) => {
+                seeks(file, order, &cells);
+                rows_backward(file, &cells);
+            }
             None => assert!(file.scanner().seek(&SeekKey::first_on_row(b"")).is_err()),
         }
     }
@@ -186,6 +189,22 @@ fn seeks(file: &HFile, order: CellOrder, cells: &[Cell]) {
         let seek = scanner.seek_to(key).expect("all of the file has been read");
         assert_eq!(seek == SeekResult::Exact, exact, "seek to {key:?}");
     }
+}
+
+/// Compares the rows from the last to the first with the list of all cells.
+fn rows_backward(file: &HFile, cells: &[Cell]) {
+    let mut rows = cells.chunk_by(|a, b| a.as_ref().row() == b.as_ref().row()).rev();
+    let mut scanner = file.reversed_scanner();
+    let mut more = scanner.seek_to_last_row().expect("all of the file has been read");
+    while more {
+        for cell in rows.next().expect("no more rows than forward") {
+            assert!(scanner.peek() == Some(cell.as_ref()), "{cell:?}");
+            scanner.advance().expect("all of the file has been read");
+        }
+        assert!(scanner.peek().is_none(), "no more cells than forward");
+        more = scanner.previous_row().expect("all of the file has been read");
+    }
+    assert!(rows.next().is_none(), "as many rows as forward");
 }
 
 /// Recomputes the checksums of all blocks. Blocks are found one after the other, and after invalid bytes by

@@ -47,6 +47,30 @@ mod tests {
     }
 
     #[test]
+    fn names_of_all_versions() {
+        let of_users = [
+            "KeyValue$KeyComparator",
+            "KeyValue$KVComparator",
+            "InnerStoreCellComparator",
+            "CellComparator",
+            "CellComparatorImpl",
+        ];
+        let of_meta = [
+            "KeyValue$MetaKeyComparator",
+            "KeyValue$MetaComparator",
+            "MetaCellComparator",
+            "CellComparator$MetaCellComparator",
+            "CellComparatorImpl$MetaCellComparator",
+        ];
+        for (names, expected) in [(of_users, CellOrder::User), (of_meta, CellOrder::Meta)] {
+            for name in names {
+                assert_eq!(order(&format!("{PACKAGE}{name}")), Some(expected), "{name}");
+            }
+        }
+        assert_eq!(order("org.apache.hudi.io.storage.HoodieHBaseKVComparator"), Some(CellOrder::User));
+    }
+
+    #[test]
     fn names_that_are_not_an_order_of_cells() {
         for name in ["", "KVComparator", "KeyValue$RootKeyComparator", "util.Bytes$ByteArrayComparator"] {
             assert_eq!(order(name), None);

@@ -340,3 +340,40 @@ pub(super) fn parse_meta_index(
     cursor.finish("bytes after the meta index")?;
     Ok(entries)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether cells have tags and sequence ids, and whether the tags are in a dictionary.
+    fn format(entries: &[(&str, &[u8])]) -> Result<(bool, bool, bool), Corruption> {
+        let info = FileInfo::of(entries.iter().map(|&(key, value)| (key.as_bytes(), value)))?;
+        let DataFormat { cells, tags_compressed, .. } = data_format(&info)?;
+        Ok((cells.tags, cells.mvcc, tags_compressed))
+    }
+
+    #[test]
+    fn the_file_info_says_what_cells_have() {
+        let number = |number: i32| number.to_be_bytes();
+        assert_eq!(format(&[]), Ok((false, false, false)));
+        // the entry counts, not the length
+        assert_eq!(format(&[("hfile.MAX_TAGS_LEN", &number(0)[..])]), Ok((true, false, false)));
+        for (version, has_seq_ids) in [(0, false), (1, true), (2, false)] {
+            let found = format(&[("KEY_VALUE_VERSION", &number(version)[..])]);
+            assert_eq!(found, Ok((false, has_seq_ids, false)), "{version}");
+        }
+        for (flag, is_compressed) in [(0, false), (1, true), (0xff, true)] {
+            let found =
+                format(&[("hfile.MAX_TAGS_LEN", &number(9)[..]), ("hfile.TAGS_COMPRESSED", &[flag][..])]);
+            assert_eq!(found, Ok((true, false, is_compressed)), "{flag}");
+        }
+        for entry in [
+            ("hfile.MAX_TAGS_LEN", &b"9"[..]),
+            ("KEY_VALUE_VERSION", b"1"),
+            ("DATA_BLOCK_ENCODING", b"BITSET"),
+            ("INDEX_BLOCK_ENCODING", b"PREFIX_TREE"),
+        ] {
+            assert!(format(&[entry]).is_err(), "{}", entry.0);
+        }
+    }
+}

@@ -438,7 +438,7 @@ impl ReaderCore {
             cache.count_miss(&key);
             return Ok(None);
         }
-        let load = || Ok(Arc::new(self.source.read(handle, BlockType::BloomChunk)?.1));
+        let load = || Ok(Arc::new(self.source.read_bloom_chunk(handle)?));
         self.cached(handle, slots, i, true, load).map(Some)
     }
 

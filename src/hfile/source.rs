@@ -75,6 +75,16 @@ impl BlockSource {
         Ok((header, plain))
     }
 
+    /// Reads the bits of a chunk of a Bloom filter.
+    pub(super) fn read_bloom_chunk(&self, handle: BlockHandle) -> Result<Vec<u8>> {
+        let (_, bits) = self.read(handle, BlockType::BloomChunk)?;
+        if bits.is_empty() {
+            let corruption = Corruption::Malformed("Bloom chunk without bits");
+            return Err(self.error(corruption, handle.offset, BlockType::BloomChunk));
+        }
+        Ok(bits)
+    }
+
     /// Reads a data block. With an order, the block gets a seek index. Also returns the block's outline with
     /// parts of a size, if one is given, and if the block can have an outline.
     pub(super) fn read_data(

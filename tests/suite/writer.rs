@@ -8,8 +8,8 @@ use hregion::cell::MAX_ROW_LEN;
 use hregion::io::FileWriter;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
-    BloomType, Cell, CellOrder, CellRef, CellType, Codec, DataBlockEncoding, ErrorKind, HFile, HFileWriter,
-    HFileWriterOptions, Limits, Result, SeekKey, StoreFileOrigin, StoreFileWriter,
+    BlockType, BloomType, Cell, CellOrder, CellRef, CellType, Codec, DataBlockEncoding, ErrorKind, HFile,
+    HFileWriter, HFileWriterOptions, Limits, Result, SeekKey, StoreFileOrigin, StoreFileWriter,
 };
 use std::io;
 use std::path::Path;
@@ -260,6 +260,87 @@ fn cells_of_any_size_read_back() {
             let file = open::open_bytes(HFile::options(), name, bytes).unwrap();
             assert!(file.index_levels() > 1, "{name}");
             assert_holds(&file, &cells, Some(BloomType::RowCol));
+            let too_long = "r".repeat(MAX_ROW_LEN + 1);
+            assert!(!file.may_contain_column(too_long.as_bytes(), b"q"), "no cell has such a row");
+        }
+    }
+}
+
+/// Regions accept less, but HBase's files can have as much.
+#[test]
+fn tags_of_up_to_65535_bytes_read_back() {
+    // two bytes for the length, and one for the type
+    let area = |bytes: u16| {
+        let value = vec![b't'; usize::from(bytes) - 3];
+        [(bytes - 2).to_be_bytes().as_slice(), &[64], &value].concat()
+    };
+    // of equal tags, the second is a reference to the first
+    let areas = [u16::MAX, 32_768, 32_767, 3, u16::MAX, 32_768].map(area);
+    let cells: Vec<Cell> = (0..)
+        .zip(&areas)
+        .map(|(row, area)| {
+            let key = key(&format!("row{row}"), "q", 5);
+            Cell::from(CellRef::new(&key, b"value").with_tag_bytes(area).unwrap())
+        })
+        .collect();
+    for encoding in DataBlockEncoding::ALL {
+        for compress_tags in [false, true] {
+            let options = HFileWriter::options()
+                .data_block_encoding(encoding)
+                .tags(true)
+                .compress_tags(compress_tags)
+                .block_size(1 << 20);
+            let bytes = write(options, &cells).unwrap();
+            let name = format!("{encoding:?} {compress_tags}");
+            let has_dictionary =
+                compress_tags && !matches!(encoding, DataBlockEncoding::None | DataBlockEncoding::RowIndexV1);
+            assert_eq!(bytes.len() < 150_000, has_dictionary, "{name}");
+            let file = open::open_bytes(HFile::options(), &name, bytes).unwrap();
+            assert_holds(&file, &cells, None);
+            assert_eq!(file.file_info().max_tags_len(), Ok(Some(65_535)), "{name}");
+        }
+    }
+}
+
+/// A block ends when its encoded cells have a share of the block size, however large they are when decoded.
+#[test]
+fn blocks_end_by_the_ratio_of_their_encoded_size() {
+    let value = [b'v'; 100];
+    let cells: Vec<Cell> =
+        (0..3000).map(|i| Cell::from(CellRef::new(&key(&format!("row{i:06}"), "q", 5), &value))).collect();
+    let sizes = |ratio: f32| {
+        let options = HFileWriter::options().data_block_encoding(DataBlockEncoding::FastDiff);
+        let options = options.block_size(1000).encoded_ratio(ratio);
+        let file = open::open_bytes(HFile::options(), "ratio", write(options, &cells).unwrap()).unwrap();
+        assert_holds(&file, &cells, None);
+        let headers = file.block_headers().map(|header| header.unwrap().1);
+        let data = headers.filter(|header| header.block_type() == BlockType::EncodedData);
+        // without the encoding's id and the size of the plain cells
+        data.map(|header| header.uncompressed_size_without_header() - 6).collect::<Vec<u32>>()
+    };
+    let by_ratio = sizes(0.5);
+    let (_, full) = by_ratio.split_last().unwrap();
+    assert!(full.len() > 20 && full.iter().all(|size| (500..530).contains(size)), "{by_ratio:?}");
+    // by the plain size: eight cells
+    assert!(sizes(0.0).iter().all(|size| *size < 300));
+}
+
+/// Prefixes of rows of `hbase:meta` are not in the order of the rows, as `,` separates their parts.
+#[test]
+fn filters_in_the_order_of_meta_deny_no_row() {
+    // a chunk has 106 keys, so that some begin with the second of such a pair of rows
+    let pairs = (0..300).flat_map(|i| [format!("t,k{i:04}!xx,1"), format!("t,k{i:04},bzz,1")]);
+    let keys: Vec<SeekKey> =
+        std::iter::once("t,,0".to_owned()).chain(pairs).map(|row| key(&row, "q", 5)).collect();
+    assert!(keys.is_sorted_by(|a, b| CellOrder::Meta.compare(a, b).is_lt()));
+    let cells: Vec<Cell> = keys.iter().map(|key| Cell::from(CellRef::new(key, b"value"))).collect();
+    for bloom in [BloomType::Row, BloomType::RowCol, BloomType::RowPrefixFixedLength(9)] {
+        let options = HFileWriter::options().order(CellOrder::Meta).bloom(bloom).bloom_chunk_bytes(128);
+        let file = open::open_bytes(HFile::options(), "meta", write(options, &cells).unwrap()).unwrap();
+        assert!(file.general_bloom().is_some_and(|bloom| bloom.meta().chunks().len() > 4), "{bloom:?}");
+        for cell in cells.iter().map(Cell::as_ref) {
+            assert!(file.may_contain_row(cell.row()), "{bloom:?} {cell}");
+            assert!(file.may_contain_column(cell.row(), cell.qualifier()), "{bloom:?} {cell}");
         }
     }
 }

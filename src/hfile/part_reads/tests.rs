@@ -82,3 +82,23 @@ fn parts_of_a_replaced_outline_are_not_those_of_the_new_one() {
         }
     }
 }
+
+/// The next block may have a row that is after all rows of a block.
+#[test]
+fn a_row_that_is_not_there_is_absent_or_after_the_block() {
+    let (bytes, outlines) = block(0);
+    let reader = OnDisk(MemoryFile::new("file", bytes));
+    for outline in &outlines {
+        let (file, next_row, order) = (FileId::next(), None, CellOrder::User);
+        let block = OutlinedBlock { file, reader: &reader, offset: 0, outline, next_row, order };
+        let find = |row: &[u8]| find_row(&block, row, || true).unwrap();
+        assert!(matches!(find(b"0"), (OutlineSearch::Absent, PartSource::Memory)));
+        for i in 0..ROWS {
+            let (found, source) = find(&[row(0, i).as_slice(), b"x"].concat());
+            let is_last = i + 1 == ROWS;
+            assert_eq!(matches!(found, OutlineSearch::After), is_last, "after row {i}");
+            assert_eq!(matches!(found, OutlineSearch::Absent), !is_last, "after row {i}");
+            assert_eq!(source, PartSource::File);
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::HFileWriter;
-use crate::cell::{CellRef, CellType};
+use crate::cell::{Cell, CellRef, CellType};
 use crate::error::ErrorKind;
 use crate::hfile::{HFile, HFileScanner, open};
 use crate::io::{FileReader, MemoryFile};
@@ -20,9 +20,15 @@ fn key(i: usize) -> SeekKey {
 
 /// The bytes of a file with blocks below several index blocks.
 fn file_bytes() -> Vec<u8> {
+    encoded(DataBlockEncoding::None)
+}
+
+/// As [`file_bytes`], with an encoding of the cells.
+fn encoded(encoding: DataBlockEncoding) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
-    let mut writer = HFileWriter::options().block_size(16 << 10).index_chunk_size(200).create(&path).unwrap();
+    let options = HFileWriter::options().data_block_encoding(encoding).block_size(16 << 10);
+    let mut writer = options.index_chunk_size(200).create(&path).unwrap();
     for i in 0..ROWS {
         writer.append(CellRef::new(&key(i), &[b'v'; 100])).unwrap();
     }
@@ -84,6 +90,39 @@ fn what_is_kept_is_counted_once() {
         seek_all(&limited);
         let (_, _, memory) = below(&limited.root);
         assert!(memory <= kept(&limited) && kept(&limited) <= limit, "{memory} {} {limit}", kept(&limited));
+    }
+}
+
+/// A seek that reads a part of a block ends where one that reads all of it does, with the same result.
+#[test]
+fn seeks_in_parts_of_blocks_end_where_others_do() {
+    for encoding in DataBlockEncoding::ALL {
+        let bytes = encoded(encoding);
+        let reader = || Arc::new(MemoryFile::new("file", bytes.clone()));
+        let (parts, whole) = (open(reader(), 8 << 20), open(reader(), 0));
+        seek_all(&parts);
+        assert!(below(&parts.root).0 > 20, "{encoding:?}");
+        let mut in_blocks = HFileScanner::new(&whole);
+        for i in (0..ROWS).step_by(3) {
+            let mut in_parts = HFileScanner::new(&parts);
+            let row = key(i).row().to_vec();
+            let after = SeekKey::first_on_row(&[row.as_slice(), b"a"].concat());
+            let ends = [SeekKey::first_on_row(&row), SeekKey::last_on_row(&row)];
+            // the last one is in an earlier part, and often in the same block
+            for wanted in [key(i), after].into_iter().chain(ends).chain([key(i.saturating_sub(40))]) {
+                let [a, b] = [&mut in_parts, &mut in_blocks].map(|cells| {
+                    let result = cells.seek(&wanted).unwrap();
+                    (result, cells.peek().map(Cell::from))
+                });
+                assert_eq!(a, b, "{encoding:?} {wanted:?}");
+            }
+            let further = key(i + 40);
+            let [a, b] = [&mut in_parts, &mut in_blocks].map(|cells| {
+                cells.reseek(&further).unwrap();
+                cells.peek().map(Cell::from)
+            });
+            assert_eq!(a, b, "{encoding:?} from {i} on");
+        }
     }
 }
 

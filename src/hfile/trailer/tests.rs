@@ -102,6 +102,38 @@ fn versions_that_are_not_read() {
 }
 
 #[test]
+fn the_minor_version_decides_what_a_file_of_version_2_has() {
+    for (start, minor, has_checksums) in
+        [(PLAIN, 0, false), (PLAIN, 1, true), (V2_3, 2, true), (V2_3, 3, true)]
+    {
+        let trailer = Trailer::parse(&padded(start, [minor, 0, 0, 2]), FILE_LEN).unwrap();
+        let found = (trailer.has_checksums(), trailer.is_plain(), trailer.size());
+        assert_eq!(found, (has_checksums, start == PLAIN, 212), "2.{minor}");
+        // the other form of body
+        let other = if start == PLAIN { V2_3 } else { PLAIN };
+        assert!(Trailer::parse(&padded(other, [minor, 0, 0, 2]), FILE_LEN).is_err(), "2.{minor}");
+    }
+    for minor in 0..4 {
+        let trailer = Trailer::parse(&padded(EMPTY, [minor, 0, 0, 3]), FILE_LEN).unwrap();
+        let found = (trailer.has_checksums(), trailer.is_plain(), trailer.size());
+        assert_eq!(found, (true, false, 4096), "3.{minor}");
+    }
+}
+
+#[test]
+fn only_a_file_without_cells_may_have_no_levels() {
+    let without_levels = |mut bytes: Vec<u8>| {
+        let at = bytes.windows(2).position(|field| field == b"@\x01").unwrap();
+        bytes[at + 1] = 0;
+        bytes
+    };
+    let [_, v2_3, empty, _] = all();
+    let trailer = Trailer::parse(&without_levels(empty), FILE_LEN).unwrap();
+    assert_eq!((trailer.num_data_index_levels(), trailer.entry_count()), (1, 0));
+    assert_eq!(message(&without_levels(v2_3)), "num_data_index_levels is 0, expected 1 to 16");
+}
+
+#[test]
 fn short_files_are_truncated() {
     for bytes in all() {
         for len in [0, 3, 100, bytes.len() - 1] {

@@ -159,8 +159,8 @@ impl FilterCheck {
         self.has_denied = false;
         self.bits = None;
         let Some(handle) = self.chunk.and_then(|chunk| self.meta.handle(chunk)) else { return Ok(()) };
-        match source.read(handle, BlockType::BloomChunk) {
-            Ok((_, bits)) => self.bits = Some(bits),
+        match source.read_bloom_chunk(handle) {
+            Ok(bits) => self.bits = Some(bits),
             Err(error) => faults.record(error)?,
         }
         Ok(())

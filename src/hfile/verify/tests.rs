@@ -2,10 +2,12 @@
 
 use super::*;
 use crate::block::{BlockHeader, checksum};
+use crate::cache::BlockCache;
 use crate::cell::{CellRef, CellType, SeekKey};
-use crate::hfile::{HFile, HFileWriter, HFileWriterOptions, trailer::Version};
+use crate::hfile::{BloomType, HFile, HFileWriter, HFileWriterOptions, trailer::Version};
 use crate::io::MemoryFile;
 use crate::io::faulty::FaultyStorage;
+use crate::limits::Limits;
 use proptest::prelude::*;
 use std::num::NonZeroU32;
 use std::path::Path;
@@ -495,5 +497,173 @@ fn several_families_are_a_fault() {
             found.iter().any(|fault| fault.message() == what && fault.offset() == Some(block as u64)),
             "{what}: {found:#?}"
         );
+    }
+}
+
+fn open(options: &HFileOptions, bytes: &[u8]) -> Result<HFile> {
+    options.open_reader(Arc::new(MemoryFile::new("file", bytes.to_vec())))
+}
+
+/// Passes all cells from the first to the last. Returns their number.
+fn pass(file: &HFile) -> Result<u64> {
+    let (mut scanner, mut cells) = (file.scanner(), 0);
+    let mut more = scanner.seek_to_first()?;
+    while more {
+        cells += 1;
+        more = scanner.advance()?;
+    }
+    Ok(cells)
+}
+
+/// As [`pass`], row by row from the last to the first.
+fn pass_back(file: &HFile) -> Result<u64> {
+    let (mut scanner, mut cells) = (file.reversed_scanner(), 0);
+    let mut more = scanner.seek_to_last_row()?;
+    while more {
+        while scanner.peek().is_some() {
+            cells += 1;
+            scanner.advance()?;
+        }
+        more = scanner.previous_row()?;
+    }
+    Ok(cells)
+}
+
+/// Asserts that scans in both directions fail with this message, at an offset.
+fn assert_not_passed(bytes: &[u8], at: usize, message: &str) {
+    let file = open(&HFile::options(), bytes).unwrap();
+    for error in [pass(&file).unwrap_err(), pass_back(&file).unwrap_err()] {
+        assert_eq!(error.offset(), Some(at as u64), "{message}: {error}");
+        assert!(error.message().contains(message), "{message}: {error}");
+    }
+}
+
+/// Returns the file with other bytes in an index block, in the key that is the first of a row: from the last
+/// byte of the row on.
+fn with_index_key(bytes: &[u8], block: usize, row: &str, new: &[u8]) -> Vec<u8> {
+    let old = [row.as_bytes(), b"\0\x7f\xff"].concat();
+    let at = bytes[block..].windows(old.len()).position(|found| found == old).unwrap();
+    with(bytes.to_vec(), block, at + row.len() - 1, new)
+}
+
+/// The end of a key without a column, from the last byte of its row on. Its timestamp is the latest if `time`
+/// is 0xff.
+fn end_of_key(last: u8, time: u8, code: u8) -> [u8; 11] {
+    [last, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, time, code]
+}
+
+/// What a verification finds, a scan that passes it finds, too.
+#[test]
+fn a_scan_refuses_what_does_not_fit_together() {
+    let sound = file_of_rows(9, HFileWriter::options());
+    let file = open(&HFile::options(), &sound).unwrap();
+    assert_eq!((pass(&file).unwrap(), pass_back(&file).unwrap()), (9, 9));
+    let trailer = trailer_of(&sound);
+    let [trailer_at, root] =
+        [trailer.offset(), trailer.load_on_open_data_offset()].map(|at| usize::try_from(at).unwrap());
+    let data = blocks_of(&sound, BlockType::Data);
+
+    for count in [8, 10] {
+        let bytes = with_trailer(sound.clone(), |trailer| trailer.entry_count = count);
+        assert_not_passed(&bytes, trailer_at, "number of cells");
+    }
+    let [info] = blocks_of(&sound, BlockType::FileInfo)[..] else { panic!("one file info") };
+    // the timestamp of the last cell, before its type
+    let time = value_offset(&sound, info, "hfile.LASTKEY") + 16;
+    assert_not_passed(&with(sound.clone(), info, time, &[9]), trailer_at, "hfile.LASTKEY");
+
+    let bytes = with(sound.clone(), data[4], 16, &7_i64.to_be_bytes());
+    assert_not_passed(&bytes, data[4], "offset of the data block before");
+    // after the cells of its row
+    let bytes = with_index_key(&sound, root, "row4", &end_of_key(b'4', 0xff, 0));
+    assert_not_passed(&bytes, data[4], "first cell of the block is before its index key");
+    // before the cell of the row before, but after the index key of that
+    let bytes = with_index_key(&sound, root, "row4", &end_of_key(b'3', 0xfe, 0xff));
+    assert_not_passed(&bytes, data[3], "last cell of the block is not before the next index key");
+}
+
+#[test]
+fn a_scan_refuses_index_blocks_that_do_not_fit_together() {
+    // leaves of two entries
+    let sound = file_of_rows(9, HFileWriter::options().index_chunk_size(72));
+    let leaves = blocks_of(&sound, BlockType::LeafIndex);
+    assert_eq!((leaves.len(), trailer_of(&sound).num_data_index_levels()), (5, 2));
+    let file = open(&HFile::options(), &sound).unwrap();
+    assert_eq!((pass(&file).unwrap(), pass_back(&file).unwrap()), (9, 9));
+    let bytes = with_index_key(&sound, leaves[1], "row2", &end_of_key(b'2', 0xfe, 0xff));
+    assert_not_passed(&bytes, leaves[1], "first key of the index block is not its entry's key");
+    let bytes = with_index_key(&sound, leaves[1], "row3", &end_of_key(b'4', 0xff, 0xff));
+    assert_not_passed(&bytes, leaves[1], "last key of the index block is not before the next entry's key");
+
+    // more levels than the limits allow
+    for (index_levels, is_allowed) in [(1, false), (2, true)] {
+        let options = HFile::options().limits(Limits { index_levels, ..Limits::new() });
+        match open(&options, &sound) {
+            Ok(file) => assert!(is_allowed && pass(&file).unwrap() == 9),
+            Err(error) => assert!(!is_allowed && error.kind() == ErrorKind::Limit, "{error}"),
+        }
+        let report = options.verify_reader(Arc::new(MemoryFile::new("file", sound.clone()))).unwrap();
+        assert_eq!(report.faults.is_empty(), is_allowed, "{:?}", report.faults);
+    }
+}
+
+/// Keys that are no keys, a chunk that is a data block, also if that is in the cache, and one without bits.
+#[test]
+fn a_filter_of_other_bytes_is_not_used() {
+    let sound = file_of_rows(9, HFileWriter::options().bloom(BloomType::RowCol));
+    let [meta] = blocks_of(&sound, BlockType::GeneralBloomMeta)[..] else { panic!("one filter") };
+    let [info] = blocks_of(&sound, BlockType::FileInfo)[..] else { panic!("one file info") };
+    // the key of the only chunk is the end of the metadata
+    let end = BlockHeader::parse(&sound[meta..], true).unwrap().payload().end;
+    let key_len = b"\0\x04row0\0q".len() + 9;
+    let last_key = value_offset(&sound, info, "LAST_BLOOM_KEY");
+    for (block, at) in [(meta, end - key_len), (info, last_key)] {
+        let file = open(&HFile::options(), &with(sound.clone(), block, at, &[0x7f, 0xff])).unwrap();
+        assert!(file.general_bloom().is_none() && file.warnings().len() == 1, "{:?}", file.warnings());
+        assert!(file.may_contain_row(b"none") && file.may_contain_column(b"none", b"q"));
+        // it has no such filter either, and does not say how many markers there are
+        assert!(file.may_contain_delete_family(b"row5"));
+        assert_eq!(pass(&file).unwrap(), 9);
+    }
+
+    let (first, header) = blocks(&sound)[0];
+    assert_eq!(header.block_type(), BlockType::Data);
+    let size = u32::try_from(header.total_size()).unwrap();
+    let place = [(first as u64).to_be_bytes().as_slice(), &size.to_be_bytes()].concat();
+    // offset and size precede the key and its length
+    let data_block = with(sound.clone(), meta, end - key_len - 1 - 12, &place);
+
+    let [chunk] = blocks_of(&sound, BlockType::BloomChunk)[..] else { panic!("one chunk") };
+    // one checksum after the header, whose other fields remain
+    let sizes = [&[0, 0, 0, 4, 0, 0, 0, 0][..], &sound[chunk + 16..chunk + 29], &[0, 0, 0, 33]].concat();
+    let empty = with(sound.clone(), chunk, 8, &sizes);
+    let empty = with(empty, meta, end - key_len - 1 - 4, &(33 + 4u32).to_be_bytes());
+    assert!(faults(empty.clone()).iter().any(|fault| fault.message().contains("without bits")));
+
+    for bytes in [data_block, empty] {
+        let cache = BlockCache::with_capacity(1 << 20);
+        for options in [HFile::options(), HFile::options().cache(&cache)] {
+            let file = open(&options, &bytes).unwrap();
+            assert_eq!((pass(&file).unwrap(), file.warnings().len()), (9, 0));
+            for row in [&b"row5"[..], b"none"] {
+                assert!(file.may_contain_column(row, b"q"));
+            }
+            assert_eq!((pass(&file).unwrap(), file.warnings().len()), (9, 1), "{:?}", file.warnings());
+        }
+    }
+}
+
+#[test]
+fn a_file_is_read_without_its_checksums_if_they_are_not_verified() {
+    let mut bytes = file_of_rows(9, HFileWriter::options());
+    // the value, after the header of the block, two lengths and the key
+    let at = blocks_of(&bytes, BlockType::Data)[4] + 33 + 8 + 18;
+    assert_eq!(std::mem::replace(&mut bytes[at], b'w'), b'v');
+    for (verifies, is_refused) in [(true, true), (false, false)] {
+        let options = HFile::options().verify_checksums(verifies);
+        let file = open(&options, &bytes).unwrap();
+        assert_eq!((pass(&file).is_err(), pass_back(&file).is_err()), (is_refused, is_refused));
+        let report = options.verify_reader(Arc::new(MemoryFile::new("file", bytes.clone()))).unwrap();
+        assert_eq!(!report.faults.is_empty(), is_refused, "{:?}", report.faults);
     }
 }
