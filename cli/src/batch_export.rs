@@ -386,10 +386,11 @@ impl CellSum {
         for cell in row.cells() {
             self.cells += 1;
             self.add_cell(&cell);
-        }
-        if self.pending.len() >= PENDING {
-            self.sum.update(&self.pending);
-            self.pending.clear();
+            // within a row, too, which may be large
+            if self.pending.len() >= PENDING {
+                self.sum.update(&self.pending);
+                self.pending.clear();
+            }
         }
     }
 
@@ -421,4 +422,25 @@ fn fault(path: &Path, error: Error) -> Failure {
 /// Converts an error about writing.
 fn write_fault(path: &Path, error: &Error) -> Failure {
     CommandError::io("write", path, &io::Error::other(error.to_string())).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hregion::{CellType, RowBuf, SeekKey};
+
+    /// The sum of a large row takes no copy of it.
+    #[test]
+    fn large_rows_are_summed_in_parts() {
+        let (mut row, mut sum, mut of_cells) = (RowBuf::new(), CellSum::default(), CellSum::default());
+        for n in 0..1000_u32 {
+            let key = SeekKey::of(b"r", b"f", &n.to_be_bytes(), 5, CellType::Put);
+            row.push(CellRef::new(&key, &[0; 1000]));
+        }
+        sum.add(row.as_row());
+        assert!(sum.pending.capacity() < 4 * PENDING, "{}", sum.pending.capacity());
+        row.as_row().cells().for_each(|cell| of_cells.add_cell(&cell));
+        let ([rows, cells], contents) = sum.finish();
+        assert_eq!((rows, cells, contents), (1, 1000, of_cells.finish().1));
+    }
 }

@@ -7,6 +7,7 @@ use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::json::LineDelimitedWriter;
 use datafusion::arrow::json::writer::WriterBuilder;
 use datafusion::arrow::util::pretty::pretty_format_batches_with_schema;
+use hregion::cell::Printable;
 use hregion_datafusion::{AllFloats, CsvWriter, Stdout, check_values};
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
@@ -63,8 +64,9 @@ impl Output {
         match self.to {
             To::Table(batches) => {
                 let text = pretty_format_batches_with_schema(self.schema, &batches).map_err(failure)?;
-                let mut out = BufWriter::new(Stdout::new());
-                writeln!(out, "{text}").and_then(|()| out.flush()).map_err(|error| closed(&error))
+                let (text, mut out) = (text.to_string(), BufWriter::new(Stdout::new()));
+                let written = text.lines().try_for_each(|line| writeln!(out, "{}", Printable(line)));
+                written.and_then(|()| out.flush()).map_err(|error| closed(&error))
             }
             To::Json(mut writer) => {
                 writer.finish().map_err(failure)?;

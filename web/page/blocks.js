@@ -4,8 +4,8 @@ const KINDS = [
   ["data", "data"], ["index", "index"], ["bloom", "Bloom filter"], ["other", "file info, meta"],
   ["trailer", "trailer"],
 ];
-/** The maximum numbers of blocks that are read at once, and of rectangles of the map. */
-const [MAX_BLOCKS, MAX_PIECES] = [20_000, 2_000];
+/** The maximum numbers of blocks that are read at once, of answers with them, of rectangles of the map. */
+const [MAX_BLOCKS, MAX_ANSWERS, MAX_PIECES] = [20_000, 40, 2_000];
 
 function kindOf(type) {
   if (type.endsWith("DATA")) return "data";
@@ -80,7 +80,9 @@ class Blocks {
     if (this.isReading) return;
     this.isReading = true;
     const most = this.blocks.length + MAX_BLOCKS;
-    while (this.next !== null && this.blocks.length < most && this.error === null) {
+    // with long keys, an answer has few blocks
+    for (let answers = 0; answers < MAX_ANSWERS; answers += 1) {
+      if (this.next === null || this.blocks.length >= most || this.error !== null) break;
       const answer = await this.reader.ask("blocks", { offset: this.next, limit: 1000 });
       if (answer.error) this.error = answer.error;
       this.blocks.push(...answer.blocks ?? []);
@@ -149,7 +151,7 @@ class Blocks {
       }
       parts.push(button("Cells from here on", () => showCells({ key: block.key })));
     } else if (kindOf(block.type) === "data") {
-      parts.push(make("p", { class: "note" }, "The index has no entry of this block, or cannot be read."));
+      parts.push(make("p", { class: "note" }, "The index has no entry of this block that can be shown."));
     }
     show(byId("block"), parts);
     byId("block").hidden = false;

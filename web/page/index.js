@@ -7,11 +7,13 @@ async function indexEntries(reader, path, from = 0) {
   const answer = await reader.ask("index", { path, from, limit: ENTRIES });
   if (answer.error) return [make("li", {}, alertOf(answer.error))];
   const items = answer.entries.map((entry, at) => {
-    const key = make("code", {}, shortened(keyText(entry.key), 90));
+    const text = entry.key === null ? "a key that is too long" : shortened(keyText(entry.key), 90);
+    const key = make("code", {}, text);
     const label = [key, ` at ${entry.offset}, ${bytes(entry.size)}`];
     if (answer.data) {
       const open = () => showCells({ key: entry.key });
-      return make("li", {}, link("Cells", open, `Cells of the block at ${entry.offset}`), " ", label);
+      const cells = entry.key !== null && link("Cells", open, `Cells of the block at ${entry.offset}`);
+      return make("li", {}, cells, " ", label);
     }
     const inner = make("ul", {});
     const details = make("details", {}, make("summary", {}, label), inner);
@@ -21,10 +23,11 @@ async function indexEntries(reader, path, from = 0) {
     });
     return make("li", {}, details);
   });
-  const rest = answer.count - from - answer.entries.length;
+  const next = from + answer.entries.length;
+  const rest = answer.count - next;
   if (rest > 0) {
     const more = make("li", {}, button(`${count(rest)} more`, async () => {
-      more.replaceWith(...await indexEntries(reader, path, from + ENTRIES));
+      more.replaceWith(...await indexEntries(reader, path, next));
     }));
     items.push(more);
   }

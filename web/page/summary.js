@@ -39,7 +39,8 @@ function summarySection(answer) {
     const note = notes[answer.error.kind] ?? other;
     return [title, alertOf(answer.error), make("p", { class: "note" }, note)];
   }
-  const { trailer } = answer;
+  const { trailer, file_info_left_out: left } = answer;
+  const info = left > 0 ? `File info, without the last ${counted(left, "entry", "entries")}` : "File info";
   const tile = (number, name) => make("li", {}, make("strong", {}, number), make("span", {}, name));
   return [
     title,
@@ -58,7 +59,7 @@ function summarySection(answer) {
     make("div", { class: "cards" },
       make("div", { id: "trailer" }, grid("Trailer (FileTrailerProto)", [["Field", "kind"], ["Value", ""]],
         Object.entries(trailer).map(([name, value]) => [name, make("code", {}, String(value))]))),
-      make("div", { id: "info" }, grid("File info", [["Entry", "kind"], ["Value", ""]],
+      make("div", { id: "info" }, grid(info, [["Entry", "kind"], ["Value", ""]],
         Object.entries(answer.file_info).map(([name, value]) => [name, infoValue(name, value)])))),
     bloomTerms("Bloom filter", answer.bloom_type, answer.general_bloom),
     bloomTerms("Bloom filter of rows with deleted families", "ROW", answer.delete_family_bloom),

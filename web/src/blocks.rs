@@ -11,16 +11,17 @@ use std::collections::VecDeque;
 pub(crate) fn blocks(file: &HFile, request: &Request) -> Result<Value, NoAnswer> {
     let (offset, limit) = (request.number("offset", 0)?, request.limit()?);
     let (mut found, mut next, mut error) = (Vec::new(), None, None);
-    let mut keys = DataKeys::new(file);
+    let (mut keys, mut bytes) = (DataKeys::new(file), 0);
     for header in file.block_headers_from(offset) {
         match header {
-            Ok((offset, _)) if found.len() == limit => {
+            Ok((offset, _)) if found.len() == limit || bytes >= report::ANSWER_BYTES => {
                 next = Some(offset);
                 break;
             }
             Ok((offset, header)) => {
                 let is_data = matches!(header.block_type(), BlockType::Data | BlockType::EncodedData);
                 let key = if is_data { keys.at(offset) } else { None };
+                bytes += key.as_ref().map_or(0, |key| key.as_bytes().len());
                 let mut block = report::block(offset, &header);
                 block["size"] = header.total_size().into();
                 block["key"] = key.map_or(Value::Null, |key| report::key(&key));
@@ -40,11 +41,17 @@ pub(crate) fn index(file: &HFile, request: &Request) -> Result<Value, NoAnswer> 
     }
     let entries = file.index_entries(&path)?;
     let entries = entries.ok_or_else(|| NoAnswer::Request("path: there is no such index block".into()))?;
-    let shown = entries.iter().skip(from).take(limit).map(|(key, handle)| {
-        json!({ "key": report::key(key), "offset": handle.offset, "size": handle.on_disk_size })
-    });
+    let (mut shown, mut bytes) = (Vec::new(), 0);
+    for (key, handle) in entries.iter().skip(from).take(limit) {
+        if bytes >= report::ANSWER_BYTES {
+            break;
+        }
+        bytes += key.as_bytes().len();
+        let (offset, size) = (handle.offset, handle.on_disk_size);
+        shown.push(json!({ "key": report::key(key), "offset": offset, "size": size }));
+    }
     let data = path.len() + 1 == file.index_levels() as usize;
-    Ok(json!({ "entries": shown.collect::<Vec<_>>(), "count": entries.len(), "data": data }))
+    Ok(json!({ "entries": shown, "count": entries.len(), "data": data }))
 }
 
 /// The index keys of data blocks, in file order.
@@ -54,12 +61,14 @@ struct DataKeys<'f> {
     path: Vec<usize>,
     /// The entries of the leaf that come next.
     leaf: VecDeque<(SeekKey, BlockHandle)>,
+    /// The offset of the last block whose entry was taken.
+    last: Option<u64>,
 }
 
 impl<'f> DataKeys<'f> {
     fn new(file: &'f HFile) -> Self {
         let upper = if file.entry_count() == 0 { 0 } else { file.index_levels() as usize };
-        let mut keys = Self { file, path: vec![0; upper], leaf: VecDeque::new() };
+        let mut keys = Self { file, path: vec![0; upper], leaf: VecDeque::new(), last: None };
         keys.read();
         keys
     }
@@ -68,14 +77,26 @@ impl<'f> DataKeys<'f> {
     /// the index has no such block, or cannot be read.
     fn at(&mut self, offset: u64) -> Option<SeekKey> {
         loop {
-            match self.leaf.front() {
-                Some((_, handle)) if handle.offset > offset => return None,
-                Some((_, handle)) if handle.offset == offset => {
-                    return self.leaf.pop_front().map(|(key, _)| key);
+            let Some(next) = self.leaf.front().map(|(_, handle)| handle.offset) else {
+                if self.path.is_empty() {
+                    return None;
                 }
-                Some(_) => drop(self.leaf.pop_front()),
-                None if self.path.is_empty() => return None,
-                None => self.next_leaf(),
+                self.next_leaf();
+                continue;
+            };
+            // without a known order of keys, the index could lead to the same leaves again and again
+            if self.last.is_some_and(|last| next <= last) {
+                self.leaf.clear();
+                self.path.clear();
+                return None;
+            }
+            if next > offset {
+                return None;
+            }
+            self.last = Some(next);
+            let entry = self.leaf.pop_front();
+            if next == offset {
+                return entry.map(|(key, _)| key);
             }
         }
     }

@@ -31,7 +31,7 @@ pub(crate) fn cells(file: &HFile, request: &Request) -> Result<Value, NoAnswer> 
         cells.seek_to_first()?;
     }
     let of_block = request.flag("block")?;
-    let mut page = Page { cells: Vec::new(), of_block, with_seq_ids: file.has_seq_ids(), most };
+    let mut page = Page { cells: Vec::new(), bytes: 0, of_block, with_seq_ids: file.has_seq_ids(), most };
     let (next, error) = match page.read(file, &mut cells, limit, skip) {
         Ok(next) => (next, None),
         Err(damage) => (None, Some(fault(&damage))),
@@ -61,6 +61,8 @@ fn start_before(cells: &mut HFileScanner<'_>, key: SeekKey, count: usize) -> Res
 /// The cells of an answer.
 struct Page {
     cells: Vec<Value>,
+    /// The bytes of their keys, tags and shown values.
+    bytes: usize,
     /// Whether the answer ends with the block.
     of_block: bool,
     with_seq_ids: bool,
@@ -91,7 +93,8 @@ impl Page {
                 Some((key, count)) if key.as_key() == cell.key() => *count,
                 _ => 0,
             };
-            if self.cells.len() == limit {
+            report::check_key(cell.key())?;
+            if self.cells.len() == limit || self.bytes >= report::ANSWER_BYTES {
                 return Ok(Some(match file.order() {
                     Some(_) => json!({ "key": report::key(cell.key()), "skip": same }),
                     None => json!({ "skip": seen }),
@@ -110,6 +113,7 @@ impl Page {
     fn add(&mut self, cell: &CellRef<'_>) {
         let value = cell.value();
         let shown = value.get(..self.most).unwrap_or(value);
+        self.bytes += cell.key().as_bytes().len() + shown.len() + cell.tag_bytes().len();
         let mut line = Vec::new();
         cell_line::put_json(&mut line, &cell.with_value(shown), self.with_seq_ids);
         let mut json: Value = serde_json::from_slice(&line).unwrap_or(Value::Null);

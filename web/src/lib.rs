@@ -8,7 +8,8 @@
 //! A request is an object with the member `op`:
 //!
 //! - `summary`: what `hregion inspect --json` prints, with `levels`, `codec`, `searchable`,
-//!   `bloom_type`, `last_key`, `warnings`.
+//!   `bloom_type`, `last_key`, `warnings`, and the number of entries of the file info that are left out
+//!   (`file_info_left_out`) because they are too many.
 //! - `blocks`, from an `offset` on, at most `limit`: `blocks`, headers as `inspect --blocks` has them,
 //!   with the `size` and the index `key`; the offset `next`; `end`, where the trailer begins; `error`,
 //!   if reading ended.
@@ -24,6 +25,10 @@
 //! Rows, columns and keys have HBase's `toStringBinary` form. Integers beyond those of JavaScript, such
 //! as the latest timestamp, are strings of digits. If there is no answer, there is an `error`: its
 //! kind, message, offset and block.
+//!
+//! Answers have about 4 MiB of keys and values, as they are drawn: with long ones they have fewer items
+//! than `limit`. A key that is too long is null, and one of a cell is an error. Long texts of the summary
+//! are shortened.
 
 mod answer;
 mod blocks;

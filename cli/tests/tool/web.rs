@@ -1,7 +1,9 @@
 //! The answers of the page in `web/` are those of the tool.
 
 use crate::support::{code, corrupt, golden, golden_names, json_lines, ok, run, stdout, testdata};
-use hregion::{LocalFile, MemoryFile};
+use hregion::{
+    BlockHandle, CellRef, CellType, ChecksumType, HFile, HFileWriter, LocalFile, MemoryFile, SeekKey,
+};
 use hregion_web::Session;
 use serde_json::{Value, json};
 use std::cell::Cell;
@@ -256,6 +258,124 @@ fn damage_is_an_answer() {
         }
     }
     assert!(damaged > 50, "{damaged}");
+}
+
+/// Writes cells, each with a row and a qualifier.
+fn finish(mut writer: HFileWriter, cells: &[(&str, Vec<u8>)]) {
+    for (row, qualifier) in cells {
+        let key = SeekKey::of(row.as_bytes(), b"f", qualifier, 5, CellType::Put);
+        writer.append(CellRef::new(&key, b"v")).unwrap();
+    }
+    writer.finish().unwrap();
+}
+
+/// The page draws what it is answered.
+#[test]
+fn long_keys_and_many_entries_make_no_long_answer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.hfile");
+    // each cell in a block of its own
+    let mut writer = HFileWriter::options().block_size(1).create(&path).unwrap();
+    for entry in 0..2000 {
+        writer.add_file_info(format!("entry {entry:04}"), "v").unwrap();
+    }
+    writer.add_file_info("a long value", vec![b'v'; 1 << 20]).unwrap();
+    writer.add_file_info(vec![b'b'; 1 << 20], "v").unwrap();
+    let long = |byte: u8, len: usize, last: u8| [vec![byte; len], vec![last]].concat();
+    let mut cells: Vec<_> = (0..100).map(|last| ("r", long(b'a', 100_000, last))).collect();
+    // too long to be shown
+    cells.extend([0, 1].map(|last| ("r", long(b'b', 200_000, last))));
+    finish(writer, &cells);
+
+    let session = open(path.to_str().unwrap());
+    let answer = |request: Value| {
+        let answer = session.answer(&request.to_string());
+        assert!(answer.len() < 8 << 20, "{request}: {} bytes", answer.len());
+        serde_json::from_str::<Value>(&answer).unwrap()
+    };
+    let summary = answer(json!({ "op": "summary" }));
+    let info = summary["file_info"].as_object().unwrap();
+    assert_eq!(info.len(), 1000);
+    let inspected = json_lines(&ok(&["inspect", "--json", path.to_str().unwrap()])).remove(0);
+    let all = inspected["file_info"].as_object().unwrap();
+    assert_eq!(summary["file_info_left_out"], all.len() - info.len());
+    let lengths = info.iter().flat_map(|(name, value)| [name.as_str(), value.as_str().unwrap_or("")]);
+    let lengths: Vec<usize> = lengths.map(str::len).filter(|len| *len > 100).collect();
+    assert!(lengths.len() == 2 && lengths.iter().all(|len| *len < 20_000), "{lengths:?}");
+    assert!(summary["first_key"]["qualifier"].as_str().is_some_and(|name| name.starts_with("aaa")));
+
+    let (mut found, mut pages, mut next) = (Vec::new(), 0, json!({}));
+    let error = loop {
+        (next["op"], next["limit"]) = ("cells".into(), 1000.into());
+        let page = answer(next);
+        found.extend_from_slice(page["cells"].as_array().unwrap());
+        pages += 1;
+        next = page["next"].clone();
+        if next.is_null() {
+            break page["error"]["kind"].clone();
+        }
+    };
+    assert_eq!((error.as_str(), found.len()), (Some("Limit"), 100));
+    assert!((2..10).contains(&pages), "{pages}");
+
+    let (mut blocks, mut answers, mut offset) = (Vec::new(), 0, json!(0));
+    while !offset.is_null() {
+        let page = answer(json!({ "op": "blocks", "offset": offset, "limit": 1000 }));
+        blocks.extend_from_slice(page["blocks"].as_array().unwrap());
+        offset = page["next"].clone();
+        answers += 1;
+    }
+    assert!((2..10).contains(&answers), "{answers}");
+    let data: Vec<&Value> = blocks.iter().filter(|block| block["type"] == "DATA").collect();
+    assert_eq!(data.len(), cells.len());
+    assert!(!data[0]["key"].is_null() && data[data.len() - 1]["key"].is_null());
+
+    let mut path: Vec<usize> = Vec::new();
+    while answer(json!({ "op": "index", "path": path }))["data"] != true {
+        path.push(0);
+    }
+    let (mut from, mut count) = (0, 1);
+    while from < count {
+        let page = answer(json!({ "op": "index", "path": path, "from": from, "limit": 1000 }));
+        let entries = page["entries"].as_array().unwrap().len();
+        assert!(entries > 0);
+        from += entries as u64;
+        count = page["count"].as_u64().unwrap();
+    }
+    assert_eq!(from, count);
+}
+
+/// Replaces the last place of some bytes.
+fn replace_last(bytes: &mut [u8], old: &[u8], new: &[u8]) {
+    let at = (0..=bytes.len() - old.len()).rfind(|at| bytes[*at..].starts_with(old)).unwrap();
+    bytes[at..at + old.len()].copy_from_slice(new);
+}
+
+/// Without a known order of keys, only the places of blocks tell that an index leads back. One that does so
+/// on each of its levels has no end.
+#[test]
+fn an_index_that_leads_back_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("back.hfile");
+    // without checksums of what is changed
+    let options = HFileWriter::options().checksum(ChecksumType::Null).block_size(1);
+    let writer = options.index_chunk_size(1).index_min_entries(1).create(&path).unwrap();
+    finish(writer, &["a", "b", "c", "d"].map(|row| (row, b"q".to_vec())));
+    let file = HFile::open(&path).unwrap();
+    // the index blocks above the leaves, of which each has a block
+    let leaves = [[0, 0, 0], [0, 0, 1], [0, 1, 0]].map(|at| file.index_entries(&at).unwrap().unwrap());
+    assert_eq!((file.index_levels(), leaves.each_ref().map(Vec::len)), (5, [2, 1, 1]));
+    let bytes_of =
+        |handle: BlockHandle| [&handle.offset.to_be_bytes()[..], &handle.on_disk_size.to_be_bytes()].concat();
+    let mut bytes = fs::read(&path).unwrap();
+    replace_last(&mut bytes, &bytes_of(leaves[1][0].1), &bytes_of(leaves[0][0].1));
+    let comparator = file.trailer().comparator_class_name();
+    replace_last(&mut bytes, comparator.as_bytes(), &vec![b'x'; comparator.len()]);
+    let session = Session::open(Arc::new(MemoryFile::new("file", bytes)), |_, _| {});
+    assert_eq!(ask(&session, &json!({ "op": "summary" }))["searchable"], false);
+    let blocks = all_blocks(&session, 1000);
+    let keys = blocks.iter().filter(|block| block["type"] == "DATA").map(|block| block["key"].is_null());
+    assert_eq!(keys.collect::<Vec<_>>(), [false, false, true, true]);
 }
 
 #[test]

@@ -214,6 +214,35 @@ fn what_is_long_leaves_the_rest_in_reach() {
     assert_eq!(browser.faults(), [] as [Value; 0]);
 }
 
+/// Drawn as a whole, the keys and the entries of such files would keep the page from answering.
+#[test]
+#[ignore = "needs Chromium and the page: .ci/run web"]
+fn long_keys_and_many_entries_are_drawn_in_part() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("many.hfile");
+    let mut writer = HFileWriter::options().block_size(1).create(&path).unwrap();
+    for entry in 0..2000 {
+        writer.add_file_info(format!("entry {entry:04}"), "v").unwrap();
+    }
+    let long = vec![b'a'; 100_000];
+    for last in 0..100 {
+        let key = SeekKey::of(b"r", b"f", &[&long[..], &[last]].concat(), 5, CellType::Put);
+        writer.append(CellRef::new(&key, b"v")).unwrap();
+    }
+    writer.finish().unwrap();
+    let mut browser = Browser::start();
+    browser.open(&page());
+    choose(&mut browser, path.to_str().unwrap());
+    assert_eq!(browser.evaluate("document.querySelectorAll('#info tbody tr').length"), 1000);
+    assert!(text(&mut browser, "info").contains("without the last"));
+    let shown = rows(&mut browser, "found").len();
+    assert!((10..50).contains(&shown), "{shown}");
+    // all headers, by several answers
+    let blocks = text(&mut browser, "blocks");
+    assert!(blocks.contains("DATA\t100\t"), "{blocks}");
+    assert_eq!(browser.faults(), [] as [Value; 0]);
+}
+
 /// Returns how many of the rows that are shown have a length.
 fn rows_of_length(browser: &mut Browser, length: usize) -> usize {
     rows(browser, "found").iter().filter(|row| row.as_str().unwrap().len() == length).count()

@@ -85,6 +85,15 @@ fn targets_of_all_kinds_are_queried() {
     assert!(rows[0]["row"].as_str().unwrap().starts_with("row-"), "{rows:?}");
 }
 
+/// A terminal obeys nothing in a table. CSV has the values as they are.
+#[test]
+fn tables_have_no_control_characters() {
+    let query = "SELECT 'a\u{1b}[2J' AS v";
+    let table = printed(&[query, "--table", HALVES]);
+    assert!(table.contains("a\\x1B[2J") && !table.contains('\u{1b}'), "{table:?}");
+    assert_eq!(printed(&[query, "--table", HALVES, "--csv"]), "v\na\u{1b}[2J\n");
+}
+
 #[test]
 fn errors_are_told() {
     let (error, exit) = refused(&["SELECT nothing FROM t", "--table", HALVES]);
