@@ -1,6 +1,7 @@
 //! Locks in HDFS: how they are lost, what is done late without them, and answers that are lost.
 
 use crate::cut_proxy::{Cut, CutProxy};
+use crate::hdfs::two_name_nodes;
 use crate::hdfs_writes::{LOCK, base, client, fresh, open_in, read_in};
 use crate::history::{Rows, expect_locked, put, read_file, rows, write_file};
 use hregion::{Compaction, Durability, Storage as _};
@@ -198,6 +199,34 @@ fn a_log_goes_on_after_a_sync_without_an_answer() {
         assert!([&b"first second third"[..], b"first second third fourth"].contains(&&*found), "{found:?}");
         drop((lock, next));
     }
+}
+
+/// The bytes of a log are continued under the same lock.
+#[test]
+#[ignore = "needs a server"]
+fn a_log_goes_on_with_another_name_node() {
+    let host = base().strip_prefix("hdfs://").unwrap().to_owned();
+    let (dir, other) = (fresh("goes-over"), client());
+    other.create_dir_all(&dir).unwrap();
+    let proxy = CutProxy::start(&host, Cut::Silent, u64::MAX / 4);
+    let through = PathBuf::from(dir.to_str().unwrap().replace(&host, "ns"));
+    let options = two_name_nodes([&proxy.address(), &host]).deadline(Duration::from_secs(24));
+    let storage = options.build().unwrap();
+    let lock = storage.lock(&through.join(LOCK)).unwrap();
+    let mut log = storage.create_log(&through.join("log")).unwrap();
+    log.append(b"first", 5).unwrap();
+    proxy.cut_at(1);
+    log.append(b" second", 7).unwrap();
+    assert!(proxy.has_cut());
+    log.append(b" third", 6).unwrap();
+    write_file(&storage, &through.join("a"), b"bytes");
+    storage.rename(&through.join("a"), &through.join("b")).unwrap();
+    lock.check().unwrap();
+    assert_eq!(other.lock(&dir.join(LOCK)).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    drop((log, lock));
+    assert_eq!(read_file(&*other, &dir.join("log")), b"first second third");
+    assert_eq!(read_file(&*other, &dir.join("b")), b"bytes");
+    drop(other.lock(&dir.join(LOCK)).unwrap());
 }
 
 /// The connection is closed at each part of what a client sends while it locks and releases: what it has open

@@ -6,6 +6,8 @@
 mod costs;
 #[cfg(feature = "hdfs")]
 mod cut_proxy;
+#[cfg(feature = "hdfs")]
+mod fake_name_nodes;
 #[path = "../../../tests/support/fake_s3.rs"]
 mod fake_s3;
 mod faults;
@@ -19,6 +21,8 @@ mod hdfs_failures;
 mod hdfs_kills;
 #[cfg(feature = "hdfs")]
 mod hdfs_locks;
+#[cfg(feature = "hdfs")]
+mod hdfs_silence;
 #[cfg(feature = "hdfs")]
 mod hdfs_writes;
 mod history;
