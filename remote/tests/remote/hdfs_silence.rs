@@ -2,7 +2,7 @@
 
 use crate::fake_name_nodes::FakeNameNodes;
 use crate::hdfs::two_name_nodes;
-use crate::hdfs_writes::LOCK;
+use crate::locks::LOCK;
 use hregion::{FileLock, Storage as _};
 use hregion_remote::RemoteStorage;
 use std::io;

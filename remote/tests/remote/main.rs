@@ -26,6 +26,7 @@ mod hdfs_silence;
 #[cfg(feature = "hdfs")]
 mod hdfs_writes;
 mod history;
+mod locks;
 mod object_failures;
 mod object_loads;
 mod object_locks;
