@@ -286,8 +286,19 @@ impl HdfsFiles {
     /// Recovers the lease of a file: see [`Storage::end_writing`](hregion::Storage::end_writing).
     pub(super) async fn recover_lease(&self, key: &str) -> io::Result<()> {
         let (mut pause, until) = (Duration::from_millis(500), Instant::now() + 3 * self.patience());
+        let mut may_repeat = true;
         // The data nodes agree about the last block when they next report.
-        while !self.client().recover_lease(&path_of(key)).await.map_err(io_error)? {
+        loop {
+            match self.client().recover_lease(&path_of(key)).await.map_err(io_error) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // The name node may have become silent, and another one answers.
+                Err(error) if may_repeat && error.kind() == io::ErrorKind::ConnectionAborted => {
+                    may_repeat = false;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let message = "the data nodes of its last block have not agreed about its end in time";
@@ -297,7 +308,6 @@ impl HdfsFiles {
             // Each request may begin the recovery again.
             pause = (pause * 2).min(Duration::from_secs(20));
         }
-        Ok(())
     }
 }
 

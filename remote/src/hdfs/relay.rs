@@ -327,7 +327,7 @@ fn call_of(request: &[u8]) -> Option<u32> {
                 let value = varint(&mut header)?;
                 if tag >> 3 == 3 {
                     // Numbers below 0, which are odd here, are of messages without an answer.
-                    return u32::try_from(value / 2).ok().filter(|_| value % 2 == 0);
+                    return u32::try_from(value / 2).ok().filter(|_| value.is_multiple_of(2));
                 }
             }
             2 => {
