@@ -244,5 +244,6 @@ fn requests_lose_their_connection_in_turn() {
         }
     }
     println!("{failures} failures");
-    assert!(failures > 2, "{failures}");
+    // Questions are repeated, and changes are looked up.
+    assert!(failures > 0, "{failures}");
 }
