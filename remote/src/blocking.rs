@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-#[cfg(feature = "hdfs")]
+#[cfg(any(feature = "aws", feature = "hdfs"))]
 use tokio::runtime::Handle;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::AbortHandle;
@@ -33,7 +33,8 @@ impl fmt::Debug for Check {
 /// The time between two calls of a [`Check`].
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// Time after the deadline until an answer is given up that should have been an error of the deadline.
+/// Time after the deadline until an answer is given up that should have been an error of the deadline; and
+/// until a request is left to itself whose answer is of no interest.
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Blocking {
@@ -92,12 +93,20 @@ impl Blocking {
         pending
     }
 
-    /// Starts a request whose answer is of no interest. It ends with the runtime at the latest.
+    /// Starts a request whose answer is of no interest. It ends with the runtime at the latest, and so with
+    /// the process: it is waited for, but not for long.
     #[cfg(feature = "aws")]
     pub(crate) fn leave<T: Send + 'static>(&self, request: impl Future<Output = T> + Send + 'static) {
         let runtime = self.runtime.as_ref().expect("present until dropped");
-        let deadline = self.deadline;
-        runtime.spawn(async move { tokio::time::timeout(deadline, request).await });
+        let (deadline, (sender, ended)) = (self.deadline, mpsc::sync_channel(1));
+        runtime.spawn(async move {
+            let _ = tokio::time::timeout(deadline, request).await;
+            let _ = sender.send(());
+        });
+        // A thread of this runtime may be needed for the request.
+        if Handle::try_current().is_err() {
+            let _ = ended.recv_timeout(GRACE);
+        }
     }
 
     /// Waits for a request. Unlike `Runtime::block_on`, any thread may wait.

@@ -40,8 +40,9 @@
 //! the end of a process that did not close it. If that process is certain to be dead,
 //! [`end_writing`](hregion::Storage::end_writing) of the lock file ends its lease at once.
 //!
-//! If a change has no answer, it is looked up whether it was made. If that has no answer either, the storage
-//! makes no more changes: make another one, and open the region again.
+//! If a change has no answer, it is looked up whether it was made, with another name node if one has become
+//! silent. If that has no answer either, the storage makes no more changes: make another one, and open the
+//! region again.
 //!
 //! # Versions of a file
 //!

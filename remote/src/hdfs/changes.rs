@@ -1,6 +1,6 @@
 //! Changes of the names of files in HDFS.
 
-use super::connector::late;
+use super::connector::{Changing, Connector};
 use super::errors::{io_error, is_refusal};
 use super::lock::Lease;
 use crate::doubt::{Doubt, InDoubt};
@@ -13,7 +13,7 @@ use hdfs_native::{HdfsError, WriteOptions};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The permissions of files and directories, before the name node applies those of its configuration.
@@ -24,12 +24,12 @@ const DIR_MODE: u32 = 0o755;
 ///
 /// The name node writes its journal before it answers: a change that was answered is durable.
 pub(crate) struct HdfsFiles {
-    client: Client,
+    connector: Arc<Connector>,
+    /// A client that does not go over to another name node by itself.
+    reading: Client,
+    /// The one that has the locks and logs, once something is changed.
+    changing: OnceLock<Changing>,
     counters: Arc<Counters>,
-    /// How long the answer to a change may take.
-    patience: Duration,
-    /// The addresses of the name nodes, for messages.
-    name_nodes: String,
     in_doubt: InDoubt,
     locks: Locks<Lease>,
     /// The lock files that are being locked, are locked or are being released by this client.
@@ -70,17 +70,12 @@ pub(super) enum Outcome<T> {
 }
 
 impl HdfsFiles {
-    pub(super) fn new(
-        client: Client,
-        counters: Arc<Counters>,
-        patience: Duration,
-        name_nodes: String,
-    ) -> Self {
+    pub(super) fn new(connector: Arc<Connector>, reading: Client, counters: Arc<Counters>) -> Self {
         Self {
-            client,
+            connector,
+            reading,
+            changing: OnceLock::new(),
             counters,
-            patience,
-            name_nodes,
             in_doubt: InDoubt::default(),
             locks: Locks::default(),
             claims: Mutex::default(),
@@ -94,15 +89,22 @@ impl HdfsFiles {
 
     pub(super) fn client(&self) -> &Client {
         self.counters.request();
-        &self.client
+        self.changing()
+    }
+
+    fn changing(&self) -> &Client {
+        &self.changing.get_or_init(|| self.connector.connect_changing(&self.reading)).client
     }
 
     pub(super) async fn find(&self, key: &str) -> io::Result<Option<FileStatus>> {
-        match self.client().get_file_info(&path_of(key)).await {
-            Ok(status) => Ok(Some(status)),
-            Err(HdfsError::FileNotFound(_)) => Ok(None),
-            Err(error) => Err(io_error(error)),
-        }
+        let find = async {
+            match self.client().get_file_info(&path_of(key)).await {
+                Ok(status) => Ok(Some(status)),
+                Err(HdfsError::FileNotFound(_)) => Ok(None),
+                Err(error) => Err(io_error(error)),
+            }
+        };
+        self.answer(find, "it is not known whether the file is there").await
     }
 
     pub(super) async fn find_existing(&self, key: &str) -> io::Result<FileStatus> {
@@ -130,8 +132,24 @@ impl HdfsFiles {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| !is_gone(key));
     }
 
+    /// How long the answer to a change may take.
     pub(super) fn patience(&self) -> Duration {
-        self.patience
+        self.connector.patience()
+    }
+
+    /// Waits for the answer to a question, which another name node may give: one that becomes active may take
+    /// long for it. `unknown` says what is not known without the answer.
+    pub(super) async fn answer<T>(
+        &self,
+        question: impl Future<Output = io::Result<T>>,
+        unknown: &str,
+    ) -> io::Result<T> {
+        let time = self.connector.deadline() / 4 * 3;
+        let Ok(answer) = tokio::time::timeout(time, question).await else {
+            let late = self.connector.late(time);
+            return Err(io::Error::new(late.kind(), format!("{late}; {unknown}")));
+        };
+        answer
     }
 
     pub(super) fn doubt(&self) -> Doubt<'_> {
@@ -140,7 +158,7 @@ impl HdfsFiles {
 
     /// How long to wait for a request that was in transit when the connection broke.
     pub(super) async fn wait_for_delayed(&self) {
-        tokio::time::sleep((self.patience / 4).min(Duration::from_secs(1))).await;
+        tokio::time::sleep((self.patience() / 4).min(Duration::from_secs(1))).await;
     }
 
     /// Fails if the lock of the file was lost, or an earlier change may be made yet.
@@ -163,17 +181,18 @@ impl HdfsFiles {
     /// Asks for a change, and waits for the answer.
     pub(super) async fn change<T>(&self, change: impl Future<Output = Result<T, HdfsError>>) -> Outcome<T> {
         self.counters.request();
-        match tokio::time::timeout(self.patience, change).await {
+        match tokio::time::timeout(self.patience(), change).await {
             Ok(Ok(made)) => Outcome::Made(made),
             Ok(Err(error)) if is_refusal(&error) => Outcome::Refused(error),
-            Ok(Err(error)) => Outcome::Unknown(io_error(error)),
-            Err(_) => Outcome::Unknown(late(self.patience, &self.name_nodes)),
+            Ok(Err(error)) => Outcome::Unknown(self.connector.unanswered(&io_error(error))),
+            Err(_) => Outcome::Unknown(self.connector.late(self.patience())),
         }
     }
 
-    /// Makes a change. If it has no answer, looks whether it was made. The name node takes requests in order,
-    /// but one that waits may be overtaken: after a timeout, looks again some time later. If that has no
-    /// answer either, the error says that it is not known whether the change was made.
+    /// Makes a change. If it has no answer, looks whether it was made, with another name node if the first
+    /// one has become silent. A name node takes requests in order, but one that waits may be overtaken: after
+    /// a timeout, or the end of a connection, looks again some time later. If that has no answer either, the
+    /// error says that it is not known whether the change was made.
     async fn make<T, F>(
         &self,
         change: impl Future<Output = Result<T, HdfsError>>,
@@ -188,10 +207,13 @@ impl HdfsFiles {
             Outcome::Refused(error) => Err(io_error(error)),
             Outcome::Unknown(error) => {
                 self.wait_for_delayed().await;
-                let mut found = tokio::time::timeout(2 * self.patience, is_made()).await;
-                if error.kind() == io::ErrorKind::TimedOut && matches!(found, Ok(Ok(None))) {
-                    tokio::time::sleep((self.patience / 2).min(Duration::from_secs(5))).await;
-                    found = tokio::time::timeout(2 * self.patience, is_made()).await;
+                let time = self.connector.deadline() / 2;
+                let mut found = tokio::time::timeout(time, is_made()).await;
+                let may_wait =
+                    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::ConnectionAborted);
+                if may_wait && matches!(found, Ok(Ok(None))) {
+                    tokio::time::sleep((self.patience() / 2).min(Duration::from_secs(5))).await;
+                    found = tokio::time::timeout(time, is_made()).await;
                 }
                 match found {
                     Ok(Ok(Some(made))) => Ok(made),
@@ -209,7 +231,7 @@ impl HdfsFiles {
         let options = WriteOptions::default().overwrite(replaces).create_parent(false).permission(FILE_MODE);
         // Whether the file is there or not, this client cannot write to it.
         let is_made = move || async move { self.find(key).await.map(|_| None) };
-        self.make(self.client.create(&path_of(key), options), is_made).await
+        self.make(self.changing().create(&path_of(key), options), is_made).await
     }
 
     /// Moves a file or directory, and asks afterwards whether the lock is held: the next holder must find it
@@ -224,7 +246,7 @@ impl HdfsFiles {
             let (from, to) = (self.find(from).await?, self.find(to).await?);
             Ok((from.is_none() && to.is_some()).then_some(()))
         };
-        self.make(self.client.rename(&path_of(from), &path_of(to), replaces), is_made).await?;
+        self.make(self.changing().rename(&path_of(from), &path_of(to), replaces), is_made).await?;
         self.end_claims(|lock| lock.strip_prefix(from).is_some_and(|below| below.starts_with('/')));
         self.check(to).await
     }
@@ -247,7 +269,7 @@ impl HdfsFiles {
     async fn delete(&self, key: &str) -> io::Result<()> {
         self.check(key).await?;
         let is_made = move || async move { Ok(self.find(key).await?.is_none().then_some(true)) };
-        if !self.make(self.client.delete(&path_of(key), false), is_made).await? {
+        if !self.make(self.changing().delete(&path_of(key), false), is_made).await? {
             return Err(not_found());
         }
         self.locks.forget(key);
@@ -258,14 +280,25 @@ impl HdfsFiles {
     pub(super) async fn make_dirs(&self, key: &str) -> io::Result<()> {
         self.check(key).await?;
         let is_made = move || async move { Ok(self.find(key).await?.filter(|found| found.isdir).map(drop)) };
-        self.make(self.client.mkdirs(&path_of(key), DIR_MODE, true), is_made).await
+        self.make(self.changing().mkdirs(&path_of(key), DIR_MODE, true), is_made).await
     }
 
     /// Recovers the lease of a file: see [`Storage::end_writing`](hregion::Storage::end_writing).
     pub(super) async fn recover_lease(&self, key: &str) -> io::Result<()> {
-        let (mut pause, until) = (Duration::from_millis(500), Instant::now() + 3 * self.patience);
+        let (mut pause, until) = (Duration::from_millis(500), Instant::now() + 3 * self.patience());
+        let mut may_repeat = true;
         // The data nodes agree about the last block when they next report.
-        while !self.client().recover_lease(&path_of(key)).await.map_err(io_error)? {
+        loop {
+            match self.client().recover_lease(&path_of(key)).await.map_err(io_error) {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // The name node may have become silent, and another one answers.
+                Err(error) if may_repeat && error.kind() == io::ErrorKind::ConnectionAborted => {
+                    may_repeat = false;
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 let message = "the data nodes of its last block have not agreed about its end in time";
@@ -275,7 +308,6 @@ impl HdfsFiles {
             // Each request may begin the recovery again.
             pause = (pause * 2).min(Duration::from_secs(20));
         }
-        Ok(())
     }
 }
 

@@ -3,11 +3,13 @@
 use super::active;
 use super::errors::io_error;
 use super::name_nodes::{NameNodes, setting};
+use super::relay::Relays;
 use crate::location::Location;
 use crate::options::RemoteOptions;
 use hdfs_native::client::{Client, ClientBuilder};
 use std::env;
 use std::io;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -18,6 +20,9 @@ const SOCKET_TIMEOUT: &str = "dfs.client.socket-timeout";
 /// The least value that it gets here.
 const MIN_SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The least time without an answer after which a name node is asked whether it is there.
+const MIN_SILENCE: Duration = Duration::from_millis(100);
+
 /// Makes clients of a name service.
 pub(super) struct Connector {
     settings: Vec<(String, String)>,
@@ -26,7 +31,17 @@ pub(super) struct Connector {
     url: String,
     connect_timeout: Duration,
     patience: Duration,
+    deadline: Duration,
     runtime: Handle,
+    /// Settings with which those name nodes are asked first that have answered.
+    order: Mutex<Vec<(String, String)>>,
+}
+
+/// A client that changes files.
+pub(super) struct Changing {
+    pub(super) client: Client,
+    /// None if there is one name node only, or if they are not known.
+    _relays: Option<Relays>,
 }
 
 impl Connector {
@@ -58,14 +73,41 @@ impl Connector {
             url,
             connect_timeout: options.connect_timeout,
             patience,
+            deadline: options.deadline,
             runtime,
+            order: Mutex::default(),
         })
     }
 
     /// Makes a client, which asks those name nodes first that answer now.
     pub(super) async fn connect(&self) -> io::Result<Client> {
         let order = self.name_nodes.silent_ones_last(self.connect_timeout).await?;
-        let settings = self.settings.iter().cloned().chain(order);
+        self.order.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&order);
+        self.client_with(order)
+    }
+
+    /// Makes a client that changes files, and goes over to another name node by itself. `reading` is one that
+    /// does not.
+    pub(super) fn connect_changing(&self, reading: &Client) -> Changing {
+        match self.name_nodes.several().map(|addresses| self.connect_through_relays(addresses)) {
+            Some(Ok((client, relays))) => Changing { client, _relays: Some(relays) },
+            // There may be no ports. A silent name node is then waited for until the deadline.
+            _ => Changing { client: reading.clone(), _relays: None },
+        }
+    }
+
+    /// The time without an answer is such that the name node is found to be silent within the patience.
+    fn connect_through_relays(&self, addresses: Vec<String>) -> io::Result<(Client, Relays)> {
+        let silence = (self.patience / 4).max(MIN_SILENCE);
+        let relays = Relays::start(addresses, silence, self.connect_timeout, &self.runtime)?;
+        let order = self.order.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let client = self.client_with(order.into_iter().chain(self.name_nodes.at(relays.addresses())))?;
+        Ok((client, relays))
+    }
+
+    /// Makes a client with more settings than those given.
+    fn client_with(&self, more: impl IntoIterator<Item = (String, String)>) -> io::Result<Client> {
+        let settings = self.settings.iter().cloned().chain(more);
         let mut builder = ClientBuilder::new().with_config(settings).with_io_runtime(self.runtime.clone());
         if !self.url.is_empty() {
             builder = builder.with_url(self.url.clone());
@@ -78,20 +120,21 @@ impl Connector {
         self.patience
     }
 
-    /// The error of a name node that has not answered in time.
-    pub(super) fn late(&self) -> io::Error {
-        late(self.patience, &self.name_nodes.addresses())
+    /// How long a call may take.
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
     }
 
-    /// Returns the addresses of the name nodes, for messages.
-    pub(super) fn addresses(&self) -> String {
-        self.name_nodes.addresses()
+    /// Adds to an error which name nodes were asked.
+    pub(super) fn unanswered(&self, error: &io::Error) -> io::Error {
+        io::Error::new(error.kind(), format!("{error} ({})", self.name_nodes.addresses()))
     }
-}
 
-/// The error of a name node, one of some, that has not answered within a time.
-pub(super) fn late(time: Duration, addresses: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, format!("no name node answers within {time:?}: {addresses}"))
+    /// The error of name nodes of which none has answered within a time.
+    pub(super) fn late(&self, time: Duration) -> io::Error {
+        let message = format!("no name node answers within {time:?}: {}", self.name_nodes.addresses());
+        io::Error::new(io::ErrorKind::TimedOut, message)
+    }
 }
 
 #[cfg(test)]

@@ -13,12 +13,15 @@
 //! lock ends the writing of the logs, so that no later sync succeeds. A log that is created late is not
 //! written to: after its creation, it is asked again, too.
 //!
+//! If a name node becomes silent, another one has the same leases once it is active: the client goes over to
+//! it (`relay.rs`), and the question whether the lock is held is asked again.
+//!
 //! The name node does not distinguish the callers of one client, so a lock file that this client has open is
 //! not opened again for another caller. A request to open or close one that has no answer is repeated:
 //! otherwise the file might stay open for as long as the client lives.
 
 use super::changes::{Claim, HdfsFiles, Outcome, path_of};
-use super::errors::{io_error, is_loss, is_open_elsewhere, is_open_here};
+use super::errors::{io_error, is_loss, is_open_elsewhere, is_open_here, is_passing};
 use crate::locks::{DirLock, lock_lost};
 use crate::moment::Moment;
 use crate::storage::Shared;
@@ -69,6 +72,19 @@ impl Lease {
         let mut writer = self.writer.lock().await;
         // A lock that was released meanwhile is not lost: what it was for is done.
         let Some(writer) = writer.as_mut() else { return Ok(()) };
+        let asked = async {
+            match self.ask(files, writer).await {
+                // The name node may have become silent, and another one answers.
+                Err(error) if is_passing(&error) => self.ask(files, writer).await,
+                asked => asked,
+            }
+        };
+        files.answer(asked, "it is not known whether the lock is held").await
+    }
+
+    /// Renews the lease if it may be old, and asks whether the file is open for this client. Both can be
+    /// repeated.
+    async fn ask(&self, files: &HdfsFiles, writer: &mut FileWriter) -> io::Result<()> {
         let before = Moment::now();
         let is_fresh = self.renewed.lock().unwrap_or_else(PoisonError::into_inner).is_within(FRESH);
         if !is_fresh {

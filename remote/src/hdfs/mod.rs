@@ -6,6 +6,7 @@ mod connector;
 mod errors;
 mod lock;
 mod name_nodes;
+mod relay;
 mod target;
 mod writer;
 
@@ -58,7 +59,7 @@ pub(crate) fn connect(
     let connector = Arc::new(Connector::new(location, options, patience, blocking.handle())?);
     let connecting = Arc::clone(&connector);
     let client = blocking.read(async move { connecting.connect().await })?;
-    let files = HdfsFiles::new(client.clone(), Arc::clone(&counters), patience, connector.addresses());
+    let files = HdfsFiles::new(Arc::clone(&connector), client.clone(), Arc::clone(&counters));
     let (client, max_entries) = (Mutex::new(client), options.listing_entries);
     Ok((Arc::new(HdfsSource { connector, client, counters, max_entries }), Arc::new(files)))
 }
@@ -87,7 +88,11 @@ impl HdfsSource {
         }
         let client = self.reconnect().await?;
         self.counters.request();
-        timeout(self.connector.patience(), ask(client)).await.map_err(|_| self.connector.late())
+        timeout(self.connector.patience(), ask(client)).await.map_err(|_| self.late())
+    }
+
+    fn late(&self) -> io::Error {
+        self.connector.late(self.connector.patience())
     }
 
     async fn find(&self, key: &str) -> io::Result<Option<FileStatus>> {
@@ -201,7 +206,7 @@ impl Source for HdfsSource {
             return Ok(entries);
         }
         let client = self.reconnect().await?;
-        self.entries(&client, key).await?.ok_or_else(|| self.connector.late())
+        self.entries(&client, key).await?.ok_or_else(|| self.late())
     }
 
     async fn status(&self, key: &str) -> io::Result<Option<Status>> {

@@ -26,11 +26,13 @@ pub(super) struct NameNodes {
     service: String,
     /// Empty if they are not known here.
     nodes: Vec<NameNode>,
+    /// Whether an address is that of several ones (HDFS: `dfs.client.failover.resolve-needed`).
+    is_resolved: bool,
 }
 
 /// What a name node does when it is asked whether it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Reply {
+pub(super) enum Reply {
     /// It answers, or ends or refuses the connection at once.
     Answer,
     /// It accepts a connection, and says nothing.
@@ -57,7 +59,7 @@ impl NameNodes {
         let service = service.unwrap_or_default();
         if service.contains(':') {
             let node = NameNode { id: String::new(), address: service.clone() };
-            return Self { service, nodes: vec![node] };
+            return Self { service, nodes: vec![node], is_resolved: false };
         }
         let ids = value(&format!("dfs.ha.namenodes.{service}")).unwrap_or_default();
         let nodes = ids.split(',').filter_map(|id| {
@@ -65,7 +67,22 @@ impl NameNodes {
             Some(NameNode { id: id.to_owned(), address })
         });
         let nodes = nodes.collect();
-        Self { service, nodes }
+        let is_resolved = value(&format!("dfs.client.failover.resolve-needed.{service}"));
+        let is_resolved = is_resolved.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        Self { service, nodes, is_resolved }
+    }
+
+    /// Returns the addresses, in order, if there are several name nodes, each with one of its own.
+    pub(super) fn several(&self) -> Option<Vec<String>> {
+        let are_known = self.nodes.len() > 1 && !self.is_resolved;
+        are_known.then(|| self.nodes.iter().map(|node| node.address.clone()).collect())
+    }
+
+    /// Returns settings with which a client reaches the name nodes at other addresses.
+    pub(super) fn at<'a>(&'a self, addresses: &'a [String]) -> impl Iterator<Item = (String, String)> + 'a {
+        self.nodes.iter().zip(addresses).map(|(node, address)| {
+            (format!("dfs.namenode.rpc-address.{}.{}", self.service, node.id), address.clone())
+        })
     }
 
     /// Returns the addresses, or the name of the service if they are not known, for messages.
@@ -111,7 +128,7 @@ impl NameNodes {
 }
 
 /// Asks a name node whether it is there.
-async fn ask(address: &str, limit: Duration) -> Reply {
+pub(super) async fn ask(address: &str, limit: Duration) -> Reply {
     let Ok(connected) = tokio::time::timeout(limit, TcpStream::connect(address)).await else {
         return Reply::None;
     };
@@ -203,6 +220,20 @@ mod tests {
         let given = options.setting("dfs.namenode.rpc-address.ns.nn1", "given:8020");
         let given = given.setting("dfs.ha.namenodes.ns", "nn3,nn1");
         assert_eq!(addresses(&found("hdfs://ns/a", &given)), ["three:8020", "given:8020"]);
+    }
+
+    #[test]
+    fn several_name_nodes_may_have_other_addresses() {
+        let options = RemoteOptions::default().setting("dfs.ha.namenodes.ns", "nn3,nn1");
+        let nodes = found("hdfs://ns/a", &options);
+        assert_eq!(nodes.several().unwrap(), ["three:8020", "one:8020"]);
+        let settings: Vec<_> = nodes.at(&["a:1".to_owned(), "b:2".to_owned()]).collect();
+        let setting =
+            |id: &str, address: &str| (format!("dfs.namenode.rpc-address.ns.{id}"), address.to_owned());
+        assert_eq!(settings, [setting("nn3", "a:1"), setting("nn1", "b:2")]);
+        assert_eq!(found("hdfs://host:8021/a", &options).several(), None);
+        let resolved = options.setting("dfs.client.failover.resolve-needed.ns", "True");
+        assert_eq!(found("hdfs://ns/a", &resolved).several(), None);
     }
 
     #[test]

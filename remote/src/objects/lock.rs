@@ -208,15 +208,13 @@ impl ObjectLock {
                 match files.put_in_doubt(&lease.key, free(), &over).await {
                     // It was refused: it may not be the next time.
                     Err(_) if files.check_doubt().is_ok() && backoff.wait().await => {}
-                    Err(error) => {
-                        files.leave_held(lease);
-                        return Err(error);
-                    }
                     freed => return freed,
                 }
             }
         });
         freed.map(drop).map_err(|error| {
+            // The deadline may have ended the release between two requests.
+            self.files.leave_held(Arc::clone(&self.lease));
             let message = format!(
                 "{error}; unless this process locks it again, the removal of the object frees it: {}",
                 self.lease.key

@@ -73,6 +73,15 @@ fn a_replaced_file_is_an_error_and_never_a_mixture() {
     assert!(error.to_string().contains("was removed"), "{error}");
 }
 
+/// Returns options for a name service `ns` with two name nodes.
+pub(crate) fn two_name_nodes([first, second]: [&str; 2]) -> RemoteOptions {
+    RemoteOptions::default()
+        .setting("dfs.ha.namenodes.ns", "nn1,nn2")
+        .setting("dfs.namenode.rpc-address.ns.nn1", first)
+        .setting("dfs.namenode.rpc-address.ns.nn2", second)
+        .connect_timeout(Duration::from_secs(1))
+}
+
 /// A name node that accepts connections and says nothing, from some time on or from the start.
 #[test]
 #[ignore = "needs a server"]
@@ -84,12 +93,7 @@ fn reads_go_on_with_another_name_node() {
     write_file(&direct, &PathBuf::from(format!("{base}/silent/file")), b"bytes");
     let proxy = CutProxy::start(host, Cut::Silent, u64::MAX / 4);
     let storage = || {
-        let options = RemoteOptions::default()
-            .setting("dfs.ha.namenodes.ns", "nn1,nn2")
-            .setting("dfs.namenode.rpc-address.ns.nn1", proxy.address())
-            .setting("dfs.namenode.rpc-address.ns.nn2", host)
-            .connect_timeout(Duration::from_secs(1))
-            .deadline(Duration::from_secs(12));
+        let options = two_name_nodes([&proxy.address(), host]).deadline(Duration::from_secs(12));
         options.build().unwrap()
     };
     let dir = PathBuf::from("hdfs://ns/silent");

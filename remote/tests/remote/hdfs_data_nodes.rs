@@ -1,8 +1,9 @@
 //! Data nodes of HDFS die, and the name node is restarted, while a region is written. The test starts HDFS in
 //! a process of its own.
 
-use crate::hdfs_writes::{LOCK, client, open_in};
+use crate::hdfs_writes::{client, open_in};
 use crate::history::{Rows, put, rows};
+use crate::locks::LOCK;
 use hregion::Storage;
 use hregion_remote::RemoteOptions;
 use std::io::{BufRead as _, BufReader, Write as _};

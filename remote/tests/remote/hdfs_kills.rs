@@ -1,7 +1,8 @@
 //! Processes that write to a region in HDFS, and are killed.
 
-use crate::hdfs_writes::{LOCK, client, fresh, open_in};
+use crate::hdfs_writes::{client, fresh, open_in};
 use crate::history::{Rows, Step, expect_locked, put, rows};
+use crate::locks::LOCK;
 use hregion::{ErrorKind, Storage as _};
 use std::io::{self, BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

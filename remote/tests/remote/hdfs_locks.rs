@@ -1,117 +1,47 @@
 //! Locks in HDFS: how they are lost, what is done late without them, and answers that are lost.
 
 use crate::cut_proxy::{Cut, CutProxy};
-use crate::hdfs_writes::{LOCK, base, client, fresh, open_in, read_in};
-use crate::history::{Rows, expect_locked, put, read_file, rows, write_file};
-use hregion::{Compaction, Durability, Storage as _};
+use crate::hdfs::two_name_nodes;
+use crate::hdfs_writes::{base, client, fresh, open_in, read_in};
+use crate::history::{read_file, write_file};
+use crate::locks::{LOCK, Place};
+use hregion::Storage as _;
 use hregion_remote::{RemoteOptions, RemoteStorage};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+/// A new directory with a region.
+fn place(name: &str) -> Place<'static> {
+    Place { root: fresh(name), client: &client, open: open_in }
+}
 
 #[test]
 #[ignore = "needs a server"]
 fn a_second_writer_is_refused_and_a_lost_lock_ends_all_changes() {
-    let dir = fresh("second");
-    let (first, second) = (client(), client());
-    let region = open_in(first.clone(), &dir).unwrap();
-    region.put(put("a", "1")).unwrap();
-    expect_locked(open_in(first.clone(), &dir));
-    expect_locked(open_in(second.clone(), &dir));
+    let place = place("second");
     // The end of an open log cannot be read: a reader must not miss rows.
-    assert!(read_in(second.clone(), &dir).is_err());
-    region.flush().unwrap();
-    region.put(put("b", "2")).unwrap();
-    region.put(put("c", "unlogged").durability(Durability::SkipWal)).unwrap();
-
-    // As if the first had been stopped until its lease was over.
-    second.end_writing(&dir.join(LOCK)).unwrap();
-    let other = open_in(second.clone(), &dir).unwrap();
-    let both = Rows::from([("a".into(), "1".into()), ("b".into(), "2".into())]);
-    assert_eq!(rows(&other), both);
-    region.put(put("d", "lost")).unwrap_err();
-    region.flush().unwrap_err();
-    drop(region);
-    assert!(first.create_new(&dir.join("f/name")).is_err());
-    other.put(put("e", "3")).unwrap();
-    other.flush().unwrap();
-    other.close().unwrap();
-    let expected = [("a", "1"), ("b", "2"), ("e", "3")].map(|(row, value)| (row.into(), value.into()));
-    assert_eq!(rows(&read_in(second, &dir).unwrap()), Rows::from(expected));
-    open_in(first, &dir).unwrap().close().unwrap();
+    place.lose_the_lock(|second| assert!(read_in(second.clone(), &place.region()).is_err()));
 }
 
-/// Locks of a directory above are taken and released while a region is written.
 #[test]
 #[ignore = "needs a server"]
 fn the_release_of_a_lock_above_fails_no_change() {
-    let root = fresh("released");
-    let storage = client();
-    let region = open_in(storage.clone(), &root.join("r")).unwrap();
-    let above = root.join(LOCK);
-    let is_done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !is_done.load(Ordering::Relaxed) {
-                drop(storage.lock(&above).unwrap());
-            }
-        });
-        let changed = (0..300).try_for_each(|n| {
-            let name = root.join(format!("r/f/.{n}"));
-            drop(storage.create_new(&name)?);
-            storage.remove(&name)
-        });
-        is_done.store(true, Ordering::Relaxed);
-        changed.unwrap();
-    });
-    region.put(put("a", "1")).unwrap();
-    region.close().unwrap();
+    let place = place("released");
+    place.release_the_lock_above(300, |n| place.region().join(format!("f/.{n}")));
 }
 
-/// As if this process had been stopped while it had the lock of a directory above.
 #[test]
 #[ignore = "needs a server"]
 fn the_loss_of_a_lock_above_leaves_those_below() {
-    let root = fresh("above");
-    let (first, second) = (client(), client());
-    let region = open_in(first.clone(), &root.join("r")).unwrap();
-    let above = first.lock(&root.join(LOCK)).unwrap();
-    above.check().unwrap();
-    second.end_writing(&root.join(LOCK)).unwrap();
-    above.check().unwrap_err();
-    first.create_new(&root.join("file")).unwrap_err();
-    region.put(put("a", "1")).unwrap();
-    region.flush().unwrap();
-    drop(above);
-    first.create_new(&root.join("file")).unwrap_err();
-    region.put(put("b", "2")).unwrap();
-    region.compact(Compaction::Major).unwrap();
-    drop(first.lock(&root.join(LOCK)).unwrap());
-    drop(first.create_new(&root.join("file")).unwrap());
-    region.close().unwrap();
+    place("above").lose_the_lock_above();
 }
 
-/// A region whose lock was lost must not change files under the lock that the same storage takes later.
 #[test]
 #[ignore = "needs a server"]
 fn a_region_that_lost_its_lock_keeps_its_storage_from_locking_again() {
-    let dir = fresh("stale");
-    let (first, second) = (client(), client());
-    let stale = open_in(first.clone(), &dir).unwrap();
-    stale.put(put("a", "1")).unwrap();
-    stale.flush().unwrap();
-    second.end_writing(&dir.join(LOCK)).unwrap();
-    let other = open_in(second, &dir).unwrap();
-    other.put(put("b", "2")).unwrap();
-    other.close().unwrap();
-    expect_locked(open_in(first.clone(), &dir));
-    stale.compact(Compaction::Major).unwrap_err();
-    drop(stale);
-    let region = open_in(first, &dir).unwrap();
-    assert_eq!(rows(&region).len(), 2);
-    region.close().unwrap();
+    place("stale").lock_again_after_a_loss();
 }
 
 /// Calls a storage that has a lock, whose request with a number, from 1 on, is carried out when another
@@ -198,6 +128,34 @@ fn a_log_goes_on_after_a_sync_without_an_answer() {
         assert!([&b"first second third"[..], b"first second third fourth"].contains(&&*found), "{found:?}");
         drop((lock, next));
     }
+}
+
+/// The bytes of a log are continued under the same lock.
+#[test]
+#[ignore = "needs a server"]
+fn a_log_goes_on_with_another_name_node() {
+    let host = base().strip_prefix("hdfs://").unwrap().to_owned();
+    let (dir, other) = (fresh("goes-over"), client());
+    other.create_dir_all(&dir).unwrap();
+    let proxy = CutProxy::start(&host, Cut::Silent, u64::MAX / 4);
+    let through = PathBuf::from(dir.to_str().unwrap().replace(&host, "ns"));
+    let options = two_name_nodes([&proxy.address(), &host]).deadline(Duration::from_secs(24));
+    let storage = options.build().unwrap();
+    let lock = storage.lock(&through.join(LOCK)).unwrap();
+    let mut log = storage.create_log(&through.join("log")).unwrap();
+    log.append(b"first", 5).unwrap();
+    proxy.cut_at(1);
+    log.append(b" second", 7).unwrap();
+    assert!(proxy.has_cut());
+    log.append(b" third", 6).unwrap();
+    write_file(&storage, &through.join("a"), b"bytes");
+    storage.rename(&through.join("a"), &through.join("b")).unwrap();
+    lock.check().unwrap();
+    assert_eq!(other.lock(&dir.join(LOCK)).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    drop((log, lock));
+    assert_eq!(read_file(&*other, &dir.join("log")), b"first second third");
+    assert_eq!(read_file(&*other, &dir.join("b")), b"bytes");
+    drop(other.lock(&dir.join(LOCK)).unwrap());
 }
 
 /// The connection is closed at each part of what a client sends while it locks and releases: what it has open

@@ -16,8 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Builder;
 
-pub(crate) const LOCK: &str = ".hregion.lock";
-
 pub(crate) fn base() -> String {
     std::env::var("HREGION_HDFS").expect("the URL of a file system")
 }

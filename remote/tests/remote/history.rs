@@ -129,6 +129,15 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
+    /// Writes a file and a log of a new region.
+    pub(crate) fn begin(opened: Result<Region>) -> (Region, Self) {
+        let (region, mut attempt) = (opened.unwrap(), Self::default());
+        attempt.write(&region, "a", Some("1")).unwrap();
+        region.flush().unwrap();
+        attempt.write(&region, "b", Some("1")).unwrap();
+        (region, attempt)
+    }
+
     /// Changes a region that has rows and closes it, until a call fails.
     pub(crate) fn run(&mut self, opened: Result<Region>) -> Result<()> {
         let region = opened?;

@@ -6,6 +6,8 @@
 mod costs;
 #[cfg(feature = "hdfs")]
 mod cut_proxy;
+#[cfg(feature = "hdfs")]
+mod fake_name_nodes;
 #[path = "../../../tests/support/fake_s3.rs"]
 mod fake_s3;
 mod faults;
@@ -20,8 +22,11 @@ mod hdfs_kills;
 #[cfg(feature = "hdfs")]
 mod hdfs_locks;
 #[cfg(feature = "hdfs")]
+mod hdfs_silence;
+#[cfg(feature = "hdfs")]
 mod hdfs_writes;
 mod history;
+mod locks;
 mod object_failures;
 mod object_loads;
 mod object_locks;

@@ -2,22 +2,19 @@
 
 use crate::fake_s3::{FakeS3, Manner};
 use crate::history::{Attempt, Rows, put, read_file, rows, spread, turns};
-use crate::object_writes::{LOCK, client, client_with, dir, open_in, read_in};
+use crate::locks::LOCK;
+use crate::object_writes::{client, client_with, dir, open_in, read_in};
 use crate::support::{held_at, patient};
 use hregion::{Compaction, Delete, Storage as _};
 use hregion_remote::RemoteOptions;
 use std::io;
 use std::iter::repeat_n;
-use std::path::Path;
 use std::time::Duration;
 
 /// Creates a region with a file and a log in a new bucket.
 fn prepare() -> (FakeS3, Attempt) {
-    let (server, mut attempt) = (FakeS3::start(), Attempt::default());
-    let region = open_in(client(&server), dir()).unwrap();
-    attempt.write(&region, "a", Some("1")).unwrap();
-    region.flush().unwrap();
-    attempt.write(&region, "b", Some("1")).unwrap();
+    let server = FakeS3::start();
+    let (region, attempt) = Attempt::begin(open_in(client(&server), dir()));
     region.abort().unwrap();
     (server, attempt)
 }
@@ -25,7 +22,7 @@ fn prepare() -> (FakeS3, Attempt) {
 /// Opens the region as another process does after the writer is known to be dead, and checks its rows.
 fn check(server: &FakeS3, attempt: Attempt, context: &str) {
     let after = client(server);
-    after.end_writing(Path::new(LOCK)).unwrap_or_else(|error| panic!("{context}: {error}"));
+    after.end_writing(&dir().join(LOCK)).unwrap_or_else(|error| panic!("{context}: {error}"));
     let region = open_in(after, dir()).unwrap_or_else(|error| panic!("{context}: {error}"));
     attempt.check(&rows(&region), context);
     region.put(put("z", "after")).unwrap();
@@ -253,7 +250,7 @@ fn a_writer_that_was_taken_for_dead_goes_on() {
         }
         server.behave([]);
         let other = client(&server);
-        other.end_writing(Path::new(LOCK)).unwrap();
+        other.end_writing(&dir().join(LOCK)).unwrap();
         let region = open_in(other.clone(), dir()).unwrap();
         let before = rows(&region);
         region.put(put("c", "other")).unwrap();
@@ -270,7 +267,7 @@ fn a_writer_that_was_taken_for_dead_goes_on() {
         // It may have to be opened again, but nothing that it has acknowledged is lost.
         let flushed = region.flush();
         drop(region);
-        other.end_writing(Path::new(LOCK)).unwrap();
+        other.end_writing(&dir().join(LOCK)).unwrap();
         let region = open_in(client(&server), dir()).unwrap_or_else(|error| panic!("{context}: {error}"));
         assert_eq!(rows(&region), found, "{context}, {flushed:?}");
         region.compact(Compaction::Major).unwrap();

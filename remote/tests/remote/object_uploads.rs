@@ -72,6 +72,18 @@ fn large_files_are_uploaded_in_parts() {
     assert!(storage.open(&path).is_err());
 }
 
+/// The process may end then.
+#[test]
+fn an_upload_is_given_up_before_its_storage_is_dropped() {
+    let server = FakeS3::start();
+    let storage = client_with(&server, |options| options.upload_part_bytes(10_000));
+    let mut file = storage.create_new(&dir().join("large")).unwrap();
+    file.write_all(&[b'p'; 50_000]).unwrap();
+    assert_eq!(server.uploads(), 1);
+    drop((file, storage));
+    assert_eq!(server.uploads(), 0);
+}
+
 /// A completion that fails leaves the object that was there, and the error says why; one that was carried out
 /// is a success, whatever its answer.
 #[test]

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-pub(crate) const LOCK: &str = "s3://bucket/r/.hregion.lock";
 const TRACKER: &str = "hbase.store.file-tracker.impl";
 
 pub(crate) fn dir() -> &'static Path {

@@ -1,0 +1,148 @@
+//! Name nodes that read and say nothing any more, while files are changed.
+
+use crate::fake_name_nodes::FakeNameNodes;
+use crate::hdfs::two_name_nodes;
+use crate::locks::LOCK;
+use hregion::{FileLock, Storage as _};
+use hregion_remote::RemoteStorage;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+fn dir() -> PathBuf {
+    PathBuf::from("hdfs://ns/dir")
+}
+
+fn client(nodes: &FakeNameNodes, deadline: u64) -> RemoteStorage {
+    two_name_nodes(nodes.addresses()).deadline(Duration::from_secs(deadline)).build().unwrap()
+}
+
+/// Starts name nodes with a directory that is locked, and a file in it.
+fn prepare(deadline: u64) -> (FakeNameNodes, RemoteStorage, FileLock) {
+    let nodes = FakeNameNodes::start();
+    let storage = client(&nodes, deadline);
+    storage.create_dir_all(&dir()).unwrap();
+    let lock = storage.lock(&dir().join(LOCK)).unwrap();
+    storage.create_new(&dir().join("a")).unwrap().sync().unwrap();
+    assert!(nodes.has("/dir/a"));
+    (nodes, storage, lock)
+}
+
+/// Checks that a lock is held, and is free once it is released.
+fn check(nodes: &FakeNameNodes, lock: FileLock) {
+    lock.check().unwrap();
+    let (other, file) = (client(nodes, 60), dir().join(LOCK));
+    assert_eq!(other.lock(&file).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    drop(lock);
+    drop(other.lock(&file).unwrap());
+}
+
+/// A change, the request that makes it, and the file that is there before, or after.
+type Change = (fn(&RemoteStorage, &Path) -> io::Result<()>, &'static str, &'static str, bool);
+
+const CHANGES: [Change; 5] = [
+    (|storage, dir| storage.create_dir_all(&dir.join("b")), "mkdirs", "/dir/b", true),
+    (|storage, dir| storage.rename(&dir.join("a"), &dir.join("b")), "rename2", "/dir/b", true),
+    (|storage, dir| storage.remove(&dir.join("a")), "delete", "/dir/a", false),
+    // These can be repeated: the question that is asked before a change, and the end of the writing.
+    (|storage, dir| storage.create_dir_all(&dir.join("b")), "fsync", "/dir/b", true),
+    (|storage, dir| storage.end_writing(&dir.join("a")), "recoverLease", "/dir/a", true),
+];
+
+#[test]
+fn changes_are_made_once_although_the_name_node_has_become_silent() {
+    let run = |(change, request, file, is_there): Change, is_made: bool| {
+        let (nodes, storage, lock) = prepare(12);
+        nodes.be_silent_at(request, is_made);
+        let result = change(&storage, &dir());
+        let context = format!("{request}, made: {is_made}, {result:?}");
+        assert!(nodes.was_silent(), "{context}");
+        if is_made || ["fsync", "recoverLease"].contains(&request) {
+            result.unwrap_or_else(|error| panic!("{context}: {error}"));
+        } else {
+            let error = result.unwrap_err().to_string();
+            assert!(nodes.addresses().iter().all(|address| error.contains(address)), "{context}");
+            assert_eq!(nodes.has(file), !is_there, "{context}");
+            change(&storage, &dir()).unwrap_or_else(|error| panic!("{context}: {error}"));
+        }
+        assert_eq!(nodes.has(file), is_there, "{context}");
+        check(&nodes, lock);
+    };
+    thread::scope(|scope| {
+        for change in CHANGES {
+            for is_made in [false, true] {
+                scope.spawn(move || run(change, is_made));
+            }
+        }
+    });
+}
+
+/// It is not known by which request a file is there: the call fails, and is repeated.
+#[test]
+fn a_file_is_created_with_another_name_node() {
+    for is_made in [false, true] {
+        let (nodes, storage, lock) = prepare(12);
+        nodes.be_silent_at("create", is_made);
+        storage.create(&dir().join("b")).unwrap_err();
+        assert_eq!((nodes.was_silent(), nodes.has("/dir/b")), (true, is_made));
+        storage.create(&dir().join("b")).unwrap().sync().unwrap();
+        storage.rename_new(&dir().join("b"), &dir().join("c")).unwrap();
+        check(&nodes, lock);
+    }
+}
+
+#[test]
+fn a_lock_is_taken_and_released_with_another_name_node() {
+    let run = |request: &str, is_made: bool| {
+        let (nodes, storage, lock) = prepare(12);
+        let other = dir().join("b");
+        if request == "create" {
+            nodes.be_silent_at(request, is_made);
+            storage.create_dir_all(&other).unwrap();
+            drop(storage.lock(&other.join(LOCK)).unwrap());
+        } else {
+            storage.create_dir_all(&other).unwrap();
+            let released = storage.lock(&other.join(LOCK)).unwrap();
+            nodes.be_silent_at(request, is_made);
+            drop(released);
+        }
+        assert!(nodes.was_silent(), "{request}, made: {is_made}");
+        drop(client(&nodes, 60).lock(&other.join(LOCK)).unwrap());
+        check(&nodes, lock);
+    };
+    thread::scope(|scope| {
+        for request in ["create", "complete"] {
+            for is_made in [false, true] {
+                scope.spawn(move || run(request, is_made));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_name_node_that_answers_again_is_asked_again() {
+    let (nodes, storage, lock) = prepare(20);
+    for number in 0..3 {
+        nodes.be_silent_at("fsync", false);
+        lock.check().unwrap();
+        assert!(nodes.was_silent(), "{number}");
+        storage.create_dir_all(&dir().join(format!("b{number}"))).unwrap();
+        nodes.set_silent([false; 2]);
+    }
+    check(&nodes, lock);
+}
+
+#[test]
+fn silent_name_nodes_are_named_and_waited_for() {
+    let (nodes, storage, lock) = prepare(12);
+    nodes.set_silent([true; 2]);
+    let error = storage.create_dir_all(&dir().join("b")).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    let error = error.to_string();
+    assert!(nodes.addresses().iter().all(|address| error.contains(address)), "{error}");
+    assert!(error.ends_with("it is not known whether the lock is held"), "{error}");
+    nodes.set_silent([false; 2]);
+    storage.create_dir_all(&dir().join("b")).unwrap();
+    check(&nodes, lock);
+}
