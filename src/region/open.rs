@@ -29,7 +29,7 @@ use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::{
     FileSettings, MobFiles, Store, StoreFile, StoreFileUse, StoreVersion, WriteLimits,
-    loads_families_on_demand, memstore_flush_size, read_settings,
+    loads_families_on_demand, max_row_bytes, memstore_flush_size, read_settings,
 };
 use crate::sync::unpoisoned;
 use std::io;
@@ -218,6 +218,7 @@ impl RegionOptions {
             settings => (settings?, None),
         };
         let (compaction, file_settings, zstd_dictionary) = settings;
+        let most = max_row_bytes(family.name(), &|key| self.setting_of(dir, family.name(), key))?;
         let mob_files = || MobFiles::new(dir.mob_dirs(family.name()), dir.info().table(), options);
         let mob = dir.may_have_mob(family.name()).then(mob_files);
         // Another one for each opening: that of a process which has lost its lock is gone, so that what it
@@ -227,6 +228,7 @@ impl RegionOptions {
             compaction,
             invalid_settings,
             file_settings,
+            max_row_bytes: self.files.limit_values().row_bytes.min(most),
             cache_data: dir.flag(family.name(), "BLOCKCACHE", true),
             zstd_framed: self.is_zstd_framed(zstd_dictionary.is_some()),
             zstd_dictionary,
@@ -513,21 +515,23 @@ impl RegionOptions {
         Error::unknown_settings(dir.path(), unknown.map(Family::name))
     }
 
-    /// Returns the settings of a family's compactions and of its new files: from the given family, else from
-    /// the descriptor.
+    /// Returns the settings of a family's compactions and of its new files.
     fn settings_of(
         &self,
         dir: &RegionDir,
         family: &Family,
     ) -> Result<(CompactionConfig, FileSettings, Option<String>)> {
-        let given = self.families.iter().find(|given| given.name() == family.name());
-        let setting = |key: &str| {
-            let given = given.and_then(|given| given.configuration.get(key)).map(String::as_str);
-            given.or_else(|| dir.setting(family.name(), key))
-        };
+        let setting = |key: &str| self.setting_of(dir, family.name(), key);
         let (mut compaction, files, zstd_dictionary) = read_settings(family, &setting)?;
         compaction.utc_offset = self.utc_offset;
         Ok((compaction, files, zstd_dictionary))
+    }
+
+    /// Returns a setting of a family: of the given family, else of the descriptor.
+    fn setting_of<'s>(&'s self, dir: &'s RegionDir, family: &[u8], key: &str) -> Option<&'s str> {
+        let given = self.families.iter().find(|given| given.name() == family);
+        let given = given.and_then(|given| given.configuration.get(key)).map(String::as_str);
+        given.or_else(|| dir.setting(family, key))
     }
 
     /// Returns the families by name, and a warning if the settings of some are unknown.

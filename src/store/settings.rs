@@ -23,6 +23,17 @@ pub(crate) fn loads_families_on_demand(setting: Setting<'_, '_>) -> bool {
     Reader { family: &[], setting }.flag("hbase.hregion.scan.loadColumnFamiliesOnDemand", true)
 }
 
+/// Returns the maximum size in bytes of the cells of a row that a read collects in a family, `usize::MAX` if
+/// none is set (`hbase.table.max.rowsize`). As with HBase's, no cell is read if it is 0 or less.
+///
+/// # Errors
+///
+/// If the setting is not a number.
+pub(crate) fn max_row_bytes(family: &[u8], setting: Setting<'_, '_>) -> Result<usize> {
+    let bytes = Reader { family, setting }.or("hbase.table.max.rowsize", i64::MAX)?;
+    Ok(usize::try_from(bytes.max(0)).unwrap_or(usize::MAX))
+}
+
 /// What a table allows to be written, and how much at once (HBase: `HRegion`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WriteLimits {
@@ -201,6 +212,21 @@ pub(super) mod tests {
             let settings = [("MEMSTORE_FLUSHSIZE", table), ("hbase.hregion.memstore.flush.size", region)];
             let size = memstore_flush_size(&|key| find(&settings, key));
             assert_eq!(size.ok(), expected, "{table:?} {region:?}");
+        }
+    }
+
+    #[test]
+    fn the_limit_of_a_row_is_read_or_refused() {
+        for (text, expected) in [
+            ("", Some(usize::try_from(i64::MAX).unwrap_or(usize::MAX))),
+            (" 1024 ", Some(1024)),
+            ("0", Some(0)),
+            ("-1", Some(0)),
+            ("1g", None),
+            ("x", None),
+        ] {
+            let settings = [("hbase.table.max.rowsize", text)];
+            assert_eq!(max_row_bytes(b"f", &|key| find(&settings, key)).ok(), expected, "{text:?}");
         }
     }
 
