@@ -33,6 +33,7 @@ mod retire;
 mod scanner;
 mod scheduler;
 mod snapshot;
+mod split_row;
 mod super_version;
 mod updates;
 mod verify;

@@ -106,6 +106,49 @@ fn a_table_that_disables_splits_or_merges_refuses_them() {
     table.close().unwrap();
 }
 
+/// HBase: `SplitTableRegionProcedure`, `RegionSplitRestriction`.
+#[test]
+fn a_split_restriction_keeps_rows_with_the_same_prefix_together() {
+    const LEN: (&str, &str) = ("hbase.regionserver.region.split_restriction.prefix_length", "2");
+    const DELIMITER: (&str, &str) = ("hbase.regionserver.region.split_restriction.delimiter", "::");
+    for (kind, setting, row, expected) in [
+        ("KeyPrefix", LEN, "mnop", Some("mn")),
+        ("KeyPrefix", LEN, "m", Some("m")),
+        // the first region begins with cc
+        ("KeyPrefix", LEN, "ccd", None),
+        ("KeyPrefix", (LEN.0, "1"), "cd", None),
+        ("KeyPrefix", (LEN.0, "two"), "mnop", Some("mnop")),
+        ("KeyPrefix", DELIMITER, "mnop", Some("mnop")),
+        ("DelimitedKeyPrefix", DELIMITER, "mn::o::p", Some("mn")),
+        ("DelimitedKeyPrefix", DELIMITER, "mn:o", Some("mn:o")),
+        ("DelimitedKeyPrefix", DELIMITER, "cc::d", None),
+        ("DelimitedKeyPrefix", LEN, "mn::o", Some("mn::o")),
+        ("None", LEN, "mnop", Some("mnop")),
+        ("keyprefix", LEN, "mnop", Some("mnop")),
+    ] {
+        let storage = FaultyStorage::new();
+        create(&storage, &["cc"]).close().unwrap();
+        let changes = TableChanges::new()
+            .set("hbase.regionserver.region.split_restriction.type", kind)
+            .set(setting.0, setting.1);
+        Table::alter(ROOT, "t", &changes, &options(&storage)).unwrap();
+        let table = open(&storage, true);
+        table.put(put("mn", "1")).unwrap();
+        table.put(put("mnz", "1")).unwrap();
+        let split = table.split(row);
+        let Some(start) = expected else {
+            let error = split.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{kind} {row}: {error}");
+            assert!(error.to_string().contains("split restriction"), "{kind} {row}: {error}");
+            assert_eq!(table.regions().len(), 2, "{kind} {row}");
+            continue;
+        };
+        let (bottom, top) = split.unwrap();
+        assert_eq!((bottom.end_key(), top.start_key()), (start.as_bytes(), start.as_bytes()), "{kind} {row}");
+        assert_eq!(values(&table).len(), 4, "{kind} {row}");
+    }
+}
+
 /// Regions in place of one with the greatest id could have its name, and so its directory.
 #[test]
 fn a_region_with_the_greatest_id_is_not_replaced() {
