@@ -310,6 +310,7 @@ impl RegionOptions {
 
     /// Adds an observer, called before and after the region's operations. Observers with a higher `priority`
     /// are called later; use 0 if the order does not matter. HBase: `hbase.coprocessor.region.classes`.
+    /// Coprocessors that the table descriptor names are not called.
     #[must_use]
     pub fn observer(mut self, priority: i32, observer: Arc<dyn RegionObserver>) -> Self {
         self.observers.add(priority, observer);
