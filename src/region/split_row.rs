@@ -5,6 +5,9 @@ use super::Region;
 use crate::cell::SeekKey;
 use crate::error::{Error, Result};
 
+/// The split policy with which a region cannot be split, also if that is asked for.
+const DISABLED: &str = "DisabledRegionSplitPolicy";
+
 /// Rows that a table keeps in one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RowGroups<'s> {
@@ -42,7 +45,19 @@ impl<'s> RowGroups<'s> {
 impl Region {
     /// Returns the row at which the region is to be split if `row` is asked for: the first one of its group,
     /// if the table has a split restriction.
-    pub(crate) fn restricted_split_row<'r>(&self, row: &'r [u8]) -> &'r [u8] {
+    ///
+    /// # Errors
+    ///
+    /// If the table's split policy disables splits.
+    pub(crate) fn split_row_for<'r>(&self, row: &'r [u8]) -> Result<&'r [u8]> {
+        match self.split_policy() {
+            Some(DISABLED) => Err(disabled()),
+            // What others than HBase's refuse is not known.
+            _ => Ok(self.restricted_split_row(row)),
+        }
+    }
+
+    fn restricted_split_row<'r>(&self, row: &'r [u8]) -> &'r [u8] {
         let setting = |key| self.0.dir.setting(&[], key);
         let groups = match setting("hbase.regionserver.region.split_restriction.type") {
             Some("KeyPrefix") => {
@@ -57,16 +72,23 @@ impl Region {
         groups.start(row)
     }
 
+    /// Returns the class of the table's split policy, without the package if that is HBase's.
+    fn split_policy(&self) -> Option<&str> {
+        let setting = |key| self.0.dir.setting(&[], key);
+        let policy = setting("SPLIT_POLICY").or_else(|| setting("hbase.regionserver.region.split.policy"))?;
+        Some(policy.strip_prefix("org.apache.hadoop.hbase.regionserver.").unwrap_or(policy))
+    }
+
     /// Returns the groups of rows that the table's split policy makes.
     ///
     /// # Errors
     ///
-    /// If the policy is none of HBase's.
-    fn split_policy(&self) -> Result<RowGroups<'_>> {
+    /// If the policy disables splits, or is none of HBase's.
+    fn policy_groups(&self) -> Result<RowGroups<'_>> {
         let setting = |key| self.0.dir.setting(&[], key);
-        let policy = setting("SPLIT_POLICY").or_else(|| setting("hbase.regionserver.region.split.policy"));
-        let Some(policy) = policy else { return Ok(RowGroups::None) };
-        match policy.strip_prefix("org.apache.hadoop.hbase.regionserver.").unwrap_or(policy) {
+        let Some(policy) = self.split_policy() else { return Ok(RowGroups::None) };
+        match policy {
+            DISABLED => Err(disabled()),
             "KeyPrefixRegionSplitPolicy" => {
                 let len = setting("KeyPrefixRegionSplitPolicy.prefix_length");
                 let len = len.or_else(|| setting("prefix_split_key_policy.prefix_length"));
@@ -78,8 +100,7 @@ impl Region {
             "SteppingSplitPolicy"
             | "IncreasingToUpperBoundRegionSplitPolicy"
             | "ConstantSizeRegionSplitPolicy"
-            | "BusyRegionSplitPolicy"
-            | "DisabledRegionSplitPolicy" => Ok(RowGroups::None),
+            | "BusyRegionSplitPolicy" => Ok(RowGroups::None),
             _ => Err(Error::not_supported(format!(
                 "split policy {policy:.200} of the table chooses the row at which a region is split: give one"
             ))),
@@ -91,9 +112,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If the table has a split policy that is none of HBase's, or the file cannot be read.
+    /// If the table's split policy disables splits or is none of HBase's, or the file cannot be read.
     pub(crate) fn split_row(&self) -> Result<Option<Vec<u8>>> {
-        let groups = self.split_policy()?;
+        let groups = self.policy_groups()?;
         let state = self.0.states.load();
         let files = state.stores.iter().flat_map(|store| store.files.iter());
         let Some(largest) = files.max_by_key(|file| file.file_len()) else { return Ok(None) };
@@ -106,6 +127,11 @@ impl Region {
         let is_within = row != self.info().start_key() && self.info().contains(row);
         Ok(is_within.then(|| row.to_vec()))
     }
+}
+
+#[cold]
+fn disabled() -> Error {
+    Error::invalid_argument(format!("the table's descriptor sets SPLIT_POLICY to {DISABLED}"))
 }
 
 #[cfg(test)]

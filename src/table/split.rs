@@ -39,19 +39,23 @@ impl Table {
     /// - If the table is open for reading only, or is not under a root directory.
     /// - If no region, or more than one, has the row.
     /// - [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the region begins with the row or its
-    ///   prefix, or after the prefix, or the table's descriptor sets `SPLIT_ENABLED` to false.
+    ///   prefix, or after the prefix, or the table's descriptor sets `SPLIT_ENABLED` to false, or
+    ///   `SPLIT_POLICY` to `DisabledRegionSplitPolicy`.
     /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the region has references to files of its own
-    ///   parents, which a major compaction replaces.
+    ///   parents, which a major compaction replaces; if the table is `hbase:meta` or `hbase:namespace`.
     /// - If the region cannot be flushed, or an I/O operation fails.
     ///
     /// A split that failed can be retried.
     pub fn split(&self, row: impl AsRef<[u8]>) -> Result<(RegionInfo, RegionInfo)> {
         let asked = row.as_ref();
+        if self.0.name.is_made_by_master() {
+            return Err(Error::not_supported(format!("HBase does not split {}", self.0.name)));
+        }
         let _changing = self.0.change("split a region of its table")?;
         let slot = self.0.slot_of(asked)?;
         let parent = &slot.info;
         let row = match self.0.open(&slot)? {
-            Some(region) => region.restricted_split_row(asked),
+            Some(region) => region.split_row_for(asked)?,
             None => return Err(Error::closed()),
         };
         if row == parent.start_key() || !parent.contains(row) {
@@ -129,7 +133,8 @@ impl Table {
     /// # Errors
     ///
     /// As [`region`](Self::region); if the file cannot be read;
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) if the table's `SPLIT_POLICY` is none of HBase's.
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the table's `SPLIT_POLICY` disables splits,
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if it is none of HBase's.
     pub fn split_point(&self, row: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         self.region(row)?.split_row()
     }
