@@ -2,7 +2,6 @@
 //! `RegionSplitRestriction`).
 
 use super::Region;
-use crate::cell::SeekKey;
 use crate::error::{Error, Result};
 
 /// The split policy with which a region cannot be split, also if that is asked for.
@@ -58,24 +57,28 @@ impl Region {
     }
 
     fn restricted_split_row<'r>(&self, row: &'r [u8]) -> &'r [u8] {
-        let setting = |key| self.0.dir.setting(&[], key);
-        let groups = match setting("hbase.regionserver.region.split_restriction.type") {
-            Some("KeyPrefix") => {
-                RowGroups::by_prefix(setting("hbase.regionserver.region.split_restriction.prefix_length"))
-            }
-            Some("DelimitedKeyPrefix") => {
-                RowGroups::by_delimiter(setting("hbase.regionserver.region.split_restriction.delimiter"))
-            }
+        let groups = match self.table_setting("hbase.regionserver.region.split_restriction.type") {
+            Some("KeyPrefix") => RowGroups::by_prefix(
+                self.table_setting("hbase.regionserver.region.split_restriction.prefix_length"),
+            ),
+            Some("DelimitedKeyPrefix") => RowGroups::by_delimiter(
+                self.table_setting("hbase.regionserver.region.split_restriction.delimiter"),
+            ),
             // As HBase takes all others.
             _ => RowGroups::None,
         };
         groups.start(row)
     }
 
+    fn table_setting(&self, key: &str) -> Option<&str> {
+        self.0.dir.setting(&[], key)
+    }
+
     /// Returns the class of the table's split policy, without the package if that is HBase's.
     fn split_policy(&self) -> Option<&str> {
-        let setting = |key| self.0.dir.setting(&[], key);
-        let policy = setting("SPLIT_POLICY").or_else(|| setting("hbase.regionserver.region.split.policy"))?;
+        let policy = self
+            .table_setting("SPLIT_POLICY")
+            .or_else(|| self.table_setting("hbase.regionserver.region.split.policy"))?;
         Some(policy.strip_prefix("org.apache.hadoop.hbase.regionserver.").unwrap_or(policy))
     }
 
@@ -85,18 +88,17 @@ impl Region {
     ///
     /// If the policy disables splits, or is none of HBase's.
     fn policy_groups(&self) -> Result<RowGroups<'_>> {
-        let setting = |key| self.0.dir.setting(&[], key);
         let Some(policy) = self.split_policy() else { return Ok(RowGroups::None) };
         match policy {
             DISABLED => Err(disabled()),
             "KeyPrefixRegionSplitPolicy" => {
-                let len = setting("KeyPrefixRegionSplitPolicy.prefix_length");
-                let len = len.or_else(|| setting("prefix_split_key_policy.prefix_length"));
+                let len = self.table_setting("KeyPrefixRegionSplitPolicy.prefix_length");
+                let len = len.or_else(|| self.table_setting("prefix_split_key_policy.prefix_length"));
                 Ok(RowGroups::by_prefix(len))
             }
-            "DelimitedKeyPrefixRegionSplitPolicy" => {
-                Ok(RowGroups::by_delimiter(setting("DelimitedKeyPrefixRegionSplitPolicy.delimiter")))
-            }
+            "DelimitedKeyPrefixRegionSplitPolicy" => Ok(RowGroups::by_delimiter(
+                self.table_setting("DelimitedKeyPrefixRegionSplitPolicy.delimiter"),
+            )),
             "SteppingSplitPolicy"
             | "IncreasingToUpperBoundRegionSplitPolicy"
             | "ConstantSizeRegionSplitPolicy"
@@ -118,9 +120,9 @@ impl Region {
         let state = self.0.states.load();
         let files = state.stores.iter().flat_map(|store| store.files.iter());
         let Some(largest) = files.max_by_key(|file| file.file_len()) else { return Ok(None) };
-        let middle: Option<SeekKey> = largest.hfile().mid_key()?;
-        let Some(middle) = middle else { return Ok(None) };
-        if largest.first_row().is_none_or(|first| first >= middle.row()) {
+        let Some(middle) = largest.hfile().mid_key()? else { return Ok(None) };
+        let is_between = |(first, last): (&[u8], &[u8])| first < middle.row() && middle.row() < last;
+        if !largest.first_row().zip(largest.last_row()).is_some_and(is_between) {
             return Ok(None);
         }
         let row = self.restricted_split_row(groups.start(middle.row()));

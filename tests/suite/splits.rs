@@ -443,6 +443,21 @@ fn the_middle_of_the_largest_file_is_a_row_to_split_at() {
     assert_eq!(values(&table).len(), 1000);
 }
 
+/// HBase: `StoreUtils.getFileSplitPoint`.
+#[test]
+fn a_row_to_split_at_is_neither_the_first_nor_the_last_one() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    // each row has a block of its own
+    let value = "v".repeat(100_000);
+    for (row, expected) in [("a", None), ("b", None), ("c", Some(&b"b"[..]))] {
+        table.put(put(row, &value)).unwrap();
+        table.flush().unwrap();
+        table.compact(Compaction::Major).unwrap();
+        assert_eq!(table.split_point("").unwrap().as_deref(), expected, "{row}");
+    }
+}
+
 /// HBase dies in a merge or split, when some of the new regions have directories, and not all files.
 #[test]
 fn a_change_that_hbase_has_begun_hides_no_rows() {
