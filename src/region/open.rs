@@ -311,11 +311,12 @@ impl RegionOptions {
         let limits = WriteLimits::from_settings(&|key| dir.setting(&[], key).filter(|_| lock.is_some()))?;
         let memory_sizes = if lock.is_some() { self.memory_sizes(&dir, limits)? } else { (0, 0) };
         let in_memory_flush = InMemoryFlush::new(self.in_memory_flush_size, memory_sizes.0);
+        let is_table_read_only = dir.flag(&[], "READONLY", false);
         let background = if lock.is_some() {
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
             let limit = self.memory_limit.unwrap_or_else(MemoryLimit::global);
-            let compacts =
-                self.compaction_enabled.unwrap_or_else(|| dir.flag(&[], "COMPACTION_ENABLED", true));
+            let table_compacts = || !is_table_read_only && dir.flag(&[], "COMPACTION_ENABLED", true);
+            let compacts = self.compaction_enabled.unwrap_or_else(table_compacts);
             Some(Background::new(scheduler, limit, memory_sizes, compacts, stores.len()))
         } else {
             None
@@ -328,7 +329,7 @@ impl RegionOptions {
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
-            is_table_read_only: dir.flag(&[], "READONLY", false),
+            is_table_read_only,
             max_cell_len: max_cell_len(self.files.limit_values(), limits.cell_len),
             max_key_len: max_key_len(self.files.limit_values()),
             timestamp_slop: limits.timestamp_slop,

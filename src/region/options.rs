@@ -235,9 +235,9 @@ impl RegionOptions {
     }
 
     /// Sets whether compactions follow background flushes and the
-    /// [opening](crate::SchedulerBuilder::compact_after_open) of the region (default: the setting
-    /// `COMPACTION_ENABLED` of the table descriptor, else yes). [Explicit compactions](Region::compact) are
-    /// always done; HBase ignores requests for them, too, if the table disables compactions.
+    /// [opening](crate::SchedulerBuilder::compact_after_open) of the region (default: no if the
+    /// table descriptor sets `READONLY` to true or `COMPACTION_ENABLED` to false, else yes). [Explicit
+    /// compactions](Region::compact) are always done; HBase ignores requests for them, too, in these tables.
     #[must_use]
     pub fn compaction_enabled(mut self, enabled: bool) -> Self {
         self.compaction_enabled = Some(enabled);
