@@ -262,7 +262,7 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         }
         (ErrorKind::Limit, None) if error.message().ends_with(", the limit of a row") => Some(
             "--limit-row-bytes raises the limit, up to hbase.table.max.rowsize if the table sets it, and \
-                 `scan --batch` reads rows in parts",
+             `scan --batch` reads rows in parts",
         ),
         (ErrorKind::Locked, _) => Some(LOCKED),
         (_, Some(Corruption::Unsupported { what: "encrypted file", .. })) => {
