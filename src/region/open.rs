@@ -12,6 +12,7 @@ use super::super_version::SuperVersionCell;
 use super::updates::Updates;
 use super::write::{max_cell_len, max_key_len};
 use super::{GetThreads, MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
+use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::{Encryption, HFileOptions};
 use crate::io::{FileLock, Owner};
@@ -268,6 +269,16 @@ impl RegionOptions {
 
     /// Returns the state of a store with these files, and a segment of replayed cells.
     fn state_of(&self, store: &Store, files: Vec<StoreFile>, segment: Arc<Segment>) -> Result<StoreVersion> {
+        // As those of a table with `hbase.region.use.meta.cell.comparator`.
+        let is_other = |file: &&StoreFile| file.order() != store.order && file.first_row().is_some();
+        if let Some(file) = files.iter().find(is_other) {
+            let name = if file.order() == CellOrder::Meta {
+                "of hbase:meta in a region of another table"
+            } else {
+                "of other tables in a region of hbase:meta"
+            };
+            return Err(Corruption::unsupported("order of cells", name).at(file.path(), 0));
+        }
         if self.writable {
             // Refused here rather than at the first flush, when writes have already been acknowledged.
             let is_encrypted = files.iter().any(StoreFile::is_encrypted);
