@@ -31,8 +31,8 @@ pub struct Limits {
     /// do not depend on this. 0: no thread is used. Default: 4 MiB.
     pub write_behind_bytes: usize,
     /// The maximum size in bytes of the cells of a row that a read collects in one family, as HBase counts
-    /// them: each as a `KeyValue` with a length before it. Default: as for a block. HBase:
-    /// `hbase.table.max.rowsize`, and its `RowTooBigException`.
+    /// them: each as a `KeyValue` with a length before it. Default: as for a block. If the table or the
+    /// family sets `hbase.table.max.rowsize`, the lesser of both applies (HBase: `RowTooBigException`).
     ///
     /// What is returned counts, after filters have changed cells (in HBase, before). A row of more bytes is
     /// read in parts with a [batch](crate::Scan::batch) or [partial results](crate::Scan::allow_partial), or,

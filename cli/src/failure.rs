@@ -260,9 +260,10 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         (ErrorKind::Limit, Some(_)) if error.path().is_some() => {
             Some("--limit-block-bytes and --limit-memory-bytes raise the limits")
         }
-        (ErrorKind::Limit, None) if error.message().ends_with(", the limit of a row") => {
-            Some("--limit-row-bytes raises the limit, and `scan --batch` reads rows in parts")
-        }
+        (ErrorKind::Limit, None) if error.message().ends_with(", the limit of a row") => Some(
+            "--limit-row-bytes raises the limit, up to hbase.table.max.rowsize if the table sets it, and \
+             `scan --batch` reads rows in parts",
+        ),
         (ErrorKind::Locked, _) => Some(LOCKED),
         (_, Some(Corruption::Unsupported { what: "encrypted file", .. })) => {
             Some("--master-key-file gives it")

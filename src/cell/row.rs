@@ -75,14 +75,15 @@ impl RowBuf {
         self.len = 0;
     }
 
-    /// Removes the cells for a read that [adds](Self::try_push) at most `most` bytes of each family.
+    /// Sets the limit on the cells of each family that a read [adds](Self::try_push) from now on, in bytes.
+    /// The buffer must not have cells of these families.
     #[inline]
-    pub(crate) fn begin(&mut self, most: usize) {
-        self.clear();
+    pub(crate) fn set_limit(&mut self, most: usize) {
         self.most = most;
         // The limit is checked only when the buffer grows.
-        if self.bytes.len() > most {
-            self.bytes.truncate(most);
+        let end = self.used.saturating_add(most);
+        if self.bytes.len() > end {
+            self.bytes.truncate(end);
         }
     }
 
@@ -550,15 +551,23 @@ mod tests {
             .collect();
         let mut used = RowBuf::new();
         (0..200).for_each(|_| used.push(cells[2]));
-        for limit in (0..1500).chain([usize::MAX]) {
+        let different = [[0, 500, 100], [1500, 0, 40], [100, 1500, 700]];
+        for limits in (0..1500).chain([usize::MAX]).map(|limit| [limit; 3]).chain(different) {
             for mut buffer in [RowBuf::new(), used.clone()] {
-                buffer.begin(limit);
+                buffer.clear();
                 let (mut kept, mut bytes) = (Vec::new(), 0);
                 for (i, &cell) in cells.iter().enumerate() {
-                    bytes = if i % 40 == 0 { 0 } else { bytes };
+                    let limit = limits[i / 40];
+                    if i % 40 == 0 {
+                        bytes = 0;
+                        // A limit that is the same for all families may be set once.
+                        if i == 0 || limit != limits[0] || limit % 2 == 0 {
+                            buffer.set_limit(limit);
+                        }
+                    }
                     let fits = bytes + estimated_size(cell) <= limit as u64;
                     let pushed = buffer.try_push(cell);
-                    assert_eq!(pushed.is_ok(), fits, "{limit} {i}");
+                    assert_eq!(pushed.is_ok(), fits, "{limits:?} {i}");
                     if let Err(error) = pushed {
                         assert_eq!(error.kind(), crate::ErrorKind::Limit);
                         assert!(error.to_string().contains("row r has more than"), "{error}");

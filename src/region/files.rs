@@ -49,6 +49,7 @@ impl RegionOptions {
             compaction: CompactionConfig::default(),
             invalid_settings: None,
             file_settings: FileSettings::default(),
+            max_row_bytes: self.files.limit_values().row_bytes,
             cache_data: true,
             zstd_framed: self.is_zstd_framed(false),
             zstd_dictionary: None,

@@ -33,6 +33,7 @@ mod retire;
 mod scanner;
 mod scheduler;
 mod snapshot;
+mod split_row;
 mod super_version;
 mod updates;
 mod verify;
@@ -149,7 +150,8 @@ pub(crate) struct RegionCore {
     mini_batch: usize,
     /// Whether gets that do not say so load families on demand.
     loads_families_on_demand: bool,
-    /// The maximum size of a row that is read: [`Limits::row_bytes`](crate::Limits::row_bytes).
+    /// The maximum size of a row that is put together after it was read:
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes).
     max_row_bytes: usize,
     /// Whether values may be in MOB files.
     may_have_mob: bool,

@@ -12,6 +12,7 @@ use super::super_version::SuperVersionCell;
 use super::updates::Updates;
 use super::write::{max_cell_len, max_key_len};
 use super::{GetThreads, MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
+use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::{Encryption, HFileOptions};
 use crate::io::{FileLock, Owner};
@@ -29,7 +30,7 @@ use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::store::compact::CompactionConfig;
 use crate::store::{
     FileSettings, MobFiles, Store, StoreFile, StoreFileUse, StoreVersion, WriteLimits,
-    loads_families_on_demand, memstore_flush_size, read_settings,
+    loads_families_on_demand, max_row_bytes, memstore_flush_size, read_settings,
 };
 use crate::sync::unpoisoned;
 use std::io;
@@ -218,6 +219,7 @@ impl RegionOptions {
             settings => (settings?, None),
         };
         let (compaction, file_settings, zstd_dictionary) = settings;
+        let most = max_row_bytes(family.name(), &|key| self.setting_of(dir, family.name(), key))?;
         let mob_files = || MobFiles::new(dir.mob_dirs(family.name()), dir.info().table(), options);
         let mob = dir.may_have_mob(family.name()).then(mob_files);
         // Another one for each opening: that of a process which has lost its lock is gone, so that what it
@@ -227,6 +229,7 @@ impl RegionOptions {
             compaction,
             invalid_settings,
             file_settings,
+            max_row_bytes: self.files.limit_values().row_bytes.min(most),
             cache_data: dir.flag(family.name(), "BLOCKCACHE", true),
             zstd_framed: self.is_zstd_framed(zstd_dictionary.is_some()),
             zstd_dictionary,
@@ -266,6 +269,16 @@ impl RegionOptions {
 
     /// Returns the state of a store with these files, and a segment of replayed cells.
     fn state_of(&self, store: &Store, files: Vec<StoreFile>, segment: Arc<Segment>) -> Result<StoreVersion> {
+        // As those of a table with `hbase.region.use.meta.cell.comparator`.
+        let is_other = |file: &&StoreFile| file.order() != store.order && file.first_row().is_some();
+        if let Some(file) = files.iter().find(is_other) {
+            let name = if file.order() == CellOrder::Meta {
+                "of hbase:meta in a region of another table"
+            } else {
+                "of other tables in a region of hbase:meta"
+            };
+            return Err(Corruption::unsupported("order of cells", name).at(file.path(), 0));
+        }
         if self.writable {
             // Refused here rather than at the first flush, when writes have already been acknowledged.
             let is_encrypted = files.iter().any(StoreFile::is_encrypted);
@@ -309,11 +322,12 @@ impl RegionOptions {
         let limits = WriteLimits::from_settings(&|key| dir.setting(&[], key).filter(|_| lock.is_some()))?;
         let memory_sizes = if lock.is_some() { self.memory_sizes(&dir, limits)? } else { (0, 0) };
         let in_memory_flush = InMemoryFlush::new(self.in_memory_flush_size, memory_sizes.0);
+        let is_table_read_only = dir.flag(&[], "READONLY", false);
         let background = if lock.is_some() {
             let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
             let limit = self.memory_limit.unwrap_or_else(MemoryLimit::global);
-            let compacts =
-                self.compaction_enabled.unwrap_or_else(|| dir.flag(&[], "COMPACTION_ENABLED", true));
+            let table_compacts = || !is_table_read_only && dir.flag(&[], "COMPACTION_ENABLED", true);
+            let compacts = self.compaction_enabled.unwrap_or_else(table_compacts);
             Some(Background::new(scheduler, limit, memory_sizes, compacts, stores.len()))
         } else {
             None
@@ -326,7 +340,7 @@ impl RegionOptions {
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
-            is_table_read_only: dir.flag(&[], "READONLY", false),
+            is_table_read_only,
             max_cell_len: max_cell_len(self.files.limit_values(), limits.cell_len),
             max_key_len: max_key_len(self.files.limit_values()),
             timestamp_slop: limits.timestamp_slop,
@@ -513,21 +527,23 @@ impl RegionOptions {
         Error::unknown_settings(dir.path(), unknown.map(Family::name))
     }
 
-    /// Returns the settings of a family's compactions and of its new files: from the given family, else from
-    /// the descriptor.
+    /// Returns the settings of a family's compactions and of its new files.
     fn settings_of(
         &self,
         dir: &RegionDir,
         family: &Family,
     ) -> Result<(CompactionConfig, FileSettings, Option<String>)> {
-        let given = self.families.iter().find(|given| given.name() == family.name());
-        let setting = |key: &str| {
-            let given = given.and_then(|given| given.configuration.get(key)).map(String::as_str);
-            given.or_else(|| dir.setting(family.name(), key))
-        };
+        let setting = |key: &str| self.setting_of(dir, family.name(), key);
         let (mut compaction, files, zstd_dictionary) = read_settings(family, &setting)?;
         compaction.utc_offset = self.utc_offset;
         Ok((compaction, files, zstd_dictionary))
+    }
+
+    /// Returns a setting of a family: of the given family, else of the descriptor.
+    fn setting_of<'s>(&'s self, dir: &'s RegionDir, family: &[u8], key: &str) -> Option<&'s str> {
+        let given = self.families.iter().find(|given| given.name() == family);
+        let given = given.and_then(|given| given.configuration.get(key)).map(String::as_str);
+        given.or_else(|| dir.setting(family, key))
     }
 
     /// Returns the families by name, and a warning if the settings of some are unknown.

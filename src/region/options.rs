@@ -235,9 +235,9 @@ impl RegionOptions {
     }
 
     /// Sets whether compactions follow background flushes and the
-    /// [opening](crate::SchedulerBuilder::compact_after_open) of the region (default: the setting
-    /// `COMPACTION_ENABLED` of the table descriptor, else yes). [Explicit compactions](Region::compact) are
-    /// always done; HBase ignores requests for them, too, if the table disables compactions.
+    /// [opening](crate::SchedulerBuilder::compact_after_open) of the region (default: no if the
+    /// table descriptor sets `READONLY` to true or `COMPACTION_ENABLED` to false, else yes). [Explicit
+    /// compactions](Region::compact) are always done; HBase ignores requests for them, too, in these tables.
     #[must_use]
     pub fn compaction_enabled(mut self, enabled: bool) -> Self {
         self.compaction_enabled = Some(enabled);
@@ -310,6 +310,7 @@ impl RegionOptions {
 
     /// Adds an observer, called before and after the region's operations. Observers with a higher `priority`
     /// are called later; use 0 if the order does not matter. HBase: `hbase.coprocessor.region.classes`.
+    /// Coprocessors that the table descriptor names are not called.
     #[must_use]
     pub fn observer(mut self, priority: i32, observer: Arc<dyn RegionObserver>) -> Self {
         self.observers.add(priority, observer);

@@ -74,7 +74,7 @@ impl RegionCore {
     ) -> Result<()> {
         self.check_open()?;
         self.check_row(&get.row)?;
-        row.begin(self.max_row_bytes);
+        row.clear();
         if get.select.filter.is_some() {
             return self.get_filtered(state, get, read_point, row);
         }
@@ -110,6 +110,7 @@ impl RegionCore {
                     observer.pre_store_scanner_open(context, family, options)
                 },
             )?;
+            row.set_limit(self.stores[store].max_row_bytes);
             state.get(&query, &info, row, &mut counts)
         });
         self.counters.add(&counts);
@@ -132,7 +133,7 @@ impl RegionCore {
             return Ok(());
         }
         let mut whole = RowBuf::new();
-        whole.begin(self.max_row_bytes);
+        whole.set_limit(self.max_row_bytes);
         for cell in row.as_row().cells() {
             let of_family = |store: &&Store| store.family.name() == cell.family();
             let store = self.stores.iter().find(of_family).filter(|_| is_mob_reference(cell));

@@ -2,7 +2,6 @@
 
 use super::observer::Held;
 use super::{Region, RegionCore};
-use crate::cell::SeekKey;
 use crate::error::{Error, Result};
 use crate::io::FileLock;
 use crate::layout::{check_lock, check_root};
@@ -109,21 +108,6 @@ impl Region {
             return Ok(());
         }
         self.0.archive_replaced(None)
-    }
-
-    /// Returns the middle row of the largest file, at which the region may be split; `None` if no row is
-    /// between the first and the last one (HBase: `StoreUtils.getFileSplitPoint`).
-    pub(crate) fn middle_row(&self) -> Result<Option<Vec<u8>>> {
-        let state = self.0.states.load();
-        let files = state.stores.iter().flat_map(|store| store.files.iter());
-        let Some(largest) = files.max_by_key(|file| file.file_len()) else { return Ok(None) };
-        let middle: Option<SeekKey> = largest.hfile().mid_key()?;
-        let is_within = |row: &[u8]| {
-            largest.first_row().is_some_and(|first| first < row)
-                && row != self.info().start_key()
-                && self.info().contains(row)
-        };
-        Ok(middle.map(|key| key.row().to_vec()).filter(|row| is_within(row)))
     }
 }
 

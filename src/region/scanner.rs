@@ -236,7 +236,7 @@ impl<'v> RegionScanner<'v> {
         match &mut self.rows {
             Rows::Plain(_) if self.left == 0 => Ok(false),
             Rows::Plain(rows) => {
-                let found = next_whole_row(rows, &mut self.row, self.region.max_row_bytes)?;
+                let found = next_whole_row(rows, &mut self.row)?;
                 self.region.read_mob(self.scan.select.cache_blocks, &mut self.row)?;
                 self.left -= u64::from(found);
                 self.more = found;
@@ -384,12 +384,16 @@ impl<'v> RegionScanner<'v> {
         while going && self.left > 0 {
             self.region.check_open()?;
             let mut cells = 0u64;
-            let more = rows.read_row(|cell| {
-                cells += 1;
-                let flow = take(cell);
-                going = flow.is_continue();
-                Ok(flow)
-            })?;
+            let more = rows.read_row(
+                &mut take,
+                |_, _| (),
+                |take, cell| {
+                    cells += 1;
+                    let flow = take(cell);
+                    going = flow.is_continue();
+                    Ok(flow)
+                },
+            )?;
             going &= more;
             self.left -= u64::from(cells > 0);
         }
@@ -450,9 +454,7 @@ impl<'v> RegionScanner<'v> {
             self.row.clear();
             context.begin_result();
             self.more = match &mut self.rows {
-                Rows::Plain(rows) => {
-                    next_whole_row(rows, &mut self.row, self.region.max_row_bytes)? && rows.may_have_more()
-                }
+                Rows::Plain(rows) => next_whole_row(rows, &mut self.row)? && rows.may_have_more(),
                 Rows::Partial(rows) => rows.next(context, &mut self.row)?,
                 Rows::Owned(rows) => rows.next(context, &mut self.row)?,
             };
@@ -494,10 +496,10 @@ impl<'v> RegionScanner<'v> {
 
 /// Reads the next row that has any cells. Returns false if there is none.
 #[inline]
-fn next_whole_row(rows: &mut PlainRows<'_>, row: &mut RowBuf, max_bytes: usize) -> Result<bool> {
-    row.begin(max_bytes);
+fn next_whole_row(rows: &mut PlainRows<'_>, row: &mut RowBuf) -> Result<bool> {
+    row.clear();
     loop {
-        let more = rows.read_row(|cell| {
+        let more = rows.read_row(row, RowBuf::set_limit, |row, cell| {
             row.try_push(cell)?;
             Ok(ControlFlow::Continue(()))
         })?;

@@ -14,7 +14,7 @@ pub use read::explain::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub(crate) use read::explain::{ReturnedCells, StoreExplainer};
 pub use read::{HFileHalf, HFileHalfScanner};
 pub(crate) use read::{StoreScanner, context};
-pub(crate) use settings::{WriteLimits, loads_families_on_demand, memstore_flush_size};
+pub(crate) use settings::{WriteLimits, loads_families_on_demand, max_row_bytes, memstore_flush_size};
 pub(crate) use version::{OpenedFiles, SeqIds, StoreFile, StoreFileUse, StoreVersion, have_tags, open_files};
 pub use write::CompactionFilter;
 pub(crate) use write::{FileSettings, Retention};
@@ -41,6 +41,9 @@ pub(crate) struct Store {
     pub(crate) invalid_settings: Option<Error>,
     /// How its new files are written.
     pub(crate) file_settings: FileSettings,
+    /// The maximum size in bytes of the cells of a row that a read collects: `hbase.table.max.rowsize`, at
+    /// most [`Limits::row_bytes`](crate::Limits::row_bytes).
+    pub(crate) max_row_bytes: usize,
     /// Whether data blocks that reads load are cached, if the read asks for it (BLOCKCACHE).
     pub(crate) cache_data: bool,
     /// Whether new files with ZSTD have Hadoop's framing if none of the store's shows another.
@@ -58,8 +61,8 @@ pub(crate) struct Store {
 }
 
 /// Reads the settings of a family without which its store is not opened for writing: of its compactions, and
-/// of its new files, and the path of a dictionary for ZSTD. Also checks what would fail only at
-/// the first flush, after writes were acknowledged.
+/// of its new files, and the path of a dictionary for ZSTD. Also checks the limit of a row, and what would
+/// fail only at the first flush, after writes were acknowledged.
 ///
 /// # Errors
 ///
@@ -70,6 +73,7 @@ pub(crate) fn read_settings(
 ) -> Result<(CompactionConfig, FileSettings, Option<String>)> {
     let compaction = CompactionConfig::from_settings(family, setting)?;
     let files = FileSettings::from_settings(family.name(), setting)?;
+    max_row_bytes(family.name(), setting)?;
     let codecs = [Some(family.codec), compaction.major_codec, compaction.minor_codec];
     codecs.into_iter().flatten().try_for_each(|codec| {
         HFileWriterOptions::check_family(&family.clone().codec(codec), |options| files.add_to(options))

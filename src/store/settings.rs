@@ -3,7 +3,6 @@
 use crate::binary::StringBinary;
 use crate::error::{Error, Result};
 use std::fmt::Display;
-use std::str::FromStr;
 
 /// Looks up a setting of a family by key: its own, or that of its table.
 pub(crate) type Setting<'f, 's> = &'f dyn Fn(&str) -> Option<&'s str>;
@@ -21,6 +20,17 @@ pub(crate) fn memstore_flush_size(setting: Setting<'_, '_>) -> Result<Option<u64
 /// pass it (`hbase.hregion.scan.loadColumnFamiliesOnDemand`, yes).
 pub(crate) fn loads_families_on_demand(setting: Setting<'_, '_>) -> bool {
     Reader { family: &[], setting }.flag("hbase.hregion.scan.loadColumnFamiliesOnDemand", true)
+}
+
+/// Returns the maximum size in bytes of the cells of a row that a read collects in a family, `usize::MAX` if
+/// none is set (`hbase.table.max.rowsize`). As with HBase's, no cell is read if it is 0 or less.
+///
+/// # Errors
+///
+/// If the setting is not a number.
+pub(crate) fn max_row_bytes(family: &[u8], setting: Setting<'_, '_>) -> Result<usize> {
+    let bytes = Reader { family, setting }.or("hbase.table.max.rowsize", i64::MAX)?;
+    Ok(usize::try_from(bytes.max(0)).unwrap_or(usize::MAX))
 }
 
 /// What a table allows to be written, and how much at once (HBase: `HRegion`).
@@ -77,51 +87,55 @@ pub(super) struct Reader<'f, 's> {
 }
 
 /// The type of a setting.
-pub(super) trait Value: FromStr {
-    /// Whether the value is valid.
-    fn is_sound(&self) -> bool {
-        true
-    }
+pub(super) trait Value: Sized {
+    /// Parses a value without white space around it. Returns `None` if it is not valid.
+    fn parse(text: &str) -> Option<Self>;
 }
 
-impl Value for i64 {}
-impl Value for u64 {}
-impl Value for usize {}
-impl Value for f32 {
-    fn is_sound(&self) -> bool {
-        self.is_finite() && *self >= 0.0
+impl Value for i64 {
+    /// As `Configuration.getLong`, which takes hexadecimal numbers, too.
+    fn parse(text: &str) -> Option<Self> {
+        let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+        match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
+            Some(digits) => Self::from_str_radix(&format!("{sign}{digits}"), 16).ok(),
+            None => text.parse().ok(),
+        }
     }
 }
-impl Value for f64 {
-    fn is_sound(&self) -> bool {
-        self.is_finite() && *self >= 0.0
+impl Value for u64 {
+    fn parse(text: &str) -> Option<Self> {
+        i64::parse(text)?.try_into().ok()
+    }
+}
+impl Value for usize {
+    fn parse(text: &str) -> Option<Self> {
+        i64::parse(text)?.try_into().ok()
+    }
+}
+impl Value for f32 {
+    /// As `Configuration.getFloat`, which takes a number with the letter of its type, such as `1.2F`.
+    fn parse(text: &str) -> Option<Self> {
+        let number = text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text);
+        number.parse().ok().filter(|number: &Self| number.is_finite() && *number >= 0.0)
     }
 }
 
 impl<'s> Reader<'_, 's> {
     /// Returns a number, or `default` if it is not set.
     pub(super) fn or<T: Value>(&self, key: &'static str, default: T) -> Result<T> {
-        let Some(text) = (self.setting)(key) else { return Ok(default) };
-        let value = text.trim().parse().ok().filter(Value::is_sound);
-        value.ok_or_else(|| self.refused(format!("{key} cannot be {:?}", short(text))))
+        self.number(key).map(|value| value.unwrap_or(default))
     }
 
-    /// Returns a number of bytes, which may end with a letter for a power of 1024 (Hadoop:
-    /// `Configuration.getLongBytes`).
-    fn bytes(&self, key: &'static str) -> Result<Option<u64>> {
+    /// Returns a number of single precision, with which HBase calculates in double precision.
+    pub(super) fn float_or(&self, key: &'static str, default: f64) -> Result<f64> {
+        self.number::<f32>(key).map(|value| value.map_or(default, f64::from))
+    }
+
+    /// Returns a number, if it is set.
+    fn number<T: Value>(&self, key: &'static str) -> Result<Option<T>> {
         let Some(text) = (self.setting)(key) else { return Ok(None) };
-        let trimmed = text.trim();
-        let (digits, power) = match trimmed.char_indices().next_back() {
-            Some((at, unit)) if unit.is_ascii_alphabetic() => {
-                let power = "kmgtpe".find(unit.to_ascii_lowercase()).map(|power| power + 1);
-                (trimmed.get(..at).unwrap_or_default(), power)
-            }
-            _ => (trimmed, Some(0)),
-        };
-        let unit = power.and_then(|power| 1024_u64.checked_pow(u32::try_from(power).ok()?));
-        let value =
-            digits.parse().ok().zip(unit).and_then(|(value, unit): (u64, u64)| value.checked_mul(unit));
-        value.map(Some).ok_or_else(|| self.refused(format!("{key} cannot be {:?}", short(text))))
+        let value = T::parse(text.trim()).map(Some);
+        value.ok_or_else(|| self.refused(format!("{key} cannot be {:?}", short(text))))
     }
 
     /// Returns the memstore size in bytes at which a region is flushed, if it is set. A `MEMSTORE_FLUSHSIZE`
@@ -129,7 +143,7 @@ impl<'s> Reader<'_, 's> {
     pub(super) fn flush_size(&self) -> Result<Option<u64>> {
         match u64::try_from(self.or("MEMSTORE_FLUSHSIZE", -1_i64)?) {
             Ok(size) if size > 0 => Ok(Some(size)),
-            _ => self.bytes("hbase.hregion.memstore.flush.size"),
+            _ => self.number("hbase.hregion.memstore.flush.size"),
         }
     }
 
@@ -188,19 +202,37 @@ pub(super) mod tests {
             (" 65536 ", "1", Some(Some(65536))),
             ("-1", "", Some(None)),
             ("0", "7", Some(Some(7))),
-            ("", "128m", Some(Some(128 << 20))),
-            ("", "2G", Some(Some(2 << 30))),
+            ("", "0x8000000", Some(Some(128 << 20))),
+            ("-1", "0X2", Some(Some(2))),
+            // HBase's region would not open.
+            ("", "128m", None),
+            ("", "2G", None),
             ("128 MB", "", None),
+            ("", "9223372036854775808", None),
             ("x", "7", None),
             ("", "m", None),
             ("", "7x", None),
             ("", "-7", None),
-            ("", "7µ", None),
-            ("", "16e", None),
+            ("", "0x", None),
         ] {
             let settings = [("MEMSTORE_FLUSHSIZE", table), ("hbase.hregion.memstore.flush.size", region)];
             let size = memstore_flush_size(&|key| find(&settings, key));
             assert_eq!(size.ok(), expected, "{table:?} {region:?}");
+        }
+    }
+
+    #[test]
+    fn the_limit_of_a_row_is_read_or_refused() {
+        for (text, expected) in [
+            ("", Some(usize::try_from(i64::MAX).unwrap_or(usize::MAX))),
+            (" 1024 ", Some(1024)),
+            ("0", Some(0)),
+            ("-1", Some(0)),
+            ("1g", None),
+            ("x", None),
+        ] {
+            let settings = [("hbase.table.max.rowsize", text)];
+            assert_eq!(max_row_bytes(b"f", &|key| find(&settings, key)).ok(), expected, "{text:?}");
         }
     }
 

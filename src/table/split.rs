@@ -22,6 +22,9 @@ use std::sync::Arc;
 
 impl Table {
     /// Splits the region that has a row into two, the second of which begins with the row. Returns both.
+    /// If the table has a split restriction (`hbase.regionserver.region.split_restriction.type`: `KeyPrefix`
+    /// or `DelimitedKeyPrefix`), the second one begins with the prefix of the row, so that rows with the same
+    /// prefix remain in one region.
     ///
     /// The new regions, the daughters, refer to the files of the old one, the parent, until they are
     /// compacted. [`compact`](Self::compact) then removes the parent's directory, as
@@ -35,20 +38,35 @@ impl Table {
     ///
     /// - If the table is open for reading only, or is not under a root directory.
     /// - If no region, or more than one, has the row.
-    /// - [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the region begins with the row, or the
-    ///   table's descriptor sets `SPLIT_ENABLED` to false.
+    /// - [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the region begins with the row or its
+    ///   prefix, or after the prefix, or the table's descriptor sets `SPLIT_ENABLED` to false, or
+    ///   `SPLIT_POLICY` to `DisabledRegionSplitPolicy`.
     /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the region has references to files of its own
-    ///   parents, which a major compaction replaces.
+    ///   parents, which a major compaction replaces; if the table is `hbase:meta` or `hbase:namespace`.
     /// - If the region cannot be flushed, or an I/O operation fails.
     ///
     /// A split that failed can be retried.
     pub fn split(&self, row: impl AsRef<[u8]>) -> Result<(RegionInfo, RegionInfo)> {
-        let row = row.as_ref();
+        let asked = row.as_ref();
+        if self.0.name.is_made_by_master() {
+            return Err(Error::not_supported(format!("HBase does not split {}", self.0.name)));
+        }
         let _changing = self.0.change("split a region of its table")?;
-        let slot = self.0.slot_of(row)?;
+        let slot = self.0.slot_of(asked)?;
         let parent = &slot.info;
-        if parent.start_key() == row {
-            let message = format!("region {parent} begins with the row at which it is to be split");
+        let row = match self.0.open(&slot)? {
+            Some(region) => region.split_row_for(asked)?,
+            None => return Err(Error::closed()),
+        };
+        if row == parent.start_key() || !parent.contains(row) {
+            let message = if row == asked {
+                format!("region {parent} begins with the row at which it is to be split")
+            } else {
+                format!(
+                    "a split of region {parent} at this row would separate rows with the same prefix, which \
+                     the table's split restriction keeps together"
+                )
+            };
             return Err(Error::invalid_argument(message));
         }
         let [bottom, top] = self.0.children(&[Arc::clone(&slot)], |id| {
@@ -108,14 +126,17 @@ impl Table {
         Ok(merged)
     }
 
-    /// Returns a row at which the region with a row could be split: the middle one of its largest file.
-    /// `None` if its rows are too few.
+    /// Returns a row at which the region with a row could be split: the middle one of its largest file, or a
+    /// prefix of it if the table's split policy or split restriction keeps rows with the same prefix
+    /// together. `None` if its rows are too few.
     ///
     /// # Errors
     ///
-    /// As [`region`](Self::region), or if the file cannot be read.
+    /// As [`region`](Self::region); if the file cannot be read;
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the table's `SPLIT_POLICY` disables splits,
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if it is none of HBase's.
     pub fn split_point(&self, row: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
-        self.region(row)?.middle_row()
+        self.region(row)?.split_row()
     }
 }
 

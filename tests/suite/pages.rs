@@ -25,6 +25,7 @@ fn pages_name_files_that_exist() {
         "CONTRIBUTING.md",
         "SECURITY.md",
         "docs/client.md",
+        "docs/settings.md",
         "docs/speed.md",
         "docs/tuning.md",
         "testdata/README.md",

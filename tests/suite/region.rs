@@ -4,6 +4,7 @@ use hregion::{
     BlockCache, CellRef, Compaction, Delete, ErrorKind, Family, Get, ManualClock, Put, Region, Scan,
     TimeRange,
 };
+use std::fs;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +17,35 @@ fn rows(region: &Region, scan: &Scan) -> Vec<Vec<String>> {
     let view = region.view();
     let rows = view.scan(scan).unwrap().map(|row| row.unwrap().cells().map(shown).collect());
     rows.collect()
+}
+
+/// Merged with others, the cells would be out of order.
+#[test]
+fn a_file_with_the_order_of_another_kind_of_table_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let create = |name: &str, table: &str| {
+        let options = Region::options().clock(Arc::new(ManualClock::new(1))).create_if_missing(true);
+        let path = dir.path().join(name);
+        let region = options.table(table).family(Family::new("info")).open(&path).unwrap();
+        region.put(Put::new("t,a,1").cell("info", "q", "v")).unwrap();
+        region.flush().unwrap();
+        let file = region.hfile_paths("info").unwrap().remove(0);
+        region.close().unwrap();
+        (path, file)
+    };
+    let meta = create("1588230740", "hbase:meta");
+    let user = create("r", "t");
+    for ((_, from), (to, _)) in [(&meta, &user), (&user, &meta)] {
+        let copy = to.join("info").join(from.file_name().unwrap());
+        fs::copy(from, &copy).unwrap();
+        for writable in [false, true] {
+            let error = Region::options().writable(writable).open(to).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+            assert!(error.path().unwrap().ends_with(from.file_name().unwrap()), "{error}");
+        }
+        fs::remove_file(copy).unwrap();
+        assert_eq!(Region::open(to).unwrap().get(&Get::new("t,a,1")).unwrap().len(), 1);
+    }
 }
 
 #[test]

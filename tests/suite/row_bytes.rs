@@ -132,6 +132,39 @@ fn a_row_of_more_bytes_is_refused_wherever_it_is() {
     }
 }
 
+/// HBase reads the setting for each store (`ScanInfo`).
+#[test]
+fn the_setting_of_a_family_is_the_limit_of_its_cells() {
+    for flushes in [&[][..], &[9], &[2, 4, 7, 9]] {
+        for (setting, is_refused) in [(LARGE, false), (LARGE - 1, true), (0, true)] {
+            let dir = tempfile::tempdir().unwrap();
+            let limited = Family::new("g").configuration("hbase.table.max.rowsize", setting.to_string());
+            let created = Region::options().create_if_missing(true).family(Family::new("f")).family(limited);
+            let region = created.open(dir.path()).unwrap();
+            put(&region, flushes);
+            let check = |region: &Region| {
+                let is_nothing_read = setting == 0;
+                let reads = if is_nothing_read { Vec::new() } else { reads(region) };
+                for (name, read) in reads {
+                    // That of a family reads the other one.
+                    match is_refused && name != "scan of a family" {
+                        true => assert_refused(&read.unwrap_err(), name),
+                        false => assert_eq!(read.unwrap(), 20, "{name} {flushes:?}"),
+                    }
+                }
+                let refused = region.get(&Get::new("a")).map(drop);
+                assert_eq!(refused.is_err(), is_nothing_read, "{flushes:?}");
+                assert_eq!(region.get(&Get::new("b").family("f")).unwrap().len(), 10, "{flushes:?}");
+                let parts = rows(region, &Scan::new().batch(3));
+                assert_eq!(parts.is_err(), is_nothing_read, "{flushes:?}");
+            };
+            check(&region);
+            region.close().unwrap();
+            check(&Region::open(dir.path()).unwrap());
+        }
+    }
+}
+
 fn large() -> (TempDir, Region) {
     let dir = tempfile::tempdir().unwrap();
     let region = create(dir.path(), 27);

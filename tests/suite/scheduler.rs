@@ -623,6 +623,30 @@ fn compactions_are_left_to_callers_if_the_table_says_so() {
     assert!(compactions(inline.compaction_enabled(true)) > 0);
 }
 
+/// HBase: `HStore.areWritesEnabled`.
+#[test]
+fn a_read_only_table_is_not_compacted_when_it_is_opened() {
+    let storage = FaultyStorage::new();
+    let later = Scheduler::builder().compact_after_open(HOUR).build();
+    let options = || Region::options().storage(Arc::new(storage.clone())).scheduler(&later);
+    let created = options().compaction_enabled(false);
+    let table = Table::create_with("/hbase", "t", &[Family::new("f")], &[""; 0], created).unwrap();
+    for value in ["1", "2", "3", "4"] {
+        table.put(Put::new("r").cell("f", "q", value)).unwrap();
+        table.flush().unwrap();
+    }
+    table.close().unwrap();
+    for (is_read_only, pending) in [("true", 0), ("false", 1)] {
+        let changes = TableChanges::new().set("READONLY", is_read_only);
+        Table::alter("/hbase", "t", &changes, &options()).unwrap();
+        let table = Table::open_with("/hbase", "t", options().writable(true)).unwrap();
+        let region = table.region("r").unwrap();
+        assert_eq!(region.store_file_count("f"), Some(4), "{is_read_only}");
+        assert_eq!(region.health().compactions_pending, pending, "{is_read_only}");
+        table.close().unwrap();
+    }
+}
+
 #[test]
 fn the_flush_size_is_that_of_the_table() {
     let root = tempfile::tempdir().unwrap();

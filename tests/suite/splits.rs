@@ -14,7 +14,7 @@ use hregion::io::faulty::FaultyStorage;
 use hregion::locator::{CatalogRow, MetaRegion, RegionState, RetryPolicy, RootDir};
 use hregion::{
     Compaction, Delete, ErrorKind, Family, Get, Locator, ManualClock, Put, Region, RegionInfo, RegionOptions,
-    Scan, Storage, Table, TableName,
+    Scan, Storage, Table, TableChanges, TableName,
 };
 use std::io;
 use std::path::{Path, PathBuf};
@@ -392,20 +392,84 @@ fn a_locator_finds_daughters_and_merged_regions() {
     assert_eq!(found.iter().map(|row| row.region().clone()).collect::<Vec<_>>(), table.regions());
 }
 
-#[test]
-fn the_middle_of_the_largest_file_is_a_row_to_split_at() {
-    let storage = FaultyStorage::new();
-    let table = create(&storage, &[]);
-    assert_eq!(table.split_point("").unwrap(), None);
+/// Writes rows from 000 to 499, which fill several blocks.
+fn put_500(table: &Table) {
     let value = "v".repeat(1000);
     for i in 0..500 {
         table.put(put(&format!("{i:03}"), &value)).unwrap();
     }
     table.flush().unwrap();
+}
+
+#[test]
+fn the_row_to_split_at_follows_the_policy_of_the_table() {
+    const POLICY: &str = "SPLIT_POLICY";
+    const TYPE: &str = "hbase.regionserver.region.split_restriction.type";
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    put_500(&table);
+    let middle = table.split_point("").unwrap().unwrap();
+    table.close().unwrap();
+    let middle = std::str::from_utf8(&middle).unwrap();
+    let point = |settings: &[(&str, &str)]| {
+        let unset = [POLICY, TYPE].iter().fold(TableChanges::new(), |changes, key| changes.unset(*key));
+        let changes = settings.iter().fold(unset, |changes, (key, value)| changes.set(*key, *value));
+        Table::alter(ROOT, "t", &changes, &options(&storage)).unwrap();
+        open(&storage, false).split_point("")
+    };
+    let package = "org.apache.hadoop.hbase.regionserver.";
+    let [prefix, delimited, stepping] =
+        ["KeyPrefixRegionSplitPolicy", "DelimitedKeyPrefixRegionSplitPolicy", "SteppingSplitPolicy"]
+            .map(|name| format!("{package}{name}"));
+    let last = &middle[1..2];
+    let expected_last = middle.find(last).map(|at| &middle[..at]).unwrap();
+    for (settings, expected) in [
+        (&[(POLICY, prefix.as_str())][..], Some(middle)),
+        (&[(POLICY, prefix.as_str()), ("prefix_split_key_policy.prefix_length", "2")], Some(&middle[..2])),
+        (&[(POLICY, prefix.as_str()), ("KeyPrefixRegionSplitPolicy.prefix_length", "1")], Some(&middle[..1])),
+        (
+            &[(POLICY, delimited.as_str()), ("DelimitedKeyPrefixRegionSplitPolicy.delimiter", last)],
+            Some(expected_last).filter(|row| !row.is_empty()),
+        ),
+        (&[(POLICY, stepping.as_str())], Some(middle)),
+        (
+            &[(TYPE, "KeyPrefix"), ("hbase.regionserver.region.split_restriction.prefix_length", "1")],
+            Some(&middle[..1]),
+        ),
+    ] {
+        let found = point(settings).unwrap();
+        assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{settings:?}");
+    }
+    let error = point(&[(POLICY, "x.Policy")]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("x.Policy"), "{error}");
+}
+
+#[test]
+fn the_middle_of_the_largest_file_is_a_row_to_split_at() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    assert_eq!(table.split_point("").unwrap(), None);
+    put_500(&table);
     let row = table.split_point("a").unwrap().unwrap();
     assert!(row.as_slice() > &b"200"[..] && row.as_slice() < &b"300"[..], "{row:?}");
     table.split(&row).unwrap();
     assert_eq!(values(&table).len(), 1000);
+}
+
+/// HBase: `StoreUtils.getFileSplitPoint`.
+#[test]
+fn a_row_to_split_at_is_neither_the_first_nor_the_last_one() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    // each row has a block of its own
+    let value = "v".repeat(100_000);
+    for (row, expected) in [("a", None), ("b", None), ("c", Some(&b"b"[..]))] {
+        table.put(put(row, &value)).unwrap();
+        table.flush().unwrap();
+        table.compact(Compaction::Major).unwrap();
+        assert_eq!(table.split_point("").unwrap().as_deref(), expected, "{row}");
+    }
 }
 
 /// HBase dies in a merge or split, when some of the new regions have directories, and not all files.

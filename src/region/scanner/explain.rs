@@ -176,7 +176,7 @@ impl WholeRows<'_> {
             return Ok(RowBuf::new().freeze());
         }
         let mut whole = RowBuf::new();
-        whole.begin(self.scanner.region.max_row_bytes);
+        whole.set_limit(self.scanner.region.max_row_bytes);
         while self.ahead.as_row().key() == row {
             self.ahead.as_row().cells().try_for_each(|cell| whole.try_push(cell))?;
             self.advance()?;

@@ -107,7 +107,7 @@ impl<'v> PartialResults<'v> {
         let mut was_dropped = false;
         loop {
             context.set_progress(before);
-            row.begin(self.region.max_row_bytes);
+            row.clear();
             if self.is_in_joined {
                 self.read_joined(context, row)?;
                 if self.is_in_joined || !row.is_empty() {

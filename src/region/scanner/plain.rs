@@ -28,15 +28,19 @@ impl<'v> PlainRows<'v> {
         Ok(Self { stores, bounds: Bounds::of(scan, region.order), current: Vec::new() })
     }
 
-    /// Passes the cells of the next row to `take`, in order. Returns false if there is no row.
+    /// Passes the cells of the next row to `take`, in order, and before those of each family the limit on
+    /// their bytes to `begin`. Both get `row`. Returns false if there is no row.
     #[inline]
-    pub(super) fn read_row(
+    pub(super) fn read_row<T>(
         &mut self,
-        mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
+        row: &mut T,
+        begin: impl Fn(&mut T, usize),
+        mut take: impl FnMut(&mut T, CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<bool> {
         let bounds = self.bounds;
         if let [store] = &mut *self.stores.scanners {
-            return store.next_row_unless(|row| bounds.is_after_end(row), take);
+            begin(row, store.max_row_bytes);
+            return store.next_row_unless(|key| bounds.is_after_end(key), |cell| take(row, cell));
         }
         let Some(first) = self.stores.first_row() else { return Ok(false) };
         if bounds.is_after_end(first) {
@@ -47,8 +51,9 @@ impl<'v> PlainRows<'v> {
         let mut broken = false;
         for store in &mut self.stores.scanners {
             if !broken && store.peek_row() == Some(&self.current) {
+                begin(row, store.max_row_bytes);
                 store.next_row(|cell| {
-                    let flow = take(cell)?;
+                    let flow = take(row, cell)?;
                     broken = flow.is_break();
                     Ok(flow)
                 })?;

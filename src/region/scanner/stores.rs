@@ -107,7 +107,9 @@ impl<'v> Stores<'v> {
                     observer.pre_store_scanner_open(context, family, options)
                 },
             )?;
-            put(family.name(), StoreScanner::new(&state.stores[store], &query, &info)?);
+            let mut scanner = StoreScanner::new(&state.stores[store], &query, &info)?;
+            scanner.max_row_bytes = region.stores[store].max_row_bytes;
+            put(family.name(), scanner);
             Ok(())
         })
     }

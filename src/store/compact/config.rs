@@ -88,7 +88,7 @@ impl Default for CompactionConfig {
             min_size: 128 << 20,
             max_size: i64::MAX.cast_unsigned(),
             max_size_off_peak: i64::MAX.cast_unsigned(),
-            ratio: 1.2,
+            ratio: f64::from(1.2_f32),
             ratio_off_peak: 5.0,
             off_peak: None,
             utc_offset: 0,
@@ -135,13 +135,13 @@ impl CompactionConfig {
             min_size: read.or("hbase.hstore.compaction.min.size", flush_size)?,
             max_size,
             max_size_off_peak: read.or("hbase.hstore.compaction.max.size.offpeak", max_size)?,
-            ratio: read.or("hbase.hstore.compaction.ratio", default.ratio)?,
-            ratio_off_peak: read.or("hbase.hstore.compaction.ratio.offpeak", default.ratio_off_peak)?,
+            ratio: read.float_or("hbase.hstore.compaction.ratio", default.ratio)?,
+            ratio_off_peak: read.float_or("hbase.hstore.compaction.ratio.offpeak", default.ratio_off_peak)?,
             off_peak: off_peak(&read)?,
             utc_offset: 0,
             blocking_files: read.or("hbase.hstore.blockingStoreFiles", default.blocking_files)?,
             major_period: read.or("hbase.hregion.majorcompaction", default.major_period)?,
-            major_jitter: read.or("hbase.hregion.majorcompaction.jitter", default.major_jitter)?,
+            major_jitter: read.float_or("hbase.hregion.majorcompaction.jitter", default.major_jitter)?,
             time_to_purge_deletes: read.or("hbase.hstore.time.to.purge.deletes", 0)?.max(0),
             keep_seq_id_period: keep_days.max(5).saturating_mul(DAY),
             drops_expired: read.flag("hbase.store.delete.expired.storefile", true),
@@ -200,12 +200,21 @@ impl OffPeakHours {
 }
 
 /// Returns the policy: that of the engine's class or, for HBase's default engine, that of the policy's class.
+/// Fails if a class would write other files than HBase's classes (HBase: `DefaultStoreEngine`).
 fn policy(read: &Reader<'_, '_>) -> Result<Policy> {
     match read.class("hbase.hstore.engine.class") {
         None | Some("DefaultStoreEngine") => {}
         Some("DateTieredStoreEngine") => return Ok(Policy::DateTiered),
         Some("StripeStoreEngine") => return Ok(Policy::Exploring),
         Some(other) => return Err(read.unsupported("store engine", other)),
+    }
+    for (key, what, class) in [
+        ("hbase.hstore.defaultengine.compactor.class", "compactor", "DefaultCompactor"),
+        ("hbase.hstore.defaultengine.storeflusher.class", "store flusher", "DefaultStoreFlusher"),
+    ] {
+        if let Some(other) = read.class(key).filter(|name| *name != class) {
+            return Err(read.unsupported(what, other));
+        }
     }
     match read.class("hbase.hstore.defaultengine.compactionpolicy.class") {
         None | Some("ExploringCompactionPolicy") => Ok(Policy::Exploring),
@@ -253,7 +262,7 @@ mod tests {
             windows: WindowConfig { max_file_age, max_tier_age, ..WindowConfig::default() },
             ..default.clone()
         };
-        let cases: [(&[(&str, &'static str)], CompactionConfig); 18] = [
+        let cases: [(&[(&str, &'static str)], CompactionConfig); 19] = [
             (&[("COMPRESSION_COMPACT", "gz")], codecs(Codec::Gz, Codec::Gz)),
             (
                 &[("COMPRESSION_COMPACT_MAJOR", "ZSTD"), ("COMPRESSION_COMPACT", "GZ")],
@@ -278,6 +287,14 @@ mod tests {
                 CompactionConfig { max_size: 8, max_size_off_peak: 8, ..default.clone() },
             ),
             (&[("hbase.hstore.compaction.ratio", "1.5")], CompactionConfig { ratio: 1.5, ..default.clone() }),
+            // As hbase-default.xml has them.
+            (
+                &[
+                    ("hbase.hstore.compaction.ratio", "1.2F"),
+                    ("hbase.hstore.compaction.ratio.offpeak", "5.0F"),
+                ],
+                default.clone(),
+            ),
             (
                 &[("hbase.offpeak.start.hour", "22"), ("hbase.offpeak.end.hour", "4")],
                 CompactionConfig { off_peak: hours(22, 4), ..default.clone() },
@@ -317,6 +334,8 @@ mod tests {
     fn classes_name_policies() {
         const ENGINE: &str = "hbase.hstore.engine.class";
         const POLICY: &str = "hbase.hstore.defaultengine.compactionpolicy.class";
+        const COMPACTOR: &str = "hbase.hstore.defaultengine.compactor.class";
+        const FLUSHER: &str = "hbase.hstore.defaultengine.storeflusher.class";
         const PACKAGE: &str = "org.apache.hadoop.hbase.regionserver.compactions.RatioBasedCompactionPolicy";
         let fifo = Family::new("f").ttl(Duration::from_secs(10));
         let policy = |settings: &[(&str, &'static str)]| of(&fifo, settings).map(|config| config.policy);
@@ -329,14 +348,24 @@ mod tests {
             (&[(ENGINE, "org.apache.hadoop.hbase.regionserver.DefaultStoreEngine")], Policy::Exploring),
             (&[(POLICY, PACKAGE)], Policy::Ratio),
             (&[(POLICY, "FIFOCompactionPolicy")], Policy::Fifo),
-            // The policy's class applies to HBase's default engine only.
+            // These classes apply to HBase's default engine only.
             (&[(POLICY, PACKAGE), (ENGINE, "DateTieredStoreEngine")], Policy::DateTiered),
+            (&[(COMPACTOR, "x.Y"), (FLUSHER, "x.Y"), (ENGINE, "DateTieredStoreEngine")], Policy::DateTiered),
+            (
+                &[
+                    (COMPACTOR, "org.apache.hadoop.hbase.regionserver.compactions.DefaultCompactor"),
+                    (FLUSHER, "org.apache.hadoop.hbase.regionserver.DefaultStoreFlusher"),
+                ],
+                Policy::Exploring,
+            ),
         ] {
             assert_eq!(policy(settings).unwrap(), expected, "{settings:?}");
         }
         for (settings, part) in [
             (&[(ENGINE, "com.example.Engine")][..], "com.example.Engine"),
             (&[(POLICY, "com.example.Policy")], "com.example.Policy"),
+            (&[(COMPACTOR, "com.example.Compactor")], "compactor \"com.example.Compactor\""),
+            (&[(FLUSHER, "com.example.Flusher")], "store flusher \"com.example.Flusher\""),
             (&[("hbase.hstore.compaction.date.tiered.window.policy.class", "x.Y")], "x.Y"),
             (&[("hbase.hstore.compaction.max", "many")], "hbase.hstore.compaction.max"),
             (&[("hbase.hstore.compaction.ratio", "NaN")], "hbase.hstore.compaction.ratio"),
@@ -366,13 +395,14 @@ mod tests {
         let hours = OffPeakHours { start: 1, end: 2 };
         let config =
             CompactionConfig { off_peak: Some(hours), max_size_off_peak: 7, ..CompactionConfig::default() };
-        assert_eq!((config.ratio_at(0), config.max_size_at(0)), (1.2, i64::MAX.cast_unsigned()));
+        let usual = f64::from(1.2_f32);
+        assert_eq!((config.ratio_at(0), config.max_size_at(0)), (usual, i64::MAX.cast_unsigned()));
         assert_eq!((config.ratio_at(3_600_000), config.max_size_at(3_600_000)), (5.0, 7));
         // two hours ahead of UTC, and five and a half behind
         for (utc_offset, begins) in [(7200, 23 * 3_600_000), (-19_800, 23_400_000)] {
             let config = CompactionConfig { utc_offset, ..config.clone() };
             let ratios = [begins - 1, begins, begins + 3_599_999, begins + 3_600_000];
-            assert_eq!(ratios.map(|now| config.ratio_at(now)), [1.2, 5.0, 5.0, 1.2], "{utc_offset}");
+            assert_eq!(ratios.map(|now| config.ratio_at(now)), [usual, 5.0, 5.0, usual], "{utc_offset}");
         }
         let config = CompactionConfig { utc_offset: i32::MAX, ..config };
         assert!(config.ratio_at(i64::MAX) > 0.0);

@@ -43,6 +43,8 @@ pub(crate) struct StoreScanner<'s> {
     key: SeekKey,
     /// Scratch memory for a row that continues in another block.
     row: Vec<u8>,
+    /// The maximum size of the cells of a row that are collected.
+    pub(crate) max_row_bytes: usize,
     pub(crate) counts: ReadCounts,
 }
 
@@ -95,6 +97,7 @@ impl<'s> StoreScanner<'s> {
             single_cell: true,
             key,
             row: Vec::new(),
+            max_row_bytes: usize::MAX,
             counts,
         })
     }
@@ -126,6 +129,7 @@ impl<'s> StoreScanner<'s> {
             single_cell: true,
             key: SeekKey::new(),
             row: Vec::new(),
+            max_row_bytes: usize::MAX,
             counts,
         })
     }
@@ -158,6 +162,7 @@ impl<'s> StoreScanner<'s> {
             single_cell: true,
             key,
             row: Vec::new(),
+            max_row_bytes: usize::MAX,
             counts: ReadCounts::default(),
         })
     }

@@ -1,6 +1,9 @@
 //! Splits, merges and writes that are refused.
 
-use super::{ROOT, TABLE, bounds, compact, create, expected_bounds, families, open, options, put, values};
+use super::{
+    ROOT, TABLE, add_catalog, bounds, check_catalog, compact, create, expected_bounds, families, open,
+    options, put, values,
+};
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
     Compaction, ErrorKind, Family, ManualClock, Put, Region, RegionInfo, Table, TableChanges, TableName,
@@ -95,6 +98,13 @@ fn a_table_that_disables_splits_or_merges_refuses_them() {
     let merged = table.merge(&first, &second).unwrap();
     table.close().unwrap();
     let table = set("SPLIT_ENABLED", "true");
+    table.close().unwrap();
+    let policy = "org.apache.hadoop.hbase.regionserver.DisabledRegionSplitPolicy";
+    let table = set("SPLIT_POLICY", policy);
+    refused(table.split("c").map(drop), "SPLIT_POLICY");
+    refused(table.split_point("c").map(drop), "SPLIT_POLICY");
+    table.close().unwrap();
+    let table = set("SPLIT_POLICY", "x.Policy");
     table.split("c").unwrap();
     table.close().unwrap();
     let table = set("MERGE_ENABLED", "false");
@@ -104,6 +114,63 @@ fn a_table_that_disables_splits_or_merges_refuses_them() {
     table.put(put("a", "1")).unwrap();
     assert_eq!(table.regions(), [first, second]);
     table.close().unwrap();
+}
+
+/// HBase: `SplitTableRegionProcedure`, `RegionSplitRestriction`.
+#[test]
+fn a_split_restriction_keeps_rows_with_the_same_prefix_together() {
+    const LEN: (&str, &str) = ("hbase.regionserver.region.split_restriction.prefix_length", "2");
+    const DELIMITER: (&str, &str) = ("hbase.regionserver.region.split_restriction.delimiter", "::");
+    for (kind, setting, row, expected) in [
+        ("KeyPrefix", LEN, "mnop", Some("mn")),
+        ("KeyPrefix", LEN, "m", Some("m")),
+        // the first region begins with cc
+        ("KeyPrefix", LEN, "ccd", None),
+        ("KeyPrefix", (LEN.0, "1"), "cd", None),
+        ("KeyPrefix", (LEN.0, "two"), "mnop", Some("mnop")),
+        ("KeyPrefix", DELIMITER, "mnop", Some("mnop")),
+        ("DelimitedKeyPrefix", DELIMITER, "mn::o::p", Some("mn")),
+        ("DelimitedKeyPrefix", DELIMITER, "mn:o", Some("mn:o")),
+        ("DelimitedKeyPrefix", DELIMITER, "cc::d", None),
+        ("DelimitedKeyPrefix", LEN, "mn::o", Some("mn::o")),
+        ("None", LEN, "mnop", Some("mnop")),
+        ("keyprefix", LEN, "mnop", Some("mnop")),
+    ] {
+        let storage = FaultyStorage::new();
+        create(&storage, &["cc"]).close().unwrap();
+        let changes = TableChanges::new()
+            .set("hbase.regionserver.region.split_restriction.type", kind)
+            .set(setting.0, setting.1);
+        Table::alter(ROOT, "t", &changes, &options(&storage)).unwrap();
+        let table = open(&storage, true);
+        table.put(put("mn", "1")).unwrap();
+        table.put(put("mnz", "1")).unwrap();
+        let split = table.split(row);
+        let Some(start) = expected else {
+            let error = split.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{kind} {row}: {error}");
+            assert!(error.to_string().contains("split restriction"), "{kind} {row}: {error}");
+            assert_eq!(table.regions().len(), 2, "{kind} {row}");
+            continue;
+        };
+        let (bottom, top) = split.unwrap();
+        assert_eq!((bottom.end_key(), top.start_key()), (start.as_bytes(), start.as_bytes()), "{kind} {row}");
+        assert_eq!(values(&table).len(), 4, "{kind} {row}");
+    }
+}
+
+/// HBase: `HRegion.checkSplit`. No server would read the second region of the catalog.
+#[test]
+fn the_catalog_is_not_split() {
+    let storage = FaultyStorage::new();
+    let table = create(&storage, &[]);
+    add_catalog(&storage, &table);
+    let meta = Table::open_with(ROOT, "hbase:meta", options(&storage).writable(true)).unwrap();
+    let error = meta.split("t").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+    assert!(error.to_string().contains("hbase:meta"), "{error}");
+    meta.close().unwrap();
+    check_catalog(&storage, &table);
 }
 
 /// Regions in place of one with the greatest id could have its name, and so its directory.

@@ -6,7 +6,7 @@ use hregion::filter::SingleColumnValue;
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
     Append, BloomType, Compaction, Comparator, Compare, Delete, Durability, ErrorKind, Family, Filter, Get,
-    ManualClock, Put, Region, Scan, Table, TableChanges,
+    Limits, ManualClock, Put, Region, Row, Scan, Table, TableChanges,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -207,6 +207,57 @@ fn a_table_says_whether_gets_load_families_on_demand() {
         for asked in [true, false] {
             assert_eq!(region.exists(&get.clone().load_families_on_demand(asked)).unwrap(), asked);
         }
+    }
+}
+
+/// HBase: `StoreScanner.next`. The limit of the process is followed, too.
+#[test]
+fn a_table_limits_the_size_of_rows_that_are_read() {
+    const SIZE: &str = "hbase.table.max.rowsize";
+    let storage = root();
+    let alter = |changes: TableChanges| Table::alter(ROOT, T, &changes, &options(&storage));
+    let check = |limit: usize, is_refused: bool| {
+        let options = options(&storage).limits(Limits::new().with_row_bytes(limit));
+        let table = Table::open_with(ROOT, T, options).unwrap();
+        let scanned = |scan: Scan| {
+            table.scan(scan).unwrap().map(|row| row.map(|row| row.len())).sum::<Result<usize, _>>()
+        };
+        let many = table.get_many(&["a", "n"].map(Get::new));
+        for (read, cells) in [
+            (table.get(&Get::new("n")).map(|row| row.len()), 4),
+            (many.map(|rows| rows.iter().map(Row::len).sum()), 8),
+            (scanned(Scan::new()), 8),
+            (scanned(Scan::new().reversed(true)), 8),
+        ] {
+            match read {
+                Ok(found) => assert!(!is_refused && found == cells, "{limit}: {found}"),
+                Err(error) => {
+                    assert!(is_refused && error.kind() == ErrorKind::Limit, "{limit}: {error}");
+                    assert!(error.to_string().contains(" has more than 59 bytes in family "), "{error}");
+                }
+            }
+        }
+        assert_eq!(scanned(Scan::new().batch(1)).unwrap(), 8);
+    };
+    // two cells of 30 bytes in each family
+    for (setting, limit, is_refused) in
+        [("60", 1000, false), ("59", 1000, true), (" 59 ", 60, true), ("1000", 59, true), ("1000", 60, false)]
+    {
+        alter(TableChanges::new().set(SIZE, setting)).unwrap();
+        check(limit, is_refused);
+    }
+    // a family's own setting goes first
+    let family = |name: &str, size: &str| Family::new(name).max_versions(3).configuration(SIZE, size);
+    for (g, is_refused) in [("60", false), ("59", true)] {
+        alter(TableChanges::new().set(SIZE, "1").family(family("f", "60")).family(family("g", g))).unwrap();
+        check(1000, is_refused);
+    }
+    for wrong in
+        [TableChanges::new().unset(SIZE).family(family("f", "1g")), TableChanges::new().set(SIZE, "x")]
+    {
+        // that of the table matters only to families without their own
+        let error = alter(wrong.family(Family::new("g"))).unwrap_err();
+        assert!(error.to_string().contains(SIZE), "{error}");
     }
 }
 

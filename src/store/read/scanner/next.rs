@@ -28,6 +28,7 @@ impl StoreScanner<'_> {
         if self.done {
             return Ok(());
         }
+        out.set_limit(self.max_row_bytes);
         if !self.is_within_row() {
             self.was_over = is_over(filter.as_deref());
         }
