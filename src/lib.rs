@@ -64,7 +64,7 @@
 //! | cache | [`cache`] | decoded blocks, bounded by bytes |
 //! | block | [`block`] | single blocks: header, checksums, codecs, encodings, index entries, Bloom bits |
 //! | bytes | [`io`] | bytes of files by offset, and I/O errors |
-//! | requests | [`op`], [`filter`], [`schema`] | what a caller asks for; settings of tables and families |
+//! | requests | [`op`], [`filter`], [`schema`] | gets, scans, mutations; filters; settings of tables, families |
 //! | cell | [`cell`] | cells and their sort order |
 //!
 //! For any bytes in any file, the result is an [`Error`] or correct cells: no panic, no endless loop, no
