@@ -111,7 +111,7 @@ fn links_lead_to_files_and_headings() {
             }
             let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
             let target = if file.is_empty() { PathBuf::from(page) } else { dir.join(file) };
-            let path = Path::new(ROOT).join(&target);
+            let path = Path::new(ROOT).join(target);
             let leads = match anchor {
                 "" => path.exists(),
                 _ => fs::read_to_string(&path).is_ok_and(|page| anchors(&page).iter().any(|a| a == anchor)),
