@@ -33,7 +33,8 @@ const PAGES: [&str; 20] = [
 ];
 
 /// The pages whose paths begin elsewhere.
-const OTHER_PAGES: [&str; 10] = [
+const OTHER_PAGES: [&str; 12] = [
+    "benches/README.md",
     "benches/export/README.md",
     "benches/peers/README.md",
     "datafusion/README.md",
@@ -44,6 +45,7 @@ const OTHER_PAGES: [&str; 10] = [
     "docs/spec/read-path.md",
     "docs/spec/replay.md",
     "docs/spec/wal.md",
+    "fuzz/README.md",
 ];
 
 fn read(page: &str) -> String {
