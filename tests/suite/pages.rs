@@ -1,5 +1,5 @@
-//! The pages for users and contributors: what they name and link to exists, and their numbers are the recorded
-//! ones.
+//! The pages for users and contributors: what they name and link to exists, and their numbers are those that
+//! were recorded.
 
 use super::layers::rust_files;
 use std::collections::HashMap;
