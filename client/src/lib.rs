@@ -47,7 +47,7 @@
 //! rights and replication. Connections are encrypted with the feature `tls` (`ClientBuilder::tls`), and
 //! authenticated with the feature `kerberos` (`ClientBuilder::kerberos`); those to ZooKeeper, too, if they
 //! are to be (`ClientBuilder::zookeeper_tls`, `Kerberos::zookeeper_principal`). Without the feature, servers
-//! that ask for authentication refuse the connection, with an error that says so.
+//! that require authentication refuse the connection, with an error that names it.
 //!
 //! # What is bounded
 //!
