@@ -62,8 +62,8 @@ pub enum ErrorKind {
     Locked,
     /// The region, or its table, was closed.
     Closed,
-    /// A change of the region's files failed and could not be undone. Reads go on; writes are rejected until
-    /// the region is reopened.
+    /// A change of the region's files failed and could not be undone, or its log failed. Reads continue;
+    /// writes are refused until the region is opened again.
     Poisoned,
     /// The caller requested something impossible.
     InvalidArgument,

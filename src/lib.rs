@@ -59,17 +59,20 @@
 //! | locator | [`locator`] | from a row to its region and server: `hbase:meta`, `ZooKeeper` |
 //! | region | [`region`] | reads and writes of one key range; read points, flushes, compactions, observers |
 //! | store | | one family: its segments and files, merged; versions and deletes |
-//! | file | [`hfile`] | how blocks refer to each other |
+//! | file | [`hfile`] | single HFiles: seeks, scans, writing, verification, salvage |
 //! | log | [`wal`] | files of HBase's write-ahead log: entries, markers |
 //! | cache | [`cache`] | decoded blocks, bounded by bytes |
 //! | block | [`block`] | single blocks: header, checksums, codecs, encodings, index entries, Bloom bits |
 //! | bytes | [`io`] | bytes of files by offset, and I/O errors |
-//! | requests | [`op`], [`filter`], [`schema`] | what a caller asks for; settings of tables and families |
+//! | requests | [`op`], [`filter`], [`schema`] | gets, scans, mutations; filters; settings |
 //! | cell | [`cell`] | cells and their sort order |
 //!
 //! For any bytes in any file, the result is an [`Error`] or correct cells: no panic, no endless loop, no
 //! allocation beyond [`Limits`]. Errors contain the location ([`Error::path`], [`Error::offset`],
 //! [`Error::block`]) and the reason ([`Error::corruption`]).
+//!
+//! The package has pages on durability, threads, memory, errors and backups (`docs/embedding.md`), and on
+//! what of HBase is supported (`docs/compatibility.md`).
 #![cfg_attr(
     test,
     allow(
@@ -155,3 +158,8 @@ pub use table::{
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 pub struct Readme;
+
+/// The example of the page for programs that embed the crate.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/embedding.md")]
+pub struct Embedding;

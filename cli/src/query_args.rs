@@ -29,7 +29,7 @@ pub(crate) struct CellArgs {
     #[arg(long, value_name = "RANGE", value_parser = time_range)]
     time_range: Option<TimeRange>,
 
-    /// Delete markers and deleted cells, too; as many versions as --versions says: `all` for all stored cells
+    /// Also return delete markers and deleted cells; with --versions all, all stored cells
     #[arg(long)]
     raw: bool,
 

@@ -1,7 +1,7 @@
 //! A client of HBase clusters (locator.md; HBase: `hbase-client`).
 //!
-//! Finds the region and the server of a row, as `ZooKeeper` or the cluster's servers and its catalog say, and
-//! reads and writes there, with the types of [`hregion`]: the same [`Get`](hregion::Get),
+//! Finds the region and the server of a row through `ZooKeeper`, or through the cluster's servers, and the
+//! catalog, and reads and writes there, with the types of [`hregion`]: the same [`Get`](hregion::Get),
 //! [`Put`](hregion::Put), [`Scan`](hregion::Scan) and [`Filter`](hregion::Filter) that an embedded
 //! [`hregion::Table`] takes.
 //!
@@ -32,11 +32,11 @@
 //! |---|---|
 //! | [`Table::get`] encodes the get | `table.rs`, `hregion::Get::to_proto_bytes` |
 //! | finds the region, in the cache or else in the catalog | `tries.rs`, `client.rs`, `hregion::Locator` |
-//! | on one of a few threads of its own, when it is its turn | `look_ups.rs` |
+//! | on one of a few separate threads, in turn | `look_ups.rs` |
 //! | which is on the server that the registry names | `registry.rs`, `hregion::locator::ZooKeeperRegistry` |
 //! | and read there by a scan | `catalog.rs` |
 //! | takes the connection to the region's server | `connections.rs`, `tls.rs`, `kerberos.rs` |
-//! | asks other copies of the region, if it may, and the primary one is late | `timeline.rs` |
+//! | reads other copies of the region, if allowed, when the primary one is late | `timeline.rs` |
 //! | sends a frame, and waits for the answer with its call id | `connection.rs`, `frame.rs` |
 //! | decodes the cells, which must be of the row | `cell_block.rs`, `results.rs` |
 //! | after a failure: corrects the location, pauses, tries again | `fault.rs`, `tries.rs` |
@@ -47,7 +47,7 @@
 //! rights and replication. Connections are encrypted with the feature `tls` (`ClientBuilder::tls`), and
 //! authenticated with the feature `kerberos` (`ClientBuilder::kerberos`); those to ZooKeeper, too, if they
 //! are to be (`ClientBuilder::zookeeper_tls`, `Kerberos::zookeeper_principal`). Without the feature, servers
-//! that ask for authentication refuse the connection, with an error that says so.
+//! that require authentication refuse the connection, with an error that names it.
 //!
 //! # What is bounded
 //!

@@ -180,13 +180,13 @@ impl Scanner {
         Ok(self.next().await?.map(|result| result.row))
     }
 
-    /// Tells the server that the scan goes on, if the next row is wanted only after more than the server's
-    /// lease (`hbase.client.scanner.timeout.period`, 60 s). Without it, the region is opened again. The
-    /// future can be dropped, as that of [`next`](Self::next).
+    /// Renews the lease of the server's scanner, for a scan whose next row is read only after more than that
+    /// time (`hbase.client.scanner.timeout.period`, 60 s). Without it, the region is opened again. The future
+    /// can be dropped, as that of [`next`](Self::next).
     ///
     /// # Errors
     ///
-    /// If the server does not answer, or has closed the scanner. The scan can go on nevertheless.
+    /// If the server does not answer, or has closed the scanner. The scan can continue nevertheless.
     pub async fn renew_lease(&mut self) -> Result<()> {
         if let Some(open) = &self.open
             && self.ahead.as_ref().is_some_and(JoinHandle::is_finished)

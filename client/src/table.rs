@@ -23,11 +23,11 @@ use std::sync::Arc;
 
 /// A table of a cluster, with the reads and writes of an embedded [`hregion::Table`].
 ///
-/// Operations find the servers of their rows, and are repeated as the client's
-/// [settings](crate::ClientBuilder::retries) say while regions are split, merged or moved and servers end.
+/// Operations find the servers of their rows, and are repeated by the client's
+/// [settings](crate::ClientBuilder::retries) while regions are split, merged or moved and servers end.
 /// Errors name the server. Those that end an operation after several attempts list what failed. That of a
-/// write whose answer was lost, or is an exception that does not say, such as an `IOException`, ends with "it
-/// may have been executed".
+/// write whose answer was lost, or is an exception that leaves it open, such as an `IOException`, ends with
+/// "it may have been executed".
 #[derive(Clone)]
 pub struct Table {
     pub(crate) core: Arc<ClientCore>,
@@ -48,7 +48,7 @@ impl Table {
     /// Reads a row. A row that does not exist has no cells (HBase: `AsyncTable.get`).
     ///
     /// With [`Consistency::Timeline`](hregion::Consistency::Timeline) it may be read from another copy of the
-    /// region than the primary one: [`Row::is_stale`] says so.
+    /// region than the primary one: [`Row::is_stale`] is true then.
     ///
     /// # Errors
     ///
@@ -222,8 +222,8 @@ impl Table {
     /// - As [`mutate_row`](Self::mutate_row).
     /// - If HBase has no such filter; or [`Unsupported`](hregion::ErrorKind::Unsupported) if a value is
     ///   compared by [`Compare::NoOp`](hregion::Compare::NoOp), on which servers fail. Neither is sent.
-    /// - If the server does not say whether the condition holds: servers before 2.4 write a single increment
-    ///   or append without its condition.
+    /// - If the server does not return whether the condition holds: servers before 2.4 write a single
+    ///   increment or append without its condition.
     pub async fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
         let condition = Some(check.condition_to_proto_bytes()?);
         match check.mutations() {

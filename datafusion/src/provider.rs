@@ -25,7 +25,7 @@ use hregion_arrow::Layout;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A table of SQL: the rows of a table, a snapshot or a region, with columns as a [`Layout`] says.
+/// A table of SQL: the rows of a table, a snapshot or a region, with the columns of a [`Layout`].
 ///
 /// With [mapped columns](Layout::Columns), a row is one that has at least one of the mapped columns; a column
 /// that it does not have is null. A column has its newest version, unless all are asked for in a list. With

@@ -27,7 +27,7 @@ pub struct ReadingArgs {
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<PathBuf>,
 
-    /// Master key from before the cluster's was changed, in hexadecimal: tried where the other does not fit
+    /// Master key before a change of it, in hexadecimal: used where the other one does not fit
     #[arg(long, value_name = "FILE", requires = "master_key_file")]
     alternate_master_key_file: Option<PathBuf>,
 

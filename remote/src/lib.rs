@@ -40,8 +40,8 @@
 //! the end of a process that did not close it. If that process is certain to be dead,
 //! [`end_writing`](hregion::Storage::end_writing) of the lock file ends its lease at once.
 //!
-//! If a change has no answer, it is looked up whether it was made, with another name node if one has become
-//! silent. If that has no answer either, the storage makes no more changes: make another one, and open the
+//! If a change has no answer, the storage checks whether it was made, with another name node if one has
+//! become silent. If that has no answer either, it makes no more changes: make another storage, and open the
 //! region again.
 //!
 //! # Versions of a file
@@ -54,7 +54,7 @@
 //! Those of S3 are named, in the environment or by [`RemoteOptions::setting`], and never in a URL:
 //! `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (also `AWS_SESSION_TOKEN`), or
 //! `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`, or `AWS_SKIP_SIGNATURE=true` for a public bucket. If
-//! none are named, each call fails and says so, without a request: profiles are not read, and the metadata
+//! none are named, each call fails with an error, without a request: profiles are not read, and the metadata
 //! services of machines and containers are never asked. No HTTP request goes to a link-local address, not
 //! even if a server redirects there, and none to S3 follows a redirect to another host, which would get the
 //! session token or the key of an encryption, or one after which another request would be sent (301, 302,

@@ -98,7 +98,7 @@ impl RemoteOptions {
     }
 
     /// Sets how often a request that failed is sent again, with growing pauses; one that makes an object is,
-    /// if it cannot be made twice. Default: 5. HDFS has rules of its own.
+    /// if it cannot be made twice. Default: 5. HDFS has other rules.
     #[must_use]
     pub fn retries(mut self, retries: usize) -> Self {
         self.retries = retries;

@@ -390,7 +390,7 @@ impl Row {
         self.len
     }
 
-    /// Whether there are no cells, which means that the row does not exist.
+    /// Whether there are no cells: the row does not exist, or has none of the cells requested.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0

@@ -159,8 +159,8 @@ impl HFileOptions {
         HFile::from_reader(reader, self)
     }
 
-    /// Reads the whole file, trusts none of it, and lists every fault (see [`VerifyReport`]). Leaves out
-    /// checksums without [`verify_checksums`](Self::verify_checksums).
+    /// Reads and checks the whole file, and lists every fault (see [`VerifyReport`]). Leaves out checksums
+    /// without [`verify_checksums`](Self::verify_checksums).
     ///
     /// # Errors
     ///

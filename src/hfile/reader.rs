@@ -357,7 +357,7 @@ impl HFile {
         ReversedHFileScanner::new(self.scanner())
     }
 
-    /// Reads the whole file again, trusts none of it, and lists every fault.
+    /// Reads and checks the whole file again, and lists every fault.
     ///
     /// # Errors
     ///

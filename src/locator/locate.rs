@@ -249,7 +249,7 @@ impl Locator {
     }
 
     /// Returns all regions of a table that serve rows, in row order: all rows of the catalog except those of
-    /// split parents. The regions are cached. That of the catalog itself is where the registry says.
+    /// split parents. The regions are cached. The location of the catalog itself is that of the registry.
     ///
     /// # Errors
     ///

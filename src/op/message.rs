@@ -155,7 +155,7 @@ impl CheckAndMutate {
     ///
     /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)); of the kind
     /// [`Unsupported`](crate::ErrorKind::Unsupported) if a value is compared by
-    /// [`Compare::NoOp`](crate::Compare::NoOp): HBase's servers fail on it, and do not say to give up.
+    /// [`Compare::NoOp`](crate::Compare::NoOp): HBase's servers fail on it with an error that clients retry.
     pub fn condition_to_proto_bytes(&self) -> Result<Vec<u8>> {
         let mut message = proto::Condition {
             row: Some(self.row.clone()),

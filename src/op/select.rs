@@ -17,15 +17,15 @@ pub enum Isolation {
 /// How current a read of a cluster is (HBase: `Consistency`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Consistency {
-    /// Sees all writes before it: asks the primary copy of a region only.
+    /// Sees all writes before it: reads the primary copy of a region only.
     #[default]
     Strong,
-    /// Asks the primary copy, and the others of the region if it does not answer in time. An answer of
+    /// Reads the primary copy, and others of the region if it does not answer in time. An answer of
     /// another copy may lack the last writes ([`Row::is_stale`](crate::Row::is_stale)).
     Timeline,
 }
 
-/// The copies of a region that a read of a cluster asks (HBase: `Query#setReplicaId`).
+/// The copies of a region that a read of a cluster uses (HBase: `Query#setReplicaId`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadFrom {
     /// The primary copy.
@@ -166,7 +166,7 @@ macro_rules! select_methods {
             self
         }
 
-        /// Sets the only copy of a region that a read of a cluster asks; 0 is the primary one. As in HBase,
+        /// Sets the only copy of a region that a read of a cluster uses; 0 is the primary one. As in HBase,
         /// without effect if the [consistency](Self::consistency) is strong.
         #[must_use]
         pub fn replica_id(mut self, id: u16) -> Self {
@@ -174,7 +174,7 @@ macro_rules! select_methods {
             self
         }
 
-        /// Returns the copies of a region that a read of a cluster asks.
+        /// Returns the copies of a region that a read of a cluster uses.
         #[must_use]
         pub fn read_from(&self) -> $crate::op::ReadFrom {
             self.select.read_from()

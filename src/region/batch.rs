@@ -50,9 +50,8 @@ impl Region {
     /// Writes puts and deletes of any rows, and returns the result of each, in order. A mutation that fails
     /// does not prevent the others from being written.
     ///
-    /// Up to 20,000 mutations, or as many as the setting `hbase.regionserver.minibatch.size` of the table
-    /// says, are written together: they have the same sequence id, and see rows as they were before all of
-    /// them.
+    /// Up to 20,000 mutations (the table's setting `hbase.regionserver.minibatch.size`) are written together:
+    /// they have the same sequence id, and see rows as they were before all of them.
     ///
     /// # Errors
     ///

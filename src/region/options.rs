@@ -193,8 +193,8 @@ impl RegionOptions {
 
     /// Sets the number of bytes in memory, of cells and their indexes, at which the region is flushed, and
     /// then compacted as the policy selects, on threads of the [scheduler](Self::scheduler). Writers wait at
-    /// four times this size, or at as many times of it as the table's setting
-    /// `hbase.hregion.memstore.block.multiplier` says. Default: the setting of the table descriptor, else
+    /// four times this size, or at the multiple of it that the table's setting
+    /// `hbase.hregion.memstore.block.multiplier` gives. Default: the setting of the table descriptor, else
     /// 128 MiB (HBase: `hbase.hregion.memstore.flush.size`).
     #[must_use]
     pub fn memstore_flush_size(mut self, bytes: u64) -> Self {
@@ -253,8 +253,8 @@ impl RegionOptions {
         self
     }
 
-    /// Sets what writes survive that do not [say so themselves](crate::Put::durability) (default: the setting
-    /// `DURABILITY` of the table descriptor, else [`FsyncWal`](Durability::FsyncWal)).
+    /// Sets the durability of writes that have [none of their own](crate::Put::durability) (default: the
+    /// setting `DURABILITY` of the table descriptor, else [`FsyncWal`](Durability::FsyncWal)).
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
@@ -379,7 +379,7 @@ impl RegionOptions {
     /// In a [recovery](crate::Table::recover), these are logs whose servers went on with newer logs. HBase
     /// leaves such logs when a data node fails (`AsyncFSWAL`): what was not acknowledged by then is in the
     /// next log again, so nothing is missing. In recoveries, recovered edits and
-    /// [given logs](Self::replay_logs), these are also logs that were closed, as their trailers say: a length
+    /// [given logs](Self::replay_logs), these are also logs that have a trailer, so were closed: a length
     /// in them is damaged, and the entries from there on are lost.
     ///
     /// HBase accepts them always.

@@ -64,7 +64,7 @@ impl TableChanges {
     }
 
     /// Sets an attribute of a family that a [`Family`] does not represent, such as `IN_MEMORY` or
-    /// `BLOCKCACHE`, or one that HBase does not know. The value is not checked.
+    /// `BLOCKCACHE`, or one of an application. The value is not checked.
     #[must_use]
     pub fn set_family_attribute(
         mut self,

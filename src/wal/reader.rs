@@ -40,7 +40,7 @@ const ZERO_FILE: u64 = 64 << 10;
 ///
 /// Logs of HBase have no checksums of entries: a flipped bit in a value is not noticed, and a flipped bit in
 /// a length can look like the end of the log. Where reading ended early, [`WalEnd::Torn`] has the number of
-/// bytes that were not read, and says if the log was closed: then it is damaged. Logs with checksums, which
+/// bytes that were not read, and whether the log was closed: then it is damaged. Logs with checksums, which
 /// only this crate writes, give no wrong cells.
 ///
 /// A log with dictionaries can only be read from its start. A file is one of recovered edits if its path
@@ -265,7 +265,7 @@ impl WalReader {
         self.end.as_ref()
     }
 
-    /// Returns the next entry, or `None` after the last. [`end`](Self::end) then says how the log ends.
+    /// Returns the next entry, or `None` after the last. [`end`](Self::end) then returns how the log ends.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! The pages for users and contributors: what they name exists, and their numbers are the recorded ones.
+//! The pages for users and contributors: what they name and link to exists, and their numbers are those that
+//! were recorded.
 
 use super::layers::rust_files;
 use std::collections::HashMap;
@@ -6,6 +7,47 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+/// The pages whose paths in backticks begin at the root of the repository, or are the ends of such paths.
+const PAGES: [&str; 21] = [
+    "README.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "arrow/README.md",
+    "cli/README.md",
+    "client/README.md",
+    "docs/client.md",
+    "docs/compatibility.md",
+    "docs/embedding.md",
+    "docs/recovery.md",
+    "docs/settings.md",
+    "docs/spark.md",
+    "docs/speed.md",
+    "docs/sql.md",
+    "docs/tuning.md",
+    "interop/README.md",
+    "python/README.md",
+    "remote/README.md",
+    "testdata/README.md",
+    "web/README.md",
+];
+
+/// The pages whose paths begin elsewhere.
+const OTHER_PAGES: [&str; 12] = [
+    "benches/README.md",
+    "benches/export/README.md",
+    "benches/peers/README.md",
+    "datafusion/README.md",
+    "datafusion/ballista/README.md",
+    "docs/spec/cli.md",
+    "docs/spec/hfile.md",
+    "docs/spec/locator.md",
+    "docs/spec/read-path.md",
+    "docs/spec/replay.md",
+    "docs/spec/wal.md",
+    "fuzz/README.md",
+];
 
 fn read(page: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
@@ -19,19 +61,8 @@ fn pages_name_files_that_exist() {
         .iter()
         .flat_map(|dir| rust_files(&root.join(dir)))
         .collect();
-    let pages = [
-        "README.md",
-        "ARCHITECTURE.md",
-        "CONTRIBUTING.md",
-        "SECURITY.md",
-        "docs/client.md",
-        "docs/settings.md",
-        "docs/speed.md",
-        "docs/tuning.md",
-        "testdata/README.md",
-    ];
     let mut missing = Vec::new();
-    for page in pages {
+    for page in PAGES {
         for quoted in read(page).split('`').skip(1).step_by(2) {
             let is_path = quoted.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c));
             let is_file = [".rs", ".md", ".sh", ".toml"].iter().any(|end| quoted.ends_with(end));
@@ -43,6 +74,57 @@ fn pages_name_files_that_exist() {
         }
     }
     assert!(missing.is_empty(), "no such files: {missing:#?}");
+}
+
+/// Returns the lines of a page that are not in a block of code.
+fn lines_of_text(page: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    page.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    })
+}
+
+/// Returns the names by which links lead to the headings of a page.
+fn anchors(page: &str) -> Vec<String> {
+    let letters = |heading: &str| {
+        let letters = heading.trim().chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        letters.flat_map(char::to_lowercase).map(|c| if c == ' ' { '-' } else { c }).collect::<String>()
+    };
+    lines_of_text(page)
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|h| letters(h.trim_start_matches('#')))
+        .collect()
+}
+
+/// Every link of the pages within the repository leads to a file, and to a heading if it names one.
+#[test]
+fn links_lead_to_files_and_headings() {
+    let mut broken = Vec::new();
+    for page in PAGES.iter().chain(&OTHER_PAGES) {
+        let text = read(page);
+        let dir = Path::new(page).parent().expect("a page is in a directory");
+        let without_code = lines_of_text(&text).flat_map(|line| line.split('`').step_by(2));
+        let without_code = without_code.collect::<String>();
+        for after in without_code.split("](").skip(1) {
+            let link = after.split(')').next().unwrap_or_default();
+            if link.starts_with("http") {
+                continue;
+            }
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { PathBuf::from(page) } else { dir.join(file) };
+            let path = Path::new(ROOT).join(target);
+            let leads = match anchor {
+                "" => path.exists(),
+                _ => fs::read_to_string(&path).is_ok_and(|page| anchors(&page).iter().any(|a| a == anchor)),
+            };
+            if !leads {
+                broken.push(format!("{page}: {link}"));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links that lead nowhere: {broken:#?}");
 }
 
 /// The instructions in `docs/tuning.md` that `benches/counts.rs` counts are those that it has recorded.

@@ -60,7 +60,7 @@ function drawVerify(file) {
     return show(byId("faults"), result, rows.length > 0 && list);
   };
   show(byId("verify"), heading("Verify"),
-    make("p", {}, "Reads the whole file, trusts nothing, and lists every fault."),
+    make("p", {}, "Reads and checks the whole file, and lists every fault."),
     make("div", { class: "buttons" }, button("Verify", start, { id: "verify-start" }),
       button("Stop", stop, { id: "verify-stop", disabled: true }), bar),
     make("div", { id: "faults", role: "status" }));

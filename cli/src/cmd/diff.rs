@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// The first HFile, or the directory of a family, a region, a table, a snapshot, a namespace or a root
     left: PathBuf,
 
-    /// The second
+    /// The second one, of the same kind
     right: PathBuf,
 
     /// The kind of both, if it cannot be detected

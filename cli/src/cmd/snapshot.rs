@@ -103,9 +103,9 @@ enum Action {
         #[command(flatten)]
         reading: FileArgs,
     },
-    /// Bring the table of a snapshot back to what it was then
+    /// Restore the table of a snapshot to its state in the snapshot
     ///
-    /// What was written after that is gone; the files of the replaced table go to the archive. No process may
+    /// Later writes are lost; the files of the replaced table are moved to the archive. No process may
     /// have the table open for writing. After an interruption the command can be repeated.
     Restore {
         /// The root directory

@@ -20,7 +20,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Read everything, trust nothing, list every fault
+/// Read and check all data, and list every fault
 ///
 /// Checks checksums, the order of cells, the index against the blocks, Bloom filters against the cells, and
 /// trailer and file info against the contents. For a region, a table, a namespace or a root directory, checks

@@ -88,9 +88,9 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the time of an operation with all its attempts, on any table, whatever
+    /// Sets the time of an operation with all its attempts, on any table. It takes precedence over
     /// [`hbase.client.operation.timeout`](Self::site) and `hbase.client.meta.operation.timeout` of a site
-    /// file say.
+    /// file.
     #[must_use]
     pub fn operation_timeout(mut self, timeout: Duration) -> Self {
         self.settings.retries = self.settings.retries.operation_timeout(timeout);
@@ -380,7 +380,7 @@ impl ClientBuilder {
     }
 
     /// Creates a client of the cluster of some servers, `host:port,host:port,…`
-    /// (`hbase.client.bootstrap.servers`): masters or region servers, which know where the catalog is. The
+    /// (`hbase.client.bootstrap.servers`): masters or region servers, which return where the catalog is. The
     /// default port is 16000. No connection is made yet.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ impl ObserverContext<'_> {
     /// The region can be read at any time. Writes to it fail in hooks that are called while rows are locked:
     /// before and after batches, `after_row_lock`, and before the mutations of a conditional write. So do
     /// flushes and compactions in hooks of flushes, compactions in hooks of compactions, and closing the
-    /// region in hooks of all these, and of a close. [`RegionObserver`](super::RegionObserver) says what can
+    /// region in hooks of all these, and of a close. [`RegionObserver`](super::RegionObserver) lists what can
     /// be done with its table.
     #[must_use]
     pub fn region(&self) -> Option<&Region> {

@@ -60,7 +60,7 @@ use std::path::{Path, PathBuf};
 ///
 /// Rows are locked in the hooks before and after batches, in those called `after_row_lock`, and in those
 /// before the mutations of a conditional write. Splits, merges, compactions, snapshots and bulk loads of the
-/// table, and closing it, are allowed only where it says "all".
+/// table, and closing it, are allowed only where the column has "all".
 ///
 /// Neither what a hook lets other threads do is checked, nor what is done with other tables: hooks of two
 /// tables must not each write to the other table.

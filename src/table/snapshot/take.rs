@@ -88,8 +88,8 @@ impl Table {
     /// restoration that was interrupted after the new table was complete is completed before.
     ///
     /// In a storage without renames, such as an object store, the removal of `.snapshotinfo` removes the
-    /// snapshot. That request may be carried out once more, late, so no other snapshot gets the name then: an
-    /// empty file in the root's `.hregion.deleted-snapshots` says so. What an attempt to take a snapshot has
+    /// snapshot. That request may be executed again, late, so no other snapshot gets the name then: an empty
+    /// file in the root's `.hregion.deleted-snapshots` records it. What an attempt to take a snapshot has
     /// left is removed as a snapshot is.
     ///
     /// # Errors
