@@ -15,6 +15,7 @@ mod cell_source;
 mod cluster_args;
 mod cmd;
 mod compact_plan;
+mod directories;
 mod examine;
 mod explain_output;
 mod export_dir;

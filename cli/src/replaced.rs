@@ -2,11 +2,12 @@
 
 use crate::args::FileArgs;
 use crate::cluster_args::table_name;
+use crate::directories::is_region;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::located;
 use crate::maintenance::check_kind;
 use crate::output::Output;
-use crate::regions::{check_serves, is_region};
+use crate::regions::check_serves;
 use crate::target::Kind;
 use crate::vfs::{self, check_writable};
 use hregion::{Compaction, RegionInfo, RegionLocations, RegionOptions, Table, TableName};

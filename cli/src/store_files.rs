@@ -1,11 +1,12 @@
 //! The store files of a directory: those that its regions read, in order.
 
 use crate::args::FileArgs;
+use crate::directories::{hint_of, is_region, tables_below};
 use crate::failure::{CommandError, Failure};
 use crate::meanwhile::{in_archive, list_again};
 use crate::output::Output;
 use crate::probe;
-use crate::regions::{Regions, hint_of, is_region, open_snapshot, tables_below};
+use crate::regions::{Regions, open_snapshot};
 use crate::source::files_in;
 use crate::target::{self, Kind};
 use hregion::region::MobFile;

@@ -1,12 +1,13 @@
 //! `hregion recover`: replays the edits that servers have left in logs.
 
 use crate::args::FileArgs;
+use crate::directories::is_region;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::logs::FoundLogs;
 use crate::output::Output;
 use crate::probe;
-use crate::regions::{check_serves, is_region};
+use crate::regions::check_serves;
 use crate::vfs::{check_readable, check_writable};
 use hregion::{RegionOptions, RegionOutcome, ReplayReport, Table};
 use serde_json::json;

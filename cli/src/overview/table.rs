@@ -3,8 +3,9 @@
 use super::file::FileEntry;
 use super::region::{RegionOverview, entries, families_json, family_entries, name};
 use super::total::Total;
+use crate::directories::{DATA, MOB, has_digits_of_region, is_region, mob_dir};
 use crate::failure::{CommandError, Failure};
-use crate::regions::{DATA, MOB, check_serves, has_digits_of_region, is_region, mob_dir, open_snapshot};
+use crate::regions::{check_serves, open_snapshot};
 use crate::source::files_in;
 use crate::text;
 use crate::vfs;

@@ -3,11 +3,12 @@
 use super::catalog::{Catalog, Described, Status, TakeRow};
 use super::interrupt::Interrupt;
 use crate::cmd::merge::merge;
+use crate::directories::{check_as, is_absent, is_table, kind_of};
 use crate::failure::{CommandError, Failure};
 use crate::meanwhile::list_again;
 use crate::output::Warner;
 use crate::probe;
-use crate::regions::{OpenRegion, Regions, check_as, check_serves, is_absent, is_table, kind_of};
+use crate::regions::{OpenRegion, Regions, check_serves};
 use crate::scan_rows::RowScan;
 use crate::target::Kind;
 use crate::vfs;
