@@ -21,10 +21,12 @@ const CHANGE: &str = ".change.";
 const CHANGE_BYTES: usize = 16 << 20;
 const TABLE_DESCRIPTOR: &str = ".tabledesc";
 /// The directories of logs, within the root.
-const LOGS: &str = "WALs";
-const OLD_LOGS: &str = "oldWALs";
+pub(crate) const LOGS: &str = "WALs";
+pub(crate) const OLD_LOGS: &str = "oldWALs";
 /// The directory of logs within a region.
 const RECOVERED_EDITS: &str = "recovered.edits";
+/// The directory of archived files, within the root.
+pub(crate) const ARCHIVE: &str = "archive";
 /// The directory of the tables, within the root.
 pub(crate) const DATA: &str = "data";
 /// The directory of the MOB files, within the root.
@@ -209,11 +211,10 @@ fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
     let fault = |error| CommandError::io("list", dir, &error);
     let mut found = false;
     for (path, _) in vfs::list(dir).map_err(fault)? {
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        let is_hidden = matches!(name.first(), Some(b'.' | b'_'));
-        if is_hidden {
+        if !is_shown(&path) {
             continue;
         }
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
         let has_name = name.get(..NAME_LEN).is_some_and(|name| name.iter().all(u8::is_ascii_hexdigit));
         if !has_name || !probe::is_file(&path)? {
             return Ok(false);
@@ -261,7 +262,7 @@ pub(crate) fn mob_dir(dir: &Path) -> Result<Option<PathBuf>, CommandError> {
 /// Whether a directory has files that are of no store: logs, recovered edits, lists, descriptors, and files
 /// in the archive and MOB files, whose regions have no `.regioninfo`.
 pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
-    const ASIDE: [&str; 7] = [RECOVERED_EDITS, ".filelist", TABLE_DESCRIPTOR, LOGS, OLD_LOGS, "archive", MOB];
+    const ASIDE: [&str; 7] = [RECOVERED_EDITS, ".filelist", TABLE_DESCRIPTOR, LOGS, OLD_LOGS, ARCHIVE, MOB];
     // The path may be `.` or end so.
     let path = vfs::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     Ok(path.components().any(|part| ASIDE.iter().any(|name| part.as_os_str() == *name)))

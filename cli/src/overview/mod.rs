@@ -8,6 +8,7 @@ mod table;
 mod total;
 
 use crate::args::FileArgs;
+use crate::directories::DATA;
 use crate::failure::{CommandError, Failure};
 use crate::meanwhile::read_again;
 use crate::output::Output;
@@ -166,7 +167,7 @@ fn table_dirs(
 ) -> Result<Vec<PathBuf>, CommandError> {
     match kind {
         Kind::Root => {
-            let data = target.join("data");
+            let data = target.join(DATA);
             vfs::check_dir(&data)?;
             let namespaces = entries(&data, true, faults);
             Ok(namespaces.iter().flat_map(|namespace| entries(namespace, true, faults)).collect())
