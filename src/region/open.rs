@@ -290,6 +290,19 @@ impl RegionOptions {
         Ok((flush_size, flush_size.saturating_mul(limits.block_multiplier)))
     }
 
+    fn new_background(&self, dir: &RegionDir, memory_sizes: (u64, u64), stores: usize) -> Background {
+        let scheduler = self.scheduler.clone().unwrap_or_else(Scheduler::global);
+        let limit = self.memory_limit.clone().unwrap_or_else(MemoryLimit::global);
+        let compacts = self.compaction_enabled.unwrap_or_else(|| dir.flag(&[], "COMPACTION_ENABLED", true));
+        Background::new(scheduler, limit, memory_sizes, compacts, stores)
+    }
+
+    /// Returns the region's part of the log that its table gives it, or of one of its own.
+    fn new_log(&self, dir: &RegionDir, stores: usize) -> RegionLog {
+        let shared = self.log.clone().unwrap_or_else(|| Arc::new(SharedLog::new(LogSettings::alone())));
+        RegionLog::new(dir, &self.storage, shared, stores, self.files.limit_values())
+    }
+
     /// Creates the region from its opened files.
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
         let Opened { dir, stores, states, mvcc, files_seq_id, lock, block_counts, .. } = opened;
@@ -299,20 +312,8 @@ impl RegionOptions {
         let limits = WriteLimits::from_settings(&|key| dir.setting(&[], key).filter(|_| lock.is_some()))?;
         let memory_sizes = if lock.is_some() { self.memory_sizes(&dir, limits)? } else { (0, 0) };
         let in_memory_flush = InMemoryFlush::new(self.in_memory_flush_size, memory_sizes.0);
-        let background = if lock.is_some() {
-            let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
-            let limit = self.memory_limit.unwrap_or_else(MemoryLimit::global);
-            let compacts =
-                self.compaction_enabled.unwrap_or_else(|| dir.flag(&[], "COMPACTION_ENABLED", true));
-            Some(Background::new(scheduler, limit, memory_sizes, compacts, stores.len()))
-        } else {
-            None
-        };
-        let new_log = || {
-            let shared = self.log.clone().unwrap_or_else(|| Arc::new(SharedLog::new(LogSettings::alone())));
-            RegionLog::new(&dir, &self.storage, shared, stores.len(), self.files.limit_values())
-        };
-        let log = lock.is_some().then(|| Box::new(new_log()));
+        let background = lock.is_some().then(|| self.new_background(&dir, memory_sizes, stores.len()));
+        let log = lock.is_some().then(|| Box::new(self.new_log(&dir, stores.len())));
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
@@ -364,7 +365,7 @@ impl RegionOptions {
             log.add(Arc::downgrade(&region.0));
         }
         if region.0.is_writable {
-            region.0.settle(later.as_ref(), &mut replayed)?;
+            region.0.end_recovery(later.as_ref(), &mut replayed)?;
         }
         region.0.replayed.get_or_init(|| replayed.report);
         region.0.observe(|observer, context| observer.post_open(context))?;
@@ -401,7 +402,7 @@ impl RegionOptions {
 
 impl RegionCore {
     /// Archives what compactions left over, flushes what was replayed, and replays and flushes what is left.
-    fn settle(&self, later: Option<&LaterEdits>, replayed: &mut Replayed) -> Result<()> {
+    fn end_recovery(&self, later: Option<&LaterEdits>, replayed: &mut Replayed) -> Result<()> {
         // Files that cannot be archived are retried before the next compaction. The logs may be the only
         // record of them, and remain until they are archived when the region is closed.
         let archived = self.archive_replaced(None);
