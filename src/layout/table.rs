@@ -290,7 +290,7 @@ pub(crate) fn name_of_aside(name: &str) -> Option<&str> {
 /// Makes the names in a table's directory durable, and those of the directories above it up to the root: a
 /// process that has died may have made or removed some, and not synced them. What is written to the table
 /// from now on must not be lost with them.
-pub(crate) fn settle_table(storage: &dyn Storage, table: &Path) -> Result<()> {
+pub(crate) fn sync_table_dirs(storage: &dyn Storage, table: &Path) -> Result<()> {
     let is_under_root = table.ancestors().nth(2).is_some_and(|data| data.ends_with("data"));
     let mut dirs: Vec<&Path> = table.ancestors().take(if is_under_root { 4 } else { 1 }).collect();
     dirs.reverse();

@@ -6,7 +6,7 @@ use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::uncommitted::leave_out_uncommitted;
 use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::table::{create_table, settle_table};
+use crate::layout::table::{create_table, sync_table_dirs};
 use crate::layout::{
     LISTINGS, RegionChange, TableListing, find_region_info, path_of_root, path_of_table, read_descriptor,
 };
@@ -188,7 +188,7 @@ impl Table {
         }
         if options.is_writable() {
             // What has been seen is durable before anything is written.
-            settle_table(storage, dir)?;
+            sync_table_dirs(storage, dir)?;
         } else {
             regions = after_made(dir, &name, regions, &under_way, &options)?;
         }

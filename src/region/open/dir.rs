@@ -62,7 +62,7 @@ impl RegionOptions {
         }
         // A table that is open does so.
         if self.log.is_none() {
-            dir.settle_table()?;
+            dir.sync_table_dirs()?;
             if let Some(others) = &others {
                 refuse_replaced(&dir, others)?;
             }
