@@ -42,7 +42,7 @@ impl FilterStore {
 
     /// Evicts what exceeds the capacity. Inserts chunks again that have been used, unless their files have
     /// been closed meanwhile; others leave for them, and at last these chunks, too.
-    pub(super) fn settle(&self, is_open: impl Fn(FileId) -> bool) {
+    pub(super) fn evict_excess(&self, is_open: impl Fn(FileId) -> bool) {
         self.entries.run_pending_tasks();
         for sweep in 0.. {
             // The head of the loop would hold the lock, which is taken for each entry that inserting evicts.

@@ -302,7 +302,7 @@ impl BlockCache {
             (blocks, bytes) = (cache.entry_count().saturating_sub(reserved), cache.weighted_size());
         }
         if let Some(filters) = &self.0.filters {
-            filters.settle(|file| self.is_open(file));
+            filters.evict_excess(|file| self.is_open(file));
             blocks += filters.entries().entry_count();
             bytes += filters.entries().weighted_size();
         }
@@ -454,7 +454,7 @@ impl BlockCache {
             }
             match (store, &self.0.filters) {
                 (Store::Index, _) => self.make_room_for_index(),
-                (Store::Filters, Some(filters)) => filters.settle(|file| self.is_open(file)),
+                (Store::Filters, Some(filters)) => filters.evict_excess(|file| self.is_open(file)),
                 _ => {}
             }
             self.give_second_chances();

@@ -156,7 +156,7 @@ impl RegionDir {
     ///
     /// If a file would be moved that is not loaded now; if the record is malformed, or an I/O operation
     /// fails.
-    pub(crate) fn settle_load(&self, families: &[Family], is_input: &dyn Fn(&Path) -> bool) -> Result<()> {
+    pub(crate) fn undo_load(&self, families: &[Family], is_input: &dyn Fn(&Path) -> bool) -> Result<()> {
         let Some(record) = self.load_record()? else { return Ok(()) };
         let storage = &**self.storage();
         let unlisted = self.unlisted(&record, families)?;

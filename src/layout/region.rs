@@ -51,8 +51,8 @@ use std::sync::{Arc, Mutex};
 /// | `recovered.edits/` | writes in no store file yet; the greatest sequence id, as an empty file's name |
 /// | `<family>/recovered.hfiles/` | files with such writes, which HBase moves when it opens the region |
 /// | `.tmp/`, `.splits/`, `.merges/` | unfinished work: not read |
-/// | `.load` | files of an unfinished bulk load, which the next [settles](Self::settle_load): not read |
-/// | `.loaded` | the same without renames, [settled](Self::settle_copies) when the region is opened |
+/// | `.load` | files of an unfinished bulk load, which the next [undoes](Self::undo_load): not read |
+/// | `.loaded` | the same without renames, [resolved](Self::resolve_copies) when the region is opened |
 /// | `.restored.<n>` | without renames, the number of the descriptor of the restored table |
 /// | `.loading.<random>/` | files that a bulk load moves, named when the region is opened for writing |
 #[derive(Debug)]
@@ -391,10 +391,10 @@ impl RegionDir {
             self.forget_listed_loads(families)?;
         }
         if has_copies {
-            match self.settle_copies(families, true) {
+            match self.resolve_copies(families, true) {
                 // A malformed record stays, for the next load.
                 Err(error) if error.path() == Some(&self.copies_path()) && error.kind() != ErrorKind::Io => {}
-                settled => settled?,
+                resolved => resolved?,
             }
         }
         sync_dir(storage, &self.path)

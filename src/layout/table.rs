@@ -97,7 +97,7 @@ pub(super) fn clear_creations(shared: &Arc<dyn Storage>, path: &Path) -> Result<
     let undone = listing.undone().iter().filter(|change| change.is_creation());
     let mut undone: Vec<RegionChange> = undone.chain(listing.deletions()).cloned().collect();
     for change in listing.changes() {
-        if !change.is_creation() || change.settle(storage)? {
+        if !change.is_creation() || change.resolve(storage)? {
             return Err(already_exists(path));
         }
         undone.push(change.clone());
@@ -198,9 +198,9 @@ impl NewTable<'_> {
             check_lock()?;
             change.publish(&**storage)
         };
-        create().or_else(|error| match check_lock().and_then(|()| change.settle(&**storage)) {
+        create().or_else(|error| match check_lock().and_then(|()| change.resolve(&**storage)) {
             Ok(true) => Ok(()),
-            // If it is not settled, the next creation does it.
+            // If it is not resolved, the next creation does it.
             Ok(false) | Err(_) => Err(error),
         })
     }

@@ -298,7 +298,7 @@ impl Table {
         let opened = self.0.open_all()?;
         opened.iter().try_for_each(Region::check_loadable)?;
         let dir = full_path(&**self.0.options.file_storage(), dir, false)?;
-        opened.iter().try_for_each(|region| region.settle_load(&|path| path.starts_with(&dir)))?;
+        opened.iter().try_for_each(|region| region.resolve_load(&|path| path.starts_with(&dir)))?;
         Ok(opened)
     }
 

@@ -354,7 +354,7 @@ impl TableCore {
             return Ok(None);
         }
         if let Some(unfinished) = &slot.unfinished
-            && self.settle(unfinished)?
+            && self.resolve_change(unfinished)?
         {
             return Ok(None);
         }

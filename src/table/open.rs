@@ -163,7 +163,7 @@ impl Table {
         {
             stored.refuse_mob()?;
         }
-        // Read first: a change that ends meanwhile has been settled by others.
+        // Read first: a change that ends meanwhile has been resolved by others.
         let changes = match options.is_writable() {
             true => {
                 let listing = TableListing::read(storage, dir)?;
@@ -198,11 +198,11 @@ impl Table {
         table.0.forget_replaced(&changes)?;
         for unfinished in table.0.regions.load_full().slots.iter().filter_map(|slot| slot.unfinished.as_ref())
         {
-            match table.0.settle(unfinished) {
-                // A process is making the change, or has a parent open: settled when that is opened here.
+            match table.0.resolve_change(unfinished) {
+                // A process is making the change, or has a parent open: resolved when that is opened here.
                 Err(error) if error.kind() == ErrorKind::Locked => {}
-                settled => {
-                    settled?;
+                resolved => {
+                    resolved?;
                 }
             }
         }

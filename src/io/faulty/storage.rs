@@ -348,8 +348,8 @@ impl FaultyStorage {
         });
         let has_objects = state.has_objects;
         let mut left = State { nodes: nodes.collect(), has_objects, ..State::default() };
-        state.settle_renamed_dirs(&mut left);
-        state.settle_moved_files(&mut left);
+        state.place_renamed_dirs(&mut left);
+        state.place_moved_files(&mut left);
         Self(Arc::new(Mutex::new(left)))
     }
 

@@ -94,7 +94,7 @@ impl Region {
 
     /// Returns the files that were not loaded before, or have changed since. No load may be under way.
     fn find_others(&self, files: &[CopyInput<'_>]) -> Result<Vec<CopyLoad>> {
-        self.settle_load(&|_| true)?;
+        self.resolve_load(&|_| true)?;
         let record = self.0.dir.copies()?;
         let (mut listed, mut others) = (BTreeMap::new(), Vec::with_capacity(files.len()));
         for file in files {
