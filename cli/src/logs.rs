@@ -1,8 +1,8 @@
 //! Finds write-ahead logs.
 
+use crate::concurrent_changes::list_again;
 use crate::directories::{LOGS, OLD_LOGS};
 use crate::failure::{CommandError, Failure};
-use crate::meanwhile::list_again;
 use crate::output::Output;
 use crate::probe;
 use crate::vfs;

@@ -1,9 +1,9 @@
 //! The store files of a directory: those that its regions read, in order.
 
 use crate::args::FileArgs;
+use crate::concurrent_changes::{in_archive, list_again};
 use crate::directories::{hint_of, is_region, tables_below};
 use crate::failure::{CommandError, Failure};
-use crate::meanwhile::{in_archive, list_again};
 use crate::output::Output;
 use crate::probe;
 use crate::regions::{Regions, open_snapshot};

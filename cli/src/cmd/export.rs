@@ -5,7 +5,7 @@ use crate::args::FileArgs;
 use crate::batch_export::{self, BatchArgs, BatchExport, PartFormat};
 use crate::cell_csv;
 use crate::export_dir::{ExportDir, check_remote};
-use crate::exported::{Exported, MANIFEST, file_name, names_listed};
+use crate::export_manifest::{Exported, MANIFEST, file_name, names_listed};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::is_stdin;
 use crate::new_file::check_force;

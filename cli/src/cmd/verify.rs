@@ -1,10 +1,10 @@
 //! `hregion verify`: reads and checks everything.
 
 use crate::args::FileArgs;
+use crate::concurrent_changes::ATTEMPTS;
 use crate::directories::{files_below, is_aside, is_region, region_dirs, tables_below};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::FoundLogs;
-use crate::meanwhile::ATTEMPTS;
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::probe;

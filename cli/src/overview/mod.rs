@@ -8,9 +8,9 @@ mod table;
 mod total;
 
 use crate::args::FileArgs;
+use crate::concurrent_changes::read_again;
 use crate::directories::DATA;
 use crate::failure::{CommandError, Failure};
-use crate::meanwhile::read_again;
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::source::bytes_of_all;

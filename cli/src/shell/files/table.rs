@@ -1,7 +1,7 @@
 //! A table that the shell has opened.
 
+use crate::concurrent_changes::list_again;
 use crate::failure::{CommandError, Failure};
-use crate::meanwhile::list_again;
 use crate::output::Warner;
 use crate::regions::{OpenRegion, Regions};
 use crate::target::Kind;
