@@ -7,7 +7,7 @@ mod added_families;
 mod background;
 mod batch;
 mod bulk_load;
-mod check;
+mod check_and_mutate;
 mod commit;
 mod compact;
 #[cfg(test)]
@@ -42,7 +42,7 @@ mod write;
 pub use crate::layout::{FileKind, MobFile, SnapshotStoreFile};
 pub use crate::store::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub(crate) use bulk_load::{CopyInput, origin_of_part, remove_loaded};
-pub use check::CheckResult;
+pub use check_and_mutate::CheckResult;
 pub use compact::{Compaction, CompactionPlan};
 pub use held_threads::HeldThreads;
 pub use lifecycle::RegionHealth;

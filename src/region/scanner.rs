@@ -2,14 +2,14 @@
 //! the scanning part of `RSRpcServices`).
 
 mod explain;
-mod owned;
 mod owned_results;
 mod partial_results;
 mod plain;
+mod result_scanner;
 mod stores;
 
 pub use explain::Explanation;
-pub use owned::ResultScanner;
+pub use result_scanner::ResultScanner;
 
 use super::background::caught;
 use super::{ReadView, RegionCore, RegionState};
