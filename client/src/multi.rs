@@ -14,7 +14,7 @@ use crate::results::check_row;
 use crate::table::Table;
 use crate::timeline::Wanted;
 use crate::tries::{CallTarget, Setback, Tries, Wait};
-use actions::{MAX_CALL, OfRegion, OfServer, add, calls_of};
+use actions::{MAX_CALL, RegionRequest, ServerRequest, add, calls_of};
 use hregion::locator::LocateType;
 use hregion::{Corruption, Deadline, Error, ErrorKind, ReadFrom, RegionInfo, Result, Row, ServerName};
 use results::{InDoubt, Results};
@@ -141,8 +141,8 @@ impl Table {
         copy: Option<u16>,
         tries: &Tries<'_>,
         unanswered: &mut Option<Unanswered>,
-    ) -> (HashMap<ServerName, OfServer>, Vec<(usize, Error)>) {
-        let (mut servers, mut failed) = (HashMap::<ServerName, OfServer>::new(), Vec::new());
+    ) -> (HashMap<ServerName, ServerRequest>, Vec<(usize, Error)>) {
+        let (mut servers, mut failed) = (HashMap::<ServerName, ServerRequest>::new(), Vec::new());
         let known = |at: usize, replica_id: u16| {
             let known = self.core.known(&self.name, &actions[at].row, LocateType::At);
             known.filter(|known| known.server_of(replica_id).is_some())
@@ -188,7 +188,7 @@ impl Table {
                 }
             }
         }
-        for OfServer { regions, .. } in servers.values_mut() {
+        for ServerRequest { regions, .. } in servers.values_mut() {
             regions.iter_mut().for_each(|region| region.actions.sort_unstable());
             regions.sort_unstable_by_key(|region| region.actions.first().copied());
         }
@@ -211,12 +211,12 @@ struct Branch<'c> {
 }
 
 /// The faults of calls of a server, by region.
-type Faults = Vec<(OfRegion, Vec<(usize, Fault)>)>;
+type Faults = Vec<(RegionRequest, Vec<(usize, Fault)>)>;
 
 /// What has ended.
 enum Step {
     /// The calls of a server, with the outcomes of each region.
-    Called(Vec<(OfRegion, Vec<Outcome>)>),
+    Called(Vec<(RegionRequest, Vec<Outcome>)>),
     /// The pause before the next attempt.
     Paused,
 }
@@ -277,7 +277,7 @@ impl<'b, 'c> Batch<'b, 'c> {
             }
             Err(fault) => Some((at, fault)),
         };
-        let faults_of = |(region, outcomes): (OfRegion, Vec<Outcome>)| {
+        let faults_of = |(region, outcomes): (RegionRequest, Vec<Outcome>)| {
             let faults: Vec<(usize, Fault)> = outcomes.into_iter().filter_map(fault_of).collect();
             (region, faults)
         };
@@ -310,7 +310,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         let found = table.group(actions, &left, self.copy, &tries, &mut unanswered);
         let (servers, failed) = self.meanwhile(found).await;
         self.unanswered = unanswered;
-        for OfServer { regions, .. } in servers.into_values() {
+        for ServerRequest { regions, .. } in servers.into_values() {
             let left = regions.iter().flat_map(|region| region.actions.iter().copied()).collect();
             let (core, actions) = (Arc::clone(&table.core), Arc::clone(actions));
             let (time, deadline) = (tries.call_time(), tries.deadline());
@@ -407,11 +407,11 @@ impl<'b, 'c> Batch<'b, 'c> {
 /// outcomes of each region.
 async fn call_in_parts(
     core: &ClientCore,
-    regions: Vec<OfRegion>,
+    regions: Vec<RegionRequest>,
     actions: &[Action],
     time: Duration,
     deadline: Deadline,
-) -> Vec<(OfRegion, Vec<Outcome>)> {
+) -> Vec<(RegionRequest, Vec<Outcome>)> {
     let mut all = Vec::new();
     for regions in calls_of(regions, actions, MAX_CALL) {
         let outcomes = call_server(core, &regions, actions, time.min(deadline.left())).await;
@@ -430,7 +430,7 @@ async fn call_in_parts(
 /// Executes the actions of a server. Returns the outcomes of each region.
 async fn call_server(
     core: &ClientCore,
-    regions: &[OfRegion],
+    regions: &[RegionRequest],
     actions: &[Action],
     time: Duration,
 ) -> Result<Vec<Vec<Outcome>>, Fault> {
@@ -440,7 +440,7 @@ async fn call_server(
     let connected = core.connect(&first.locations, first.replica_id, deadline).await;
     let connection = connected.map_err(Fault::of_unsent)?;
     let mut target = CallTarget::new(core, first.locations.clone(), first.replica_id, connection);
-    let of_region = |region: &OfRegion| proto::RegionAction {
+    let of_region = |region: &RegionRequest| proto::RegionAction {
         region: Some(proto::RegionSpecifier::of_copy(region.locations.region(), region.replica_id)),
         atomic: None,
         action: region
@@ -467,7 +467,7 @@ async fn call_server(
 /// Reads the answer of a server: the outcomes of each region.
 fn outcomes(
     server: &str,
-    regions: &[OfRegion],
+    regions: &[RegionRequest],
     actions: &[Action],
     response: proto::MultiResponse,
     mut cells: crate::cell_block::CellBlock,
@@ -547,7 +547,7 @@ mod tests {
         let branch =
             |at: usize| Branch { left: vec![at], tries: Tries::new(&table.core), redirected: HashSet::new() };
         let locations = RegionLocations::new(RegionInfo::new(name, "", "", 1).unwrap(), []);
-        let region = OfRegion { locations, replica_id: 0, actions: vec![1] };
+        let region = RegionRequest { locations, replica_id: 0, actions: vec![1] };
         let answers = vec![(region, vec![(1, Ok(RowBuf::new().freeze()))])];
         batch.begin(branch(1), async move { Step::Called(answers) });
         let mut call = pin!(batch.call(branch(0)));
@@ -566,9 +566,9 @@ mod tests {
         let region = RegionInfo::new(TableName::parse("t").unwrap(), "", "", 1).unwrap();
         let of_region = |replica_id, places: &[usize]| {
             let locations = RegionLocations::new(region.clone(), []);
-            OfRegion { locations, replica_id, actions: places.to_vec() }
+            RegionRequest { locations, replica_id, actions: places.to_vec() }
         };
-        let divided = |regions: Vec<OfRegion>| -> Vec<Vec<(u16, Vec<usize>)>> {
+        let divided = |regions: Vec<RegionRequest>| -> Vec<Vec<(u16, Vec<usize>)>> {
             let calls = calls_of(regions, &actions, 10).into_iter();
             calls.map(|call| call.into_iter().map(|it| (it.replica_id, it.actions)).collect()).collect()
         };
@@ -591,7 +591,7 @@ mod tests {
             let region = RegionInfo::new(table.clone(), vec![start], vec![start + 1], 1).unwrap();
             RegionLocations::new(region, [])
         };
-        let mut of_server = OfServer::default();
+        let mut of_server = ServerRequest::default();
         for (at, start) in [5, 3, 5, 9, 3, 5].into_iter().enumerate() {
             of_server.region(locations(start), 0).actions.push(at);
         }

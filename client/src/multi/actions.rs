@@ -38,9 +38,13 @@ impl Action {
 pub(super) const MAX_CALL: usize = 32 << 20;
 
 /// Divides the actions of a server into calls of up to a number of bytes, or of one action, in their order.
-pub(super) fn calls_of(regions: Vec<OfRegion>, actions: &[Action], most: usize) -> Vec<Vec<OfRegion>> {
-    let (mut calls, mut len) = (Vec::<Vec<OfRegion>>::new(), usize::MAX);
-    for OfRegion { locations, replica_id, actions: places } in regions {
+pub(super) fn calls_of(
+    regions: Vec<RegionRequest>,
+    actions: &[Action],
+    most: usize,
+) -> Vec<Vec<RegionRequest>> {
+    let (mut calls, mut len) = (Vec::<Vec<RegionRequest>>::new(), usize::MAX);
+    for RegionRequest { locations, replica_id, actions: places } in regions {
         let mut is_begun = false;
         for at in places {
             len = len.saturating_add(actions[at].len());
@@ -52,7 +56,7 @@ pub(super) fn calls_of(regions: Vec<OfRegion>, actions: &[Action], most: usize) 
             let Some(call) = calls.last_mut() else { continue };
             match call.last_mut() {
                 Some(region) if is_begun => region.actions.push(at),
-                _ => call.push(OfRegion { locations: locations.clone(), replica_id, actions: vec![at] }),
+                _ => call.push(RegionRequest { locations: locations.clone(), replica_id, actions: vec![at] }),
             }
             is_begun = true;
         }
@@ -60,24 +64,25 @@ pub(super) fn calls_of(regions: Vec<OfRegion>, actions: &[Action], most: usize) 
     calls
 }
 
-/// The actions of one copy of a region, by their place among all.
-pub(super) struct OfRegion {
+/// The actions of one copy of a region, by their place among all (HBase:
+/// `AsyncBatchRpcRetryingCaller.RegionRequest`).
+pub(super) struct RegionRequest {
     pub(super) locations: RegionLocations,
     pub(super) replica_id: u16,
     pub(super) actions: Vec<usize>,
 }
 
-/// The regions of a server, in the order of their first actions.
+/// The regions of a server, in the order of their first actions (HBase: `ServerRequest`).
 #[derive(Default)]
-pub(super) struct OfServer {
-    pub(super) regions: Vec<OfRegion>,
+pub(super) struct ServerRequest {
+    pub(super) regions: Vec<RegionRequest>,
     /// Where each copy of a region is among them.
     places: HashMap<RegionInfo, Vec<usize>>,
 }
 
-impl OfServer {
+impl ServerRequest {
     /// Returns a region, which is added if it is not known yet.
-    pub(super) fn region(&mut self, locations: RegionLocations, replica_id: u16) -> &mut OfRegion {
+    pub(super) fn region(&mut self, locations: RegionLocations, replica_id: u16) -> &mut RegionRequest {
         let region = locations.region();
         let copies = self.places.get(region).into_iter().flatten();
         let place = match copies.copied().find(|place| self.regions[*place].replica_id == replica_id) {
@@ -85,7 +90,7 @@ impl OfServer {
             None => {
                 let place = self.regions.len();
                 self.places.entry(region.clone()).or_default().push(place);
-                self.regions.push(OfRegion { locations, replica_id, actions: Vec::new() });
+                self.regions.push(RegionRequest { locations, replica_id, actions: Vec::new() });
                 place
             }
         };
@@ -95,7 +100,7 @@ impl OfServer {
 
 /// Adds an action to those of a copy of a region, if that has a server.
 pub(super) fn add(
-    servers: &mut HashMap<ServerName, OfServer>,
+    servers: &mut HashMap<ServerName, ServerRequest>,
     locations: RegionLocations,
     replica_id: u16,
     at: usize,
