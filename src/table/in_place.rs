@@ -182,7 +182,7 @@ impl TableChange<'_> {
         self.check_regions(change, locks)?;
         let make = || {
             change.begin(storage)?;
-            // Who locks a region from now on sees the file.
+            // A process that locks a region from now on sees the file.
             self.check_locks(locks)?;
             fill()?;
             self.check_regions(change, locks)?;

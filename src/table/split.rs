@@ -306,7 +306,7 @@ impl TableCore {
     ) -> Result<()> {
         let storage = self.options.file_storage();
         change.begin(storage)?;
-        // Who locks a parent from now on sees the file.
+        // A process that locks a parent from now on sees the file.
         check_locks(change, parents)?;
         let Some(first) = parents.first() else { return Err(Error::invalid_argument("no region")) };
         let max_seq_id = parents.iter().map(|parent| parent.max_seq_id).fold(0, i64::max);
