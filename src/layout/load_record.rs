@@ -64,7 +64,7 @@ impl LoadRecord {
     ///
     /// If its full path cannot be found out or recorded.
     pub(super) fn add(&mut self, storage: &dyn Storage, family: &[u8], file: &StagedFile) -> Result<()> {
-        let from = full_path(storage, file.path(), false)?;
+        let from = full_path(storage, file.path())?;
         if path_of(from.as_os_str().as_encoded_bytes().to_vec()).as_ref() != Some(&from) {
             let message = format!("{}: a path that is not Unicode cannot be recorded", from.display());
             return Err(Error::invalid_argument(message));

@@ -66,7 +66,7 @@ impl Region {
             remove_loaded(storage, &paths)?;
             return self.forget_loaded(&paths, None);
         }
-        let paths = files.iter().map(|(_, path)| full_path(storage, path.as_ref(), false));
+        let paths = files.iter().map(|(_, path)| full_path(storage, path.as_ref()));
         let paths = paths.collect::<Result<BTreeSet<_>>>()?;
         self.resolve_load(&|path| paths.contains(path))?;
         let mut loads = Vec::with_capacity(files.len());
@@ -132,7 +132,7 @@ impl Region {
 fn input_of<'p>(storage: &dyn Storage, path: &'p Path) -> Result<Option<&'p Path>> {
     let Some(dir) = path.parent().and_then(Path::parent) else { return Ok(None) };
     // Above a bucket, there is only the scheme of the URL.
-    let is_above = dir.components().count() < 2 && url_scheme(&full_path(storage, path, false)?).is_some();
+    let is_above = dir.components().count() < 2 && url_scheme(&full_path(storage, path)?).is_some();
     Ok(Some(dir).filter(|_| !is_above))
 }
 
