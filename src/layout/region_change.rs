@@ -559,7 +559,7 @@ pub(crate) fn create_child(
     now: i64,
 ) -> Result<()> {
     let path = table.join(child.info.encoded_name());
-    fill(storage, &path, child.info, child.families, false)?;
+    fill(storage, &path, child.info, child.families)?;
     let dir = RegionDir::open(storage, &path)?;
     // Later writes must be newer than all of the parents.
     create_dir_durably(&**storage, &path, &dir.recovered_edits_dir())?;

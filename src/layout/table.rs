@@ -46,8 +46,7 @@ pub(crate) fn create_table(
         if is_again {
             create_clone_file(storage, dir)?;
         }
-        let each =
-            |region: &RegionInfo| fill(storage, &dir.join(region.encoded_name()), region, &families, false);
+        let each = |region: &RegionInfo| fill(storage, &dir.join(region.encoded_name()), region, &families);
         regions.iter().try_for_each(each)
     })?;
     Ok(path)
@@ -68,8 +67,7 @@ fn create_table_in_place(
     let lock = tree.lock(&**storage)?;
     let undone = clear_creations(storage, path)?;
     let regions = not_of(&undone, regions)?;
-    let each =
-        |region: &RegionInfo| fill(storage, &path.join(region.encoded_name()), region, &families, false);
+    let each = |region: &RegionInfo| fill(storage, &path.join(region.encoded_name()), region, &families);
     if !undone.is_empty() {
         // One of them may have a descriptor, or get one late.
         let names = regions.iter().map(RegionInfo::encoded_name).collect();

@@ -518,7 +518,7 @@ impl TableTree {
     /// Creates empty regions in the table's directory.
     pub(crate) fn create_regions(&self, regions: &[RegionInfo], families: &[Family]) -> Result<()> {
         let create = |region: &RegionInfo| {
-            fill(&self.storage, &self.dir().join(region.encoded_name()), region, families, false)
+            fill(&self.storage, &self.dir().join(region.encoded_name()), region, families)
         };
         regions.iter().try_for_each(create)
     }
@@ -533,9 +533,8 @@ impl TableTree {
         create_aside(storage, &replacement, |dir| {
             write_descriptor(storage, dir, 1, empty.has_length, empty.descriptor)?;
             create_clone_file(storage, dir)?;
-            let each = |region: &RegionInfo| {
-                fill(storage, &dir.join(region.encoded_name()), region, empty.families, false)
-            };
+            let each =
+                |region: &RegionInfo| fill(storage, &dir.join(region.encoded_name()), region, empty.families);
             empty.regions.iter().try_for_each(each)
         })
     }
