@@ -20,7 +20,7 @@ use crate::vfs;
 use clap::ValueEnum as _;
 use file::{FileEntry, FileReading, StoreFile};
 use hregion::{CheckReport, Finding, RegionOptions, Severity, Table};
-use region::entries;
+use region::subdirectories;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -169,12 +169,12 @@ fn table_dirs(
         Kind::Root => {
             let data = target.join(DATA);
             vfs::check_dir(&data)?;
-            let namespaces = entries(&data, true, faults);
-            Ok(namespaces.iter().flat_map(|namespace| entries(namespace, true, faults)).collect())
+            let namespaces = subdirectories(&data, faults);
+            Ok(namespaces.iter().flat_map(|namespace| subdirectories(namespace, faults)).collect())
         }
         Kind::Namespace => {
             vfs::check_dir(target)?;
-            Ok(entries(target, true, faults))
+            Ok(subdirectories(target, faults))
         }
         _ => Ok(vec![target.to_owned()]),
     }

@@ -52,7 +52,7 @@ impl Store {
         // cells.
         let cutoff = info.cutoff(false);
         let scanners = inputs.iter().filter(|file| !file.is_older_than(cutoff)).map(|file| {
-            let mut scanner = file.scanner(None, false);
+            let mut scanner = file.full_scanner();
             scanner.set_cache_fill(CacheFill::Nothing);
             KeyValueScanner::File(scanner)
         });

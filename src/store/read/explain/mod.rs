@@ -269,7 +269,7 @@ impl RowEvaluator for Explaining<'_> {
 }
 
 fn file_scanner(file: &StoreFile) -> KeyValueScanner<'_> {
-    let mut scanner = file.scanner(None, false);
+    let mut scanner = file.full_scanner();
     scanner.set_cache_fill(CacheFill::Nothing);
     KeyValueScanner::File(scanner)
 }
