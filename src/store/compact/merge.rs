@@ -7,7 +7,7 @@ use crate::cell::OLDEST_TIMESTAMP;
 use crate::error::Result;
 use crate::layout::StagedFile;
 use crate::store::matcher::CompactionKind;
-use crate::store::read::heap::KeyValueScanner;
+use crate::store::read::key_value_scanner::KeyValueScanner;
 use crate::store::read::scanner::StoreScanner;
 use crate::store::write::compaction_filter::{Retention, apply};
 use crate::store::write::writer::CellFlags;

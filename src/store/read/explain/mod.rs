@@ -14,7 +14,8 @@ mod verdict;
 pub use reason::{CellReason, FileReason};
 pub(crate) use returned::ReturnedCells;
 
-use super::heap::{KeyValueHeap, KeyValueScanner, SeekMode};
+use super::heap::{KeyValueHeap, SeekMode};
+use super::key_value_scanner::KeyValueScanner;
 use super::merging_iterator::MergingIterator;
 use super::reversed_heap::{ReversedKeyValueHeap, ReversedScanner};
 use super::row_match::{RowEvaluator, RowMatch, StopReason, StoreLimit};
