@@ -6,14 +6,16 @@ mod results;
 pub(crate) use actions::Action;
 
 use crate::bounded::Undecoded;
+use crate::call_target::CallTarget;
 use crate::cell_block::row_of;
 use crate::client::ClientCore;
 use crate::fault::Fault;
 use crate::proto;
 use crate::results::check_row;
+use crate::setback::{Setback, Wait};
 use crate::table::Table;
 use crate::timeline::Wanted;
-use crate::tries::{CallTarget, Setback, Tries, Wait};
+use crate::tries::Tries;
 use actions::{MAX_CALL, RegionRequest, ServerRequest, add, calls_of};
 use hregion::locator::LocateType;
 use hregion::{Corruption, Deadline, Error, ErrorKind, ReadFrom, RegionInfo, Result, Row, ServerName};
