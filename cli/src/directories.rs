@@ -3,6 +3,7 @@
 use crate::failure::{CommandError, hint_if_missing};
 use crate::logs::is_no_log;
 use crate::probe;
+use crate::store_files::begins_as_store_file_name;
 use crate::target::{Kind, is_log};
 use crate::vfs;
 use hregion::{ErrorKind, Table};
@@ -37,7 +38,7 @@ pub(crate) const SNAPSHOT_DIR: &str = ".hbase-snapshot";
 /// The region of the catalog, for which older releases wrote no `.regioninfo`.
 const META: &str = "1588230740";
 
-/// The number of hexadecimal digits at the start of a store file's name.
+/// The number of hexadecimal digits of a region's name.
 const NAME_LEN: usize = 32;
 
 /// Returns the kind of a directory.
@@ -214,9 +215,7 @@ fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
         if !is_shown(&path) {
             continue;
         }
-        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
-        let has_name = name.get(..NAME_LEN).is_some_and(|name| name.iter().all(u8::is_ascii_hexdigit));
-        if !has_name || !probe::is_file(&path)? {
+        if !begins_as_store_file_name(&path) || !probe::is_file(&path)? {
             return Ok(false);
         }
         found = true;

@@ -174,6 +174,12 @@ pub(crate) fn has_store_file_name(path: &Path) -> bool {
     !digits.is_empty() && digits.bytes().all(is_hex) && is_known
 }
 
+/// Whether a file outside of any region is named as HBase names new store files: 32 hexadecimal digits.
+pub(crate) fn begins_as_store_file_name(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.get(..32).is_some_and(|name| name.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// Returns where a file of a family is, by its path there and its HFile. It is elsewhere if a snapshot has it
 /// and the region does not any more: in the archive, or where a link leads.
 pub(crate) fn place_of(path: PathBuf, hfile: PathBuf) -> Result<PathBuf, CommandError> {

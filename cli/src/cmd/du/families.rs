@@ -5,7 +5,7 @@ use crate::concurrent_changes::ATTEMPTS;
 use crate::directories::files_below;
 use crate::failure::Failure;
 use crate::probe;
-use crate::store_files::has_store_file_name;
+use crate::store_files::{begins_as_store_file_name, has_store_file_name};
 use crate::target;
 use crate::vfs;
 use hregion::HFileOptions;
@@ -186,12 +186,6 @@ fn unless_gone<T>(path: &Path, found: Result<T, Failure>) -> Result<Option<T>, F
         Err(_) if !probe::exists(path)? => Ok(None),
         found => found.map(Some),
     }
-}
-
-/// Whether a file outside of any region is named as HBase names new store files.
-fn begins_as_store_file_name(path: &Path) -> bool {
-    let name = path.file_name().map_or(&b""[..], |name| name.as_encoded_bytes());
-    name.get(..32).is_some_and(|name| name.iter().all(u8::is_ascii_hexdigit))
 }
 
 #[cfg(test)]
