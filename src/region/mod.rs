@@ -105,7 +105,7 @@ pub(crate) struct RegionCore {
     order: CellOrder,
     /// One per family, sorted by family name.
     stores: Vec<Store>,
-    states: SuperVersionCell<RegionState>,
+    states: SuperVersionCell<RegionVersion>,
     mvcc: Arc<Mvcc>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
@@ -169,11 +169,11 @@ pub(crate) struct RegionCore {
 
 /// The contents of a region's stores at one point in time.
 #[derive(Debug)]
-pub(crate) struct RegionState {
+pub(crate) struct RegionVersion {
     pub(crate) stores: Vec<Arc<StoreVersion>>,
 }
 
-impl RegionState {
+impl RegionVersion {
     /// Returns the number of bytes taken by cells in memory.
     fn memory(&self) -> u64 {
         self.stores.iter().map(|store| store.memory()).sum()
@@ -404,7 +404,7 @@ impl RegionCore {
         self.states.swap(|state| {
             let mut stores = state.stores.clone();
             change(&mut stores);
-            RegionState { stores }
+            RegionVersion { stores }
         });
     }
 }

@@ -12,7 +12,7 @@ use super::replay::{LaterEdits, RecoveredEdits, ReplayError, Replayed, Replaying
 use super::super_version::SuperVersionCell;
 use super::updates::Updates;
 use super::write::{max_cell_len, max_key_len};
-use super::{GetThreads, MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
+use super::{GetThreads, MemoryLimit, Region, RegionCore, RegionOptions, RegionVersion, Scheduler};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::{Encryption, HFileOptions};
 use crate::io::{FileLock, Owner};
@@ -335,7 +335,7 @@ impl RegionOptions {
             order: dir.order(),
             dir,
             stores,
-            states: SuperVersionCell::new(RegionState { stores: states }),
+            states: SuperVersionCell::new(RegionVersion { stores: states }),
             mvcc: Arc::new(mvcc),
             clock: self.clock,
             counters: Arc::new(Counters::default()),

@@ -12,7 +12,7 @@ pub use explain::Explanation;
 pub use result_scanner::ResultScanner;
 
 use super::background::caught;
-use super::{ReadView, RegionCore, RegionState};
+use super::{ReadView, RegionCore, RegionVersion};
 use crate::cell::{CellRef, Row, RowBuf, RowRef};
 use crate::clock::whole_millis;
 use crate::error::{Error, Result};
@@ -521,7 +521,7 @@ impl RegionCore {
     /// Reads a row with a filter: runs a scan of one row and takes its first result.
     pub(super) fn get_filtered(
         &self,
-        state: &RegionState,
+        state: &RegionVersion,
         get: &Get,
         read_point: i64,
         row: &mut RowBuf,
