@@ -168,13 +168,13 @@ impl<'s> KeyValueHeap<'s> {
         }
         loop {
             let Some(scanner) = self.scanners.get_mut(self.top) else { return Ok(None) };
-            let (prefix, runner_up, mut is_top) = (&self.prefix, self.second_smallest, true);
+            let (prefix, second, mut is_top) = (&self.prefix, self.second_smallest, true);
             let mut head = self.heads[self.top];
             let ended = scanner.walk(|cell| {
                 if !is_top {
                     head = prefix.of(cell.row());
                     // The next scanner may come first.
-                    if head >= runner_up {
+                    if head >= second {
                         return ControlFlow::Break(None);
                     }
                 }
@@ -417,14 +417,14 @@ impl<'s> KeyValueHeap<'s> {
 /// exist are [`NOTHING`].
 #[inline]
 pub(super) fn least_two(numbers: impl Iterator<Item = u64>) -> (usize, u64, u64) {
-    let (mut position, mut least, mut runner_up) = (0, NOTHING, NOTHING);
+    let (mut position, mut least, mut second) = (0, NOTHING, NOTHING);
     for (i, number) in numbers.enumerate() {
         // Branch-free: the outcome of the comparison is unpredictable.
-        runner_up = runner_up.min(number.max(least));
+        second = second.min(number.max(least));
         position = if number < least { i } else { position };
         least = number.min(least);
     }
-    (position, least, runner_up)
+    (position, least, second)
 }
 
 /// Whether the cell of a newer source, if it has one, comes before that of an older one.
