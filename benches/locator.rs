@@ -28,7 +28,7 @@ fn look_up(c: &mut Criterion) {
     let table = TableName::parse("ns:users").expect("a name");
     let regions = regions(&table);
     let cache = MetaCache::new();
-    cache.insert_all(regions.iter().cloned(), LocationOrigin::Asked);
+    cache.insert_all(regions.iter().cloned(), LocationOrigin::LookedUp);
     let map: BTreeMap<Vec<u8>, RegionLocations> =
         regions.iter().map(|known| (known.region().start_key().to_vec(), known.clone())).collect();
     let mut rng = support::Rng::new(5);
@@ -54,7 +54,7 @@ fn look_up(c: &mut Criterion) {
     group.throughput(Throughput::Elements(1));
     let mut next = regions.iter().cycle();
     group.bench_function("meta-cache", |b| {
-        b.iter(|| cache.insert(next.next().expect("a cycle has no end").clone(), LocationOrigin::Asked));
+        b.iter(|| cache.insert(next.next().expect("a cycle has no end").clone(), LocationOrigin::LookedUp));
     });
     group.finish();
 }

@@ -6,7 +6,7 @@ use crate::block::data::{self, DataBlock, DataFormat, Encoder, Trust};
 use crate::block::index::{IndexBlock, IndexContext, SlotUse};
 use crate::block::slot::Slots;
 use crate::block::{BlockHeader, BlockType, BloomHashType, ChecksumType, Codec, DataBlockEncoding};
-use crate::cache::{BlockCache, BlockKey, CachedBlock, FileId, Store};
+use crate::cache::{BlockCache, BlockKey, CacheStore, CachedBlock, FileId};
 use crate::cell::{Cell, CellFormat, CellKey, CellOrder, CellRef, SeekKey};
 use crate::error::{Error, Result};
 use crate::hfile::bloom::size::{ChunkSize, fold};
@@ -260,7 +260,7 @@ impl CachedBlocks {
         for (i, key) in made.keys.iter().enumerate() {
             let block = Arc::new(vec![0; bytes]);
             made.cache
-                .get_or_load(Store::Blocks, *key, None, || Ok(CachedBlock::Bloom(Arc::clone(&block))))?;
+                .get_or_load(CacheStore::Blocks, *key, None, || Ok(CachedBlock::Bloom(Arc::clone(&block))))?;
             made.slots.put(i, block);
         }
         let _ = made.cache.stats();
@@ -275,7 +275,7 @@ impl CachedBlocks {
     #[inline]
     pub fn by_key(&self, i: usize) -> Result<usize> {
         let missing = || Err(Error::invalid_argument("the block is not cached"));
-        match self.cache.get_or_load(Store::Blocks, self.keys[i], None, missing)? {
+        match self.cache.get_or_load(CacheStore::Blocks, self.keys[i], None, missing)? {
             CachedBlock::Bloom(block) => Ok(block.len()),
             _ => missing().map(|_: CachedBlock| 0),
         }

@@ -222,7 +222,7 @@ fn a_look_up_of_a_known_region_allocates_nothing() {
             let region = RegionInfo::new(table.clone(), key(i), key(i + 1), 1).expect("a region");
             RegionLocations::new(region, [])
         }),
-        LocationOrigin::Asked,
+        LocationOrigin::LookedUp,
     );
     let rows: Vec<String> = (1..5_000).map(|i| format!("row{i:05}x")).collect();
     let look_up = || rows.iter().filter(|row| cache.get(&table, row.as_bytes()).is_some()).count();

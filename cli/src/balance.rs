@@ -1,11 +1,11 @@
 //! Regions that are larger or smaller than others (HBase: `SimpleRegionNormalizer`).
 
 use crate::args::FileArgs;
+use crate::concurrent_changes::read_listed;
+use crate::directories::tables_below;
 use crate::failure::{CommandError, Failure};
-use crate::meanwhile::read_listed;
 use crate::output::Output;
 use crate::probe::len_of;
-use crate::regions::tables_below;
 use crate::store_files::{self, RegionFiles};
 use crate::target::{self, Kind};
 use hregion::{RegionInfo, RegionOptions};

@@ -9,7 +9,7 @@ pub(crate) use part_file::PartFormat;
 
 use crate::args::read_small;
 use crate::export_dir::ExportDir;
-use crate::exported::{Exported, file_name};
+use crate::export_manifest::{Exported, file_name};
 use crate::failure::{CommandError, Failure};
 use crate::file_sum::{FileSum, Summing, hex};
 use crate::probe;

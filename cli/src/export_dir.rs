@@ -15,7 +15,7 @@
 //! they may be those of a process that is about to replace the same export.
 
 use crate::args::read_up_to;
-use crate::exported::{MANIFEST, NO_REGION, description_of, names_listed, read_manifest};
+use crate::export_manifest::{MANIFEST, NO_REGION, description_of, names_listed, read_manifest};
 use crate::failure::CommandError;
 use crate::file_sum::FileSum;
 use crate::new_dir::NewDir;

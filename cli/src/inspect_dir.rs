@@ -1,8 +1,8 @@
 //! What directories hold, without reading cells: regions, families, files.
 
 use crate::args::FileArgs;
+use crate::concurrent_changes::read_listed;
 use crate::failure::{Exit, Failure};
-use crate::meanwhile::read_listed;
 use crate::output::Output;
 use crate::store_files::{self, FamilyFiles, RegionFiles, StoreFile};
 use crate::target::Kind;

@@ -1,7 +1,8 @@
 //! Finds write-ahead logs.
 
+use crate::concurrent_changes::list_again;
+use crate::directories::{LOGS, OLD_LOGS};
 use crate::failure::{CommandError, Failure};
-use crate::meanwhile::list_again;
 use crate::output::Output;
 use crate::probe;
 use crate::vfs;
@@ -133,12 +134,12 @@ fn moved(log: &Path) -> Vec<PathBuf> {
     let full = vfs::absolute(log);
     let Some((name, server)) = full.file_name().zip(full.parent()) else { return Vec::new() };
     let Some((server, logs)) = server.file_name().zip(server.parent()) else { return Vec::new() };
-    if logs.file_name().is_none_or(|dir| dir != "WALs") {
+    if logs.file_name().is_none_or(|dir| dir != LOGS) {
         return Vec::new();
     }
     let mut splitting = server.to_owned();
     splitting.push("-splitting");
-    vec![logs.join(splitting).join(name), logs.with_file_name("oldWALs").join(name)]
+    vec![logs.join(splitting).join(name), logs.with_file_name(OLD_LOGS).join(name)]
 }
 
 /// Whether a file of this name beside logs is none: an empty one whose name holds a sequence id, or the

@@ -1,9 +1,10 @@
 //! The common part of `flush` and `compact`: opens a region, or all regions of a table, changes it, and
 //! prints the number of files of each family.
 
+use crate::directories::{hint_of, kind_of};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::regions::{Regions, check_serves, hint_of, kind_of};
+use crate::regions::{Regions, check_serves};
 use crate::target::Kind;
 use crate::vfs::check_writable;
 use hregion::cell::StringBinary;

@@ -6,15 +6,14 @@ mod explain;
 pub(crate) use cells::RowCells;
 
 use crate::args::FileArgs;
+use crate::directories::{DATA, entries_of, is_region, tables_below};
 use crate::failure::{CommandError, Failure};
 use crate::output::{Output, Warner};
+use crate::part_sums::Named;
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
-use crate::regions::{
-    ClosedRegion, DATA, OpenRegion, OpenRegions, Regions, entries_of, is_region, tables_below,
-};
+use crate::regions::{ClosedRegion, OpenRegion, OpenRegions, Regions};
 use crate::scan_rows::check_only_family;
-use crate::tables::Named;
 use crate::target::{self, Kind, kind_of as kind_of_target};
 use crate::target_args::TargetArgs;
 use crate::vfs;

@@ -1,11 +1,12 @@
 //! The store files of a directory: those that its regions read, in order.
 
 use crate::args::FileArgs;
+use crate::concurrent_changes::{in_archive, list_again};
+use crate::directories::{hint_of, is_region, tables_below};
 use crate::failure::{CommandError, Failure};
-use crate::meanwhile::{in_archive, list_again};
 use crate::output::Output;
 use crate::probe;
-use crate::regions::{Regions, hint_of, is_region, open_snapshot, tables_below};
+use crate::regions::{Regions, open_snapshot};
 use crate::source::files_in;
 use crate::target::{self, Kind};
 use hregion::region::MobFile;
@@ -171,6 +172,12 @@ pub(crate) fn has_store_file_name(path: &Path) -> bool {
     let is_region = suffix.len() == 33 && suffix.bytes().skip(1).all(is_hex);
     let is_known = suffix.is_empty() || suffix == "_del" || suffix.starts_with("_SeqId_") || is_region;
     !digits.is_empty() && digits.bytes().all(is_hex) && is_known
+}
+
+/// Whether a file outside of any region is named as HBase names new store files: 32 hexadecimal digits.
+pub(crate) fn begins_as_store_file_name(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    name.get(..32).is_some_and(|name| name.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// Returns where a file of a family is, by its path there and its HFile. It is elsewhere if a snapshot has it

@@ -2,10 +2,10 @@
 
 use crate::args::FileArgs;
 use crate::cell_file::CellFile;
+use crate::directories::{hint_of, kind_of};
 use crate::failure::{CommandError, Failure};
 use crate::output::Output;
 use crate::region_files::RegionFiles;
-use crate::regions::{hint_of, kind_of};
 use crate::settings::SOURCE_TASK;
 use crate::staging::Staging;
 use crate::target::Kind;

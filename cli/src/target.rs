@@ -1,9 +1,9 @@
 //! The kinds of targets, and how they are detected.
 
+use crate::directories;
 use crate::failure::{CommandError, Failure, hint_if_missing};
 use crate::output::Output;
 use crate::probe;
-use crate::regions;
 use crate::vfs::{self, check_readable};
 use clap::ValueEnum;
 use hregion::io::FileReader;
@@ -63,9 +63,9 @@ pub(crate) fn kind_of(path: &Path, kind: Option<Kind>) -> Result<Kind, CommandEr
         None if !probe::is_dir(path)? => Ok(Kind::Hfile),
         kind => {
             if let Some(kind) = kind {
-                regions::check_as(path, kind)?;
+                directories::check_as(path, kind)?;
             }
-            regions::kind_of(path, kind)
+            directories::kind_of(path, kind)
         }
     }
 }
@@ -74,7 +74,7 @@ pub(crate) fn kind_of(path: &Path, kind: Option<Kind>) -> Result<Kind, CommandEr
 pub(crate) fn reader(path: &Path, kind: Option<Kind>, out: &Output) -> Result<Arc<dyn FileReader>, Failure> {
     match kind {
         None => {}
-        Some(Kind::Hfile) => regions::check_as(path, Kind::Hfile)?,
+        Some(Kind::Hfile) => directories::check_as(path, Kind::Hfile)?,
         Some(Kind::Wal) => return Err(CommandError::unsupported(path, WAL).into()),
         Some(Kind::Family | Kind::Region | Kind::Table | Kind::Namespace | Kind::Root | Kind::Snapshot) => {
             return Err(CommandError::unsupported(path, DIRECTORY).into());

@@ -1,7 +1,7 @@
 //! What other encodings and codecs would give, estimated on samples of files.
 
+use crate::concurrent_changes::read_listed;
 use crate::failure::{CommandError, Failure};
-use crate::meanwhile::read_listed;
 use crate::output::Output;
 use crate::probe;
 use crate::text;

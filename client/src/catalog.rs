@@ -1,6 +1,7 @@
 //! The catalog on its server (locator.md §11.4).
 
 use crate::bounded::{Answered, RESULTS, Undecoded};
+use crate::call_target::priority;
 use crate::cell_block::CellBlock;
 use crate::connections::{CLIENT_SERVICE, Call, Connections};
 use crate::fault::Fault;
@@ -58,7 +59,7 @@ impl RemoteCatalog {
             service: CLIENT_SERVICE,
             method,
             param,
-            priority: crate::tries::priority(meta.region().table()),
+            priority: priority(meta.region().table()),
             time: self.rpc_timeout,
             deadline,
         };

@@ -274,7 +274,7 @@ impl Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::connection::dial_any;
+    use crate::connection::peer::dial_any;
     use crate::connection::tests::settings;
     use std::net::SocketAddr;
     use std::time::Instant;

@@ -13,7 +13,8 @@ mod scans;
 
 use crate::fault::Fault;
 use crate::rng::Rng;
-use crate::tries::{Setback, Tries, Wait};
+use crate::setback::{Setback, Wait};
+use crate::tries::Tries;
 use crate::{Client, ClientBuilder, Table};
 use fake::{Cluster, Mischief, ROWS, expected_row, row_key};
 use hregion::locator::{RegionException, RetryPolicy};

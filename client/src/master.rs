@@ -7,7 +7,8 @@ use crate::proto;
 use crate::proto::admin::{
     Empty, GetClusterStatusResponse, GetCompletedSnapshotsResponse, GetTableNamesResponse,
 };
-use crate::tries::{Setback, Tries};
+use crate::setback::Setback;
+use crate::tries::Tries;
 use bytes::Bytes;
 use hregion::{
     Corruption, Error, ErrorKind, Family, Result, ServerName, SnapshotDescription, TableDescription,

@@ -1,190 +1,37 @@
 //! Many gets or mutations, with one call for each server (HBase: `AsyncBatchRpcRetryingCaller`).
 
+mod actions;
+mod results;
+
+pub(crate) use actions::Action;
+
 use crate::bounded::Undecoded;
+use crate::call_target::CallTarget;
 use crate::cell_block::row_of;
 use crate::client::ClientCore;
 use crate::fault::Fault;
 use crate::proto;
 use crate::results::check_row;
+use crate::setback::{Setback, Wait};
 use crate::table::Table;
 use crate::timeline::Wanted;
-use crate::tries::{CallTarget, Setback, Tries, Wait, may_be_executed};
-use bytes::Bytes;
+use crate::tries::Tries;
+use actions::{MAX_CALL, RegionRequest, ServerRequest, add, calls_of};
 use hregion::locator::LocateType;
-use hregion::{
-    Corruption, Deadline, Error, ErrorKind, Get, ReadFrom, RegionInfo, RegionLocations, Result, Row,
-    ServerName,
-};
+use hregion::{Corruption, Deadline, Error, ErrorKind, ReadFrom, RegionInfo, Result, Row, ServerName};
+use results::{InDoubt, Results};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::future::poll_fn;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-/// A get or a mutation.
-#[derive(Debug)]
-pub(crate) struct Action {
-    row: Bytes,
-    message: proto::ActionMessage,
-    from: ReadFrom,
-}
-
-impl Action {
-    pub(crate) fn get(get: &Get) -> Result<Self> {
-        let message = Some(get.to_proto_bytes()?.into());
-        let message = proto::ActionMessage { index: None, mutation: None, get: message };
-        Ok(Self { row: Bytes::copy_from_slice(get.row()), message, from: get.read_from() })
-    }
-
-    /// A mutation, which is encoded.
-    pub(crate) fn mutation(row: &[u8], mutation: Bytes) -> Self {
-        let message = proto::ActionMessage { index: None, mutation: Some(mutation), get: None };
-        Self { row: Bytes::copy_from_slice(row), message, from: ReadFrom::Primary }
-    }
-
-    /// Returns the length of the get or mutation.
-    fn len(&self) -> usize {
-        let message = self.message.mutation.as_ref().or(self.message.get.as_ref());
-        message.map_or(0, Bytes::len)
-    }
-}
-
-/// The maximum bytes of the actions of a call. Servers refuse calls of more than 256 MiB
-/// (`hbase.ipc.max.request.size`).
-const MAX_CALL: usize = 32 << 20;
-
-/// Divides the actions of a server into calls of up to a number of bytes, or of one action, in their order.
-fn calls_of(regions: Vec<OfRegion>, actions: &[Action], most: usize) -> Vec<Vec<OfRegion>> {
-    let (mut calls, mut len) = (Vec::<Vec<OfRegion>>::new(), usize::MAX);
-    for OfRegion { locations, replica_id, actions: places } in regions {
-        let mut is_begun = false;
-        for at in places {
-            len = len.saturating_add(actions[at].len());
-            if len > most {
-                len = actions[at].len();
-                calls.push(Vec::new());
-                is_begun = false;
-            }
-            let Some(call) = calls.last_mut() else { continue };
-            match call.last_mut() {
-                Some(region) if is_begun => region.actions.push(at),
-                _ => call.push(OfRegion { locations: locations.clone(), replica_id, actions: vec![at] }),
-            }
-            is_begun = true;
-        }
-    }
-    calls
-}
-
-/// The actions of one copy of a region, by their place among all.
-struct OfRegion {
-    locations: RegionLocations,
-    replica_id: u16,
-    actions: Vec<usize>,
-}
-
-/// The regions of a server, in the order of their first actions.
-#[derive(Default)]
-struct OfServer {
-    regions: Vec<OfRegion>,
-    /// Where each copy of a region is among them.
-    places: HashMap<RegionInfo, Vec<usize>>,
-}
-
-impl OfServer {
-    /// Returns a region, which is added if it is not known yet.
-    fn region(&mut self, locations: RegionLocations, replica_id: u16) -> &mut OfRegion {
-        let region = locations.region();
-        let copies = self.places.get(region).into_iter().flatten();
-        let place = match copies.copied().find(|place| self.regions[*place].replica_id == replica_id) {
-            Some(place) => place,
-            None => {
-                let place = self.regions.len();
-                self.places.entry(region.clone()).or_default().push(place);
-                self.regions.push(OfRegion { locations, replica_id, actions: Vec::new() });
-                place
-            }
-        };
-        &mut self.regions[place]
-    }
-}
-
-/// Adds an action to those of a copy of a region, if that has a server.
-fn add(servers: &mut HashMap<ServerName, OfServer>, locations: RegionLocations, replica_id: u16, at: usize) {
-    if let Some(server) = locations.server_of(replica_id).cloned() {
-        servers.entry(server).or_default().region(locations, replica_id).actions.push(at);
-    }
-}
-
 /// What became of an action: its place, and its result.
 type Outcome = (usize, Result<Row, Fault>);
-
-/// The results of actions, by their place.
-struct Results(Mutex<Vec<Option<Result<Row>>>>);
-
-impl Results {
-    fn new(count: usize) -> Self {
-        Self(Mutex::new((0..count).map(|_| None).collect()))
-    }
-
-    fn results(&self) -> MutexGuard<'_, Vec<Option<Result<Row>>>> {
-        // no code that panics runs with the lock
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds the result of an action on a copy. The first row counts; an error only without one.
-    fn add(&self, at: usize, result: Result<Row>) {
-        let place = &mut self.results()[at];
-        match (&*place, &result) {
-            (Some(Ok(_)), _) | (Some(Err(_)), Err(_)) => {}
-            _ => *place = Some(result),
-        }
-    }
-
-    /// Whether an action has succeeded.
-    fn has(&self, at: usize) -> bool {
-        matches!(self.results()[at], Some(Ok(_)))
-    }
-
-    /// Whether no other result can count.
-    fn are_final(&self, actions: &[Action]) -> bool {
-        let is_final = |(result, action): (&Option<Result<Row>>, &Action)| match result {
-            Some(Ok(_)) => true,
-            Some(Err(_)) => action.from != ReadFrom::Any,
-            None => false,
-        };
-        self.results().iter().zip(actions).all(is_final)
-    }
-
-    fn take(self) -> Vec<Result<Row>> {
-        let missing = || Err(Error::locating(ErrorKind::Remote, "an action without a result"));
-        let results = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
-        results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
-    }
-}
-
-/// The mutations that may have been executed although they have no result: an answer was lost, or is an
-/// exception that does not say.
-#[derive(Default)]
-struct InDoubt(HashSet<usize>);
-
-impl InDoubt {
-    /// Notes why an attempt of an action failed.
-    fn note(&mut self, at: usize, action: &Action, fault: &Fault) {
-        if action.message.mutation.is_some() && fault.may_be_written() {
-            self.0.insert(at);
-        }
-    }
-
-    /// Returns the error with which an action ends.
-    fn error_of(&self, at: usize, error: Error) -> Error {
-        if self.0.contains(&at) { may_be_executed(&error) } else { error }
-    }
-}
 
 impl Table {
     /// Executes actions, and returns the result of each, in order.
@@ -296,8 +143,8 @@ impl Table {
         copy: Option<u16>,
         tries: &Tries<'_>,
         unanswered: &mut Option<Unanswered>,
-    ) -> (HashMap<ServerName, OfServer>, Vec<(usize, Error)>) {
-        let (mut servers, mut failed) = (HashMap::<ServerName, OfServer>::new(), Vec::new());
+    ) -> (HashMap<ServerName, ServerRequest>, Vec<(usize, Error)>) {
+        let (mut servers, mut failed) = (HashMap::<ServerName, ServerRequest>::new(), Vec::new());
         let known = |at: usize, replica_id: u16| {
             let known = self.core.known(&self.name, &actions[at].row, LocateType::At);
             known.filter(|known| known.server_of(replica_id).is_some())
@@ -343,7 +190,7 @@ impl Table {
                 }
             }
         }
-        for OfServer { regions, .. } in servers.values_mut() {
+        for ServerRequest { regions, .. } in servers.values_mut() {
             regions.iter_mut().for_each(|region| region.actions.sort_unstable());
             regions.sort_unstable_by_key(|region| region.actions.first().copied());
         }
@@ -366,12 +213,12 @@ struct Branch<'c> {
 }
 
 /// The faults of calls of a server, by region.
-type Faults = Vec<(OfRegion, Vec<(usize, Fault)>)>;
+type Faults = Vec<(RegionRequest, Vec<(usize, Fault)>)>;
 
 /// What has ended.
 enum Step {
     /// The calls of a server, with the outcomes of each region.
-    Called(Vec<(OfRegion, Vec<Outcome>)>),
+    Called(Vec<(RegionRequest, Vec<Outcome>)>),
     /// The pause before the next attempt.
     Paused,
 }
@@ -432,7 +279,7 @@ impl<'b, 'c> Batch<'b, 'c> {
             }
             Err(fault) => Some((at, fault)),
         };
-        let faults_of = |(region, outcomes): (OfRegion, Vec<Outcome>)| {
+        let faults_of = |(region, outcomes): (RegionRequest, Vec<Outcome>)| {
             let faults: Vec<(usize, Fault)> = outcomes.into_iter().filter_map(fault_of).collect();
             (region, faults)
         };
@@ -465,7 +312,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         let found = table.group(actions, &left, self.copy, &tries, &mut unanswered);
         let (servers, failed) = self.meanwhile(found).await;
         self.unanswered = unanswered;
-        for OfServer { regions, .. } in servers.into_values() {
+        for ServerRequest { regions, .. } in servers.into_values() {
             let left = regions.iter().flat_map(|region| region.actions.iter().copied()).collect();
             let (core, actions) = (Arc::clone(&table.core), Arc::clone(actions));
             let (time, deadline) = (tries.call_time(), tries.deadline());
@@ -562,11 +409,11 @@ impl<'b, 'c> Batch<'b, 'c> {
 /// outcomes of each region.
 async fn call_in_parts(
     core: &ClientCore,
-    regions: Vec<OfRegion>,
+    regions: Vec<RegionRequest>,
     actions: &[Action],
     time: Duration,
     deadline: Deadline,
-) -> Vec<(OfRegion, Vec<Outcome>)> {
+) -> Vec<(RegionRequest, Vec<Outcome>)> {
     let mut all = Vec::new();
     for regions in calls_of(regions, actions, MAX_CALL) {
         let outcomes = call_server(core, &regions, actions, time.min(deadline.left())).await;
@@ -585,7 +432,7 @@ async fn call_in_parts(
 /// Executes the actions of a server. Returns the outcomes of each region.
 async fn call_server(
     core: &ClientCore,
-    regions: &[OfRegion],
+    regions: &[RegionRequest],
     actions: &[Action],
     time: Duration,
 ) -> Result<Vec<Vec<Outcome>>, Fault> {
@@ -595,7 +442,7 @@ async fn call_server(
     let connected = core.connect(&first.locations, first.replica_id, deadline).await;
     let connection = connected.map_err(Fault::of_unsent)?;
     let mut target = CallTarget::new(core, first.locations.clone(), first.replica_id, connection);
-    let of_region = |region: &OfRegion| proto::RegionAction {
+    let of_region = |region: &RegionRequest| proto::RegionAction {
         region: Some(proto::RegionSpecifier::of_copy(region.locations.region(), region.replica_id)),
         atomic: None,
         action: region
@@ -622,7 +469,7 @@ async fn call_server(
 /// Reads the answer of a server: the outcomes of each region.
 fn outcomes(
     server: &str,
-    regions: &[OfRegion],
+    regions: &[RegionRequest],
     actions: &[Action],
     response: proto::MultiResponse,
     mut cells: crate::cell_block::CellBlock,
@@ -667,7 +514,8 @@ fn outcomes(
 mod tests {
     use super::*;
     use crate::Client;
-    use hregion::{RowBuf, TableName};
+    use bytes::Bytes;
+    use hregion::{RegionLocations, RowBuf, TableName};
     use std::net::TcpListener;
 
     fn actions(count: u8) -> Arc<Vec<Action>> {
@@ -701,7 +549,7 @@ mod tests {
         let branch =
             |at: usize| Branch { left: vec![at], tries: Tries::new(&table.core), redirected: HashSet::new() };
         let locations = RegionLocations::new(RegionInfo::new(name, "", "", 1).unwrap(), []);
-        let region = OfRegion { locations, replica_id: 0, actions: vec![1] };
+        let region = RegionRequest { locations, replica_id: 0, actions: vec![1] };
         let answers = vec![(region, vec![(1, Ok(RowBuf::new().freeze()))])];
         batch.begin(branch(1), async move { Step::Called(answers) });
         let mut call = pin!(batch.call(branch(0)));
@@ -720,9 +568,9 @@ mod tests {
         let region = RegionInfo::new(TableName::parse("t").unwrap(), "", "", 1).unwrap();
         let of_region = |replica_id, places: &[usize]| {
             let locations = RegionLocations::new(region.clone(), []);
-            OfRegion { locations, replica_id, actions: places.to_vec() }
+            RegionRequest { locations, replica_id, actions: places.to_vec() }
         };
-        let divided = |regions: Vec<OfRegion>| -> Vec<Vec<(u16, Vec<usize>)>> {
+        let divided = |regions: Vec<RegionRequest>| -> Vec<Vec<(u16, Vec<usize>)>> {
             let calls = calls_of(regions, &actions, 10).into_iter();
             calls.map(|call| call.into_iter().map(|it| (it.replica_id, it.actions)).collect()).collect()
         };
@@ -745,7 +593,7 @@ mod tests {
             let region = RegionInfo::new(table.clone(), vec![start], vec![start + 1], 1).unwrap();
             RegionLocations::new(region, [])
         };
-        let mut of_server = OfServer::default();
+        let mut of_server = ServerRequest::default();
         for (at, start) in [5, 3, 5, 9, 3, 5].into_iter().enumerate() {
             of_server.region(locations(start), 0).actions.push(at);
         }

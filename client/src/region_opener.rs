@@ -1,11 +1,12 @@
 //! Opening the scanner of a region on its server: when its rows are wanted, or before (locator.md §9).
 
+use crate::call_target::{CallTarget, HIGH};
 use crate::client::{ClientCore, runtime_ended};
 use crate::fault::Fault;
 use crate::proto;
 use crate::scanner::{Page, read};
 use crate::timeline::Wanted;
-use crate::tries::{CallTarget, HIGH, Tries};
+use crate::tries::Tries;
 use bytes::Bytes;
 use hregion::locator::LocateType;
 use hregion::{ReadFrom, Result, TableName};

@@ -5,6 +5,7 @@ use hregion::Row;
 
 /// Counts of a scan, so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ScanMetrics {
     /// Rows that servers read, those that filters dropped included (`ROWS_SCANNED`).
     pub rows_scanned: u64,

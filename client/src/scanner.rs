@@ -6,13 +6,15 @@ pub(crate) use page::{Page, read};
 
 use crate::assembler::Assembler;
 use crate::bounded::RESULTS;
+use crate::call_target::CallTarget;
 use crate::client::runtime_ended;
 use crate::fault::Fault;
 use crate::proto;
 use crate::region_opener::{NextRegion, Pages, RegionOpener, Taken, close_scanner, has_more, is_last};
 use crate::scan_metrics::ScanMetrics;
+use crate::setback::{Setback, Wait};
 use crate::table::Table;
-use crate::tries::{CallTarget, Setback, Tries, Wait};
+use crate::tries::Tries;
 use bytes::Bytes;
 use hregion::locator::{LocateType, RegionException};
 use hregion::{CellOrder, Error, Result, Row, Scan, ScanResult};

@@ -1,79 +1,15 @@
 //! Attempts of an operation: location, connection, pauses (locator.md §10, §11.6; HBase:
 //! `AsyncRpcRetryingCaller`).
 
+use crate::call_target::CallTarget;
 use crate::client::ClientCore;
-use crate::connection::{Answer, Connection};
-use crate::connections::{CLIENT_SERVICE, Call, Connections};
 use crate::fault::Fault;
-use crate::proto;
+use crate::setback::{Setback, Wait};
 use hregion::locator::{CatalogRow, LocateType, RegionException, RetryPolicy, TableState};
 use hregion::{Deadline, Error, ErrorKind, RegionLocations, Result, TableName};
-use prost::Message;
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
-
-/// A copy of a region and an open connection to its server.
-#[derive(Clone)]
-pub(crate) struct CallTarget {
-    pub(crate) locations: RegionLocations,
-    pub(crate) replica_id: u16,
-    pub(crate) connection: Arc<Connection>,
-    connections: Arc<Connections>,
-}
-
-impl CallTarget {
-    pub(crate) fn new(
-        core: &ClientCore,
-        locations: RegionLocations,
-        replica_id: u16,
-        connection: Arc<Connection>,
-    ) -> Self {
-        Self { locations, replica_id, connection, connections: Arc::clone(&core.connections) }
-    }
-
-    /// Names the copy of the region in a call.
-    pub(crate) fn specifier(&self) -> proto::RegionSpecifier {
-        proto::RegionSpecifier::of_copy(self.locations.region(), self.replica_id)
-    }
-
-    /// Calls a method of the region's server, over another connection if this one has ended.
-    pub(crate) async fn call<M: Message + Default>(
-        &mut self,
-        method: &'static str,
-        param: &impl Message,
-        time: Duration,
-    ) -> Result<Answer<M>, Fault> {
-        let priority = priority(self.locations.region().table());
-        self.call_with(priority, method, param, time).await
-    }
-
-    /// As [`call`](Self::call), with a priority.
-    pub(crate) async fn call_with<M: Message + Default>(
-        &mut self,
-        priority: Option<u32>,
-        method: &'static str,
-        param: &impl Message,
-        time: Duration,
-    ) -> Result<Answer<M>, Fault> {
-        let Some(server) = self.locations.server_of(self.replica_id) else {
-            return self.connection.call(method, param, priority, time).await;
-        };
-        let (host, port, deadline) = (server.host(), server.port(), Deadline::after(time));
-        let call = Call { host, port, service: CLIENT_SERVICE, method, param, priority, time, deadline };
-        self.connections.call_over(&mut self.connection, &call).await
-    }
-}
-
-/// The priority of requests that are served before those of users (HBase: `HConstants.HIGH_QOS`,
-/// `SYSTEMTABLE_QOS`).
-pub(crate) const HIGH: u32 = 200;
-
-/// Requests of system tables have a queue of their own.
-pub(crate) fn priority(table: &TableName) -> Option<u32> {
-    table.is_system().then_some(HIGH)
-}
 
 /// The attempts of one operation.
 #[derive(Clone)]
@@ -438,65 +374,6 @@ impl<'c> Tries<'c> {
 /// Returns the error of something that was not done as far as is known, but whose answer was lost.
 pub(crate) fn may_be_executed(error: &Error) -> Error {
     Error::locating(error.kind(), format!("{}; it may have been executed", error.message()))
-}
-
-/// A failed attempt after which another one may succeed.
-#[derive(Clone, Debug)]
-pub(crate) struct Setback {
-    pub(crate) error: Error,
-    pub(crate) wait: Wait,
-}
-
-/// How long to wait for the next attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// As the policy says.
-    Usual,
-    /// As the policy says of a server that is overloaded.
-    Overloaded,
-    /// Not at all: the server has executed what it could, and takes the rest at once.
-    None,
-    For(Duration),
-}
-
-impl Wait {
-    /// Returns the pause, given the usual one.
-    fn after(self, usual: Duration) -> Duration {
-        match self {
-            Self::Usual | Self::Overloaded => usual,
-            Self::None => Duration::ZERO,
-            Self::For(pause) => pause,
-        }
-    }
-}
-
-impl Setback {
-    /// A region that may be found later.
-    ///
-    /// # Errors
-    ///
-    /// If it will not.
-    pub(crate) fn of_location(error: Error) -> Result<Self> {
-        if error.kind().is_transient() { Ok(Self { error, wait: Wait::Usual }) } else { Err(error) }
-    }
-
-    /// A failed call to a server that may succeed there later.
-    ///
-    /// # Errors
-    ///
-    /// If another attempt cannot help.
-    pub(crate) fn of_fault(fault: Fault) -> Result<Self> {
-        let wait = match fault.kind {
-            RegionException::Fatal => return Err(fault.error),
-            RegionException::Busy { pause: Some(Duration::ZERO) } => Wait::None,
-            RegionException::Busy { pause: Some(pause) } => Wait::For(pause),
-            // the region has another server already
-            RegionException::RegionMoved { .. } => Wait::For(Duration::ZERO),
-            _ if fault.overloaded => Wait::Overloaded,
-            _ => Wait::Usual,
-        };
-        Ok(Self { error: fault.error, wait })
-    }
 }
 
 impl ClientCore {

@@ -7,6 +7,7 @@ mod exclusive;
 mod fork;
 mod held;
 mod location;
+mod open;
 mod options;
 mod root;
 mod row;
@@ -33,8 +34,8 @@ fn _hregion(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<scan::RowIterator>()?;
     module.add_class::<row::Row>()?;
     module.add_class::<row::Cell>()?;
-    module.add_function(wrap_pyfunction!(table::open, module)?)?;
-    module.add_function(wrap_pyfunction!(table::create, module)?)?;
+    module.add_function(wrap_pyfunction!(open::open, module)?)?;
+    module.add_function(wrap_pyfunction!(open::create, module)?)?;
     module.add_function(wrap_pyfunction!(fork::before, module)?)?;
     module.add_function(wrap_pyfunction!(fork::after, module)?)?;
     module.add_class::<root::Recovery>()?;

@@ -42,7 +42,7 @@ impl FilterStore {
 
     /// Evicts what exceeds the capacity. Inserts chunks again that have been used, unless their files have
     /// been closed meanwhile; others leave for them, and at last these chunks, too.
-    pub(super) fn settle(&self, is_open: impl Fn(FileId) -> bool) {
+    pub(super) fn evict_excess(&self, is_open: impl Fn(FileId) -> bool) {
         self.entries.run_pending_tasks();
         for sweep in 0.. {
             // The head of the loop would hold the lock, which is taken for each entry that inserting evicts.
@@ -73,7 +73,7 @@ impl FilterStore {
 #[cfg(test)]
 mod tests {
     use crate::block::slot::{Evict, Slots};
-    use crate::cache::{BlockCache, BlockKey, CachedBlock, FileId, SlotAddress, Store};
+    use crate::cache::{BlockCache, BlockKey, CacheStore, CachedBlock, FileId, SlotAddress};
     use bytes::Bytes;
     use std::sync::{Arc, Weak};
 
@@ -85,10 +85,10 @@ mod tests {
         let address = Some(SlotAddress { slots: weak, slot });
         let key = BlockKey { file, offset: slot as u64 };
         cache
-            .get_or_load(Store::Filters, key, address, || Ok(CachedBlock::Bloom(Arc::clone(&chunk))))
+            .get_or_load(CacheStore::Filters, key, address, || Ok(CachedBlock::Bloom(Arc::clone(&chunk))))
             .unwrap();
         slots.put(slot, chunk);
-        if !cache.contains(Store::Filters, &key) {
+        if !cache.contains(CacheStore::Filters, &key) {
             slots.clear(slot);
         }
     }
@@ -106,7 +106,7 @@ mod tests {
         (0..10).for_each(|slot| load(&cache, file, &slots, slot));
         for offset in 100..200 {
             let block = || Ok(CachedBlock::Meta(Bytes::from(vec![0; CHUNK])));
-            cache.get_or_load(Store::Blocks, BlockKey { file, offset }, None, block).unwrap();
+            cache.get_or_load(CacheStore::Blocks, BlockKey { file, offset }, None, block).unwrap();
         }
         let stats = cache.stats();
         assert_eq!(in_use(&slots, 10), 10);
@@ -139,7 +139,7 @@ mod tests {
         let cache = BlockCache::with_capacity(20 * CHUNK as u64);
         let file = FileId::next();
         load(&cache, file, &Arc::new(Slots::new(1)), 0);
-        assert!(cache.contains(Store::Blocks, &BlockKey { file, offset: 0 }));
+        assert!(cache.contains(CacheStore::Blocks, &BlockKey { file, offset: 0 }));
         assert_eq!(cache.filter_capacity(), 0);
         // and nothing is cached without a capacity
         assert_eq!(BlockCache::options().filter_capacity(1 << 20).build().filter_capacity(), 0);

@@ -104,7 +104,7 @@ impl CachedBlock {
 
 /// The stores of a cache, which share its capacity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Store {
+pub(crate) enum CacheStore {
     /// Data blocks and meta blocks.
     Blocks,
     /// Index blocks, and outlines of data blocks.
@@ -116,7 +116,7 @@ pub(crate) enum Store {
 /// A kind of block that a [`CachedBlock`] can contain.
 pub(crate) trait Holds<T> {
     /// Where blocks of this kind are.
-    const STORE: Store = Store::Blocks;
+    const STORE: CacheStore = CacheStore::Blocks;
 
     /// Wraps a block of this kind.
     fn hold(block: Arc<T>) -> Self;
@@ -136,7 +136,7 @@ impl Holds<DataBlock> for CachedBlock {
 }
 
 impl Holds<IndexBlock> for CachedBlock {
-    const STORE: Store = Store::Index;
+    const STORE: CacheStore = CacheStore::Index;
 
     fn hold(block: Arc<IndexBlock>) -> Self {
         Self::Index(block)
@@ -148,7 +148,7 @@ impl Holds<IndexBlock> for CachedBlock {
 }
 
 impl Holds<Vec<u8>> for CachedBlock {
-    const STORE: Store = Store::Filters;
+    const STORE: CacheStore = CacheStore::Filters;
 
     fn hold(chunk: Arc<Vec<u8>>) -> Self {
         Self::Bloom(chunk)
@@ -302,7 +302,7 @@ impl BlockCache {
             (blocks, bytes) = (cache.entry_count().saturating_sub(reserved), cache.weighted_size());
         }
         if let Some(filters) = &self.0.filters {
-            filters.settle(|file| self.is_open(file));
+            filters.evict_excess(|file| self.is_open(file));
             blocks += filters.entries().entry_count();
             bytes += filters.entries().weighted_size();
         }
@@ -327,11 +327,13 @@ impl BlockCache {
         self.0.index.as_ref().expect("as for the blocks")
     }
 
-    fn store(&self, store: Store) -> &Blocks {
+    fn store(&self, store: CacheStore) -> &Blocks {
         match store {
-            Store::Blocks => self.blocks(),
-            Store::Index => self.index().entries(),
-            Store::Filters => self.0.filters.as_ref().map_or_else(|| self.blocks(), FilterStore::entries),
+            CacheStore::Blocks => self.blocks(),
+            CacheStore::Index => self.index().entries(),
+            CacheStore::Filters => {
+                self.0.filters.as_ref().map_or_else(|| self.blocks(), FilterStore::entries)
+            }
         }
     }
 
@@ -430,7 +432,7 @@ impl BlockCache {
     /// single load.
     pub(crate) fn get_or_load(
         &self,
-        store: Store,
+        store: CacheStore,
         key: BlockKey,
         address: Option<SlotAddress>,
         load: impl FnOnce() -> Result<CachedBlock>,
@@ -453,8 +455,8 @@ impl BlockCache {
                 self.store(store).run_pending_tasks();
             }
             match (store, &self.0.filters) {
-                (Store::Index, _) => self.make_room_for_index(),
-                (Store::Filters, Some(filters)) => filters.settle(|file| self.is_open(file)),
+                (CacheStore::Index, _) => self.make_room_for_index(),
+                (CacheStore::Filters, Some(filters)) => filters.evict_excess(|file| self.is_open(file)),
                 _ => {}
             }
             self.give_second_chances();
@@ -484,7 +486,7 @@ impl BlockCache {
     }
 
     /// The block with this key, if it is cached.
-    pub(crate) fn get(&self, store: Store, key: &BlockKey) -> Option<CachedBlock> {
+    pub(crate) fn get(&self, store: CacheStore, key: &BlockKey) -> Option<CachedBlock> {
         let found = self.store(store).get(key);
         let counters = &self.0.counters;
         if found.is_some() { &counters.hits } else { &counters.misses }.add(1);
@@ -495,13 +497,14 @@ impl BlockCache {
     }
 
     /// Whether a block is cached. Does not count as a use.
-    pub(crate) fn contains(&self, store: Store, key: &BlockKey) -> bool {
+    pub(crate) fn contains(&self, store: CacheStore, key: &BlockKey) -> bool {
         self.store(store).contains_key(key)
     }
 
     /// Whether a data block is cached, in memory or in the second tier. Does not count as a use.
     pub(crate) fn has(&self, key: &BlockKey) -> bool {
-        self.contains(Store::Blocks, key) || self.0.second_tier.as_ref().is_some_and(|second| second.has(key))
+        self.contains(CacheStore::Blocks, key)
+            || self.0.second_tier.as_ref().is_some_and(|second| second.has(key))
     }
 
     /// Records that something of a block has been inserted.

@@ -23,7 +23,7 @@ fn a_block_is_loaded_once_however_many_want_it() {
         for _ in 0..4 {
             scope.spawn(|| {
                 for offset in 0..50 {
-                    let got = cache.get_or_load(Store::Blocks, key(file, offset), None, || {
+                    let got = cache.get_or_load(CacheStore::Blocks, key(file, offset), None, || {
                         loads.fetch_add(1, Ordering::Relaxed);
                         std::thread::yield_now();
                         Ok(block(7))
@@ -44,9 +44,9 @@ fn a_failed_load_is_not_kept() {
     let cache = BlockCache::with_capacity(1 << 20);
     let at = key(FileId::next(), 0);
     let fail = || Err(Corruption::Malformed("bad").at(Path::new("f"), 0));
-    let error = cache.get_or_load(Store::Blocks, at, None, fail).unwrap_err();
+    let error = cache.get_or_load(CacheStore::Blocks, at, None, fail).unwrap_err();
     assert_eq!(error.to_string(), "f: at 0: bad");
-    assert!(cache.get_or_load(Store::Blocks, at, None, || Ok(block(1))).is_ok());
+    assert!(cache.get_or_load(CacheStore::Blocks, at, None, || Ok(block(1))).is_ok());
     assert_eq!(cache.stats().failed_loads, 1);
 }
 
@@ -56,13 +56,13 @@ fn the_capacity_holds_and_files_can_be_forgotten() {
     let (a, b) = (FileId::next(), FileId::next());
     for offset in 0..100 {
         let file = if offset % 2 == 0 { a } else { b };
-        cache.get_or_load(Store::Blocks, key(file, offset), None, || Ok(block(1))).unwrap();
+        cache.get_or_load(CacheStore::Blocks, key(file, offset), None, || Ok(block(1))).unwrap();
     }
     let stats = cache.stats();
     assert!(stats.bytes <= cache.capacity() && stats.blocks >= 15, "{stats:?}");
     cache.evict_file(a);
-    assert!(!cache.contains(Store::Blocks, &key(a, 98)));
-    assert!(cache.contains(Store::Blocks, &key(b, 99)));
+    assert!(!cache.contains(CacheStore::Blocks, &key(a, 98)));
+    assert!(cache.contains(CacheStore::Blocks, &key(b, 99)));
 }
 
 #[test]
@@ -70,12 +70,12 @@ fn files_that_are_opened_and_closed_leave_nothing() {
     let cache = BlockCache::with_capacity(20 * BLOCK as u64);
     let stays = FileId::next();
     for offset in 0..3 {
-        cache.get_or_load(Store::Blocks, key(stays, offset), None, || Ok(block(1))).unwrap();
+        cache.get_or_load(CacheStore::Blocks, key(stays, offset), None, || Ok(block(1))).unwrap();
     }
     for i in 0..10_000 {
         let file = FileId::next();
         for offset in 0..i % 3 {
-            cache.get_or_load(Store::Blocks, key(file, offset), None, || Ok(block(1))).unwrap();
+            cache.get_or_load(CacheStore::Blocks, key(file, offset), None, || Ok(block(1))).unwrap();
         }
         cache.evict_file(file);
     }
@@ -100,9 +100,9 @@ fn a_second_chance_does_not_outlive_its_file() {
 fn load(cache: &BlockCache, file: FileId, slots: &Arc<Slots<()>>, slot: usize) {
     let slots_of_file: Weak<Slots<()>> = Arc::downgrade(slots);
     let address = SlotAddress { slots: slots_of_file, slot };
-    cache.get_or_load(Store::Blocks, key(file, slot as u64), Some(address), || Ok(block(1))).unwrap();
+    cache.get_or_load(CacheStore::Blocks, key(file, slot as u64), Some(address), || Ok(block(1))).unwrap();
     slots.put(slot, Arc::new(()));
-    if !cache.contains(Store::Blocks, &key(file, slot as u64)) {
+    if !cache.contains(CacheStore::Blocks, &key(file, slot as u64)) {
         slots.clear(slot);
     }
 }
@@ -120,7 +120,7 @@ fn used_slots_outlive_unused_ones_and_evicted_ones_are_emptied() {
     }
     let full: Vec<usize> = (0..100).filter(|&slot| slots.get(slot).is_some()).collect();
     let cached: Vec<usize> =
-        (0..100).filter(|&slot| cache.contains(Store::Blocks, &key(file, slot as u64))).collect();
+        (0..100).filter(|&slot| cache.contains(CacheStore::Blocks, &key(file, slot as u64))).collect();
     assert_eq!(full, cached);
     assert!(cache.stats().bytes <= cache.capacity());
     assert_eq!(full[..5], [0, 1, 2, 3, 4]);
@@ -152,7 +152,7 @@ fn blocks_in_use_and_index_blocks_do_not_exceed_the_capacity_together() {
             let slots: Weak<Slots<()>> = Arc::downgrade(&index);
             let address = SlotAddress { slots, slot: at };
             let key = key(file, 1000 + at as u64);
-            cache.get_or_load(Store::Index, key, Some(address), || Ok(block(2))).unwrap();
+            cache.get_or_load(CacheStore::Index, key, Some(address), || Ok(block(2))).unwrap();
             index.put(at, Arc::new(()));
         }
         let (blocks, index) = (in_use(&blocks, 400), in_use(&index, 17));
@@ -176,9 +176,9 @@ fn threads_that_read_and_close_files_leave_no_bytes() {
                     let slots: Weak<Slots<()>> = Arc::downgrade(&index);
                     let address = SlotAddress { slots, slot };
                     let key = key(file, 1000 + slot as u64);
-                    cache.get_or_load(Store::Index, key, Some(address), || Ok(block(2))).unwrap();
+                    cache.get_or_load(CacheStore::Index, key, Some(address), || Ok(block(2))).unwrap();
                     index.put(slot, Arc::new(()));
-                    if !cache.contains(Store::Index, &key) {
+                    if !cache.contains(CacheStore::Index, &key) {
                         index.clear(slot);
                     }
                 }
@@ -209,16 +209,16 @@ fn a_block_found_through_new_slots_is_emptied_from_them() {
     let cache = BlockCache::with_capacity(20 * BLOCK as u64);
     let file = FileId::next();
     let old = Arc::new(Slots::<()>::new(1));
-    cache.get_or_load(Store::Blocks, key(file, 0), address(&old), || Ok(block(1))).unwrap();
+    cache.get_or_load(CacheStore::Blocks, key(file, 0), address(&old), || Ok(block(1))).unwrap();
     drop(old);
     let new = Arc::new(Slots::<()>::new(1));
-    cache.get_or_load(Store::Blocks, key(file, 0), address(&new), || unreachable!()).unwrap();
+    cache.get_or_load(CacheStore::Blocks, key(file, 0), address(&new), || unreachable!()).unwrap();
     new.put(0, Arc::new(()));
     for offset in 1..100 {
-        cache.get_or_load(Store::Blocks, key(file, offset), None, || Ok(block(1))).unwrap();
+        cache.get_or_load(CacheStore::Blocks, key(file, offset), None, || Ok(block(1))).unwrap();
         let _ = cache.stats();
     }
-    assert!(!cache.contains(Store::Blocks, &key(file, 0)));
+    assert!(!cache.contains(CacheStore::Blocks, &key(file, 0)));
     assert!(new.with(0, |()| ()).is_none());
 }
 
@@ -227,9 +227,9 @@ fn a_block_is_in_the_slots_by_which_it_was_found_last_only() {
     let cache = BlockCache::with_capacity(20 * BLOCK as u64);
     let file = FileId::next();
     let [old, new] = [0; 2].map(|_| Arc::new(Slots::<()>::new(1)));
-    cache.get_or_load(Store::Blocks, key(file, 0), address(&old), || Ok(block(1))).unwrap();
+    cache.get_or_load(CacheStore::Blocks, key(file, 0), address(&old), || Ok(block(1))).unwrap();
     old.put(0, Arc::new(()));
-    cache.get_or_load(Store::Blocks, key(file, 0), address(&new), || unreachable!()).unwrap();
+    cache.get_or_load(CacheStore::Blocks, key(file, 0), address(&new), || unreachable!()).unwrap();
     new.put(0, Arc::new(()));
     assert!(old.with(0, |()| ()).is_none() && new.with(0, |()| ()).is_some());
     cache.evict_file(file);

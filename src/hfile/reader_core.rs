@@ -11,7 +11,7 @@ use crate::block::index::{Children, IndexBlock, IndexContext, MidKey, SlotUse};
 use crate::block::slot::{Evict, Slots};
 use crate::block::{BlockHandle, BlockHeader, BlockType, DataBlockEncoding};
 use crate::cache::{
-    BlockCache, BlockKey, CacheFill, CachedBlock, FileId, Holds, SlotAddress, Store, TierBlock,
+    BlockCache, BlockKey, CacheFill, CacheStore, CachedBlock, FileId, Holds, SlotAddress, TierBlock,
 };
 use crate::cell::{CellKey, CellOrder, SeekKey};
 use crate::error::{Corruption, Error, Result};
@@ -149,9 +149,9 @@ impl ReaderCore {
                 && entering != Entering::LongRun
                 && self.source.context().is_plain()
                 && cache.takes_outlines_alone()
-                && !cache.contains(Store::Blocks, key)
+                && !cache.contains(CacheStore::Blocks, key)
                 // there may be one whose index block has left the cache: outlines are useless then
-                && !cache.contains(Store::Index, key)
+                && !cache.contains(CacheStore::Index, key)
         };
         let block = match outlined {
             // until the block is used often, its outline is enough
@@ -459,7 +459,7 @@ impl ReaderCore {
             Ok(CachedBlock::Meta(Bytes::from(payload)))
         };
         let block = match self.cache_for(handle) {
-            Some((cache, key)) => cache.get_or_load(Store::Blocks, key, None, load),
+            Some((cache, key)) => cache.get_or_load(CacheStore::Blocks, key, None, load),
             None => load(),
         };
         match block? {

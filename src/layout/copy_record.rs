@@ -6,7 +6,7 @@
 //! deleted since would come back. So the record has a line of each copy before the first list is made, and
 //! says after the last one that they are listed, before any list can be replaced. A file of such a line is
 //! not loaded again. If the process dies between the lists, the next one [finds
-//! out](RegionDir::settle_copies) which were made, before it changes any.
+//! out](RegionDir::resolve_copies) which were made, before it changes any.
 //!
 //! A request may be executed late. So the record is never removed, but replaced, each time by different
 //! bytes: the storage replaces a file only if it is the one that was read. The record is created before the
@@ -256,7 +256,7 @@ impl RegionDir {
     /// # Errors
     ///
     /// If the record or a list is malformed, or an I/O operation fails.
-    pub(crate) fn settle_copies(&self, families: &[Family], renews: bool) -> Result<()> {
+    pub(crate) fn resolve_copies(&self, families: &[Family], renews: bool) -> Result<()> {
         let before = self.copies()?;
         let (mut record, mut unlisted) = (before.clone(), Vec::new());
         let (storage, copies) = (&**self.storage(), &mut record.copies);

@@ -425,13 +425,13 @@ impl StoredDescriptor {
     }
 
     /// Makes the descriptor durable. A process that has died may not have synced its name.
-    pub(crate) fn settle(&self, storage: &dyn Storage) -> Result<()> {
+    pub(crate) fn sync(&self, storage: &dyn Storage) -> Result<()> {
         sync_file(storage, &self.path)?;
-        self.settle_name(storage)
+        self.sync_name(storage)
     }
 
     /// Makes the name of the descriptor durable: it was written, and synced, under another one.
-    pub(super) fn settle_name(&self, storage: &dyn Storage) -> Result<()> {
+    pub(super) fn sync_name(&self, storage: &dyn Storage) -> Result<()> {
         sync_dir(storage, parent(&self.path))
     }
 

@@ -64,7 +64,7 @@ impl LoadRecord {
     ///
     /// If its full path cannot be found out or recorded.
     pub(super) fn add(&mut self, storage: &dyn Storage, family: &[u8], file: &StagedFile) -> Result<()> {
-        let from = full_path(storage, file.path(), false)?;
+        let from = full_path(storage, file.path())?;
         if path_of(from.as_os_str().as_encoded_bytes().to_vec()).as_ref() != Some(&from) {
             let message = format!("{}: a path that is not Unicode cannot be recorded", from.display());
             return Err(Error::invalid_argument(message));
@@ -156,7 +156,7 @@ impl RegionDir {
     ///
     /// If a file would be moved that is not loaded now; if the record is malformed, or an I/O operation
     /// fails.
-    pub(crate) fn settle_load(&self, families: &[Family], is_input: &dyn Fn(&Path) -> bool) -> Result<()> {
+    pub(crate) fn undo_load(&self, families: &[Family], is_input: &dyn Fn(&Path) -> bool) -> Result<()> {
         let Some(record) = self.load_record()? else { return Ok(()) };
         let storage = &**self.storage();
         let unlisted = self.unlisted(&record, families)?;

@@ -6,7 +6,7 @@
 //! The next process that opens the region for writing names the files that it finds there, and removes the
 //! directories: a rename from there, or to there, that is made after that fails. With the store file tracker
 //! FILE, files that are named in this way are on no list: a repeated load [moves them
-//! back](RegionDir::settle_load). Files of a family that is removed are archived with its other files: they
+//! back](RegionDir::undo_load). Files of a family that is removed are archived with its other files: they
 //! do not belong to a later family of the same name.
 #![warn(clippy::indexing_slicing)]
 

@@ -27,7 +27,7 @@ use super::region_change::RegionChange;
 use super::replacement::ReplacementKind;
 use super::root::{Root, TableDir};
 use super::store_file_info::StoreFileInfo;
-use super::table::settle_table;
+use super::table::sync_table_dirs;
 use super::table_regions::TableListing;
 use super::table_tree::TableTree;
 use super::tracker::StoreFileTracker;
@@ -51,8 +51,8 @@ use std::sync::{Arc, Mutex};
 /// | `recovered.edits/` | writes in no store file yet; the greatest sequence id, as an empty file's name |
 /// | `<family>/recovered.hfiles/` | files with such writes, which HBase moves when it opens the region |
 /// | `.tmp/`, `.splits/`, `.merges/` | unfinished work: not read |
-/// | `.load` | files of an unfinished bulk load, which the next [settles](Self::settle_load): not read |
-/// | `.loaded` | the same without renames, [settled](Self::settle_copies) when the region is opened |
+/// | `.load` | files of an unfinished bulk load, which the next [undoes](Self::undo_load): not read |
+/// | `.loaded` | the same without renames, [resolved](Self::resolve_copies) when the region is opened |
 /// | `.restored.<n>` | without renames, the number of the descriptor of the restored table |
 /// | `.loading.<random>/` | files that a bulk load moves, named when the region is opened for writing |
 #[derive(Debug)]
@@ -366,10 +366,10 @@ impl RegionDir {
         // A process that has died may not have synced what it renamed: the descriptor, whose families are
         // written to, or the region itself.
         if let Some(descriptor) = &self.descriptor {
-            descriptor.settle_name(storage)?;
+            descriptor.sync_name(storage)?;
         }
         if self.table.root.is_none() {
-            self.settle_name()?;
+            self.sync_name()?;
         }
         remove_tree(storage, &self.tmp())?;
         create_dir(storage, &self.tmp())?;
@@ -391,10 +391,10 @@ impl RegionDir {
             self.forget_listed_loads(families)?;
         }
         if has_copies {
-            match self.settle_copies(families, true) {
+            match self.resolve_copies(families, true) {
                 // A malformed record stays, for the next load.
                 Err(error) if error.path() == Some(&self.copies_path()) && error.kind() != ErrorKind::Io => {}
-                settled => settled?,
+                resolved => resolved?,
             }
         }
         sync_dir(storage, &self.path)
@@ -409,7 +409,7 @@ impl RegionDir {
     }
 
     /// Makes the name of the directory durable, if the directory above it can be synced.
-    fn settle_name(&self) -> Result<()> {
+    fn sync_name(&self) -> Result<()> {
         use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
 
         let is_unsyncable = |kind| matches!(kind, PermissionDenied | InvalidInput | Unsupported);
@@ -426,10 +426,10 @@ impl RegionDir {
         self.table.root.as_ref().map(|root| root.path.as_path())
     }
 
-    /// Makes the directory of the table durable, under a root: see [`settle_table`].
-    pub(crate) fn settle_table(&self) -> Result<()> {
+    /// Makes the directory of the table durable, under a root: see [`sync_table_dirs`].
+    pub(crate) fn sync_table_dirs(&self) -> Result<()> {
         match self.table.root {
-            Some(_) => settle_table(&**self.storage(), &self.table.path),
+            Some(_) => sync_table_dirs(&**self.storage(), &self.table.path),
             None => Ok(()),
         }
     }

@@ -14,7 +14,7 @@
 //! 4. [`RegionChange::publish`]: the file is removed, and the table's directory is synced.
 //!
 //! Until step 4 a crash leaves the parents, which have not changed. After a failed step or a crash, the
-//! change must be [settled](RegionChange::settle), with the locks of all parents, before a parent is opened
+//! change must be [resolved](RegionChange::resolve), with the locks of all parents, before a parent is opened
 //! for writing. First the table's directory is synced, so that what is seen from then on is durable. If the
 //! file exists, the children are removed, and then the file; if not, the change has been made. No child
 //! accepts writes before that.
@@ -27,17 +27,17 @@
 //! one parent of a merge, and removed it, and serve the other. Only a change without any parent's directory
 //! [is over](Changes::over) whatever the catalog has.
 //!
-//! In HDFS, a process that was stopped for long loses its locks, and another one may settle the change
+//! In HDFS, a process that was stopped for long loses its locks, and another one may resolve the change
 //! meanwhile. So the locks of the parents are checked after step 2, before each child is filled, and before
 //! step 4. A child is filled under a lock of its own, whose file is removed with the directory. Without the
-//! locks of the parents, a change that failed is not settled.
+//! locks of the parents, a change that failed is not resolved.
 //!
 //! In a storage without renames, such as an object store, a request may be executed late, even after its
 //! process has died, and a lock may be lost. So the file is not removed there to make or undo the change. It
 //! is created in step 2, and replaced once, on the condition that it has not changed since it was read: in
-//! step 4 by a file that says that the change is made, in a settlement by one that says that it is undone.
+//! step 4 by a file that says that the change is made, in a resolution by one that says that it is undone.
 //! Only one of the two succeeds. After step 2, the locks of the parents are checked. A process that locks a
-//! parent later sees the file, and writes nothing to the parent before the change is settled.
+//! parent later sees the file, and writes nothing to the parent before the change is resolved.
 //!
 //! The file stays until the directories of all parents are gone. Otherwise two things could appear again
 //! after its removal: the file itself, and children that were undone, which are no regions while it exists.
@@ -364,7 +364,7 @@ impl RegionChange {
         exists(storage, &self.path())
     }
 
-    /// Whether the change has begun, and has not been made or settled.
+    /// Whether the change has begun, and has not been made or resolved.
     pub(crate) fn is_announced(&self, storage: &dyn Storage) -> Result<bool> {
         match storage.can_rename(&self.table) {
             true => self.has_file(storage),
@@ -372,7 +372,7 @@ impl RegionChange {
         }
     }
 
-    /// Replaces the parents by the children. After a failure, the change must be settled.
+    /// Replaces the parents by the children. After a failure, the change must be resolved.
     pub(crate) fn publish(&self, storage: &dyn Storage) -> Result<()> {
         if !storage.can_rename(&self.table) {
             return match self.decide(storage, ChangeState::Made)? {
@@ -466,7 +466,7 @@ impl RegionChange {
     /// # Errors
     ///
     /// If an I/O operation fails. It is then not known whether the change has been made.
-    pub(crate) fn settle(&self, storage: &dyn Storage) -> Result<bool> {
+    pub(crate) fn resolve(&self, storage: &dyn Storage) -> Result<bool> {
         // What is seen from now on is durable.
         sync_dir(storage, &self.table)?;
         let can_rename = storage.can_rename(&self.table);
@@ -559,7 +559,7 @@ pub(crate) fn create_child(
     now: i64,
 ) -> Result<()> {
     let path = table.join(child.info.encoded_name());
-    fill(storage, &path, child.info, child.families, false)?;
+    fill(storage, &path, child.info, child.families)?;
     let dir = RegionDir::open(storage, &path)?;
     // Later writes must be newer than all of the parents.
     create_dir_durably(&**storage, &path, &dir.recovered_edits_dir())?;

@@ -99,12 +99,17 @@ pub(super) fn path_of_family(storage: &dyn Storage, path: &Path) -> Result<PathB
 ///
 /// If it cannot be found out.
 pub(crate) fn path_of_root(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
-    full_path(storage, path, false)
+    full_path(storage, path)
 }
 
-/// Returns the full path of a file or directory, as the storage has it.
-pub(crate) fn full_path(storage: &dyn Storage, path: &Path, follow_links: bool) -> Result<PathBuf> {
-    storage.full_path(path, follow_links).map_err(|error| Error::io("find the full path of", path, error))
+/// Returns the full path of a file or directory, as the storage has it, also if it leads over links.
+pub(crate) fn full_path(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
+    storage.full_path(path, false).map_err(|error| Error::io("find the full path of", path, error))
+}
+
+/// Returns the full path of a file or directory, without links.
+pub(crate) fn resolved_path(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
+    storage.full_path(path, true).map_err(|error| Error::io("find the full path of", path, error))
 }
 
 /// The path is `levels` below a table's directory.
@@ -117,14 +122,14 @@ fn path_below_root(storage: &dyn Storage, path: &Path, levels: usize) -> Result<
     if is_below_data(path) {
         return Ok(path.to_owned());
     }
-    for follow_links in [false, true] {
-        let full = full_path(storage, path, follow_links)?;
+    for find in [full_path, resolved_path] {
+        let full = find(storage, path)?;
         if is_below_data(&full) {
             return Ok(full);
         }
     }
     // `<root>/<table>` before 0.96, or a region without a root
-    if ends_with_names(path, levels + 1) { Ok(path.to_owned()) } else { full_path(storage, path, true) }
+    if ends_with_names(path, levels + 1) { Ok(path.to_owned()) } else { resolved_path(storage, path) }
 }
 
 /// Whether the last parts of a path are names, and a directory above them is named, too.
@@ -150,8 +155,8 @@ pub(crate) fn refuse_region(storage: &dyn Storage, dir: &Path) -> Result<()> {
         above(3, "archive/data") || above(2, ".archive")
     };
     let is_archived = is_in_archive(dir)
-        || is_in_archive(&full_path(storage, dir, false)?)
-        || is_in_archive(&full_path(storage, dir, true)?);
+        || is_in_archive(&full_path(storage, dir)?)
+        || is_in_archive(&resolved_path(storage, dir)?);
     if !is_archived && !exists(storage, &dir.join(REGION_INFO))? {
         return Ok(());
     }

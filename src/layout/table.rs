@@ -46,8 +46,7 @@ pub(crate) fn create_table(
         if is_again {
             create_clone_file(storage, dir)?;
         }
-        let each =
-            |region: &RegionInfo| fill(storage, &dir.join(region.encoded_name()), region, &families, false);
+        let each = |region: &RegionInfo| fill(storage, &dir.join(region.encoded_name()), region, &families);
         regions.iter().try_for_each(each)
     })?;
     Ok(path)
@@ -68,8 +67,7 @@ fn create_table_in_place(
     let lock = tree.lock(&**storage)?;
     let undone = clear_creations(storage, path)?;
     let regions = not_of(&undone, regions)?;
-    let each =
-        |region: &RegionInfo| fill(storage, &path.join(region.encoded_name()), region, &families, false);
+    let each = |region: &RegionInfo| fill(storage, &path.join(region.encoded_name()), region, &families);
     if !undone.is_empty() {
         // One of them may have a descriptor, or get one late.
         let names = regions.iter().map(RegionInfo::encoded_name).collect();
@@ -97,7 +95,7 @@ pub(super) fn clear_creations(shared: &Arc<dyn Storage>, path: &Path) -> Result<
     let undone = listing.undone().iter().filter(|change| change.is_creation());
     let mut undone: Vec<RegionChange> = undone.chain(listing.deletions()).cloned().collect();
     for change in listing.changes() {
-        if !change.is_creation() || change.settle(storage)? {
+        if !change.is_creation() || change.resolve(storage)? {
             return Err(already_exists(path));
         }
         undone.push(change.clone());
@@ -198,9 +196,9 @@ impl NewTable<'_> {
             check_lock()?;
             change.publish(&**storage)
         };
-        create().or_else(|error| match check_lock().and_then(|()| change.settle(&**storage)) {
+        create().or_else(|error| match check_lock().and_then(|()| change.resolve(&**storage)) {
             Ok(true) => Ok(()),
-            // If it is not settled, the next creation does it.
+            // If it is not resolved, the next creation does it.
             Ok(false) | Err(_) => Err(error),
         })
     }
@@ -290,7 +288,7 @@ pub(crate) fn name_of_aside(name: &str) -> Option<&str> {
 /// Makes the names in a table's directory durable, and those of the directories above it up to the root: a
 /// process that has died may have made or removed some, and not synced them. What is written to the table
 /// from now on must not be lost with them.
-pub(crate) fn settle_table(storage: &dyn Storage, table: &Path) -> Result<()> {
+pub(crate) fn sync_table_dirs(storage: &dyn Storage, table: &Path) -> Result<()> {
     let is_under_root = table.ancestors().nth(2).is_some_and(|data| data.ends_with("data"));
     let mut dirs: Vec<&Path> = table.ancestors().take(if is_under_root { 4 } else { 1 }).collect();
     dirs.reverse();

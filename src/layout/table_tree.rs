@@ -192,7 +192,7 @@ impl TableTree {
     }
 
     /// Moves the table's directory to `.tmp`: the commit. Nothing may be there. It is durable after
-    /// [`settle`](Self::settle) or [`finish`](Self::finish).
+    /// [`sync_parents`](Self::sync_parents) or [`finish`](Self::finish).
     ///
     /// # Errors
     ///
@@ -244,11 +244,11 @@ impl TableTree {
     /// Undoes [`move_away`](Self::move_away).
     pub(crate) fn move_back(&self) -> Result<()> {
         rename(&*self.storage, &self.removed(), &self.dir())?;
-        self.settle()
+        self.sync_parents()
     }
 
     /// Makes durable whether the table is in `data` or in `.tmp`.
-    pub(crate) fn settle(&self) -> Result<()> {
+    pub(crate) fn sync_parents(&self) -> Result<()> {
         let storage = &*self.storage;
         create_dir_durably(storage, &self.tree.root().path, parent(&self.removed()))?;
         sync_dir(storage, parent(&self.removed()))?;
@@ -272,7 +272,7 @@ impl TableTree {
         }
         // After a process has died the rename may not be durable yet, and no file may leave the directory of
         // a table that could come back.
-        self.settle()?;
+        self.sync_parents()?;
         for region in self.moved_regions()? {
             for family in self.families(&removed.join(&region))? {
                 self.archive_family(&removed, &region, &family)?;
@@ -518,7 +518,7 @@ impl TableTree {
     /// Creates empty regions in the table's directory.
     pub(crate) fn create_regions(&self, regions: &[RegionInfo], families: &[Family]) -> Result<()> {
         let create = |region: &RegionInfo| {
-            fill(&self.storage, &self.dir().join(region.encoded_name()), region, families, false)
+            fill(&self.storage, &self.dir().join(region.encoded_name()), region, families)
         };
         regions.iter().try_for_each(create)
     }
@@ -533,9 +533,8 @@ impl TableTree {
         create_aside(storage, &replacement, |dir| {
             write_descriptor(storage, dir, 1, empty.has_length, empty.descriptor)?;
             create_clone_file(storage, dir)?;
-            let each = |region: &RegionInfo| {
-                fill(storage, &dir.join(region.encoded_name()), region, empty.families, false)
-            };
+            let each =
+                |region: &RegionInfo| fill(storage, &dir.join(region.encoded_name()), region, empty.families);
             empty.regions.iter().try_for_each(each)
         })
     }
@@ -575,7 +574,7 @@ impl TableTree {
     /// Puts the replacement in the table's place, durably. The table must have been moved away durably.
     pub(crate) fn install_replacement(&self) -> Result<()> {
         rename(&*self.storage, &self.replacement(), &self.dir())?;
-        self.settle()
+        self.sync_parents()
     }
 
     /// Fails if values of the table are, or may come to be, in MOB files.

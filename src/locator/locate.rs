@@ -407,7 +407,7 @@ impl Locator {
                     continue; // its daughters precede it, unless they were merged
                 }
                 let found = self.check(found.locations().clone(), wanted)?;
-                self.cache.insert(found.clone(), LocationOrigin::Asked);
+                self.cache.insert(found.clone(), LocationOrigin::LookedUp);
                 self.remember(table, rows);
                 return Ok(found);
             }

@@ -7,12 +7,21 @@ use bytes::Bytes;
 
 /// Rows of a table in [`start`, `end`) that are in no region or in several. An empty bound is unbounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "both variants have the same fields")]
 pub enum RegionInconsistency {
     /// No region contains the rows.
-    Hole { start: Bytes, end: Bytes },
+    Hole {
+        /// The first row.
+        start: Bytes,
+        /// The row after the last one.
+        end: Bytes,
+    },
     /// Two or more regions contain the rows.
-    Overlap { start: Bytes, end: Bytes },
+    Overlap {
+        /// The first row.
+        start: Bytes,
+        /// The row after the last one.
+        end: Bytes,
+    },
 }
 
 impl RegionInconsistency {

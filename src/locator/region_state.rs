@@ -7,25 +7,38 @@ use std::fmt;
 ///
 /// HBase's clients locate regions in any state: a closed region still has its last server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the names are HBase's and self-explanatory")]
 pub enum RegionState {
+    /// No server has the region, and none is to open it yet.
     Offline,
+    /// A server opens the region.
     Opening,
+    /// A server serves the region.
     Open,
+    /// The server closes the region.
     Closing,
+    /// The server has closed the region, for example as its table is disabled, or it was split.
     Closed,
+    /// The server splits the region.
     Splitting,
+    /// The region was split.
     Split,
+    /// No server could open the region.
     FailedOpen,
+    /// The server could not close the region.
     FailedClose,
+    /// The server merges the region with another one.
     Merging,
+    /// The region was merged with another one.
     Merged,
+    /// A new region of a split that is not complete.
     SplittingNew,
+    /// The new region of a merge that is not complete.
     MergingNew,
+    /// Closed because its server died: it may have recovered edits.
     AbnormallyClosed,
-    /// In HBase 1.x.
+    /// A server was asked to open the region (HBase 1.x).
     PendingOpen,
-    /// In HBase 1.x.
+    /// The server was asked to close the region (HBase 1.x).
     PendingClose,
 }
 

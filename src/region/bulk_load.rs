@@ -66,9 +66,9 @@ impl Region {
             remove_loaded(storage, &paths)?;
             return self.forget_loaded(&paths, None);
         }
-        let paths = files.iter().map(|(_, path)| full_path(storage, path.as_ref(), false));
+        let paths = files.iter().map(|(_, path)| full_path(storage, path.as_ref()));
         let paths = paths.collect::<Result<BTreeSet<_>>>()?;
-        self.settle_load(&|path| paths.contains(path))?;
+        self.resolve_load(&|path| paths.contains(path))?;
         let mut loads = Vec::with_capacity(files.len());
         for (family, path) in files {
             let store = self.0.store_index(family.as_ref())?;
@@ -105,15 +105,15 @@ impl Region {
     /// # Errors
     ///
     /// If there are others; if an I/O operation fails.
-    pub(crate) fn settle_load(&self, is_input: &dyn Fn(&Path) -> bool) -> Result<()> {
+    pub(crate) fn resolve_load(&self, is_input: &dyn Fn(&Path) -> bool) -> Result<()> {
         let _committing = self.0.files.wait();
         self.0.files.check()?;
         self.0.check_changes()?;
         let (dir, families) = (&self.0.dir, self.families().cloned().collect::<Vec<_>>());
         if self.can_rename_files() {
-            return dir.settle_load(&families, is_input);
+            return dir.undo_load(&families, is_input);
         }
-        dir.settle_copies(&families, false)
+        dir.resolve_copies(&families, false)
     }
 
     /// Whether the files of the region can be renamed: if not, files that are loaded are copied.
@@ -132,7 +132,7 @@ impl Region {
 fn input_of<'p>(storage: &dyn Storage, path: &'p Path) -> Result<Option<&'p Path>> {
     let Some(dir) = path.parent().and_then(Path::parent) else { return Ok(None) };
     // Above a bucket, there is only the scheme of the URL.
-    let is_above = dir.components().count() < 2 && url_scheme(&full_path(storage, path, false)?).is_some();
+    let is_above = dir.components().count() < 2 && url_scheme(&full_path(storage, path)?).is_some();
     Ok(Some(dir).filter(|_| !is_above))
 }
 

@@ -2,7 +2,7 @@
 //! `CompactingMemStore.flushInMemory`, `MemStoreCompactor`).
 
 use super::observer::is_held;
-use super::{RegionCore, RegionState};
+use super::{RegionCore, RegionVersion};
 use crate::memstore::Segment;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
@@ -36,7 +36,7 @@ impl InMemoryFlush {
 
     /// Notes whether a segment has grown enough.
     #[inline]
-    pub(super) fn note(&self, state: &RegionState) {
+    pub(super) fn note(&self, state: &RegionVersion) {
         if state.stores.iter().any(|store| store.is_in_memory_flush_due(self.size)) {
             self.is_due.store(true, Ordering::Relaxed);
         }

@@ -7,7 +7,7 @@ mod added_families;
 mod background;
 mod batch;
 mod bulk_load;
-mod check;
+mod check_and_mutate;
 mod commit;
 mod compact;
 #[cfg(test)]
@@ -43,7 +43,7 @@ mod write;
 pub use crate::layout::{FileKind, MobFile, SnapshotStoreFile};
 pub use crate::store::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub(crate) use bulk_load::{CopyInput, origin_of_part, remove_loaded};
-pub use check::CheckResult;
+pub use check_and_mutate::CheckResult;
 pub use compact::{Compaction, CompactionPlan};
 pub use held_threads::HeldThreads;
 pub use lifecycle::RegionHealth;
@@ -106,7 +106,7 @@ pub(crate) struct RegionCore {
     order: CellOrder,
     /// One per family, sorted by family name.
     stores: Vec<Store>,
-    states: SuperVersionCell<RegionState>,
+    states: SuperVersionCell<RegionVersion>,
     mvcc: Arc<Mvcc>,
     clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
@@ -171,11 +171,11 @@ pub(crate) struct RegionCore {
 
 /// The contents of a region's stores at one point in time.
 #[derive(Debug)]
-pub(crate) struct RegionState {
+pub(crate) struct RegionVersion {
     pub(crate) stores: Vec<Arc<StoreVersion>>,
 }
 
-impl RegionState {
+impl RegionVersion {
     /// Returns the number of bytes taken by cells in memory.
     fn memory(&self) -> u64 {
         self.stores.iter().map(|store| store.memory()).sum()
@@ -406,7 +406,7 @@ impl RegionCore {
         self.states.swap(|state| {
             let mut stores = state.stores.clone();
             change(&mut stores);
-            RegionState { stores }
+            RegionVersion { stores }
         });
     }
 }

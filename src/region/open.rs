@@ -1,5 +1,6 @@
 //! Opening a region (read-path.md §20; HBase: `HRegion.openHRegion`).
 
+mod dir;
 mod store_files;
 
 use super::background::Background;
@@ -11,30 +12,29 @@ use super::replay::{LaterEdits, RecoveredEdits, ReplayError, Replayed, Replaying
 use super::super_version::SuperVersionCell;
 use super::updates::Updates;
 use super::write::{max_cell_len, max_key_len};
-use super::{GetThreads, MemoryLimit, Region, RegionCore, RegionOptions, RegionState, Scheduler};
+use super::{GetThreads, MemoryLimit, Region, RegionCore, RegionOptions, RegionVersion, Scheduler};
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::{Encryption, HFileOptions};
 use crate::io::{FileLock, Owner};
 use crate::layout::file_name::new_file_name;
 use crate::layout::{
-    LOCK, LogTree, RECOVERED_EDITS, RegionChange, RegionDir, SchemaChange, Snapshot, SnapshotRegion,
-    StoreFiles, TableListing, path_of_region, read_descriptor_file,
+    RECOVERED_EDITS, RegionDir, SchemaChange, Snapshot, SnapshotRegion, StoreFiles, path_of_region,
 };
 use crate::limits::Limits;
 use crate::memstore::Segment;
 use crate::metrics::{BlockCounts, Counters};
 use crate::mvcc::Mvcc;
 use crate::op::Durability;
-use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
+use crate::schema::Family;
 use crate::store::compact::CompactionConfig;
 use crate::store::{
     FileSettings, MobFiles, Store, StoreFile, StoreFileUse, StoreVersion, WriteLimits,
     loads_families_on_demand, max_row_bytes, memstore_flush_size, read_settings,
 };
-use crate::sync::unpoisoned;
+use dir::describe;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use store_files::{StoreContent, greatest_seq_id};
@@ -303,14 +303,18 @@ impl RegionOptions {
         Ok((flush_size, flush_size.saturating_mul(limits.block_multiplier)))
     }
 
-    /// Adds the families of the given descriptor file. Returns the descriptor, and the path of the file.
-    fn read_descriptor_file(&mut self) -> Result<Option<(TableDescriptor, PathBuf)>> {
-        let Some(path) = self.descriptor_file.take() else { return Ok(None) };
-        let descriptor = read_descriptor_file(&*self.storage, &path)?;
-        let is_given = |family: &&Family| self.families.iter().any(|given| given.name() == family.name());
-        let others: Vec<Family> = descriptor.families().filter(|family| !is_given(family)).cloned().collect();
-        self.families.extend(others);
-        Ok(Some((descriptor, path)))
+    fn new_background(&self, dir: &RegionDir, memory_sizes: (u64, u64), stores: usize) -> Background {
+        let scheduler = self.scheduler.clone().unwrap_or_else(Scheduler::global);
+        let limit = self.memory_limit.clone().unwrap_or_else(MemoryLimit::global);
+        let table_compacts = || !is_read_only(dir) && dir.flag(&[], "COMPACTION_ENABLED", true);
+        let compacts = self.compaction_enabled.unwrap_or_else(table_compacts);
+        Background::new(scheduler, limit, memory_sizes, compacts, stores)
+    }
+
+    /// Returns the region's part of the log that its table gives it, or of one of its own.
+    fn new_log(&self, dir: &RegionDir, stores: usize) -> RegionLog {
+        let shared = self.log.clone().unwrap_or_else(|| Arc::new(SharedLog::new(LogSettings::alone())));
+        RegionLog::new(dir, &self.storage, shared, stores, self.files.limit_values())
     }
 
     /// Creates the region from its opened files.
@@ -322,25 +326,12 @@ impl RegionOptions {
         let limits = WriteLimits::from_settings(&|key| dir.setting(&[], key).filter(|_| lock.is_some()))?;
         let memory_sizes = if lock.is_some() { self.memory_sizes(&dir, limits)? } else { (0, 0) };
         let in_memory_flush = InMemoryFlush::new(self.in_memory_flush_size, memory_sizes.0);
-        let is_table_read_only = dir.flag(&[], "READONLY", false);
-        let background = if lock.is_some() {
-            let scheduler = self.scheduler.unwrap_or_else(Scheduler::global);
-            let limit = self.memory_limit.unwrap_or_else(MemoryLimit::global);
-            let table_compacts = || !is_table_read_only && dir.flag(&[], "COMPACTION_ENABLED", true);
-            let compacts = self.compaction_enabled.unwrap_or_else(table_compacts);
-            Some(Background::new(scheduler, limit, memory_sizes, compacts, stores.len()))
-        } else {
-            None
-        };
-        let new_log = || {
-            let shared = self.log.clone().unwrap_or_else(|| Arc::new(SharedLog::new(LogSettings::alone())));
-            RegionLog::new(&dir, &self.storage, shared, stores.len(), self.files.limit_values())
-        };
-        let log = lock.is_some().then(|| Box::new(new_log()));
+        let background = lock.is_some().then(|| self.new_background(&dir, memory_sizes, stores.len()));
+        let log = lock.is_some().then(|| Box::new(self.new_log(&dir, stores.len())));
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
-            is_table_read_only,
+            is_table_read_only: is_read_only(&dir),
             max_cell_len: max_cell_len(self.files.limit_values(), limits.cell_len),
             max_key_len: max_key_len(self.files.limit_values()),
             timestamp_slop: limits.timestamp_slop,
@@ -358,7 +349,7 @@ impl RegionOptions {
             order: dir.order(),
             dir,
             stores,
-            states: SuperVersionCell::new(RegionState { stores: states }),
+            states: SuperVersionCell::new(RegionVersion { stores: states }),
             mvcc: Arc::new(mvcc),
             clock: self.clock,
             counters: Arc::new(Counters::default()),
@@ -388,143 +379,13 @@ impl RegionOptions {
             log.add(Arc::downgrade(&region.0));
         }
         if region.0.is_writable {
-            region.0.settle(later.as_ref(), &mut replayed)?;
+            region.0.end_recovery(later.as_ref(), &mut replayed)?;
         }
         region.0.replayed.get_or_init(|| replayed.report);
         region.0.observe(|observer, context| observer.post_open(context))?;
         region.0.is_open.store(true, Ordering::Release);
         region.0.request_compactions_after_open();
         Ok(region)
-    }
-
-    /// Opens the directory, and locks it if it is to be written to. Creates the region if it does not exist
-    /// and may be created. `described` is the given descriptor, and the path of its file.
-    fn open_dir(
-        &self,
-        path: &Path,
-        described: Option<&(TableDescriptor, PathBuf)>,
-    ) -> Result<(RegionDir, Option<FileLock>)> {
-        let open = || {
-            let mut dir = RegionDir::open(&self.storage, path)?;
-            describe(&mut dir, described)?;
-            Ok(dir)
-        };
-        if !self.writable {
-            if self.alter {
-                return Err(Error::invalid_argument("a region open for reading only cannot be altered"));
-            }
-            return Ok((open()?, None));
-        }
-        match open() {
-            Err(error) if self.create_if_missing && error.is_not_found() => self.create(path)?,
-            opened => opened?.refuse_mob()?,
-        }
-        let lock = self.lock(path)?;
-        // Anything read before the lock was taken may have changed.
-        let mut dir = open()?;
-        if lock.can_be_lost() {
-            dir.prevent_move_of_table();
-        }
-        dir.refuse_mob()?;
-        let others = if self.logs_are_split { None } else { dir.table_listing()? };
-        if let Some(others) = &others {
-            refuse_change_of(&dir, others)?;
-            if others.write_descriptors(&self.storage)? {
-                dir = open()?;
-            }
-        }
-        // A table that is open does so.
-        if self.log.is_none() {
-            dir.settle_table()?;
-            if let Some(others) = &others {
-                refuse_replaced(&dir, others)?;
-            }
-        }
-        let (mut families, is_altered) = dir.reconcile(&self.families, self.schema_change())?;
-        if !dir.has_descriptor() && families.len() > self.families.len() {
-            return Err(self.unknown_settings(&dir));
-        }
-        dir.check_trackers(&families)?;
-        if is_altered {
-            // The regions of a table have one descriptor, and only this one's lock is held.
-            let _altering = unpoisoned(self.altering.lock());
-            let _root = dir.root().map(|root| LogTree::new(root).lock(&*self.storage)).transpose()?;
-            dir = open()?;
-            families = self.alter_descriptor(&mut dir, others.as_ref())?;
-        }
-        dir.prepare_for_writes(&families)?;
-        Ok((dir, Some(lock)))
-    }
-
-    /// Alters the descriptor, unless another region of the table has done so. Returns the families.
-    fn alter_descriptor(&self, dir: &mut RegionDir, others: Option<&TableListing>) -> Result<Vec<Family>> {
-        let (families, is_altered) = dir.reconcile(&self.families, self.schema_change())?;
-        dir.check_trackers(&families)?;
-        if is_altered {
-            self.check_given(Some(dir))?;
-            self.refuse_deleted_cells(dir, others)?;
-            dir.alter(&self.families)?;
-        }
-        Ok(families)
-    }
-
-    fn create(&self, path: &Path) -> Result<()> {
-        if self.families.is_empty() {
-            return Err(Error::invalid_argument("a new region needs at least one family"));
-        }
-        self.check_given(None)?;
-        let table = TableName::parse(self.table.as_deref().unwrap_or(DEFAULT_TABLE))?;
-        let info = RegionInfo::new(table, self.start_key.clone(), self.end_key.clone(), self.clock.now())?;
-        // An existing directory that is not empty is made a region in place, and any in a storage without
-        // renames, so it is locked against other processes.
-        let is_occupied = !self.storage.can_rename(path)
-            || match self.storage.list_dir(path) {
-                Ok(entries) => !entries.is_empty(),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => false,
-                Err(error) => return Err(Error::io("list", path, error)),
-            };
-        let _lock = if is_occupied { Some(self.lock(path)?) } else { None };
-        match RegionDir::create(&self.storage, path, &info, &self.families) {
-            // Another process has created the region meanwhile.
-            Err(error) if error.is_already_exists() => Ok(()),
-            created => created.map(drop),
-        }
-    }
-
-    /// Locks a region's directory against other writers.
-    pub(crate) fn lock(&self, dir: &Path) -> Result<FileLock> {
-        let path = dir.join(LOCK);
-        self.storage.lock(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => Error::locked_as(dir, &error),
-            _ => Error::io("lock", &path, error),
-        })
-    }
-
-    /// Fails if a process has the region in a directory open for writing.
-    pub(crate) fn check_unlocked(&self, dir: &Path) -> Result<()> {
-        self.lock(dir).map(drop)
-    }
-
-    /// Checks the settings of the given families before they are written to a descriptor, with which no
-    /// region could be opened for writing otherwise. `dir` has those of the table.
-    fn check_given(&self, dir: Option<&RegionDir>) -> Result<()> {
-        self.families.iter().try_for_each(|family| {
-            let setting = |key: &str| {
-                let own = family.configuration.get(key).map(String::as_str);
-                own.or_else(|| dir.and_then(|dir| dir.setting(&[], key)))
-            };
-            read_settings(family, &setting).map(drop)
-        })
-    }
-
-    fn schema_change(&self) -> SchemaChange {
-        if self.alter { SchemaChange::Alter } else { SchemaChange::Refuse }
-    }
-
-    fn unknown_settings(&self, dir: &RegionDir) -> Error {
-        let is_given = |family: &&Family| self.families.iter().any(|given| given.name() == family.name());
-        let unknown = dir.families().iter().filter(|family| !is_given(family));
-        Error::unknown_settings(dir.path(), unknown.map(Family::name))
     }
 
     /// Returns the settings of a family's compactions and of its new files.
@@ -557,7 +418,7 @@ impl RegionOptions {
 
 impl RegionCore {
     /// Archives what compactions left over, flushes what was replayed, and replays and flushes what is left.
-    fn settle(&self, later: Option<&LaterEdits>, replayed: &mut Replayed) -> Result<()> {
+    fn end_recovery(&self, later: Option<&LaterEdits>, replayed: &mut Replayed) -> Result<()> {
         // Files that cannot be archived are retried before the next compaction. The logs may be the only
         // record of them, and remain until they are archived when the region is closed.
         let archived = self.archive_replaced(None);
@@ -579,6 +440,11 @@ impl RegionCore {
     }
 }
 
+/// Whether the table's descriptor allows no writes.
+fn is_read_only(dir: &RegionDir) -> bool {
+    dir.flag(&[], "READONLY", false)
+}
+
 /// Returns what the table's descriptor allows to be written.
 fn write_limits(dir: &RegionDir) -> Result<WriteLimits> {
     WriteLimits::from_settings(&|key| dir.setting(&[], key))
@@ -590,58 +456,4 @@ fn durability_of(dir: &RegionDir) -> Result<Durability> {
     let Some(name) = dir.setting(&[], KEY) else { return Ok(Durability::UseDefault) };
     Durability::from_name(name)
         .ok_or_else(|| Corruption::unknown_name("durability of the table", name.as_bytes()).at(dir.path(), 0))
-}
-
-/// Gives a region the settings of a descriptor, if it has none. Fails if that is of another table.
-/// `described` is the descriptor, and the path of its file.
-fn describe(dir: &mut RegionDir, described: Option<&(TableDescriptor, PathBuf)>) -> Result<()> {
-    let Some((descriptor, file)) = described else { return Ok(()) };
-    if descriptor.table() != dir.info().table() {
-        let corruption = Corruption::Malformed("the table descriptor is that of another table");
-        return Err(corruption.at(file, 0));
-    }
-    dir.give_descriptor(descriptor);
-    Ok(())
-}
-
-/// Fails if a split or merge of the region was interrupted, or one that would create it. It may turn out to
-/// have been made, and what is written to a parent then would be lost; or not, and children are removed.
-fn refuse_change_of(dir: &RegionDir, others: &TableListing) -> Result<()> {
-    let name = dir.info().encoded_name();
-    let is_of = |change: &RegionChange| change.parents().contains(&name) || change.children().contains(&name);
-    let undone = others.undone().iter().filter(|change| change.children().contains(&name));
-    if let Some(change) = undone.chain(others.changes().iter().filter(|change| is_of(change))).next() {
-        let table = dir.info().table();
-        if change.is_creation() {
-            return Err(Error::invalid_argument(format!(
-                "region {name} is of a table that is not complete: the creation of table {table} was \
-                 interrupted, or still runs"
-            )));
-        }
-        let what = change.replacement().map(|replacement| replacement.kind.name());
-        let what = what.map_or_else(
-            || format!("split or merge of region {name}"),
-            |what| format!("{what} of table {table}"),
-        );
-        return Err(Error::invalid_argument(format!(
-            "a {what} was interrupted: open table {table} for writing, which ends it"
-        )));
-    }
-    Ok(())
-}
-
-/// Fails if the region was split or merged. Its directory remains until no region refers to its files.
-fn refuse_replaced(dir: &RegionDir, others: &TableListing) -> Result<()> {
-    let (name, table) = (dir.info().encoded_name(), dir.info().table());
-    if others.is_removed(dir.info()) {
-        return Err(Error::invalid_argument(format!(
-            "region {name} is of a table that was truncated, restored or deleted: {table}"
-        )));
-    }
-    if others.replaces(&**dir.storage(), dir.info())? {
-        return Err(Error::invalid_argument(format!(
-            "region {name} was split or merged: open table {table} for writing, or the regions with its rows"
-        )));
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! Gets: reads of one row (read-path.md §5.1).
 
-use super::{RegionCore, RegionState};
+use super::{RegionCore, RegionVersion};
 use crate::cell::RowBuf;
 use crate::error::Result;
 use crate::metrics::ReadCounts;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 impl RegionCore {
     /// Registers a read point. Returns it with a state that contains everything visible at it, for as long as
     /// the read point lives.
-    pub(super) fn register(&self) -> (ReadPoint, Arc<RegionState>) {
+    pub(super) fn register(&self) -> (ReadPoint, Arc<RegionVersion>) {
         let point = || self.mvcc.register(|_| ()).0;
         self.states.read_at(point, |state, point| (point, Arc::clone(state)))
     }
@@ -53,7 +53,7 @@ impl RegionCore {
     #[inline]
     pub(super) fn get_at(
         &self,
-        state: &RegionState,
+        state: &RegionVersion,
         get: &Get,
         read_point: i64,
         row: &mut RowBuf,
@@ -66,7 +66,7 @@ impl RegionCore {
     /// files. Without a time, reads the clock if it has to.
     pub(super) fn get_stored(
         &self,
-        state: &RegionState,
+        state: &RegionVersion,
         get: &Get,
         read_point: i64,
         mut now: Option<i64>,

@@ -2,17 +2,17 @@
 //! the scanning part of `RSRpcServices`).
 
 mod explain;
-mod owned;
 mod owned_results;
 mod partial_results;
 mod plain;
+mod result_scanner;
 mod stores;
 
 pub use explain::Explanation;
-pub use owned::ResultScanner;
+pub use result_scanner::ResultScanner;
 
 use super::background::caught;
-use super::{ReadView, RegionCore, RegionState};
+use super::{ReadView, RegionCore, RegionVersion};
 use crate::cell::{CellRef, Row, RowBuf, RowRef};
 use crate::clock::whole_millis;
 use crate::error::{Error, Result};
@@ -523,7 +523,7 @@ impl RegionCore {
     /// Reads a row with a filter: runs a scan of one row and takes its first result.
     pub(super) fn get_filtered(
         &self,
-        state: &RegionState,
+        state: &RegionVersion,
         get: &Get,
         read_point: i64,
         row: &mut RowBuf,

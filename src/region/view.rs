@@ -1,7 +1,7 @@
 //! A region at one point in time.
 
 use super::many_gets::{RowSource, SharedRead, read_rows};
-use super::{Region, RegionCore, RegionScanner, RegionState, ResultScanner};
+use super::{Region, RegionCore, RegionScanner, RegionVersion, ResultScanner};
 use crate::cell::{Row, RowBuf};
 use crate::error::Result;
 use crate::mvcc::ReadPoint;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Flushes and compactions keep everything a live view may see, so it holds memory and files that would
 /// otherwise be released.
 pub struct ReadView {
-    pub(super) state: Arc<RegionState>,
+    pub(super) state: Arc<RegionVersion>,
     point: ReadPoint,
     pub(super) region: Arc<RegionCore>,
     // Dropped last: dropping the last handle closes the region, which archives files that no read needs.
@@ -128,7 +128,7 @@ fn point_for(isolation: Isolation, of_view: i64) -> i64 {
 
 impl RegionCore {
     /// Reads a row of a view, and calls the observers. Returns whether it has any cells.
-    fn get_of_view(&self, state: &RegionState, point: i64, get: &Get, row: &mut RowBuf) -> Result<bool> {
+    fn get_of_view(&self, state: &RegionVersion, point: i64, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
         let point = point_for(get.select.isolation, point);
         self.get_observed(get, row, |row| self.get_at(state, get, point, row))?;

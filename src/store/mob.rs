@@ -195,7 +195,7 @@ impl MobFiles {
         if tags.is_none_or(|len| len == 0) {
             return Ok(());
         }
-        let mut cells = file.scanner(None, false);
+        let mut cells = file.full_scanner();
         cells.set_cache_fill(CacheFill::Nothing);
         let mut has_next = cells.seek(&SeekKey::new())?;
         while has_next {

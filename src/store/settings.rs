@@ -238,42 +238,42 @@ pub(super) mod tests {
 
     #[test]
     fn limits_of_writes_are_read_or_refused() {
-        for (cell, slop, expected) in [
-            ("", "", Some((10 << 20, i64::MAX))),
-            (" 5 ", "7", Some((5, 7))),
-            ("0", "-1", Some((usize::MAX, -1))),
-            ("-1", "0", Some((usize::MAX, 0))),
-            ("10m", "", None),
-            ("", "x", None),
+        const CELL: &str = "hbase.server.keyvalue.maxsize";
+        const SLOP: &str = "hbase.hregion.keyvalue.timestamp.slop.millisecs";
+        const MULTIPLIER: &str = "hbase.hregion.memstore.block.multiplier";
+        const BATCH: &str = "hbase.regionserver.minibatch.size";
+        let default = WriteLimits {
+            cell_len: 10 << 20,
+            timestamp_slop: i64::MAX,
+            block_multiplier: 4,
+            mini_batch: 20_000,
+        };
+        let cell = |cell_len| Some(WriteLimits { cell_len, ..default });
+        let slop = |timestamp_slop| Some(WriteLimits { timestamp_slop, ..default });
+        let multiplier = |block_multiplier| Some(WriteLimits { block_multiplier, ..default });
+        let batch = |mini_batch| Some(WriteLimits { mini_batch, ..default });
+        for (name, value, expected) in [
+            ("another", "x", Some(default)),
+            (CELL, " 5 ", cell(5)),
+            (CELL, "0", cell(usize::MAX)),
+            (CELL, "-1", cell(usize::MAX)),
+            (CELL, "10m", None),
+            (SLOP, "7", slop(7)),
+            (SLOP, "-1", slop(-1)),
+            (SLOP, "0", slop(0)),
+            (SLOP, "x", None),
+            (MULTIPLIER, " 8 ", multiplier(8)),
+            (MULTIPLIER, "0", multiplier(1)),
+            (MULTIPLIER, "-3", multiplier(1)),
+            (MULTIPLIER, "2.5", None),
+            (BATCH, "7", batch(7)),
+            (BATCH, "-1", batch(usize::MAX)),
+            (BATCH, "1", batch(1)),
+            (BATCH, "0", None),
+            (BATCH, "x", None),
         ] {
-            let settings = [
-                ("hbase.server.keyvalue.maxsize", cell),
-                ("hbase.hregion.keyvalue.timestamp.slop.millisecs", slop),
-            ];
-            let limits = WriteLimits::from_settings(&|key| find(&settings, key));
-            let found = limits.ok().map(|limits| (limits.cell_len, limits.timestamp_slop));
-            assert_eq!(found, expected, "{cell:?} {slop:?}");
-        }
-    }
-
-    #[test]
-    fn how_much_is_written_at_once_is_read_or_refused() {
-        for (multiplier, batch, expected) in [
-            ("", "", Some((4, 20_000))),
-            (" 8 ", "7", Some((8, 7))),
-            ("0", "-1", Some((1, usize::MAX))),
-            ("-3", "1", Some((1, 1))),
-            ("2.5", "", None),
-            ("", "0", None),
-            ("", "x", None),
-        ] {
-            let settings = [
-                ("hbase.hregion.memstore.block.multiplier", multiplier),
-                ("hbase.regionserver.minibatch.size", batch),
-            ];
-            let limits = WriteLimits::from_settings(&|key| find(&settings, key));
-            let found = limits.ok().map(|limits| (limits.block_multiplier, limits.mini_batch));
-            assert_eq!(found, expected, "{multiplier:?} {batch:?}");
+            let limits = WriteLimits::from_settings(&|key| find(&[(name, value)], key));
+            assert_eq!(limits.ok(), expected, "{name} {value:?}");
         }
     }
 }

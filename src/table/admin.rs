@@ -103,7 +103,7 @@ impl Table {
                 return Err(change.not_found(root.as_ref()));
             }
             // A call was interrupted between the two renames, of which the first must be durable.
-            tree.settle()?;
+            tree.sync_parents()?;
             tree.install_replacement()?;
             return change.finish();
         }
@@ -124,7 +124,7 @@ impl Table {
         })?;
         check_catalog(change.root, change.options)?;
         change.move_away(&locks)?;
-        tree.settle().and_then(|()| tree.install_replacement()).inspect_err(|_| {
+        tree.sync_parents().and_then(|()| tree.install_replacement()).inspect_err(|_| {
             // A process that has created a region since the locks were taken may have removed it.
             if matches!((tree.has_replacement(), tree.exists()), (Ok(false), Ok(false))) {
                 let _ = tree.move_back();
@@ -346,7 +346,7 @@ pub(super) fn finish_change(
         return Ok(());
     }
     // The catalog must not lack a table that could come back.
-    tree.settle()?;
+    tree.sync_parents()?;
     follow_directories(root, table, options)?;
     tree.finish()
 }

@@ -277,7 +277,7 @@ impl Table {
                 .try_for_each(|name| tree.check_next_lists(&name))?;
         }
         // Otherwise a loss of power could bring back an older descriptor, which has the families.
-        stored.settle(&**options.file_storage())?;
+        stored.sync(&**options.file_storage())?;
         for name in changes.deleted.iter().filter(|name| !has(name)) {
             // An interrupted call has left a part of it.
             let was_removed = begun.as_ref().is_some_and(|begun| begun.has_removed(name));

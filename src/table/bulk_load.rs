@@ -12,7 +12,7 @@ use crate::layout::durable::{
     unless_not_found,
 };
 use crate::layout::file_name::FileName;
-use crate::layout::{full_path, new_file_name, refuse_region};
+use crate::layout::{full_path, new_file_name, refuse_region, resolved_path};
 use crate::region::{CopyInput, Region, origin_of_part, remove_loaded};
 use crate::schema::{Family, is_legal_name};
 use std::collections::BTreeMap;
@@ -211,13 +211,13 @@ impl Table {
             remove_loaded(storage, &paths)?;
         }
         // Only now, so that a repeated call finds what was loaded.
-        let dir = full_path(storage, dir, true)?;
+        let dir = resolved_path(storage, dir)?;
         opened.iter().try_for_each(|region| region.forget_loaded(&paths, Some(&dir)))
     }
 
     /// Whether a region has a record of a file of a directory: a call was cut off, and has to be repeated.
     fn has_loaded_from(&self, opened: &[Region], dir: &Path) -> Result<bool> {
-        let dir = full_path(&**self.0.options.file_storage(), dir, true)?;
+        let dir = resolved_path(&**self.0.options.file_storage(), dir)?;
         for region in opened {
             if region.has_loaded_from(&dir)? {
                 return Ok(true);
@@ -297,8 +297,8 @@ impl Table {
     fn open_for_load(&self, dir: &Path) -> Result<Vec<Region>> {
         let opened = self.0.open_all()?;
         opened.iter().try_for_each(Region::check_loadable)?;
-        let dir = full_path(&**self.0.options.file_storage(), dir, false)?;
-        opened.iter().try_for_each(|region| region.settle_load(&|path| path.starts_with(&dir)))?;
+        let dir = full_path(&**self.0.options.file_storage(), dir)?;
+        opened.iter().try_for_each(|region| region.resolve_load(&|path| path.starts_with(&dir)))?;
         Ok(opened)
     }
 

@@ -8,7 +8,7 @@
 use super::{Table, TableCore};
 use crate::clock::Deadline;
 use crate::error::Result;
-use crate::layout::table::settle_table;
+use crate::layout::table::sync_table_dirs;
 use crate::layout::{RegionChange, TableListing, TableTree};
 use crate::locator::{
     Catalog, CatalogRange, CatalogRow, DirectoryCatalog, INFO, MetaRegion, RegionLocations, RegionState,
@@ -52,7 +52,7 @@ pub(super) fn create_in_catalog(
         let is_created = is_created()?;
         // The process that has made it may have died before its name was durable.
         let storage = options.file_storage();
-        settle_table(&**storage, &TableTree::new(storage, root, table).dir())?;
+        sync_table_dirs(&**storage, &TableTree::new(storage, root, table).dir())?;
         catalog.follow_directories(root, table, options).or_else(|error| {
             // The write may have been made, and only what followed failed.
             set_regions_on_disk(root, table, options).map_err(|_| error)

@@ -63,14 +63,14 @@ impl TableChange<'_> {
         let listing = self.tree.listing()?;
         // Creations are ended by creations.
         for change in listing.changes().iter().filter(|change| !change.is_creation()) {
-            self.settle_in_place(change)?;
+            self.resolve_in_place(change)?;
         }
         let completed = self.complete_in_place(&mut locks)?;
         Ok(Begun { locks, completed })
     }
 
     /// Makes or undoes a change that was begun. The catalog decides about a split or merge.
-    fn settle_in_place(&self, change: &RegionChange) -> Result<()> {
+    fn resolve_in_place(&self, change: &RegionChange) -> Result<()> {
         let storage = self.options.file_storage();
         if change.replacement().is_none()
             && let Some(catalog) = TableCatalog::open(self.root, self.options)?
@@ -81,7 +81,7 @@ impl TableChange<'_> {
                 return change.complete(&**storage);
             }
         }
-        change.settle(&**storage).map(drop)
+        change.resolve(&**storage).map(drop)
     }
 
     /// Completes changes of the table that have been made, and returns those that were not complete.
@@ -182,13 +182,13 @@ impl TableChange<'_> {
         self.check_regions(change, locks)?;
         let make = || {
             change.begin(storage)?;
-            // Who locks a region from now on sees the file.
+            // A process that locks a region from now on sees the file.
             self.check_locks(locks)?;
             fill()?;
             self.check_regions(change, locks)?;
             change.publish(&**storage)
         };
-        make().or_else(|error| match self.check_locks(locks).and_then(|()| change.settle(&**storage)) {
+        make().or_else(|error| match self.check_locks(locks).and_then(|()| change.resolve(&**storage)) {
             Ok(true) => Ok(()),
             Ok(false) | Err(_) => Err(error),
         })

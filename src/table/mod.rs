@@ -27,13 +27,13 @@ mod catalog;
 mod check;
 mod compact;
 mod explain;
-mod held;
 mod in_place;
+mod locks;
 mod open;
-mod owned;
 mod parents;
 mod recover;
 mod regions;
+mod result_scanner;
 mod scanner;
 mod snapshot;
 mod split;
@@ -46,8 +46,8 @@ mod write;
 pub use alter::TableChanges;
 pub use bulk_load::BulkLoad;
 pub use check::{CheckReport, Finding, FindingKind, Severity};
-pub use owned::TableResultScanner;
 pub use recover::{RegionOutcome, RegionRecovery, RootRecovery};
+pub use result_scanner::TableResultScanner;
 pub use scanner::TableScanner;
 pub use view::TableView;
 
@@ -354,7 +354,7 @@ impl TableCore {
             return Ok(None);
         }
         if let Some(unfinished) = &slot.unfinished
-            && self.settle(unfinished)?
+            && self.resolve_change(unfinished)?
         {
             return Ok(None);
         }

@@ -6,7 +6,7 @@ use super::regions::{RegionList, RegionSlot, RegionSource, UnfinishedChange};
 use super::uncommitted::leave_out_uncommitted;
 use super::{Table, TableCore};
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::table::{create_table, settle_table};
+use crate::layout::table::{create_table, sync_table_dirs};
 use crate::layout::{
     LISTINGS, RegionChange, TableListing, find_region_info, path_of_root, path_of_table, read_descriptor,
 };
@@ -163,7 +163,7 @@ impl Table {
         {
             stored.refuse_mob()?;
         }
-        // Read first: a change that ends meanwhile has been settled by others.
+        // Read first: a change that ends meanwhile has been resolved by others.
         let changes = match options.is_writable() {
             true => {
                 let listing = TableListing::read(storage, dir)?;
@@ -188,7 +188,7 @@ impl Table {
         }
         if options.is_writable() {
             // What has been seen is durable before anything is written.
-            settle_table(storage, dir)?;
+            sync_table_dirs(storage, dir)?;
         } else {
             regions = after_made(dir, &name, regions, &under_way, &options)?;
         }
@@ -198,11 +198,11 @@ impl Table {
         table.0.forget_replaced(&changes)?;
         for unfinished in table.0.regions.load_full().slots.iter().filter_map(|slot| slot.unfinished.as_ref())
         {
-            match table.0.settle(unfinished) {
-                // A process is making the change, or has a parent open: settled when that is opened here.
+            match table.0.resolve_change(unfinished) {
+                // A process is making the change, or has a parent open: resolved when that is opened here.
                 Err(error) if error.kind() == ErrorKind::Locked => {}
-                settled => {
-                    settled?;
+                resolved => {
+                    resolved?;
                 }
             }
         }

@@ -24,7 +24,7 @@ pub(super) struct RegionSlot {
     pub(super) region: OnceLock<Region>,
     /// Held while the region is being opened, so that it is opened only once.
     pub(super) opening: Mutex<()>,
-    /// A split or merge of the region that may have failed, to be settled before the region is opened.
+    /// A split or merge of the region that may have failed, to be resolved before the region is opened.
     pub(super) unfinished: Option<Arc<UnfinishedChange>>,
     /// Whether the region is in the table's current list. Held shared by writers, and exclusively by a split
     /// or merge. Locked by [`TableCore::enter`](super::TableCore::enter).

@@ -166,8 +166,8 @@ fn check_locks(change: &RegionChange, parents: &[RetiredRegion]) -> Result<()> {
     parents.iter().try_for_each(|parent| parent.check_lock(&change.table().join(parent.info.encoded_name())))
 }
 
-/// As [`check_locks`], after the change has begun: another process may have settled it since. Without renames
-/// that does not matter, as it is decided once.
+/// As [`check_locks`], after the change has begun: another process may have resolved it since. Without
+/// renames that does not matter, as it is decided once.
 fn check_locks_again(change: &RegionChange, parents: &[RetiredRegion], storage: &dyn Storage) -> Result<()> {
     if storage.can_rename(change.table()) { check_locks(change, parents) } else { Ok(()) }
 }
@@ -180,7 +180,7 @@ impl TableCore {
         loop {
             let regions = self.regions.load();
             let slot = &regions.slots[regions.find(row)?];
-            // A change that is not finished is settled first.
+            // A change that is not finished is resolved first.
             if self.open(slot)?.is_some() {
                 return Ok(Arc::clone(slot));
             }
@@ -246,7 +246,7 @@ impl TableCore {
             // One that copied files when this was checked first may have been cut off since.
             regions.iter().try_for_each(Region::check_no_load)?;
             let made = self.make(&change, catalog, &retired, children, reference);
-            // The locks of the parents are held until the change is settled.
+            // The locks of the parents are held until the change is resolved.
             let Err(error) = made else { return Ok(()) };
             match check_locks_again(&change, &retired, storage).and_then(|()| self.decide(&change)) {
                 Ok(true) => Ok(()),
@@ -327,7 +327,7 @@ impl TableCore {
     ) -> Result<()> {
         let storage = self.options.file_storage();
         change.begin(storage)?;
-        // Who locks a parent from now on sees the file.
+        // A process that locks a parent from now on sees the file.
         check_locks(change, parents)?;
         let Some(first) = parents.first() else { return Err(Error::invalid_argument("no region")) };
         let max_seq_id = parents.iter().map(|parent| parent.max_seq_id).fold(0, i64::max);
@@ -359,7 +359,7 @@ impl TableCore {
     }
 
     /// Creates the directory of a new region, and locks it while it is filled. If the locks of the parents
-    /// are lost, the process that settles the change removes the lock file with the directory: then nothing
+    /// are lost, the process that resolves the change removes the lock file with the directory: then nothing
     /// is written there later. Without renames, what is written later is no region.
     fn lock_child(&self, dir: &Path) -> Result<Option<FileLock>> {
         let storage = &**self.options.file_storage();
@@ -370,9 +370,9 @@ impl TableCore {
         self.options.lock(dir).map(Some)
     }
 
-    /// Settles a change that may have failed, or that a process that died has begun. Returns whether it has
+    /// Resolves a change that may have failed, or that a process that died has begun. Returns whether it has
     /// been made; then its children are in the list.
-    pub(super) fn settle(&self, unfinished: &UnfinishedChange) -> Result<bool> {
+    pub(super) fn resolve_change(&self, unfinished: &UnfinishedChange) -> Result<bool> {
         let change = &unfinished.change;
         let mut is_made = unpoisoned(unfinished.is_made.lock());
         if let Some(known) = *is_made {
@@ -389,7 +389,7 @@ impl TableCore {
         }
         let locks = dirs.iter().map(|dir| self.options.lock(dir));
         let _locks = match locks.collect::<Result<Vec<_>>>() {
-            // Another process has settled it, and opened a parent.
+            // Another process has resolved it, and opened a parent.
             Err(error) if error.kind() == ErrorKind::Locked && !change.is_announced(storage)? => {
                 return Ok(false);
             }
@@ -416,12 +416,12 @@ impl TableCore {
         Ok(made)
     }
 
-    /// Ends a change: completes it if the catalog has it, and otherwise settles it. Returns whether it has
+    /// Ends a change: completes it if the catalog has it, and otherwise resolves it. Returns whether it has
     /// replaced the parents. They must be locked, or not be in the list.
     pub(super) fn decide(&self, change: &RegionChange) -> Result<bool> {
         let storage = &**self.options.file_storage();
         if change.replacement().is_some() {
-            let is_made = change.settle(storage)?;
+            let is_made = change.resolve(storage)?;
             if is_made {
                 change.write_descriptor(self.options.file_storage())?;
             }
@@ -433,7 +433,7 @@ impl TableCore {
             change.complete(storage)?;
             return Ok(true);
         }
-        change.settle(storage)
+        change.resolve(storage)
     }
 
     /// Replaces regions of the list, unless that has been done.

@@ -175,7 +175,7 @@ fn within(what: &'static str, len: u64, max: usize) -> Result<usize, Corruption>
     })
 }
 
-/// Who fills the dictionaries.
+/// Whether entries are added by what is written, or by what is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Reader,

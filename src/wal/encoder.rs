@@ -39,6 +39,11 @@ impl WalEncoder {
         Ok((encoder, bytes))
     }
 
+    /// As [`new`](Self::new), for recovered edits, whose header has no compression.
+    pub(crate) fn of_recovered_edits(header: &WalHeader) -> Result<(Self, Vec<u8>), Corruption> {
+        Self::new(header, true, false)
+    }
+
     /// Appends the key of an entry with `count` cells to `out`.
     pub(crate) fn begin(
         &mut self,

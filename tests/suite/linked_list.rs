@@ -68,7 +68,7 @@ fn child() {
         scope.spawn(|| {
             while !is_done.load(Ordering::Acquire) {
                 let wanted = REGIONS + (splits * written.load(Ordering::Acquire)).div_ceil(last);
-                upkeep(&table, usize::try_from(wanted).unwrap()).unwrap();
+                maintain(&table, usize::try_from(wanted).unwrap()).unwrap();
             }
         });
         for at in first..last {
@@ -87,7 +87,7 @@ fn child() {
 }
 
 /// Splits the region with the most rows in a file, if more regions are wanted; otherwise compacts one.
-fn upkeep(table: &Table, wanted: usize) -> Result<()> {
+fn maintain(table: &Table, wanted: usize) -> Result<()> {
     let regions = table.regions();
     let number = usize::try_from(fresh_seed()).unwrap();
     let start = regions[number % regions.len()].start_key().to_vec();

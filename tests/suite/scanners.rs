@@ -86,15 +86,15 @@ fn scanners_of_a_closed_region_fail() {
     let view = region.view();
     let (scan, filtered) = (Scan::new(), Scan::new().filter(Filter::parse("PageFilter(30)").unwrap()));
     let mut owned = region.scan(scan.clone()).unwrap();
-    let mut lent: Vec<_> =
+    let mut borrowed: Vec<_> =
         [&scan, &filtered, &scan].into_iter().map(|scan| view.scan(scan).unwrap()).collect();
-    assert!(owned.next_row().unwrap().is_some() && lent[1].next_row().unwrap().is_some());
+    assert!(owned.next_row().unwrap().is_some() && borrowed[1].next_row().unwrap().is_some());
     region.close().unwrap();
     let closed = Some(ErrorKind::Closed);
     assert_eq!(owned.next_row().err().map(|error| error.kind()), closed);
     assert_eq!(owned.next_results(None).err().map(|error| error.kind()), closed);
-    let cells = lent.pop().unwrap();
-    assert!(lent.iter_mut().all(|rows| rows.next_row().err().map(|error| error.kind()) == closed));
+    let cells = borrowed.pop().unwrap();
+    assert!(borrowed.iter_mut().all(|rows| rows.next_row().err().map(|error| error.kind()) == closed));
     let error = cells.for_each_cell(|_| ControlFlow::Continue(())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);
     assert_eq!(region.scan(Scan::new()).unwrap_err().kind(), ErrorKind::Closed);

@@ -254,7 +254,7 @@ impl Subject {
         if matches!(kind, Some("manifest" | "snapshot info")) {
             outcomes.push(self.listed(flip).map(|found| found == self.snapshots));
         }
-        // Opening for writing replays logs, and settles changes.
+        // Opening for writing replays logs, and resolves changes.
         if matches!(kind, None | Some("log" | "change" | "list of files" | "reference")) {
             let opened = Table::open_with(ROOT, "ns:t", options(&storage).writable(true));
             let found = opened.and_then(|table| {

@@ -145,7 +145,7 @@ fn open(root: &Path, durability: Durability) -> Result<Table> {
 }
 
 /// Changes files and regions until the process is killed.
-fn upkeep(table: &Table, mut rng: Rng) {
+fn maintain(table: &Table, mut rng: Rng) {
     let refused = |done: Result<()>| match done {
         Err(error) if !matches!(error.kind(), ErrorKind::Unsupported | ErrorKind::InvalidArgument) => {
             panic!("{error}")
@@ -198,7 +198,7 @@ fn child() {
                 }
             });
         }
-        upkeep(table, Rng::new(firsts.iter().sum()));
+        maintain(table, Rng::new(firsts.iter().sum()));
     });
 }
 

@@ -1,7 +1,7 @@
 //! Compares an export with its source.
 
 use super::{BatchExport, CellSum, NOW, PartFormat, Take, fault, sum_of};
-use crate::exported::{MANIFEST, read_manifest};
+use crate::export_manifest::{MANIFEST, read_manifest};
 use crate::failure::{CommandError, Failure};
 use crate::file_sum::FileSum;
 use crate::probe;

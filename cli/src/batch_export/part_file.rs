@@ -2,7 +2,7 @@
 
 use super::{fault, write_fault};
 use crate::args::read_small;
-use crate::exported::description_of;
+use crate::export_manifest::description_of;
 use crate::failure::{CommandError, Failure};
 use crate::file_sum::FileSum;
 use crate::new_file::NewText;

@@ -3,10 +3,10 @@
 use super::inspect;
 use crate::args::FileArgs;
 use crate::cell_line::{FileName, LineStyle};
+use crate::concurrent_changes::read_listed;
 use crate::examine;
 use crate::failure::{Exit, Failure};
 use crate::hbase_flags::HBaseFlags;
-use crate::meanwhile::read_listed;
 use crate::output::Output;
 use crate::probe;
 use crate::source::bytes_of_all;

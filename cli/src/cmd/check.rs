@@ -1,10 +1,10 @@
 //! `hregion check`: checks the consistency of a root directory.
 
 use crate::args::FileArgs;
+use crate::directories::{hint_of, kind_of};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::overview::finding_json;
-use crate::regions;
 use crate::target::Kind;
 use crate::text;
 use hregion::{CheckReport, Finding, Severity, Table};
@@ -41,13 +41,13 @@ Examples:
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.region_options(out)?;
     let path = args.target.as_path();
-    let report = match regions::kind_of(path, None)? {
+    let report = match kind_of(path, None)? {
         Kind::Root => Table::check_root(path, options)?,
         Kind::Table => Table::check_dir(path, options)?,
         kind => {
             let message = "neither a root directory nor the directory of a table";
             let hint = match kind {
-                Kind::Wal => regions::hint_of(kind),
+                Kind::Wal => hint_of(kind),
                 _ => Some("expected ROOT, or ROOT/data/NAMESPACE/TABLE"),
             };
             return Err(CommandError::unsupported(path, message).with_hint(hint).into());

@@ -6,7 +6,7 @@ use crate::failure::{Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::maintenance;
 use crate::output::Output;
-use crate::replaced::archive_parents;
+use crate::region_change::archive_parents;
 use hregion::{Compaction, Region};
 use std::path::PathBuf;
 

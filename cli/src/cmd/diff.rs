@@ -4,11 +4,11 @@ use crate::args::FileArgs;
 use crate::cell_line::{self, LineStyle};
 use crate::cell_source::{CellSource, FileCells};
 use crate::cmd::convert::common_order;
+use crate::directories::check_as;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::probe;
 use crate::query_args::{CellArgs, RangeArgs, RowArgs};
-use crate::regions;
 use crate::source::{InputSource, RowCells, bytes_of_all};
 use crate::target::{self, Kind};
 use crate::target_args::TargetArgs;
@@ -92,7 +92,7 @@ fn is_of_files(args: &Args) -> Result<bool, CommandError> {
         let is_file = match args.kind {
             None => !probe::is_dir(path)? && !target::is_reference(path)?,
             Some(Kind::Hfile) => {
-                regions::check_as(path, Kind::Hfile)?;
+                check_as(path, Kind::Hfile)?;
                 true
             }
             Some(_) => false,

@@ -1,11 +1,12 @@
 //! `hregion load`: a bulk load into a table.
 
 use crate::args::FileArgs;
+use crate::directories::is_region;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::output::Output;
 use crate::probe;
-use crate::regions::{check_serves, is_region};
+use crate::regions::check_serves;
 use crate::table_load::{TableLoad, open_table};
 use crate::text;
 use crate::vfs;

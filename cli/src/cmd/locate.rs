@@ -2,9 +2,9 @@
 
 use crate::cluster_args::{ClusterArgs, table_name};
 use crate::failure::{Exit, Failure};
-use crate::located;
 use crate::output::Output;
 use crate::query_args::{self, Row};
+use crate::region_output;
 use hregion::TableName;
 
 /// Show which region contains a row, and which server has the region
@@ -36,6 +36,6 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let Row(row) = &args.row;
-    located::print(&args.cluster.finder()?.locate(&args.table, row)?, out)?;
+    region_output::print(&args.cluster.finder()?.locate(&args.table, row)?, out)?;
     Ok(Exit::Done)
 }

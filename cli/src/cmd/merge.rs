@@ -4,7 +4,7 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::probe;
-use crate::replaced::{self, CompactArgs, TableLocation};
+use crate::region_change::{self, CompactArgs, TableLocation};
 use crate::vfs;
 use hregion::{RegionInfo, Table};
 use std::path::{Path, PathBuf};
@@ -67,7 +67,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             (TableLocation::At(table), region, other)
         }
     };
-    replaced::run(&location, &args.compact, &args.reading, out, |table| {
+    region_change::run(&location, &args.compact, &args.reading, out, |table| {
         Ok(vec![merge(table, &region, &other)?])
     })
 }

@@ -1,12 +1,13 @@
 //! `hregion recover`: replays the edits that servers have left in logs.
 
 use crate::args::FileArgs;
+use crate::directories::{DATA, is_region};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::logs::FoundLogs;
 use crate::output::Output;
 use crate::probe;
-use crate::regions::{check_serves, is_region};
+use crate::regions::check_serves;
 use crate::vfs::{check_readable, check_writable};
 use hregion::{RegionOptions, RegionOutcome, ReplayReport, Table};
 use serde_json::json;
@@ -71,7 +72,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = options.accept_torn_logs(args.accept_torn_logs);
     if is_region(&args.target)? {
         recover_region(args, options, out)
-    } else if probe::is_dir(&args.target.join("data"))? {
+    } else if probe::is_dir(&args.target.join(DATA))? {
         recover_root(args, options, out)
     } else if !probe::exists(&args.target)? {
         Err(CommandError::no_such_dir(&args.target).into())

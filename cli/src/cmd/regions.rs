@@ -2,8 +2,8 @@
 
 use crate::cluster_args::{ClusterArgs, table_name};
 use crate::failure::{Exit, Failure};
-use crate::located;
 use crate::output::Output;
+use crate::region_output;
 use hregion::TableName;
 use hregion::cell::StringBinary;
 use hregion::locator::{CatalogRow, RegionInconsistency, check_region_chain, serving};
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         while let Some(fault) = pending.next_if(|fault| fault.bounds().0 < row.region().start_key()) {
             print_fault(fault, out)?;
         }
-        located::print(CatalogRow::locations(row), out)?;
+        region_output::print(CatalogRow::locations(row), out)?;
     }
     pending.try_for_each(|fault| print_fault(fault, out))?;
     Ok(exit)

@@ -1,10 +1,10 @@
 //! `hregion snapshot`: snapshots of tables.
 
 use crate::args::FileArgs;
+use crate::directories::{DATA, SNAPSHOT_DIR};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::probe;
-use crate::regions::{DATA, SNAPSHOT_DIR};
 use crate::table_load::check_is_table;
 use crate::text;
 use crate::vfs::{self, check_readable, check_writable};

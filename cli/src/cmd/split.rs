@@ -4,7 +4,7 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::query_args::{self, Row};
-use crate::replaced::{self, CompactArgs, TableLocation};
+use crate::region_change::{self, CompactArgs, TableLocation};
 use hregion::Table;
 use hregion::cell::{StringBinary, from_string_binary};
 use std::path::PathBuf;
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             (location, region, from_string_binary(&args.name))
         }
     };
-    replaced::run(&location, &args.compact, &args.reading, out, |table| {
+    region_change::run(&location, &args.compact, &args.reading, out, |table| {
         if let Some(region) = &region {
             check_row(table, region, &row)?;
         }

@@ -1,18 +1,18 @@
 //! `hregion stats`: prints statistics of cells.
 
 use crate::args::FileArgs;
+use crate::concurrent_changes::read_listed;
 use crate::failure::{CommandError, Exit, Failure};
-use crate::meanwhile::read_listed;
 use crate::new_file::check_output;
 use crate::output::Output;
 use crate::parallel::JobArgs;
+use crate::part_sums::sum_parts;
 use crate::probe;
 use crate::query_args::{CellArgs, RowArgs};
 use crate::regions::{OpenRegion, OpenRegions};
 use crate::source::{Draws, InputSource, SourcePart, bytes_of, for_each_stored};
 use crate::stats::{self, Stats};
 use crate::store_files::{self, StoreFile};
-use crate::tables::sum_parts;
 use crate::target_args::TargetArgs;
 use crate::text;
 use crate::text_file::TextFile;

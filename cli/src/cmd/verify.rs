@@ -1,13 +1,14 @@
 //! `hregion verify`: reads and checks everything.
 
 use crate::args::FileArgs;
+use crate::concurrent_changes::ATTEMPTS;
+use crate::directories::{files_below, is_aside, is_region, region_dirs, tables_below};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::FoundLogs;
-use crate::meanwhile::ATTEMPTS;
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::probe;
-use crate::regions::{files_below, is_aside, is_region, open_snapshot, region_dirs, tables_below};
+use crate::regions::open_snapshot;
 use crate::source::{bytes_of_all, files_in};
 use crate::target::{self, Kind, check_regular};
 use crate::vfs;

@@ -2,8 +2,8 @@
 
 use super::blocks::BlockMap;
 use super::total::Total;
+use crate::concurrent_changes::read_listed;
 use crate::failure::CommandError;
-use crate::meanwhile::read_listed;
 use crate::probe::len_of;
 use crate::store_files::place_of;
 use crate::target;

@@ -8,8 +8,9 @@ mod table;
 mod total;
 
 use crate::args::FileArgs;
+use crate::concurrent_changes::read_again;
+use crate::directories::DATA;
 use crate::failure::{CommandError, Failure};
-use crate::meanwhile::read_again;
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::source::bytes_of_all;
@@ -19,7 +20,7 @@ use crate::vfs;
 use clap::ValueEnum as _;
 use file::{FileEntry, FileReading, StoreFile};
 use hregion::{CheckReport, Finding, RegionOptions, Severity, Table};
-use region::entries;
+use region::subdirectories;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -166,14 +167,14 @@ fn table_dirs(
 ) -> Result<Vec<PathBuf>, CommandError> {
     match kind {
         Kind::Root => {
-            let data = target.join("data");
+            let data = target.join(DATA);
             vfs::check_dir(&data)?;
-            let namespaces = entries(&data, true, faults);
-            Ok(namespaces.iter().flat_map(|namespace| entries(namespace, true, faults)).collect())
+            let namespaces = subdirectories(&data, faults);
+            Ok(namespaces.iter().flat_map(|namespace| subdirectories(namespace, faults)).collect())
         }
         Kind::Namespace => {
             vfs::check_dir(target)?;
-            Ok(entries(target, true, faults))
+            Ok(subdirectories(target, faults))
         }
         _ => Ok(vec![target.to_owned()]),
     }

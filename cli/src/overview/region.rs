@@ -67,7 +67,7 @@ impl RegionOverview {
         if let Some(listed) = &self.listed {
             return listed.clone();
         }
-        let dirs = entries(&self.path, true, faults);
+        let dirs = subdirectories(&self.path, faults);
         dirs.iter().flat_map(|dir| family_entries(dir, faults)).collect()
     }
 
@@ -102,7 +102,7 @@ impl RegionOverview {
 pub(crate) fn family_entries(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<FileEntry> {
     let (storage, family) = (vfs::storage(), name(dir));
     let mut found = Vec::new();
-    for path in entries(dir, false, faults) {
+    for path in files_of(dir, faults) {
         let kind = match FileKind::of(&storage, &path) {
             Ok(kind) => kind,
             Err(error) => {
@@ -126,9 +126,18 @@ pub(crate) fn family_entries(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<
     found
 }
 
-/// Lists the directories in a directory, or else the files, without hidden ones. Why one of them, or the
-/// directory, cannot be examined is added to `faults`.
-pub(crate) fn entries(dir: &Path, are_dirs: bool, faults: &mut Vec<CommandError>) -> Vec<PathBuf> {
+/// Lists the directories in a directory, without hidden ones. Why one of them, or the directory, cannot be
+/// examined is added to `faults`.
+pub(crate) fn subdirectories(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<PathBuf> {
+    entries(dir, true, faults)
+}
+
+/// As [`subdirectories`], for files.
+fn files_of(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<PathBuf> {
+    entries(dir, false, faults)
+}
+
+fn entries(dir: &Path, are_dirs: bool, faults: &mut Vec<CommandError>) -> Vec<PathBuf> {
     let listed = match vfs::list(dir) {
         Ok(listed) => listed,
         Err(error) => {

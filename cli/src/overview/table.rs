@@ -1,10 +1,11 @@
 //! A table's directory: its regions in the order of their keys, with holes and overlaps.
 
 use super::file::FileEntry;
-use super::region::{RegionOverview, entries, families_json, family_entries, name};
+use super::region::{RegionOverview, families_json, family_entries, name, subdirectories};
 use super::total::Total;
+use crate::directories::{DATA, MOB, has_digits_of_region, is_region, mob_dir};
 use crate::failure::{CommandError, Failure};
-use crate::regions::{DATA, MOB, check_serves, has_digits_of_region, is_region, mob_dir, open_snapshot};
+use crate::regions::{check_serves, open_snapshot};
 use crate::source::files_in;
 use crate::text;
 use crate::vfs;
@@ -36,7 +37,7 @@ impl TableOverview {
     pub(crate) fn open(path: PathBuf, options: &RegionOptions, faults: &mut Vec<CommandError>) -> Self {
         let is_region =
             |dir: &PathBuf| has_digits_of_region(dir.file_name().unwrap_or_default().as_encoded_bytes());
-        let dirs = entries(&path, true, faults).into_iter().filter(is_region);
+        let dirs = subdirectories(&path, faults).into_iter().filter(is_region);
         let (mut regions, known_faults) = (Vec::new(), faults.len());
         for dir in dirs {
             let (region, fault) = RegionOverview::open(dir, options);
@@ -235,12 +236,12 @@ fn add_mob(
     faults: &mut Vec<CommandError>,
 ) {
     let Some(dir) = dir else { return };
-    for path in entries(dir, true, faults) {
+    for path in subdirectories(dir, faults) {
         let (mut region, fault) = RegionOverview::open(path, options);
         faults.extend(fault);
         if let Some(at) = regions.iter().position(|other| other.encoded() == region.encoded()) {
             region.info = region.info.or_else(|| regions[at].info.clone());
-            if entries(&regions[at].path, true, faults).is_empty() {
+            if subdirectories(&regions[at].path, faults).is_empty() {
                 regions.remove(at);
             }
         }

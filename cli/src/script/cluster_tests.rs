@@ -187,8 +187,8 @@ impl Play<'_> {
                 let rows = table.scan(scan)?.collect::<Result<Vec<ScanResult>, Error>>()?;
                 Ok(Ok(Response::Rows { rows, more: None }))
             }),
-            Operation::Flush(None) => self.upkeep(json!({"op": "flush"})),
-            Operation::Compact(None, _) => self.upkeep(json!({"op": "compact", "major": true})),
+            Operation::Flush(None) => self.maintain(json!({"op": "flush"})),
+            Operation::Compact(None, _) => self.maintain(json!({"op": "compact", "major": true})),
             other => panic!("{other:?}"),
         };
         let mut out = Vec::new();
@@ -205,7 +205,7 @@ impl Play<'_> {
         (!out.is_empty()).then(|| serde_json::from_slice(&out).unwrap())
     }
 
-    fn upkeep(&mut self, mut command: Value) -> PlayResult {
+    fn maintain(&mut self, mut command: Value) -> PlayResult {
         command["table"] = self.name.as_str().into();
         self.java.ask(&command);
         Ok(Response::None)

@@ -28,8 +28,14 @@ pub(super) struct CellPrinter {
 }
 
 impl CellPrinter {
-    pub(super) fn new(with_rows: bool, max_length: Option<usize>, formats: Formats) -> Self {
-        Self { has_begun: false, with_rows, max_length, formats, line: Vec::new() }
+    /// Returns a printer for the cells of one row.
+    pub(super) fn of_row(max_length: Option<usize>, formats: Formats) -> Self {
+        Self { has_begun: false, with_rows: false, max_length, formats, line: Vec::new() }
+    }
+
+    /// Returns a printer for the cells of a scan.
+    pub(super) fn of_scan(max_length: Option<usize>, formats: Formats) -> Self {
+        Self { with_rows: true, ..Self::of_row(max_length, formats) }
     }
 
     /// Prints the header of a table of cells, unless it is there. A read that fails at once has none.

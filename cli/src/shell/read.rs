@@ -109,7 +109,7 @@ pub(super) fn get(
     let max_length = max_length(&mut options)?;
     options.end()?;
     let found = catalog.get(&table, &selection.get(row))?;
-    let mut printer = CellPrinter::new(false, max_length, formats);
+    let mut printer = CellPrinter::of_row(max_length, formats);
     for cell in found.cells() {
         printer.print(&cell, out)?;
     }
@@ -247,7 +247,7 @@ pub(super) fn scan(
     formats.take(&mut options)?;
     let max_length = max_length(&mut options)?;
     options.end()?;
-    let mut printer = CellPrinter::new(true, max_length, formats);
+    let mut printer = CellPrinter::of_scan(max_length, formats);
     // as in HBase's shell, pieces of rows count as rows
     let mut results = 0;
     let is_stale = catalog.scan(&table, scan, reversed, &mut |row| {

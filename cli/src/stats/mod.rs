@@ -10,7 +10,7 @@ pub(crate) use distribution::{Distribution, Unit};
 pub(crate) use svg::{draw, draw_charts};
 
 use crate::cell_line::put_json_key;
-use crate::tables::Sum;
+use crate::part_sums::Sum;
 use heaviest::{Heaviest, HeavyRow};
 use hregion::CellRef;
 use hregion::cell::StringBinary;

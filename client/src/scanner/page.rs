@@ -2,11 +2,11 @@
 
 use super::{RegionScanner, Scanner};
 use crate::bounded::Undecoded;
+use crate::call_target::CallTarget;
 use crate::fault::Fault;
 use crate::proto;
 use crate::region_opener::Pages;
 use crate::results::rows_of;
-use crate::tries::CallTarget;
 use bytes::Bytes;
 use hregion::{Corruption, Row};
 use std::cmp::Ordering;

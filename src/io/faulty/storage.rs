@@ -3,17 +3,16 @@
 mod content;
 mod files;
 mod names;
+mod state;
 
-use super::fault;
 use crate::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile, Storage};
 use crate::sync::unpoisoned;
 use content::Content;
 use files::{FaultyReader, FaultyScratch, FaultyWriter, Held};
-use names::Names;
-use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
+use state::{Chance, Faults, Node, State, parts};
+use std::ffi::OsString;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Files in memory. Counts all calls, and fails at selected ones.
@@ -60,102 +59,6 @@ pub enum Call {
     ListDir,
     CreateDir,
     Lock,
-}
-
-#[derive(Debug)]
-struct State {
-    /// Files and directories, by number. Directory 0 is the root.
-    nodes: Vec<Node>,
-    /// The number of calls that change something or list a directory.
-    calls: u64,
-    /// The number of all calls, including reads.
-    all_calls: u64,
-    faults: Faults,
-    /// Kinds of calls that fail until they are repaired.
-    broken: BTreeSet<Call>,
-    /// Files that cannot be removed or renamed.
-    stuck: BTreeSet<PathBuf>,
-    kind: io::ErrorKind,
-    locks: BTreeSet<PathBuf>,
-    handles: Handles,
-    hides_identities: bool,
-    /// Whether files have no renames, and appear when they are synced.
-    has_objects: bool,
-    reads_by_path: bool,
-    forks: Forks,
-}
-
-/// The storages recorded before calls that change something.
-#[derive(Debug, Default)]
-struct Forks {
-    /// One call in this many is recorded; none if this is 0.
-    one_in: usize,
-    chance: Chance,
-    taken: Vec<Vec<Node>>,
-}
-
-/// Files that are open for reading or writing.
-#[derive(Clone, Copy, Debug)]
-struct Handles {
-    open: usize,
-    most: usize,
-    limit: usize,
-}
-
-#[derive(Clone, Debug)]
-enum Node {
-    File(Content),
-    Dir(Names),
-}
-
-/// The calls that fail.
-#[derive(Clone, Debug, Default)]
-enum Faults {
-    #[default]
-    None,
-    /// One of the calls that change something.
-    At(u64),
-    /// All calls that change something, from one on.
-    From(u64),
-    /// Some of all calls, including reads.
-    Among(BTreeSet<u64>),
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            nodes: vec![Node::Dir(Names::default())],
-            calls: 0,
-            all_calls: 0,
-            faults: Faults::None,
-            broken: BTreeSet::new(),
-            stuck: BTreeSet::new(),
-            kind: io::ErrorKind::Other,
-            locks: BTreeSet::new(),
-            handles: Handles { open: 0, most: 0, limit: usize::MAX },
-            hides_identities: false,
-            has_objects: false,
-            reads_by_path: false,
-            forks: Forks::default(),
-        }
-    }
-}
-
-/// Random numbers from a seed (splitmix64).
-#[derive(Debug, Default)]
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        usize::try_from(self.next() % (n.max(1) as u64)).unwrap_or_default()
-    }
 }
 
 impl FaultyStorage {
@@ -348,170 +251,13 @@ impl FaultyStorage {
         });
         let has_objects = state.has_objects;
         let mut left = State { nodes: nodes.collect(), has_objects, ..State::default() };
-        state.settle_renamed_dirs(&mut left);
-        state.settle_moved_files(&mut left);
+        state.place_renamed_dirs(&mut left);
+        state.place_moved_files(&mut left);
         Self(Arc::new(Mutex::new(left)))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         unpoisoned(self.0.lock())
-    }
-}
-
-fn not_found() -> io::Error {
-    io::ErrorKind::NotFound.into()
-}
-
-/// The components of a path. Absolute and relative paths are equivalent.
-fn parts(path: &Path) -> Vec<&OsStr> {
-    let part = |component| match component {
-        Component::Normal(part) => Some(part),
-        Component::ParentDir => Some(OsStr::new("..")),
-        _ => None,
-    };
-    path.components().filter_map(part).collect()
-}
-
-impl State {
-    /// Counts a call that changes something or lists a directory. Fails if it is selected.
-    fn change(&mut self, kind: Call) -> io::Result<()> {
-        let call = self.calls;
-        self.calls += 1;
-        if kind != Call::ListDir && self.forks.one_in > 0 && self.forks.chance.below(self.forks.one_in) == 0 {
-            self.forks.taken.push(self.nodes.clone());
-        }
-        let fails = match self.faults {
-            Faults::At(at) => call == at,
-            Faults::From(from) => call >= from,
-            _ => false,
-        };
-        self.count(kind, fails)
-    }
-
-    /// Counts a call that reads. Fails if it is selected.
-    fn read(&mut self, kind: Call) -> io::Result<()> {
-        self.count(kind, false)
-    }
-
-    fn count(&mut self, kind: Call, fails: bool) -> io::Result<()> {
-        let call = self.all_calls;
-        self.all_calls += 1;
-        let fails = fails || self.broken.contains(&kind);
-        if fails || matches!(&self.faults, Faults::Among(numbers) if numbers.contains(&call)) {
-            return Err(fault(self.kind));
-        }
-        Ok(())
-    }
-
-    fn open_handle(&mut self) -> io::Result<()> {
-        if self.handles.open >= self.handles.limit {
-            // EMFILE or its equivalent
-            return Err(io::Error::from_raw_os_error(if cfg!(unix) { 24 } else { 4 }));
-        }
-        self.handles.open += 1;
-        self.handles.most = self.handles.most.max(self.handles.open);
-        Ok(())
-    }
-
-    fn check_blocked(&self, path: &Path) -> io::Result<()> {
-        let is_stuck = self.stuck.iter().any(|stuck| parts(stuck) == parts(path));
-        if is_stuck { Err(fault(self.kind)) } else { Ok(()) }
-    }
-
-    fn walk(&self, dir: usize, path: &Path, found: &mut Vec<PathBuf>) {
-        for (name, &node) in &self.dir(dir).now {
-            let path = path.join(name);
-            match &self.nodes[node] {
-                Node::File(_) => found.push(path),
-                Node::Dir(_) => self.walk(node, &path, found),
-            }
-        }
-    }
-
-    fn dir(&self, node: usize) -> &Names {
-        match &self.nodes[node] {
-            Node::Dir(names) => names,
-            Node::File(_) => unreachable!("not a directory"),
-        }
-    }
-
-    fn dir_mut(&mut self, node: usize) -> &mut Names {
-        match &mut self.nodes[node] {
-            Node::Dir(names) => names,
-            Node::File(_) => unreachable!("not a directory"),
-        }
-    }
-
-    fn content(&self, node: usize) -> &Content {
-        match &self.nodes[node] {
-            Node::File(content) => content,
-            Node::Dir(_) => unreachable!("not a file"),
-        }
-    }
-
-    fn content_mut(&mut self, node: usize) -> &mut Content {
-        match &mut self.nodes[node] {
-            Node::File(content) => content,
-            Node::Dir(_) => unreachable!("not a file"),
-        }
-    }
-
-    /// The file or directory at a path.
-    fn node(&self, path: &Path) -> io::Result<usize> {
-        let mut node = 0;
-        for part in parts(path) {
-            let Node::Dir(names) = &self.nodes[node] else { return Err(io::ErrorKind::NotADirectory.into()) };
-            node = *names.now.get(part).ok_or_else(not_found)?;
-        }
-        Ok(node)
-    }
-
-    fn file(&self, path: &Path) -> io::Result<usize> {
-        let node = self.node(path)?;
-        match self.nodes[node] {
-            Node::File(_) => Ok(node),
-            Node::Dir(_) => Err(io::ErrorKind::IsADirectory.into()),
-        }
-    }
-
-    fn directory(&self, path: &Path) -> io::Result<usize> {
-        let node = self.node(path)?;
-        match self.nodes[node] {
-            Node::Dir(_) => Ok(node),
-            Node::File(_) => Err(io::ErrorKind::NotADirectory.into()),
-        }
-    }
-
-    /// Returns the directory with these path components, and creates missing ones: durable, or not yet
-    /// durable.
-    fn make_dirs(&mut self, parts: &[&OsStr], durable: bool) -> io::Result<usize> {
-        let mut node = 0;
-        for part in parts {
-            node = match self.dir(node).now.get(*part) {
-                Some(&next) => match self.nodes[next] {
-                    Node::Dir(_) => next,
-                    Node::File(_) => return Err(io::ErrorKind::NotADirectory.into()),
-                },
-                None => {
-                    let new = self.nodes.len();
-                    self.nodes.push(Node::Dir(Names::default()));
-                    let names = self.dir_mut(node);
-                    names.now.insert((*part).to_owned(), new);
-                    if durable {
-                        names.synced.insert((*part).to_owned(), new);
-                    }
-                    new
-                }
-            };
-        }
-        Ok(node)
-    }
-
-    /// The parent directory of a path, and the last component.
-    fn parent<'p>(&mut self, path: &'p Path) -> io::Result<(usize, &'p OsStr)> {
-        let parts = parts(path);
-        let (name, dirs) = parts.split_last().ok_or(io::ErrorKind::InvalidInput)?;
-        Ok((self.make_dirs(dirs, true)?, name))
     }
 }
 

@@ -50,11 +50,11 @@ impl RegionDir {
             check_tracked_by_list(families, descriptor.as_ref().map(|stored| &stored.descriptor))?;
         }
         if table.root.is_none() {
-            create_region_aside(storage, path, |dir| fill(storage, dir, info, families, true))?;
+            create_region_aside(storage, path, |dir| fill_alone(storage, dir, info, families))?;
         } else {
             let fill_table = |dir: &Path| {
                 create_descriptor(storage, dir, &TableDescriptor::new(info.table().clone(), families))?;
-                fill(storage, &dir.join(name), info, families, false)
+                fill(storage, &dir.join(name), info, families)
             };
             // The first region of a table creates the table's directory.
             if list_if_exists(&**storage, &table.path)?.is_some()
@@ -71,32 +71,44 @@ impl RegionDir {
                         create_whole_descriptor(storage, &table.path, &new)?;
                     }
                 }
-                create_region_aside(storage, path, |dir| fill(storage, dir, info, families, false))?;
+                create_region_aside(storage, path, |dir| fill(storage, dir, info, families))?;
             }
         }
         Self::open(storage, path)
     }
 }
 
-/// Writes the contents of a new region to an existing directory. `.regioninfo`, which makes it a region, is
-/// written last.
+/// Writes the contents of a new region of a table to an existing directory. `.regioninfo`, which makes it a
+/// region, is written last.
 pub(in crate::layout) fn fill(
     storage: &Arc<dyn Storage>,
     dir: &Path,
     info: &RegionInfo,
     families: &[Family],
-    with_descriptor: bool,
 ) -> Result<()> {
-    create_dir(&**storage, dir)?;
-    for family in families {
-        create_dir(&**storage, &dir.join(String::from_utf8_lossy(family.name()).as_ref()))?;
-    }
-    if with_descriptor {
-        let new = TableDescriptor::new(info.table().clone(), families);
-        let is_whole = !storage.can_rename(dir) || has_lists(&**storage, dir, families)?;
-        let new = if is_whole { new } else { with_tracker(&new) };
-        create_latest_descriptor(storage, dir, &new, 0)?;
-    }
+    create_family_dirs(&**storage, dir, families)?;
+    write_region_info(storage, dir, info)
+}
+
+/// As [`fill`], with a descriptor, for a region that is in no table's directory.
+fn fill_alone(storage: &Arc<dyn Storage>, dir: &Path, info: &RegionInfo, families: &[Family]) -> Result<()> {
+    create_family_dirs(&**storage, dir, families)?;
+    let new = TableDescriptor::new(info.table().clone(), families);
+    let is_whole = !storage.can_rename(dir) || has_lists(&**storage, dir, families)?;
+    let new = if is_whole { new } else { with_tracker(&new) };
+    create_latest_descriptor(storage, dir, &new, 0)?;
+    write_region_info(storage, dir, info)
+}
+
+fn create_family_dirs(storage: &dyn Storage, dir: &Path, families: &[Family]) -> Result<()> {
+    create_dir(storage, dir)?;
+    families
+        .iter()
+        .map(|family| String::from_utf8_lossy(family.name()))
+        .try_for_each(|name| create_dir(storage, &dir.join(name.as_ref())))
+}
+
+fn write_region_info(storage: &Arc<dyn Storage>, dir: &Path, info: &RegionInfo) -> Result<()> {
     write_file(storage, &dir.join(REGION_INFO), &info.to_file())?;
     sync_dir(&**storage, parent(dir))
 }

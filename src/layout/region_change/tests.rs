@@ -113,11 +113,11 @@ fn without_renames_a_change_is_made_or_undone_for_good() {
             assert!(read(&mut made).is_none(), "the directory must be listed again");
             assert!(read(&mut made).unwrap().hidden(&[]).is_empty());
         } else {
-            assert!(!change.settle(&*storage).unwrap());
+            assert!(!change.resolve(&*storage).unwrap());
             assert!(change.publish(&*storage).is_err() && change.complete(&*storage).is_err());
             assert_eq!(read(&mut made).unwrap().hidden(&[]).len(), 2);
         }
-        assert_eq!(change.settle(&*storage).unwrap(), is_made);
+        assert_eq!(change.resolve(&*storage).unwrap(), is_made);
         assert!(!change.is_announced(&*storage).unwrap());
         assert!(read(&mut made).unwrap().over.is_empty());
         for parent in change.parents() {
@@ -230,7 +230,7 @@ fn the_regions_of_a_creation_are_hidden_until_it_is_made() {
         assert_eq!((found.unfinished.len(), found.over.len(), found.hidden(&[]).len()), (1, 0, 2));
         if is_made {
             change.publish(&*storage).unwrap();
-            assert!(change.settle(&*storage).unwrap());
+            assert!(change.resolve(&*storage).unwrap());
             assert!(read().is_none(), "the directory must be listed again");
             let found = read().unwrap();
             assert_eq!((found.over.len(), found.hidden(&[]).len()), (1, 0));
@@ -243,7 +243,7 @@ fn the_regions_of_a_creation_are_hidden_until_it_is_made() {
             assert_eq!((found.unfinished.len(), found.over.len(), found.hidden(&[]).len()), (0, 1, 0));
             continue;
         }
-        assert!(!change.settle(&*storage).unwrap());
+        assert!(!change.resolve(&*storage).unwrap());
         assert!(change.publish(&*storage).is_err());
         // A request of it is carried out late.
         write_file(&storage, &table.join(&change.children()[0]).join(REGION_INFO), b"info").unwrap();
@@ -273,8 +273,8 @@ fn each_call_of_a_decision_fails() {
             break;
         }
         faulty.heal();
-        // It is settled after a failure.
-        assert_eq!(change.settle(&*storage).unwrap(), published.is_ok(), "call {n}");
+        // It is resolved after a failure.
+        assert_eq!(change.resolve(&*storage).unwrap(), published.is_ok(), "call {n}");
     }
 }
 

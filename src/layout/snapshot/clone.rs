@@ -225,7 +225,7 @@ impl<'s> TableClone<'s> {
         if let Some(number) = number {
             write_restored(self.storage, &dir, number)?;
         }
-        fill(self.storage, &dir, info, &self.families, false)
+        fill(self.storage, &dir, info, &self.families)
     }
 
     fn fill_family(

@@ -62,20 +62,20 @@ impl Snapshot {
                 // What an interrupted operation has left is the table as it was: it remains until the new one
                 // has its name.
                 if replaced.has_remains()? {
-                    replaced.settle()?;
+                    replaced.sync_parents()?;
                 }
                 replaced.discard_others(Some(aside.as_path()))?;
                 return move_dir(&**storage, &aside, &path);
             }
             if replaced.has_remains()? {
-                replaced.settle()?;
+                replaced.sync_parents()?;
                 follow()?;
                 replaced.finish()?;
             }
             replaced.discard_others(Some(aside.as_path()))?;
             // The clone may have taken long: regions, or the table, may have been created meanwhile.
             replaced.move_away(&locks, &lock)?;
-            replaced.settle().and_then(|()| move_dir(&**storage, &aside, &path)).inspect_err(|_| {
+            replaced.sync_parents().and_then(|()| move_dir(&**storage, &aside, &path)).inspect_err(|_| {
                 // Otherwise the next restoration finds the table to be missing.
                 let _ = replaced.move_back();
             })

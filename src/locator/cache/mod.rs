@@ -37,7 +37,7 @@ struct TableRegions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocationOrigin {
     /// The location was looked up in the catalog just now: it replaces any known one.
-    Asked,
+    LookedUp,
     /// The location was read along with another: it does not replace a younger region.
     Prefetched,
 }

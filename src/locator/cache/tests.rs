@@ -73,10 +73,13 @@ fn an_iterator_of_locations_may_use_the_cache() {
         let info = RegionInfo::new(table.clone(), start.as_bytes().to_vec(), end.as_bytes().to_vec(), 1);
         RegionLocations::new(info.unwrap(), [Replica::UNKNOWN])
     };
-    cache.insert(region("", "c"), LocationOrigin::Asked);
+    cache.insert(region("", "c"), LocationOrigin::LookedUp);
     let known = Arc::clone(cache.tables.load().get(&table).unwrap());
     let is_free = |_: &RegionLocations| assert!(known.changing.try_lock().is_ok());
-    cache.insert_all([region("c", "m"), region("m", "")].into_iter().inspect(is_free), LocationOrigin::Asked);
+    cache.insert_all(
+        [region("c", "m"), region("m", "")].into_iter().inspect(is_free),
+        LocationOrigin::LookedUp,
+    );
     assert_eq!(cache.len(&table), 3);
 }
 
@@ -172,13 +175,14 @@ fn compare(steps: usize, seed: u64) -> usize {
             16..45 => {
                 let i = truth.rng.below(truth.regions.len());
                 let new = truth.regions[i].clone();
-                let source = [LocationOrigin::Asked, LocationOrigin::Prefetched][truth.rng.below(2)];
+                let source = [LocationOrigin::LookedUp, LocationOrigin::Prefetched][truth.rng.below(2)];
                 naive.insert(&new, source);
                 cache.insert(new, source);
             }
             45..48 => {
-                let source = [LocationOrigin::Asked, LocationOrigin::Prefetched, LocationOrigin::Prefetched]
-                    [truth.rng.below(3)];
+                let source =
+                    [LocationOrigin::LookedUp, LocationOrigin::Prefetched, LocationOrigin::Prefetched]
+                        [truth.rng.below(3)];
                 let late = old[truth.rng.below(old.len())].clone();
                 naive.insert(&late, source);
                 cache.insert(late, source);
@@ -271,10 +275,10 @@ fn on(region: &RegionInfo, server: i64, seq_num: i64) -> RegionLocations {
 #[test]
 fn parents_do_not_hide_a_merged_region() {
     let (cache, table) = (MetaCache::new(), TableName::parse("t").unwrap());
-    cache.insert(on(&region("", "c", 1), 1, 1), LocationOrigin::Asked);
-    cache.insert(on(&region("c", "m", 1), 1, 1), LocationOrigin::Asked);
+    cache.insert(on(&region("", "c", 1), 1, 1), LocationOrigin::LookedUp);
+    cache.insert(on(&region("c", "m", 1), 1, 1), LocationOrigin::LookedUp);
     let merged = on(&region("", "z", 2), 1, 5);
-    cache.insert(merged.clone(), LocationOrigin::Asked);
+    cache.insert(merged.clone(), LocationOrigin::LookedUp);
     assert_eq!(cache.regions_of(&table), std::slice::from_ref(&merged));
     assert_eq!(cache.get(&table, b"n").as_deref(), Some(&merged));
     // a parent that arrives late replaces nothing
@@ -289,8 +293,8 @@ fn a_late_fault_keeps_a_newer_location() {
     let (cache, table) = (MetaCache::new(), TableName::parse("t").unwrap());
     let region = region("", "", 1);
     let (old, new) = (on(&region, 1, 5), on(&region, 2, 6));
-    cache.insert(new.clone(), LocationOrigin::Asked);
-    cache.insert(old.clone(), LocationOrigin::Asked);
+    cache.insert(new.clone(), LocationOrigin::LookedUp);
+    cache.insert(old.clone(), LocationOrigin::LookedUp);
     assert_eq!(cache.get(&table, b"a").as_deref(), Some(&new), "the greater sequence number wins");
     cache.on_fault(&old, 0, &RegionException::NotServingRegion);
     assert_eq!(cache.get(&table, b"a").as_deref(), Some(&new));
@@ -315,13 +319,13 @@ fn copies_are_known_one_by_one() {
     let both = |a, b| {
         RegionLocations::new(region("", "", 1), [Replica::on(server(1), a), Replica::on(server(2), b)])
     };
-    cache.insert(both(5, 5), LocationOrigin::Asked);
-    cache.insert(both(4, 6), LocationOrigin::Asked);
+    cache.insert(both(5, 5), LocationOrigin::LookedUp);
+    cache.insert(both(4, 6), LocationOrigin::LookedUp);
     assert_eq!(cache.get(&table, b"").as_deref(), Some(&both(5, 6)));
     cache.on_fault(&both(5, 6), 1, &RegionException::NotServingRegion);
     let left = cache.get(&table, b"").unwrap();
     assert_eq!(left.replicas(), [Replica::on(server(1), 5), Replica::UNKNOWN]);
-    cache.insert(on(&region("", "", 1), 1, 7), LocationOrigin::Asked);
+    cache.insert(on(&region("", "", 1), 1, 7), LocationOrigin::LookedUp);
     assert_eq!(cache.get(&table, b"").unwrap().replicas().len(), 1, "there are fewer copies now");
 }
 
@@ -330,7 +334,7 @@ fn a_region_can_have_as_many_copies_as_ids() {
     let (cache, table) = (MetaCache::new(), TableName::parse("t").unwrap());
     let copies = vec![Replica::on(ServerName::new("h", 1, 1).unwrap(), 1); 1 << 16];
     for _ in 0..2 {
-        cache.insert(RegionLocations::new(region("", "", 1), copies.clone()), LocationOrigin::Asked);
+        cache.insert(RegionLocations::new(region("", "", 1), copies.clone()), LocationOrigin::LookedUp);
         assert_eq!(cache.get(&table, b"").unwrap().replicas().len(), copies.len());
     }
 }

@@ -8,7 +8,7 @@ use crate::hfile::Digest;
 use crate::io::{DirEntry, NewFile};
 use crate::layout::durable::{list_if_exists, parent};
 use crate::layout::file_name::new_bulk_load_name;
-use crate::layout::{CopyRecord, CopySource, CopyState, StagedFile, full_path};
+use crate::layout::{CopyRecord, CopySource, CopyState, StagedFile, resolved_path};
 use crate::region::observer::Held;
 use crate::region::{Region, RegionCore};
 use crate::sync::{MutexGuard, unpoisoned};
@@ -94,12 +94,12 @@ impl Region {
 
     /// Returns the files that were not loaded before, or have changed since. No load may be under way.
     fn find_others(&self, files: &[CopyInput<'_>]) -> Result<Vec<CopyLoad>> {
-        self.settle_load(&|_| true)?;
+        self.resolve_load(&|_| true)?;
         let record = self.0.dir.copies()?;
         let (mut listed, mut others) = (BTreeMap::new(), Vec::with_capacity(files.len()));
         for file in files {
             let store = self.0.store_index(file.family)?;
-            let full_path = full_path(&**self.0.dir.storage(), file.path, true)?;
+            let full_path = resolved_path(&**self.0.dir.storage(), file.path)?;
             let Some(entry) = self.0.entry_of(file.path, &mut listed)? else {
                 // A call that was cut off has removed it.
                 if record.of(file.family, &full_path).any(|copy| copy.state == CopyState::Listed) {
@@ -131,7 +131,7 @@ impl Region {
     /// If the record of loaded files cannot be replaced.
     pub(crate) fn forget_loaded(&self, paths: &[PathBuf], dir: Option<&Path>) -> Result<()> {
         let storage = &**self.0.dir.storage();
-        let paths = paths.iter().map(|path| full_path(storage, path, true)).collect::<Result<Vec<_>>>()?;
+        let paths = paths.iter().map(|path| resolved_path(storage, path)).collect::<Result<Vec<_>>>()?;
         let _committing = self.0.files.wait();
         self.0.files.check()?;
         self.0.check_changes()?;

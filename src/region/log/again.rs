@@ -7,7 +7,7 @@ use crate::cell::CellRef;
 use crate::error::Result;
 use crate::layout::durable;
 use crate::memstore::SegmentEntry;
-use crate::region::{RegionCore, RegionState};
+use crate::region::{RegionCore, RegionVersion};
 use crate::wal::{MARKER_FAMILY, WalWriterOptions};
 use std::path::Path;
 
@@ -23,7 +23,7 @@ impl RegionCore {
     /// # Errors
     ///
     /// If an I/O operation fails.
-    pub(in crate::region) fn log_again(&self, state: &RegionState, seq_id: i64) -> Result<()> {
+    pub(in crate::region) fn log_again(&self, state: &RegionVersion, seq_id: i64) -> Result<()> {
         let Some(log) = &self.log else { return Ok(()) };
         let segments = state.stores.iter().flat_map(|store| &store.frozen);
         // Cells that look like markers are never in a log: only a flush keeps them.

@@ -464,7 +464,7 @@ impl SharedLog {
         seq_id: i64,
     ) -> Result<(Box<dyn LogFile>, WalEncoder), (bool, Error)> {
         let header = WalHeader::default().with_log_id(log_id(seq_id));
-        let encoder = WalEncoder::new(&header, true, false);
+        let encoder = WalEncoder::of_recovered_edits(&header);
         let (encoder, bytes) = encoder.map_err(|corruption| (false, corruption.at(path, 0)))?;
         let created = log.storage.create_log(path);
         let mut file = created.map_err(|error| (may_be_made(&error), Error::io("create", path, error)))?;

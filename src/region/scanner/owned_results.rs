@@ -5,7 +5,7 @@ use super::start_filter;
 use crate::cell::RowBuf;
 use crate::error::Result;
 use crate::op::Scan;
-use crate::region::{RegionCore, RegionState};
+use crate::region::{RegionCore, RegionVersion};
 use crate::store::context::ScannerContext;
 use self_cell::self_cell;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// The data that the rows borrow.
 struct ScanSource<'v> {
     region: &'v RegionCore,
-    state: &'v RegionState,
+    state: &'v RegionVersion,
     scan: Arc<Scan>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct OwnedResults<'v>(Cell<'v>);
 impl<'v> OwnedResults<'v> {
     pub(super) fn open(
         region: &'v RegionCore,
-        state: &'v RegionState,
+        state: &'v RegionVersion,
         scan: Arc<Scan>,
         read_point: i64,
     ) -> Result<Self> {

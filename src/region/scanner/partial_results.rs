@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::filter::FilterEvaluator;
 use crate::metrics::ReadCounts;
 use crate::op::{Get, Scan};
-use crate::region::{RegionCore, RegionState};
+use crate::region::{RegionCore, RegionVersion};
 use crate::store::context::{LimitScope, NextState, Progress, ScannerContext};
 use bytes::Bytes;
 
@@ -30,7 +30,7 @@ pub(super) struct PartialResults<'v> {
     /// The region whose observers are called when a row is dropped.
     region: &'v RegionCore,
     scan: &'v Scan,
-    state: &'v RegionState,
+    state: &'v RegionVersion,
     read_point: i64,
     /// The time by which cells expire.
     now: i64,
@@ -41,7 +41,7 @@ pub(super) struct PartialResults<'v> {
 impl<'v> PartialResults<'v> {
     pub(super) fn open(
         region: &'v RegionCore,
-        state: &'v RegionState,
+        state: &'v RegionVersion,
         scan: &'v Scan,
         read_point: i64,
         filter: Option<FilterEvaluator>,

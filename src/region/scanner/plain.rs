@@ -4,7 +4,7 @@ use super::stores::{Bounds, Stores};
 use crate::cell::CellRef;
 use crate::error::Result;
 use crate::op::Scan;
-use crate::region::{RegionCore, RegionState};
+use crate::region::{RegionCore, RegionVersion};
 use std::ops::ControlFlow;
 
 /// Reads the stores row by row.
@@ -18,7 +18,7 @@ pub(super) struct PlainRows<'v> {
 impl<'v> PlainRows<'v> {
     pub(super) fn open(
         region: &'v RegionCore,
-        state: &'v RegionState,
+        state: &'v RegionVersion,
         scan: &'v Scan,
         read_point: i64,
         now: i64,

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::filter::FilterEvaluator;
 use crate::metrics::Counters;
 use crate::op::{Query, Scan};
-use crate::region::{RegionCore, RegionState};
+use crate::region::{RegionCore, RegionVersion};
 use crate::store::context::ScannerContext;
 use crate::store::matcher::ScanInfo;
 use crate::store::{Store, StoreScanner};
@@ -89,7 +89,7 @@ impl<'v> Stores<'v> {
     /// `now` is the time by which cells expire.
     pub(super) fn open(
         region: &'v RegionCore,
-        state: &'v RegionState,
+        state: &'v RegionVersion,
         scan: &'v Scan,
         read_point: i64,
         now: i64,

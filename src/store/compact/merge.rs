@@ -7,7 +7,7 @@ use crate::cell::OLDEST_TIMESTAMP;
 use crate::error::Result;
 use crate::layout::StagedFile;
 use crate::store::matcher::CompactionKind;
-use crate::store::read::heap::KeyValueScanner;
+use crate::store::read::key_value_scanner::KeyValueScanner;
 use crate::store::read::scanner::StoreScanner;
 use crate::store::write::compaction_filter::{Retention, apply};
 use crate::store::write::writer::CellFlags;
@@ -52,7 +52,7 @@ impl Store {
         // cells.
         let cutoff = info.cutoff(false);
         let scanners = inputs.iter().filter(|file| !file.is_older_than(cutoff)).map(|file| {
-            let mut scanner = file.scanner(None, false);
+            let mut scanner = file.full_scanner();
             scanner.set_cache_fill(CacheFill::Nothing);
             KeyValueScanner::File(scanner)
         });

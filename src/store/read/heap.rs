@@ -1,190 +1,16 @@
-//! Merges the cells of a store's segments and files (read-path.md §8; HBase: `KeyValueScanner`,
-//! `KeyValueHeap`).
+//! Merges the cells of a store's segments and files (read-path.md §8; HBase: `KeyValueHeap`).
 
-use super::file_scanner::{NextIndexedKey, StoreFileScanner};
+use super::file_scanner::NextIndexedKey;
+use super::key_value_scanner::KeyValueScanner;
 use crate::block::data::RowStep;
 use crate::block::search::{common_prefix, compare_to_common};
-use crate::cell::{CellKey, CellOrder, CellRef, prefix, same_bytes};
+use crate::cell::{CellKey, CellOrder, CellRef, prefix};
 use crate::error::Result;
 use crate::hfile::{RowVisitor, RowWalk};
-use crate::memstore::SegmentScanner;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
-
-/// A cursor over one source of cells.
-#[allow(clippy::large_enum_variant, reason = "few scanners; a box would add an indirection per cell")]
-pub(crate) enum KeyValueScanner<'s> {
-    Segment(SegmentScanner<'s>),
-    File(StoreFileScanner<'s>),
-}
-
-impl KeyValueScanner<'_> {
-    #[inline]
-    pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
-        match self {
-            Self::Segment(scanner) => scanner.peek(),
-            Self::File(scanner) => scanner.peek(),
-        }
-    }
-
-    #[inline]
-    fn advance(&mut self) -> Result<()> {
-        match self {
-            Self::Segment(scanner) => {
-                scanner.advance();
-                Ok(())
-            }
-            Self::File(scanner) => scanner.advance().map(drop),
-        }
-    }
-
-    #[inline]
-    fn walk<B>(&mut self, mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>) -> Result<Option<B>> {
-        match self {
-            Self::File(scanner) => scanner.walk(visit),
-            Self::Segment(scanner) => {
-                while let Some(cell) = scanner.peek() {
-                    if let ControlFlow::Break(broken_off) = visit(cell) {
-                        return Ok(Some(broken_off));
-                    }
-                    scanner.advance();
-                }
-                Ok(None)
-            }
-        }
-    }
-
-    /// Passes the cells of the current row to `visitor`, from the current one, until `visitor` breaks. `row`
-    /// is scratch memory.
-    #[inline]
-    fn walk_row<V: RowVisitor>(&mut self, row: &mut Vec<u8>, visitor: &mut V) -> Result<RowWalk<V::Break>> {
-        match self {
-            Self::File(scanner) => {
-                if let Some(walked) = scanner.walk_row(row, visitor)? {
-                    return Ok(walked);
-                }
-            }
-            Self::Segment(scanner) => match scanner.walk_row(|cell| visitor.visit_in_row(cell)) {
-                Some(ControlFlow::Break(broken_off)) => return Ok(RowWalk::BrokenOff(broken_off)),
-                Some(ControlFlow::Continue(RowStep::End)) => return self.walk_row_on(row, visitor),
-                Some(ControlFlow::Continue(_)) => return Ok(RowWalk::RowEnd),
-                None => {}
-            },
-        }
-        self.walk_row_by_cell(row, visitor)
-    }
-
-    /// If the current row is cheaply seen to end at the current cell, passes the cell to `visit`. Moves on if
-    /// `visit` returns `Some`; otherwise stays and returns `None`.
-    #[inline]
-    fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
-        match self {
-            Self::File(scanner) => scanner.visit_single_cell(visit),
-            Self::Segment(scanner) => scanner.visit_single_cell(visit),
-        }
-    }
-
-    /// Same as [`walk_row`](Self::walk_row), for any source.
-    fn walk_row_by_cell<B>(
-        &mut self,
-        row: &mut Vec<u8>,
-        visitor: &mut dyn RowVisitor<Break = B>,
-    ) -> Result<RowWalk<B>> {
-        let Some(cell) = self.peek() else { return Ok(RowWalk::End) };
-        match visitor.visit_in_row(cell) {
-            ControlFlow::Break(broken_off) => Ok(RowWalk::BrokenOff(broken_off)),
-            ControlFlow::Continue(()) => self.walk_row_on(row, visitor),
-        }
-    }
-
-    /// Continues [`walk_row`](Self::walk_row) after the current cell.
-    fn walk_row_on<B>(
-        &mut self,
-        row: &mut Vec<u8>,
-        visitor: &mut dyn RowVisitor<Break = B>,
-    ) -> Result<RowWalk<B>> {
-        row.clear();
-        row.extend_from_slice(self.peek_row().unwrap_or_default());
-        loop {
-            self.advance()?;
-            let Some(cell) = self.peek() else { return Ok(RowWalk::End) };
-            if !same_bytes(cell.row(), row) {
-                return Ok(RowWalk::RowEnd);
-            }
-            if let ControlFlow::Break(broken_off) = visitor.visit_in_row(cell) {
-                return Ok(RowWalk::BrokenOff(broken_off));
-            }
-        }
-    }
-
-    /// Returns the row of the current cell.
-    #[inline(always)] // the loop of every scan
-    fn peek_row(&self) -> Option<&[u8]> {
-        match self {
-            Self::File(scanner) => scanner.peek_row(),
-            Self::Segment(scanner) => scanner.peek_row(),
-        }
-    }
-
-    /// Passes the first and the last row of the source to `see`.
-    fn bounds(&self, mut see: impl FnMut(&[u8])) {
-        match self {
-            Self::File(scanner) => {
-                [scanner.file().first_row(), scanner.file().last_row()].into_iter().flatten().for_each(see);
-            }
-            Self::Segment(scanner) => {
-                [scanner.first_row(), scanner.last_row()].into_iter().flatten().for_each(|row| see(&row));
-            }
-        }
-    }
-
-    fn seek(&mut self, key: &CellKey) -> Result<()> {
-        match self {
-            Self::Segment(scanner) => {
-                scanner.seek(key);
-                Ok(())
-            }
-            Self::File(scanner) => scanner.seek(key).map(drop),
-        }
-    }
-
-    fn reseek(&mut self, key: &CellKey) -> Result<()> {
-        match self {
-            Self::Segment(scanner) => {
-                scanner.reseek(key);
-                Ok(())
-            }
-            Self::File(scanner) => scanner.reseek(key).map(drop),
-        }
-    }
-
-    /// Same as [`reseek`](Self::reseek) if `forward`, else [`seek`](Self::seek), but a file may delay the
-    /// seek.
-    fn request_seek(&mut self, key: &CellKey, forward: bool, use_bloom: bool) -> Result<()> {
-        match self {
-            Self::File(scanner) => scanner.request_seek(key, forward, use_bloom).map(drop),
-            Self::Segment(_) if forward => self.reseek(key),
-            Self::Segment(_) => self.seek(key),
-        }
-    }
-
-    #[inline]
-    fn real_seek_done(&self) -> bool {
-        match self {
-            Self::Segment(_) => true,
-            Self::File(scanner) => scanner.real_seek_done(),
-        }
-    }
-
-    fn enforce_seek(&mut self) -> Result<()> {
-        match self {
-            Self::Segment(_) => Ok(()),
-            Self::File(scanner) => scanner.enforce_seek().map(drop),
-        }
-    }
-}
 
 /// How a heap seeks a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -342,13 +168,13 @@ impl<'s> KeyValueHeap<'s> {
         }
         loop {
             let Some(scanner) = self.scanners.get_mut(self.top) else { return Ok(None) };
-            let (prefix, runner_up, mut is_top) = (&self.prefix, self.second_smallest, true);
+            let (prefix, second, mut is_top) = (&self.prefix, self.second_smallest, true);
             let mut head = self.heads[self.top];
             let ended = scanner.walk(|cell| {
                 if !is_top {
                     head = prefix.of(cell.row());
                     // The next scanner may come first.
-                    if head >= runner_up {
+                    if head >= second {
                         return ControlFlow::Break(None);
                     }
                 }
@@ -591,14 +417,14 @@ impl<'s> KeyValueHeap<'s> {
 /// exist are [`NOTHING`].
 #[inline]
 pub(super) fn least_two(numbers: impl Iterator<Item = u64>) -> (usize, u64, u64) {
-    let (mut position, mut least, mut runner_up) = (0, NOTHING, NOTHING);
+    let (mut position, mut least, mut second) = (0, NOTHING, NOTHING);
     for (i, number) in numbers.enumerate() {
         // Branch-free: the outcome of the comparison is unpredictable.
-        runner_up = runner_up.min(number.max(least));
+        second = second.min(number.max(least));
         position = if number < least { i } else { position };
         least = number.min(least);
     }
-    (position, least, runner_up)
+    (position, least, second)
 }
 
 /// Whether the cell of a newer source, if it has one, comes before that of an older one.

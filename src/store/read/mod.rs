@@ -7,6 +7,7 @@ pub(in crate::store) mod file_scanner;
 mod get;
 mod half;
 pub(in crate::store) mod heap;
+pub(in crate::store) mod key_value_scanner;
 mod merging_iterator;
 pub(in crate::store) mod reversed_file_scanner;
 pub(in crate::store) mod reversed_heap;

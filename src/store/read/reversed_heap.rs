@@ -321,8 +321,8 @@ impl<'s> ReversedKeyValueHeap<'s> {
     fn select_row(&mut self) {
         self.in_row.clear();
         // The complement of the greatest number is the least.
-        let (top, least, runner_up) = least_two(self.heads.iter().map(|head| !head));
-        if least < runner_up {
+        let (top, least, second) = least_two(self.heads.iter().map(|head| !head));
+        if least < second {
             self.in_row.push(top);
         } else {
             self.select_among_equals();

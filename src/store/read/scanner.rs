@@ -4,7 +4,8 @@
 mod next;
 
 use super::file_scanner::NextIndexedKey;
-use super::heap::{KeyValueHeap, KeyValueScanner, SeekMode};
+use super::heap::{KeyValueHeap, SeekMode};
+use super::key_value_scanner::KeyValueScanner;
 use super::merging_iterator::MergingIterator;
 use super::reversed_heap::ReversedKeyValueHeap;
 use super::row_match::{MatcherOnly, RowEvaluator, RowMatch, StopReason, StoreLimit};

@@ -289,8 +289,12 @@ impl StoreFile {
         self.0.hfile.general_bloom().is_some_and(|bloom| bloom.bloom_type() == BloomType::RowCol)
     }
 
-    /// Creates a scanner of the cells visible at a read point, or of all cells without one, as for a
-    /// compaction.
+    /// Creates a scanner of all cells, visible or not, as for a compaction.
+    pub(crate) fn full_scanner(&self) -> StoreFileScanner<'_> {
+        self.scanner(None, false)
+    }
+
+    /// Creates a scanner of the cells visible at a read point, or of all cells without one.
     ///
     /// `non_null_column`: whether the query names columns and the empty one is not among them
     /// (read-path.md §7.1).

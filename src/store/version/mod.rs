@@ -15,7 +15,7 @@ use crate::metrics::ReadCounts;
 use crate::op::Query;
 use crate::schema::{BloomType, Family};
 use crate::store::matcher::ScanInfo;
-use crate::store::read::heap::KeyValueScanner;
+use crate::store::read::key_value_scanner::KeyValueScanner;
 use crate::store::read::reversed_heap::ReversedScanner;
 use bytes::Bytes;
 use file::{Match, compare_by_seq_id};

@@ -9,7 +9,7 @@ use crate::layout::StagedFile;
 use crate::memstore::Segment;
 use crate::store::Store;
 use crate::store::matcher::CompactionKind;
-use crate::store::read::heap::KeyValueScanner;
+use crate::store::read::key_value_scanner::KeyValueScanner;
 use crate::store::read::scanner::StoreScanner;
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -47,7 +47,7 @@ fn a_snapshot_beside_writes_has_one_moment_of_each_region() {
                 })
             })
             .collect();
-        let upkeep = scope.spawn(|| {
+        let maintenance = scope.spawn(|| {
             while !stop.load(Ordering::Relaxed) {
                 for row in ["a", "z"] {
                     let region = table.region(row).unwrap();
@@ -60,7 +60,7 @@ fn a_snapshot_beside_writes_has_one_moment_of_each_region() {
             table.snapshot(name).unwrap();
         }
         stop.store(true, Ordering::Relaxed);
-        upkeep.join().unwrap();
+        maintenance.join().unwrap();
         assert!(writers.into_iter().all(|writer| writer.join().unwrap() > 40));
     });
     let mut last = BTreeMap::new();

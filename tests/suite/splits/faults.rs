@@ -296,9 +296,9 @@ fn a_compaction_archives_parents_or_the_next_does() {
     each_failure(one_crash, merged, 1, compact);
 }
 
-/// Two calls fail: the change cannot be settled at once, and is when the region is used next.
+/// Two calls fail: the change cannot be resolved at once, and is when the region is used next.
 #[test]
-fn a_change_that_could_not_be_undone_is_settled_later() {
+fn a_change_that_could_not_be_undone_is_resolved_later() {
     for setup in [written, written_in_objects] {
         change_that_cannot_be_undone(&setup(&[]));
     }

@@ -106,7 +106,7 @@ impl State {
 
     /// Gives each renamed directory one place in the state after a crash: the new one if it has that,
     /// otherwise the old one.
-    pub(super) fn settle_renamed_dirs(&self, left: &mut Self) {
+    pub(super) fn place_renamed_dirs(&self, left: &mut Self) {
         let (now, synced) = (self.dir_places(|names| &names.now), self.dir_places(|names| &names.synced));
         for (node, new) in now {
             let Some(old) = synced.get(&node).filter(|old| **old != new) else { continue };
@@ -125,7 +125,7 @@ impl State {
 
     /// Gives each file that was renamed to another directory one of its places in the state after a crash:
     /// the new one if it has that, otherwise the old one.
-    pub(super) fn settle_moved_files(&self, left: &mut Self) {
+    pub(super) fn place_moved_files(&self, left: &mut Self) {
         let files = |names_of: fn(&Names) -> &BTreeMap<OsString, usize>, state: &Self| {
             let mut files: BTreeMap<usize, Vec<Place>> = BTreeMap::new();
             for (dir, node) in state.nodes.iter().enumerate() {

@@ -14,7 +14,8 @@ mod verdict;
 pub use reason::{CellReason, FileReason};
 pub(crate) use returned::ReturnedCells;
 
-use super::heap::{KeyValueHeap, KeyValueScanner, SeekMode};
+use super::heap::{KeyValueHeap, SeekMode};
+use super::key_value_scanner::KeyValueScanner;
 use super::merging_iterator::MergingIterator;
 use super::reversed_heap::{ReversedKeyValueHeap, ReversedScanner};
 use super::row_match::{RowEvaluator, RowMatch, StopReason, StoreLimit};
@@ -269,7 +270,7 @@ impl RowEvaluator for Explaining<'_> {
 }
 
 fn file_scanner(file: &StoreFile) -> KeyValueScanner<'_> {
-    let mut scanner = file.scanner(None, false);
+    let mut scanner = file.full_scanner();
     scanner.set_cache_fill(CacheFill::Nothing);
     KeyValueScanner::File(scanner)
 }

@@ -2,11 +2,12 @@
 
 use crate::args::FileArgs;
 use crate::cluster_args::table_name;
+use crate::directories::is_region;
 use crate::failure::{CommandError, Exit, Failure};
-use crate::located;
 use crate::maintenance::check_kind;
 use crate::output::Output;
-use crate::regions::{check_serves, is_region};
+use crate::region_output;
+use crate::regions::check_serves;
 use crate::target::Kind;
 use crate::vfs::{self, check_writable};
 use hregion::{Compaction, RegionInfo, RegionLocations, RegionOptions, Table, TableName};
@@ -83,7 +84,7 @@ pub(crate) fn run(
     let table = table.open(reading.region_options(out)?.writable(true))?;
     let before = table.regions();
     let regions = replace(&table)?;
-    let print = |region: &RegionInfo| located::print(&RegionLocations::new(region.clone(), []), out);
+    let print = |region: &RegionInfo| region_output::print(&RegionLocations::new(region.clone(), []), out);
     let printed = regions.iter().try_for_each(print);
     let compacted = if compact.compact { compact_new(&table, &before, &regions, out) } else { Ok(()) };
     // Also after a failure: the regions are replaced.

@@ -1,5 +1,5 @@
-//! What a thread holds of a table, so that hooks that use the table do not wait for it, nor for a thread that
-//! waits for it (`region/observer/held.rs`).
+//! Locks of a table. What a thread holds of them is recorded, so that hooks that use the table do not wait
+//! for it, nor for a thread that waits for it (`region/observer/held.rs`).
 //!
 //! Nothing is recorded for a table whose regions have no observers.
 

@@ -1,5 +1,6 @@
 //! Files that another process archives, and regions that it replaces, while a command reads them.
 
+use crate::directories::{ARCHIVE, DATA};
 use crate::failure::{CommandError, Failure};
 use crate::probe;
 use std::path::{Path, PathBuf};
@@ -53,8 +54,8 @@ pub(crate) fn read_listed<T, E: MayBeChange + From<CommandError>>(
 pub(crate) fn in_archive(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     for root in path.ancestors().skip(1) {
         let below = path.strip_prefix(root).unwrap_or(path);
-        let archived = root.join("archive").join(below);
-        if below.starts_with("data") && probe::is_file(&archived)? {
+        let archived = root.join(ARCHIVE).join(below);
+        if below.starts_with(DATA) && probe::is_file(&archived)? {
             return Ok(Some(archived));
         }
     }

@@ -1,0 +1,180 @@
+//! Opening and creating of tables.
+
+use crate::arguments::{Bytes, is_bytes, pairs_of};
+use crate::error::{Failure, Result};
+use crate::location::{Location, StorageOptions, Target, Use};
+use crate::options::{Contents, Key, Options, durability_of};
+use crate::signals::call;
+use crate::table::{Opened, Source, Table};
+use hregion::{Family, RegionOptions, Table as HTable};
+use pyo3::prelude::*;
+use std::path::PathBuf;
+
+/// Opens a table (`open(root, "namespace:name")`), a snapshot (`open(root, snapshot="name")`), or what a path
+/// is: an HFile, the directory of a region, or the directory of a table.
+///
+/// With `writable=True`, a table or a region is opened for writing, which one process at a time can do.
+/// `durability` is what writes survive that do not say so themselves: `"FSYNC_WAL"`, `"SYNC_WAL"`,
+/// `"ASYNC_WAL"` or `"SKIP_WAL"`, as HBase names them (default: that of the table, else `"FSYNC_WAL"`).
+///
+/// `cache` is the size of a block cache in bytes; without one, blocks are read again. `filter_cache` is the
+/// size of memory in addition to it that only Bloom filters take. `second_tier` is a directory of a local
+/// disk and a number of bytes, as a tuple: a file in it takes blocks that leave the cache. One table at a
+/// time uses it. `memstore_bytes` is the limit of what the regions keep in memory until it is flushed
+/// (default: 1 GiB for all tables of the process that have no limit of their own).
+///
+/// `zstd_dictionary` is the dictionary of files that Zstandard compressed with one: its bytes, or the path of
+/// a file. `master_key` is the master key of the cluster, for encrypted files, as bytes;
+/// `alternate_master_key` is the one from before it was changed, which is tried where the other does not fit.
+///
+/// `limit_block_bytes` is the greatest size of a block, `limit_memory_bytes` of what is allocated at once for
+/// a file, `limit_row_bytes` of the cells of a row in a family (default: 1 GiB each). What exceeds them is an
+/// error. With `accept_torn_logs=True`, recovered edits that were closed and are torn nevertheless are taken
+/// as they are: writes may be missing.
+///
+/// `path` can be a URL, as `str`: `s3://BUCKET/KEY`, `hdfs://NAMESERVICE/PATH`, or `http://HOST/PATH`, which
+/// is only read. Credentials and settings are those of the environment (`AWS_ACCESS_KEY_ID`,
+/// `HADOOP_CONF_DIR`
+/// and others); `storage_options`, a dict of settings by name, goes before them.
+#[pyfunction]
+#[pyo3(signature = (path, table=None, *, snapshot=None, writable=false, cache=None, filter_cache=None,
+                    second_tier=None, memstore_bytes=None, zstd_dictionary=None, master_key=None,
+                    alternate_master_key=None, limit_block_bytes=None, limit_memory_bytes=None,
+                    limit_row_bytes=None, durability=None, accept_torn_logs=false,
+                    storage_options=None))]
+#[expect(clippy::too_many_arguments, reason = "they are keywords")]
+pub(crate) fn open(
+    py: Python<'_>,
+    path: Target,
+    table: Option<&str>,
+    snapshot: Option<&str>,
+    writable: bool,
+    cache: Option<u64>,
+    filter_cache: Option<u64>,
+    second_tier: Option<(PathBuf, u64)>,
+    memstore_bytes: Option<u64>,
+    zstd_dictionary: Option<Contents>,
+    master_key: Option<Key>,
+    alternate_master_key: Option<Key>,
+    limit_block_bytes: Option<usize>,
+    limit_memory_bytes: Option<usize>,
+    limit_row_bytes: Option<usize>,
+    durability: Option<&str>,
+    accept_torn_logs: bool,
+    storage_options: Option<StorageOptions>,
+) -> Result<Table> {
+    let location = Location::new(py, path, storage_options, Use::of_writable(writable))?;
+    let options = Options {
+        writable,
+        cache,
+        filter_cache,
+        second_tier,
+        memstore_bytes,
+        zstd_dictionary,
+        master_key,
+        alternate_master_key,
+        limit_block_bytes,
+        limit_memory_bytes,
+        limit_row_bytes,
+        durability: durability.map(durability_of).transpose()?,
+        accept_torn_logs,
+    };
+    call(py, || {
+        let opened = Opened { options: location.of_regions(options.of_regions()?), location };
+        let (location, options) = (&opened.location, opened.options.clone());
+        let path = location.path();
+        let source = match (table, snapshot) {
+            (Some(_), Some(_)) => return Err(Failure::argument("either a table or a snapshot is opened")),
+            (Some(table), None) => Source::Table(HTable::open_with(path, table, options)?),
+            (None, Some(name)) => Source::Table(HTable::open_snapshot_with(path, name, options)?),
+            (None, None) => of_location(location, options)?,
+        };
+        Ok::<_, Failure>(Table::new(source, opened))
+    })
+}
+
+fn of_location(location: &Location, options: RegionOptions) -> Result<Source> {
+    let path = location.path();
+    if !location.existing_is_dir()? {
+        return Ok(Source::Region(options.open_files([path])?));
+    }
+    if location.is_dir(&path.join(".regioninfo"))?.is_some() {
+        return Ok(Source::Region(options.open(path)?));
+    }
+    // The root of HBase has its tables in `data`; one of a table has only regions.
+    if location.is_dir(&path.join("data"))? == Some(true) {
+        let path = path.display();
+        return Err(Failure::argument(format!("{path}: a root directory needs a table or a snapshot")));
+    }
+    Ok(Source::Table(HTable::open_dir(path, options)?))
+}
+
+/// Creates a table under a root directory, which need not exist, and opens it for writing. `families` are
+/// names, or a dict of names and the number of versions that each keeps; a name alone keeps one. The rows in
+/// `splits` are the first ones of all regions but the first region. In S3, lists track the files of the
+/// families (the store file tracker FILE). The other keywords are as for `open`.
+#[pyfunction]
+#[pyo3(signature = (root, table, families, *, splits=Vec::new(), cache=None, filter_cache=None,
+                    second_tier=None, memstore_bytes=None, limit_block_bytes=None, limit_memory_bytes=None,
+                    limit_row_bytes=None, durability=None, storage_options=None))]
+#[expect(clippy::too_many_arguments, reason = "they are keywords")]
+pub(crate) fn create(
+    py: Python<'_>,
+    root: Target,
+    table: &str,
+    families: Bound<'_, PyAny>,
+    splits: Vec<Bytes>,
+    cache: Option<u64>,
+    filter_cache: Option<u64>,
+    second_tier: Option<(PathBuf, u64)>,
+    memstore_bytes: Option<u64>,
+    limit_block_bytes: Option<usize>,
+    limit_memory_bytes: Option<usize>,
+    limit_row_bytes: Option<usize>,
+    durability: Option<&str>,
+    storage_options: Option<StorageOptions>,
+) -> Result<Table> {
+    let location = Location::new(py, root, storage_options, Use::Own)?;
+    let mut families = families_of(&families)?;
+    if !location.can_rename() {
+        families = families.into_iter().map(|family| family.configuration(TRACKER, "FILE")).collect();
+    }
+    let splits: Vec<Vec<u8>> = splits.into_iter().map(|Bytes(key)| key).collect();
+    let options = Options {
+        writable: true,
+        cache,
+        filter_cache,
+        second_tier,
+        memstore_bytes,
+        limit_block_bytes,
+        limit_memory_bytes,
+        limit_row_bytes,
+        durability: durability.map(durability_of).transpose()?,
+        ..Options::default()
+    };
+    call(py, || {
+        let opened = Opened { options: location.of_regions(options.of_regions()?), location };
+        let options = opened.options.clone();
+        let created = HTable::create_with(opened.location.path(), table, &families, &splits, options)?;
+        Ok::<_, Failure>(Table::new(Source::Table(created), opened))
+    })
+}
+
+/// The setting of the store file tracker; FILE needs no renames.
+const TRACKER: &str = "hbase.store.file-tracker.impl";
+
+fn families_of(families: &Bound<'_, PyAny>) -> Result<Vec<Family>> {
+    let mut named = Vec::new();
+    if let Some(families) = pairs_of(families)? {
+        for (name, versions) in families {
+            named.push(Family::new(name.extract::<Bytes>()?.0).max_versions(versions.extract()?));
+        }
+    } else if is_bytes(families) {
+        named.push(Family::new(families.extract::<Bytes>()?.0));
+    } else {
+        for name in families.try_iter()? {
+            named.push(Family::new(name?.extract::<Bytes>()?.0));
+        }
+    }
+    Ok(named)
+}
