@@ -31,7 +31,7 @@ impl<'s> RowGroups<'s> {
     }
 
     /// Returns the first row that the group of a row can have. Without the delimiter, it is the row.
-    fn start<'r>(self, row: &'r [u8]) -> &'r [u8] {
+    fn start(self, row: &[u8]) -> &[u8] {
         let len = match self {
             Self::None => None,
             Self::Prefix(len) => Some(len),
