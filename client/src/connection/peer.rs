@@ -56,7 +56,7 @@ impl Peer<'_> {
         self.greet(Counted::new(Plain(read), &arrived), Plain(write), arrived, settings).await
     }
 
-    async fn dial(self, settings: &ConnectionSettings) -> io::Result<TcpStream> {
+    pub(super) async fn dial(self, settings: &ConnectionSettings) -> io::Result<TcpStream> {
         let addresses: Vec<SocketAddr> = lookup_host((self.host, self.port)).await?.collect();
         let stream = dial_any(&addresses, settings.connect_timeout).await?;
         stream.set_nodelay(true)?;

@@ -247,7 +247,7 @@ fn a_table_limits_the_size_of_rows_that_are_read() {
         check(limit, is_refused);
     }
     // a family's own setting goes first
-    let family = |name: &str, size: &str| Family::new(name).max_versions(3).configuration(SIZE, size);
+    let family = |name: &'static str, size| Family::new(name).max_versions(3).configuration(SIZE, size);
     for (g, is_refused) in [("60", false), ("59", true)] {
         alter(TableChanges::new().set(SIZE, "1").family(family("f", "60")).family(family("g", g))).unwrap();
         check(1000, is_refused);
