@@ -6,6 +6,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::{Lines, json_fault};
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::query_args::no_option;
 use crate::target;
 use hregion::cell::{LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, from_string_binary};
 use hregion::{BlockCache, CellRef, CellType, HFile, Limits, SeekKey};
@@ -30,7 +31,8 @@ pub(crate) struct Args {
     file: PathBuf,
 
     /// The row
-    #[arg(required_unless_present = "keys", conflicts_with = "limit_line_bytes", allow_hyphen_values = true)]
+    #[arg(required_unless_present = "keys", conflicts_with = "limit_line_bytes")]
+    #[arg(allow_hyphen_values = true, value_parser = no_option)]
     row: Option<String>,
 
     /// The column: family:qualifier, or a family; `--x:` is a family that begins with hyphens

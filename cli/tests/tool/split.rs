@@ -99,6 +99,31 @@ fn a_table_is_split_and_merged_again() {
     assert_eq!(dirs(path), [merged[0]["encoded"].as_str().unwrap()]);
 }
 
+/// A mistyped option is not taken for the row: the region would be split there.
+#[test]
+fn a_mistyped_option_is_no_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().to_str().unwrap();
+    Table::create(root, "t", &[Family::new("f")], &[] as &[&str]).unwrap().close().unwrap();
+    let path = format!("{root}/data/default/t");
+    for command in [
+        &["split", &path][..],
+        &["split", root, "t"],
+        &["get", &path],
+        &["explain", "get", &path],
+        &["locate", "--meta", root, "t"],
+        &["seek", &path],
+    ] {
+        let refused = run(&[command, &["--compct"]].concat());
+        let said = stderr(&refused);
+        assert_eq!(code(&refused), 2, "{command:?}: {said}");
+        assert!(said.contains("neither an option nor a row"), "{command:?}: {said}");
+        assert_eq!(dirs(&path).len(), 1, "{command:?}");
+    }
+    let regions = json_lines(&ok(&["split", "--json", &path, "\\x2D-compct"]));
+    assert_eq!(regions[1]["start"], "--compct");
+}
+
 #[test]
 fn regions_are_split_and_merged_by_their_directories() {
     let dir = tempfile::tempdir().unwrap();
