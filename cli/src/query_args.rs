@@ -327,6 +327,14 @@ pub(crate) fn row(text: &str) -> Result<Row, String> {
     bytes(&no_option(text)?)
 }
 
+/// Parses an argument that is a row to read.
+pub(crate) fn row_to_get(text: &str) -> Result<Row, String> {
+    match row(text)? {
+        Row(row) if row.is_empty() => Err("expected a row: none is empty".into()),
+        row => Ok(row),
+    }
+}
+
 impl GivenColumn {
     /// A column without a type.
     fn new(column: Column) -> Self {
