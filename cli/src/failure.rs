@@ -97,8 +97,10 @@ impl CommandError {
 
     /// A cell was rejected; names the line it came from.
     pub(crate) fn in_line(path: &Path, line: u64, error: hregion::Error) -> Self {
-        if error.kind() == ErrorKind::InvalidArgument {
-            Self::invalid_file(path, format!("line {line}: {}", error.message())).with_hint(hint(&error))
+        let kind = error.kind();
+        if matches!(kind, ErrorKind::InvalidArgument | ErrorKind::NoSuchFamily) {
+            let message = format!("line {line}: {}", error.message());
+            Self::new(kind.name(), message).at(path).with_hint(hint(&error))
         } else {
             error.into()
         }
