@@ -258,6 +258,9 @@ const LOCKED: &str = "try again when the other process has ended";
 /// Returns what to try, in terms of the command line.
 fn hint(error: &hregion::Error) -> Option<&'static str> {
     match (error.kind(), error.corruption()) {
+        (_, Some(Corruption::BadMagic { what: "write-ahead log", .. })) => {
+            Some("if it is no log: those of a root directory are in its WALs and oldWALs")
+        }
         (ErrorKind::Corrupt | ErrorKind::Truncated, _) => Some("`hregion verify` lists all that is wrong"),
         (ErrorKind::Limit, Some(_)) if error.path().is_some() => {
             Some("--limit-block-bytes and --limit-memory-bytes raise the limits")
