@@ -38,7 +38,7 @@ impl Table {
     /// - [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the region begins with the row, or the
     ///   table's descriptor sets `SPLIT_ENABLED` to false.
     /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the region has references to files of its own
-    ///   parents, which a major compaction replaces.
+    ///   parents, which a major compaction replaces; or if the table is `hbase:meta`.
     /// - If the region cannot be flushed, or an I/O operation fails.
     ///
     /// A split that failed can be retried.
@@ -47,6 +47,11 @@ impl Table {
         let _changing = self.0.change("split a region of its table")?;
         let slot = self.0.slot_of(row)?;
         let parent = &slot.info;
+        if parent.table().is_meta() {
+            let table = parent.table();
+            let message = format!("a split of {table} is not supported: HBase has one region of it");
+            return Err(Error::not_supported(message));
+        }
         if parent.start_key() == row {
             let message = format!("region {parent} begins with the row at which it is to be split");
             return Err(Error::invalid_argument(message));

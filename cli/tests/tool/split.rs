@@ -1,6 +1,7 @@
 //! `hregion split`, `hregion merge`.
 
-use crate::support::{code, json_lines, last_error, ok, run, stderr, unread};
+use crate::library::files::copy_dir;
+use crate::support::{code, json_lines, last_error, ok, run, stderr, testdata, unread};
 use hregion::{Family, Put, Table};
 use serde_json::Value;
 use std::fs;
@@ -97,6 +98,17 @@ fn a_table_is_split_and_merged_again() {
     assert_eq!((merged.len(), &merged[0]["start"], &merged[0]["end"]), (1, &"".into(), &"".into()));
     assert_eq!(ok(&["scan", path]), before);
     assert_eq!(dirs(path), [merged[0]["encoded"].as_str().unwrap()]);
+}
+
+/// HBase has one region of it. The error was that of a lock, as if another process had it open.
+#[test]
+fn the_catalog_is_not_split() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_dir(&testdata("meta/root"), dir.path());
+    let refused = run(&["split", dir.path().to_str().unwrap(), "hbase:meta", "m"]);
+    let said = stderr(&refused);
+    assert_eq!(code(&refused), 4, "{said}");
+    assert!(said.contains("a split of hbase:meta is not supported"), "{said}");
 }
 
 /// A mistyped option is not taken for the row: the region would be split there.
