@@ -1,6 +1,7 @@
 //! `hregion seek`: looks up a key with the index.
 
 use crate::args::{FileArgs, LineArgs};
+use crate::cell_json::MEMBERS;
 use crate::cell_line::{self, CellFormat, LineStyle};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::{Lines, json_fault};
@@ -21,9 +22,9 @@ use std::path::{Path, PathBuf};
 ///
 /// With --keys, looks up many keys: one JSON object per line,
 /// {"row","family","qualifier","timestamp","type"}, where missing members default to empty, the latest
-/// timestamp, and the type Maximum. With --json, prints {"key","seek","cell","before"} for each: the result
-/// of HBase's seekTo (0 the exact key, 1 a cell before it, -1 none, -2 the first cell after it), the cell
-/// found, and the last cell before the key.
+/// timestamp, and the type Maximum; other members of a cell are ignored. With --json, prints
+/// {"key","seek","cell","before"} for each: the result of HBase's seekTo (0 the exact key, 1 a cell before
+/// it, -1 none, -2 the first cell after it), the cell found, and the last cell before the key.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -187,6 +188,10 @@ impl<'p> KeyLines<'p> {
 
 fn set_key(key: &mut SeekKey, line: &[u8]) -> Result<(), String> {
     let members: Map<String, Value> = serde_json::from_slice(line).map_err(|error| json_fault(&error))?;
+    // A cell is a key, too. Another member may be mistyped, and the key would lack it.
+    if let Some(other) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
+        return Err(format!("{other:?}: expected one of {}", MEMBERS.join(", ")));
+    }
     let bytes = |name: &str| match members.get(name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(from_string_binary(text)),
