@@ -275,13 +275,11 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         (_, Some(Corruption::Unsupported { what: "ZSTD dictionary", .. })) => {
             Some("--zstd-dictionary gives it")
         }
-        (ErrorKind::InvalidArgument, None) if error.message().starts_with("there is no table descriptor") => {
-            Some(
-                "`compact`, `flush`, `recover`, `shell` and `load` of a region take them by --family \
-                 NAME:ATTRIBUTE=VALUE,… or --descriptor FILE; other commands need the descriptor in \
-                 .tabledesc of the table",
-            )
-        }
+        (ErrorKind::InvalidArgument, None) if lacks_settings(error) => Some(
+            "`compact`, `flush`, `recover`, `shell` and `load` of a region take them by --family \
+             NAME:ATTRIBUTE=VALUE,… or --descriptor FILE; other commands need the descriptor in .tabledesc \
+             of the table",
+        ),
         (ErrorKind::InvalidArgument, None)
             if error.message().ends_with(", and the file was opened without them") =>
         {
@@ -295,6 +293,12 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Whether a region has no table descriptor, so that the settings of its families are not known: a warning if
+/// it is read, and an error if it is to be written.
+pub(crate) fn lacks_settings(error: &hregion::Error) -> bool {
+    error.message().starts_with("there is no table descriptor")
 }
 
 /// Returns what to try if there is nothing at a path: where tables are, if it is only the name of one.

@@ -4,6 +4,7 @@ use crate::args::FileArgs;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::logs::FoundLogs;
+use crate::maintenance::check_settings;
 use crate::output::Output;
 use crate::probe;
 use crate::regions::{check_serves, is_region};
@@ -92,6 +93,9 @@ fn recover_region(args: &Args, options: RegionOptions, out: &mut Output) -> Resu
         return Err(FoundLogs::refused(link).into());
     }
     let region = options.replay_logs(found.logs).writable(!args.dry_run).open(&args.target)?;
+    if args.dry_run {
+        check_settings(&region)?;
+    }
     warn(out, None, region.warnings());
     let (table, encoded) = (region.info().table().to_string(), region.info().encoded_name());
     let replayed = region.replayed();
