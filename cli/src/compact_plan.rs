@@ -4,7 +4,7 @@ use crate::explain_output::ExplainOutput;
 use crate::failure::{CommandError, Exit, Failure};
 use crate::maintenance::{check_kind, check_settings, keep_first};
 use crate::output::Output;
-use crate::regions::{OpenRegion, Regions};
+use crate::regions::{OpenRegion, Regions, check_serves};
 use crate::target::Kind;
 use crate::text;
 use hregion::cell::StringBinary;
@@ -26,6 +26,9 @@ pub(crate) fn run(
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let kind = check_kind(dir)?;
+    if kind == Kind::Region {
+        check_serves(dir)?;
+    }
     let regions = Regions::find(dir, Some(kind), options)?;
     let mut first = Ok(());
     // A region may have replaced several.

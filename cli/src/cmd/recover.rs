@@ -84,9 +84,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn recover_region(args: &Args, options: RegionOptions, out: &mut Output) -> Result<Exit, Failure> {
-    if !args.dry_run {
-        check_serves(&args.target)?;
-    }
+    check_serves(&args.target)?;
     let mut found = FoundLogs::default();
     args.wal.iter().try_for_each(|path| found.add(path))?;
     if let Some(link) = found.links.first() {

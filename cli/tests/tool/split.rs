@@ -193,8 +193,10 @@ fn a_region_that_was_split_is_not_written() {
     let region = format!("{alone}/{parent}");
     for args in [
         vec!["compact", "--major", &region],
+        vec!["compact", "--major", "--dry-run", &region],
         vec!["flush", &region],
         vec!["recover", &region],
+        vec!["recover", "--dry-run", &region],
         vec!["shell", &region, "-e", "put 't', 'b', 'f:q', '3'"],
     ] {
         let refused = run(&args);
