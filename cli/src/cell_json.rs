@@ -83,7 +83,7 @@ pub(crate) struct CellParser {
 }
 
 /// The members of a cell. Those before `value` are required; the file that a cell was in is ignored.
-const MEMBERS: [&str; 9] =
+pub(crate) const MEMBERS: [&str; 9] =
     ["row", "family", "qualifier", "timestamp", "type", "value", "sequence_id", "tags", "file"];
 const REQUIRED: usize = 5;
 

@@ -2,9 +2,9 @@
 
 use crate::explain_output::ExplainOutput;
 use crate::failure::{CommandError, Exit, Failure};
-use crate::maintenance::{check_kind, keep_first};
+use crate::maintenance::{check_kind, check_settings, keep_first};
 use crate::output::Output;
-use crate::regions::{OpenRegion, Regions};
+use crate::regions::{OpenRegion, Regions, check_serves};
 use crate::target::Kind;
 use crate::text;
 use hregion::cell::StringBinary;
@@ -26,6 +26,9 @@ pub(crate) fn run(
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     let kind = check_kind(dir)?;
+    if kind == Kind::Region {
+        check_serves(dir)?;
+    }
     let regions = Regions::find(dir, Some(kind), options)?;
     let mut first = Ok(());
     // A region may have replaced several.
@@ -42,7 +45,8 @@ pub(crate) fn run(
             if !planned.insert(region.info().encoded_name()) {
                 continue;
             }
-            match plan(&region, compaction, shows_cells, kind == Kind::Table, out) {
+            let known = check_settings(&region).map_err(Failure::from);
+            match known.and_then(|()| plan(&region, compaction, shows_cells, kind == Kind::Table, out)) {
                 Err(Failure::ClosedPipe) => return first.and(Err(Failure::ClosedPipe)),
                 done => first = keep_first(first, done, out),
             }

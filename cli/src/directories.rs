@@ -66,8 +66,12 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
     if probe::is_dir(&dir.join(DATA))? {
         return Ok(Kind::Root);
     }
-    if !table_dirs(dir)?.is_empty() {
+    let tables = each_table(dir);
+    if tables.iter().any(Result::is_ok) {
         return Ok(Kind::Namespace);
+    }
+    if let Some(fault) = tables.into_iter().find_map(Result::err) {
+        return Err(fault);
     }
     let in_region = dir.parent().map_or(Ok(false), is_region)?;
     let has_edits = dir.file_name().is_some_and(|name| name == RECOVERED_EDITS);
@@ -343,21 +347,32 @@ fn hide_regions(change: &Path, hidden: &mut BTreeSet<String>) -> Result<(), Comm
 
 /// Returns the directories of the tables of a root, a namespace or a table, by path.
 pub(crate) fn tables_below(dir: &Path, kind: Kind) -> Result<Vec<PathBuf>, CommandError> {
+    each_table_below(dir, kind).into_iter().collect()
+}
+
+/// As [`tables_below`], with an error in the place of each directory that cannot be examined.
+pub(crate) fn each_table_below(dir: &Path, kind: Kind) -> Vec<Result<PathBuf, CommandError>> {
     match kind {
-        Kind::Namespace => table_dirs(dir),
+        Kind::Namespace => each_table(dir),
         Kind::Root => {
-            let namespaces = entries_of(&dir.join(DATA), probe::is_dir)?;
-            let tables: Vec<_> =
-                namespaces.iter().map(|namespace| table_dirs(namespace)).collect::<Result<_, _>>()?;
-            Ok(tables.concat())
+            let tables = |namespace: Result<PathBuf, CommandError>| match namespace {
+                Ok(namespace) => each_table(&namespace),
+                Err(fault) => vec![Err(fault)],
+            };
+            each_entry(&dir.join(DATA), probe::is_dir).into_iter().flat_map(tables).collect()
         }
-        _ => Ok(vec![dir.to_owned()]),
+        _ => vec![Ok(dir.to_owned())],
     }
 }
 
 /// Returns the directories of tables in that of a namespace, also of those without a descriptor.
 fn table_dirs(namespace: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    entries_of(namespace, |path| {
+    each_table(namespace).into_iter().collect()
+}
+
+/// As [`table_dirs`], with an error in the place of each directory that cannot be examined.
+fn each_table(namespace: &Path) -> Vec<Result<PathBuf, CommandError>> {
+    each_entry(namespace, |path| {
         let is_hidden = path.file_name().unwrap_or_default().as_encoded_bytes().starts_with(b".");
         Ok(!is_hidden && probe::is_dir(path)? && is_table(path)?)
     })
@@ -368,14 +383,24 @@ pub(crate) fn entries_of(
     dir: &Path,
     wanted: impl Fn(&Path) -> Result<bool, CommandError>,
 ) -> Result<Vec<PathBuf>, CommandError> {
-    let fault = |error| CommandError::io("list", dir, &error);
-    let mut found = Vec::new();
-    for (path, _) in vfs::list(dir).map_err(fault)? {
-        if wanted(&path)? {
-            found.push(path);
-        }
-    }
-    Ok(found)
+    each_entry(dir, wanted).into_iter().collect()
+}
+
+/// As [`entries_of`], with an error in the place of each entry that cannot be examined, or of all if they
+/// cannot be listed.
+fn each_entry(
+    dir: &Path,
+    wanted: impl Fn(&Path) -> Result<bool, CommandError>,
+) -> Vec<Result<PathBuf, CommandError>> {
+    let entries = match vfs::list(dir) {
+        Ok(entries) => entries,
+        Err(error) => return vec![Err(CommandError::io("list", dir, &error))],
+    };
+    let examined = |(path, _): (PathBuf, bool)| match wanted(&path) {
+        Ok(is_wanted) => is_wanted.then_some(Ok(path)),
+        Err(fault) => Some(Err(fault)),
+    };
+    entries.into_iter().filter_map(examined).collect()
 }
 
 #[cfg(test)]

@@ -97,8 +97,10 @@ impl CommandError {
 
     /// A cell was rejected; names the line it came from.
     pub(crate) fn in_line(path: &Path, line: u64, error: hregion::Error) -> Self {
-        if error.kind() == ErrorKind::InvalidArgument {
-            Self::invalid_file(path, format!("line {line}: {}", error.message())).with_hint(hint(&error))
+        let kind = error.kind();
+        if matches!(kind, ErrorKind::InvalidArgument | ErrorKind::NoSuchFamily) {
+            let message = format!("line {line}: {}", error.message());
+            Self::new(kind.name(), message).at(path).with_hint(hint(&error))
         } else {
             error.into()
         }
@@ -256,6 +258,9 @@ const LOCKED: &str = "try again when the other process has ended";
 /// Returns what to try, in terms of the command line.
 fn hint(error: &hregion::Error) -> Option<&'static str> {
     match (error.kind(), error.corruption()) {
+        (_, Some(Corruption::BadMagic { what: "write-ahead log", .. })) => {
+            Some("if it is no log: those of a root directory are in its WALs and oldWALs")
+        }
         (ErrorKind::Corrupt | ErrorKind::Truncated, _) => Some("`hregion verify` lists all that is wrong"),
         (ErrorKind::Limit, Some(_)) if error.path().is_some() => {
             Some("--limit-block-bytes and --limit-memory-bytes raise the limits")
@@ -271,13 +276,11 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         (_, Some(Corruption::Unsupported { what: "ZSTD dictionary", .. })) => {
             Some("--zstd-dictionary gives it")
         }
-        (ErrorKind::InvalidArgument, None) if error.message().starts_with("there is no table descriptor") => {
-            Some(
-                "`compact`, `flush`, `recover`, `shell` and `load` of a region take them by --family \
-                 NAME:ATTRIBUTE=VALUE,… or --descriptor FILE; other commands need the descriptor in \
-                 .tabledesc of the table",
-            )
-        }
+        (ErrorKind::InvalidArgument, None) if lacks_settings(error) => Some(
+            "`compact`, `flush`, `recover`, `shell` and `load` of a region take them by --family \
+             NAME:ATTRIBUTE=VALUE,… or --descriptor FILE; other commands need the descriptor in .tabledesc \
+             of the table",
+        ),
         (ErrorKind::InvalidArgument, None)
             if error.message().ends_with(", and the file was opened without them") =>
         {
@@ -291,6 +294,12 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         }
         _ => None,
     }
+}
+
+/// Whether a region has no table descriptor, so that the settings of its families are not known: a warning if
+/// it is read, and an error if it is to be written.
+pub(crate) fn lacks_settings(error: &hregion::Error) -> bool {
+    error.message().starts_with("there is no table descriptor")
 }
 
 /// Returns what to try if there is nothing at a path: where tables are, if it is only the name of one.

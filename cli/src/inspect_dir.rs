@@ -4,6 +4,7 @@ use crate::args::FileArgs;
 use crate::concurrent_changes::read_listed;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
+use crate::sequence::Sequence;
 use crate::store_files::{self, FamilyFiles, RegionFiles, StoreFile};
 use crate::target::Kind;
 use crate::text;
@@ -52,7 +53,8 @@ fn region_json(region: Option<&RegionInfo>, families: Vec<Value>) -> Value {
     })
 }
 
-/// Returns what a file says of itself; of a reference or a link, what the HFile says to which it leads.
+/// Returns what a file says of itself; of a reference or a link, what the HFile says to which it leads. The
+/// sequence id is that by which readers of the table order the files.
 fn measure(file: &StoreFile, options: &HFileOptions, regions: &RegionOptions) -> Result<Value, Failure> {
     read_listed(&file.path, |place| measure_at(place, file, options, regions))
 }
@@ -69,14 +71,14 @@ fn measure_at(
     let hfile = options.open(path)?;
     let (info, has_cells) = (hfile.file_info(), hfile.entry_count() > 0);
     let times = info.time_range().map_err(|corruption| corruption.at(path, 0))?.filter(|_| has_cells);
-    let seq_id = info.max_seq_id().map_err(|corruption| corruption.at(path, 0))?;
+    let sequence = Sequence::of(&hfile)?;
     let row = |key: Option<&hregion::CellKey>| key.filter(|_| has_cells).map(|key| shown(key.row()));
     Ok(json!({
         "path": text::json_path(&file.path),
         "of": of.as_deref().map(text::json_path),
         "bytes": hfile.file_len(),
         "cells": hfile.entry_count(),
-        "sequence_id": seq_id,
+        "sequence_id": sequence.of_file,
         "first": row(hfile.first_key()),
         "last": row(hfile.last_key()),
         "oldest": times.as_ref().map(|times| times.min),

@@ -2,7 +2,7 @@
 //! prints the number of files of each family.
 
 use crate::directories::{hint_of, kind_of};
-use crate::failure::{CommandError, Exit, Failure};
+use crate::failure::{CommandError, Exit, Failure, lacks_settings};
 use crate::output::Output;
 use crate::regions::{Regions, check_serves};
 use crate::target::Kind;
@@ -81,6 +81,15 @@ pub(crate) fn check_kind(dir: &Path) -> Result<Kind, CommandError> {
             let message = "expected the directory of a region or of a table";
             Err(CommandError::invalid_file(dir, message).with_hint(hint_of(kind)))
         }
+    }
+}
+
+/// Fails if a region that a dry run has opened could not be opened for writing, as the settings of its
+/// families are not known.
+pub(crate) fn check_settings(region: &Region) -> Result<(), CommandError> {
+    match region.warnings().iter().find(|warning| lacks_settings(warning)) {
+        Some(unknown) => Err(unknown.into()),
+        None => Ok(()),
     }
 }
 

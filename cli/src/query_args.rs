@@ -312,6 +312,29 @@ pub(crate) fn bytes(text: &str) -> Result<Row, String> {
     Ok(Row(from_string_binary(text)))
 }
 
+/// Returns an argument that is a row, unless it may be a mistyped option: that would be taken for the row.
+pub(crate) fn no_option(text: &str) -> Result<String, String> {
+    match text.strip_prefix("--") {
+        Some(rest) if rest.starts_with(|first: char| first.is_ascii_alphabetic()) => {
+            Err(format!("neither an option nor a row; the row is written as \\x2D-{rest}"))
+        }
+        _ => Ok(text.to_owned()),
+    }
+}
+
+/// Parses an argument that is a row.
+pub(crate) fn row(text: &str) -> Result<Row, String> {
+    bytes(&no_option(text)?)
+}
+
+/// Parses an argument that is a row to read.
+pub(crate) fn row_to_get(text: &str) -> Result<Row, String> {
+    match row(text)? {
+        Row(row) if row.is_empty() => Err("expected a row: none is empty".into()),
+        row => Ok(row),
+    }
+}
+
 impl GivenColumn {
     /// A column without a type.
     fn new(column: Column) -> Self {

@@ -407,6 +407,13 @@ impl RegionOptions {
         given.or_else(|| dir.setting(family, key))
     }
 
+    /// Fails if a region, which these options have opened for reading, could not be opened for writing, as
+    /// the settings of its families are unknown.
+    pub(crate) fn check_settings(&self, region: &Region) -> Result<()> {
+        let (_, unknown) = self.families_of(&region.0.dir)?;
+        unknown.into_iter().next().map_or(Ok(()), Err)
+    }
+
     /// Returns the families by name, and a warning if the settings of some are unknown.
     fn families_of(&self, dir: &RegionDir) -> Result<(Vec<Family>, Vec<Error>)> {
         let (families, _) = dir.reconcile(&self.families, SchemaChange::Refuse)?;

@@ -150,6 +150,7 @@ impl Table {
         for (key, found) in &mut survey.regions {
             if let Some(dir) = found.dir.as_ref().filter(|_| found.outcome == RegionOutcome::Replayed) {
                 let region = options.clone().open(dir)?;
+                options.check_settings(&region)?;
                 found.warnings = region.warnings().to_vec();
                 // of recovered edits, to which those in the logs are added
                 found.replayed = region.replayed();

@@ -302,6 +302,15 @@ fn filters() {
     assert_eq!(lines, ["a/4 filter", "b/5 returned"]);
 }
 
+/// No row is empty: a scan from the empty row to it is of all rows.
+#[test]
+fn a_get_of_the_empty_row_is_not_explained() {
+    let Scratch { dir: _dir, region, .. } = scratch([family()]);
+    put(&region, "r", "f:q", 1);
+    let refused = region.explain_get(&Get::new(""), |cell| panic!("{}", line(cell))).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+}
+
 #[test]
 fn files_are_read_or_skipped() {
     let Scratch { dir: _dir, region, clock } =

@@ -287,6 +287,7 @@ fn a_damaged_file_is_not_exported() {
     fs::write(&path, damaged).unwrap();
     let error = Table::export_snapshot(&root, "s", &other).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(error.path().is_some_and(|at| at.starts_with(&root)), "{error}: the copy is not there any more");
     assert!(Table::list_snapshots(&other).unwrap().is_empty());
     fs::write(&path, sound).unwrap();
     let error = Table::export_snapshot(&root, "s", &other);

@@ -40,7 +40,7 @@ enum Read {
         target: TargetArgs,
 
         /// The row
-        #[arg(allow_hyphen_values = true, value_parser = query_args::bytes)]
+        #[arg(allow_hyphen_values = true, value_parser = query_args::row_to_get)]
         row: Row,
 
         #[command(flatten)]

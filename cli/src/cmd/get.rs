@@ -20,7 +20,7 @@ pub(crate) struct Args {
     target: TargetArgs,
 
     /// The row
-    #[arg(allow_hyphen_values = true, value_parser = query_args::bytes)]
+    #[arg(allow_hyphen_values = true, value_parser = query_args::row_to_get)]
     row: Row,
 
     #[command(flatten)]

@@ -21,7 +21,7 @@ pub(crate) struct Args {
     table: TableName,
 
     /// The row
-    #[arg(allow_hyphen_values = true, value_parser = query_args::bytes)]
+    #[arg(allow_hyphen_values = true, value_parser = query_args::row)]
     row: Row,
 
     #[command(flatten)]

@@ -5,6 +5,7 @@ use crate::directories::{DATA, is_region};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::logs::FoundLogs;
+use crate::maintenance::check_settings;
 use crate::output::Output;
 use crate::probe;
 use crate::regions::check_serves;
@@ -84,15 +85,16 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 }
 
 fn recover_region(args: &Args, options: RegionOptions, out: &mut Output) -> Result<Exit, Failure> {
-    if !args.dry_run {
-        check_serves(&args.target)?;
-    }
+    check_serves(&args.target)?;
     let mut found = FoundLogs::default();
     args.wal.iter().try_for_each(|path| found.add(path))?;
     if let Some(link) = found.links.first() {
         return Err(FoundLogs::refused(link).into());
     }
     let region = options.replay_logs(found.logs).writable(!args.dry_run).open(&args.target)?;
+    if args.dry_run {
+        check_settings(&region)?;
+    }
     warn(out, None, region.warnings());
     let (table, encoded) = (region.info().table().to_string(), region.info().encoded_name());
     let replayed = region.replayed();

@@ -1,11 +1,13 @@
 //! `hregion seek`: looks up a key with the index.
 
 use crate::args::{FileArgs, LineArgs};
+use crate::cell_json::MEMBERS;
 use crate::cell_line::{self, CellFormat, LineStyle};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::{Lines, json_fault};
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::query_args::no_option;
 use crate::target;
 use hregion::cell::{LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN, from_string_binary};
 use hregion::{BlockCache, CellRef, CellType, HFile, Limits, SeekKey};
@@ -20,9 +22,9 @@ use std::path::{Path, PathBuf};
 ///
 /// With --keys, looks up many keys: one JSON object per line,
 /// {"row","family","qualifier","timestamp","type"}, where missing members default to empty, the latest
-/// timestamp, and the type Maximum. With --json, prints {"key","seek","cell","before"} for each: the result
-/// of HBase's seekTo (0 the exact key, 1 a cell before it, -1 none, -2 the first cell after it), the cell
-/// found, and the last cell before the key.
+/// timestamp, and the type Maximum; other members of a cell are ignored. With --json, prints
+/// {"key","seek","cell","before"} for each: the result of HBase's seekTo (0 the exact key, 1 a cell before
+/// it, -1 none, -2 the first cell after it), the cell found, and the last cell before the key.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -30,7 +32,8 @@ pub(crate) struct Args {
     file: PathBuf,
 
     /// The row
-    #[arg(required_unless_present = "keys", conflicts_with = "limit_line_bytes", allow_hyphen_values = true)]
+    #[arg(required_unless_present = "keys", conflicts_with = "limit_line_bytes")]
+    #[arg(allow_hyphen_values = true, value_parser = no_option)]
     row: Option<String>,
 
     /// The column: family:qualifier, or a family; `--x:` is a family that begins with hyphens
@@ -185,6 +188,10 @@ impl<'p> KeyLines<'p> {
 
 fn set_key(key: &mut SeekKey, line: &[u8]) -> Result<(), String> {
     let members: Map<String, Value> = serde_json::from_slice(line).map_err(|error| json_fault(&error))?;
+    // A cell is a key, too. Another member may be mistyped, and the key would lack it.
+    if let Some(other) = members.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
+        return Err(format!("{other:?}: expected one of {}", MEMBERS.join(", ")));
+    }
     let bytes = |name: &str| match members.get(name) {
         None => Ok(Vec::new()),
         Some(Value::String(text)) => Ok(from_string_binary(text)),

@@ -29,11 +29,11 @@ pub(crate) struct Args {
     target: PathBuf,
 
     /// The table, `name` or `namespace:name`; after DIR the row
-    #[arg(value_name = "TABLE", allow_hyphen_values = true)]
+    #[arg(value_name = "TABLE", allow_hyphen_values = true, value_parser = query_args::no_option)]
     name: String,
 
     /// The first row of the second new region
-    #[arg(allow_hyphen_values = true, value_parser = query_args::bytes)]
+    #[arg(allow_hyphen_values = true, value_parser = query_args::row)]
     row: Option<Row>,
 
     #[command(flatten)]

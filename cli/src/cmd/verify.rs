@@ -2,7 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::concurrent_changes::ATTEMPTS;
-use crate::directories::{files_below, is_aside, is_region, region_dirs, tables_below};
+use crate::directories::{each_table_below, files_below, is_aside, is_region, region_dirs};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::FoundLogs;
 use crate::output::Output;
@@ -138,9 +138,14 @@ fn find(
         Kind::Region => vec![Part::WithMob(path.to_owned())],
         Kind::Table | Kind::Namespace | Kind::Root => {
             let mut parts = Vec::new();
-            for table in tables_below(path, found)? {
-                parts.extend(region_dirs(&table)?.into_iter().map(Part::Region));
-                parts.push(Part::MobFiles(table));
+            for table in each_table_below(path, found) {
+                match table.and_then(|table| Ok((region_dirs(&table)?, table))) {
+                    Ok((regions, table)) => {
+                        parts.extend(regions.into_iter().map(Part::Region));
+                        parts.push(Part::MobFiles(table));
+                    }
+                    Err(fault) => parts.push(Part::Refused(fault)),
+                }
             }
             parts
         }
@@ -243,6 +248,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     // The targets that are, or have, regions.
     let mut with_regions = vec![true; args.targets.len()];
     let mut known: BTreeSet<PathBuf> = BTreeSet::new();
+    let mut refused: BTreeSet<String> = BTreeSet::new();
     for attempt in 0..ATTEMPTS {
         let mut parts = Vec::new();
         for (path, has_regions) in args.targets.iter().zip(&mut with_regions).filter(|(_, has)| **has) {
@@ -252,9 +258,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
                 Err(other) => return Err(other),
             };
             *has_regions = found.iter().any(|part| part.region().is_some());
-            if attempt > 0 {
-                found.retain(|part| part.region().is_none_or(|dir| !known.contains(dir)));
-            }
+            found.retain(|part| match part {
+                Part::Refused(fault) => refused.insert(fault.line()) || attempt == 0,
+                part => attempt == 0 || part.region().is_none_or(|dir| !known.contains(dir)),
+            });
             parts.extend(found);
         }
         known.extend(parts.iter().filter_map(Part::region).map(Path::to_owned));

@@ -41,7 +41,7 @@ pub(super) fn alter(
     let mut families = catalog.current_families(&name)?;
     let mut changes = TableChanges::new();
     for value in [first].into_iter().chain(values.rest()) {
-        changes = change(changes, value, &mut families)?;
+        changes = change(catalog, &name, changes, value, &mut families)?;
     }
     let regions = catalog.alter(&name, &changes)?;
     if !out.is_json() {
@@ -54,7 +54,13 @@ pub(super) fn alter(
 }
 
 /// Adds the changes of one value, to `families` as well: the next value may change the same family.
-fn change(changes: TableChanges, value: &Value, families: &mut Vec<Family>) -> Result<TableChanges, Stop> {
+fn change(
+    catalog: &mut dyn Catalog,
+    table: &str,
+    changes: TableChanges,
+    value: &Value,
+    families: &mut Vec<Family>,
+) -> Result<TableChanges, Stop> {
     if !value.is_hash() {
         return Ok(changes.family(known(&value.text("the name of a family")?, families)));
     }
@@ -73,8 +79,7 @@ fn change(changes: TableChanges, value: &Value, families: &mut Vec<Family>) -> R
         }
         ("table_att_unset" | "table_conf_unset", Some(names)) => {
             options.end()?;
-            let unset = |changes: TableChanges, name: &Value| Ok(changes.unset(name.text("an attribute")?));
-            names.list().iter().try_fold(changes, unset)
+            unset(catalog, table, changes, names.list())
         }
         ("", Some(name)) => {
             let family = family(known(&name.text("the name of a family")?, families), &mut options)?;
@@ -97,6 +102,26 @@ fn change(changes: TableChanges, value: &Value, families: &mut Vec<Family>) -> R
                 .into(),
         )),
     }
+}
+
+/// Removes attributes of a table. One that it does not have may be mistyped, and is an error, as in HBase's
+/// shell.
+fn unset(
+    catalog: &mut dyn Catalog,
+    table: &str,
+    mut changes: TableChanges,
+    names: &[Value],
+) -> Result<TableChanges, Stop> {
+    let description = catalog.described(table)?.description;
+    for value in names {
+        let name = value.text("an attribute")?;
+        if description.as_ref().is_some_and(|known| !known.attributes().contains_key(&name)) {
+            let message = format!("the table has no attribute {name}; `describe` shows those that it has");
+            return Err(Stop::At(value.at, message));
+        }
+        changes = changes.unset(name);
+    }
+    Ok(changes)
 }
 
 /// Returns the family of a name, or a new one.

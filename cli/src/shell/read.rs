@@ -26,6 +26,16 @@ fn versions(options: &mut Options<'_>, of_get: bool) -> Result<u32, Stop> {
     }
 }
 
+/// Takes a row to read (HBase: `Mutation.checkRow`).
+fn row(values: &mut Arguments<'_>) -> Result<Vec<u8>, Stop> {
+    let value = values.required("a row")?;
+    let row = value.bytes("a row")?;
+    if row.is_empty() {
+        return Err(Stop::At(value.at, "expected a row: none is empty".into()));
+    }
+    Ok(row)
+}
+
 /// Parses the selection of cells, but for their versions. Adds the converters of columns to `formats`.
 fn selection(options: &mut Options<'_>, formats: &mut Formats) -> Result<Selection, Stop> {
     let mut selection = Selection::default();
@@ -93,7 +103,7 @@ pub(super) fn get(
     out: &mut Output,
 ) -> Result<(), Stop> {
     let table = values.table()?;
-    let row = values.required("a row")?.bytes("a row")?;
+    let row = row(values)?;
     let (mut columns, mut formats) = (Vec::new(), Formats::default());
     while let Some(value) = values.next_plain() {
         for column in value.list() {
@@ -123,7 +133,7 @@ pub(super) fn get_counter(
     out: &mut Output,
 ) -> Result<(), Stop> {
     let table = values.table()?;
-    let row = values.required("a row")?.bytes("a row")?;
+    let row = row(values)?;
     let column = values.required("a column")?;
     let (family, qualifier) = written_column(column)?;
     values.end()?;

@@ -112,6 +112,10 @@ fn keys_may_lack_parts_and_come_from_anywhere() {
     let values = ok(&["seek", "-p", &plain(), "--keys", &temp_file("keys.jsonl", keys.as_bytes())]);
     assert!(values.contains(" V: ") && !text.contains(" V: "), "{values}");
 
+    let cell = ok(&["seek", &plain(), "row-00003", "--json"]);
+    let found = ok(&["seek", &plain(), "--json", "--keys", &temp_file("cell.jsonl", cell.as_bytes())]);
+    assert_eq!(json_lines(&found)[0]["cell"], json_lines(&cell)[0], "a cell is a key");
+
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     packed.write_all(keys.as_bytes()).unwrap();
     let packed = temp_file("keys.jsonl.gz", &packed.finish().unwrap());
@@ -127,6 +131,8 @@ fn wrong_keys_are_refused_by_their_line() {
         "{\"timestamp\":\"x\"}",
         "{\"timestamp\":1e300}",
         "{\"type\":\"Unknown99\"}",
+        "{\"rows\":\"r\"}",
+        "{\"key\":{\"row\":\"r\"}}",
         &format!("{{\"row\":\"{}\"}}", "r".repeat(32768)),
         &format!("{{\"family\":\"{}\"}}", "f".repeat(128)),
     ];

@@ -88,6 +88,23 @@ fn a_get_is_explained() {
     assert_eq!(lines.len(), 8);
 }
 
+/// No row is empty: a scan from the empty row to it is of all rows.
+#[test]
+fn a_get_of_the_empty_row_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let region = scratch(dir.path());
+    let region = region.to_str().unwrap();
+    for args in [&["get", region, ""][..], &["get", region, "", "--raw"], &["explain", "get", region, ""]] {
+        let output = run(args);
+        assert_eq!((code(&output), stdout(&output).as_str()), (2, ""), "{args:?}: {}", stderr(&output));
+    }
+    for command in ["get 'x', ''", "get_counter 'x', '', 'f:q'"] {
+        let output = run(&["shell", region, "-e", command]);
+        assert_eq!((code(&output), stdout(&output).as_str()), (2, ""), "{command}: {}", stderr(&output));
+        assert!(stderr(&output).contains("a row: none is empty"), "{command}: {}", stderr(&output));
+    }
+}
+
 #[test]
 fn a_scan_is_explained() {
     let dir = tempfile::tempdir().unwrap();

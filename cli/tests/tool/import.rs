@@ -242,7 +242,12 @@ fn nothing_is_imported_if_anything_is_wrong() {
     let before = cells(&table);
     let good = write(dir.path(), "good.jsonl", &cell("z", "g", "q", 1, "v").to_string());
     for (name, line, exit, expected) in [
-        ("family.jsonl", cell("a", "h", "q", 1, "v").to_string(), 2, "no family h"),
+        (
+            "family.jsonl",
+            cell("a", "h", "q", 1, "v").to_string(),
+            2,
+            "family.jsonl: line 1: there is no family h",
+        ),
         ("json.jsonl", "{".to_owned(), 3, "line 1"),
         ("gone.jsonl", String::new(), 5, "gone.jsonl"),
     ] {

@@ -126,6 +126,32 @@ fn which_files_are_not_needed() {
 }
 
 #[test]
+fn which_file_is_newer() {
+    // Of a bulk-loaded file, the name has the sequence id of the load; the file has that of its writer.
+    let found = answer(&["inspect", &dir("bulk-loaded", "loaded")]).remove(0);
+    let listed = |value: &Value, member: &str| value[member].as_array().unwrap().clone();
+    let families = listed(&found, "regions").into_iter().flat_map(|region| listed(&region, "families"));
+    let files: Vec<Value> = families.flat_map(|family| listed(&family, "files")).collect();
+    let mut loaded = 0;
+    for file in &files {
+        let path = file["path"].as_str().unwrap();
+        let own = answer(&["inspect", path]).remove(0)["file_info"]["MAX_SEQ_ID_KEY"].clone();
+        let Some((_, rest)) = path.split_once("_SeqId_") else {
+            assert_eq!(file["sequence_id"], own, "{path}");
+            continue;
+        };
+        let of_load: i64 = rest.trim_end_matches('_').parse().unwrap();
+        assert_eq!(file["sequence_id"], of_load, "{path}");
+        assert!(own != of_load, "{path}");
+        let cells = answer(&["cells", path.rsplit_once('/').unwrap().0]);
+        let mut ids = cells.iter().filter(|cell| cell["file"] == path).map(|cell| &cell["sequence_id"]);
+        assert!(ids.all(|id| *id == of_load), "{path}");
+        loaded += 1;
+    }
+    assert!(loaded > 0 && loaded < files.len());
+}
+
+#[test]
 fn what_is_in_a_file() {
     for name in ["region-a-flush1", "region-a-major"] {
         let found = answer(&["inspect", &golden(&format!("{name}.hfile"))]);

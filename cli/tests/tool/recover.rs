@@ -274,6 +274,25 @@ fn an_open_region_exits_with_5() {
     assert_recovered(root.path());
 }
 
+/// A dry run fails as the change does: without a descriptor, the settings of the families are not known.
+#[test]
+fn dry_runs_need_the_descriptor_that_the_change_needs() {
+    let root = crashed_root();
+    let (table, encoded, _) = answers().remove(0);
+    let dir = region(root.path(), &table, &encoded);
+    fs::remove_dir_all(dir.parent().unwrap().join(".tabledesc")).unwrap();
+    // The region would be refused for its edits in them.
+    fs::rename(root.path().join("WALs"), root.path().join("aside")).unwrap();
+    for command in ["recover", "compact"] {
+        for dry_run in [&["--dry-run"][..], &[]] {
+            let output = run(&[&[command, "--json", text(&dir)], dry_run].concat());
+            let (found, said) = (last_error(&output)["kind"].clone(), stderr(&output));
+            assert_eq!((code(&output), found.as_str()), (2, Some("InvalidArgument")), "{command}: {said}");
+            assert!(said.contains("there is no table descriptor") && said.contains("--family"), "{said}");
+        }
+    }
+}
+
 #[test]
 fn gone_regions_are_named() {
     let root = crashed_root();

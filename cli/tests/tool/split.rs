@@ -1,6 +1,7 @@
 //! `hregion split`, `hregion merge`.
 
-use crate::support::{code, json_lines, last_error, ok, run, stderr, unread};
+use crate::library::files::copy_dir;
+use crate::support::{code, json_lines, last_error, ok, run, stderr, testdata, unread};
 use hregion::{Family, Put, Table};
 use serde_json::Value;
 use std::fs;
@@ -99,6 +100,42 @@ fn a_table_is_split_and_merged_again() {
     assert_eq!(dirs(path), [merged[0]["encoded"].as_str().unwrap()]);
 }
 
+/// HBase has one region of it. The error was that of a lock, as if another process had it open.
+#[test]
+fn the_catalog_is_not_split() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_dir(&testdata("meta/root"), dir.path());
+    let refused = run(&["split", dir.path().to_str().unwrap(), "hbase:meta", "m"]);
+    let said = stderr(&refused);
+    assert_eq!(code(&refused), 4, "{said}");
+    assert!(said.contains("a split of hbase:meta is not supported"), "{said}");
+}
+
+/// A mistyped option is not taken for the row: the region would be split there.
+#[test]
+fn a_mistyped_option_is_no_row() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().to_str().unwrap();
+    Table::create(root, "t", &[Family::new("f")], &[] as &[&str]).unwrap().close().unwrap();
+    let path = format!("{root}/data/default/t");
+    for command in [
+        &["split", &path][..],
+        &["split", root, "t"],
+        &["get", &path],
+        &["explain", "get", &path],
+        &["locate", "--meta", root, "t"],
+        &["seek", &path],
+    ] {
+        let refused = run(&[command, &["--compct"]].concat());
+        let said = stderr(&refused);
+        assert_eq!(code(&refused), 2, "{command:?}: {said}");
+        assert!(said.contains("neither an option nor a row"), "{command:?}: {said}");
+        assert_eq!(dirs(&path).len(), 1, "{command:?}");
+    }
+    let regions = json_lines(&ok(&["split", "--json", &path, "\\x2D-compct"]));
+    assert_eq!(regions[1]["start"], "--compct");
+}
+
 #[test]
 fn regions_are_split_and_merged_by_their_directories() {
     let dir = tempfile::tempdir().unwrap();
@@ -156,8 +193,10 @@ fn a_region_that_was_split_is_not_written() {
     let region = format!("{alone}/{parent}");
     for args in [
         vec!["compact", "--major", &region],
+        vec!["compact", "--major", "--dry-run", &region],
         vec!["flush", &region],
         vec!["recover", &region],
+        vec!["recover", "--dry-run", &region],
         vec!["shell", &region, "-e", "put 't', 'b', 'f:q', '3'"],
     ] {
         let refused = run(&args);

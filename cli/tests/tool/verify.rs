@@ -442,6 +442,31 @@ fn tables_without_a_descriptor_are_not_left_out() {
     assert!(stdout(&output).contains(store.to_str().unwrap()));
 }
 
+/// A directory that cannot be read, as on a broken disk, hides nothing of the others.
+#[cfg(unix)]
+#[test]
+fn verify_goes_on_after_a_directory_that_cannot_be_read() {
+    use std::os::unix::fs::symlink;
+
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&testdata("region/clone-references/root"), dir.path());
+    let root = dir.path().to_str().unwrap();
+    let sound = json_lines(&ok(&["verify", "--json", root])).remove(0)["summary"].clone();
+    let namespace = dir.path().join("data/default");
+    let broken = namespace.join("loop");
+    // an error for root, too, unlike missing permissions
+    symlink(&broken, &broken).unwrap();
+    for target in [root, namespace.to_str().unwrap()] {
+        let output = run(&["verify", "--json", target]);
+        assert_eq!(code(&output), 5, "{target}: {}", stderr(&output));
+        let lines = json_lines(&stdout(&output));
+        assert_eq!((lines.len(), lines[0]["path"].as_str()), (3, broken.to_str()), "{lines:?}");
+        let summary = &lines[1]["summary"];
+        assert_eq!((&summary["cells"], &summary["faults"]), (&sound["cells"], &json!(1)), "{target}");
+        assert_eq!(summary["files"].as_u64(), sound["files"].as_u64().map(|files| files + 1), "{target}");
+    }
+}
+
 /// In an object store, the directory of an archived region is removed file by file, the region info first.
 #[test]
 fn what_is_left_of_an_archived_region_is_no_region() {

@@ -320,6 +320,7 @@ fn a_torn_end_is_a_message_or_an_error() {
 fn what_is_no_log_is_an_error() {
     let output = run(&["wal", "--json", &plain()]);
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (3, Some("Corrupt")));
+    assert!(stderr(&output).contains("in its WALs and oldWALs"), "{}", stderr(&output));
     let output = run(&["wal", "--json", "no such file"]);
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Io")));
 }

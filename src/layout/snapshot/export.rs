@@ -206,11 +206,13 @@ impl SnapshotTree {
         }
         create_dir_durably(&**storage, &root.path, to.parent().unwrap_or(&to))?;
         copy_file(storage, from, &to)?;
-        verify(&to).inspect_err(|_| {
+        verify(&to).map_err(|error| {
             // Without renames, it could be removed late: after the next export has written it again.
             if storage.can_rename(&to) {
                 let _ = remove(&**storage, &to);
             }
+            // Names the file that is to be repaired, if the copy is as damaged as that.
+            verify(from).err().unwrap_or(error)
         })
     }
 }

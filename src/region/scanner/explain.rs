@@ -109,12 +109,16 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// As [`explain`](Self::explain), or if the row is outside of the region.
+    /// As [`explain`](Self::explain), or if the row is empty or outside of the region.
     pub fn explain_get(
         &self,
         get: &Get,
         take: impl FnMut(ExplainedCell<'_>) -> ControlFlow<()>,
     ) -> Result<Explanation> {
+        // A scan from the empty row to it would be of all rows.
+        if get.row().is_empty() {
+            return Err(Error::invalid_argument("a get of the empty row returns nothing: no row is empty"));
+        }
         self.region.check_row(get.row())?;
         self.explain(&Scan::of_get(get, self.region.loads_families_on_demand), take)
     }

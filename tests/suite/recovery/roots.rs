@@ -531,6 +531,18 @@ fn links_are_refused_and_lead_nowhere() {
     }
 }
 
+/// Without a descriptor, the settings of the families are not known.
+#[test]
+fn a_plan_needs_descriptors_as_the_recovery_does() {
+    let root = tempfile::tempdir().unwrap();
+    copy_dir(&variants()[0].join("split"), root.path());
+    fs::remove_dir_all(root.path().join("data/default/w1/.tabledesc")).unwrap();
+    let planned = Table::plan_recovery(root.path(), Region::options()).unwrap_err();
+    let error = Table::recover(root.path(), Region::options()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert_eq!(planned.to_string(), error.to_string());
+}
+
 #[test]
 fn a_root_that_does_not_exist_is_an_error() {
     let storage = FaultyStorage::new();

@@ -175,6 +175,9 @@ alter 't', METHOD => 'table_att_unset', NAME => ['ours']",
         ("alter 't', NAME => 'f', METADATA => {'VERSIONS' => 3}", 2, "VERSIONS is an attribute of a Family"),
         ("alter 't', NAME => 'f', IS_MOB => true", 4, "IS_MOB of family f is not supported"),
         ("create 'u', {NAME => 'f', IS_MOB => true}", 4, "IS_MOB of family f is not supported"),
+        ("alter 't', METHOD => 'table_att_unset', NAME => 'MAX_FILESZE'", 2, "has no attribute MAX_FILESZE"),
+        ("alter 't', METHOD => 'table_conf_unset', NAME => ['a.b']", 2, "has no attribute a.b"),
+        ("alter 'v', METHOD => 'table_att_unset', NAME => 'READONLY'", 1, "there is no table v"),
     ] {
         let (code, said) = failed(dir.path(), command);
         assert!(said.contains(expected), "{command}: {said}");
