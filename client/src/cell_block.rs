@@ -259,7 +259,7 @@ impl CellCodec {
 mod tests {
     use super::*;
 
-    /// A cell block of one put row-0700/f:q/1700000000001/v (locator.md §14.4).
+    /// A cell block of one put row-0700/f:q/1700000000001/v (locator.md §14).
     const BLOCK: &str = "0000001f00000016000000010008726f772d303730300166710000018bcfe568010476";
 
     /// The same cell with the tag of a time to live of a minute (type 8).

@@ -143,7 +143,7 @@ mod tests {
         }
     }
 
-    // the bytes are those of locator.md §14.4
+    // the bytes are those of locator.md §14
 
     #[test]
     fn a_connection_begins_with_preamble_and_header() {

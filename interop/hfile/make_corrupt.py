@@ -155,7 +155,7 @@ def cases():
     yield Case("trailer-version-2", "claims to be v2.3; the trailer is then looked for elsewhere",
                "trailer", "open", "plain",
                lambda img: setattr(img, "version", b"\x03\0\0\x02") or img.encode())
-    yield Case("trailer-minor-77", "minor version 77 (we warn, and read)", "version", "accept",
+    yield Case("trailer-minor-77", "minor version 77 (hregion warns, and reads)", "version", "accept",
                "plain", lambda img: setattr(img, "version", b"\x4d\0\0\x03") or img.encode())
     yield Case("trailer-protobuf", "garbage in place of the message", "trailer", "open", "plain",
                lambda img: setattr(img, "trailer_body", varint(60) + b"\xff" * 60) or img.encode())
@@ -164,7 +164,7 @@ def cases():
                lambda img: setattr(img, "trailer_body", varint(1 << 30) + b"\0" * 90)
                or img.encode())
     yield Case("trailer-codec-42", "codec ordinal 42", "codec", "open", "plain", trailer(12, 42))
-    yield Case("trailer-comparator", "unknown comparator class (we warn, and use cell order)",
+    yield Case("trailer-comparator", "unknown comparator class (hregion warns, and scans)",
                "comparator", "accept", "plain", trailer(11, b"com.example.NoSuchComparator"))
     yield Case("trailer-load-on-open", "load-on-open offset outside the file", "trailer", "open",
                "plain", trailer(2, lambda img: 1 << 40))
@@ -283,7 +283,7 @@ def cases():
                on_block(INFO, 0, put(">i", 0, 0x50425556)))
     yield Case("info-encoding", "unknown encoding name", "encoding", "open", "diff",
                on_block(INFO, 0, info_replace(b"\x12\x04DIFF", b"\x12\x04DUFF")))
-    yield Case("info-avg-missing", "AVG_KEY_LEN missing (we read)", "file-info", "verify", "plain",
+    yield Case("info-avg-missing", "AVG_KEY_LEN missing (hregion reads)", "file-info", "verify", "plain",
                on_block(INFO, 0, info_replace(b"hfile.AVG_KEY_LEN", b"hfile.AVG_KEY_LEM")))
 
     yield Case("encoding-id", "block with encoding id 99", "encoding", "scan", "diff",

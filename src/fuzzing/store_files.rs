@@ -61,7 +61,7 @@ pub fn store_files(input: &[u8]) {
     let compacted = writable.compact_files(&name, 0, count);
     if let (true, Ok(before)) = (sound, before) {
         compacted.expect("files without a fault are compacted");
-        let after = rows(&writable, &Scan::new().max_versions(u32::MAX)).expect("files of our own");
+        let after = rows(&writable, &Scan::new().max_versions(u32::MAX)).expect("files of hregion are read");
         assert_same(&after, &before, "a minor compaction");
     }
     let _ = writable.compact(Compaction::Major);

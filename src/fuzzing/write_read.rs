@@ -24,20 +24,20 @@ pub fn write_read(input: &[u8]) {
     let Some(bytes) = write(options, as_store_file, &cells) else { return };
 
     let file = HFile::options().open_reader(Arc::new(MemoryFile::new("written", bytes.clone())));
-    let file = file.expect("what we write opens");
+    let file = file.expect("what was written opens");
     assert_eq!(file.entry_count(), cells.len() as u64);
     let mut scanner = file.scanner();
-    let mut more = scanner.seek_to_first().expect("what we write reads");
+    let mut more = scanner.seek_to_first().expect("what was written is read");
     for cell in &cells {
         assert!(more && scanner.peek().map(Cell::from).as_ref() == Some(cell), "{cell:?}");
-        more = scanner.advance().expect("what we write reads");
+        more = scanner.advance().expect("what was written is read");
     }
     assert!(!more);
     let report = HFile::options().verify_reader(Arc::new(MemoryFile::new("written", bytes.clone())));
-    let faults = report.expect("what we write is read").faults;
+    let faults = report.expect("what was written is verified").faults;
     let (ttl, other): (Vec<_>, Vec<_>) =
         faults.into_iter().partition(|fault| fault.message().starts_with("TTL tag has "));
-    assert!(other.is_empty(), "what we write has no fault: {other:?}");
+    assert!(other.is_empty(), "what was written has no fault: {other:?}");
     // a writer stores any tags, as HBase's does, and a verification names those that stores refuse
     assert_eq!(!ttl.is_empty(), cells.iter().any(has_wrong_ttl), "{ttl:?}");
     hfile(&bytes);

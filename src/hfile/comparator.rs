@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn our_own_names_are_known() {
+    fn the_names_written_are_known() {
         for known in [CellOrder::User, CellOrder::Meta] {
             assert_eq!(order(name(known)), Some(known));
         }

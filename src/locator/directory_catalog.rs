@@ -1,4 +1,4 @@
-//! Tables listed by their region directories, without a catalog (locator.md §16.4).
+//! Tables listed by their region directories, without a catalog (locator.md §15).
 
 use super::region_chain::check_region_chain;
 use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};

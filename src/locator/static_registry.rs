@@ -1,4 +1,4 @@
-//! Locations from a fixed list (locator.md §16.4).
+//! Locations from a fixed list (locator.md §15).
 
 use super::{
     Catalog, CatalogEntry, CatalogRange, CatalogRow, ConnectionRegistry, RegionLocations, Replica,

@@ -354,7 +354,7 @@ mod tests {
 
     #[test]
     fn a_plain_get_is_its_row() {
-        // locator.md §14.4
+        // locator.md §14
         assert_eq!(hex(&Get::new("row-0700").to_proto_bytes().unwrap()), "0a08726f772d30373030");
     }
 
@@ -365,7 +365,7 @@ mod tests {
             .stop_row(&b"t1,,"[..], true)
             .family("info")
             .reversed(true);
-        // locator.md §14.4, without readType
+        // locator.md §14, without readType
         let expected = "0a060a04696e666f1a1a74312c726f772d303730302c393939393939393939393939393922047431\
                         2c2c780188010ab00101";
         let encoded = hex(&scan.to_proto_bytes().unwrap());

@@ -1,4 +1,4 @@
-//! Tables of many regions under a root directory (locator.md §13, §16.4; HBase: `Table`, `ResultScanner`).
+//! Tables of many regions under a root directory (locator.md §13, §15; HBase: `Table`, `ResultScanner`).
 //!
 //! ```
 //! use hregion::{Get, Scan, Table};

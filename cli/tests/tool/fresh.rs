@@ -119,7 +119,7 @@ fn fresh_scripts_give_the_answers_of_hbase() {
     assert!(answers > 50 * count, "only {answers} answers");
 }
 
-/// A difference that is excused if HBase gives our answer to `form`, or else by `or`.
+/// A difference that is excused if HBase gives the same answer to `form`, or else by `or`.
 struct Doubt<'s> {
     script: &'s Path,
     id: i64,

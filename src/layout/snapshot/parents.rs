@@ -4,7 +4,7 @@
 //! reference there is neither, so the parent is in the snapshot, as in HBase, and in a clone has links to its
 //! files, until no region refers to it.
 //!
-//! Regions that were merged are not in HBase's snapshots, and not in ours.
+//! Regions that were merged are not in the snapshots of HBase, and not in those of hregion.
 
 use super::SnapshotRegion;
 use crate::error::{Error, Result};

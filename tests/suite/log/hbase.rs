@@ -1,4 +1,4 @@
-//! HBase replays our logs.
+//! HBase replays logs of hregion.
 
 use crate::support::hbase::programs;
 use crate::support::rng::Rng;

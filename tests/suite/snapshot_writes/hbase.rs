@@ -61,7 +61,7 @@ fn manifest(root: &Path, name: &str) -> Manifest {
                 continue;
             }
             2 => {}
-            _ => continue, // of ours only
+            _ => continue, // only hregion has it
         }
         let (mut info, mut families) = (Vec::new(), BTreeMap::new());
         for (number, field) in fields(&field) {

@@ -403,7 +403,7 @@ fn hbase_reads_logs_written_here() {
         let (last, rest) = lines.split_last().unwrap();
         let expected = found.entries.iter().map(entry_json);
         for (found, mut expected) in rest[1..].iter().zip(expected) {
-            // our reader does not show the checksum
+            // hregion's reader does not show the checksum
             let mut found = found.clone();
             if let Some(extended) = found.get_mut("extended").and_then(Value::as_object_mut) {
                 assert_eq!(extended.remove("hregion").is_some(), i >= logs.len() / 2, "{options:?}");

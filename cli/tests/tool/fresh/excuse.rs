@@ -1,4 +1,4 @@
-//! Distinguishes known faults of HBase 2.6.4, and its differences from later releases, from our own faults.
+//! Distinguishes known faults of HBase 2.6.4, and differences from later releases, from faults of hregion.
 
 use serde_json::{Value, json};
 
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 pub(crate) enum Excuse {
     /// HBase is known to answer such an operation differently than intended.
     Known(&'static str),
-    /// Excused by `what` if HBase gives our answer to the last operation of `form`, an equivalent script.
-    /// Otherwise excused by `or`, if given.
+    /// Excused by `what` if HBase gives the same answer to the last operation of `form`, a script that is
+    /// equivalent. Otherwise excused by `or`, if given.
     Other { what: &'static str, form: Vec<Value>, or: Option<&'static str> },
 }
 
@@ -40,7 +40,7 @@ impl Script {
         Self { lines, new_versions, keeps_deleted, has_empty_qualifier, has_cell_ttl }
     }
 
-    /// Returns why our answer to line `at` may differ from HBase's; `None` if nothing excuses it.
+    /// Returns why the answer to line `at` may differ from HBase's; `None` if nothing excuses it.
     pub(crate) fn excuse(&self, at: usize, expected: &Value, given: &Value) -> Option<Excuse> {
         let line = &self.lines[at];
         let opened = (line["op"] == "next").then(|| self.opened(at)).flatten();
