@@ -49,7 +49,10 @@ impl Table {
     pub fn split(&self, row: impl AsRef<[u8]>) -> Result<(RegionInfo, RegionInfo)> {
         let asked = row.as_ref();
         if self.0.name.is_made_by_master() {
-            return Err(Error::not_supported(format!("a split of {} is not supported, as in HBase", self.0.name)));
+            return Err(Error::not_supported(format!(
+                "a split of {} is not supported, as in HBase",
+                self.0.name
+            )));
         }
         let _changing = self.0.change("split a region of its table")?;
         let slot = self.0.slot_of(asked)?;

@@ -17,7 +17,7 @@ const KEY_BYTES: usize = 128 << 10;
 /// The maximum number of entries of the file info that are shown.
 const INFO_ENTRIES: usize = 1000;
 /// The maximum number of characters of a text of the metadata that are shown.
-const TEXT: usize = 16 << 10;
+const TEXT: usize = 64 << 10;
 
 /// Returns the metadata, with `warnings` about what of it cannot be read. Long texts are shortened, as they
 /// are only drawn.

@@ -52,7 +52,7 @@ fn large_files_are_uploaded_in_parts() {
     assert_eq!(server.largest_body(), PART as u64);
     assert_eq!(server.uploads(), 0);
     // One that fails does not appear.
-    server.behave(repeat_n(Manner::Good, 10).chain(repeat_n(Manner::Fails(500), 8)));
+    server.behave(repeat_n(Manner::Good, 10).chain(repeat_n(Manner::Fails(500), 4)));
     write(&path).unwrap_err();
     server.behave([]);
     assert!(storage.open(&path).is_err());
