@@ -137,13 +137,13 @@ impl RowBuf {
         self.len += 1;
     }
 
-    /// Grows to `len` bytes or more, but at most to `most`.
+    /// Grows to `len` bytes or more, but at most to `most`. Not to the full capacity: after a larger row,
+    /// that could take longer than to read this one.
     #[cold]
     fn grow(&mut self, len: usize, most: usize) {
         let doubled = self.bytes.len().saturating_mul(2).clamp(len, most);
         self.bytes.reserve_exact(doubled - self.bytes.len());
-        // grows to the full capacity, so that this is rare
-        self.bytes.resize(self.bytes.capacity().min(most), 0);
+        self.bytes.resize(doubled, 0);
     }
 
     /// Grows for a cell that ends at `len`, if its family remains within the limit. The buffer does not get
@@ -578,6 +578,29 @@ mod tests {
                 }
                 assert!(buffer.as_row().cells().eq(kept));
             }
+        }
+    }
+
+    /// The limit of one family cuts the buffer for each row, and the cells of another need more of it.
+    #[test]
+    fn a_limit_does_not_make_each_row_as_expensive_as_the_largest() {
+        let keys = ["f", "g"].map(|family| SeekKey::of(b"r", family.as_bytes(), b"q", 1, CellType::Put));
+        let mut buffer = RowBuf::new();
+        let mut read = |len: usize| {
+            let value = vec![b'v'; len];
+            buffer.clear();
+            buffer.set_limit(usize::MAX);
+            buffer.try_push(CellRef::new(&keys[0], &value)).unwrap();
+            let len = buffer.bytes.len();
+            buffer.set_limit(100);
+            buffer.try_push(CellRef::new(&keys[1], b"v")).unwrap();
+            len
+        };
+        assert!(read(1 << 20) > 1 << 20);
+        read(10);
+        for len in [300, 700, 10, 1000] {
+            let grown = read(len);
+            assert!(grown < 4000, "{len}: {grown}");
         }
     }
 }

@@ -48,12 +48,7 @@ impl Table {
     /// A split that failed can be retried.
     pub fn split(&self, row: impl AsRef<[u8]>) -> Result<(RegionInfo, RegionInfo)> {
         let asked = row.as_ref();
-        if self.0.name.is_made_by_master() {
-            return Err(Error::not_supported(format!(
-                "a split of {} is not supported, as in HBase",
-                self.0.name
-            )));
-        }
+        self.check_splittable()?;
         let _changing = self.0.change("split a region of its table")?;
         let slot = self.0.slot_of(asked)?;
         let parent = &slot.info;
@@ -137,9 +132,20 @@ impl Table {
     ///
     /// As [`region`](Self::region); if the file cannot be read;
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the table's `SPLIT_POLICY` disables splits,
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) if it is none of HBase's.
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if it is none of HBase's, or the table is `hbase:meta`
+    /// or `hbase:namespace`.
     pub fn split_point(&self, row: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
+        self.check_splittable()?;
         self.region(row)?.split_row()
+    }
+
+    /// Fails if HBase never splits the table (HBase: `HRegion.checkSplit`).
+    fn check_splittable(&self) -> Result<()> {
+        if self.0.name.is_made_by_master() {
+            let message = format!("a split of {} is not supported, as in HBase", self.0.name);
+            return Err(Error::not_supported(message));
+        }
+        Ok(())
     }
 }
 

@@ -348,6 +348,37 @@ fn without_a_trailer() {
     }
 }
 
+/// Most files of `hbase:meta` are in the order of other tables, too. Its region takes only those of its own.
+#[test]
+fn the_place_of_a_file_without_a_trailer_shows_that_it_is_of_meta() {
+    let cell = |row: &&str| {
+        let key = SeekKey::of(row.as_bytes(), b"info", b"state", 1, CellType::Put);
+        Cell::from(CellRef::new(&key, b"OPEN"))
+    };
+    let sample = |rows: &[&str]| {
+        let cells = rows.iter().map(cell).collect();
+        let sample = Sample::new(rows.concat(), HFileWriter::options().order(CellOrder::Meta), cells, None);
+        let mut bytes = sample.bytes.clone();
+        bytes[sample.trailer()].fill(0x5a);
+        (bytes, sample.cells)
+    };
+    let (in_meta, only) = ("/hbase/data/hbase/meta/1588230740/info/file", CellOrder::Meta);
+    for (rows, damaged, out, order) in [
+        (&["t,,1", "t,b,2", "u,,3"], "damaged", "new", CellOrder::User),
+        (&["t,,1", "t,b,2", "u,,3"], "damaged", in_meta, only),
+        (&["t,,1", "t,b,2", "u,,3"], in_meta, "new", only),
+        (&["t,,1", "t,b,2", "t,b!,3"], "damaged", "new", only),
+    ] {
+        let (bytes, cells) = sample(rows);
+        let options = HFile::options().storage(Arc::new(FaultyStorage::new()));
+        let report = options.salvage_reader(Arc::new(MemoryFile::new(damaged, bytes)), out).unwrap();
+        assert!(report.is_complete(), "{rows:?} {damaged} {out}: {report:?}");
+        let new = options.open(out).unwrap();
+        assert_eq!(new.order(), Some(order), "{rows:?} {damaged} {out}: {report:?}");
+        assert_eq!(open::all_cells(&new).unwrap(), cells, "{rows:?} {damaged} {out}");
+    }
+}
+
 fn sample_codec(sample: &Sample) -> Codec {
     open::open_bytes(HFile::options(), "old", sample.bytes.clone()).unwrap().codec()
 }

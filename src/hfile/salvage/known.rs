@@ -48,7 +48,12 @@ pub(super) struct KnownKeys {
 
 impl KnownKeys {
     /// Reads the metadata of a file with a valid trailer, and determines what is damaged from the blocks.
-    pub(super) fn by_trailer(reader: &Arc<dyn FileReader>, options: &HFileOptions) -> Result<Self> {
+    /// `likely` is the order of cells that are in both.
+    pub(super) fn by_trailer(
+        reader: &Arc<dyn FileReader>,
+        options: &HFileOptions,
+        likely: CellOrder,
+    ) -> Result<Self> {
         let (trailer, ..) = read_trailer(&**reader)?;
         let context = block_context(&trailer, options)
             .map_err(|corruption| corruption.at(reader.path(), trailer.offset()))?;
@@ -66,16 +71,17 @@ impl KnownKeys {
         let bloom = bloom.and_then(|(_, location, payload)| BloomMeta::parse(payload, location.offset).ok());
         let info = known.read_info(&section);
         known.trailer = Some(trailer);
-        known.conclude(info, order, bloom, Some(stated))?;
+        known.conclude(info, order.ok_or(likely), bloom, Some(stated))?;
         Ok(known)
     }
 
     /// Determines everything from the blocks of a file whose trailer is unusable for `reason`; none if no
-    /// block is valid.
+    /// block is valid. `likely` is the order of cells that are in both.
     pub(super) fn by_blocks(
         reader: &Arc<dyn FileReader>,
         options: &HFileOptions,
         reason: &Error,
+        likely: CellOrder,
     ) -> Result<Option<Self>> {
         let decompressor = |codec| Decompressor::new(codec, options.zstd_dictionary.clone());
         let cipher = find_cipher(&**reader, options)?;
@@ -96,7 +102,7 @@ impl KnownKeys {
             if cipher.is_some() {
                 known.guesses.push("encryption AES, by the wrapped key in the damaged trailer".into());
             }
-            known.conclude(None, None, None, None)?;
+            known.conclude(None, Err(likely), None, None)?;
             return Ok(Some(known));
         }
         Ok(None)
@@ -187,17 +193,18 @@ impl KnownKeys {
         Ok(())
     }
 
-    /// Determines what is still missing. `stated` is the end of the data according to the trailer.
+    /// Determines what is still missing. `order` is that of the trailer, or else that of cells that are in
+    /// both. `stated` is the end of the data according to the trailer.
     fn conclude(
         &mut self,
         info: Option<FileInfo>,
-        order: Option<CellOrder>,
+        order: Result<CellOrder, CellOrder>,
         bloom: Option<BloomMeta>,
         stated: Option<u64>,
     ) -> Result<()> {
         (self.info, self.hash) = (info, bloom.as_ref().map(BloomMeta::hash));
         let mut format = self.format_by_info()?;
-        if self.section.is_none() || self.info.is_none() || format.is_none() || order.is_none() {
+        if self.section.is_none() || self.info.is_none() || format.is_none() || order.is_err() {
             let survey = Survey::of(&self.source, self.end(), &self.references, format)?;
             let stated = stated.filter(|&at| survey.data_end <= at && survey.section.is_none_or(|s| at <= s));
             self.section = self.section.or(stated).or(survey.section);
@@ -210,7 +217,7 @@ impl KnownKeys {
             }
             self.hash = self.hash.or_else(|| survey.general_bloom.as_ref().map(BloomMeta::hash));
             self.format = format.unwrap_or_else(|| self.guess_format(&survey));
-            self.order = order.unwrap_or_else(|| self.guess_order(&survey));
+            self.order = order.unwrap_or_else(|likely| self.guess_order(&survey, likely));
         } else {
             (self.format, self.order) = (format.unwrap_or_default(), order.unwrap_or_default());
         }
@@ -247,8 +254,8 @@ impl KnownKeys {
         format
     }
 
-    fn guess_order(&mut self, survey: &Survey) -> CellOrder {
-        let Some(order) = survey.order() else { return CellOrder::User };
+    fn guess_order(&mut self, survey: &Survey, likely: CellOrder) -> CellOrder {
+        let Some(order) = survey.order(likely) else { return likely };
         let name = if order == CellOrder::Meta { "hbase:meta" } else { "user tables" };
         self.guesses.push(format!("the order of {name}"));
         order

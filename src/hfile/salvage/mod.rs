@@ -14,9 +14,10 @@ mod survey;
 use self::copy::Copy;
 use self::known::KnownKeys;
 use super::options::HFileOptions;
-use crate::cell::SeekKey;
+use crate::cell::{CellOrder, SeekKey};
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::FileReader;
+use crate::schema::RegionInfo;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -79,19 +80,32 @@ pub(super) fn salvage(
     options: &HFileOptions,
     out: &Path,
 ) -> Result<SalvageReport> {
-    let by_trailer = KnownKeys::by_trailer(&reader, options).and_then(|known| Copy::all(known, options, out));
-    let error = match by_trailer {
+    let likely = likely_order(reader.path(), options, out);
+    let by_trailer = KnownKeys::by_trailer(&reader, options, likely);
+    let error = match by_trailer.and_then(|known| Copy::all(known, options, out)) {
         Ok(report) => return Ok(report),
         Err(error) if is_final(&error) => return Err(error),
         Err(error) => error,
     };
     // the trailer is lost or wrong: try to determine everything from the blocks
-    match KnownKeys::by_blocks(&reader, options, &error)? {
+    match KnownKeys::by_blocks(&reader, options, &error, likely)? {
         Some(known) => {
             Copy::all(known, options, out).map_err(|second| if is_final(&second) { second } else { error })
         }
         None => Err(error),
     }
+}
+
+/// Returns the order that cells have which are in both orders, as those of most files of `hbase:meta`: by the
+/// places of the damaged and of the new file.
+fn likely_order(damaged: &Path, options: &HFileOptions, out: &Path) -> CellOrder {
+    let meta = RegionInfo::meta().encoded_name();
+    let is_of_meta = |path: &Path| {
+        let full = options.storage.full_path(path, false);
+        let region = full.as_deref().unwrap_or(path).parent().and_then(Path::parent);
+        region.and_then(Path::file_name).is_some_and(|name| name == meta.as_str())
+    };
+    if is_of_meta(damaged) || is_of_meta(out) { CellOrder::Meta } else { CellOrder::User }
 }
 
 /// Whether the cause is something other than the bytes of the damaged file.

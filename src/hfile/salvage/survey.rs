@@ -12,6 +12,7 @@ use crate::hfile::source::BlockSource;
 use crate::hfile::verify::data::decode;
 use crate::hfile::verify::references::References;
 use crate::hfile::verify::walk::{Walk, WalkStep};
+use std::cmp::Ordering;
 
 /// The number of blocks used to find the codec.
 const SAMPLES: usize = 8;
@@ -132,10 +133,14 @@ impl Survey {
         self.best().map(|candidate| candidate.format)
     }
 
-    /// Returns the order of the cells, if there are any.
-    pub(super) fn order(&self) -> Option<CellOrder> {
+    /// Returns the order of the cells, if there are any; `likely` if both orders fit as well.
+    pub(super) fn order(&self, likely: CellOrder) -> Option<CellOrder> {
         let [user, meta] = self.best()?.disorder;
-        Some(if meta < user { CellOrder::Meta } else { CellOrder::User })
+        Some(match meta.cmp(&user) {
+            Ordering::Less => CellOrder::Meta,
+            Ordering::Equal => likely,
+            Ordering::Greater => CellOrder::User,
+        })
     }
 
     fn best(&self) -> Option<&Candidate> {
