@@ -10,7 +10,7 @@
 
 use super::name_nodes::{Reply, ask};
 use bytes::BytesMut;
-use futures_util::future::{join_all, select};
+use futures_util::future::{Either, join_all, select};
 use std::io;
 use std::net::Ipv4Addr;
 use std::pin::pin;
@@ -29,8 +29,9 @@ const PREFACE: usize = 7;
 /// The end of it if the client does not (Hadoop: `RpcConstants`, `AuthProtocol.NONE`).
 const NO_AUTHENTICATION: u8 = 0;
 
-/// The maximum length of a message (Hadoop: `ipc.maximum.data.length`).
-const MAX_MESSAGE: u32 = 128 << 20;
+/// The maximum length of a message that is kept until the name node is connected to: those of the client have
+/// a few paths. Any process of this machine can connect to a port.
+const MAX_MESSAGE: u32 = 1 << 20;
 
 /// The number of bytes that are passed on at once, at most.
 const PART: usize = 16 << 10;
@@ -102,11 +103,12 @@ struct Service {
 async fn listen(service: Arc<Service>, node: Arc<NameNode>, listener: TcpListener) {
     loop {
         match listener.accept().await {
-            Ok((client, _)) => {
+            Ok((mut client, _)) => {
                 let (service, node) = (Arc::clone(&service), Arc::clone(&node));
                 tokio::spawn(async move {
-                    // The client sees the end of the connection.
-                    let _ = service.relay(&node, client).await;
+                    // The client sees the end of the connection, also if a forked process has it, too.
+                    let _ = service.relay(&node, &mut client).await;
+                    let _ = client.shutdown().await;
                 });
             }
             // There may be too many files.
@@ -118,7 +120,7 @@ async fn listen(service: Arc<Service>, node: Arc<NameNode>, listener: TcpListene
 impl Service {
     /// Passes a connection on to a name node. Answers requests for it as long as it is silent or cannot be
     /// connected to.
-    async fn relay(&self, node: &Arc<NameNode>, mut client: TcpStream) -> io::Result<()> {
+    async fn relay(&self, node: &Arc<NameNode>, client: &mut TcpStream) -> io::Result<()> {
         client.set_nodelay(true)?;
         let mut begun = vec![0; PREFACE];
         client.read_exact(&mut begun).await?;
@@ -129,10 +131,10 @@ impl Service {
             return self.pass_on(node, client, server, &begun).await;
         }
         // Who the client is. This has no answer.
-        read_message(&mut client, &mut begun).await?;
+        read_message(client, &mut begun).await?;
         loop {
             let mut request = Vec::new();
-            read_message(&mut client, &mut request).await?;
+            read_message(client, &mut request).await?;
             if let Some(server) = self.connect(node).await {
                 begun.append(&mut request);
                 return self.pass_on(node, client, server, &begun).await;
@@ -156,15 +158,28 @@ impl Service {
         }
     }
 
-    /// Passes on what the client has sent, and then what both send, until one ends the connection or the name
-    /// node is found to be silent.
+    /// Passes on what the client has sent, and then what both send. If the name node is found to be silent,
+    /// the system does not go on sending to it: a request must not arrive after another one was asked whether
+    /// it was carried out.
     async fn pass_on(
         &self,
         node: &Arc<NameNode>,
-        mut client: TcpStream,
+        client: &mut TcpStream,
         mut server: TcpStream,
         begun: &[u8],
     ) -> io::Result<()> {
+        if self.exchange(node, client, &mut server, begun).await { server.set_zero_linger() } else { Ok(()) }
+    }
+
+    /// Passes on what both send, until one ends the connection or the name node is found to be silent. Returns
+    /// whether it is.
+    async fn exchange(
+        &self,
+        node: &Arc<NameNode>,
+        client: &mut TcpStream,
+        server: &mut TcpStream,
+        begun: &[u8],
+    ) -> bool {
         let (from_client, mut to_client) = client.split();
         let (from_server, mut to_server) = server.split();
         let traffic = Traffic::default();
@@ -175,8 +190,7 @@ impl Service {
         });
         let answers = pin!(copy(from_server, &mut to_client, || traffic.add_answer()));
         let silence = pin!(self.wait_for_silence(node, &traffic));
-        select(select(requests, answers), silence).await;
-        Ok(())
+        matches!(select(select(requests, answers), silence).await, Either::Right(_))
     }
 
     /// Returns when the name node is silent.
@@ -473,5 +487,23 @@ mod tests {
         assert_eq!(server.join().unwrap(), [BEGIN, &request(2, b"id")].concat());
         // The name node has ended the connection.
         assert_eq!(client.read(&mut answer).unwrap(), 0);
+    }
+
+    /// What the system has not sent yet must not reach it later.
+    #[test]
+    fn the_connection_to_a_silent_name_node_is_reset() {
+        let [silent, closed] = [(); 2].map(|()| net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let addresses = [&silent, &closed].map(|listener| listener.local_addr().unwrap().to_string());
+        // One that refuses connections is there.
+        drop(closed);
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let short = Duration::from_millis(50);
+        let relays = Relays::start(addresses.to_vec(), short, short, &blocking.handle()).unwrap();
+        let mut client = net::TcpStream::connect(&relays.addresses()[0]).unwrap();
+        client.write_all(&[BEGIN, &request(0, b"id")].concat()).unwrap();
+        let (mut server, _) = silent.accept().unwrap();
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        let error = server.read_to_end(&mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 }
