@@ -100,15 +100,20 @@ impl Lease {
             }
             Err(error) => return Err(io_error(error)),
         }
-        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_fresh {
-            *renewed = before;
+            *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = before;
         }
         // The answer may have been in transit for long.
-        if renewed.is_within(FRESH + Self::MAX_PATIENCE) {
+        if self.is_recent() {
             return Ok(());
         }
         Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time to whether the lock is held"))
+    }
+
+    /// Whether the last renewal is so recent that a change may begin.
+    pub(super) fn is_recent(&self) -> bool {
+        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        renewed.is_within(FRESH + Self::MAX_PATIENCE)
     }
 }
 
