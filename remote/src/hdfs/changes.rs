@@ -170,8 +170,8 @@ impl HdfsFiles {
         Ok(())
     }
 
-    /// As [`check`](Self::check), for two files. If the answer about the second one takes long, asks again: the
-    /// lock of the first one may be lost by then.
+    /// As [`check`](Self::check), for two files. If the answer about the second one takes long, asks again:
+    /// the lock of the first one may be lost by then.
     async fn check_both(&self, files: [&str; 2]) -> io::Result<()> {
         loop {
             for file in files {

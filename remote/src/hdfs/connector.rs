@@ -40,7 +40,7 @@ pub(super) struct Connector {
 /// A client that changes files.
 pub(super) struct Changing {
     pub(super) client: Client,
-    /// None if the client reaches the name nodes without: see [`NameNodes::several`]; or if there are no ports.
+    /// None if the name nodes are reached directly: see [`NameNodes::several`]; or if there are no ports.
     _relays: Option<Relays>,
 }
 

@@ -63,8 +63,8 @@ impl DirLock for Lease {
 }
 
 impl Lease {
-    /// How long the answer to a change, or about the lock, may take. Both after [`FRESH`], and the third of it
-    /// that a relay may take to pass on a request, are less than the 60 seconds of a lease.
+    /// How long the answer to a change, or about the lock, may take. Both after [`FRESH`], and the third of
+    /// it that a relay may take to pass on a request, are less than the 60 seconds of a lease.
     pub(super) const MAX_PATIENCE: Duration = Duration::from_secs(15);
 
     /// Fails if the lock is not held any more.

@@ -171,8 +171,8 @@ impl Service {
         if self.exchange(node, client, &mut server, begun).await { server.set_zero_linger() } else { Ok(()) }
     }
 
-    /// Passes on what both send, until one ends the connection or the name node is found to be silent. Returns
-    /// whether it is.
+    /// Passes on what both send, until one ends the connection or the name node is found to be silent.
+    /// Returns whether it is.
     async fn exchange(
         &self,
         node: &Arc<NameNode>,
@@ -492,18 +492,54 @@ mod tests {
     /// What the system has not sent yet must not reach it later.
     #[test]
     fn the_connection_to_a_silent_name_node_is_reset() {
-        let [silent, closed] = [(); 2].map(|()| net::TcpListener::bind("127.0.0.1:0").unwrap());
-        let addresses = [&silent, &closed].map(|listener| listener.local_addr().unwrap().to_string());
-        // One that refuses connections is there.
-        drop(closed);
+        let ([silent, other], [address, other_address]) = two();
+        let end = other_address.clone();
+        let answers = thread::spawn(move || {
+            for asking in other.incoming() {
+                let (mut asking, mut first) = (asking.unwrap(), [0]);
+                if asking.read_exact(&mut first).is_ok() && first == *b"e" {
+                    break;
+                }
+                // It may have been asked for too long.
+                let _ = asking.write_all(b"answer");
+            }
+        });
         let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
-        let short = Duration::from_millis(50);
-        let relays = Relays::start(addresses.to_vec(), short, short, &blocking.handle()).unwrap();
+        let relays = Relays::start(vec![address, other_address], SHORT, SHORT, &blocking.handle()).unwrap();
         let mut client = net::TcpStream::connect(&relays.addresses()[0]).unwrap();
         client.write_all(&[BEGIN, &request(0, b"id")].concat()).unwrap();
         let (mut server, _) = silent.accept().unwrap();
         assert_eq!(client.read(&mut [0]).unwrap(), 0);
         let error = server.read_to_end(&mut Vec::new()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        net::TcpStream::connect(end).unwrap().write_all(b"end").unwrap();
+        answers.join().unwrap();
+    }
+
+    /// Its answer may come: no other one could give it.
+    #[test]
+    fn a_silent_name_node_is_waited_for_if_the_others_refuse() {
+        let ([silent, closed], addresses) = two();
+        drop(closed);
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let relays = Relays::start(addresses.to_vec(), SHORT, SHORT, &blocking.handle()).unwrap();
+        let mut client = net::TcpStream::connect(&relays.addresses()[0]).unwrap();
+        client.write_all(&[BEGIN, &request(0, b"id")].concat()).unwrap();
+        let (mut server, _) = silent.accept().unwrap();
+        // It is asked, and asked again.
+        let _asking = [silent.accept().unwrap(), silent.accept().unwrap()];
+        server.write_all(b"answer").unwrap();
+        let mut answer = [0; 6];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"answer");
+    }
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    /// Returns ports that connections are waiting at, and their addresses.
+    fn two() -> ([net::TcpListener; 2], [String; 2]) {
+        let listeners = [(); 2].map(|()| net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
+        (listeners, addresses)
     }
 }
