@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
 /// The length of what a connection begins with: a word, the version, the service class and how the client
@@ -32,6 +32,9 @@ const NO_AUTHENTICATION: u8 = 0;
 /// The maximum length of a message that is kept until the name node is connected to: those of the client have
 /// a few paths. Any process of this machine can connect to a port.
 const MAX_MESSAGE: u32 = 1 << 20;
+
+/// The maximum number of connections to a port. The client has one, or two when it connects again.
+const MAX_CONNECTIONS: usize = 16;
 
 /// The number of bytes that are passed on at once, at most.
 const PART: usize = 16 << 10;
@@ -99,16 +102,19 @@ struct Service {
     limit: Duration,
 }
 
-/// Takes the connections to a name node.
+/// Takes the connections to a name node, up to a number: those of others use up no files of this process.
 async fn listen(service: Arc<Service>, node: Arc<NameNode>, listener: TcpListener) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         match listener.accept().await {
             Ok((mut client, _)) => {
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
                 let (service, node) = (Arc::clone(&service), Arc::clone(&node));
                 tokio::spawn(async move {
                     // The client sees the end of the connection, also if a forked process has it, too.
                     let _ = service.relay(&node, &mut client).await;
                     let _ = client.shutdown().await;
+                    drop((client, place));
                 });
             }
             // There may be too many files.
@@ -532,6 +538,26 @@ mod tests {
         let mut answer = [0; 6];
         client.read_exact(&mut answer).unwrap();
         assert_eq!(&answer, b"answer");
+    }
+
+    #[test]
+    fn a_port_takes_few_connections() {
+        let (listeners, addresses) = two();
+        drop(listeners);
+        let (blocking, long) = (Blocking::new(Duration::from_secs(60)).unwrap(), Duration::from_secs(30));
+        let relays = Relays::start(addresses.to_vec(), long, long, &blocking.handle()).unwrap();
+        let connect = |_| net::TcpStream::connect(&relays.addresses()[0]).unwrap();
+        let mut clients: Vec<_> = (0..=MAX_CONNECTIONS).map(connect).collect();
+        let mut refused = clients.pop().unwrap();
+        refused.set_read_timeout(Some(long)).unwrap();
+        assert_eq!(refused.read(&mut [0]).unwrap(), 0);
+        // The others are served.
+        for (client, call) in clients.iter_mut().zip(0..) {
+            client.write_all(&[BEGIN, &request(call.into(), b"id")].concat()).unwrap();
+            let mut answer = standby(call);
+            client.read_exact(&mut answer).unwrap();
+            assert_eq!(answer, standby(call));
+        }
     }
 
     const SHORT: Duration = Duration::from_millis(50);
