@@ -3,6 +3,8 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
+use std::process;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -18,6 +20,21 @@ pub(crate) struct Blocking {
     runtime: Option<Runtime>,
     deadline: Duration,
     while_reading: Option<Check>,
+    owner: Owner,
+}
+
+/// The process that has the threads of a runtime. One that was forked from it has none of them.
+#[derive(Clone, Copy, Debug)]
+struct Owner(u32);
+
+impl Owner {
+    fn this() -> Self {
+        Self(process::id())
+    }
+
+    fn is_this(self) -> bool {
+        self.0 == process::id()
+    }
 }
 
 /// A function that ends a request by its error.
@@ -44,7 +61,7 @@ impl Blocking {
             .thread_name("hregion-remote")
             .enable_all()
             .build()?;
-        Ok(Self { runtime: Some(runtime), deadline, while_reading: None })
+        Ok(Self { runtime: Some(runtime), deadline, while_reading: None, owner: Owner::this() })
     }
 
     /// Sets what ends requests that read.
@@ -79,7 +96,8 @@ impl Blocking {
             let _ = sender.send(answer.unwrap_or_else(|_| Err(late(deadline))));
         };
         let runtime = self.runtime.as_ref().expect("present until dropped");
-        Pending { receiver, task: runtime.spawn(task).abort_handle(), deadline, check: None }
+        let task = self.owner.is_this().then(|| runtime.spawn(task).abort_handle());
+        Pending { receiver, task, deadline, check: None, owner: self.owner }
     }
 
     /// As [`start`](Self::start), for a request that changes nothing: the thread that waits for it may end
@@ -97,6 +115,9 @@ impl Blocking {
     /// the process: it is waited for, but not for long.
     #[cfg(feature = "aws")]
     pub(crate) fn leave<T: Send + 'static>(&self, request: impl Future<Output = T> + Send + 'static) {
+        if !self.owner.is_this() {
+            return;
+        }
         let runtime = self.runtime.as_ref().expect("present until dropped");
         let (deadline, (sender, ended)) = (self.deadline, mpsc::sync_channel(1));
         runtime.spawn(async move {
@@ -139,9 +160,11 @@ impl Blocking {
 
 impl Drop for Blocking {
     fn drop(&mut self) {
-        // Without waiting: the last owner may be a thread of another runtime.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+        match self.runtime.take() {
+            // Without waiting: the last owner may be a thread of another runtime.
+            Some(runtime) if self.owner.is_this() => runtime.shutdown_background(),
+            // What its threads had locked stays locked, and both processes have its connections.
+            runtime => mem::forget(runtime),
         }
     }
 }
@@ -150,9 +173,11 @@ impl Drop for Blocking {
 #[derive(Debug)]
 pub(crate) struct Pending<T> {
     receiver: Receiver<io::Result<T>>,
-    task: AbortHandle,
+    /// None in a forked process.
+    task: Option<AbortHandle>,
     deadline: Duration,
     check: Option<Check>,
+    owner: Owner,
 }
 
 impl<T> Pending<T> {
@@ -166,6 +191,9 @@ impl<T> Pending<T> {
     ///
     /// Only that of the [`Check`] which has ended the waiting.
     pub(crate) fn wait_or_end(self) -> io::Result<io::Result<T>> {
+        if !self.owner.is_this() {
+            return Ok(Err(forked()));
+        }
         let (began, limit) = (Instant::now(), self.deadline.saturating_add(GRACE));
         loop {
             let left = limit.saturating_sub(began.elapsed());
@@ -184,8 +212,16 @@ impl<T> Pending<T> {
 
 impl<T> Drop for Pending<T> {
     fn drop(&mut self) {
-        self.task.abort();
+        if let Some(task) = self.task.as_ref().filter(|_| self.owner.is_this()) {
+            task.abort();
+        }
     }
+}
+
+#[cold]
+fn forked() -> io::Error {
+    let message = "a forked process has none of the threads of the storage: make another storage there";
+    io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
 fn late(deadline: Duration) -> io::Error {
@@ -204,6 +240,17 @@ mod tests {
         let error = blocking.run(pending::<io::Result<()>>()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         assert!(blocking.run::<()>(async { panic!("expected by this test") }).is_err());
+    }
+
+    /// Its requests would wait for threads of the other process until the deadline.
+    #[test]
+    fn a_forked_process_waits_for_no_request() {
+        let mut blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let mut begun = blocking.start(pending::<io::Result<()>>());
+        (blocking.owner, begun.owner) = (Owner(0), Owner(0));
+        let kinds = [begun.wait(), blocking.run(pending()), blocking.read(async { Ok(()) })]
+            .map(|result| result.unwrap_err().kind());
+        assert_eq!(kinds, [io::ErrorKind::Unsupported; 3]);
     }
 
     #[test]

@@ -14,7 +14,8 @@
 //! All calls block the calling thread. The requests themselves run on a small tokio runtime of the storage,
 //! so that any thread may call, including one of another runtime: it is blocked as by a read of a local
 //! file, for at most [`RemoteOptions::deadline`] a request. A server within that same runtime would wait in
-//! vain for its thread; use `spawn_blocking`.
+//! vain for its thread; use `spawn_blocking`. A process that was forked has no threads of the runtime: calls
+//! fail there with [`ErrorKind::Unsupported`](std::io::ErrorKind::Unsupported), and it makes another storage.
 //!
 //! Web servers are only read: each call that writes there fails with
 //! [`ErrorKind::Unsupported`](std::io::ErrorKind::Unsupported).

@@ -76,7 +76,8 @@ impl RemoteOptions {
 
     /// Sets the time to connect to an HTTP server. Of HDFS, it is the time in which one of the name nodes is
     /// to accept a connection, and then to answer, when a name service is used first, or a name node has not
-    /// answered a request: those that do not are asked last. Default: 5 seconds.
+    /// answered a request (a twelfth of the deadline if that is less, for a change): those that do not are
+    /// asked last. Default: 5 seconds.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;

@@ -170,6 +170,20 @@ impl HdfsFiles {
         Ok(())
     }
 
+    /// As [`check`](Self::check), for two files. If the answer about the second one takes long, asks again:
+    /// the lock of the first one may be lost by then.
+    async fn check_both(&self, files: [&str; 2]) -> io::Result<()> {
+        loop {
+            for file in files {
+                self.check(file).await?;
+            }
+            let mut leases = files.iter().flat_map(|file| self.locks.of(file));
+            if leases.all(|lease| lease.is_recent()) {
+                return Ok(());
+            }
+        }
+    }
+
     /// Fails unless the file has a lock, and that is held.
     pub(super) async fn check_locked(&self, key: &str) -> io::Result<()> {
         if self.locks.of(key).is_empty() {
@@ -237,8 +251,7 @@ impl HdfsFiles {
     /// Moves a file or directory, and asks afterwards whether the lock is held: the next holder must find it
     /// there. Otherwise the move may have been made when that had looked.
     pub(super) async fn move_file(&self, from: &str, to: &str, replaces: bool) -> io::Result<()> {
-        self.check(from).await?;
-        self.check(to).await?;
+        self.check_both([from, to]).await?;
         if from == to && replaces {
             return self.find_existing(from).await.map(drop);
         }

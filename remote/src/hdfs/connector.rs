@@ -40,7 +40,7 @@ pub(super) struct Connector {
 /// A client that changes files.
 pub(super) struct Changing {
     pub(super) client: Client,
-    /// None if there is one name node only, or if they are not known.
+    /// None if the name nodes are reached directly: see [`NameNodes::several`]; or if there are no ports.
     _relays: Option<Relays>,
 }
 
@@ -96,10 +96,11 @@ impl Connector {
         }
     }
 
-    /// The time without an answer is such that the name node is found to be silent within the patience.
+    /// The times are such that a name node is found to be silent within the patience, and that no request
+    /// reaches one long after it was given up: see `Lease::MAX_PATIENCE`.
     fn connect_through_relays(&self, addresses: Vec<String>) -> io::Result<(Client, Relays)> {
-        let silence = (self.patience / 4).max(MIN_SILENCE);
-        let relays = Relays::start(addresses, silence, self.connect_timeout, &self.runtime)?;
+        let [silence, limit] = [4, 3].map(|parts| (self.patience / parts).max(MIN_SILENCE));
+        let relays = Relays::start(addresses, silence, limit.min(self.connect_timeout), &self.runtime)?;
         let order = self.order.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let client = self.client_with(order.into_iter().chain(self.name_nodes.at(relays.addresses())))?;
         Ok((client, relays))

@@ -63,8 +63,8 @@ impl DirLock for Lease {
 }
 
 impl Lease {
-    /// How long the answer to a change, or about the lock, may take. Both after [`FRESH`] are less than the
-    /// 60 seconds of a lease.
+    /// How long the answer to a change, or about the lock, may take. Both after [`FRESH`], and the third of
+    /// it that a relay may take to pass on a request, are less than the 60 seconds of a lease.
     pub(super) const MAX_PATIENCE: Duration = Duration::from_secs(15);
 
     /// Fails if the lock is not held any more.
@@ -100,15 +100,20 @@ impl Lease {
             }
             Err(error) => return Err(io_error(error)),
         }
-        let mut renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
         if !is_fresh {
-            *renewed = before;
+            *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = before;
         }
         // The answer may have been in transit for long.
-        if renewed.is_within(FRESH + Self::MAX_PATIENCE) {
+        if self.is_recent() {
             return Ok(());
         }
         Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time to whether the lock is held"))
+    }
+
+    /// Whether the last renewal is so recent that a change may begin.
+    pub(super) fn is_recent(&self) -> bool {
+        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+        renewed.is_within(FRESH + Self::MAX_PATIENCE)
     }
 }
 

@@ -33,8 +33,10 @@ pub(super) struct NameNodes {
 /// What a name node does when it is asked whether it is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reply {
-    /// It answers, or ends or refuses the connection at once.
+    /// It answers, or ends the connection at once.
     Answer,
+    /// It refuses connections.
+    Refusal,
     /// It accepts a connection, and says nothing.
     Silence,
     /// It does not accept a connection.
@@ -132,7 +134,7 @@ pub(super) async fn ask(address: &str, limit: Duration) -> Reply {
     let Ok(connected) = tokio::time::timeout(limit, TcpStream::connect(address)).await else {
         return Reply::None;
     };
-    let Ok(stream) = connected else { return Reply::Answer };
+    let Ok(stream) = connected else { return Reply::Refusal };
     match tokio::time::timeout(limit, wait_for_any(&stream)).await {
         Ok(_) => Reply::Answer,
         Err(_) => Reply::Silence,
@@ -238,7 +240,7 @@ mod tests {
 
     #[test]
     fn silent_name_nodes_are_asked_last() {
-        use Reply::{Answer, Silence};
+        use Reply::{Answer, Refusal, Silence};
 
         let nodes = found("hdfs://ns/a", &RemoteOptions::default());
         let order = |replies: [Reply; 3]| {
@@ -253,6 +255,8 @@ mod tests {
         assert_eq!(order([Reply::None, Silence, Answer]).unwrap(), ["nn3,nn2,nn1", "false"]);
         assert_eq!(order([Answer, Reply::None, Answer]).unwrap(), ["nn1,nn3,nn2", "false"]);
         assert_eq!(order([Reply::None, Silence, Silence]).unwrap(), ["nn2,nn3,nn1", "false"]);
+        assert_eq!(order([Silence, Refusal, Answer]).unwrap(), ["nn3,nn2,nn1", "false"]);
+        assert_eq!(order([Reply::None, Refusal, Refusal]).unwrap(), ["nn2,nn3,nn1", "false"]);
         assert_eq!(order([Reply::None; 3]), None);
         assert_eq!(nodes.addresses(), "one:8020, two:8020, three:8020");
         assert_eq!(found("hdfs://other/a", &RemoteOptions::default()).addresses(), "other");
@@ -273,7 +277,7 @@ mod tests {
             let limit = if address == silent.local_addr().unwrap().to_string() { 50 } else { 30_000 };
             blocking.read(async move { Ok(ask(&address, Duration::from_millis(limit)).await) }).unwrap()
         });
-        assert_eq!(replies, [Reply::Silence, Reply::Answer, Reply::Answer]);
+        assert_eq!(replies, [Reply::Silence, Reply::Answer, Reply::Refusal]);
         ends.join().unwrap();
     }
 }

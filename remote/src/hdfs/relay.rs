@@ -10,7 +10,7 @@
 
 use super::name_nodes::{Reply, ask};
 use bytes::BytesMut;
-use futures_util::future::{join_all, select};
+use futures_util::future::{Either, join_all, select};
 use std::io;
 use std::net::Ipv4Addr;
 use std::pin::pin;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
 /// The length of what a connection begins with: a word, the version, the service class and how the client
@@ -29,8 +29,12 @@ const PREFACE: usize = 7;
 /// The end of it if the client does not (Hadoop: `RpcConstants`, `AuthProtocol.NONE`).
 const NO_AUTHENTICATION: u8 = 0;
 
-/// The maximum length of a message (Hadoop: `ipc.maximum.data.length`).
-const MAX_MESSAGE: u32 = 128 << 20;
+/// The maximum length of a message that is kept until the name node is connected to: those of the client have
+/// a few paths. Any process of this machine can connect to a port.
+const MAX_MESSAGE: u32 = 1 << 20;
+
+/// The maximum number of connections to a port. The client has one, or two when it connects again.
+const MAX_CONNECTIONS: usize = 16;
 
 /// The number of bytes that are passed on at once, at most.
 const PART: usize = 16 << 10;
@@ -98,15 +102,19 @@ struct Service {
     limit: Duration,
 }
 
-/// Takes the connections to a name node.
+/// Takes the connections to a name node, up to a number: those of others use up no files of this process.
 async fn listen(service: Arc<Service>, node: Arc<NameNode>, listener: TcpListener) {
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         match listener.accept().await {
-            Ok((client, _)) => {
+            Ok((mut client, _)) => {
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
                 let (service, node) = (Arc::clone(&service), Arc::clone(&node));
                 tokio::spawn(async move {
-                    // The client sees the end of the connection.
-                    let _ = service.relay(&node, client).await;
+                    // The client sees the end of the connection, also if a forked process has it, too.
+                    let _ = service.relay(&node, &mut client).await;
+                    let _ = client.shutdown().await;
+                    drop((client, place));
                 });
             }
             // There may be too many files.
@@ -118,7 +126,7 @@ async fn listen(service: Arc<Service>, node: Arc<NameNode>, listener: TcpListene
 impl Service {
     /// Passes a connection on to a name node. Answers requests for it as long as it is silent or cannot be
     /// connected to.
-    async fn relay(&self, node: &Arc<NameNode>, mut client: TcpStream) -> io::Result<()> {
+    async fn relay(&self, node: &Arc<NameNode>, client: &mut TcpStream) -> io::Result<()> {
         client.set_nodelay(true)?;
         let mut begun = vec![0; PREFACE];
         client.read_exact(&mut begun).await?;
@@ -129,10 +137,10 @@ impl Service {
             return self.pass_on(node, client, server, &begun).await;
         }
         // Who the client is. This has no answer.
-        read_message(&mut client, &mut begun).await?;
+        read_message(client, &mut begun).await?;
         loop {
             let mut request = Vec::new();
-            read_message(&mut client, &mut request).await?;
+            read_message(client, &mut request).await?;
             if let Some(server) = self.connect(node).await {
                 begun.append(&mut request);
                 return self.pass_on(node, client, server, &begun).await;
@@ -156,15 +164,28 @@ impl Service {
         }
     }
 
-    /// Passes on what the client has sent, and then what both send, until one ends the connection or the name
-    /// node is found to be silent.
+    /// Passes on what the client has sent, and then what both send. If the name node is found to be silent,
+    /// the system does not go on sending to it: a request must not arrive after another one was asked whether
+    /// it was carried out.
     async fn pass_on(
         &self,
         node: &Arc<NameNode>,
-        mut client: TcpStream,
+        client: &mut TcpStream,
         mut server: TcpStream,
         begun: &[u8],
     ) -> io::Result<()> {
+        if self.exchange(node, client, &mut server, begun).await { server.set_zero_linger() } else { Ok(()) }
+    }
+
+    /// Passes on what both send, until one ends the connection or the name node is found to be silent.
+    /// Returns whether it is.
+    async fn exchange(
+        &self,
+        node: &Arc<NameNode>,
+        client: &mut TcpStream,
+        server: &mut TcpStream,
+        begun: &[u8],
+    ) -> bool {
         let (from_client, mut to_client) = client.split();
         let (from_server, mut to_server) = server.split();
         let traffic = Traffic::default();
@@ -175,8 +196,7 @@ impl Service {
         });
         let answers = pin!(copy(from_server, &mut to_client, || traffic.add_answer()));
         let silence = pin!(self.wait_for_silence(node, &traffic));
-        select(select(requests, answers), silence).await;
-        Ok(())
+        matches!(select(select(requests, answers), silence).await, Either::Right(_))
     }
 
     /// Returns when the name node is silent.
@@ -473,5 +493,79 @@ mod tests {
         assert_eq!(server.join().unwrap(), [BEGIN, &request(2, b"id")].concat());
         // The name node has ended the connection.
         assert_eq!(client.read(&mut answer).unwrap(), 0);
+    }
+
+    /// What the system has not sent yet must not reach it later.
+    #[test]
+    fn the_connection_to_a_silent_name_node_is_reset() {
+        let ([silent, other], [address, other_address]) = two();
+        let end = other_address.clone();
+        let answers = thread::spawn(move || {
+            for asking in other.incoming() {
+                let (mut asking, mut first) = (asking.unwrap(), [0]);
+                if asking.read_exact(&mut first).is_ok() && first == *b"e" {
+                    break;
+                }
+                // It may have been asked for too long.
+                let _ = asking.write_all(b"answer");
+            }
+        });
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let relays = Relays::start(vec![address, other_address], SHORT, SHORT, &blocking.handle()).unwrap();
+        let mut client = net::TcpStream::connect(&relays.addresses()[0]).unwrap();
+        client.write_all(&[BEGIN, &request(0, b"id")].concat()).unwrap();
+        let (mut server, _) = silent.accept().unwrap();
+        assert_eq!(client.read(&mut [0]).unwrap(), 0);
+        let error = server.read_to_end(&mut Vec::new()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        net::TcpStream::connect(end).unwrap().write_all(b"end").unwrap();
+        answers.join().unwrap();
+    }
+
+    /// Its answer may come: no other one could give it.
+    #[test]
+    fn a_silent_name_node_is_waited_for_if_the_others_refuse() {
+        let ([silent, closed], addresses) = two();
+        drop(closed);
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let relays = Relays::start(addresses.to_vec(), SHORT, SHORT, &blocking.handle()).unwrap();
+        let mut client = net::TcpStream::connect(&relays.addresses()[0]).unwrap();
+        client.write_all(&[BEGIN, &request(0, b"id")].concat()).unwrap();
+        let (mut server, _) = silent.accept().unwrap();
+        // It is asked, and asked again.
+        let _asking = [silent.accept().unwrap(), silent.accept().unwrap()];
+        server.write_all(b"answer").unwrap();
+        let mut answer = [0; 6];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"answer");
+    }
+
+    #[test]
+    fn a_port_takes_few_connections() {
+        let (listeners, addresses) = two();
+        drop(listeners);
+        let (blocking, long) = (Blocking::new(Duration::from_secs(60)).unwrap(), Duration::from_secs(30));
+        let relays = Relays::start(addresses.to_vec(), long, long, &blocking.handle()).unwrap();
+        let connect = |_| net::TcpStream::connect(&relays.addresses()[0]).unwrap();
+        let mut clients: Vec<_> = (0..=MAX_CONNECTIONS).map(connect).collect();
+        let mut refused = clients.pop().unwrap();
+        refused.set_read_timeout(Some(long)).unwrap();
+        assert_eq!(refused.read(&mut [0]).unwrap(), 0);
+        // The others are served.
+        for (client, call) in clients.iter_mut().zip(0..) {
+            client.write_all(&[BEGIN, &request(call.into(), b"id")].concat()).unwrap();
+            let mut answer = standby(call);
+            client.read_exact(&mut answer).unwrap();
+            assert_eq!(answer, standby(call));
+        }
+    }
+
+    const SHORT: Duration = Duration::from_millis(50);
+
+    /// Returns ports that connections are waiting at, and their addresses.
+    fn two() -> ([net::TcpListener; 2], [String; 2]) {
+        let listeners = [(); 2].map(|()| net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let addresses = listeners.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
+        (listeners, addresses)
     }
 }

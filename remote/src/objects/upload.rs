@@ -115,7 +115,14 @@ impl Parts {
         let (files, shared) = (Arc::clone(&self.files), Arc::clone(&self.shared));
         let parts = mem::take(&mut self.uploaded);
         // The client sends the request again and again for one deadline.
-        shared.blocking.run_long(3, async move { complete(&files, &mut self.upload, parts).await })
+        let answer = shared.blocking.run_long(3, async move {
+            let completed = complete(&files, &mut self.upload, parts).await;
+            Ok((completed, self))
+        });
+        // This thread waits until the parts are given up: one of the runtime does not.
+        let (completed, given_up) = answer?;
+        drop(given_up);
+        completed
     }
 }
 

@@ -120,6 +120,20 @@ fn a_lock_is_taken_and_released_with_another_name_node() {
     });
 }
 
+/// The time to connect is not waited for if the call is over before.
+#[test]
+fn a_silent_name_node_is_found_before_the_deadline() {
+    let nodes = FakeNameNodes::start();
+    let options = two_name_nodes(nodes.addresses()).deadline(Duration::from_secs(12));
+    let storage = options.connect_timeout(Duration::from_secs(60)).build().unwrap();
+    storage.create_dir_all(&dir()).unwrap();
+    let lock = storage.lock(&dir().join(LOCK)).unwrap();
+    nodes.be_silent_at("fsync", false);
+    storage.create_dir_all(&dir().join("b")).unwrap();
+    assert!(nodes.was_silent() && nodes.has("/dir/b"));
+    check(&nodes, lock);
+}
+
 #[test]
 fn a_name_node_that_answers_again_is_asked_again() {
     let (nodes, storage, lock) = prepare(20);
