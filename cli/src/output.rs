@@ -6,9 +6,12 @@ use crate::streams::Stdout;
 use crate::text;
 use hregion::{HFile, Region};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Standard output, and messages on standard error.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub(crate) struct Output {
     has_warned: AtomicBool,
     /// Whether the warning about values in MOB files was printed.
     has_warned_of_mob: AtomicBool,
+    /// The root directories in which logs were looked for, with or without those of `hbase:meta`.
+    known_roots: Mutex<BTreeSet<(PathBuf, bool)>>,
 }
 
 const BUFFER: usize = 128 << 10;
@@ -31,8 +36,8 @@ impl Output {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let out = BufWriter::with_capacity(BUFFER, Stdout::lock());
         let (has_warned, has_warned_of_mob) = (AtomicBool::new(false), AtomicBool::new(false));
-        let progress = Progress::none();
-        Self { out, json, quiet, progress, so_far: Exit::Done, has_warned, has_warned_of_mob }
+        let (progress, known_roots) = (Progress::none(), Mutex::default());
+        Self { out, json, quiet, progress, so_far: Exit::Done, has_warned, has_warned_of_mob, known_roots }
     }
 
     /// Whether to write JSON lines.
@@ -95,6 +100,13 @@ impl Output {
         if has_values && !self.has_warned_of_mob.swap(true, Ordering::Relaxed) {
             self.warn("values are in MOB files: as stored, cells have the names of these instead");
         }
+    }
+
+    /// Whether logs in a root directory, with or without those of `hbase:meta`, are looked for the first
+    /// time.
+    pub(crate) fn is_new_root(&self, root: &Path, with_meta: bool) -> bool {
+        let mut known = self.known_roots.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert((root.to_owned(), with_meta))
     }
 
     /// Returns a printer for warnings of regions that can be used while output is borrowed.

@@ -16,6 +16,7 @@ use crate::regions::{ClosedRegion, OpenRegion, OpenRegions, Regions};
 use crate::scan_rows::check_only_family;
 use crate::target::{self, Kind, kind_of as kind_of_target};
 use crate::target_args::TargetArgs;
+use crate::unread_logs::warn_of_logs;
 use crate::vfs;
 use hregion::{CellRef, Cursor, Region, RegionOptions, RowBuf, RowRef, Table};
 use std::fs;
@@ -42,7 +43,7 @@ enum Rows {
 const DEPTH: u32 = 5;
 
 impl InputSource {
-    /// Opens a target. `draws` selects the progress bar.
+    /// Opens a target. `draws` selects the progress bar. Warns if logs of servers may have more rows.
     pub(crate) fn open(
         target: &TargetArgs,
         reading: &FileArgs,
@@ -51,11 +52,14 @@ impl InputSource {
         out: &mut Output,
     ) -> Result<Self, Failure> {
         let options = Self::begin(target, reading, cells, draws, out)?;
-        Self::of_kind(&target.target, target.kind()?, options, out)
+        let kind = target.kind()?;
+        let source = Self::of_kind(&target.target, kind, options, out)?;
+        warn_of_logs(&target.target, kind, out);
+        Ok(source)
     }
 
     /// Opens each table of a namespace or a root directory, by path, with its name. Any other target is one
-    /// source without a name.
+    /// source without a name. Warns if logs of servers may have more rows.
     pub(crate) fn open_all(
         target: &TargetArgs,
         reading: &FileArgs,
@@ -65,16 +69,19 @@ impl InputSource {
     ) -> Result<Vec<Named>, Failure> {
         let options = Self::begin(target, reading, cells, draws, out)?;
         let kind = target.kind()?;
-        if !matches!(kind, Kind::Namespace | Kind::Root) {
-            return Ok(vec![(None, Self::of_kind(&target.target, kind, options, out)?)]);
-        }
-        let tables = tables_below(&target.target, kind)?.into_iter();
-        let opened = tables.map(|dir| {
-            let table = Table::open_dir(&dir, options.clone())?;
-            let name = table.name().clone();
-            Ok::<_, Failure>((Some(name), Self::of_regions(Regions::Of(table), None, out)))
-        });
-        opened.collect()
+        let sources = if matches!(kind, Kind::Namespace | Kind::Root) {
+            let tables = tables_below(&target.target, kind)?.into_iter();
+            let opened = tables.map(|dir| {
+                let table = Table::open_dir(&dir, options.clone())?;
+                let name = table.name().clone();
+                Ok::<_, Failure>((Some(name), Self::of_regions(Regions::Of(table), None, out)))
+            });
+            opened.collect::<Result<Vec<_>, _>>()?
+        } else {
+            vec![(None, Self::of_kind(&target.target, kind, options, out)?)]
+        };
+        warn_of_logs(&target.target, kind, out);
+        Ok(sources)
     }
 
     /// Starts the progress bar. Returns the options for reading.

@@ -9,6 +9,7 @@ use crate::probe;
 use crate::regions::{Regions, open_snapshot};
 use crate::source::files_in;
 use crate::target::{self, Kind};
+use crate::unread_logs::warn_of_logs;
 use hregion::region::MobFile;
 use hregion::{Region, RegionInfo, RegionOptions, Table};
 use std::collections::BTreeMap;
@@ -43,30 +44,36 @@ impl StoreFile {
 
 /// Returns the store files of a family, a region, a table, a snapshot, a namespace or a root directory, in
 /// the order of tables, regions, families and of the files in a family, oldest first. Any other target is one
-/// file.
+/// file. Their cells are to be read: warns if logs of servers may have more.
 pub(crate) fn find(
     path: &Path,
     kind: Option<Kind>,
     reading: &FileArgs,
     out: &Output,
 ) -> Result<Vec<StoreFile>, Failure> {
-    let regions = by_region(path, kind, reading, out)?.into_iter();
+    let kind = target::kind_of(path, kind)?;
+    let regions = of_kind(path, kind, reading, out)?.into_iter();
+    warn_of_logs(path, kind, out);
     Ok(regions.flat_map(|region| region.families).flat_map(|family| family.files).collect())
 }
 
-/// As [`find`], with the regions and families that have no files.
+/// As [`find`], with the regions and families that have no files, and without a warning.
 pub(crate) fn by_region(
     path: &Path,
     kind: Option<Kind>,
     reading: &FileArgs,
     out: &Output,
 ) -> Result<Vec<RegionFiles>, Failure> {
+    of_kind(path, target::kind_of(path, kind)?, reading, out)
+}
+
+fn of_kind(path: &Path, kind: Kind, reading: &FileArgs, out: &Output) -> Result<Vec<RegionFiles>, Failure> {
     let options = || reading.region_options(out);
     let alone = |paths: Vec<PathBuf>| {
         let files = paths.into_iter().map(StoreFile::alone).collect();
         vec![RegionFiles { region: None, families: vec![FamilyFiles { family: None, files }] }]
     };
-    match target::kind_of(path, kind)? {
+    match kind {
         Kind::Hfile => Ok(alone(vec![path.to_owned()])),
         Kind::Wal => {
             let error = CommandError::unsupported(path, "write-ahead logs, expected files of cells");

@@ -2,7 +2,7 @@
 
 use crate::Failure;
 use hregion_arrow::{Invalid, Layout, Mapping};
-use hregion_datafusion::{HregionTable, Target, TargetOptions, read_mapping};
+use hregion_datafusion::{HregionTable, Target, read_mapping};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -21,19 +21,17 @@ impl Mappings {
     }
 }
 
-/// Opens a target as a table of SQL.
+/// Returns a target as a table of SQL.
 pub(crate) fn open(
-    target: &str,
-    options: TargetOptions,
+    target: &Target,
     map: Option<&str>,
     infer: Option<usize>,
     invalid_as_null: bool,
     mappings: &mut Mappings,
 ) -> Result<HregionTable, Failure> {
-    let opened = Target::open(target, options)?;
     let mapping = match (map, infer) {
         (Some(path), _) => Some(mappings.of(path)?),
-        (None, Some(rows)) => Some(opened.infer(rows)?),
+        (None, Some(rows)) => Some(target.infer(rows)?),
         (None, None) => None,
     };
     let layout = match mapping {
@@ -42,7 +40,7 @@ pub(crate) fn open(
         None if invalid_as_null => return Err(Failure::usage("--invalid-as-null: no column has a type")),
         None => Layout::Cells,
     };
-    Ok(opened.table(layout)?)
+    Ok(target.table(layout)?)
 }
 
 /// Returns the file of the map of each table.

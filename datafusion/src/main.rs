@@ -10,8 +10,9 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt as _;
 use hregion::ErrorKind;
-use hregion_datafusion::{HregionTable, ReadingArgs, STACK_BYTES, parse_args, printable};
+use hregion_datafusion::{HregionTable, ReadingArgs, STACK_BYTES, Target, parse_args, printable};
 use output::{Format, Output};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::num::NonZeroUsize;
 use std::panic::resume_unwind;
@@ -235,7 +236,7 @@ fn of_query(error: DataFusionError, args: &Args) -> Failure {
     }
 }
 
-/// Opens the tables.
+/// Opens the tables. Warns once of each root directory whose logs may have more of their rows.
 fn tables(args: &Args) -> Result<Vec<(String, HregionTable)>, Failure> {
     let names: Vec<&str> = args.tables.iter().map(|(name, _)| name.as_str()).collect();
     if let Some(name) = names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|n| n == *name))
@@ -248,12 +249,20 @@ fn tables(args: &Args) -> Result<Vec<(String, HregionTable)>, Failure> {
         return Err(Failure::usage("--infer: all tables have maps"));
     }
     let infer = args.infer.map(NonZeroUsize::get);
-    let mut mappings = Mappings::default();
+    let (mut mappings, mut warnings) = (Mappings::default(), BTreeSet::new());
     let open = |(name, path): &(String, String)| {
         let map = maps.get(name.as_str()).copied();
-        let opened = arguments::open(path, options.clone(), map, infer, args.invalid_as_null, &mut mappings);
-        let opened = opened.map_err(|failure| failure.of_table(name))?;
-        Ok((name.clone(), opened))
+        let opened = Target::open(path, options.clone()).map_err(Failure::from).and_then(|target| {
+            let table = arguments::open(&target, map, infer, args.invalid_as_null, &mut mappings)?;
+            Ok((target, table))
+        });
+        let (target, table) = opened.map_err(|failure| failure.of_table(name))?;
+        if let Some(warning) = target.warning_of_logs()
+            && warnings.insert(warning.clone())
+        {
+            eprintln!("warning: {}", printable(&warning));
+        }
+        Ok((name.clone(), table))
     };
     args.tables.iter().map(open).collect()
 }

@@ -131,6 +131,39 @@ impl Target {
         infer.mapping()
     }
 
+    /// Returns a warning if servers have left logs under the root directory of the table or region that may
+    /// have writes which are not read ([`Table::has_logs`]), or if that cannot be found out. Snapshots and
+    /// HFiles do not depend on logs. Most web servers list no directories, so nothing is said of their files.
+    #[must_use]
+    pub fn warning_of_logs(&self) -> Option<String> {
+        let (target, options) = self.0.0.target.as_ref()?;
+        // `ROOT/data/NAMESPACE/TABLE/REGION`
+        let depth = match self.0.source().ok()? {
+            Source::Table(_) => 2,
+            Source::Region(_) => 3,
+        };
+        let path = Path::new(target);
+        let data = path.ancestors().nth(depth).filter(|dir| dir.ends_with("data"))?;
+        let root = data.parent().filter(|_| !matches!(url_scheme(path), Some("http" | "https")))?;
+        let with_meta = path.strip_prefix(data).is_ok_and(|below| below.starts_with("hbase/meta"));
+        let has_logs = match is_url(target) {
+            true => options.storage(target).and_then(|files| Table::has_logs(root, with_meta, &*files)),
+            false => Table::has_logs(root, with_meta, &hregion::io::LocalStorage),
+        };
+        match has_logs {
+            Ok(false) => None,
+            Ok(true) => {
+                let (logs, root) = (root.join("WALs"), root.display());
+                Some(format!(
+                    "{}: logs of servers may have writes that are not read (`hregion recover --dry-run \
+                     {root}` lists them)",
+                    logs.display()
+                ))
+            }
+            Err(error) => Some(format!("{error}; writes that are only in logs of servers are not read")),
+        }
+    }
+
     /// Returns a table of SQL with the rows of the target.
     ///
     /// # Errors

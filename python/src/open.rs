@@ -32,6 +32,9 @@ use std::path::PathBuf;
 /// error. With `accept_torn_logs=True`, recovered edits that were closed and are torn nevertheless are taken
 /// as they are: writes may be missing.
 ///
+/// Writes that are only in the logs of servers that have died (`WALs/` of the root) are not read before
+/// `recover` has replayed them.
+///
 /// `path` can be a URL, as `str`: `s3://BUCKET/KEY`, `hdfs://NAMESERVICE/PATH`, or `http://HOST/PATH`, which
 /// is only read. Credentials and settings are those of the environment (`AWS_ACCESS_KEY_ID`,
 /// `HADOOP_CONF_DIR`

@@ -10,7 +10,8 @@
 //! ```
 
 use super::durable::{
-    create_dir_durably, exists, is_same_file, move_file, remove, sync_dir, sync_file, unless_not_found,
+    create_dir_durably, exists, is_same_file, list_if_exists, move_file, remove, sync_dir, sync_file,
+    unless_not_found,
 };
 use super::file_name::new_file_name;
 use super::region::{RECOVERED_EDITS, REGION_INFO, is_number};
@@ -29,6 +30,8 @@ pub(super) const LOGS: &str = "WALs";
 pub(super) const OLD_LOGS: &str = "oldWALs";
 /// The end of the name of a server's directory whose logs HBase has begun to split.
 const SPLITTING: &str = "-splitting";
+/// The end of the name of a log with edits of `hbase:meta` only.
+const META_LOG: &str = ".meta";
 /// The end of the name of recovered edits that are being written.
 const TEMP: &str = ".temp";
 
@@ -102,7 +105,7 @@ impl LogTree {
             let server = dir.join(&server.name);
             for file in self.tree.files(storage, &server)? {
                 let name = file.name.to_string_lossy();
-                if !(name.starts_with('.') && name.ends_with(".crc")) {
+                if !is_checksums(&name) {
                     let (series, number) = split_name(&name);
                     logs.push(((of.clone(), series), number, server.join(&file.name)));
                 }
@@ -113,6 +116,36 @@ impl LogTree {
         let rolled: Vec<bool> = logs.iter().map(|(series, ..)| next.next() == Some(series)).collect();
         let logs = logs.into_iter().zip(rolled);
         Ok(logs.map(|((_, _, path), is_rolled)| ServerLog { path, is_rolled }).collect())
+    }
+
+    /// Whether a server has a log that may have edits: of any table, or, unless `with_meta`, of one other
+    /// than `hbase:meta`. As only names and lengths are looked at, symbolic links are followed.
+    ///
+    /// In a storage without renames, which has no empty directories and in which listings are paid for, any
+    /// server has one.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be listed.
+    pub(crate) fn may_have_edits(&self, storage: &dyn Storage, with_meta: bool) -> Result<bool> {
+        let dir = self.root().join(LOGS);
+        let servers = list_if_exists(storage, &dir)?.unwrap_or_default();
+        for server in servers.iter().filter(|entry| entry.is_dir) {
+            let server = dir.join(&server.name);
+            if !storage.can_rename(&server) {
+                return Ok(true);
+            }
+            let may_have = |file: &DirEntry| {
+                let name = file.name.to_string_lossy();
+                let is_asked_for = with_meta || !name.ends_with(META_LOG);
+                let has_bytes = file.len > 0 || storage.can_hide_writes(&server.join(&file.name));
+                !file.is_dir && !is_checksums(&name) && is_asked_for && has_bytes
+            };
+            if list_if_exists(storage, &server)?.unwrap_or_default().iter().any(may_have) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns the directory of a region, if it exists. A directory that has nothing but recovered edits does
@@ -242,6 +275,11 @@ impl LogTree {
         }
         if self.tree.list(storage, &dir)?.is_some() { sync_dir(storage, &dir) } else { Ok(()) }
     }
+}
+
+/// Whether a name is that of a checksum file of Hadoop's local file system.
+fn is_checksums(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".crc")
 }
 
 /// Whether a name is that of recovered edits that were being written: a beginning, with or without a random

@@ -120,6 +120,11 @@ const KEPT_OPEN: usize = 10_000;
 impl Table {
     /// Opens a table under a root directory, `name` or `namespace:name`, for reading. Changes nothing in it.
     ///
+    /// The recovered edits of regions are read, those of this crate's own logs included. Edits that are only
+    /// in the logs of servers that have died (`WALs/` of the root) are not, before
+    /// [`recover`](Self::recover) has replayed them: [`has_logs`](Self::has_logs) says whether there may be
+    /// some, [`plan_recovery`](Self::plan_recovery) which.
+    ///
     /// # Errors
     ///
     /// If the table does not exist ([`TableNotFound`](crate::ErrorKind::TableNotFound)), or its directories

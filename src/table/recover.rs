@@ -167,6 +167,21 @@ impl Table {
         }
         survey.report(|_, _| Ok(()))
     }
+
+    /// Whether servers have left logs under a root directory (`WALs/`) that may have edits which reads do not
+    /// see before a [recovery](Self::recover): edits of any table, or, unless `with_meta`, of tables other
+    /// than `hbase:meta`, whose edits are in logs of their own. As no log is opened, all edits may be in store
+    /// files already: [`plan_recovery`](Self::plan_recovery) finds that out.
+    ///
+    /// Lists `WALs/`, and then the directories of servers until one has a log. In a storage without renames,
+    /// such as an object store, lists `WALs/` only: any server there has logs.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be listed. One that does not exist has no logs.
+    pub fn has_logs(root: impl AsRef<Path>, with_meta: bool, storage: &dyn Storage) -> Result<bool> {
+        LogTree::new(root.as_ref()).may_have_edits(storage, with_meta)
+    }
 }
 
 /// Fails if a log of a server has edits of regions of a table that are about to be created: a recovery would

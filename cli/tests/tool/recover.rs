@@ -1,8 +1,8 @@
 //! `hregion recover`: regions and root directories that HBase left when it was killed.
 
-use crate::library::files::unlocked_contents;
-use crate::support::{code, json_lines, last_error, members, ok, run, stderr, stdout, testdata};
-use hregion::{ErrorKind, Region};
+use crate::library::files::{copy_dir, unlocked_contents};
+use crate::support::{code, hregion, json_lines, last_error, members, ok, run, stderr, stdout, testdata};
+use hregion::{ErrorKind, Family, Put, Region, Table};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -327,4 +327,100 @@ fn what_cannot_be_recovered_is_an_error() {
     let output = run(&["recover", "--json", text(&path), "--wal", "no such log"]);
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Io")));
     assert_eq!(code(&run(&["recover"])), 2);
+}
+
+/// What a warning of logs says.
+const UNREAD: &str = "logs of servers may have writes that are not read";
+
+#[test]
+fn commands_that_read_rows_warn_once_of_logs() {
+    let (root, out) = (crashed_root(), tempfile::tempdir().unwrap());
+    let (dir, logs) = (text(root.path()), root.path().join("WALs"));
+    let warning =
+        format!("warning: {}: {UNREAD} (`hregion recover --dry-run {dir}` lists them)\n", text(&logs));
+    let (table, encoded, _) = answers().remove(0);
+    let one = region(root.path(), &table, &encoded);
+    let answers_with = |warnings: usize| -> Vec<(i32, String)> {
+        let lines = [
+            "scan $ROOT/data/default/w1",
+            "scan --json $ROOT/data/default/w1",
+            "scan $REGION",
+            "get $ROOT/data/default/w1 row",
+            "explain get $ROOT/data/default/w1 row",
+            "count $ROOT",
+            "count --json $ROOT/data/default",
+            "stats --now 9 $ROOT/data/default/w1",
+            "stats --now 9 --by file --json $REGION",
+            "cells $ROOT/data/default/w1",
+            "convert $ROOT/data/default/w1 --to jsonl --out $OUT/cells --force",
+            "diff $ROOT/data/default/w1 $ROOT/data/default/w2",
+            "export $ROOT/data/default/w1 --to jsonl --out $OUT/rows --force",
+            "report --json --now 9 $ROOT/data/default/w1",
+            "shell $ROOT -e list",
+        ];
+        let answer = |line: &str| {
+            let line =
+                line.replace("$ROOT", dir).replace("$OUT", text(out.path())).replace("$REGION", text(&one));
+            let output = run(&line.split(' ').collect::<Vec<_>>());
+            let said = stderr(&output);
+            assert_eq!(said.matches(&warning).count(), warnings, "{line}: {said}");
+            assert_eq!(said.matches(UNREAD).count(), warnings, "{line}: {said}");
+            (code(&output), stdout(&output))
+        };
+        lines.into_iter().map(answer).collect()
+    };
+    let before = answers_with(1);
+    let here = hregion().current_dir(&one).args(["count", "."]).output().unwrap();
+    assert_eq!(stderr(&here).matches(UNREAD).count(), 1, "by a relative path");
+    assert_eq!(stderr(&run(&["scan", "--quiet", text(&one)])), "");
+    let aside = out.path().join("WALs");
+    fs::rename(&logs, &aside).unwrap();
+    assert!(answers_with(0) == before, "exit codes and answers do not depend on logs");
+    fs::rename(&aside, &logs).unwrap();
+    ok(&["recover", dir]);
+    answers_with(0);
+}
+
+#[test]
+fn only_logs_that_may_have_rows_of_a_target_are_warned_of() {
+    let (root, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let table = Table::create(root.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+    table.put(Put::new("r").cell("f", "q", "v")).unwrap();
+    table.flush().unwrap();
+    table.snapshot("s").unwrap();
+    let encoded = table.regions()[0].encoded_name();
+    table.close().unwrap();
+    let (one, copied) = (region(root.path(), "t", &encoded), outside.path().join(&encoded));
+    copy_dir(&one, &copied);
+    let mut files = fs::read_dir(one.join("f")).unwrap().map(|entry| entry.unwrap().path());
+    let file = files.find(|path| path.file_name().unwrap().len() == 32).unwrap();
+    let count = |target: &Path| {
+        let output = run(&["count", "--json", text(target)]);
+        assert_eq!(code(&output), 0, "{}: {}", target.display(), stderr(&output));
+        assert!(stdout(&output).starts_with('{') && stdout(&output).contains(r#""rows":1,"#));
+        stderr(&output)
+    };
+    let warnings = |target: &Path| count(target).matches(UNREAD).count();
+    let (namespace, family) = (root.path().join("data/default"), one.join("f"));
+    let all: [&Path; 5] = [root.path(), &namespace, one.parent().unwrap(), &one, &family];
+    assert_eq!(all.map(warnings), [0; 5], "there are no logs");
+    let server = root.path().join("WALs/h,1,2");
+    fs::create_dir_all(&server).unwrap();
+    let log = |name: &str, bytes: &str| fs::write(server.join(name), bytes).unwrap();
+    log("h%2C1%2C2.1000", "");
+    assert_eq!(all.map(warnings), [0; 5], "it is empty");
+    log("h%2C1%2C2.meta.1000.meta", "log");
+    assert_eq!(all.map(warnings), [1, 0, 0, 0, 0], "a table that is hbase:meta may be below the root");
+    log("h%2C1%2C2.1000", "log");
+    assert_eq!(all.map(warnings), [1; 5]);
+    for other in [root.path().join(".hbase-snapshot/s"), file, copied] {
+        assert_eq!(warnings(&other), 0, "{}", other.display());
+    }
+    fs::remove_dir_all(root.path().join("WALs")).unwrap();
+    fs::write(root.path().join("WALs"), "a file").unwrap();
+    for target in all {
+        let said = count(target);
+        let expected = "; writes that are only in logs of servers are not read\n";
+        assert!(said.starts_with("warning: ") && said.contains(expected), "{said}");
+    }
 }

@@ -12,6 +12,7 @@ use hregion_ballista::{connect_with, run_executor, run_scheduler, session_config
 use hregion_datafusion::{
     CsvWriter, ReadingArgs, STACK_BYTES, Stdout, Target, parse_args, printable, read_mapping,
 };
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fmt;
 use std::io::{self, BufWriter};
@@ -258,6 +259,7 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
             let config = config.with_target_partitions(partitions.unwrap_or(16));
             let context = connect_with(&scheduler, config).await?;
             let map = map.as_deref().map(read_mapping).transpose()?;
+            let mut warnings = BTreeSet::new();
             for (name, path) in tables {
                 let target = Target::open(&path, options.clone())?;
                 let layout = match (&map, infer) {
@@ -265,6 +267,11 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
                     (None, Some(rows)) => Layout::Columns(target.infer(rows.get())?),
                     (None, None) => Layout::Cells,
                 };
+                if let Some(warning) = target.warning_of_logs()
+                    && warnings.insert(warning.clone())
+                {
+                    eprintln!("warning: {}", printable(&warning));
+                }
                 // a name is not read as SQL, which would take its capitals for small letters
                 context.register_table(TableReference::bare(name), Arc::new(target.table(layout)?))?;
             }

@@ -1,6 +1,7 @@
 //! The program `hregion-sql`.
 
 use crate::root;
+use hregion::{Family, Put, Table};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
@@ -83,6 +84,29 @@ fn targets_of_all_kinds_are_queried() {
     let rows: Vec<serde_json::Value> = rows.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(rows.len(), 2);
     assert!(rows[0]["row"].as_str().unwrap().starts_with("row-"), "{rows:?}");
+}
+
+#[test]
+fn logs_that_are_not_read_are_warned_of_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+    table.put(Put::new("r").cell("f", "q", "v")).unwrap();
+    table.snapshot("s").unwrap();
+    table.close().unwrap();
+    let warnings = |target: &str| {
+        let [a, b] = ["a", "b"].map(|name| format!("{name}={}", dir.path().join(target).display()));
+        let output = sql(&["SELECT count(*) AS n FROM a", "--csv", "--table", &a, "--table", &b]);
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success() && output.stdout == b"n\n1\n", "{target}: {said}");
+        assert_eq!(said.lines().count(), said.matches("writes that are not read").count(), "{said}");
+        said.lines().count()
+    };
+    assert_eq!(warnings("data/default/t"), 0);
+    let server = dir.path().join("WALs/h,1,2");
+    std::fs::create_dir_all(&server).unwrap();
+    std::fs::write(server.join("h%2C1%2C2.1000"), "log").unwrap();
+    assert_eq!(warnings("data/default/t"), 1);
+    assert_eq!(warnings(".hbase-snapshot/s"), 0);
 }
 
 /// A terminal obeys nothing in a table. CSV has the values as they are.

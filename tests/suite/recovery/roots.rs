@@ -404,6 +404,38 @@ fn replay_again(storage: &FaultyStorage) {
     assert_eq!(values(&open(storage, false)), Vec::<String>::new());
 }
 
+/// Of logs, only names and lengths are looked at.
+#[test]
+fn logs_that_may_have_edits_are_found() {
+    let (storage, [one, _]) = flushed();
+    let found = || [false, true].map(|with_meta| Table::has_logs(ROOT, with_meta, &storage).unwrap());
+    let at = |name: &str| Path::new(SERVER).join(name);
+    assert_eq!(found(), [false, false], "there is no server");
+    storage.create_dir_all(Path::new(SERVER)).unwrap();
+    write_synced(&storage, Path::new("/hbase/WALs/file"), b"bytes");
+    write_synced(&storage, &at(".h%2C1%2C2.1000.crc"), b"bytes");
+    write_synced(&storage, &at("h%2C1%2C2.1000"), b"");
+    assert_eq!(found(), [false, false], "none of them has edits");
+    storage.remove(&at("h%2C1%2C2.1000")).unwrap();
+    let entries = [(&*one, 1, vec![put("a-old", "f", "0")])];
+    write_log(&storage, SERVER, "h%2C1%2C2.meta.1000.meta", &entries, true);
+    assert_eq!(found(), [false, true]);
+    write_log(&storage, "/hbase/WALs/i,1,2-splitting", "i%2C1%2C2.1000", &entries, true);
+    let calls = storage.all_calls();
+    assert_eq!(found(), [true, true]);
+    assert_eq!(storage.all_calls() - calls, 3 + 2, "listings until a log is found");
+    recover(&storage).unwrap();
+    assert_eq!(found(), [false, false], "they are recovered");
+
+    let objects = FaultyStorage::new();
+    objects.has_objects();
+    objects.create_dir_all(Path::new(SERVER)).unwrap();
+    write_synced(&objects, &at("h%2C1%2C2.1000"), b"bytes");
+    let calls = objects.all_calls();
+    assert!(Table::has_logs(ROOT, false, &objects).unwrap());
+    assert_eq!(objects.all_calls() - calls, 1, "each listing is paid for");
+}
+
 /// What HBase leaves when it dies while it splits a log: the server's directory with another name, a file
 /// that is being written, and one that has its name, with the same edits in other bytes.
 #[test]

@@ -1,6 +1,6 @@
 //! Files, tables and snapshots are read by URL as from a directory.
 
-use super::{ask, compare, roots, run, tables};
+use super::{TABLE, ask, compare, put_root, roots, run, tables};
 use crate::library::fake_s3::{FakeS3, Manner};
 use crate::support::{code, plain, stderr, stdout, testdata};
 use hregion::{Durability, Family, Put, Table};
@@ -151,6 +151,35 @@ fn commands_read_a_snapshot_of_a_bucket_once() {
             assert!(name == "manifest.json" || of("local") == of("remote"), "{name:?}");
         }
     }
+}
+
+/// Each listing of a bucket is paid for.
+#[test]
+fn logs_are_looked_for_in_a_bucket_by_one_request() {
+    let server = FakeS3::start();
+    put_root(&server);
+    // What is printed, what is said of logs, and the numbers of the requests for them.
+    let count = || {
+        server.take_asked();
+        let output = ask(&server, &format!("--json count {TABLE}"));
+        server.behave([]);
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        let asked = server.take_asked().0.into_iter().enumerate();
+        let of_logs = asked.filter(|(_, asked)| asked.contains("WALs")).map(|(at, _)| at);
+        (stdout(&output), stderr(&output), of_logs.collect::<Vec<_>>())
+    };
+    let (answer, said, of_logs) = count();
+    assert!(!said.contains("s3://bucket/root/WALs") && of_logs.len() == 1, "{said} {of_logs:?}");
+    server.put("root/WALs/h,1,2/h%2C1%2C2.1000", b"log".to_vec());
+    let (same, said, of_logs) = count();
+    let expected = "warning: s3://bucket/root/WALs: logs of servers may have writes that are not read (";
+    assert!(same == answer && said.matches(expected).count() == 1, "{same} {said}");
+    let [at] = of_logs[..] else { panic!("{of_logs:?}") };
+    server.behave(std::iter::repeat_n(Manner::Good, at).chain([Manner::Fails(403)]));
+    let (same, said, of_logs) = count();
+    assert!(same == answer && of_logs == [at], "{same} {of_logs:?}");
+    let expected = "; writes that are only in logs of servers are not read\n";
+    assert!(said.starts_with("warning: s3://bucket/root/WALs: ") && said.contains(expected), "{said}");
 }
 
 #[test]
