@@ -82,7 +82,7 @@ pub struct HFileScanner<'f> {
     path: IndexPath,
     /// The current block; none if the scanner is not positioned.
     block: Option<Arc<DataBlock>>,
-    /// What the current block has of the stored one, if it has not all cells.
+    /// The parts of the stored block that the current one has, if it does not have all cells.
     partial: Option<Box<PartialBlock>>,
     /// Whether blocks may be read in parts.
     reads_parts: bool,
@@ -105,7 +105,7 @@ impl<'f> HFileScanner<'f> {
             path: IndexPath::new(&file.root),
             block: None,
             partial: None,
-            // with a cache, the blocks of a file by itself are cached as a whole
+            // with a cache, blocks of a file outside of a store are cached whole
             reads_parts: file.cache.is_none(),
             run: 0,
             position: CellPosition::default(),
@@ -425,7 +425,7 @@ impl<'f> HFileScanner<'f> {
                 self.position = position;
                 Ok(self.judge(block, &position, how, key))
             }
-            // the current cell may have another offset now
+            // the current cell's offset may have changed
             None if self.partial.is_some() && self.extend_part()? => {
                 self.seek_in_block(key, from.map(|_| self.position))
             }

@@ -1,4 +1,4 @@
-//! A cursor over the cells of one file, row by row from the last to the first.
+//! A cursor over the rows of one file, from the last to the first (HBase: `HFileScanner.seekBefore`).
 
 use super::{Entering, HFileScanner};
 use crate::block::data::{CellPosition, DataBlock, RowSpan};
@@ -58,7 +58,7 @@ enum CursorState {
     InBlock,
     /// In the block after that.
     InNext,
-    /// At the position of `cells`, in any block.
+    /// At the position of `cells`, in any block of the row.
     Wide,
 }
 
@@ -370,7 +370,7 @@ impl<'f> ReversedHFileScanner<'f> {
     #[inline]
     pub(crate) fn leave(&mut self) {
         if self.begins == CursorState::Wide {
-            // a block that was passed going forward may have no row index
+            // a block that was read in a forward walk may have no row index
             self.cells.leave_block();
         }
         (self.begins, self.state) = (CursorState::Unpositioned, CursorState::Unpositioned);
