@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// A consistent snapshot of a region: shows the writes that were complete when it was taken, and no others
 /// (HBase: the read point of a `RegionScanner`).
 ///
-/// Flushes and compactions keep everything a live view may see, so it holds memory and files that would
+/// Flushes and compactions keep everything visible to a view, so it holds memory and files that would
 /// otherwise be released.
 pub struct ReadView {
     pub(super) state: Arc<RegionVersion>,
@@ -66,8 +66,8 @@ impl ReadView {
     }
 
     /// Reads rows, all at the view's point in time, and returns them in the order of `gets`. They are read in
-    /// row order: what several rows need of a block that is not in the cache is read once. If it takes long,
-    /// [several threads](super::RegionOptions::get_threads) read them.
+    /// row order: bytes of an uncached block that several rows need are read once. If it takes long, [several
+    /// threads](super::RegionOptions::get_threads) read them.
     ///
     /// # Errors
     ///
@@ -118,7 +118,7 @@ impl ReadView {
     }
 }
 
-/// Returns the read point of a read with an isolation level, in a view.
+/// Returns the read point of a read with an isolation level in a view.
 fn point_for(isolation: Isolation, of_view: i64) -> i64 {
     match isolation {
         Isolation::ReadCommitted => of_view,

@@ -1,4 +1,4 @@
-//! Reads parts of rows, and owns the scan: a copy of the caller's that was changed.
+//! Reads parts of rows, and owns the scan: a changed copy of the caller's.
 
 use super::partial_results::PartialResults;
 use super::start_filter;
