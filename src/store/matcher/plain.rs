@@ -1,5 +1,5 @@
-//! Special cases of matching: cells whose code follows from the query and the cell alone. Each gives what
-//! [`ScanQueryMatcher::match_in_row`] gives; tests compare reads with and without them.
+//! Special cases of matching: cells whose code follows from the query and the cell alone. Each returns the
+//! same as [`ScanQueryMatcher::match_in_row`]; tests compare reads with and without them.
 
 use super::columns::ColumnTracker;
 use super::user::{done_before, times};
