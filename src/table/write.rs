@@ -1,4 +1,4 @@
-//! Writes to a table: each row goes to the region that has it.
+//! Writes to a table: each row is written to the region that has it.
 
 use super::regions::RegionSlot;
 use super::{Table, TableCore};
@@ -13,8 +13,8 @@ use std::sync::Arc;
 /// The maximum number of mutations of several regions that are written together.
 const MOST_TOGETHER: usize = 20_000;
 
-/// Writes require a table whose regions were opened for writing. They work and fail as those of
-/// [`Region`], and also fail if no region, or more than one, has the row.
+/// Writes require a table whose regions were opened for writing. They behave like those of [`Region`], and
+/// also fail if no region, or more than one, has the row.
 impl Table {
     /// Writes values to a row, atomically.
     ///
@@ -104,7 +104,7 @@ impl Table {
             if left.is_empty() {
                 return results;
             }
-            // More than once only if a region is split or merged meanwhile.
+            // Repeats only if a region is split or merged in the meantime.
             while !left.is_empty() {
                 left = self.0.batch(left, &mut results);
             }
@@ -117,7 +117,7 @@ impl Table {
     ///
     /// As [`Region::flush`](crate::Region::flush), for the first that fails; the others are still flushed.
     pub fn flush(&self) -> Result<()> {
-        // A region that is split or merged meanwhile is flushed by that.
+        // A region that is split or merged in the meantime is flushed by that.
         let flush = |slot: &Arc<RegionSlot>| {
             self.0.check_may_flush()?;
             let is_current = unpoisoned(slot.is_current.read());
@@ -135,7 +135,7 @@ impl TableCore {
     /// regions that have been replaced.
     fn batch(&self, mutations: Numbered, results: &mut [Result<()>]) -> Numbered {
         let regions = self.regions.load();
-        // In row order: two batches that wait for each other's regions must take them in the same order.
+        // In row order, so that two batches with the same regions cannot deadlock.
         let mut by_region: BTreeMap<usize, Numbered> = BTreeMap::new();
         for (i, mutation) in mutations {
             match regions.find(mutation.row()) {
@@ -146,7 +146,7 @@ impl TableCore {
         let mut groups: Vec<_> = by_region.into_iter().map(|(at, some)| (at, some.into_iter())).collect();
         let is_joint = groups.len() > 1 && !self.options.has_observers();
         let mut left = Vec::new();
-        // Several times if some are more than a region writes together. In between it can be split.
+        // Repeats if a region has more mutations than it writes together. It can be split in between.
         while !groups.is_empty() {
             let (mut indices, mut batches, mut current) = (Vec::new(), Vec::new(), Vec::new());
             for (at, numbered) in &mut groups {
