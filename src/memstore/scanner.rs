@@ -12,9 +12,9 @@ use std::ops::ControlFlow;
 /// A cursor over the cells of a [`Segment`] that are visible at a read point: those whose sequence id is not
 /// above it.
 ///
-/// Cells added meanwhile may or may not be visited. This does not matter, since their sequence ids are above
-/// the read point. The cursor has no position until the first seek. No method fails. Only long scans that
-/// [read ahead](Self::reading_ahead) allocate memory, for [`Readahead`].
+/// Cells added during the scan may or may not be visited, but are not returned, because their sequence ids
+/// are above the read point. The cursor has no position until the first seek. No method fails. Only long
+/// scans that [read ahead](Self::reading_ahead) allocate memory, for [`Readahead`].
 pub(crate) struct SegmentScanner<'s> {
     segment: &'s Segment,
     read_point: i64,
