@@ -1,4 +1,4 @@
-//! Finding the region of a row (locator.md §11; HBase: `AsyncRegionLocator`).
+//! Finds the region of a row (locator.md §11; HBase: `AsyncRegionLocator`).
 
 use super::cache::LocationOrigin;
 use super::singleflight::{LookupKey, Singleflight};
@@ -143,7 +143,7 @@ impl Locator {
         self.locate_replica(table, row, position, 0, reload, deadline)
     }
 
-    /// As [`locate_position`](Self::locate_position), for a copy of the region: this one, and not the primary
+    /// As [`locate_position`](Self::locate_position), for a copy of the region: this copy, not the primary
     /// one, must have a server.
     ///
     /// # Errors
@@ -229,7 +229,7 @@ impl Locator {
         self.retries.retry(&*self.timer, deadline, is_for_good, || self.ask_state(table, deadline))
     }
 
-    /// Checks that a table is enabled. For callers that were refused a region.
+    /// Checks that a table is enabled, for callers to which a server refused a region.
     ///
     /// # Errors
     ///
@@ -290,7 +290,7 @@ impl Locator {
                 let is_known =
                     regions.iter().rev().take_while(begins_page).any(|known| known.region() == row.region());
                 if row.region().table() == table && !row.is_split_parent() && !is_known {
-                    // A region of the page before may have been split or merged since.
+                    // A region of the previous page may have been split or merged since.
                     let info = row.region();
                     let is_replaced = |known: &CatalogRow| {
                         known.region().start_key() == info.start_key()
@@ -322,7 +322,7 @@ impl Locator {
     }
 
     /// Caches up to `limit` regions of a table, from the first one that begins at or after `start_key`, in
-    /// preparation for a scan. Returns how many.
+    /// preparation for a scan. Returns their number.
     ///
     /// # Errors
     ///
@@ -358,7 +358,7 @@ impl Locator {
         &*self.registry
     }
 
-    /// Returns how many catalog rows were skipped so far because they are invalid.
+    /// Returns the number of catalog rows skipped so far because they are invalid.
     #[must_use]
     pub fn invalid_rows(&self) -> u64 {
         self.broken_rows.load(Ordering::Relaxed)

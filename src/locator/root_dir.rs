@@ -1,4 +1,4 @@
-//! A root directory on a disk, in place of a cluster (locator.md §16.4).
+//! A root directory on a disk, used instead of a cluster (locator.md §16.4).
 
 use super::directory_catalog::dir_exists;
 use super::{
@@ -65,7 +65,7 @@ impl Locator {
     /// by the region directories. It does not retry, because nothing changes in between.
     ///
     /// With a catalog, regions have the servers recorded there, whether they are running or not. Regions
-    /// without a server are found, too.
+    /// without a server are also found.
     ///
     /// # Errors
     ///

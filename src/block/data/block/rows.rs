@@ -1,4 +1,4 @@
-//! The rows of a block, from the last to the first.
+//! Visits the rows of a block from the last to the first.
 
 use super::{CellPosition, DataBlock, row_at};
 use crate::cell::CellOrder;
@@ -17,7 +17,7 @@ pub(crate) struct RowSpan {
 }
 
 impl RowSpan {
-    /// Whether the block begins with these cells; then the previous block may have more of the row.
+    /// Whether the block begins with these cells, so that the previous block may have more of the row.
     #[inline]
     pub(crate) fn is_first(&self) -> bool {
         self.entry == 0
@@ -68,8 +68,8 @@ impl DataBlock {
         self.row_up_to_entry(low, position.next, order)
     }
 
-    /// The row of the entry before `entry`, up to `end`. The first cell of each row has an entry, and some
-    /// others have, too.
+    /// The row of the entry before `entry`, up to `end`. The first cell of each row has an entry, and so do
+    /// some others.
     #[inline]
     fn row_up_to_entry(&self, entry: usize, end: usize, order: CellOrder) -> Result<RowSpan, Corruption> {
         let Some(mut entry) = entry.checked_sub(1) else { return Err(out_of_order()) };
