@@ -312,7 +312,7 @@ impl RecentCells {
         self.0.insert(cell);
     }
 
-    /// Whether there may be cells of a row.
+    /// Whether the filter may contain a row.
     #[inline]
     #[must_use]
     pub fn may_contain_row(&self, row: &[u8]) -> bool {

@@ -150,7 +150,7 @@ impl CellKey {
     }
 }
 
-/// Fails for a row that is longer than any row can be: no key can have it.
+/// Fails for a row that is too long for a key.
 #[inline]
 pub(crate) fn check_row_len(row: &[u8]) -> Result<(), Error> {
     if row.len() <= MAX_ROW_LEN { Ok(()) } else { Err(row_too_long(row.len())) }

@@ -56,7 +56,7 @@ pub(super) enum Kind {
 }
 
 impl Comparator {
-    /// Whether comparing never fails, whatever the bytes.
+    /// Whether comparing never fails, for any bytes.
     pub(super) fn is_total(&self) -> bool {
         match &self.0 {
             Kind::Long(_) | Kind::Decimal(_) => false,
