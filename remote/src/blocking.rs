@@ -33,8 +33,8 @@ impl fmt::Debug for Check {
 /// The time between two calls of a [`Check`].
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// Time after the deadline until an answer is given up that should have been an error of the deadline; and
-/// until a request is left to itself whose answer is of no interest.
+/// The time after the deadline until an overdue response is given up, and until a request whose response is
+/// not needed is abandoned.
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Blocking {
@@ -47,13 +47,13 @@ impl Blocking {
         Ok(Self { runtime: Some(runtime), deadline, while_reading: None })
     }
 
-    /// Sets what ends requests that read.
+    /// Sets the check that can end requests that read.
     pub(crate) fn while_reading(mut self, check: Option<Check>) -> Self {
         self.while_reading = check;
         self
     }
 
-    /// Returns the runtime, for what requests leave running between them.
+    /// Returns the runtime, for tasks that run between requests.
     #[cfg(feature = "hdfs")]
     pub(crate) fn handle(&self) -> Handle {
         self.runtime.as_ref().expect("present until dropped").handle().clone()
@@ -75,7 +75,7 @@ impl Blocking {
         let (sender, receiver) = mpsc::sync_channel(1);
         let task = async move {
             let answer = tokio::time::timeout(deadline, request).await;
-            // The receiver is gone if the request was given up.
+            // The receiver no longer exists if the request was given up.
             let _ = sender.send(answer.unwrap_or_else(|_| Err(late(deadline))));
         };
         let runtime = self.runtime.as_ref().expect("present until dropped");
@@ -93,8 +93,8 @@ impl Blocking {
         pending
     }
 
-    /// Starts a request whose answer is of no interest. It ends with the runtime at the latest, and so with
-    /// the process: it is waited for, but not for long.
+    /// Starts a request whose response is not needed. It ends with the runtime at the latest, which waits for
+    /// it, but not for long.
     #[cfg(feature = "aws")]
     pub(crate) fn leave<T: Send + 'static>(&self, request: impl Future<Output = T> + Send + 'static) {
         let runtime = self.runtime.as_ref().expect("present until dropped");
@@ -164,7 +164,7 @@ impl<T> Pending<T> {
     ///
     /// # Errors
     ///
-    /// Only that of the [`Check`] which has ended the waiting.
+    /// Returns only the error of the [`Check`] that has ended the wait.
     pub(crate) fn wait_or_end(self) -> io::Result<io::Result<T>> {
         let (began, limit) = (Instant::now(), self.deadline.saturating_add(GRACE));
         loop {

@@ -50,7 +50,7 @@ impl fmt::Display for SnapshotType {
 }
 
 impl SnapshotDescription {
-    /// Describes a snapshot of an enabled table, with a manifest of version 2, that is kept for ever.
+    /// Describes a snapshot of an enabled table, with a manifest of version 2, that is kept forever.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl SnapshotDescription {
             SnapshotType::Flush => 1,
             SnapshotType::SkipFlush => 2,
         };
-        // HBase writes 0 for a snapshot that is kept for ever.
+        // HBase writes 0 for a snapshot that is kept forever.
         let ttl = self.ttl.map_or(0, |ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
         let message = proto::snapshot::SnapshotDescription {
             name: Some(self.name.clone()),
