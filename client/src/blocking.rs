@@ -1,4 +1,4 @@
-//! The client for callers without an asynchronous runtime: each call waits for its answer.
+//! The client for callers without an asynchronous runtime: each call waits for its response.
 //!
 //! ```no_run
 //! use hregion::{Get, Scan, TableName};

@@ -1,4 +1,4 @@
-//! Where calls for a region go (locator.md §8.3).
+//! The targets of calls for a region (locator.md §8.3).
 
 use crate::client::ClientCore;
 use crate::connection::{Answer, Connection};

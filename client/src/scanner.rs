@@ -44,7 +44,7 @@ pub struct Scanner {
     /// Where to continue.
     start: Bytes,
     include_start: bool,
-    /// The furthest that an answer came: a row, and how many of its cells were received.
+    /// The furthest that an answer came: a row, and the number of its cells received.
     reached: Option<(Bytes, usize)>,
     /// The scanner of the current region.
     open: Option<RegionScanner>,
@@ -61,7 +61,7 @@ pub struct Scanner {
     pages: usize,
     results: VecDeque<ScanResult>,
     assembler: Assembler,
-    /// Counted if they are asked for.
+    /// Counted if requested.
     metrics: Option<ScanMetrics>,
     done: bool,
 }
@@ -76,7 +76,7 @@ struct RegionScanner {
     says_more: bool,
 }
 
-/// A page, or why there is none, and the target that was called.
+/// A page, or the error, and the target that was called.
 type Read = (CallTarget, Result<Page, Fault>);
 
 impl Scanner {
@@ -116,8 +116,7 @@ impl Scanner {
         })
     }
 
-    /// Counts what the scan does from now on, and what servers do for it (HBase:
-    /// `Scan.setScanMetricsEnabled`).
+    /// Counts the further work of the scan, and of servers for it (HBase: `Scan.setScanMetricsEnabled`).
     #[must_use]
     pub fn track_metrics(mut self) -> Self {
         self.metrics = Some(ScanMetrics::default());
@@ -221,7 +220,7 @@ impl Scanner {
         self.end_renewal().await.map_err(|fault| fault.error)
     }
 
-    /// Waits for the call that renews the lease, if there is one.
+    /// Waits for the call that renews the lease, if any.
     async fn end_renewal(&mut self) -> Result<(), Fault> {
         let Some(renewal) = &mut self.renewal else { return Ok(()) };
         let renewed = renewal.await.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())));
@@ -370,7 +369,7 @@ impl Scanner {
         }
     }
 
-    /// Returns what opens the scanner of the region that has the rows from one on.
+    /// Returns the opener of the scanner of the region with the rows from one on.
     fn opener(&self, start: Bytes, include_start: bool) -> Result<RegionOpener> {
         let scan = self.scan.clone().start_row(start.clone(), include_start);
         let mut scan = scan.to_proto_bytes()?;
@@ -462,7 +461,7 @@ impl Scanner {
         self.next_region = None;
     }
 
-    /// Continues after the last row once a server has lost its scanner, or is lost itself.
+    /// Continues after the last row when a server has lost its scanner, or is lost itself.
     async fn reset(&mut self, target: &CallTarget, fault: Fault, tries: &mut Tries<'_>) -> Result<()> {
         let is_open = self.open.is_some();
         if is_open && matches!(fault.kind, RegionException::Busy { .. } | RegionException::RegionOpening) {

@@ -325,7 +325,7 @@ impl Table {
     }
 }
 
-/// What a cell takes besides its row, column and value: lengths, timestamp and type, as servers count them
+/// The size of a cell without its row, column and value: lengths, timestamp and type, as servers count them
 /// (`hbase.server.keyvalue.maxsize`). HBase's client counts four bytes less.
 const CELL_LEN: usize = 24;
 
@@ -361,8 +361,8 @@ fn atomic_result(
     Ok(success.map(|success| CheckResult::new(success, all.freeze())))
 }
 
-/// Whether a write was done. Servers say so of all that have a condition. Those before 2.4, which do not read
-/// the condition of an increment or append, say nothing of it.
+/// Whether a write was done. Servers report this for all writes with a condition, except those before 2.4,
+/// which do not read the condition of an increment or append.
 fn success(server: &str, processed: Option<bool>, is_conditional: bool) -> Result<bool, Fault> {
     if processed.is_none() && is_conditional {
         let message = format!(

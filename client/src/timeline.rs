@@ -20,7 +20,7 @@ pub(crate) struct Wanted<'w> {
 enum Event<T> {
     /// The answer of the copy at a place of those asked.
     Answer(usize, Result<T>),
-    /// How many copies the region has.
+    /// The number of copies of the region.
     Copies(u16),
 }
 

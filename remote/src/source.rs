@@ -1,4 +1,4 @@
-//! A place that files are read from.
+//! A source of files.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -31,7 +31,7 @@ pub(crate) struct Status {
     pub(crate) modified_millis: i64,
 }
 
-/// A place that files are read from.
+/// A source of files.
 #[async_trait]
 pub(crate) trait Source: Send + Sync + fmt::Debug {
     /// Opens a file, and reads at most its last `tail` bytes.
