@@ -1,4 +1,4 @@
-//! What directories hold, without reading cells: regions, families, files.
+//! The contents of directories, without reading cells: regions, families, files.
 
 use crate::args::FileArgs;
 use crate::concurrent_changes::read_listed;
@@ -52,7 +52,7 @@ fn region_json(region: Option<&RegionInfo>, families: Vec<Value>) -> Value {
     })
 }
 
-/// Returns what a file says of itself; of a reference or a link, what the HFile says to which it leads.
+/// Returns the metadata of a file; for a reference or a link, of its HFile.
 fn measure(file: &StoreFile, options: &HFileOptions, regions: &RegionOptions) -> Result<Value, Failure> {
     read_listed(&file.path, |place| measure_at(place, file, options, regions))
 }
@@ -84,7 +84,7 @@ fn measure_at(
     }))
 }
 
-/// Sums a member of files, which may lie about it.
+/// Sums a member of files, whose values may be wrong.
 fn sum_of(files: &[Value], name: &str) -> u64 {
     files.iter().filter_map(|file| file[name].as_u64()).fold(0, u64::saturating_add)
 }

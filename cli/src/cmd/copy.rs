@@ -66,7 +66,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (rows, cells) = (RowArgs::from(args.range.clone()), args.cells.clone().or_all_versions());
-    // The options for reading files are those of the table that gets the rows.
+    // The options for reading files apply to the table that gets the rows.
     let served = args.server.table(&args.source, &cells, None)?;
     let input = (!args.server.is_given()).then_some(&args.source.target);
     let check_input = || if input.is_some() { check_source(&args.source, out) } else { Ok(()) };
@@ -116,7 +116,8 @@ fn check_source(source: &TargetArgs, out: &Output) -> Result<(), Failure> {
     }
 }
 
-/// Fails if delete markers are copied, and the order of writes, which is not, decides what they hide.
+/// Fails if delete markers are copied although the order of writes, which is not copied, determines what they
+/// hide.
 fn check_order<'f>(
     path: &Path,
     mut families: impl Iterator<Item = &'f Family>,

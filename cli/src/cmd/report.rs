@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let wanted = Wanted { now, cells: !args.no_cells, jobs: args.jobs };
     let overview = Overview::read(&args.target, kind, wanted, &args.reading, out)?;
     if let Some(path) = &args.out {
-        // Something else may have been written there meanwhile.
+        // Another file may have been written there in the meantime.
         check_page(path, args)?;
         let mut page = NewText::create(path, args.force)?;
         let written = page.write_all(report_page::page(overview.json()).as_bytes());
