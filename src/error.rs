@@ -158,7 +158,7 @@ impl Error {
         Self::caller_at(ErrorKind::Locked, "region is open for writing elsewhere", region)
     }
 
-    /// As [`locked`](Self::locked), with the storage's message about the lock.
+    /// Like [`locked`](Self::locked), with the storage's message about the lock.
     #[cold]
     pub(crate) fn locked_as(region: &Path, error: &io::Error) -> Self {
         match error.get_ref() {

@@ -44,7 +44,7 @@ impl Batches<TableResultScanner> {
     ///
     /// # Errors
     ///
-    /// As [`Table::scan`] and [`BatchBuilder::new`].
+    /// Same as [`Table::scan`] and [`BatchBuilder::new`].
     pub fn of_table(table: &Table, scan: Scan, layout: Layout, limits: BatchLimits) -> Result<Self> {
         Ok(Self::of(table.scan(layout.select(scan))?, BatchBuilder::new(layout, None, limits)?))
     }
@@ -57,7 +57,7 @@ impl Batches<ResultScanner> {
     ///
     /// # Errors
     ///
-    /// As [`Region::scan`] and [`BatchBuilder::new`].
+    /// Same as [`Region::scan`] and [`BatchBuilder::new`].
     pub fn of_region(region: &Region, scan: Scan, layout: Layout, limits: BatchLimits) -> Result<Self> {
         Ok(Self::of(region.scan(layout.select(scan))?, BatchBuilder::new(layout, None, limits)?))
     }

@@ -207,7 +207,7 @@ impl RowKey {
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check).
+    /// Same as [`check`](Self::check).
     pub(crate) fn cut<'k>(&self, key: &'k [u8]) -> Result<Vec<&'k [u8]>> {
         let mut cut = Vec::new();
         self.each_part(key, |part| cut.push(part))?;

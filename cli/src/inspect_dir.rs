@@ -57,7 +57,7 @@ fn measure(file: &StoreFile, options: &HFileOptions, regions: &RegionOptions) ->
     read_listed(&file.path, |place| measure_at(place, file, options, regions))
 }
 
-/// As [`measure`], of a file that is at `place` now.
+/// Like [`measure`], of a file that is at `place` now.
 fn measure_at(
     place: &Path,
     file: &StoreFile,

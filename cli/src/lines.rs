@@ -63,7 +63,7 @@ impl<'p> Lines<'p> {
         self.next_of(|line| !line.is_empty())
     }
 
-    /// As [`next`](Self::next), for JSON lines: there, a line of blanks is as good as an empty one.
+    /// Like [`next`](Self::next), for JSON lines: there, a line of blanks is as good as an empty one.
     pub(crate) fn next_json(&mut self) -> Result<Option<&[u8]>, CommandError> {
         self.next_of(|line| !line.trim_ascii().is_empty())
     }

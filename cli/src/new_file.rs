@@ -42,7 +42,7 @@ pub(crate) fn make<T>(path: &Path, make: impl FnOnce() -> io::Result<T>) -> io::
     make_below(path, 0, make)
 }
 
-/// As [`make`]. A signal also removes that many directories above, if nothing else is in them.
+/// Like [`make`]. A signal also removes that many directories above, if nothing else is in them.
 pub(crate) fn make_below<T>(
     path: &Path,
     levels: usize,
@@ -366,7 +366,7 @@ impl NewText {
         Ok(Self { out, path: path.to_owned(), aside, storage })
     }
 
-    /// As [`create`](Self::create), with the SHA-256 of what is written.
+    /// Like [`create`](Self::create), with the SHA-256 of what is written.
     pub(crate) fn create_hashed(path: &Path, replace: bool) -> Result<Self, CommandError> {
         let mut text = Self::create(path, replace)?;
         text.out.get_mut().sum = Summing::new(true);

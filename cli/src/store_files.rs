@@ -54,7 +54,7 @@ pub(crate) fn find(
     Ok(regions.flat_map(|region| region.families).flat_map(|family| family.files).collect())
 }
 
-/// As [`find`], with the regions and families that have no files.
+/// Like [`find`], with the regions and families that have no files.
 pub(crate) fn by_region(
     path: &Path,
     kind: Option<Kind>,

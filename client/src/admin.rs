@@ -43,7 +43,7 @@ impl Client {
         self.create_schema(table, Family::to_table_schema_bytes(table, families)?, splits).await
     }
 
-    /// As [`create_table`](Self::create_table), with the families of `changes`, and its settings of the
+    /// Like [`create_table`](Self::create_table), with the families of `changes`, and its settings of the
     /// table.
     ///
     /// # Errors
@@ -345,7 +345,7 @@ impl ClientCore {
         Ok(self.procedure_or(method, request).await?)
     }
 
-    /// As [`procedure`](Self::procedure); the error records whether the procedure may continue.
+    /// Like [`procedure`](Self::procedure); the error records whether the procedure may continue.
     async fn procedure_or(&self, method: &'static str, request: &impl Message) -> Result<(), ProcedureError> {
         let mut tries = Tries::new(self);
         let answer = self.ask_master_by(&mut tries, method, request).await;

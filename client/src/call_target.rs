@@ -45,7 +45,7 @@ impl CallTarget {
         self.call_with(priority, method, param, time).await
     }
 
-    /// As [`call`](Self::call), with a priority.
+    /// Like [`call`](Self::call), with a priority.
     pub(crate) async fn call_with<M: Message + Default>(
         &mut self,
         priority: Option<u32>,

@@ -81,8 +81,8 @@ impl RemoteCatalog {
         self.page_of(meta, &request, deadline).await.map(|(_, page)| page)
     }
 
-    /// As [`page`](Self::page), by a scanner that continues until it has found rows: if a call may read only
-    /// one row, which is deleted, each new scan from there would only reach its end again.
+    /// Like [`page`](Self::page), by a scanner that continues until it has found rows: if a call may read
+    /// only one row, which is deleted, each new scan from there would only reach its end again.
     async fn page_beyond(
         &self,
         meta: &RegionLocations,

@@ -102,7 +102,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Locator::locate`].
+    /// Same as [`Locator::locate`].
     pub async fn locate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
         let row = row.as_ref();
         let mut tries = Tries::new(&self.0).only_reading();
@@ -118,7 +118,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Locator::regions`].
+    /// Same as [`Locator::regions`].
     pub async fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
         Tries::new(&self.0).only_reading().regions(table).await
     }

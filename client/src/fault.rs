@@ -117,7 +117,7 @@ impl Fault {
         is_unknown && !self.is_unsent
     }
 
-    /// As [`may_be_executed`](Self::may_be_executed), of a write to a region.
+    /// Like [`may_be_executed`](Self::may_be_executed), of a write to a region.
     pub(crate) fn may_be_written(&self) -> bool {
         self.is_unexplained && !self.is_unsent || self.may_be_executed()
     }

@@ -117,7 +117,7 @@ impl Kerberos {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Same as [`new`](Self::new).
     pub fn master_principal(mut self, principal: &str) -> Result<Self> {
         self.master = Principal::parse(principal)?;
         Ok(self)
@@ -171,7 +171,7 @@ impl Kerberos {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Same as [`new`](Self::new).
     pub fn zookeeper_principal(mut self, principal: &str) -> Result<Self> {
         self.zookeeper = Some(Principal::parse(principal)?);
         Ok(self)

@@ -63,7 +63,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`families`](Self::families).
+    /// Same as [`families`](Self::families).
     pub async fn describe_table(&self, table: &TableName) -> Result<TableDescription> {
         self.0.schema(table).await.map(|(_, description)| description)
     }

@@ -143,9 +143,10 @@ impl Scanner {
     ///
     /// # Errors
     ///
-    /// As [`Table::get`]; of the kind [`Limit`](hregion::ErrorKind::Limit) if the parts of a row are larger
-    /// than a [response](crate::ClientBuilder::max_response_size) may be, unless the scan has a batch or
-    /// allows partial results. Rows returned before are correct. Another call tries to continue after them.
+    /// Same as [`Table::get`]; of the kind [`Limit`](hregion::ErrorKind::Limit) if the parts of a row are
+    /// larger than a [response](crate::ClientBuilder::max_response_size) may be, unless the scan has a batch
+    /// or allows partial results. Rows returned before are correct. Another call tries to continue after
+    /// them.
     pub async fn next(&mut self) -> Result<Option<ScanResult>> {
         if let Some(result) = self.results.pop_front() {
             return Ok(Some(result));
@@ -176,7 +177,7 @@ impl Scanner {
     ///
     /// # Errors
     ///
-    /// As [`next`](Self::next).
+    /// Same as [`next`](Self::next).
     pub async fn next_row(&mut self) -> Result<Option<Row>> {
         Ok(self.next().await?.map(|result| result.row))
     }

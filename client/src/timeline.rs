@@ -84,7 +84,7 @@ impl ClientCore {
         Err(all_failed(failed))
     }
 
-    /// As [`copies`](Self::copies), after a time.
+    /// Like [`copies`](Self::copies), after a time.
     async fn copies_after(&self, wait: Duration, wanted: Wanted<'_>, deadline: Deadline) -> u16 {
         sleep(wait).await;
         self.copies(wanted, deadline).await

@@ -85,7 +85,7 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// As [`trusting`](Self::trusting).
+    /// Same as [`trusting`](Self::trusting).
     pub fn keys(self, path: impl AsRef<Path>, password: Option<&str>) -> Result<Self> {
         Ok(self.with_keys(KeyFile::new(path.as_ref(), None, password)?))
     }

@@ -82,7 +82,7 @@ impl Blocking {
         Pending { receiver, task: runtime.spawn(task).abort_handle(), deadline, check: None }
     }
 
-    /// As [`start`](Self::start), for a request that changes nothing: the thread that waits for it may end
+    /// Like [`start`](Self::start), for a request that changes nothing: the thread that waits for it may end
     /// it.
     pub(crate) fn start_read<T: Send + 'static>(
         &self,
@@ -118,7 +118,7 @@ impl Blocking {
         self.start(request).wait()
     }
 
-    /// As [`run`](Self::run), for a request that may take a multiple of the deadline.
+    /// Like [`run`](Self::run), for a request that may take a multiple of the deadline.
     #[cfg(feature = "aws")]
     pub(crate) fn run_long<T: Send + 'static>(
         &self,

@@ -100,7 +100,7 @@ impl RemoteStorage {
     ///
     /// # Errors
     ///
-    /// As [`status`](Self::status).
+    /// Same as [`status`](Self::status).
     pub fn is_dir(&self, path: &Path) -> io::Result<bool> {
         let (location, source) = self.source(path)?;
         self.shared.blocking.read(async move { source.is_dir(&location.key).await })

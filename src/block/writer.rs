@@ -137,7 +137,7 @@ impl BlockWriter {
     }
 }
 
-/// As [`BlockWriter::compress`], with another compressor of the file.
+/// Like [`BlockWriter::compress`], with another compressor of the file.
 pub(crate) fn compress(
     compressor: &mut Compressor,
     room: usize,

@@ -277,7 +277,7 @@ impl SeekKey {
         Self::first_on_row(b"")
     }
 
-    /// As [`new`](Self::new), with room for a longer key.
+    /// Like [`new`](Self::new), with room for a longer key.
     pub(crate) fn with_room(bytes: usize) -> Self {
         let mut key = Vec::with_capacity(bytes);
         key.extend_from_slice(&SMALLEST);

@@ -135,11 +135,11 @@ impl Comparator {
         Pattern::new(pattern, false).map(|pattern| Self(Kind::Regex(pattern)))
     }
 
-    /// As [`regex`](Self::regex), ignoring the case of ASCII letters.
+    /// Like [`regex`](Self::regex), ignoring the case of ASCII letters.
     ///
     /// # Errors
     ///
-    /// As [`regex`](Self::regex).
+    /// Same as [`regex`](Self::regex).
     pub fn regex_ignore_case(pattern: &str) -> Result<Self> {
         Pattern::new(pattern, true).map(|pattern| Self(Kind::Regex(pattern)))
     }

@@ -147,11 +147,11 @@ impl HFileOptions {
         self.open_reader(self.reader(path.as_ref())?)
     }
 
-    /// As [`open`](Self::open), for any [`FileReader`].
+    /// Like [`open`](Self::open), for any [`FileReader`].
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// Same as [`open`](Self::open).
     pub fn open_reader(&self, reader: Arc<dyn FileReader>) -> Result<HFile> {
         if self.cache.is_some() {
             Error::if_no_clock("a block cache")?;
@@ -170,12 +170,12 @@ impl HFileOptions {
         self.verify_reader(self.reader(path.as_ref())?)
     }
 
-    /// As [`verify`](Self::verify), and calls `progress` after each block with the number of bytes checked so
-    /// far and the length of the file.
+    /// Like [`verify`](Self::verify), and calls `progress` after each block with the number of bytes checked
+    /// so far and the length of the file.
     ///
     /// # Errors
     ///
-    /// As [`verify`](Self::verify).
+    /// Same as [`verify`](Self::verify).
     pub fn verify_with(
         &self,
         path: impl AsRef<Path>,
@@ -184,20 +184,20 @@ impl HFileOptions {
         self.verify_reader_with(self.reader(path.as_ref())?, progress)
     }
 
-    /// As [`verify`](Self::verify), for any [`FileReader`].
+    /// Like [`verify`](Self::verify), for any [`FileReader`].
     ///
     /// # Errors
     ///
-    /// As [`verify`](Self::verify).
+    /// Same as [`verify`](Self::verify).
     pub fn verify_reader(&self, reader: Arc<dyn FileReader>) -> Result<VerifyReport> {
         self.verify_reader_with(reader, |_, _| {})
     }
 
-    /// As [`verify_with`](Self::verify_with), for any [`FileReader`].
+    /// Like [`verify_with`](Self::verify_with), for any [`FileReader`].
     ///
     /// # Errors
     ///
-    /// As [`verify`](Self::verify).
+    /// Same as [`verify`](Self::verify).
     pub fn verify_reader_with(
         &self,
         reader: Arc<dyn FileReader>,
@@ -226,11 +226,11 @@ impl HFileOptions {
         self.salvage_reader(self.reader(path.as_ref())?, out)
     }
 
-    /// As [`salvage`](Self::salvage), for any [`FileReader`].
+    /// Like [`salvage`](Self::salvage), for any [`FileReader`].
     ///
     /// # Errors
     ///
-    /// As [`salvage`](Self::salvage).
+    /// Same as [`salvage`](Self::salvage).
     pub fn salvage_reader(
         &self,
         reader: Arc<dyn FileReader>,

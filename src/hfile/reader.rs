@@ -34,7 +34,7 @@ impl HFile {
     ///
     /// # Errors
     ///
-    /// As [`HFileOptions::open`].
+    /// Same as [`HFileOptions::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::options().open(path)
     }
@@ -255,7 +255,7 @@ impl HFile {
         self.may_contain_hashed(&mut HashedRow::new(row))
     }
 
-    /// As [`may_contain_row`](Self::may_contain_row), for a row whose hash is shared by look-ups in several
+    /// Like [`may_contain_row`](Self::may_contain_row), for a row whose hash is shared by look-ups in several
     /// files.
     #[inline]
     pub(crate) fn may_contain_hashed(&self, row: &mut HashedRow<'_>) -> bool {
@@ -291,7 +291,7 @@ impl HFile {
         self.block_headers_from(0)
     }
 
-    /// As [`block_headers`](Self::block_headers), from the block at an offset on.
+    /// Like [`block_headers`](Self::block_headers), from the block at an offset on.
     pub fn block_headers_from(&self, offset: u64) -> impl Iterator<Item = Result<(u64, BlockHeader)>> {
         let mut at = Some(offset);
         std::iter::from_fn(move || {

@@ -179,7 +179,7 @@ impl<'f> HFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`seek`](Self::seek).
+    /// Same as [`seek`](Self::seek).
     pub fn seek_to(&mut self, key: &CellKey) -> Result<SeekResult> {
         let order = self.file.known_order()?;
         if !self.find_block(key)? {
@@ -204,7 +204,7 @@ impl<'f> HFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`seek`](Self::seek), and if cells or index keys are out of order, so that the search leads
+    /// Same as [`seek`](Self::seek), and if cells or index keys are out of order, so that the search leads
     /// backward.
     pub fn reseek(&mut self, key: &CellKey) -> Result<SeekResult> {
         let order = self.file.known_order()?;
@@ -226,7 +226,7 @@ impl<'f> HFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`seek`](Self::seek).
+    /// Same as [`seek`](Self::seek).
     pub fn seek_before(&mut self, key: &CellKey) -> Result<bool> {
         let order = self.file.known_order()?;
         if !self.find_block(key)? {

@@ -93,7 +93,7 @@ impl StoreFileWriter {
     ///
     /// # Errors
     ///
-    /// As [`HFileWriter::append`].
+    /// Same as [`HFileWriter::append`].
     #[inline]
     pub fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
         self.writer.append_ref(&cell)?;
@@ -107,7 +107,7 @@ impl StoreFileWriter {
     ///
     /// # Errors
     ///
-    /// As [`HFileWriter::add_file_info`].
+    /// Same as [`HFileWriter::add_file_info`].
     pub fn add_file_info(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         self.writer.add_file_info(key, value)
     }
@@ -122,7 +122,7 @@ impl StoreFileWriter {
     ///
     /// # Errors
     ///
-    /// As [`HFileWriter::finish`]; also if a file info entry was added that is derived from the cells.
+    /// Same as [`HFileWriter::finish`]; also if a file info entry was added that is derived from the cells.
     pub fn finish(mut self, origin: &StoreFileOrigin) -> Result<u64> {
         let info = self.writer.info_mut();
         origin.put(info);

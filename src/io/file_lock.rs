@@ -26,7 +26,7 @@ impl FileLock {
         Self::with_release(held, check, |_| Ok(()))
     }
 
-    /// As [`with_check`](Self::with_check), for a lock whose release may fail: see
+    /// Like [`with_check`](Self::with_check), for a lock whose release may fail: see
     /// [`release`](Self::release). `held` is dropped after `release`.
     pub fn with_release<T>(
         held: T,

@@ -75,7 +75,7 @@ pub(crate) fn read_descriptor(
     }
 }
 
-/// As [`read_descriptor`], for any table.
+/// Like [`read_descriptor`], for any table.
 fn find_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredDescriptor>> {
     for _ in 1..LISTINGS {
         match newest_descriptor(storage, owner) {
@@ -198,7 +198,7 @@ pub(super) fn with_tracker(descriptor: &TableDescriptor) -> TableDescriptor {
     }
 }
 
-/// As [`create_descriptor`], with exactly the settings of a descriptor.
+/// Like [`create_descriptor`], with exactly the settings of a descriptor.
 pub(super) fn create_whole_descriptor(
     storage: &Arc<dyn Storage>,
     owner: &Path,
@@ -455,7 +455,7 @@ impl StoredDescriptor {
     ///
     /// # Errors
     ///
-    /// As [`replace`](Self::replace).
+    /// Same as [`replace`](Self::replace).
     pub(crate) fn bytes_after(&self, new: &TableDescriptor) -> Result<Vec<u8>> {
         self.check_trackers(new)?;
         readable_bytes(new)

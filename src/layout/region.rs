@@ -437,7 +437,7 @@ impl RegionDir {
     ///
     /// # Errors
     ///
-    /// As [`TableListing::read`].
+    /// Same as [`TableListing::read`].
     pub(crate) fn table_listing(&self) -> Result<Option<TableListing>> {
         let table = self.table.root.as_ref().map(|_| &self.table.path);
         table.map(|table| TableListing::read(&**self.storage(), table)).transpose()
@@ -530,7 +530,7 @@ pub(crate) fn read_region_info(storage: &dyn Storage, dir: &Path) -> Result<Regi
     RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&path, 0))
 }
 
-/// As [`read_region_info`]; `None` if there is no such file, so that the directory is not a region's.
+/// Like [`read_region_info`]; `None` if there is no such file, so that the directory is not a region's.
 pub(crate) fn find_region_info(storage: &dyn Storage, dir: &Path) -> Result<Option<RegionInfo>> {
     match read_region_info(storage, dir) {
         Err(error) if error.is_not_found() => Ok(None),

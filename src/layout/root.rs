@@ -83,12 +83,12 @@ pub(crate) fn path_of_region(storage: &dyn Storage, path: &Path) -> Result<PathB
     path_below_root(storage, path, 1)
 }
 
-/// As [`path_of_region`], for a table's directory.
+/// Like [`path_of_region`], for a table's directory.
 pub(crate) fn path_of_table(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
     path_below_root(storage, path, 0)
 }
 
-/// As [`path_of_region`], for a family's directory.
+/// Like [`path_of_region`], for a family's directory.
 pub(super) fn path_of_family(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
     path_below_root(storage, path, 2)
 }
@@ -185,7 +185,7 @@ impl TableDir {
         Self::of_table(storage, path, info.table())
     }
 
-    /// As [`of_region`](Self::of_region), by the name of the region's table.
+    /// Like [`of_region`](Self::of_region), by the name of the region's table.
     pub(super) fn of_table(storage: &Arc<dyn Storage>, path: &Path, table: &TableName) -> Result<Self> {
         let dir = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
         let is = |dir: Option<&Path>, name: &str| dir.and_then(Path::file_name).is_some_and(|n| n == name);

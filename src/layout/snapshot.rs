@@ -356,7 +356,7 @@ impl Snapshot {
         (found, faults)
     }
 
-    /// As [`store_files`](Self::store_files), but returns the errors of single files separately.
+    /// Like [`store_files`](Self::store_files), but returns the errors of single files separately.
     pub(crate) fn found_files(
         &self,
         dir: &RegionDir,

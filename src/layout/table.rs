@@ -203,7 +203,7 @@ impl NewTable<'_> {
     }
 }
 
-/// As [`create_aside`], for a region. A directory that is neither empty nor a region is filled in place:
+/// Like [`create_aside`], for a region. A directory that is neither empty nor a region is filled in place:
 /// `.regioninfo`, which makes it a region, must be written last.
 pub(super) fn create_region_aside(
     storage: &Arc<dyn Storage>,

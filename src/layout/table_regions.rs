@@ -42,7 +42,7 @@ impl TableListing {
         Self::of(storage, table, list_if_exists(storage, table)?.unwrap_or_default())
     }
 
-    /// As [`read`](Self::read), by the entries of the directory, which was listed right before.
+    /// Like [`read`](Self::read), by the entries of the directory, which was listed right before.
     pub(super) fn of(storage: &dyn Storage, table: &Path, mut entries: Vec<DirEntry>) -> Result<Self> {
         let mut made = BTreeSet::new();
         for _ in 0..LISTINGS {

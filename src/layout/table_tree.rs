@@ -359,7 +359,7 @@ impl TableTree {
         self.archive_files(&table.join(region).join(family), region, family)
     }
 
-    /// As [`archive_family`](Self::archive_family), for files in a directory.
+    /// Like [`archive_family`](Self::archive_family), for files in a directory.
     fn archive_files(&self, dir: &Path, region: &str, family: &str) -> Result<()> {
         let storage = &*self.storage;
         let files = self.files(dir)?;
@@ -445,7 +445,7 @@ impl TableTree {
     ///
     /// # Errors
     ///
-    /// As [`finish`](Self::finish).
+    /// Same as [`finish`](Self::finish).
     pub(crate) fn remove_family(&self, family: &str) -> Result<bool> {
         let (storage, table) = (&*self.storage, self.dir());
         let mut was_any = false;
@@ -543,7 +543,7 @@ impl TableTree {
         self.discard_others(None)
     }
 
-    /// As [`discard_replacement`](Self::discard_replacement), but keeps a directory that will replace the
+    /// Like [`discard_replacement`](Self::discard_replacement), but keeps a directory that will replace the
     /// table.
     pub(crate) fn discard_others(&self, kept: Option<&Path>) -> Result<()> {
         let (storage, replacement) = (&*self.storage, self.replacement());

@@ -88,7 +88,7 @@ impl DirectoryCatalog {
         self.regions_and_changes(dir, table).map(|(regions, _)| regions)
     }
 
-    /// As [`regions_in`](Self::regions_in). Also returns the unfinished changes.
+    /// Like [`regions_in`](Self::regions_in). Also returns the unfinished changes.
     pub(crate) fn regions_and_changes(&self, dir: &Path, table: &TableName) -> Result<Listed> {
         let (regions, changes) = read_regions(&*self.storage, dir)?;
         match regions.iter().find(|(_, region)| region.table() != table) {

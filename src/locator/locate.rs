@@ -121,7 +121,7 @@ impl Locator {
     ///
     /// # Errors
     ///
-    /// As [`locate`](Self::locate).
+    /// Same as [`locate`](Self::locate).
     pub fn relocate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
         self.locate_position(table, row.as_ref(), LocateType::At, true, Deadline::NEVER)
     }
@@ -131,7 +131,7 @@ impl Locator {
     ///
     /// # Errors
     ///
-    /// As [`locate`](Self::locate).
+    /// Same as [`locate`](Self::locate).
     pub fn locate_position(
         &self,
         table: &TableName,
@@ -143,13 +143,13 @@ impl Locator {
         self.locate_replica(table, row, position, 0, reload, deadline)
     }
 
-    /// As [`locate_position`](Self::locate_position), for a copy of the region: this copy, not the primary
+    /// Like [`locate_position`](Self::locate_position), for a copy of the region: this copy, not the primary
     /// one, must have a server.
     ///
     /// # Errors
     ///
-    /// As [`locate`](Self::locate), and [`InvalidArgument`](ErrorKind::InvalidArgument) if the region has no
-    /// copy with this id.
+    /// Same as [`locate`](Self::locate), and [`InvalidArgument`](ErrorKind::InvalidArgument) if the region
+    /// has no copy with this id.
     pub fn locate_replica(
         &self,
         table: &TableName,
@@ -223,7 +223,7 @@ impl Locator {
     ///
     /// # Errors
     ///
-    /// As [`table_state`](Self::table_state).
+    /// Same as [`table_state`](Self::table_state).
     pub fn table_state_by(&self, table: &TableName, deadline: Deadline) -> Result<Option<TableState>> {
         let deadline = deadline.min(self.deadline()?);
         self.retries.retry(&*self.timer, deadline, is_for_good, || self.ask_state(table, deadline))
@@ -264,7 +264,7 @@ impl Locator {
     ///
     /// # Errors
     ///
-    /// As [`regions`](Self::regions).
+    /// Same as [`regions`](Self::regions).
     pub fn regions_by(&self, table: &TableName, deadline: Deadline) -> Result<Vec<CatalogRow>> {
         if table.is_meta() {
             // the catalog has no row of itself

@@ -30,7 +30,7 @@ impl MetaRegion {
     ///
     /// # Errors
     ///
-    /// As [`RegionOptions::open`].
+    /// Same as [`RegionOptions::open`].
     pub fn open(root: &Path, options: RegionOptions) -> Result<Self> {
         options.open(Self::path(root)).map(Self)
     }

@@ -74,11 +74,11 @@ impl Locator {
         Self::open_in(LocalStorage::shared(), root)
     }
 
-    /// As [`open`](Self::open), for a root directory of a storage.
+    /// Like [`open`](Self::open), for a root directory of a storage.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// Same as [`open`](Self::open).
     pub fn open_in(storage: Arc<dyn Storage>, root: impl AsRef<Path>) -> Result<Self> {
         let root = RootDir::with_storage(storage, root.as_ref());
         let catalog = root.catalog()?;

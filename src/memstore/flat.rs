@@ -145,7 +145,7 @@ impl FlatBuilder {
     ///
     /// # Panics
     ///
-    /// As [`Segment::insert`](super::Segment::insert).
+    /// Like [`Segment::insert`](super::Segment::insert).
     pub(super) fn push(&mut self, cell: CellRef<'_>) {
         if self.buffer.len() >= MAX_BUFFER {
             self.end_buffer();

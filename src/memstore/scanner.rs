@@ -103,7 +103,7 @@ impl<'s> SegmentScanner<'s> {
         self.move_to_visible(self.segment.at_or_after(&Key::of_row(self.segment.order(), row)));
     }
 
-    /// As [`seek`](Self::seek), but never moves backward: does nothing if the current cell is at or after
+    /// Like [`seek`](Self::seek), but never moves backward: does nothing if the current cell is at or after
     /// `key`, or at the end.
     pub(crate) fn reseek(&mut self, key: &CellKey) {
         let order = self.segment.order();
@@ -169,7 +169,7 @@ impl<'s> SegmentScanner<'s> {
         }
     }
 
-    /// As [`advance`](Self::advance), when the next cell has not been copied.
+    /// Like [`advance`](Self::advance), when the next cell has not been copied.
     fn advance_in_list(&mut self) {
         match &mut self.position {
             Position::Nowhere | Position::End => return,

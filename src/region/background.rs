@@ -151,8 +151,8 @@ impl Background {
         }
     }
 
-    /// As [`leave_limit`](Self::leave_limit), in a process forked from the one that opened the region. Every
-    /// later write asks for room and is refused, because it would never be flushed.
+    /// Like [`leave_limit`](Self::leave_limit), in a process forked from the one that opened the region.
+    /// Every later write asks for room and is refused, because it would never be flushed.
     pub(super) fn leave_limit_of_other(&self) {
         self.leave_limit();
         self.pressed_at.store(0, Ordering::Relaxed);
@@ -323,7 +323,7 @@ impl RegionCore {
         self.states.load().memory()
     }
 
-    /// As [`memory`](Self::memory), and reports it to the limit. The last report may be outdated: a writer
+    /// Like [`memory`](Self::memory), and reports it to the limit. The last report may be outdated: a writer
     /// interrupted before it reported may have done so after a flush.
     pub(super) fn report_memory(&self) -> u64 {
         let state = self.states.load();
@@ -346,7 +346,7 @@ impl RegionCore {
         self.request_flush_if(false)
     }
 
-    /// As [`request_flush`](Self::request_flush). After a failure on a writer's thread, a flush that is not
+    /// Like [`request_flush`](Self::request_flush). After a failure on a writer's thread, a flush that is not
     /// `needed` is not retried until more memory is used.
     fn request_flush_if(&self, needed: bool) -> Result<()> {
         let Some(background) = &self.background else { return Ok(()) };

@@ -55,9 +55,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), for each mutation; for all that are written together, if they are larger than
-    /// [`Limits::block_bytes`](crate::Limits::block_bytes). Increments and appends always fail, since a batch
-    /// returns no cells.
+    /// Same as [`put`](Self::put), for each mutation; for all that are written together, if they are larger
+    /// than [`Limits::block_bytes`](crate::Limits::block_bytes). Increments and appends always fail, since a
+    /// batch returns no cells.
     pub fn batch(&self, mut mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results = Vec::with_capacity(mutations.len());
         for mutations in mutations.chunks_mut(self.0.mini_batch) {
@@ -89,7 +89,7 @@ impl Region {
         self.0.mini_batch
     }
 
-    /// As [`batch`](Self::batch), for regions in row order, without observers, that share a log: one sync
+    /// Like [`batch`](Self::batch), for regions in row order, without observers, that share a log: one sync
     /// makes all their entries durable. Each region has at most [`mini_batch`](Self::mini_batch) mutations.
     pub(crate) fn batch_jointly(batches: &[RegionBatch]) -> Vec<Vec<Result<()>>> {
         let mut outcomes: Vec<Vec<Outcome>> = batches
@@ -204,7 +204,7 @@ impl RegionCore {
         self.write_admitted(mutations, together, None)
     }
 
-    /// As [`write`](Self::write), for mutations of a row that is locked. Unlocks it before the hooks after
+    /// Like [`write`](Self::write), for mutations of a row that is locked. Unlocks it before the hooks after
     /// the mutations are called. Values without a timestamp get at least `since`.
     pub(super) fn write_to_locked(
         &self,

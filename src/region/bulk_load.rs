@@ -93,7 +93,7 @@ impl Region {
         self.0.create_for_bulk_load(self.0.store_index(family.as_ref())?, path.as_ref(), None)
     }
 
-    /// As [`bulk_load_writer`](Self::bulk_load_writer), for cells of another file.
+    /// Like [`bulk_load_writer`](Self::bulk_load_writer), for cells of another file.
     pub(crate) fn bulk_load_part(&self, family: &[u8], of: &HFile, path: &Path) -> Result<StoreFileWriter> {
         self.0.create_for_bulk_load(self.0.store_index(family)?, path, Some(of))
     }

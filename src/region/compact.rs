@@ -44,11 +44,11 @@ impl Region {
         self.0.compact_all(compaction)
     }
 
-    /// As [`compact`](Self::compact), for one family.
+    /// Like [`compact`](Self::compact), for one family.
     ///
     /// # Errors
     ///
-    /// As [`compact`](Self::compact), or if the family is unknown.
+    /// Same as [`compact`](Self::compact), or if the family is unknown.
     pub fn compact_family(&self, family: impl AsRef<[u8]>, compaction: Compaction) -> Result<()> {
         self.0.compact(self.0.store_index(family.as_ref())?, compaction)
     }
@@ -59,7 +59,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`compact_family`](Self::compact_family).
+    /// Same as [`compact_family`](Self::compact_family).
     pub fn compact_files(&self, family: impl AsRef<[u8]>, from: usize, count: usize) -> Result<()> {
         let store = self.0.store_index(family.as_ref())?;
         self.0.compact_now(
@@ -80,7 +80,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`compact_family`](Self::compact_family), or if there is no file of a given name.
+    /// Same as [`compact_family`](Self::compact_family), or if there is no file of a given name.
     pub fn compact_named_files<N: AsRef<str>>(&self, family: impl AsRef<[u8]>, names: &[N]) -> Result<()> {
         let store = self.0.store_index(family.as_ref())?;
         let check = |files: &[StoreFile]| {

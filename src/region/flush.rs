@@ -32,12 +32,12 @@ impl Region {
         self.0.flush_all().map(drop)
     }
 
-    /// As [`flush`](Self::flush), for some families. Flushes all families once the log has failed: it may
+    /// Like [`flush`](Self::flush), for some families. Flushes all families once the log has failed: it may
     /// lack cells of the other families.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush), or if a family is unknown, or the log cannot be synced first.
+    /// Same as [`flush`](Self::flush), or if a family is unknown, or the log cannot be synced first.
     pub fn flush_families<F: AsRef<[u8]>>(&self, families: &[F]) -> Result<()> {
         let stores = families.iter().map(|family| self.0.store_index(family.as_ref()));
         let mut stores = stores.collect::<Result<Vec<_>>>()?;
@@ -77,7 +77,7 @@ impl RegionCore {
         Ok(self.flush_at(stores, None)?.seq_id)
     }
 
-    /// As [`flush`](Self::flush); for a [load](Self::flush_for_load) with the greatest sequence id of cells
+    /// Like [`flush`](Self::flush); for a [load](Self::flush_for_load) with the greatest sequence id of cells
     /// that keep theirs.
     fn flush_at(&self, stores: &[usize], kept: Option<i64>) -> Result<Flushed> {
         self.check_owner()?;

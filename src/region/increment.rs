@@ -20,7 +20,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), or if a value does not have the eight bytes of a counter, or cannot be
+    /// Same as [`put`](Self::put), or if a value does not have the eight bytes of a counter, or cannot be
     /// read, or has the timestamp `i64::MAX - 1`, as no read returns a later one. Nothing is written then.
     pub fn increment(&self, increment: Increment) -> Result<Row> {
         self.0.mutate_one(Mutation::Increment(increment))
@@ -31,7 +31,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), or if a value becomes too large, or the old one cannot be read, or has the
+    /// Same as [`put`](Self::put), or if a value becomes too large, or the old one cannot be read, or has the
     /// timestamp `i64::MAX - 1`, as no read returns a later one. Nothing is written then.
     pub fn append(&self, append: Append) -> Result<Row> {
         self.0.mutate_one(Mutation::Append(append))

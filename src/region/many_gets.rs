@@ -362,8 +362,8 @@ impl Taken<'static> {
         if elapsed < ALONE { None } else { Self::for_gets(each, left, most) }
     }
 
-    /// As [`after`](Self::after), before the first get, given the time of a get in an earlier call. Rows that
-    /// were slow then may be in memory now.
+    /// Like [`after`](Self::after), before the first get, given the time of a get in an earlier call. Rows
+    /// that were slow then may be in memory now.
     fn before(each: Duration, gets: usize, most: usize) -> Option<Self> {
         if each >= WAITING { None } else { Self::for_gets(each, gets, most) }
     }

@@ -199,7 +199,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`RegionOptions::open`].
+    /// Same as [`RegionOptions::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::options().open(path)
     }
@@ -259,7 +259,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// Same as [`get`](Self::get).
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
         self.0.get_observed(get, row, |row| self.0.get_now(get, row))?;
@@ -270,7 +270,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// Same as [`get`](Self::get).
     pub fn exists(&self, get: &Get) -> Result<bool> {
         let mut exists = false;
         if self.0.observe_or_bypass(|observer, context| observer.pre_exists(context, get, &mut exists))? {
@@ -286,7 +286,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for any of the rows.
+    /// Same as [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         self.view().get_many(gets)
     }
@@ -309,7 +309,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`ReadView::scan`].
+    /// Same as [`ReadView::scan`].
     pub fn scan(&self, scan: Scan) -> Result<ResultScanner> {
         self.view().into_scanner(scan)
     }
@@ -388,7 +388,7 @@ impl RegionCore {
         self.files.check()
     }
 
-    /// As [`check_writable`](Self::check_writable), for calls that change the table's data.
+    /// Like [`check_writable`](Self::check_writable), for calls that change the table's data.
     fn check_takes_data(&self) -> Result<()> {
         if self.is_table_read_only {
             return Err(Error::invalid_argument("the table is read-only: its descriptor sets READONLY"));
@@ -401,7 +401,7 @@ impl RegionCore {
         self.swap_all(|stores| stores[store] = Arc::new(change(&stores[store])));
     }
 
-    /// As [`swap`](Self::swap), for any number of stores at once.
+    /// Like [`swap`](Self::swap), for any number of stores at once.
     fn swap_all(&self, change: impl FnOnce(&mut [Arc<StoreVersion>])) {
         self.states.swap(|state| {
             let mut stores = state.stores.clone();

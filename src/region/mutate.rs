@@ -72,7 +72,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put).
+    /// Same as [`put`](Self::put).
     pub fn delete(&self, delete: Delete) -> Result<()> {
         self.0.mutate_one(Mutation::Delete(delete)).map(drop)
     }
@@ -85,8 +85,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put) and [`increment`](Self::increment), or if there is no mutation, or one is of
-    /// another row.
+    /// Same as [`put`](Self::put) and [`increment`](Self::increment), or if there is no mutation, or one is
+    /// of another row.
     pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
         self.0.mutate_row(row.as_ref(), mutations)
     }
@@ -98,8 +98,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), or if there is no mutation, or one is an increment or an append. Nothing is
-    /// written then.
+    /// Same as [`put`](Self::put), or if there is no mutation, or one is an increment or an append. Nothing
+    /// is written then.
     pub fn mutate_rows(&self, mut mutations: Vec<Mutation>) -> Result<()> {
         if mutations.is_empty() {
             return Err(Error::invalid_argument("there are no mutations"));

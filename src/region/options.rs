@@ -553,8 +553,8 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); if the options are for writing; if a file is missing, or its length differs
-    /// from the snapshot's.
+    /// Same as [`open`](Self::open); if the options are for writing; if a file is missing, or its length
+    /// differs from the snapshot's.
     pub(crate) fn open_of_snapshot(self, snapshot: &Snapshot, region: &SnapshotRegion) -> Result<Region> {
         self.check_clock()?;
         self.bounded().open_region_of(snapshot, region)

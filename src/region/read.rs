@@ -62,7 +62,7 @@ impl RegionCore {
         self.read_mob(get.select.cache_blocks, row)
     }
 
-    /// As [`get_at`](Self::get_at), at a time by which cells expire, and without the values that are in MOB
+    /// Like [`get_at`](Self::get_at), at a time by which cells expire, and without the values that are in MOB
     /// files. Without a time, reads the clock if needed.
     pub(super) fn get_stored(
         &self,

@@ -330,7 +330,8 @@ impl RecoveredEdits {
         replayed.map_err(|error| too_large.map_or(ReplayError::Failed(error), ReplayError::TooLarge))
     }
 
-    /// As [`replay`](Self::replay), for the entries with sequence ids in a window, without a limit on memory.
+    /// Like [`replay`](Self::replay), for the entries with sequence ids in a window, without a limit on
+    /// memory.
     pub(super) fn replay_window(
         &self,
         stores: &[Store],

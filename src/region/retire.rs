@@ -84,8 +84,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`Region::close`]. If the region [is retired](Self::is_retired) nevertheless, its directory is no
-    /// longer locked, and can be opened again.
+    /// Same as [`Region::close`]. If the region [is retired](Self::is_retired) nevertheless, its directory is
+    /// no longer locked, and can be opened again.
     pub(crate) fn retire(&self) -> Result<RetiredRegion> {
         self.0.retire()
     }

@@ -147,7 +147,7 @@ impl<'v> RegionScanner<'v> {
         Self::at(view, scan, view.region.clock.now())
     }
 
-    /// As [`new`](Self::new), at a time by which cells expire.
+    /// Like [`new`](Self::new), at a time by which cells expire.
     #[inline]
     fn at(view: &'v ReadView, scan: &'v Scan, now: i64) -> Result<Self> {
         let (region, state) = (&*view.region, &*view.state);
@@ -161,7 +161,7 @@ impl<'v> RegionScanner<'v> {
         Ok(Self::of(rows, region, ScanOf::Caller(scan), None))
     }
 
-    /// As [`new`](Self::new), with a scan of its own: one that observers of the region may have changed, or
+    /// Like [`new`](Self::new), with a scan of its own: one that observers of the region may have changed, or
     /// the rest of a scan of several regions.
     pub(super) fn owning(view: &'v ReadView, scan: Arc<Scan>) -> Result<Self> {
         let (region, state) = (&*view.region, &*view.state);
@@ -293,7 +293,7 @@ impl<'v> RegionScanner<'v> {
     ///
     /// # Errors
     ///
-    /// As [`next_row`](Self::next_row).
+    /// Same as [`next_row`](Self::next_row).
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         self.check()?;
         self.is_reading = true;
@@ -368,7 +368,7 @@ impl<'v> RegionScanner<'v> {
     ///
     /// # Errors
     ///
-    /// As [`next_row`](Self::next_row). Cells passed before the error are correct.
+    /// Same as [`next_row`](Self::next_row). Cells passed before the error are correct.
     pub fn for_each_cell(mut self, mut take: impl FnMut(CellRef<'_>) -> ControlFlow<()>) -> Result<()> {
         self.check()?;
         let may_have_mob = self.region.may_have_mob;

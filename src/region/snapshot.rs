@@ -12,7 +12,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush).
+    /// Same as [`flush`](Self::flush).
     pub(crate) fn take_snapshot(&self) -> Result<SnapshotRegion> {
         let files = self.0.flush_for_snapshot()?;
         let mut region = SnapshotRegion::new(self.info().clone());

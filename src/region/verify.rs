@@ -52,11 +52,11 @@ impl RegionOptions {
         self.verify_families(path.as_ref(), None, false, &mut report)
     }
 
-    /// As [`verify`](Self::verify), for one family.
+    /// Like [`verify`](Self::verify), for one family.
     ///
     /// # Errors
     ///
-    /// As [`verify`](Self::verify); if the region has no such family.
+    /// Same as [`verify`](Self::verify); if the region has no such family.
     pub fn verify_family(
         self,
         path: impl AsRef<Path>,
@@ -66,13 +66,13 @@ impl RegionOptions {
         self.verify_families(path.as_ref(), Some(family.as_ref()), false, &mut report)
     }
 
-    /// As [`verify`](Self::verify), or [`verify_family`](Self::verify_family) for one family, and verifies
+    /// Like [`verify`](Self::verify), or [`verify_family`](Self::verify_family) for one family, and verifies
     /// the MOB files (IS_MOB) to which cells refer, each by itself, as
     /// [`verify_mob_files`](Self::verify_mob_files) does for a table.
     ///
     /// # Errors
     ///
-    /// As [`verify`](Self::verify); if the region has no such family.
+    /// Same as [`verify`](Self::verify); if the region has no such family.
     pub fn verify_with_mob_files(
         self,
         path: impl AsRef<Path>,
@@ -309,7 +309,7 @@ impl RegionOptions {
         faults
     }
 
-    /// As [`verify_mob_files`](Self::verify_mob_files), of a snapshot.
+    /// Like [`verify_mob_files`](Self::verify_mob_files), of a snapshot.
     pub(crate) fn verify_mob_of_snapshot(
         self,
         snapshot: &Snapshot,

@@ -49,7 +49,7 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// As [`Region::get`].
+    /// Same as [`Region::get`].
     pub fn get(&self, get: &Get) -> Result<Row> {
         let mut row = RowBuf::new();
         self.get_into(get, &mut row)?;
@@ -60,7 +60,7 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// As [`Region::get_into`].
+    /// Same as [`Region::get_into`].
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         self.region.get_of_view(&self.state, self.read_point(), get, row)
     }
@@ -71,16 +71,16 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for any of the rows.
+    /// Same as [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         read_rows(gets, self.region.order, &self.region.get_threads, self)
     }
 
-    /// As [`scan`](Self::scan), with a scanner that owns the view and the scan.
+    /// Like [`scan`](Self::scan), with a scanner that owns the view and the scan.
     ///
     /// # Errors
     ///
-    /// As [`scan`](Self::scan).
+    /// Same as [`scan`](Self::scan).
     pub fn into_scanner(self, scan: Scan) -> Result<ResultScanner> {
         ResultScanner::new(self, scan)
     }
@@ -103,11 +103,11 @@ impl ReadView {
         self.scan_owned(scan.clone())
     }
 
-    /// As [`scan`](Self::scan), with a scanner that owns the scan.
+    /// Like [`scan`](Self::scan), with a scanner that owns the scan.
     ///
     /// # Errors
     ///
-    /// As [`scan`](Self::scan).
+    /// Same as [`scan`](Self::scan).
     pub(crate) fn scan_owned(&self, mut scan: Scan) -> Result<RegionScanner<'_>> {
         self.region.check_open()?;
         self.region.observe(|observer, context| observer.pre_scanner_open(context, &mut scan))?;

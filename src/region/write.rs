@@ -146,7 +146,7 @@ impl RegionCore {
     ///
     /// # Errors
     ///
-    /// As [`apply`](Self::apply).
+    /// Same as [`apply`](Self::apply).
     pub(super) fn begin_apply<'a, C: Borrow<NewCell<'a>>>(
         &self,
         logged: impl Iterator<Item = C> + Clone,

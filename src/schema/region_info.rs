@@ -256,7 +256,7 @@ impl RegionInfo {
         &self.start_key
     }
 
-    /// As [`start_key`](Self::start_key), as shared bytes.
+    /// Like [`start_key`](Self::start_key), as shared bytes.
     pub(crate) fn start_key_bytes(&self) -> &Bytes {
         &self.start_key
     }

@@ -52,7 +52,7 @@ impl TableName {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Same as [`new`](Self::new).
     pub fn parse(name: &str) -> Result<Self> {
         match name.split_once(':') {
             Some((namespace, qualifier)) => Self::new(namespace, qualifier),

@@ -83,7 +83,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`delete_table`](Self::delete_table); if the table has no descriptor; if its regions are to be
+    /// Same as [`delete_table`](Self::delete_table); if the table has no descriptor; if its regions are to be
     /// preserved and have holes or overlaps ([`Inconsistent`](ErrorKind::Inconsistent)). In a storage without
     /// renames, if a [bulk load](Self::bulk_load) was interrupted and has not been repeated
     /// ([`Unsupported`](ErrorKind::Unsupported)): repeating it later would load deleted cells again.
@@ -151,7 +151,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`is_absent`](Self::is_absent).
+    /// Same as [`is_absent`](Self::is_absent).
     pub fn has_unfinished_deletion(dir: impl AsRef<Path>, storage: &dyn Storage) -> Result<bool> {
         let listing = TableListing::read(storage, dir.as_ref())?;
         for deletion in listing.deletions() {
@@ -280,7 +280,7 @@ impl<'o> TableChange<'o> {
         self.tree.lock_regions(|region| self.options.lock(region))
     }
 
-    /// As [`finish_change`].
+    /// Like [`finish_change`].
     fn finish(&self) -> Result<()> {
         finish_change(self.root, &self.table, &self.tree, self.options)
     }

@@ -223,7 +223,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// - As [`delete_table`](Self::delete_table).
+    /// - Same as [`delete_table`](Self::delete_table).
     /// - If a family or a setting is invalid, or a family to delete does not exist, or is the last one.
     /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the tracker of the store files of an existing
     ///   family would change, or values would be in MOB files.

@@ -102,15 +102,15 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::bulk_load`](crate::Region::bulk_load); if a family is unknown, a file is unreadable, or
-    /// no region, or more than one, has a row: nothing is loaded in these cases. If the directory is a
+    /// Same as [`Region::bulk_load`](crate::Region::bulk_load); if a family is unknown, a file is unreadable,
+    /// or no region, or more than one, has a row: nothing is loaded in these cases. If the directory is a
     /// region's, possibly in the archive ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)). A file
     /// that could not be synced must be written again before the call is repeated.
     pub fn bulk_load(&self, dir: impl AsRef<Path>) -> Result<BulkLoad> {
         self.load(dir.as_ref(), false)
     }
 
-    /// As [`bulk_load`](Self::bulk_load), in a storage without renames, but leaves the files in place. If a
+    /// Like [`bulk_load`](Self::bulk_load), in a storage without renames, but leaves the files in place. If a
     /// call fails or is interrupted, repeating it loads the remaining files; after a call that succeeded, the
     /// next one loads all files again. When everything is loaded, the regions forget the load one after the
     /// other. If the call is interrupted at that point, the next one loads all files again into the regions
@@ -118,8 +118,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`bulk_load`](Self::bulk_load); of kind [`Unsupported`](crate::ErrorKind::Unsupported) if files of
-    /// the table can be renamed: then [copy](Self::copy_for_bulk_load) the files first.
+    /// Same as [`bulk_load`](Self::bulk_load); of kind [`Unsupported`](crate::ErrorKind::Unsupported) if
+    /// files of the table can be renamed: then [copy](Self::copy_for_bulk_load) the files first.
     pub fn bulk_load_copies(&self, dir: impl AsRef<Path>) -> Result<BulkLoad> {
         self.load(dir.as_ref(), true)
     }
@@ -253,7 +253,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`bulk_load`](Self::bulk_load), in which case nothing is copied; if `to` has files, with
+    /// Same as [`bulk_load`](Self::bulk_load), in which case nothing is copied; if `to` has files, with
     /// [`std::io::ErrorKind::AlreadyExists`]; if a file is damaged; if an I/O operation fails.
     pub fn copy_for_bulk_load(&self, dir: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         let (storage, to) = (self.0.options.file_storage(), to.as_ref());

@@ -177,12 +177,12 @@ impl TableCatalog {
     ///
     /// # Errors
     ///
-    /// As [`TableCore::catalog`].
+    /// Same as [`TableCore::catalog`].
     pub(super) fn open(root: &Path, options: &RegionOptions) -> Result<Option<Self>> {
         Self::open_with(root, options.of_catalog())
     }
 
-    /// As [`open`](Self::open), for reading only: changes by a running cluster may be missing.
+    /// Like [`open`](Self::open), for reading only: changes by a running cluster may be missing.
     pub(super) fn open_to_read(root: &Path, options: &RegionOptions) -> Result<Option<Self>> {
         Self::open_with(root, options.of_catalog().writable(false))
     }

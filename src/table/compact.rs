@@ -13,7 +13,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::compact`](crate::Region::compact), for the first region that fails, or as
+    /// Same as [`Region::compact`](crate::Region::compact), for the first region that fails, or as
     /// [`archive_parents`](Self::archive_parents); the rest are still compacted. The call can be repeated.
     pub fn compact(&self, compaction: Compaction) -> Result<()> {
         self.0.check_may_change("compact its table")?;

@@ -218,7 +218,7 @@ impl TableChange<'_> {
         RegionChange::new(&self.tree.dir(), names(old), names(new)).of_table(replacement)
     }
 
-    /// As [`delete_table`](super::Table::delete_table).
+    /// Like [`delete_table`](super::Table::delete_table).
     pub(super) fn delete_in_place(&self) -> Result<()> {
         self.tree.refuse_mob()?;
         let mut begun = self.begin_in_place()?;
@@ -246,7 +246,7 @@ impl TableChange<'_> {
         self.complete_in_place(&mut begun.locks).map(drop)
     }
 
-    /// As [`truncate`](super::Table::truncate).
+    /// Like [`truncate`](super::Table::truncate).
     pub(super) fn truncate_in_place(&self, preserve_splits: bool) -> Result<()> {
         let mut begun = self.begin_in_place()?;
         let old = self.all_regions()?;

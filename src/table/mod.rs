@@ -163,7 +163,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::get`]; or if no region, or more than one, has the row.
+    /// Same as [`Region::get`]; or if no region, or more than one, has the row.
     pub fn get(&self, get: &Get) -> Result<Row> {
         self.region(get.row())?.get(get)
     }
@@ -172,7 +172,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// Same as [`get`](Self::get).
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
         self.region(get.row())?.get_into(get, row)
@@ -182,7 +182,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// Same as [`get`](Self::get).
     pub fn exists(&self, get: &Get) -> Result<bool> {
         self.region(get.row())?.exists(get)
     }
@@ -192,7 +192,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for any of the rows.
+    /// Same as [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         self.view().get_many(gets)
     }
@@ -202,7 +202,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`TableView::scan`].
+    /// Same as [`TableView::scan`].
     pub fn scan(&self, scan: Scan) -> Result<TableResultScanner> {
         TableResultScanner::new(self.view(), scan)
     }
@@ -214,8 +214,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::close`], for the first region that fails; the others are still closed. A region whose
-    /// memory could not be flushed loses nothing, and is closed by another call.
+    /// Same as [`Region::close`], for the first region that fails; the others are still closed. A region
+    /// whose memory could not be flushed loses nothing, and is closed by another call.
     pub fn close(&self) -> Result<()> {
         self.0.check_may_change("close its table")?;
         self.0.is_closed.store(true, Ordering::Release);
@@ -240,7 +240,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`TableView::scan`] and [`TableScanner::next_row`]. Rows passed before the error are correct.
+    /// Same as [`TableView::scan`] and [`TableScanner::next_row`]. Rows passed before the error are correct.
     pub fn for_each_row<E: From<Error>>(
         &self,
         scan: &Scan,

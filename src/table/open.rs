@@ -49,11 +49,11 @@ impl Table {
         Self::create_with(root, name, families, splits, Region::options())
     }
 
-    /// As [`create`](Self::create), with options for the regions. They are opened for writing.
+    /// Like [`create`](Self::create), with options for the regions. They are opened for writing.
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create).
+    /// Same as [`create`](Self::create).
     pub fn create_with(
         root: impl AsRef<Path>,
         name: &str,
@@ -67,12 +67,12 @@ impl Table {
         })
     }
 
-    /// As [`create_with`](Self::create_with), with the families and table settings of `changes`.
+    /// Like [`create_with`](Self::create_with), with the families and table settings of `changes`.
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create); if a setting is invalid, `changes` deletes a family, or values would be
-    /// in MOB files.
+    /// Same as [`create`](Self::create); if a setting is invalid, `changes` deletes a family, or values would
+    /// be in MOB files.
     pub fn create_configured(
         root: impl AsRef<Path>,
         name: &str,
@@ -126,7 +126,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); if it is opened for writing, and has values in MOB files
+    /// Same as [`open`](Self::open); if it is opened for writing, and has values in MOB files
     /// ([`Unsupported`](ErrorKind::Unsupported)).
     pub fn open_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
@@ -143,7 +143,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), or if the directory has no region.
+    /// Same as [`open`](Self::open), or if the directory has no region.
     pub fn open_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
         let dir = &path_of_table(&**options.file_storage(), dir.as_ref())?;

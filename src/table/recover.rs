@@ -138,8 +138,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`recover`](Self::recover). In HDFS, also if a log has not been closed by its server: its content
-    /// cannot be read before its writing is ended.
+    /// Same as [`recover`](Self::recover). In HDFS, also if a log has not been closed by its server: its
+    /// content cannot be read before its writing is ended.
     pub fn plan_recovery(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         let options = options.create_if_missing(false).alter(false).writable(false);
         let recovery = Recovery::new(root.as_ref(), &options);

@@ -58,7 +58,7 @@ impl<'v> TableScanner<'v> {
     ///
     /// # Errors
     ///
-    /// As [`next_row`](Self::next_row).
+    /// Same as [`next_row`](Self::next_row).
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         self.check()?;
         self.is_reading = true;

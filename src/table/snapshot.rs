@@ -72,11 +72,11 @@ impl Table {
         Self::open_snapshot_with(root, name, Region::options())
     }
 
-    /// As [`open_snapshot`](Self::open_snapshot), with options for the regions.
+    /// Like [`open_snapshot`](Self::open_snapshot), with options for the regions.
     ///
     /// # Errors
     ///
-    /// As [`open_snapshot`](Self::open_snapshot); if the options are for writing.
+    /// Same as [`open_snapshot`](Self::open_snapshot); if the options are for writing.
     pub fn open_snapshot_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
         if options.is_writable() {

@@ -132,7 +132,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`region`](Self::region); if the file cannot be read;
+    /// Same as [`region`](Self::region); if the file cannot be read;
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the table's `SPLIT_POLICY` disables splits,
     /// [`Unsupported`](crate::ErrorKind::Unsupported) if it is not one of HBase's.
     pub fn split_point(&self, row: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
@@ -165,7 +165,7 @@ fn check_locks(change: &RegionChange, parents: &[RetiredRegion]) -> Result<()> {
     parents.iter().try_for_each(|parent| parent.check_lock(&change.table().join(parent.info.encoded_name())))
 }
 
-/// As [`check_locks`], after the change has begun: another process may have resolved it in the meantime.
+/// Like [`check_locks`], after the change has begun: another process may have resolved it in the meantime.
 /// Without renames that does not matter, because it is decided only once.
 fn check_locks_again(change: &RegionChange, parents: &[RetiredRegion], storage: &dyn Storage) -> Result<()> {
     if storage.can_rename(change.table()) { check_locks(change, parents) } else { Ok(()) }

@@ -44,7 +44,7 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// As [`Table::get`].
+    /// Same as [`Table::get`].
     pub fn get(&self, get: &Get) -> Result<Row> {
         self.region_of(get.row())?.get(get)
     }
@@ -53,7 +53,7 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// As [`Table::get_into`].
+    /// Same as [`Table::get_into`].
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         self.0.get_into(get, row)
     }
@@ -63,7 +63,7 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for any of the rows.
+    /// Same as [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         read_rows(gets, CellOrder::User, &self.0.table.0.get_threads, self)
     }

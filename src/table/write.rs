@@ -20,7 +20,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::put`](crate::Region::put), or if no region, or more than one, has the row.
+    /// Same as [`Region::put`](crate::Region::put), or if no region, or more than one, has the row.
     pub fn put(&self, put: Put) -> Result<()> {
         self.0.write(put, Put::row, Region::put)
     }
@@ -29,7 +29,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::delete`](crate::Region::delete), or if no region, or more than one, has the row.
+    /// Same as [`Region::delete`](crate::Region::delete), or if no region, or more than one, has the row.
     pub fn delete(&self, delete: Delete) -> Result<()> {
         self.0.write(delete, Delete::row, Region::delete)
     }
@@ -38,7 +38,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::increment`](crate::Region::increment), or if no region, or more than one, has the row.
+    /// Same as [`Region::increment`](crate::Region::increment), or if no region, or more than one, has the
+    /// row.
     pub fn increment(&self, increment: Increment) -> Result<Row> {
         self.0.write(increment, Increment::row, Region::increment)
     }
@@ -47,7 +48,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::append`](crate::Region::append), or if no region, or more than one, has the row.
+    /// Same as [`Region::append`](crate::Region::append), or if no region, or more than one, has the row.
     pub fn append(&self, append: Append) -> Result<Row> {
         self.0.write(append, Append::row, Region::append)
     }
@@ -56,7 +57,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::mutate_row`](crate::Region::mutate_row), or if no region, or more than one, has the row.
+    /// Same as [`Region::mutate_row`](crate::Region::mutate_row), or if no region, or more than one, has the
+    /// row.
     pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
         self.0.write(
             (row, mutations),
@@ -69,8 +71,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::mutate_rows`](crate::Region::mutate_rows); if the rows are not all in the region of the
-    /// first one ([`WrongRegion`](crate::ErrorKind::WrongRegion)); or if no region, or more than one, has it.
+    /// Same as [`Region::mutate_rows`](crate::Region::mutate_rows); if the rows are not all in the region of
+    /// the first one ([`WrongRegion`](crate::ErrorKind::WrongRegion)); or if no region, or more than one, has
+    /// it.
     pub fn mutate_rows(&self, mutations: Vec<Mutation>) -> Result<()> {
         if mutations.is_empty() {
             return Err(Error::invalid_argument("there are no mutations"));
@@ -82,8 +85,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::check_and_mutate`](crate::Region::check_and_mutate), or if no region, or more than one,
-    /// has the row.
+    /// Same as [`Region::check_and_mutate`](crate::Region::check_and_mutate), or if no region, or more than
+    /// one, has the row.
     pub fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
         self.0.write(check, CheckAndMutate::row, Region::check_and_mutate)
     }
@@ -94,8 +97,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::batch`](crate::Region::batch), for each mutation, or if no region, or more than one, has
-    /// its row.
+    /// Same as [`Region::batch`](crate::Region::batch), for each mutation, or if no region, or more than one,
+    /// has its row.
     pub fn batch(&self, mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results: Vec<Result<()>> = mutations.iter().map(|_| Ok(())).collect();
         let mut numbered = mutations.into_iter().enumerate();
@@ -115,7 +118,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::flush`](crate::Region::flush), for the first that fails; the others are still flushed.
+    /// Same as [`Region::flush`](crate::Region::flush), for the first that fails; the others are still
+    /// flushed.
     pub fn flush(&self) -> Result<()> {
         // A region that is split or merged in the meantime is flushed by that.
         let flush = |slot: &Arc<RegionSlot>| {

@@ -39,7 +39,7 @@ impl WalEncoder {
         Ok((encoder, bytes))
     }
 
-    /// As [`new`](Self::new), for recovered edits, whose header has no compression.
+    /// Like [`new`](Self::new), for recovered edits, whose header has no compression.
     pub(crate) fn of_recovered_edits(header: &WalHeader) -> Result<(Self, Vec<u8>), Corruption> {
         Self::new(header, true, false)
     }

@@ -74,7 +74,7 @@ impl WalEntry {
     ///
     /// # Errors
     ///
-    /// As [`marker`](Self::marker).
+    /// Same as [`marker`](Self::marker).
     pub(crate) fn compaction(&self) -> Result<Option<CompactionMarker>, Corruption> {
         let is_compaction =
             |cell: &CellRef<'_>| cell.family() == marker::FAMILY && cell.qualifier() == marker::COMPACTION;

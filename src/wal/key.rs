@@ -213,7 +213,7 @@ impl WalKey {
             && (self.nonce_group, self.nonce) == (0, 0)
     }
 
-    /// As [`write_any`](Self::write_any), for a plain key without dictionaries. Allocates only space in
+    /// Like [`write_any`](Self::write_any), for a plain key without dictionaries. Allocates only space in
     /// `out`.
     fn write_plain(&self, cells: u32, checksum: Option<&[u8]>, out: &mut Vec<u8>) {
         // A field's number and type, in front of its value.

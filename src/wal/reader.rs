@@ -105,7 +105,7 @@ impl WalEnd {
         self.torn(path, None)
     }
 
-    /// As [`to_error`](Self::to_error), with a reason other than the missing part.
+    /// Like [`to_error`](Self::to_error), with a reason other than the missing part.
     pub(crate) fn torn(&self, path: &Path, because: Option<&'static str>) -> Option<Error> {
         let Self::Torn { offset, unread, reason, .. } = self else { return None };
         let reason = Box::new(because.map_or_else(|| reason.clone(), Corruption::Malformed));
@@ -130,7 +130,7 @@ impl WalReader {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), or any error of the system.
+    /// Same as [`new`](Self::new), or any error of the system.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = LocalFile::open(path).map_err(|error| Error::io("open", path, error))?;
@@ -410,7 +410,7 @@ impl WalReader {
         }
     }
 
-    /// As [`classify`](Self::classify), in a log with checksums. An entry that cannot be read is torn if it
+    /// Like [`classify`](Self::classify), in a log with checksums. An entry that cannot be read is torn if it
     /// may not have reached the disk. It is damaged if a later entry records that it was on disk, or if one
     /// bit is wrong in bytes that were written.
     fn classify_checked(&mut self, log_id: u64, offset: u64, stop: Stop) -> Result<WalEnd> {

@@ -82,7 +82,7 @@ impl WalWriterOptions {
     ///
     /// # Errors
     ///
-    /// As [`open_writer`](Self::open_writer), or if the file exists.
+    /// Same as [`open_writer`](Self::open_writer), or if the file exists.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<WalWriter> {
         self.create_in(&LocalStorage, path.as_ref())
     }
@@ -91,7 +91,7 @@ impl WalWriterOptions {
     ///
     /// # Errors
     ///
-    /// As [`open_writer`](Self::open_writer), or if the file exists.
+    /// Same as [`open_writer`](Self::open_writer), or if the file exists.
     pub fn create_in(&self, storage: &dyn Storage, path: &Path) -> Result<WalWriter> {
         let file = storage.create_new(path).map_err(|error| Error::io("create", path, error))?;
         self.open_writer(file)
@@ -209,7 +209,7 @@ impl WalWriter {
         self.finish()
     }
 
-    /// As [`close`](Self::close), for a file that nothing reads before this has succeeded: the trailer need
+    /// Like [`close`](Self::close), for a file that nothing reads before this has succeeded: the trailer need
     /// not follow entries that are on disk. Object stores do not continue a long file that was synced.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.check()?;

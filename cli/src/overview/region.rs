@@ -132,7 +132,7 @@ pub(crate) fn subdirectories(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<
     entries(dir, true, faults)
 }
 
-/// As [`subdirectories`], for files.
+/// Like [`subdirectories`], for files.
 fn files_of(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<PathBuf> {
     entries(dir, false, faults)
 }

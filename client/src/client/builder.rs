@@ -312,7 +312,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// As [`tls`](Self::tls).
+    /// Same as [`tls`](Self::tls).
     #[cfg(feature = "tls")]
     pub fn zookeeper_tls(mut self, tls: Tls) -> Result<Self> {
         self.zookeeper_tls = Some(Arc::new(ZooKeeperTls::new(tls)?));

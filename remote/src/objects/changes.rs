@@ -265,7 +265,7 @@ impl ObjectFiles {
         self.put_in_doubt(key, bytes, over).await
     }
 
-    /// As [`put`](Self::put), also if the files are in doubt.
+    /// Like [`put`](Self::put), also if the files are in doubt.
     pub(super) async fn put_in_doubt(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<Put> {
         let (path, mark) = (parse(key)?, random());
         // In doubt while a request may be executed. If the deadline ends this call, it may be executed later.

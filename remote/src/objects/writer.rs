@@ -67,7 +67,7 @@ enum State {
     Synced(Bytes),
     /// The last bytes are in memory.
     Parts(Box<Parts>, BytesMut),
-    /// As [`Synced`](Self::Synced), of an object that was uploaded in parts.
+    /// Like [`Synced`](Self::Synced), of an object that was uploaded in parts.
     Complete,
     /// A call has failed.
     Failed,

@@ -67,7 +67,7 @@ impl Compressor {
         }
     }
 
-    /// As [`compress`](Self::compress), for a value of a log: without the empty group after several chunks.
+    /// Like [`compress`](Self::compress), for a value of a log: without the empty group after several chunks.
     /// HBase before HBASE-28390 treats it as the next part of the entry; later versions read it if present
     /// (HBase: `CompressionContext.ValueCompressor`).
     pub(crate) fn compress_value(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {

@@ -100,7 +100,7 @@ pub(super) fn encode(
     Ok(())
 }
 
-/// As [`encode`], without the end of the stream.
+/// Like [`encode`], without the end of the stream.
 pub(super) fn encode_group(
     plain: &[u8],
     max: usize,

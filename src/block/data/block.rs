@@ -258,7 +258,7 @@ impl DataBlock {
         true
     }
 
-    /// As [`advance`](Self::advance), but returns whether the row is still the same.
+    /// Like [`advance`](Self::advance), but returns whether the row is still the same.
     #[inline(always)] // the loop of every scan
     pub(crate) fn advance_in_row(&self, position: &mut CellPosition) -> RowStep {
         let step = self.step_in_row(position);
@@ -268,7 +268,7 @@ impl DataBlock {
         step
     }
 
-    /// As [`advance_in_row`](Self::advance_in_row), for short scans: does not touch the following bytes.
+    /// Like [`advance_in_row`](Self::advance_in_row), for short scans: does not touch the following bytes.
     #[inline(always)] // as `advance`
     pub(crate) fn step_in_row(&self, position: &mut CellPosition) -> RowStep {
         let before = position.at;
@@ -454,7 +454,7 @@ impl DataBlock {
         }
     }
 
-    /// As [`find_row`](Self::find_row), in a block without an index.
+    /// Like [`find_row`](Self::find_row), in a block without an index.
     #[cold]
     fn walk_to_row(&self, row: &[u8], order: CellOrder) -> RowSearch {
         let mut position = self.first();
@@ -468,7 +468,7 @@ impl DataBlock {
         }
     }
 
-    /// As [`find_row`](Self::find_row), among the cells of the entries `low..high`, the only ones where the
+    /// Like [`find_row`](Self::find_row), among the cells of the entries `low..high`, the only ones where the
     /// row can begin.
     #[cold]
     fn bisect_rows(&self, mut low: usize, mut high: usize, row: &[u8], order: CellOrder) -> RowSearch {

@@ -104,7 +104,7 @@ pub(crate) struct Decoded {
     pub(crate) last: usize,
 }
 
-/// As [`decode`], for a delta encoding. On failure, `out` keeps the bytes appended so far. If `marks` are
+/// Like [`decode`], for a delta encoding. On failure, `out` keeps the bytes appended so far. If `marks` are
 /// given, they are set for the cells; `out` must then be empty.
 pub(crate) fn decode_delta(
     format: &DataFormat,

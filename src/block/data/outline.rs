@@ -182,8 +182,8 @@ impl BlockOutline {
         Self::build(block, &StoredCells { format, bytes, at, marks: &marks }, size)
     }
 
-    /// As [`of`](Self::of), for a block that was decoded from a delta encoding. Also returns `None` if it had
-    /// more tags than its dictionary has slots.
+    /// Like [`of`](Self::of), for a block that was decoded from a delta encoding. Also returns `None` if it
+    /// had more tags than its dictionary has slots.
     pub(crate) fn of_delta(block: &DataBlock, stored: &StoredCells<'_>, size: PartSize) -> Option<Self> {
         stored.marks.tags.as_ref()?;
         Self::build(block, stored, size)
@@ -328,7 +328,7 @@ impl BlockOutline {
         self.parts.get(part).is_some_and(|part| crc32c(stored) == part.sum)
     }
 
-    /// As [`verify`](Self::verify), for bytes that never change: they are verified once.
+    /// Like [`verify`](Self::verify), for bytes that never change: they are verified once.
     pub(crate) fn verify_once(&self, part: usize, stored: &[u8]) -> bool {
         let bit = u32::try_from(part).ok().and_then(|part| 1_u64.checked_shl(part)).unwrap_or(0);
         if self.verified.load(Memory::Relaxed) & bit != 0 {
@@ -375,7 +375,7 @@ impl BlockOutline {
         self.find_in(part, &cells, row, order)
     }
 
-    /// As [`find_row`](Self::find_row), in the cells of the part.
+    /// Like [`find_row`](Self::find_row), in the cells of the part.
     fn find_in(&self, part: usize, cells: &[u8], row: &[u8], order: CellOrder) -> Option<OutlineSearch> {
         let mut at = 0;
         while at < cells.len() {

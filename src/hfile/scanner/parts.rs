@@ -17,7 +17,7 @@ const LONG_RUN: u32 = 4;
 const SHORT_RUN: u32 = 2;
 
 impl HFileScanner<'_> {
-    /// As [`find_block`](Self::find_block), but may enter only a part of the block: the one with the first
+    /// Like [`find_block`](Self::find_block), but may enter only a part of the block: the one with the first
     /// cell that is not before `key`, if the block has it.
     #[inline]
     pub(super) fn find_part(&mut self, key: &CellKey) -> Result<bool> {

@@ -134,7 +134,7 @@ impl HFileWriter {
         self.append_ref(&cell)
     }
 
-    /// As [`append`](Self::append), but by reference: functions called for every cell avoid copying it.
+    /// Like [`append`](Self::append), but by reference: functions called for every cell avoid copying it.
     #[inline]
     pub(super) fn append_ref(&mut self, cell: &CellRef<'_>) -> Result<()> {
         let appended = self.check_usable().and_then(|()| self.try_append(cell));

@@ -95,7 +95,7 @@ impl BlockSink {
         put(file, position, plain_bytes, block)
     }
 
-    /// As [`write`](Self::write), for a block that HBase does not count in the uncompressed bytes (hfile.md
+    /// Like [`write`](Self::write), for a block that HBase does not count in the uncompressed bytes (hfile.md
     /// §5.1).
     pub(super) fn write_uncounted(
         &mut self,

@@ -47,7 +47,7 @@ impl RegionDir {
     ///
     /// # Errors
     ///
-    /// As [`archive`](Self::archive).
+    /// Same as [`archive`](Self::archive).
     pub(crate) fn set_aside(&self, family: &[u8], name: &str) -> Result<PathBuf> {
         let dir = self.family(family);
         let aside = self.tmp().join(&dir.family);

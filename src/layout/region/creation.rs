@@ -90,7 +90,7 @@ pub(in crate::layout) fn fill(
     write_region_info(storage, dir, info)
 }
 
-/// As [`fill`], with a descriptor, for a region that is in no table's directory.
+/// Like [`fill`], with a descriptor, for a region that is in no table's directory.
 fn fill_alone(storage: &Arc<dyn Storage>, dir: &Path, info: &RegionInfo, families: &[Family]) -> Result<()> {
     create_family_dirs(&**storage, dir, families)?;
     let new = TableDescriptor::new(info.table().clone(), families);

@@ -140,7 +140,7 @@ pub(in crate::layout) fn write_max_seq_id(
     write_file(storage, &edits.join(format!("{seq_id}.seqid")), &[])
 }
 
-/// As [`write_max_seq_id`], and then removes the files with smaller numbers, as HBase does.
+/// Like [`write_max_seq_id`], and then removes the files with smaller numbers, as HBase does.
 pub(crate) fn replace_max_seq_id(storage: &Arc<dyn Storage>, edits: &Path, seq_id: i64) -> Result<()> {
     write_max_seq_id(storage, edits, seq_id)?;
     let remove_smaller = || -> Result<()> {

@@ -74,7 +74,7 @@ impl Snapshot {
         create_aside(storage, &path, |dir| clone.fill(dir))
     }
 
-    /// As [`clone_table`](Self::clone_table), in a storage without renames. Locks the root.
+    /// Like [`clone_table`](Self::clone_table), in a storage without renames. Locks the root.
     fn clone_in_place(
         &self,
         storage: &Arc<dyn Storage>,

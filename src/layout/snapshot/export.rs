@@ -30,8 +30,8 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// As [`store_files`](Self::store_files); of kind [`Unsupported`](crate::ErrorKind::Unsupported) if a
-    /// reference is not in the manifest, or if the table has values in MOB files.
+    /// Same as [`store_files`](Self::store_files); of kind [`Unsupported`](crate::ErrorKind::Unsupported) if
+    /// a reference is not in the manifest, or if the table has values in MOB files.
     pub(crate) fn hfiles(&self, storage: &dyn Storage) -> Result<BTreeMap<HFilePath, PathBuf>> {
         if let Some(stored) = &self.descriptor {
             stored.refuse_mob()?;
@@ -68,9 +68,9 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// As [`SnapshotTree::create`]; of kind [`Unsupported`](crate::ErrorKind::Unsupported) if its manifests
-    /// were not joined; if the snapshot has been deleted, or replaced by another of the same name, since it
-    /// was opened.
+    /// Same as [`SnapshotTree::create`]; of kind [`Unsupported`](crate::ErrorKind::Unsupported) if its
+    /// manifests were not joined; if the snapshot has been deleted, or replaced by another of the same name,
+    /// since it was opened.
     pub(crate) fn publish_in(
         &self,
         storage: &Arc<dyn Storage>,

@@ -144,7 +144,7 @@ impl SnapshotTree {
         Ok(())
     }
 
-    /// As [`create`](Self::create), from the contents of the files. Calls `complete` when HBase's cleaner
+    /// Like [`create`](Self::create), from the contents of the files. Calls `complete` when HBase's cleaner
     /// must keep the files of the manifest: after the snapshot is published, which is removed again if that
     /// fails; in a storage without renames, right before.
     pub(super) fn publish(
@@ -206,7 +206,7 @@ impl SnapshotTree {
         remove_tree(storage, &aside)
     }
 
-    /// As [`remove`](Self::remove), in a storage without renames.
+    /// Like [`remove`](Self::remove), in a storage without renames.
     fn remove_in_place(&self, storage: &Arc<dyn Storage>, lock: &FileLock, name: &str) -> Result<()> {
         let path = self.dir().join(name);
         if self.tree.list(&**storage, &path)?.is_none() {

@@ -37,7 +37,7 @@ impl RegionCore {
         self.request_compaction_at(background, store, None);
     }
 
-    /// As [`request_compaction`](Self::request_compaction), but not before it is due.
+    /// Like [`request_compaction`](Self::request_compaction), but not before it is due.
     fn request_compaction_at(&self, background: &Background, store: usize, due: Option<Instant>) {
         let next = self.next_compaction(background, store);
         let now = if next.is_err() { self.time() } else { 0 };

@@ -58,7 +58,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`bulk_load`](Self::bulk_load).
+    /// Same as [`bulk_load`](Self::bulk_load).
     pub(crate) fn load_copies(&self, files: &[CopyInput<'_>]) -> Result<usize> {
         self.0.check_not_held(&[Held::Rows, Held::Flush, Held::Compaction], "load files into")?;
         if self.0.observers.is_empty() {
@@ -80,7 +80,7 @@ impl Region {
         Ok(loaded)
     }
 
-    /// As [`load_copies`](Self::load_copies), without the hooks before and after the load.
+    /// Like [`load_copies`](Self::load_copies), without the hooks before and after the load.
     fn load_others(&self, files: &[CopyInput<'_>]) -> Result<usize> {
         // Two calls at once would load a file twice.
         let _loading = self.0.files.begin_load();

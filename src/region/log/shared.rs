@@ -238,7 +238,7 @@ impl SharedLog {
         self.failure.get_or_init(|| Error::poisoned_log(error));
     }
 
-    /// As [`fail`](Self::fail), outside of a round, and wakes all waiting threads, because no round may
+    /// Like [`fail`](Self::fail), outside of a round, and wakes all waiting threads, because no round may
     /// follow. With the state locked, every thread that has not seen the failure is already waiting.
     fn fail_all(&self, error: &Error) {
         self.fail(error);

@@ -207,8 +207,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// As [`pre_increment`](Self::pre_increment), but called with the row locked; the increment can no longer
-    /// be changed.
+    /// Like [`pre_increment`](Self::pre_increment), but called with the row locked; the increment can no
+    /// longer be changed.
     fn pre_increment_after_row_lock(
         &self,
         context: &mut ObserverContext<'_>,
@@ -238,7 +238,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// As [`pre_append`](Self::pre_append), but called with the row locked; the append can no longer be
+    /// Like [`pre_append`](Self::pre_append), but called with the row locked; the append can no longer be
     /// changed.
     fn pre_append_after_row_lock(
         &self,
@@ -291,7 +291,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// As [`pre_check_and_mutate`](Self::pre_check_and_mutate), but called with the row locked, before the
+    /// Like [`pre_check_and_mutate`](Self::pre_check_and_mutate), but called with the row locked, before the
     /// condition is checked.
     fn pre_check_and_mutate_after_row_lock(
         &self,

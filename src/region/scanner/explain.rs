@@ -23,11 +23,11 @@ pub struct Explanation {
 }
 
 impl Region {
-    /// As [`ReadView::explain`], on the region's current state.
+    /// Like [`ReadView::explain`], on the region's current state.
     ///
     /// # Errors
     ///
-    /// As [`ReadView::explain`].
+    /// Same as [`ReadView::explain`].
     pub fn explain(
         &self,
         scan: &Scan,
@@ -36,11 +36,11 @@ impl Region {
         self.view().explain(scan, take)
     }
 
-    /// As [`ReadView::explain_get`], on the region's current state.
+    /// Like [`ReadView::explain_get`], on the region's current state.
     ///
     /// # Errors
     ///
-    /// As [`ReadView::explain_get`].
+    /// Same as [`ReadView::explain_get`].
     pub fn explain_get(
         &self,
         get: &Get,
@@ -63,8 +63,8 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// As [`scan`](Self::scan); or if the region has observers, which may change what is returned; or if a
-    /// file's Bloom filter or time range excludes cells that the file has.
+    /// Same as [`scan`](Self::scan); or if the region has observers, which may change what is returned; or if
+    /// a file's Bloom filter or time range excludes cells that the file has.
     pub fn explain(
         &self,
         scan: &Scan,
@@ -109,7 +109,7 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// As [`explain`](Self::explain), or if the row is outside of the region.
+    /// Same as [`explain`](Self::explain), or if the row is outside of the region.
     pub fn explain_get(
         &self,
         get: &Get,

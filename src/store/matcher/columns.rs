@@ -111,8 +111,8 @@ impl<'q> ColumnTracker<'q> {
         }
     }
 
-    /// As [`check_versions`](Self::check_versions), for a marker with visibility labels. It does not repeat a
-    /// previous marker, and no later one repeats it: they may hide different values (§23.38).
+    /// Like [`check_versions`](Self::check_versions), for a marker with visibility labels. It does not repeat
+    /// a previous marker, and no later one repeats it: they may hide different values (§23.38).
     pub(super) fn check_labelled_marker(
         &mut self,
         marker: Version<'_>,

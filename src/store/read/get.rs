@@ -69,7 +69,7 @@ impl StoreVersion {
         self.get_merged(only.is_none(), query, info, row, counts)
     }
 
-    /// As [`get`](Self::get), from any number of sources. `in_place`: whether a read in place has not been
+    /// Like [`get`](Self::get), from any number of sources. `in_place`: whether a read in place has not been
     /// tried yet.
     #[inline(never)] // its locals are large, and most gets do not need them
     fn get_merged<'s>(

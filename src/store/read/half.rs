@@ -85,7 +85,7 @@ impl HFileHalfScanner<'_> {
     ///
     /// # Errors
     ///
-    /// As [`seek_to_first`](Self::seek_to_first).
+    /// Same as [`seek_to_first`](Self::seek_to_first).
     #[inline]
     pub fn advance(&mut self) -> Result<bool> {
         if !self.is_in {

@@ -71,7 +71,7 @@ impl Store {
         }
     }
 
-    /// As [`compression`](Self::compression), for a flush, which must succeed even if no old file can be
+    /// Like [`compression`](Self::compression), for a flush, which must succeed even if no old file can be
     /// read: the new file then has the form of the options.
     pub(crate) fn flush_compression<'f>(
         &self,

@@ -73,7 +73,7 @@ impl Table {
         Ok(checker.report)
     }
 
-    /// As [`check_root`](Self::check_root), for the directory of one table, which is not compared with
+    /// Like [`check_root`](Self::check_root), for the directory of one table, which is not compared with
     /// `hbase:meta`.
     ///
     /// # Errors

@@ -105,11 +105,11 @@ impl Table {
         Self::delete_snapshot_with(root, name, Region::options())
     }
 
-    /// As [`delete_snapshot`](Self::delete_snapshot), on the storage of the options.
+    /// Like [`delete_snapshot`](Self::delete_snapshot), on the storage of the options.
     ///
     /// # Errors
     ///
-    /// As [`delete_snapshot`](Self::delete_snapshot).
+    /// Same as [`delete_snapshot`](Self::delete_snapshot).
     pub fn delete_snapshot_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<()> {
         SnapshotDescription::check_name(name)?;
         let root = root.as_ref();
@@ -147,12 +147,12 @@ impl Table {
         Self::export_snapshot_with(root, name, other_root, Region::options())
     }
 
-    /// As [`export_snapshot`](Self::export_snapshot), with options that have the storage of both roots, which
-    /// may be in different parts of it, and the keys and dictionaries needed to read their files.
+    /// Like [`export_snapshot`](Self::export_snapshot), with options that have the storage of both roots,
+    /// which may be in different parts of it, and the keys and dictionaries needed to read their files.
     ///
     /// # Errors
     ///
-    /// As [`export_snapshot`](Self::export_snapshot).
+    /// Same as [`export_snapshot`](Self::export_snapshot).
     pub fn export_snapshot_with(
         root: impl AsRef<Path>,
         name: &str,

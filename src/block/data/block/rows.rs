@@ -44,7 +44,7 @@ impl DataBlock {
     ///
     /// # Errors
     ///
-    /// As [`last_row`](Self::last_row).
+    /// Same as [`last_row`](Self::last_row).
     #[inline]
     pub(crate) fn row_before(&self, row: &RowSpan, order: CellOrder) -> Result<RowSpan, Corruption> {
         self.row_up_to_entry(row.entry, row.start, order)
@@ -54,7 +54,7 @@ impl DataBlock {
     ///
     /// # Errors
     ///
-    /// As [`last_row`](Self::last_row).
+    /// Same as [`last_row`](Self::last_row).
     pub(crate) fn row_up_to(&self, position: &CellPosition, order: CellOrder) -> Result<RowSpan, Corruption> {
         let (mut low, mut high) = (0, self.index.len());
         while low < high {

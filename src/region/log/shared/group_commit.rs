@@ -73,9 +73,9 @@ struct Batch {
     /// Where the first entry begins in the file.
     base: u64,
     syncs: bool,
-    /// As [`State::reserved`].
+    /// Like [`State::reserved`].
     reserved: u64,
-    /// As [`State::has_unsynced_cut`].
+    /// Like [`State::has_unsynced_cut`].
     is_after_cut: bool,
 }
 
@@ -130,7 +130,7 @@ impl SharedLog {
         drop(self.sync_to(self.state(), number));
     }
 
-    /// As [`sync`](Self::sync), with the state unlocked during the wait.
+    /// Like [`sync`](Self::sync), with the state unlocked during the wait.
     pub(in crate::region::log) fn sync_to<'s>(
         &'s self,
         mut state: MutexGuard<'s, State>,
