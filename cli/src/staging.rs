@@ -49,8 +49,7 @@ impl Staging {
     }
 
     /// Loads the files, and returns what is left of the directory. If that fails, or a signal ends the
-    /// process meanwhile, those that no region has taken over are left: a load that was cut off must not lose
-    /// any.
+    /// process, files that no region has taken over are left: an interrupted load must not lose any.
     pub(crate) fn load(mut self, table: &Table) -> hregion::Result<(BulkLoad, Self)> {
         self.is_kept = true;
         release(&self.path);

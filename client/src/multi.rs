@@ -291,8 +291,8 @@ impl<'b, 'c> Batch<'b, 'c> {
         self.ended.push_back((branch, faults));
     }
 
-    /// Waits for the catalog. Steps that end meanwhile are received: other copies are not asked for rows that
-    /// are there.
+    /// Waits for the catalog. Steps that end in the meantime are received, so that other copies are not asked
+    /// for rows that have arrived.
     async fn meanwhile<T>(&mut self, answer: impl Future<Output = T>) -> T {
         let mut answer = pin!(answer);
         poll_fn(|context| {

@@ -138,8 +138,8 @@ impl Table {
     }
 
     /// Adds to counters of a row, and returns the new cells. A server recognizes a repeated call, and does
-    /// not add twice; one to which the region has been moved meanwhile does, unless it was recovered from the
-    /// log of a server that has died (HBase: `AsyncTable.increment`).
+    /// not add twice; one to which the region was moved in between does, unless it was recovered from the log
+    /// of a server that has died (HBase: `AsyncTable.increment`).
     ///
     /// # Errors
     ///

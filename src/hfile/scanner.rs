@@ -491,7 +491,7 @@ impl<'f> HFileScanner<'f> {
         if !self.path.next(self.file)? {
             return self.at_end(&block, met).map(|()| false);
         }
-        // Without a known order of keys, an index could lead to the same blocks again and again.
+        // Without a known order of keys, an index could lead to the same blocks repeatedly.
         if self.offset() <= handle.offset {
             return Err(self.disorder());
         }

@@ -260,7 +260,7 @@ impl Table {
         refuse_new_mob(&after)?;
         let has = |name: &[u8]| before.families().any(|family| family.name() == name);
         if !changes.deleted.is_empty() && !change.regions_with_edits()?.is_empty() {
-            return Err(Error::locked(&tree.dir())); // a region was written to meanwhile
+            return Err(Error::locked(&tree.dir())); // a region was written to in between
         }
         let added: Vec<_> = changes.families.iter().map(Family::name).filter(|name| !has(name)).collect();
         change.refuse_cells_of(&added)?;

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 /// timestamps, and delete markers, still hide them. --raw copies delete markers and what they hide, too, but
 /// not from or to a family with NEW_VERSION_BEHAVIOR, for which the order of all writes matters.
 ///
-/// No other process may write to TABLE meanwhile. After a failure the command can be repeated.
+/// No other process may write to TABLE at the same time. After a failure the command can be repeated.
 ///
 /// With --json prints {"rows","cells","files"}.
 #[derive(clap::Args, Debug)]

@@ -29,8 +29,8 @@ use std::path::{Path, PathBuf};
 /// In S3 the files are always copied and verified; those of the same bucket are removed when all regions have
 /// their copies.
 ///
-/// No other process may write to the table meanwhile. After a failure the command can be repeated with the
-/// same files: those that had been moved into a family with the store file tracker FILE are moved back to
+/// No other process may write to the table at the same time. After a failure the command can be repeated with
+/// the same files: those that had been moved into a family with the store file tracker FILE are moved back to
 /// INPUT first, and loaded. A file that could not be synced must be written again before that. In S3, a
 /// repeated command loads what is left, and removes what was loaded.
 ///

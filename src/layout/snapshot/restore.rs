@@ -105,7 +105,7 @@ impl SnapshotTree {
     ) -> Result<Option<TableName>> {
         let root = &self.tree.root().path;
         if !storage.can_rename(root) {
-            return Ok(None); // what a restoration has left does not need the snapshot
+            return Ok(None); // the remains of a restoration do not need the snapshot
         }
         let table = match read_description(&self.tree, &**storage, name) {
             Ok(Some(description)) => description.table().clone(),

@@ -128,7 +128,7 @@ impl RegionLog {
     /// appended more entries in the meantime, it stays.
     pub(super) fn leave(&self, shared: &SharedLog, state: MutexGuard<'_, State>, part: MutexGuard<'_, Part>) {
         let last = part.entry;
-        drop(part); // locked after the state, which is unlocked meanwhile
+        drop(part); // locked after the state, which is unlocked during the wait
         let state = shared.sync_to(state, last);
         let mut part = self.part();
         if self.appends_to(shared) && !state.is_in_doubt(&part) {

@@ -70,7 +70,7 @@ impl ScanQueryMatcher<'_> {
             && matches!(self.columns, ColumnTracker::All(_))
     }
 
-    /// Matches every cell by all rules from now on.
+    /// Makes the matcher apply all rules to every later cell.
     #[cfg(test)]
     pub(crate) fn forget_special_cases(&mut self) {
         (self.plain, self.plain_alone) = (NEVER_PLAIN, NEVER_PLAIN);
