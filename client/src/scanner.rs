@@ -328,7 +328,7 @@ impl Scanner {
     /// goes on with it.
     async fn open_region(&mut self, tries: &Tries<'_>) -> Result<(CallTarget, Page)> {
         let position = self.position(&self.start, self.include_start);
-        // what was begun earlier may have failed because it had less time
+        // a region opened ahead may have failed because it had less time
         let mut is_earlier = self.next_region.is_some();
         loop {
             let next = match &mut self.next_region {

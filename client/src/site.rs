@@ -384,7 +384,7 @@ impl Site {
     fn registry(&self) -> Result<Registry> {
         let implementation = self.value("hbase.client.registry.impl")?.unwrap_or_default();
         match implementation.rsplit('.').next().unwrap_or_default() {
-            // HBase 2 asks ZooKeeper then, which HBase 3 has, too, but its clients ask servers
+            // HBase 2 asks ZooKeeper by default; HBase 3 also uses it, but its clients ask servers
             "" if !self.has_quorum()? => match self.servers(Asked::Any)? {
                 Some(servers) => Ok(Registry::Servers(servers)),
                 None => self.zookeeper(),

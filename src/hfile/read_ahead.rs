@@ -1,6 +1,6 @@
 //! Blocks that a long scan reads before it needs them, so that a helper thread can decode them.
 //!
-//! Blocks of local files ([`FileReader::may_read_ahead`]) are read by the helper, too: reading takes as long
+//! Blocks of local files ([`FileReader::may_read_ahead`]) are also read by the helper: reading takes as long
 //! as verifying. Of other files, the scan's own thread reads all blocks, in the order of the file, and each
 //! once, unless it turns out to be damaged or too large: the calls to the storage are the same as without the
 //! helper, only some are earlier.

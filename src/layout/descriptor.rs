@@ -49,7 +49,7 @@ pub(crate) struct TableIdentity {
     descriptor: (u64, i64),
 }
 
-/// What to do if given families differ from a descriptor.
+/// The action if given families differ from a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SchemaChange {
     /// Fail.

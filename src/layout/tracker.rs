@@ -13,7 +13,7 @@ pub(crate) struct StoreFileTracker {
     pub(crate) writes_list: bool,
 }
 
-/// What determines the files of a store.
+/// The source of a store's list of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TrackedBy {
     /// The directory: all store files in it belong to the store.

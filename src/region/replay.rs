@@ -49,8 +49,8 @@ struct Log {
     is_shared: bool,
 }
 
-/// What was replayed when a region was opened: see [`Region::replayed`](super::Region::replayed) (HBase:
-/// `HRegion#replayRecoveredEditsIfAny`).
+/// The result of the replay when a region was opened: see [`Region::replayed`](super::Region::replayed)
+/// (HBase: `HRegion#replayRecoveredEditsIfAny`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplayReport {

@@ -24,7 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage(Arc<Mutex<State>>);
 
-/// What a crash preserves of unsynced changes.
+/// The unsynced changes that a crash preserves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
     /// Everything: the process was killed, the system keeps running.

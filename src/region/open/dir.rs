@@ -24,7 +24,7 @@ impl RegionOptions {
         Ok(Some((descriptor, path)))
     }
 
-    /// Opens the directory, and locks it if it is to be written to. Creates the region if it does not exist
+    /// Opens the directory, and locks it if it will be written to. Creates the region if it does not exist
     /// and may be created. `described` is the given descriptor and the path of its file.
     pub(super) fn open_dir(
         &self,

@@ -19,9 +19,9 @@ impl Table {
     /// complete and cannot be opened, it stays. It is added to `hbase:meta` as by [`create`](Self::create).
     ///
     /// In a storage without renames, such as an object store, one conditional put makes the directory a
-    /// table; what a clone that was interrupted has left is removed by the next clone or creation of that
-    /// name. Lists track the files of all families there, as by HBase's `CLONE_SFT => 'FILE'`, and the
-    /// regions get new ids.
+    /// table; the next clone or creation of that name removes the remains of an interrupted clone. Lists
+    /// track the files of all families there, as by HBase's `CLONE_SFT => 'FILE'`, and the regions get new
+    /// ids.
     ///
     /// # Errors
     ///
