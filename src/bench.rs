@@ -72,7 +72,7 @@ impl EncodedBlock {
     ///
     /// # Errors
     ///
-    /// As [`decode`](Self::decode).
+    /// Same as [`decode`](Self::decode).
     pub fn open(&self) -> Result<OpenBlock> {
         let mut plain = Vec::new();
         self.decode(&mut plain)?;
@@ -312,7 +312,7 @@ impl RecentCells {
         self.0.insert(cell);
     }
 
-    /// Whether there may be cells of a row.
+    /// Whether the filter may contain a row.
     #[inline]
     #[must_use]
     pub fn may_contain_row(&self, row: &[u8]) -> bool {
@@ -366,7 +366,7 @@ impl RecentCellsScanner<'_> {
         self.0.seek(key);
     }
 
-    /// As [`seek`](Self::seek), but never moves backward.
+    /// Like [`seek`](Self::seek), but never moves backward.
     pub fn reseek(&mut self, key: &CellKey) {
         self.0.reseek(key);
     }

@@ -33,7 +33,7 @@ fn is_plain(byte: u8) -> bool {
 pub struct Printable<'a>(pub &'a str);
 
 impl Printable<'_> {
-    /// Whether a character is displayed as it is. All others are below U+10000.
+    /// Whether a character is displayed unchanged. All others are below U+10000.
     #[must_use]
     pub fn shows(c: char) -> bool {
         !(c.is_control()

@@ -1,4 +1,4 @@
-//! Clocks and timers: those of the system, or controlled by tests. No other module reads a clock.
+//! Clocks and timers, of the system or controlled by tests. No other module reads a clock.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};

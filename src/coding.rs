@@ -179,7 +179,7 @@ fn put_long_vlong(out: &mut Vec<u8>, value: i64) {
     let more = (7 - magnitude.leading_zeros() / 8).min(7);
     let bytes = magnitude.cast_unsigned() << (8 * (7 - more));
     out.push(base - u8::try_from(more).unwrap_or(7));
-    // eight bytes take fewer instructions than a number of bytes that is not known
+    // copying eight bytes takes fewer instructions than an unknown number
     let end = out.len() + 1 + more as usize;
     out.extend_from_slice(&bytes.to_be_bytes());
     out.truncate(end);

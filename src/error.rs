@@ -1,7 +1,7 @@
-//! Errors, and whether they are caused by the bytes, the caller or the system.
+//! Errors, caused by the bytes of a file, the caller or the system.
 //!
-//! Parsers have neither path nor offset, so they return a [`Corruption`]. A layer that has them converts it
-//! into an [`Error`] with [`Corruption::at`].
+//! Parsers have neither path nor offset, so they return a [`Corruption`]. A layer with this information
+//! converts it into an [`Error`] with [`Corruption::at`].
 
 mod corruption;
 
@@ -18,7 +18,7 @@ use std::sync::Arc;
 /// The result type of all fallible functions of the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error with its location: what was wrong, in which file, at which offset, in which block.
+/// An error with its cause and its location: file, offset and block.
 ///
 /// One word wide and cheap to clone, so that a cache can return the same failure to all callers that waited
 /// for the same block.
@@ -39,7 +39,7 @@ enum Cause {
     Caller(Cow<'static, str>),
 }
 
-/// How many of the families that exist an error names.
+/// The maximum number of existing families that an error names.
 const NAMED_FAMILIES: usize = 10;
 
 /// The kinds of errors, by how they can be handled.
@@ -55,7 +55,7 @@ pub enum ErrorKind {
     /// Reading on would exceed the configured [`Limits`](crate::Limits), or the maximum number of steps of a
     /// regular expression.
     Limit,
-    /// A call of the operating system, or of a [`Storage`](crate::Storage), failed: not found, no permission,
+    /// A call to the operating system, or to a [`Storage`](crate::Storage), failed: not found, no permission,
     /// disk full.
     Io,
     /// Another process has the region open for writing, or recovers the root directory.
@@ -158,7 +158,7 @@ impl Error {
         Self::caller_at(ErrorKind::Locked, "region is open for writing elsewhere", region)
     }
 
-    /// As [`locked`](Self::locked), with what the storage says about the lock.
+    /// Like [`locked`](Self::locked), with the storage's message about the lock.
     #[cold]
     pub(crate) fn locked_as(region: &Path, error: &io::Error) -> Self {
         match error.get_ref() {
@@ -254,7 +254,7 @@ impl Error {
         )
     }
 
-    /// A family that does not exist. Names some of those that do.
+    /// A family that does not exist. Names some existing ones.
     #[cold]
     pub(crate) fn no_such_family<'f>(family: &[u8], existing: impl IntoIterator<Item = &'f [u8]>) -> Self {
         let mut existing = existing.into_iter();
@@ -287,8 +287,7 @@ impl Error {
     /// [`Catalog`](crate::locator::Catalog) or a [`ConnectionRegistry`](crate::ConnectionRegistry), and for
     /// clients of servers.
     ///
-    /// A [`Locator`](crate::Locator) asks again after an error of a [transient](ErrorKind::is_transient)
-    /// kind.
+    /// A [`Locator`](crate::Locator) retries after an error of a [transient](ErrorKind::is_transient) kind.
     #[cold]
     pub fn locating(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(kind, message)
@@ -357,7 +356,7 @@ impl Error {
         self.0.path.as_deref()
     }
 
-    /// Returns the offset in the file in bytes: that of the block, or of the trailer.
+    /// Returns the offset of the block or the trailer in the file, in bytes.
     #[must_use]
     pub fn offset(&self) -> Option<u64> {
         self.0.offset
@@ -370,7 +369,7 @@ impl Error {
         self.0.block
     }
 
-    /// Returns what was wrong with the bytes, if they caused the error.
+    /// Returns the fault of the bytes, if they caused the error.
     #[must_use]
     pub fn corruption(&self) -> Option<&Corruption> {
         match &self.0.cause {

@@ -67,12 +67,12 @@
 //! | requests | [`op`], [`filter`], [`schema`] | gets, scans, mutations; filters; settings |
 //! | cell | [`cell`] | cells and their sort order |
 //!
-//! For any bytes in any file, the result is an [`Error`] or correct cells: no panic, no endless loop, no
-//! allocation beyond [`Limits`]. Errors contain the location ([`Error::path`], [`Error::offset`],
+//! For any bytes in any file, the result is either an [`Error`] or correct cells: no panic, no endless loop,
+//! no allocation beyond [`Limits`]. Errors contain the location ([`Error::path`], [`Error::offset`],
 //! [`Error::block`]) and the reason ([`Error::corruption`]).
 //!
-//! The package has pages on durability, threads, memory, errors and backups (`docs/embedding.md`), and on
-//! what of HBase is supported (`docs/compatibility.md`).
+//! The package has pages on durability, threads, memory, errors and backups (`docs/embedding.md`), and on the
+//! supported parts of HBase (`docs/compatibility.md`).
 #![cfg_attr(
     test,
     allow(

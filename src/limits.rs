@@ -1,6 +1,6 @@
-//! Limits on what a file can make the library allocate, descend or decode.
+//! Limits on the memory and work that a file can cause.
 
-/// Limits on the cost of reading a file, whatever the file contains.
+/// Limits on the cost of reading a file, for any content.
 ///
 /// A file or row that exceeds them is rejected with [`ErrorKind::Limit`](crate::ErrorKind::Limit) before
 /// memory is allocated.
@@ -34,8 +34,8 @@ pub struct Limits {
     /// them: each as a `KeyValue` with a length before it. Default: as for a block. If the table or the
     /// family sets `hbase.table.max.rowsize`, the lesser of both applies (HBase: `RowTooBigException`).
     ///
-    /// What is returned counts, after filters have changed cells (in HBase, before). A row of more bytes is
-    /// read in parts with a [batch](crate::Scan::batch) or [partial results](crate::Scan::allow_partial), or,
+    /// Counts returned cells, after filters have changed them (in HBase, before). A row of more bytes is read
+    /// in parts with a [batch](crate::Scan::batch) or [partial results](crate::Scan::allow_partial), or,
     /// without a filter, with [`for_each_cell`](crate::RegionScanner::for_each_cell). Flushes and compactions
     /// collect no rows.
     pub row_bytes: usize,
@@ -99,7 +99,7 @@ impl Limits {
         self
     }
 
-    /// Sets the maximum of what is allocated at once for one file:
+    /// Sets the maximum that is allocated at once for one file:
     /// [`load_on_open_bytes`](Self::load_on_open_bytes), and [`block_bytes`](Self::block_bytes) if that is
     /// greater.
     #[must_use]

@@ -74,8 +74,8 @@ counters! {
     compactions,
     /// Store files considered by reads.
     files_considered,
-    /// Of these, files skipped because they contain no cell in the requested time range, or none as new as
-    /// the values that were found in others.
+    /// The files among these that were skipped because they contain no cell in the requested time range, or
+    /// none as new as the values found in others.
     files_skipped_by_time,
     /// Files skipped because they contain no row in the requested range.
     files_skipped_by_key,
@@ -96,7 +96,7 @@ counters! {
     hints_ignored,
 }
 
-/// A number that many threads add to: each, more or less, on cache lines of its own.
+/// A counter for many threads, most of which use cache lines of their own.
 #[derive(Debug, Default)]
 pub(crate) struct SharedCounter([Padded<AtomicU64>; 8]);
 
@@ -168,7 +168,8 @@ impl Counters {
     }
 }
 
-/// Returns the number of the calling thread's stripe. Only the last one can be that of several live threads.
+/// Returns the number of the calling thread's stripe. Only the last one can be shared by several live
+/// threads.
 #[inline]
 pub(crate) fn stripe() -> usize {
     // a thread that is ending no longer has a stripe

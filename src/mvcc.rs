@@ -12,7 +12,7 @@ use std::{array, hint, thread};
 /// The numbers of a region's writes. The *write point* is the last number assigned. The *read point* is the
 /// last number visible to all readers; no write up to it is pending.
 ///
-/// A write takes a number, assigns it to its cells as their sequence id, publishes the cells, and completes.
+/// A write gets a number, assigns it to its cells as their sequence id, publishes the cells, and completes.
 /// Its cells become visible all at once, and not before those of earlier writes.
 ///
 /// Writers take no lock: the thread that completes the first pending write advances the read point over all
@@ -24,7 +24,7 @@ pub(crate) struct Mvcc {
     /// The complete writes that are not visible yet, a ring: the slot of a number is the number modulo the
     /// length. An older number there has long been visible.
     complete: Box<[AtomicI64]>,
-    /// The complete writes whose numbers are too far ahead for the ring, and how many there are.
+    /// The complete writes whose numbers are too far ahead for the ring, and their number.
     ahead: Mutex<BTreeSet<i64>>,
     ahead_len: AtomicUsize,
     /// The threads that sleep until their writes are visible, by the numbers of these modulo the length.
@@ -39,20 +39,20 @@ const MAX_START: i64 = i64::MAX >> 1;
 /// must not reach [`MAX_START`].
 const MAX_TAKEN: i64 = MAX_START >> 1;
 
-/// How many writes after the first pending one may be complete without a lock: a power of two, small in
-/// tests.
+/// The number of writes after the first pending one that may complete without a lock: a power of two, small
+/// in tests.
 const RING: usize = if cfg!(test) { 8 } else { 256 };
 
-/// How often a thread checks in a busy loop whether its write is visible before it sleeps: the earlier writes
-/// mostly complete in less time than it takes to sleep and to be woken.
+/// The number of times that a thread checks in a busy loop whether its write is visible before it sleeps:
+/// earlier writes mostly complete in less time than sleeping and waking takes.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 
-/// How often a thread yields and checks again, after the busy loop: the earlier writes of the same sync of
-/// the log are completed by other threads, which only need a processor for that.
+/// The number of times that a thread then yields and checks again: earlier writes of the same log sync are
+/// completed by other threads, which only need a processor.
 const YIELDS: u32 = if cfg!(loom) { 0 } else { 4 };
 
-/// The number of slots for sleeping threads. Each is woken by what makes its own write visible, and by few
-/// others.
+/// The number of slots for sleeping threads. Each is woken when its own write becomes visible, and rarely
+/// otherwise.
 const SLEEPERS: usize = if cfg!(loom) { 1 } else { 32 };
 
 /// The registered read points, ascending, with their reference counts. The first count is above 0; of all, at
@@ -131,7 +131,7 @@ impl Mvcc {
         WriteEntry { mvcc: self, seq_id: before.checked_add(1).expect("fewer than 2^62 writes") }
     }
 
-    /// Completes a write. It becomes visible when all earlier writes have completed, too.
+    /// Completes a write. It becomes visible when all earlier writes have also completed.
     pub(crate) fn complete(&self, entry: WriteEntry<'_>) {
         debug_assert!(std::ptr::eq(self, entry.mvcc));
         drop(entry);
@@ -184,7 +184,7 @@ impl Mvcc {
         let mut from = None;
         loop {
             // either this thread sees that the next write is complete, or the thread that completes it sees
-            // where the read point is
+            // the read point
             fence(Ordering::SeqCst);
             let point = self.read_point();
             let next = point.saturating_add(1);
@@ -239,7 +239,7 @@ impl Mvcc {
     }
 
     /// Sets both points to `number`, unless the write point is already there. Called when a region opens, or
-    /// takes in files written elsewhere.
+    /// loads files written elsewhere.
     ///
     /// # Errors
     ///
@@ -479,7 +479,7 @@ mod loom_tests {
             let (reader, before) = mvcc.register(|_| mvcc.read_point());
             assert!(reader.get() <= before);
             assert!(mvcc.smallest_read_point() <= reader.get());
-            // the flush may only drop cells that no reader sees, whenever it asked
+            // the flush may only drop cells invisible to all readers, at any time of its query
             let border = flush.join().unwrap();
             writer.join().unwrap();
             assert_eq!(mvcc.smallest_read_point(), reader.get());

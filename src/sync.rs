@@ -24,7 +24,7 @@ pub(crate) fn cores() -> usize {
 }
 
 /// Returns the guard of a lock, even if a thread panicked while holding it. The guarded data is consistent
-/// all the same: each change is a single step, or consists of steps that do not panic.
+/// nevertheless: each change is a single step, or consists of steps that do not panic.
 #[inline]
 pub(crate) fn unpoisoned<G>(result: LockResult<G>) -> G {
     result.unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! Rows, collected in record batches.
+//! Collects rows in record batches.
 
 use crate::error::{Error, Result, shown};
 use crate::field_builder::FieldBuilder;
@@ -150,7 +150,7 @@ impl BatchBuilder {
         if let Layout::Cells = self.layout {
             return row.cells().try_for_each(|cell| self.push_cell(&cell));
         }
-        // a null takes room, too: a row may have few of many columns
+        // a null also takes memory: a row may have few of many columns
         let values = row.len().max(self.fields.len().saturating_sub(self.parts.len()));
         let bytes = row.key().len() + row.cells().map(|cell| cell.value().len()).sum::<usize>();
         self.make_room(bytes + values * VALUE_OVERHEAD, row.key())?;
@@ -167,7 +167,7 @@ impl BatchBuilder {
         self.ready.pop_front()
     }
 
-    /// Completes a batch of the rows that are left, if there are any, for [`next_batch`](Self::next_batch).
+    /// Completes a batch of the remaining rows, if any, for [`next_batch`](Self::next_batch).
     ///
     /// # Errors
     ///
@@ -185,7 +185,7 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Completes the batch if it has no room for `bytes` more, and adds them.
+    /// Completes the batch if it cannot hold `bytes` more, and adds them.
     fn make_room(&mut self, bytes: usize, row: &[u8]) -> Result<()> {
         if bytes > MAX_BYTES {
             let row = StringBinary(row);
@@ -284,7 +284,7 @@ impl BatchBuilder {
         self.sorted.get(*expected).copied()
     }
 
-    /// Appends a cell of a mapped column, unless the newest one was asked for and is there.
+    /// Appends a cell of a mapped column, unless only the newest one was requested and it exists.
     fn push_value(&mut self, mapping: &Mapping, at: usize, cell: &CellRef<'_>) -> Result<()> {
         let (Some(column), Some(fields)) = (mapping.columns.get(at), self.columns.get_mut(at)) else {
             return Ok(());

@@ -8,7 +8,7 @@ use arrow_schema::{ArrowError, SchemaRef};
 use hregion::{Region, ResultScanner, RowRef, Scan, Table, TableResultScanner};
 use std::fmt;
 
-/// A scanner that owns what it reads.
+/// A scanner that owns its source.
 pub trait Rows {
     /// Returns the next row.
     ///
@@ -30,11 +30,11 @@ impl Rows for TableResultScanner {
     }
 }
 
-/// The record batches of a scan: an iterator, and a [`RecordBatchReader`]. After an error there are no more.
+/// The record batches of a scan: an iterator, and a [`RecordBatchReader`]. It ends after an error.
 pub struct Batches<R> {
     rows: Option<R>,
     builder: BatchBuilder,
-    /// Whether there was an error.
+    /// Whether an error has occurred.
     is_over: bool,
 }
 
@@ -44,7 +44,7 @@ impl Batches<TableResultScanner> {
     ///
     /// # Errors
     ///
-    /// As [`Table::scan`] and [`BatchBuilder::new`].
+    /// Same as [`Table::scan`] and [`BatchBuilder::new`].
     pub fn of_table(table: &Table, scan: Scan, layout: Layout, limits: BatchLimits) -> Result<Self> {
         Ok(Self::of(table.scan(layout.select(scan))?, BatchBuilder::new(layout, None, limits)?))
     }
@@ -57,14 +57,14 @@ impl Batches<ResultScanner> {
     ///
     /// # Errors
     ///
-    /// As [`Region::scan`] and [`BatchBuilder::new`].
+    /// Same as [`Region::scan`] and [`BatchBuilder::new`].
     pub fn of_region(region: &Region, scan: Scan, layout: Layout, limits: BatchLimits) -> Result<Self> {
         Ok(Self::of(region.scan(layout.select(scan))?, BatchBuilder::new(layout, None, limits)?))
     }
 }
 
 impl<R: Rows> Batches<R> {
-    /// Reads rows by a scanner, whose scan has what the layout needs.
+    /// Reads rows by a scanner, whose scan must have the columns of the layout.
     pub fn of(rows: R, builder: BatchBuilder) -> Self {
         Self { rows: Some(rows), builder, is_over: false }
     }

@@ -6,13 +6,13 @@
 //! | type | field |
 //! |---|---|
 //! | null | empty, without quotes; an empty text or no bytes are `""` |
-//! | text, JSON | as it is |
+//! | text, JSON | unchanged |
 //! | bytes | HBase's printable form: `\xHH` for a backslash and all but ASCII's printable characters |
 //! | integer, boolean | decimal digits; `true`, `false` |
 //! | decimal | all digits of its scale |
 //! | float, double | the fewest digits that are read as the same number; `NaN`, `Infinity`, `-Infinity` |
 //! | timestamp | milliseconds since 1970 |
-//! | list | a JSON array, newest version first: numbers and booleans as above, all else as strings |
+//! | list | a JSON array, newest version first: numbers and booleans as above, all others as strings |
 //!
 //! The sign and the payload of a `NaN` are not written.
 

@@ -21,8 +21,7 @@ impl Unscaled {
     }
 }
 
-/// Returns the integer for the scale of a type. Returns `None` if digits would be lost, or there are too
-/// many.
+/// Returns the integer for the scale of a type. Returns `None` if digits would be lost, or are too many.
 pub(crate) fn rescale(Unscaled(mut unscaled): Unscaled, scale: i64, to: DecimalType) -> Option<i128> {
     if unscaled == 0 {
         return Some(0);

@@ -7,7 +7,7 @@ use std::fmt;
 /// The result type of the crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why rows did not become a record batch.
+/// The reason that rows could not be converted to a record batch.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -24,7 +24,7 @@ struct Candidates(Vec<ValueType>);
 const DIGITS: (u8, i8) = (38, 10);
 
 impl Default for Candidates {
-    /// All candidates; those that few other values look like are first.
+    /// All candidates, the most distinctive first.
     fn default() -> Self {
         let ordered = [
             OrderedType::Int8,
@@ -58,7 +58,7 @@ impl Candidates {
 fn is_plausible(ty: ValueType, bytes: &[u8]) -> bool {
     let Some(value) = decode(ty, bytes) else { return false };
     match (ty, value) {
-        // numbers, true and "text" are valid documents, too
+        // numbers, true and "text" are also valid documents
         (ValueType::Json, Value::Text(text)) => text.starts_with(['{', '[']),
         (ValueType::Utf8, Value::Text(text)) => !text.chars().any(|c| c.is_control() && !c.is_whitespace()),
         (ValueType::Boolean, _) => matches!(bytes, [0 | 0xff]),

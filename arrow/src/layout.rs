@@ -6,7 +6,7 @@ use hregion::Scan;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// What a row of a record batch is.
+/// The content of a row of a record batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Layout {
@@ -18,7 +18,7 @@ pub enum Layout {
     Columns(Mapping),
 }
 
-/// Where the values of a field are from.
+/// The source of a field's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
     Row,
@@ -42,7 +42,7 @@ impl Layout {
         Arc::new(Schema::new(self.fields().into_iter().map(|(field, _)| field).collect::<Vec<_>>()))
     }
 
-    /// Narrows a scan to what the layout has: with mapped columns, as [`Mapping::select`].
+    /// Narrows a scan to the columns of the layout: with mapped columns, as [`Mapping::select`].
     #[must_use]
     pub fn select(&self, scan: Scan) -> Scan {
         match self {

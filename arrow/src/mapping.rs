@@ -1,4 +1,4 @@
-//! How the columns of a table become columns of record batches.
+//! Maps the columns of a table to columns of record batches.
 
 use crate::error::{Error, Result, shown};
 use crate::ordered;
@@ -16,7 +16,7 @@ pub struct Mapping {
     pub(crate) invalid: Invalid,
 }
 
-/// How a row key becomes columns.
+/// The mapping of a row key to columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RowKey {
@@ -24,7 +24,7 @@ pub enum RowKey {
     Whole(KeyPart),
     /// Parts between separators. The last part may contain the separator, and so may those whose type has a
     /// [width](ValueType::width), such as a `long`, and those in an [ordered](ValueType::Ordered) encoding,
-    /// whose bytes say where they end, but for a `BlobCopy` in ascending order.
+    /// whose bytes determine their end, except a `BlobCopy` in ascending order.
     Separated {
         /// The bytes between two parts; not empty.
         separator: Vec<u8>,
@@ -35,7 +35,7 @@ pub enum RowKey {
     Widths {
         /// The parts with their widths.
         parts: Vec<(KeyPart, usize)>,
-        /// The part after them. Without one, a row key must have no more bytes.
+        /// The part after them. Without one, a row key must not have more bytes.
         rest: Option<KeyPart>,
     },
 }
@@ -58,7 +58,7 @@ pub struct Column {
     pub(crate) timestamp: bool,
 }
 
-/// How a value that does not have its type is read.
+/// The treatment of a value that does not have its type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Invalid {
     /// The batch fails, with an error that names row, column and bytes.
@@ -97,8 +97,8 @@ impl Column {
         Self { family, qualifier, name, ty, versions: false, timestamp: false }
     }
 
-    /// Parses `FAMILY:QUALIFIER=TYPE`. `TYPE[]` asks for all versions, newest first, and `TYPE@` for the
-    /// timestamps, too, in a column with the suffix `_timestamp`.
+    /// Parses `FAMILY:QUALIFIER=TYPE`. `TYPE[]` selects all versions, newest first, and `TYPE@` adds the
+    /// timestamps, in a column with the suffix `_timestamp`.
     ///
     /// # Errors
     ///
@@ -128,7 +128,7 @@ impl Column {
         self
     }
 
-    /// Sets whether there is a column with the timestamps, too. Its name has the suffix `_timestamp`.
+    /// Sets whether to add a column with the timestamps. Its name has the suffix `_timestamp`.
     #[must_use]
     pub fn timestamp(mut self, with: bool) -> Self {
         self.timestamp = with;
@@ -207,7 +207,7 @@ impl RowKey {
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check).
+    /// Same as [`check`](Self::check).
     pub(crate) fn cut<'k>(&self, key: &'k [u8]) -> Result<Vec<&'k [u8]>> {
         let mut cut = Vec::new();
         self.each_part(key, |part| cut.push(part))?;
@@ -231,7 +231,7 @@ impl RowKey {
                         ty => ty.width(),
                     };
                     let at = match width {
-                        // a value that says where it ends may have the bytes of a separator
+                        // a self-delimiting value may contain the bytes of a separator
                         Some(width) => left.get(width..)?.starts_with(separator).then_some(width)?,
                         None => left.windows(separator.len()).position(|window| window == separator)?,
                     };
@@ -303,20 +303,20 @@ impl Mapping {
         Ok(Self { row, columns, invalid: Invalid::Error })
     }
 
-    /// Sets how a value that does not have its type is read.
+    /// Sets the treatment of a value that does not have its type.
     #[must_use]
     pub fn on_invalid(mut self, invalid: Invalid) -> Self {
         self.invalid = invalid;
         self
     }
 
-    /// Returns how a value that does not have its type is read.
+    /// Returns the treatment of a value that does not have its type.
     #[must_use]
     pub fn invalid(&self) -> Invalid {
         self.invalid
     }
 
-    /// Returns how the row key becomes columns.
+    /// Returns the mapping of the row key.
     #[must_use]
     pub fn row(&self) -> &RowKey {
         &self.row
@@ -328,8 +328,8 @@ impl Mapping {
         &self.columns
     }
 
-    /// Narrows a scan to the mapped columns, whatever it read before, and to as many versions as they have.
-    /// Its filter sees these columns only: any other one is missing for a
+    /// Narrows a scan to the mapped columns, regardless of its previous columns, and to the mapped number of
+    /// versions. Its filter sees these columns only: any other one is missing for a
     /// [`SingleColumnValueFilter`](hregion::Filter::single_column_value).
     ///
     /// Its rows are whole: those of a scan with [batches](Scan::batch) of cells, or

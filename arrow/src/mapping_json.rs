@@ -144,8 +144,8 @@ fn column_of(value: Value) -> Result<Column> {
     Ok(read)
 }
 
-/// A value of which no object has a member twice: a [`Value`] would have the last one. It is not read as one
-/// here, as a number is a map if a crate of the program has `serde_json` keep all digits.
+/// A value without duplicate members in objects: a [`Value`] would keep the last one. It is not parsed as a
+/// [`Value`], because a number is a map there if any crate of the program makes `serde_json` keep all digits.
 struct Unique;
 
 impl<'de> Deserialize<'de> for Unique {
@@ -243,7 +243,7 @@ impl Members {
         }
     }
 
-    /// Fails if there are members that were not read.
+    /// Fails if some members were not read.
     fn end(self) -> Result<()> {
         match self.members.keys().next() {
             None => Ok(()),

@@ -60,7 +60,7 @@ impl<'b> Reader<'b> {
 }
 
 /// Decodes the value at the beginning of `bytes`. Returns it with the bytes after it, or `None` if there is
-/// no such value. A `BlobCopy` in ascending order has all bytes.
+/// no such value. A `BlobCopy` in ascending order takes all bytes.
 pub(crate) fn decode(ty: OrderedType, bytes: &[u8]) -> Option<(Value<'_>, &[u8])> {
     let mut reader = Reader::new(bytes)?;
     let head = reader.byte()?;
@@ -124,7 +124,7 @@ pub(crate) fn length(ty: OrderedType, bytes: &[u8]) -> Option<usize> {
     match ty.width() {
         Some(width) => Some(if Reader::new(bytes)?.byte()? == NULL { 1 } else { width }),
         None => match decode(ty, bytes)? {
-            // it ends with the row key, or with what is after it
+            // it ends with the row key, or before the part after it
             (Value::Bytes(_), []) if ty == OrderedType::BlobCopy => None,
             (_, rest) => bytes.len().checked_sub(rest.len()),
         },

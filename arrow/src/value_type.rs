@@ -175,7 +175,7 @@ impl ValueType {
 }
 
 impl OrderedType {
-    /// Returns the number of bytes of all values that are not null, of which the first is that of the type;
+    /// Returns the fixed number of bytes of all values that are not null, including the byte of the type;
     /// `None` if it depends on the value.
     pub(crate) fn width(self) -> Option<usize> {
         match self {

@@ -104,7 +104,7 @@ Examples:
   hregion seek 8e8ab58dcf39412d 'user1\\x00' cf:name
   hregion verify --json family/* | tail -1";
 
-/// Limits of what is read at once.
+/// Limits of memory for reading.
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct LimitArgs {
@@ -276,8 +276,8 @@ impl LineArgs {
 /// Capacity of the block cache of a region, in bytes.
 const CACHE: u64 = 64 << 20;
 
-/// Reads a dictionary, a key, or another file that is never large. A pipe or a device is read only once: it
-/// may have nothing else, and a pipe may have no writer any more.
+/// Reads a dictionary, a key, or another small file. A pipe or a device is read only once, because it may
+/// have no more data, and a pipe may have lost its writer.
 pub(crate) fn read_small(path: &Path) -> Result<Vec<u8>, CommandError> {
     static SPECIAL: Mutex<BTreeMap<PathBuf, Vec<u8>>> = Mutex::new(BTreeMap::new());
     if vfs::is_url(path) || !probe::is_special(path)? {
@@ -366,7 +366,7 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
             Output::new(false, false).finish(printed.map(|()| Exit::Done).map_err(Failure::from))
         }
         kind => {
-            // parsing failed, so --json has to be looked for in the raw arguments
+            // parsing failed, so --json must be looked up in the raw arguments
             let json = args.iter().skip(1).take_while(|arg| *arg != "--").any(|arg| arg == "--json");
             if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand && !json {
                 // a failure to write to standard error cannot be reported

@@ -1,4 +1,4 @@
-//! Regions that are larger or smaller than others (HBase: `SimpleRegionNormalizer`).
+//! Finds regions that are larger or smaller than others (HBase: `SimpleRegionNormalizer`).
 
 use crate::args::FileArgs;
 use crate::concurrent_changes::read_listed;
@@ -17,7 +17,7 @@ use std::path::Path;
 /// A table needs this many regions for any to be merged (HBase: `hbase.normalizer.min.region.count`).
 const MIN_REGIONS: usize = 3;
 
-/// What would bring regions nearer to the mean size.
+/// A change that would bring regions closer to the mean size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Advice {
     /// The region is larger than two of the mean size.
@@ -83,7 +83,7 @@ pub(crate) fn print(path: &Path, reading: &FileArgs, out: &mut Output) -> Result
     Ok(())
 }
 
-/// Returns the bytes of a store file; of a reference, half of those of its HFile.
+/// Returns the bytes of a store file; for a reference, half of its HFile's.
 fn bytes_of(path: &Path, options: &RegionOptions) -> Result<u64, Failure> {
     let hfile = options.hfile_of(path)?.unwrap_or_else(|| path.to_owned());
     let bytes = len_of(&hfile)?;

@@ -1,5 +1,5 @@
-//! Exports to Parquet and Arrow, and of typed columns to CSV: a file a region, kept if it is complete when
-//! the export is repeated.
+//! Exports to Parquet and Arrow, and of typed columns to CSV: one file per region, kept if it is complete
+//! when the export is repeated.
 
 mod check;
 mod part_file;
@@ -77,7 +77,7 @@ pub(crate) fn are_typed(columns: &[String]) -> bool {
 }
 
 impl BatchExport {
-    /// Reads the mapping. `source` and `range` are what is exported.
+    /// Reads the mapping. `source` and `range` select the exported rows.
     pub(crate) fn new(
         format: PartFormat,
         args: &BatchArgs,
@@ -130,7 +130,7 @@ impl BatchExport {
             }
         };
         let row_group_bytes = args.row_group_bytes.unwrap_or(hregion_arrow::files::ROW_GROUP_BYTES);
-        // The time is no part of the request: it may be that of an earlier run.
+        // The time is not part of the request: it may be from an earlier run.
         let selection = format!("{range} {:?}", cells.at(None));
         let request = json!({
             "source": source,
@@ -142,14 +142,14 @@ impl BatchExport {
         Ok(Self { format, layout, row_group_bytes, request, cells })
     }
 
-    /// Marks what is exported as read without checksums: another export does not keep its files.
+    /// Marks the export as read without checksums: another export does not keep its files.
     pub(crate) fn without_checksums(mut self) -> Self {
         self.request["checksums"] = false.into();
         self
     }
 
     /// Sets the time by which cells expire: that of the export in `dir`, which is continued or compared, or
-    /// that given, or else now. Fails if another one is given.
+    /// the given one, or else now. Fails if the given one differs.
     pub(crate) fn at_time_of(mut self, dir: &Path, earlier: Option<i64>) -> Result<Self, CommandError> {
         if let (Some(earlier), Some(given)) = (earlier, self.cells.now())
             && earlier != given
@@ -168,7 +168,7 @@ impl BatchExport {
         self.cells.now()
     }
 
-    /// Returns the time of an export of the same request that was cut off, and has complete files in `dir`.
+    /// Returns the time of an interrupted export of the same request that has complete files in `dir`.
     pub(crate) fn time_of_partial(&self, dir: &Path) -> Result<Option<i64>, Failure> {
         if !probe::is_dir(dir)? {
             return Ok(None);
@@ -201,7 +201,7 @@ impl BatchExport {
         BatchBuilder::new(self.layout.clone(), None, BatchLimits::default())
     }
 
-    /// Writes the rows of a region, or of files without one, to a file in `dir`, unless it is there.
+    /// Writes the rows of a region, or of files without one, to a file in `dir`, unless it exists.
     pub(crate) fn export(
         &self,
         info: Option<&RegionInfo>,
@@ -226,7 +226,7 @@ impl BatchExport {
         let name = dir.name_new(own);
         let path = dir.path().join(&name);
         let mut builder = self.builder().map_err(|error| fault(&path, error))?;
-        // a file that is there is of another export, or damaged
+        // an existing file is from another export, or damaged
         let mut file = PartFile::create(&path, self.format, &builder.schema(), self.row_group_bytes)?;
         let mut sum = CellSum::default();
         let write = |builder: &mut BatchBuilder, file: &mut PartFile| {
@@ -272,8 +272,8 @@ impl BatchExport {
     }
 }
 
-/// Removes what an export that was cut off has left in a directory, except files with the given names. If
-/// there is anything else, nothing is removed.
+/// Removes the files that an interrupted export has left in a directory, except files with the given names.
+/// If there is anything else, nothing is removed.
 pub(crate) fn retain(dir: &Path, names: &[&str]) -> Result<(), CommandError> {
     let fault = |error| CommandError::io("list", dir, &error);
     let mut left = Vec::new();
@@ -297,7 +297,7 @@ pub(crate) fn retain(dir: &Path, names: &[&str]) -> Result<(), CommandError> {
     left.iter().try_for_each(remove)
 }
 
-/// How much of a file is read at once.
+/// The number of bytes of a file read at once.
 const BUFFER: usize = 64 << 10;
 
 /// Reads a file, and passes its bytes on to `take`.
@@ -319,12 +319,12 @@ fn contents_of(description: &Value) -> Map<String, Value> {
     ["contents", "invalid"].into_iter().map(|name| (name.to_owned(), description[name].clone())).collect()
 }
 
-/// How much of the end of a file is read: its trailer and, before it, the time when it was written.
+/// The number of bytes read at the end of a file: its trailer and, before it, the time when it was written.
 const END: u64 = 64 << 10;
 
-/// Returns what the region was when it was read: the settings of its families, and its files by their full
-/// paths, lengths and ends. A file that is written again at a path is another one. `None` if cells are not
-/// flushed: their number and size do not tell them from others.
+/// Returns the identity of the region's state when it was read: the settings of its families, and its files
+/// by their full paths, lengths and ends, so that a rewritten file counts as another one. `None` if cells are
+/// not flushed, because their number and size do not identify them.
 fn state_of(region: &Region) -> Result<Option<String>, CommandError> {
     if region.memstore_size() > 0 {
         return Ok(None);
@@ -345,7 +345,7 @@ fn state_of(region: &Region) -> Result<Option<String>, CommandError> {
                     add(&len.to_be_bytes());
                     add(&end);
                 }
-                // it is read nevertheless, as it is open
+                // it can still be read, because it is open
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     add(b"moved since");
                     add(path.as_os_str().as_encoded_bytes());
@@ -377,7 +377,7 @@ struct CellSum {
     pending: Vec<u8>,
 }
 
-/// How many bytes are added to a sum at once.
+/// The number of bytes added to a sum at once.
 const PENDING: usize = 16 << 10;
 
 impl CellSum {
@@ -386,7 +386,7 @@ impl CellSum {
         for cell in row.cells() {
             self.cells += 1;
             self.add_cell(&cell);
-            // within a row, too, which may be large
+            // also within a row, which may be large
             if self.pending.len() >= PENDING {
                 self.sum.update(&self.pending);
                 self.pending.clear();

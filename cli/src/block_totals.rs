@@ -11,7 +11,7 @@ pub(crate) struct TypeTotal {
     pub(crate) bytes: u64,
     /// Payload bytes before compression and encryption.
     pub(crate) uncompressed: u64,
-    /// How many times blocks of the type come after one of another type, or first in a file.
+    /// The number of runs of adjacent blocks of the type.
     pub(crate) runs: u64,
 }
 
@@ -33,7 +33,7 @@ impl BlockTotals {
         });
         let total = &mut self.types[at];
         total.blocks += 1;
-        // files may lie about what they have
+        // the sizes in files may be wrong
         total.bytes = total.bytes.saturating_add(bytes);
         total.uncompressed = total.uncompressed.saturating_add(uncompressed);
         total.runs += u64::from(self.before.replace(block_type) != Some(block_type));

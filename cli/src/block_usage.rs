@@ -1,4 +1,4 @@
-//! What the blocks of each type use in families, and whether they are adjacent.
+//! The bytes of the blocks of each type in families, and their runs.
 
 use crate::block_totals::{BlockTotals, TypeTotal};
 use crate::failure::Failure;

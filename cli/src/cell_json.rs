@@ -22,7 +22,7 @@ impl CellBuf {
         cell.with_tag_bytes(&self.tags).unwrap_or(cell)
     }
 
-    /// Sets the cell to a value, with a time to live in milliseconds if there is one.
+    /// Sets the cell to a value, with a time to live in milliseconds, if any.
     pub(crate) fn set_put(
         &mut self,
         row: &[u8],
@@ -51,7 +51,7 @@ impl CellBuf {
     }
 }
 
-/// What is wrong with a line.
+/// A fault of a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wrong {
     /// The position of the error in the line, in bytes from 1.
@@ -77,8 +77,8 @@ pub(crate) struct CellParser {
     family: Vec<u8>,
     qualifier: Vec<u8>,
     tag: Vec<u8>,
-    /// Whether the cells are to be new ones of a table, which HBase must be able to read. Others are like
-    /// those of a file, which may have more.
+    /// Whether the cells will be new ones of a table, which HBase must be able to read. Other cells are like
+    /// those of a file, with wider limits.
     are_new: bool,
 }
 
@@ -90,7 +90,7 @@ const REQUIRED: usize = 5;
 const TYPES: &str = "expected Put, Delete, DeleteFamilyVersion, DeleteColumn or DeleteFamily";
 
 impl CellParser {
-    /// Parses cells that are to be new ones of a table.
+    /// Creates a parser of cells that will be new ones of a table.
     pub(crate) fn of_new_cells() -> Self {
         Self { are_new: true, ..Self::default() }
     }

@@ -37,7 +37,7 @@ impl CellFormat {
         }
     }
 
-    /// Replaces `line` by that of a cell.
+    /// Replaces `line` by the line of a cell.
     pub(crate) fn set_line(self, line: &mut Vec<u8>, cell: &CellRef<'_>) {
         line.clear();
         self.put(line, cell);

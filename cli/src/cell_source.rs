@@ -28,11 +28,11 @@ pub(crate) trait ListedCells<'p>: CellSource {
     /// Returns the line number of the current cell, over all lists.
     fn line(&self) -> u64;
 
-    /// Returns where the lists that were read so far begin.
+    /// Returns the offsets of the lists read so far.
     fn offsets(&self) -> ListOffsets<'p>;
 }
 
-/// Where lists begin: after how many lines of those before.
+/// The offsets of lists: the number of lines before each.
 #[derive(Clone, Debug)]
 pub(crate) struct ListOffsets<'p>(Vec<(u64, &'p Path)>);
 
@@ -54,7 +54,8 @@ impl<'p> ListOffsets<'p> {
 /// Opens a list.
 type OpenList<'p> = dyn Fn(&'p Path) -> Result<Box<dyn ListedCells<'p> + 'p>, CommandError> + 'p;
 
-/// The cells of several lists, one list after the other. Each is opened when those before are read.
+/// The cells of several lists, one list after the other. Each is opened when the previous ones have been
+/// read.
 pub(crate) struct ManyLists<'p> {
     open: Box<OpenList<'p>>,
     rest: slice::Iter<'p, PathBuf>,

@@ -23,7 +23,7 @@ pub(crate) struct ClusterArgs {
     server: ServerArgs,
 }
 
-/// What finds regions.
+/// A finder of regions.
 pub(crate) enum RegionFinder {
     /// The catalog of a root directory.
     Root(Box<Locator>),
@@ -32,7 +32,7 @@ pub(crate) enum RegionFinder {
 }
 
 impl ClusterArgs {
-    /// Returns what finds the regions of tables.
+    /// Returns the finder of tables' regions.
     pub(crate) fn finder(&self) -> Result<RegionFinder, Failure> {
         if let Some(root) = &self.meta {
             check_readable(root)?;

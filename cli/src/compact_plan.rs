@@ -1,4 +1,4 @@
-//! `hregion compact --dry-run`: prints what a compaction would take, keep and drop.
+//! `hregion compact --dry-run`: prints the files and cells that a compaction would take, keep and drop.
 
 use crate::explain_output::ExplainOutput;
 use crate::failure::{CommandError, Exit, Failure};

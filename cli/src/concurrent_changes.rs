@@ -1,14 +1,14 @@
-//! Files that another process archives, and regions that it replaces, while a command reads them.
+//! Handles files that another process archives, and regions that it replaces, while a command reads them.
 
 use crate::directories::{ARCHIVE, DATA};
 use crate::failure::{CommandError, Failure};
 use crate::probe;
 use std::path::{Path, PathBuf};
 
-/// The maximum number of times that something is looked for, or listed, again.
+/// The maximum number of repeated look-ups or listings.
 pub(crate) const ATTEMPTS: usize = 20;
 
-/// An error that may be about what is no longer there.
+/// An error that may be about something that no longer exists.
 pub(crate) trait MayBeChange {
     /// Whether a file or directory does not exist, or a region was replaced.
     fn may_be_change(&self) -> bool;
@@ -38,7 +38,7 @@ pub(crate) fn read_listed<T, E: MayBeChange + From<CommandError>>(
             Err(error) if error.may_be_change() => {}
             _ => break,
         }
-        // What it refers to may have been archived, too.
+        // Its target may also have been archived.
         if probe::is_file(path)? {
             found = read(path);
         } else if let Some(archived) = in_archive(path)? {
@@ -50,7 +50,7 @@ pub(crate) fn read_listed<T, E: MayBeChange + From<CommandError>>(
     found
 }
 
-/// Returns where a file of a table under a root directory is in the archive; `None` if it is not there.
+/// Returns the path in the archive of a file of a table under a root directory; `None` if it is not there.
 pub(crate) fn in_archive(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     for root in path.ancestors().skip(1) {
         let below = path.strip_prefix(root).unwrap_or(path);
@@ -62,7 +62,7 @@ pub(crate) fn in_archive(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     Ok(None)
 }
 
-/// Calls `list`, and calls it again if it fails because of what is no longer there.
+/// Calls `list`, and again if it fails because something no longer exists.
 pub(crate) fn list_again<T>(mut list: impl FnMut() -> Result<T, Failure>) -> Result<T, Failure> {
     for _ in 1..ATTEMPTS {
         match list() {
@@ -73,8 +73,8 @@ pub(crate) fn list_again<T>(mut list: impl FnMut() -> Result<T, Failure>) -> Res
     list()
 }
 
-/// Calls `read`, which adds what it cannot read to the faults it is given, until nothing is missing, or the
-/// same twice in succession. Returns the last result, and adds its faults to `faults`.
+/// Calls `read`, which adds unreadable files to its faults, until nothing is missing, or the same twice in
+/// succession. Returns the last result, and adds its faults to `faults`.
 pub(crate) fn read_again<T>(
     faults: &mut Vec<CommandError>,
     mut read: impl FnMut(&mut Vec<CommandError>) -> Result<T, Failure>,

@@ -1,4 +1,4 @@
-//! The directories of HBase: of which kind one is, and what is in it.
+//! The directories of HBase: their kinds and contents.
 
 use crate::failure::{CommandError, hint_if_missing};
 use crate::logs::is_no_log;
@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 const REGION_INFO: &str = ".regioninfo";
-/// The end of the name of a file beside a region's directory: the region was archived.
+/// The suffix of a file next to a region's directory which records that the region was archived.
 const EMPTIED: &str = ".emptied";
 
 /// The start of the name of the file of a change of regions.
@@ -89,7 +89,7 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
         .with_hint(Some(hint)))
 }
 
-/// Returns what to try with a target that is not a region or a table.
+/// Returns the hint for a target that is not a region or a table.
 pub(crate) fn hint_of(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Root | Kind::Namespace => Some("name one of its tables: ROOT/data/NAMESPACE/TABLE"),
@@ -100,7 +100,7 @@ pub(crate) fn hint_of(kind: Kind) -> Option<&'static str> {
 }
 
 /// Fails if a file or a directory cannot be of the kind that was given for it: nothing would be found there.
-/// What cannot be read is for the command to say.
+/// The command reports unreadable paths.
 pub(crate) fn check_as(path: &Path, kind: Kind) -> Result<(), CommandError> {
     match why_not(path, kind) {
         Ok(Some(why)) => {
@@ -110,7 +110,7 @@ pub(crate) fn check_as(path: &Path, kind: Kind) -> Result<(), CommandError> {
     }
 }
 
-/// Returns why a path cannot be of a kind; `None` if it can, or if there is nothing.
+/// Returns the reason that a path cannot be of a kind; `None` if it can, or does not exist.
 fn why_not(path: &Path, kind: Kind) -> Result<Option<&'static str>, CommandError> {
     if !probe::is_dir(path)? {
         // A web server may answer with a page for a directory.
@@ -150,8 +150,8 @@ fn is_shown(path: &Path) -> bool {
     !matches!(path.file_name().unwrap_or_default().as_encoded_bytes().first(), Some(b'.' | b'_'))
 }
 
-/// Whether there is a region in a directory, also one without `.regioninfo`, as in the archive. Families and
-/// tables may have names that consist of the digits of one.
+/// Whether a directory is a region, possibly without `.regioninfo`, as in the archive. Families and tables
+/// may have names that consist of the digits of one.
 fn has_regions(table: &Path) -> Result<bool, CommandError> {
     for dir in region_dirs(table)? {
         if dir.file_name().and_then(|name| name.to_str()).is_some_and(is_region_name) || is_region(&dir)? {
@@ -178,7 +178,7 @@ pub(crate) fn is_table(dir: &Path) -> Result<bool, CommandError> {
 }
 
 /// Whether the table of a directory was deleted, or not created completely, in a storage without renames,
-/// where something of it stays.
+/// where a part of it stays.
 pub(crate) fn is_absent(dir: &Path) -> Result<bool, CommandError> {
     match Table::is_absent(dir, &*vfs::storage()) {
         // Of a table with a damaged file, only a command that opens it fails.
@@ -227,7 +227,7 @@ fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
     Ok(found)
 }
 
-/// Whether a directory is one of logs: by its place, or as its first file begins like a log.
+/// Whether a directory has logs, by its location, or because its first file begins like a log.
 fn is_log_directory(dir: &Path) -> Result<bool, CommandError> {
     // The path may be `.` or end so.
     let full = vfs::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
@@ -262,8 +262,8 @@ pub(crate) fn mob_dir(dir: &Path) -> Result<Option<PathBuf>, CommandError> {
     Ok(None)
 }
 
-/// Whether a directory has files that are of no store: logs, recovered edits, lists, descriptors, and files
-/// in the archive and MOB files, whose regions have no `.regioninfo`.
+/// Whether a directory has files that belong to no store: logs, recovered edits, lists, descriptors, and
+/// files in the archive and MOB files, whose regions have no `.regioninfo`.
 pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
     const ASIDE: [&str; 7] = [RECOVERED_EDITS, ".filelist", TABLE_DESCRIPTOR, LOGS, OLD_LOGS, ARCHIVE, MOB];
     // The path may be `.` or end so.
@@ -272,7 +272,8 @@ pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
 }
 
 /// Adds the files below a directory, in the order of their names. Symbolic links to directories are not
-/// followed: they may be circular. Returns whether a directory is left out that was gone when it was listed.
+/// followed: they may be circular. Returns whether a directory was skipped because it had disappeared when it
+/// was listed.
 pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<bool, CommandError> {
     let fault = |error| CommandError::io("list", dir, &error);
     let mut is_gone = false;
@@ -290,9 +291,9 @@ pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<bool, 
     Ok(is_gone)
 }
 
-/// Returns the directories named like regions (HBase: `FSUtils.RegionDirFilter`), but those of which only the
-/// rest is there after the region was archived, in an object store: the next compaction removes it. And but
-/// for those without a region info that are no regions as the file of a change says.
+/// Returns the directories named like regions (HBase: `FSUtils.RegionDirFilter`), except remains of archived
+/// regions in an object store, which the next compaction removes, and except directories without a region
+/// info that are not regions according to the file of a change.
 pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
     let fault = |error| CommandError::io("list", table, &error);
     let paths: Vec<PathBuf> = vfs::list(table).map_err(fault)?.into_iter().map(|(path, _)| path).collect();
@@ -319,8 +320,8 @@ pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
     Ok(found)
 }
 
-/// Adds the names of the new regions of a change, by its file, unless that says that the change has been
-/// made; then those of the regions that a deletion or truncation has removed.
+/// Adds the names of the new regions of a change, according to its file, unless it was made; in that case,
+/// the regions that a deletion or truncation has removed.
 fn hide_regions(change: &Path, hidden: &mut BTreeSet<String>) -> Result<(), CommandError> {
     let read = || {
         let file = vfs::open(change)?;
@@ -330,7 +331,7 @@ fn hide_regions(change: &Path, hidden: &mut BTreeSet<String>) -> Result<(), Comm
         file.read_exact_at(&mut bytes, 0).map(|()| bytes)
     };
     let bytes = match read() {
-        // It has been finished meanwhile.
+        // It has been finished in the meantime.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         read => read.map_err(|error| CommandError::io("read", change, &error))?,
     };
@@ -365,7 +366,7 @@ pub(crate) fn each_table_below(dir: &Path, kind: Kind) -> Vec<Result<PathBuf, Co
     }
 }
 
-/// Returns the directories of tables in that of a namespace, also of those without a descriptor.
+/// Returns the directories of tables in a namespace's, including those without a descriptor.
 fn table_dirs(namespace: &Path) -> Result<Vec<PathBuf>, CommandError> {
     each_table(namespace).into_iter().collect()
 }

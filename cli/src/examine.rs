@@ -23,8 +23,8 @@ pub(crate) fn walk(
     out: &mut Output,
 ) -> Result<(), Failure> {
     let file = &stored.file;
-    // Of one file, what it stores is shown, as HBase does; of the files of a directory, what the readers of
-    // its table see.
+    // A single file is shown as stored, as in HBase; the files of a directory as the readers of its table see
+    // them.
     let of_cells = if named.is_some() && out.is_json() { Sequence::of(file)?.of_cells } else { None };
     let with_seq_ids = of_cells.is_some() || file.has_seq_ids();
     let format = look.map(|look| CellFormat::new(out.is_json(), with_seq_ids, look));

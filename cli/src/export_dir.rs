@@ -2,17 +2,17 @@
 //!
 //! A local one is filled under a temporary name, and renamed when it is complete.
 //!
-//! At a URL, files are in place at once, and the manifest is created last, unless there is one: with it, the
-//! export is complete, whatever else is there. No process removes or replaces a file that another one may
-//! list: files have random names, and the one that has created the manifest removes those that it does not
-//! list. Own names would not do, as an object that is uploaded in parts may replace another where the store
-//! ignores its condition, and an export that was cut off leaves files which may be those of one that still
-//! runs.
+//! At a URL, files are in place immediately, and the manifest is created last, unless there is one: it makes
+//! the export complete, whatever other files exist. No process removes or replaces a file that another one
+//! may list: files have random names, and the process that has created the manifest removes those that it
+//! does not list. Fixed names would not suffice, because an object that is uploaded in parts may replace
+//! another if the store ignores its condition, and the files of an interrupted export may belong to one that
+//! is still running.
 //!
-//! An export that replaces another one puts its manifest in the place of that, if it is still the one that
-//! was there at the beginning, and then removes the files of that: no manifest is ever removed, and its files
-//! are there as long as it is. Other files are removed only where the replacement has a condition: elsewhere
-//! they may be those of a process that is about to replace the same export.
+//! An export that replaces another one replaces its manifest, if it has not changed since the beginning, and
+//! then removes the old files: no manifest is ever removed, and its files exist as long as it does. Other
+//! files are removed only if the replacement has a condition: otherwise they may belong to a process that is
+//! about to replace the same export.
 
 use crate::args::read_up_to;
 use crate::export_manifest::{MANIFEST, NO_REGION, description_of, names_listed, read_manifest};
@@ -38,7 +38,7 @@ pub(crate) enum ExportDir {
 }
 
 impl ExportDir {
-    /// Creates the directory. `replace` says whether it may take the place of an export.
+    /// Creates the directory. `replace` is whether it may replace an export.
     pub(crate) fn create(path: &Path, replace: bool) -> Result<Self, CommandError> {
         if vfs::is_url(path) {
             return RemoteDir::open(path, false, replace).map(Self::Remote);
@@ -46,7 +46,7 @@ impl ExportDir {
         NewDir::create(path).map(Self::Local)
     }
 
-    /// Opens the directory of an export that was cut off, or creates it.
+    /// Opens the directory of an interrupted export, or creates it.
     #[cfg(feature = "arrow")]
     pub(crate) fn resume(path: &Path, replace: bool) -> Result<Self, CommandError> {
         if vfs::is_url(path) {
@@ -55,13 +55,13 @@ impl ExportDir {
         NewDir::resume(path).map(Self::Local)
     }
 
-    /// Returns where an export that is cut off leaves its files.
+    /// Returns the path at which an interrupted export leaves its files.
     #[cfg(feature = "arrow")]
     pub(crate) fn partial(path: &Path) -> Result<PathBuf, CommandError> {
         if vfs::is_url(path) { Ok(path.to_owned()) } else { NewDir::partial(path) }
     }
 
-    /// Returns where the files are written.
+    /// Returns the path to which files are written.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Local(dir) => dir.aside(),
@@ -77,7 +77,7 @@ impl ExportDir {
         }
     }
 
-    /// Returns the names of files that an export which was cut off may have completed.
+    /// Returns the names of files that an interrupted export may have completed.
     #[cfg(feature = "arrow")]
     pub(crate) fn names_of(&self, own: &str) -> Vec<String> {
         match self {
@@ -94,7 +94,7 @@ impl ExportDir {
         }
     }
 
-    /// Completes the export with its manifest, and removes what that does not list.
+    /// Completes the export with its manifest, and removes the files that it does not list.
     pub(crate) fn finish(
         self,
         manifest: &[u8],
@@ -123,13 +123,13 @@ fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<(), CommandError> {
 pub(crate) struct RemoteDir {
     path: PathBuf,
     storage: Arc<dyn Storage>,
-    /// What the names of this process's files have.
+    /// The random part of the names of this process's files.
     random: String,
     /// Whether files are left for the next attempt.
     resumes: bool,
     /// Whether there was no such directory.
     is_new: bool,
-    /// The names that were there at the beginning.
+    /// The names that existed at the beginning.
     #[cfg_attr(not(feature = "arrow"), allow(dead_code, reason = "no export is continued"))]
     there: Vec<String>,
     /// The names of the files that this process writes.
@@ -147,7 +147,7 @@ struct Replaced {
     manifest: Vec<u8>,
     /// The names of its files.
     names: HashSet<String>,
-    /// Where files cannot be renamed: the manifest in place of its own, unless that has changed since.
+    /// Without renames: the manifest to replace, unless it has changed since.
     new: Mutex<Option<Box<dyn FileWriter>>>,
 }
 
@@ -165,7 +165,7 @@ impl RemoteDir {
     fn open(path: &Path, resumes: bool, replaces: bool) -> Result<Self, CommandError> {
         let (storage, manifest) = (vfs::storage(), path.join(MANIFEST));
         check_writable(path)?;
-        // Before what it replaces is read. Nothing is there before it is synced.
+        // Created before the old manifest is read. It is invisible until it is synced.
         let new = (replaces && !storage.can_rename(path)).then(|| storage.create(&manifest)).transpose();
         let new = new.map_err(|error| CommandError::io("create", &manifest, &error))?;
         let found = check_remote(path, replaces)?;
@@ -174,7 +174,7 @@ impl RemoteDir {
         if is_new {
             storage.create_dir_all(path).map_err(|error| CommandError::io("create", path, &error))?;
         }
-        // Of what is beside an export that is complete, nothing is kept: it may be removed at any time.
+        // No other files next to a complete export are kept: they may be removed at any time.
         let there = if replaced.is_none() { found.names.unwrap_or_default() } else { Vec::new() };
         Ok(Self {
             path: path.to_owned(),
@@ -223,7 +223,7 @@ impl RemoteDir {
                 return Err(self.changed(name));
             }
         }
-        // What appears later is of exports that fail, or of one after this one was removed.
+        // Files that appear later are from exports that fail, or from one after this one was removed.
         let left = self.not_listed(names, manifest.len())?;
         match &self.replaced {
             None => self.create(&self.path.join(MANIFEST), manifest)?,
@@ -245,7 +245,7 @@ impl RemoteDir {
             write(path, bytes, false)?;
             return self.check_manifest(path, bytes);
         }
-        // By a single request, whatever the length: stores may ignore the condition of an upload in parts.
+        // By a single request of any length, because stores may ignore the condition of an upload in parts.
         let created = self.storage.create_log(path).and_then(|mut file| file.append(bytes, bytes.len()));
         created.map_err(|error| CommandError::io("create", path, &error))
     }
@@ -260,7 +260,7 @@ impl RemoteDir {
         }
     }
 
-    /// Puts the manifest in the place of another one, unless that has changed.
+    /// Replaces a manifest, unless it has changed.
     fn replace(&self, replaced: &Replaced, bytes: &[u8]) -> Result<(), CommandError> {
         let path = self.path.join(MANIFEST);
         if self.storage.can_rename(&path) {
@@ -274,8 +274,8 @@ impl RemoteDir {
         written.map_err(|error| CommandError::io("replace", &path, &error))
     }
 
-    /// Returns the names of what exports have left, except files with the given names. `len` is the length of
-    /// the manifest.
+    /// Returns the names of files that exports have left, except the given names. `len` is the length of the
+    /// manifest.
     fn not_listed(&self, names: &[&str], len: usize) -> Result<Vec<String>, CommandError> {
         let entries = self.storage.list_dir(&self.path);
         let entries = entries.map_err(|error| CommandError::io("list", &self.path, &error))?;
@@ -311,8 +311,8 @@ impl RemoteDir {
         }
     }
 
-    /// Removes what this process has written, unless it is continued or an export that is complete has it. If
-    /// it is not known whether a manifest was created, the storage removes nothing.
+    /// Removes the files that this process has written, unless they can be continued or belong to a complete
+    /// export. If it is unknown whether a manifest was created, nothing is removed.
     fn give_up(&self) -> Result<(), CommandError> {
         let manifest = self.path.join(MANIFEST);
         let listed = match probe::is_file(&manifest)? {
@@ -342,7 +342,7 @@ impl Drop for RemoteDir {
     }
 }
 
-/// What is at the URL of an export.
+/// The state of the URL of an export.
 #[derive(Debug)]
 pub(crate) struct Found {
     /// The names of files of exports that are not complete; `None` if there is no directory.
@@ -351,7 +351,7 @@ pub(crate) struct Found {
     replaced: Option<(Vec<u8>, HashSet<String>)>,
 }
 
-/// Fails if there is anything at a URL but exports that were cut off and, with `force`, one that is complete.
+/// Fails if a URL has anything but interrupted exports and, with `force`, a complete one.
 pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Found, CommandError> {
     check_writable(path)?;
     if probe::is_file(path)? {
@@ -408,7 +408,7 @@ fn is_hex(text: &str, len: usize) -> bool {
     text.len() == len && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Whether a file at a URL has the name of one of an export, or of what a writer leaves when it is killed.
+/// Whether a file at a URL has the name of an export's file, or of one left by a killed writer.
 fn is_of_export(name: &str) -> bool {
     if let Some(hidden) = name.strip_prefix('.') {
         return hidden.strip_suffix(".tmp").is_some_and(|random| is_hex(random, 16))
@@ -435,7 +435,7 @@ mod tests {
     use super::*;
     use crate::failure::Exit;
 
-    /// Where files are renamed, the manifest is read again after it was written.
+    /// With renames, the manifest is read again after it was written.
     #[test]
     fn a_manifest_of_more_than_64_mib_is_written_and_read() {
         let scratch = tempfile::tempdir().unwrap();

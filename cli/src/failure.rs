@@ -23,16 +23,16 @@ pub(crate) enum Exit {
     Io = 5,
 }
 
-/// Why a command ended early.
+/// The reason that a command ended early.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// The reader of standard output is gone: `hregion … | head`.
+    /// The reader of standard output has exited: `hregion … | head`.
     ClosedPipe,
     /// An error to report.
     Fault(Box<CommandError>),
 }
 
-/// An error, and where it occurred.
+/// An error and its location.
 #[derive(Clone, Debug)]
 pub(crate) struct CommandError {
     kind: &'static str,
@@ -90,7 +90,7 @@ impl CommandError {
         Self::new("TableNotEnabled", format!("Table {name} is disabled."))
     }
 
-    /// A file given besides the data, such as a dictionary, is unusable.
+    /// A file given in addition to the data, such as a dictionary, is unusable.
     pub(crate) fn invalid_file(path: &Path, message: impl Into<String>) -> Self {
         Self::invalid(message).at(path)
     }
@@ -116,7 +116,7 @@ impl CommandError {
         Self::new(ErrorKind::Unsupported.name(), message).at(path)
     }
 
-    /// Something that this build does not support, whatever the file.
+    /// Something that this build does not support, for any file.
     pub(crate) fn lacking(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Unsupported.name(), message)
     }
@@ -131,7 +131,7 @@ impl CommandError {
         Self::new(ErrorKind::Truncated.name(), message).at(path)
     }
 
-    /// Content that exceeds a limit, and how to raise it.
+    /// Content that exceeds a limit, with a hint for raising it.
     pub(crate) fn limit(path: &Path, message: impl Into<String>, hint: &'static str) -> Self {
         Self::new(ErrorKind::Limit.name(), message).at(path).with_hint(Some(hint))
     }
@@ -156,7 +156,7 @@ impl CommandError {
         self.is_not_found || self.kind == ErrorKind::RegionNotFound.name()
     }
 
-    /// The system starts no more threads.
+    /// The system cannot start more threads.
     pub(crate) fn no_thread(error: &io::Error) -> Self {
         Self::new(ErrorKind::Io.name(), format!("cannot start a thread: {error}"))
     }
@@ -166,7 +166,7 @@ impl CommandError {
         self
     }
 
-    /// Sets what to try.
+    /// Sets the hint.
     pub(crate) fn with_hint(mut self, hint: Option<&'static str>) -> Self {
         self.hint = hint;
         self
@@ -252,10 +252,10 @@ impl From<&hregion::Error> for CommandError {
     }
 }
 
-/// What to try if another process has locked something.
+/// The hint if another process holds a lock.
 const LOCKED: &str = "try again when the other process has ended";
 
-/// Returns what to try, in terms of the command line.
+/// Returns the hint, in terms of the command line.
 fn hint(error: &hregion::Error) -> Option<&'static str> {
     match (error.kind(), error.corruption()) {
         (_, Some(Corruption::BadMagic { what: "write-ahead log", .. })) => {

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-/// The length of a file, and its SHA-256 in hexadecimal digits, if that is asked for.
+/// The length of a file, and its SHA-256 in hexadecimal digits, if requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FileSum {
     pub(crate) bytes: u64,
@@ -17,7 +17,7 @@ pub(crate) struct Summing {
 }
 
 impl Summing {
-    /// Sums nothing yet; with `hashes` the SHA-256, too, which takes its time.
+    /// Creates an empty sum; with `hashes` also the SHA-256, which takes time.
     pub(crate) fn new(hashes: bool) -> Self {
         Self { bytes: 0, sha256: hashes.then(Box::default) }
     }

@@ -2,7 +2,7 @@
 
 use crate::cell_line::LineStyle;
 
-/// What to print or check, as in `hbase hfile`.
+/// The parts to print or check, as in `hbase hfile`.
 #[derive(clap::Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "As in `hbase hfile`")]
 pub(crate) struct HBaseFlags {
@@ -40,7 +40,7 @@ pub(crate) struct HBaseFlags {
 }
 
 impl HBaseFlags {
-    /// Returns how to print cells; `None` if no flag selects it.
+    /// Returns the style for printing cells; `None` if no flag selects them.
     pub(crate) fn look(&self) -> Option<LineStyle> {
         if self.values {
             Some(LineStyle::KeyValue)
@@ -51,7 +51,7 @@ impl HBaseFlags {
         }
     }
 
-    /// Whether parts of the file other than its cells are to be printed.
+    /// Whether parts of the file other than its cells are printed.
     pub(crate) fn any_part(&self) -> bool {
         self.meta || self.block_index || self.blocks
     }

@@ -1,4 +1,4 @@
-//! What directories hold, without reading cells: regions, families, files.
+//! The contents of directories, without reading cells: regions, families, files.
 
 use crate::args::FileArgs;
 use crate::concurrent_changes::read_listed;
@@ -59,7 +59,7 @@ fn measure(file: &StoreFile, options: &HFileOptions, regions: &RegionOptions) ->
     read_listed(&file.path, |place| measure_at(place, file, options, regions))
 }
 
-/// As [`measure`], of a file that is at `place` now.
+/// Like [`measure`], of a file that is at `place` now.
 fn measure_at(
     place: &Path,
     file: &StoreFile,
@@ -86,7 +86,7 @@ fn measure_at(
     }))
 }
 
-/// Sums a member of files, which may lie about it.
+/// Sums a member of files, whose values may be wrong.
 fn sum_of(files: &[Value], name: &str) -> u64 {
     files.iter().filter_map(|file| file[name].as_u64()).fold(0, u64::saturating_add)
 }

@@ -1,4 +1,4 @@
-//! What write-ahead logs say of themselves, and which regions have entries in them.
+//! The metadata of write-ahead logs, and the regions with entries in them.
 
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::LogList;
@@ -28,8 +28,8 @@ struct OfRegion {
 /// The entries of logs by region.
 type Regions = BTreeMap<Vec<u8>, OfRegion>;
 
-/// Prints the header of a log and, if asked for, counts its entries by region. Of a directory, prints this
-/// for each log below it, and then for all.
+/// Prints the header of a log and, if requested, counts its entries by region. For a directory, does this for
+/// each log below it, and then for all.
 pub(crate) fn run(
     (path, is_dir): (&Path, bool),
     list: &LogList<'_>,
@@ -81,7 +81,7 @@ pub(crate) fn run(
     Ok(Exit::Done)
 }
 
-/// Returns what a log says of itself, and its entries if they are counted.
+/// Returns the metadata of a log, and the counts of its entries if requested.
 fn read(
     path: &Path,
     file: Arc<dyn FileReader>,

@@ -110,10 +110,10 @@ pub fn run() -> ExitCode {
     out.finish(result)
 }
 
-/// A write beyond the maximum size of a file (`ulimit -f`) fails, and what was written is removed. Otherwise
+/// A write beyond the maximum size of a file (`ulimit -f`) fails, and the written file is removed. Otherwise
 /// the signal would end the program.
 #[cfg(unix)]
 fn catch_size_limit() {
-    // Where it cannot be caught, it ends the program as any other.
+    // Where the signal cannot be caught, it ends the program like any other.
     let _ = signal_hook::flag::register(signal_hook::consts::SIGXFSZ, std::sync::Arc::default());
 }

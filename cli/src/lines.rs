@@ -19,7 +19,7 @@ pub(crate) struct Lines<'p> {
     number: u64,
     /// Maximum length of a line in bytes.
     limit: usize,
-    /// What is left out at the beginning of the first line.
+    /// The bytes to skip at the beginning of the first line.
     mark: &'static [u8],
 }
 
@@ -63,7 +63,7 @@ impl<'p> Lines<'p> {
         self.next_of(|line| !line.is_empty())
     }
 
-    /// As [`next`](Self::next), for JSON lines: there, a line of blanks is as good as an empty one.
+    /// Like [`next`](Self::next), for JSON lines: there, a line of blanks is as good as an empty one.
     pub(crate) fn next_json(&mut self) -> Result<Option<&[u8]>, CommandError> {
         self.next_of(|line| !line.trim_ascii().is_empty())
     }
@@ -143,8 +143,8 @@ impl<'p> Lines<'p> {
     }
 }
 
-/// Returns what is wrong with the JSON of a line: at its column, without the line that the parser counts,
-/// which is always the first.
+/// Returns the fault of the JSON of a line, with its column but without the parser's line number, which is
+/// always 1.
 pub(crate) fn json_fault(error: &serde_json::Error) -> String {
     let (line, column, text) = (error.line(), error.column(), error.to_string());
     match text.strip_suffix(&format!(" at line {line} column {column}")) {
@@ -163,7 +163,7 @@ impl Read for FileBytes {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let left = self.file.len() - self.at;
         let len = usize::try_from(left).unwrap_or(usize::MAX).min(buf.len());
-        // No error of the network is one of the compressed data.
+        // Errors of the network are not errors of the compressed data.
         self.file.read_exact_at(&mut buf[..len], self.at).map_err(io::Error::other)?;
         self.at += len as u64;
         Ok(len)

@@ -1,8 +1,8 @@
 //! The directory of files for a bulk load.
 //!
 //! A local one is filled under a temporary name, and renamed when it is complete; so is one at a URL where
-//! directories can be renamed. Elsewhere files are in place at once, each when it is complete, and what was
-//! written is removed after a failure.
+//! directories can be renamed. Elsewhere files appear in place when they are complete, and are removed after
+//! a failure.
 
 use crate::failure::{CommandError, Failure};
 use crate::lines::is_stdin;
@@ -35,7 +35,7 @@ impl LoadDir {
         Ok(Self::Local { dir: NewDir::create(path)?, path: path.to_owned() })
     }
 
-    /// Returns where the files are written.
+    /// Returns the path to which files are written.
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Local { dir, .. } => dir.aside(),
@@ -50,8 +50,8 @@ impl LoadDir {
         }
     }
 
-    /// Gives the directory its name, if it was filled. After a failure removes what was written, or says that
-    /// it is left.
+    /// Gives the directory its name, if it was filled. After a failure removes the written files, or reports
+    /// that they are left.
     pub(crate) fn complete(
         self,
         filled: Result<Vec<Written>, Failure>,
@@ -111,7 +111,7 @@ pub(crate) fn check_output(path: &Path, force: bool) -> Result<(), CommandError>
 #[derive(Debug)]
 pub(crate) struct RemoteLoad {
     path: PathBuf,
-    /// Where the files are written: a temporary name, if directories can be renamed.
+    /// The path to which files are written: a temporary name, if directories can be renamed.
     filled: PathBuf,
     storage: Arc<dyn Storage>,
     /// The files that were begun.
@@ -156,7 +156,7 @@ impl RemoteLoad {
         Ok(())
     }
 
-    /// Returns the paths in a directory; none if it is not there.
+    /// Returns the paths in a directory; none if it does not exist.
     fn list(&self, dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
         match self.storage.list_dir(dir) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
@@ -165,7 +165,7 @@ impl RemoteLoad {
         }
     }
 
-    /// Removes what was written. Goes on after a failure, and returns the first one.
+    /// Removes the written files. Continues after a failure, and returns the first one.
     fn give_up(&self) -> Result<(), CommandError> {
         if self.is_aside() && !probe::is_dir(&self.filled)? {
             let message = "it may be complete: there was no answer when it got its name";

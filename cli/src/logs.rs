@@ -28,7 +28,7 @@ impl FoundLogs {
         let failed = |error| CommandError::io("open", path, &error);
         if !probe::is_dir(path)? {
             if probe::is_special(path)? {
-                // a pipe has no length, and would be taken for an empty log
+                // a pipe has no length, and would look like an empty log
                 let message =
                     "not a regular file: logs are read up to their length, which a pipe does not have";
                 return Err(CommandError::unsupported(path, message));
@@ -49,7 +49,7 @@ impl FoundLogs {
         Ok(())
     }
 
-    /// Returns what is wrong with a link that was not followed.
+    /// Returns the error for a link that was not followed.
     pub(crate) fn refused(link: &Path) -> CommandError {
         let message = "a symbolic link among logs, which is not followed: name what it leads to";
         CommandError::unsupported(link, message)
@@ -90,8 +90,8 @@ impl<'p> LogList<'p> {
         self.logs.iter().map(|log| vfs::len(log)).fold(0, u64::saturating_add)
     }
 
-    /// Opens a log, where it has been moved to since it was listed. If it is gone, and was not given by its
-    /// name, warns and returns `None`.
+    /// Opens a log, even if it was moved after it was listed. If it no longer exists, and was not given by
+    /// its name, warns and returns `None`.
     pub(crate) fn open(&self, log: &Path, out: &Output) -> Result<Option<Arc<dyn FileReader>>, CommandError> {
         // One that was moved between two listings is in the list by both names.
         if moved(log).iter().any(|moved| self.known.contains(moved)) && !probe::exists(log)? {
@@ -106,8 +106,8 @@ impl<'p> LogList<'p> {
     }
 }
 
-/// Opens a log, where it has been moved to since it was listed. Returns `None` if it is gone, and is not one
-/// of those `given`.
+/// Opens a log, even if it was moved after it was listed. Returns `None` if it no longer exists and is not
+/// one of those `given`.
 fn open_moved(path: &Path, given: &[PathBuf]) -> Result<Option<Arc<dyn FileReader>>, CommandError> {
     let is_given = given.iter().any(|log| log == path);
     match vfs::open(path) {
@@ -126,11 +126,11 @@ fn open_moved(path: &Path, given: &[PathBuf]) -> Result<Option<Arc<dyn FileReade
     }
 }
 
-/// Returns where a server's log may have been moved to from `WALs/<server>`: to `WALs/<server>-splitting`
-/// when the server has died, then to `oldWALs` once all regions have its cells in files. Nothing for a log
-/// elsewhere.
+/// Returns the paths to which a server's log may have been moved from `WALs/<server>`: to
+/// `WALs/<server>-splitting` when the server has died, then to `oldWALs` when all regions have its cells in
+/// files. Nothing for a log elsewhere.
 fn moved(log: &Path) -> Vec<PathBuf> {
-    // The directory may not have its name any more.
+    // The directory may no longer have its name.
     let full = vfs::absolute(log);
     let Some((name, server)) = full.file_name().zip(full.parent()) else { return Vec::new() };
     let Some((server, logs)) = server.file_name().zip(server.parent()) else { return Vec::new() };

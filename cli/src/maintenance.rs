@@ -39,7 +39,7 @@ pub(crate) fn run(
         let done = match changed {
             Ok((region, before)) => {
                 let printed = print(&region, before, kind == Kind::Table, out);
-                // fails if something is left that the change has replaced
+                // fails if replaced files are left
                 let closed = region.close().map_err(Failure::from);
                 match printed {
                     // all regions are changed, though nothing reads the output
@@ -59,7 +59,7 @@ pub(crate) fn run(
     Ok(Exit::Done)
 }
 
-/// Returns the first failure of two, and prints the other one, if it says something else.
+/// Returns the first failure of two, and prints the other one, if it differs.
 pub(crate) fn keep_first(
     first: Result<(), Failure>,
     next: Result<(), Failure>,

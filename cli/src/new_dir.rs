@@ -1,4 +1,4 @@
-//! Directories that are created atomically.
+//! Creates directories atomically.
 
 use crate::failure::CommandError;
 use crate::new_file::{directory, give_name, make, release, undisturbed};
@@ -21,7 +21,7 @@ pub(crate) struct NewDir {
     kept: bool,
     /// Whether files are left for the next attempt, unless there are none.
     resumes: bool,
-    /// Locked, so that no other process fills the same directory, or takes it for one that was left.
+    /// Locked, so that no other process fills the same directory, or treats it as left over.
     _lock: Option<fs::File>,
 }
 
@@ -37,7 +37,7 @@ impl NewDir {
         Ok(Self { path: path.to_owned(), aside, kept: false, resumes: false, _lock: lock })
     }
 
-    /// Returns the temporary name of a directory that is continued if it was cut off.
+    /// Returns the temporary name of a directory that is continued after an interruption.
     #[cfg(feature = "arrow")]
     pub(crate) fn partial(path: &Path) -> Result<PathBuf, CommandError> {
         let Some(name) = path.file_name() else {
@@ -49,14 +49,14 @@ impl NewDir {
         Ok(path.with_file_name(hidden))
     }
 
-    /// Opens the directory of an attempt that was cut off, or creates it. Its temporary name is hidden, and
-    /// always the same: what it has stays there until the directory is renamed into place.
+    /// Opens the directory of an interrupted attempt, or creates it. Its temporary name is hidden, and always
+    /// the same: its files stay there until the directory is renamed into place.
     #[cfg(feature = "arrow")]
     pub(crate) fn resume(path: &Path) -> Result<Self, CommandError> {
         let aside = Self::partial(path)?;
         match aside.symlink_metadata() {
             Ok(found) if found.is_dir() => {}
-            // what it leads to is not of an export
+            // its target does not belong to an export
             Ok(_) => return Err(CommandError::invalid_file(&aside, "not a directory, or a link to one")),
             Err(_) => fs::create_dir(&aside).map_err(|error| CommandError::io("create", &aside, &error))?,
         }
@@ -73,7 +73,7 @@ impl NewDir {
     }
 
     /// Syncs the directory and renames it into place. With `replace`, an existing directory is replaced. Only
-    /// then removes what processes that have died have left: it may be the only copy of what they replaced.
+    /// then removes the remains of dead processes, which may be the only copy of the directory they replaced.
     pub(crate) fn persist(self, replace: bool) -> Result<(), CommandError> {
         let path = self.path.clone();
         self.put(replace)?;
@@ -87,8 +87,8 @@ impl NewDir {
         sync(&self.aside)?;
         let fault = |error| CommandError::io("rename to", &self.path, &error);
         if replace && probe::exists(&self.path)? {
-            // Locked until it is removed: another export could take it, by the temporary name, for one that
-            // was cut off, or was left.
+            // Locked until it is removed: by the temporary name, another export could treat it as interrupted
+            // or left over.
             let _replaced = lock(&self.path)?;
             undisturbed(|| self.exchange()).map_err(fault)?;
             sync(directory(&self.path))?;
@@ -108,8 +108,8 @@ impl NewDir {
         sync(directory(&self.path))
     }
 
-    /// Exchanges the directory with the existing one. If the process is killed meanwhile, one of them has the
-    /// name; where the system cannot exchange names, possibly neither.
+    /// Exchanges the directory with the existing one. If the process is killed in between, one of them has
+    /// the name; where the system cannot exchange names, possibly neither.
     fn exchange(&self) -> io::Result<()> {
         if exchange(&self.aside, &self.path)? {
             return Ok(());
@@ -136,7 +136,7 @@ impl Drop for NewDir {
     }
 }
 
-/// Locks a directory that is filled or replaced. Some file systems have no locks, or none of directories.
+/// Locks a directory that is filled or replaced. Some file systems have no locks, or none for directories.
 fn lock(dir: &Path) -> Result<fs::File, CommandError> {
     let file = fs::File::open(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     match file.try_lock() {
@@ -161,7 +161,7 @@ fn is_at(_dir: &fs::File, _path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Creates a directory in a temporary one, unless it is there.
+/// Creates a directory in a temporary one, unless it exists.
 pub(crate) fn make_dir(path: &Path) -> Result<(), CommandError> {
     if probe::is_dir(path)? {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Files that are created atomically, even if a signal such as that of Ctrl-C ends the program.
+//! Creates files atomically, even if a signal such as Ctrl-C ends the program.
 //!
 //! This module keeps a list of the temporary files. A signal that ends the program removes them first.
 
@@ -42,7 +42,7 @@ pub(crate) fn make<T>(path: &Path, make: impl FnOnce() -> io::Result<T>) -> io::
     make_below(path, 0, make)
 }
 
-/// As [`make`]. A signal also removes that many directories above, if nothing else is in them.
+/// Like [`make`]. A signal also removes that many directories above, if nothing else is in them.
 pub(crate) fn make_below<T>(
     path: &Path,
     levels: usize,
@@ -109,8 +109,8 @@ fn watch_signals() -> io::Result<()> {
         }
         std::process::exit(128 + signal);
     })?;
-    // A signal that is ignored stays so: SIGHUP under `nohup`, SIGINT in the background of a script. Where it
-    // is not known what is ignored, SIGHUP is not caught.
+    // A signal that is ignored stays so: SIGHUP under `nohup`, SIGINT in the background of a script. If the
+    // ignored signals are unknown, SIGHUP is not caught.
     let known = ignored(&fs::read_to_string("/proc/self/status").unwrap_or_default());
     let ignored = known.unwrap_or(1 << (SIGHUP - 1));
     let ends = |signal: &i32| ignored >> (signal - 1) & 1 == 0;
@@ -118,7 +118,7 @@ fn watch_signals() -> io::Result<()> {
     send.send(signals).map_err(|_| io::Error::other("the thread for signals has stopped"))
 }
 
-/// Removes a directory that gets new files meanwhile: the other threads do not stop.
+/// Removes a directory while other threads may add files to it.
 #[cfg(unix)]
 fn remove_used_dir(path: &Path) {
     for _ in 0..100 {
@@ -166,7 +166,7 @@ impl Storage for OutputStorage {
         vfs::storage().open(path)
     }
 
-    /// Creates a file under its own name, as where none can be renamed.
+    /// Creates a file under its final name, as in a storage without renames.
     fn create(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         if !self.replace {
             return self.create_new(path);
@@ -254,8 +254,8 @@ impl Storage for OutputStorage {
     }
 }
 
-/// Fails if the output exists and must not be replaced, or is no regular file, or is one of the inputs, or a
-/// file of HBase in one. Otherwise removes what a process that has died has left when it wrote it.
+/// Fails if the output exists and must not be replaced, or is not a regular file, or is one of the inputs, or
+/// a file of HBase in one. Otherwise removes temporary files that a dead process has left for it.
 pub(crate) fn check_output(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), CommandError> {
     check_new(path, force, inputs)?;
     if !vfs::is_url(path) {
@@ -274,7 +274,7 @@ fn check_new(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), Command
         }
         return Ok(());
     }
-    // An object may have the name of a directory, which cannot be listed then.
+    // An object may have the name of a directory, which then cannot be listed.
     if vfs::is_url(path) && probe::is_dir(path)? {
         return Err(CommandError::invalid_file(path, "it is a directory"));
     }
@@ -366,7 +366,7 @@ impl NewText {
         Ok(Self { out, path: path.to_owned(), aside, storage })
     }
 
-    /// As [`create`](Self::create), with the SHA-256 of what is written.
+    /// Like [`create`](Self::create), with the SHA-256 of what is written.
     pub(crate) fn create_hashed(path: &Path, replace: bool) -> Result<Self, CommandError> {
         let mut text = Self::create(path, replace)?;
         text.out.get_mut().sum = Summing::new(true);

@@ -56,8 +56,8 @@ impl Output {
         Ok(writeln!(self.out, "{}", text::json(value))?)
     }
 
-    /// Shows the progress of a long job over `bytes` bytes. A job that prints meanwhile shows none if
-    /// standard output is a terminal.
+    /// Shows the progress of a long job over `bytes` bytes. A job that prints results shows none if standard
+    /// output is a terminal.
     pub(crate) fn start_progress(&mut self, bytes: u64, prints: bool) {
         let hidden = self.quiet || (prints && io::stdout().is_terminal());
         self.progress = if hidden { Progress::none() } else { Progress::start(bytes) };

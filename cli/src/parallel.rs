@@ -1,4 +1,4 @@
-//! Work on several threads, with the results in the order of the work.
+//! Does work on several threads, with the results in the order of the work.
 
 use crate::failure::{CommandError, Failure};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

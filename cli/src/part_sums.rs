@@ -12,7 +12,7 @@ pub(crate) type Named = (Option<TableName>, InputSource);
 
 /// Something that is summed over the parts of a source.
 pub(crate) trait Sum {
-    /// Adds what comes next in row order.
+    /// Adds the next part in row order.
     fn merge(&mut self, next: Self);
 }
 

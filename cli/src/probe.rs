@@ -1,5 +1,5 @@
-//! What exists at a path. Unlike the methods of [`Path`], these return errors, for example for missing
-//! permissions.
+//! Tests for the existence of paths. Unlike the methods of [`Path`], these return errors, for example for
+//! missing permissions.
 
 use crate::failure::CommandError;
 use crate::vfs;
@@ -7,7 +7,7 @@ use std::fs::{self, Metadata};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-/// Whether there is a file, or a link to one.
+/// Whether a path is a file, or a link to one.
 pub(crate) fn is_file(path: &Path) -> Result<bool, CommandError> {
     if vfs::is_url(path) {
         return Ok(remote(path)?.is_some_and(|is_dir| !is_dir));
@@ -15,7 +15,7 @@ pub(crate) fn is_file(path: &Path) -> Result<bool, CommandError> {
     Ok(found(path, fs::metadata(path))?.is_some_and(|meta| meta.is_file()))
 }
 
-/// Whether there is a directory, or a link to one.
+/// Whether a path is a directory, or a link to one.
 pub(crate) fn is_dir(path: &Path) -> Result<bool, CommandError> {
     if vfs::is_url(path) {
         vfs::check_readable(path)?;

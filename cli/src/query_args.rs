@@ -198,7 +198,7 @@ impl CellArgs {
         Self { now, ..self.clone() }
     }
 
-    /// Whether to read all stored cells as they are.
+    /// Whether to read all stored cells unchanged.
     pub(crate) fn is_raw(&self) -> bool {
         self.raw
     }
@@ -403,7 +403,7 @@ fn with_bytes(expression: &str) -> Vec<u8> {
             bytes.extend_from_slice(part.as_bytes());
             continue;
         }
-        // after a doubled quote the text goes on
+        // after a doubled quote the text continues
         if i == 1 || !between.is_empty() {
             is_regex = part.starts_with("regexstring");
         }

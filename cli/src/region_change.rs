@@ -54,7 +54,7 @@ impl<'p> TableLocation<'p> {
     }
 }
 
-/// What is done afterwards.
+/// The work done afterwards.
 #[derive(clap::Args, Debug)]
 pub(crate) struct CompactArgs {
     /// Compact the new regions, and move regions that are no longer needed to the archive
@@ -62,7 +62,7 @@ pub(crate) struct CompactArgs {
     compact: bool,
 }
 
-/// Archives regions that were split or merged and are not needed any more.
+/// Archives regions that were split or merged and are no longer needed.
 pub(crate) fn archive_parents(table: &Table, out: &Output) -> hregion::Result<()> {
     match table.archive_parents()?.len() {
         0 => {}

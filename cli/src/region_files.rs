@@ -68,7 +68,7 @@ impl<'c> RegionFiles<'c> {
         self.end_list()
     }
 
-    /// Appends a cell, which is after those before.
+    /// Appends a cell, which must be after the previous ones.
     pub(crate) fn append(&mut self, cell: CellRef<'_>) -> Result<(), CommandError> {
         self.try_append(cell).map_err(|failed| match failed {
             Failed::Cell(error) => error.into(),
@@ -131,7 +131,7 @@ impl<'c> RegionFiles<'c> {
     }
 }
 
-/// Why a cell could not be appended.
+/// The reason that a cell could not be appended.
 enum Failed {
     /// The cell may be the cause.
     Cell(hregion::Error),

@@ -71,12 +71,12 @@ pub(crate) fn open_snapshot(dir: &Path, options: RegionOptions) -> Result<Table,
 }
 
 /// Fails if a region was split or merged: others have its rows, and read its files until they are compacted.
-/// Fails, too, if that cannot be found out.
+/// Also fails if this cannot be determined.
 pub(crate) fn check_serves(region: &Path) -> Result<(), CommandError> {
     let path = vfs::full(region).map_err(|error| CommandError::io("open", region, &error))?;
     let parts = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
     let Some((dir, name)) = parts.filter(|(_, name)| is_region_name(name)) else { return Ok(()) };
-    // Beside a region that was copied, there may be anything.
+    // The directory of a copied region may have any other contents.
     let is_of_other = |path: &Path| {
         let mut names = path.strip_prefix(dir).unwrap_or(path).iter();
         let first = names.next().and_then(OsStr::to_str);
@@ -84,11 +84,11 @@ pub(crate) fn check_serves(region: &Path) -> Result<(), CommandError> {
     };
     let table = match Table::open_dir(dir, Region::options().storage(vfs::storage())) {
         Ok(table) => table,
-        // Written to a parent, edits would be in files that no region reads.
+        // Edits written to a parent would be in files that no region reads.
         Err(error) if error.kind() == ErrorKind::Io && !error.path().is_some_and(is_of_other) => {
             return Err(error.into());
         }
-        // A directory that is no sound table says nothing of the region.
+        // A directory that is not a valid table does not determine anything about the region.
         Err(_) => return Ok(()),
     };
     if table.regions().iter().any(|info| info.encoded_name() == name) {
@@ -124,8 +124,8 @@ impl ClosedRegion<'_> {
         }
     }
 
-    /// Opens the region, or, if another process has split or merged it, those that have its rows now. Prints
-    /// their warnings. Fails if another region overlaps one.
+    /// Opens the region or, if another process has split or merged it, the regions that now have its rows.
+    /// Prints their warnings. Fails if another region overlaps one.
     pub(crate) fn open_all(self, warner: &Warner) -> hregion::Result<OpenRegions> {
         let opened = self.open_all_silently()?;
         opened.parts.iter().for_each(|part| warner.warn_of(&part.region));
@@ -178,7 +178,7 @@ fn region_of(table: &Table, row: &[u8], end: &[u8]) -> hregion::Result<Region> {
     }
 }
 
-/// A region that was opened, or those that had its rows then.
+/// A region that was opened, or the regions that had its rows at that time.
 #[derive(Debug)]
 pub(crate) struct OpenRegions {
     /// The region that was to be opened.
@@ -191,8 +191,8 @@ pub(crate) struct OpenRegions {
 #[derive(Debug)]
 pub(crate) struct OpenRegion {
     pub(crate) region: Region,
-    /// The first row, and that after the last one, empty for none, if the region has replaced another one, of
-    /// which these were.
+    /// The first row, and the row after the last one, of a replaced region, if this one has replaced another;
+    /// empty for no bound.
     bounds: Option<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -201,7 +201,7 @@ impl OpenRegions {
         Self { info: region.info().clone(), parts: vec![OpenRegion::whole(region)] }
     }
 
-    /// Returns the region that was to be opened, unless others have replaced it.
+    /// Returns the requested region, unless others have replaced it.
     pub(crate) fn as_one(&self) -> Option<&Region> {
         self.parts.first().filter(|part| part.bounds.is_none()).map(|part| &part.region)
     }
@@ -265,7 +265,7 @@ mod tests {
         let opened: Vec<_> = places.into_iter().map(ClosedRegion::open_silently).collect();
         let [Err(error), Ok(_)] = &opened[..] else { panic!("{opened:?}") };
         assert_eq!(error.kind(), ErrorKind::RegionNotFound, "{error}");
-        // Of a region that has replaced it, by the time that the table looks again.
+        // Opens a region that has replaced it by the time of the next listing.
         let table = Table::open_with("/hbase", "t", options()).unwrap();
         let [bottom, _, last] = &table.regions()[..] else { panic!("{:?}", table.regions()) };
         let region = || table.region(b"").unwrap();

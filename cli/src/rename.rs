@@ -1,4 +1,4 @@
-//! Atomic renames, without replacing a file or exchanging two.
+//! Renames files atomically, without replacing a file or by exchanging two.
 
 use std::io;
 use std::path::Path;

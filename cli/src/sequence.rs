@@ -8,7 +8,7 @@ use hregion::{Corruption, HFile};
 pub(crate) struct Sequence {
     /// That of the file; the greater one is newer.
     pub(crate) of_file: Option<i64>,
-    /// The one that takes the place of each cell's own: of a file that a table got by a bulk load.
+    /// The one that replaces each cell's own: in a file that a table got by a bulk load.
     pub(crate) of_cells: Option<i64>,
 }
 

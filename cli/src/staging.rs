@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 /// The number of directories between that of a table and the staging directory.
 const ABOVE: usize = 2;
 
-/// A directory in that of a table, on the same file system as its regions. It is removed on drop, and by a
-/// signal if it is local, unless it is kept; what is left is removed by the next one.
+/// A directory in a table's directory, on the same file system as its regions. It is removed on drop, and by
+/// a signal if it is local, unless it is kept; what is left is removed by the next one.
 #[derive(Debug)]
 pub(crate) struct Staging {
     table: PathBuf,
@@ -26,8 +26,8 @@ impl Staging {
         let (table, all) = (table.to_owned(), Table::import_dir(table));
         // fails at a symbolic link, which would lead out of the table
         Table::remove_import_dir(&table, &all, &*vfs::storage())?;
-        // Another process that has lost its locks may still write to its own. And what a load that was cut
-        // off has moved from such a path must not be moved back among other files.
+        // Another process that has lost its locks may still write to its own directory. Also, files that an
+        // interrupted load has moved from such a path must not be moved back among other files.
         let path = all.join(random_name());
         if vfs::is_url(&table) {
             let mut new = Self { table, path, is_kept: true };
@@ -49,15 +49,14 @@ impl Staging {
     }
 
     /// Loads the files, and returns what is left of the directory. If that fails, or a signal ends the
-    /// process meanwhile, those that no region has taken over are left: a load that was cut off must not lose
-    /// any.
+    /// process, files that no region has taken over are left: an interrupted load must not lose any.
     pub(crate) fn load(mut self, table: &Table) -> hregion::Result<(BulkLoad, Self)> {
         self.is_kept = true;
         release(&self.path);
         let done = table.bulk_load(&self.path)?;
         self.is_kept = false;
         if !vfs::is_url(&self.path) {
-            // What is left is removed, also by a signal.
+            // The rest is removed, also by a signal.
             make_below(&self.path, ABOVE, || Ok(()))
                 .map_err(|error| hregion::Error::io("watch", &self.path, error))?;
         }
@@ -72,7 +71,7 @@ impl Staging {
         Ok(())
     }
 
-    /// Removes the directory, and those above that nothing else is in.
+    /// Removes the directory, and empty ones above it.
     fn remove_all(&self) -> Result<(), CommandError> {
         if vfs::is_url(&self.path) {
             Table::remove_import_dir(&self.table, &self.path, &*vfs::storage())?;

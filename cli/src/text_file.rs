@@ -52,7 +52,7 @@ impl TextFile {
         Ok(Self::of(NewText::create(path, replace)?, path))
     }
 
-    /// As [`create`](Self::create), with the SHA-256 of the file.
+    /// Like [`create`](Self::create), with the SHA-256 of the file.
     pub(crate) fn create_hashed(path: &Path, replace: bool) -> Result<Self, CommandError> {
         Ok(Self::of(NewText::create_hashed(path, replace)?, path))
     }

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::str;
 
-/// How lines become cells.
+/// The format of lines of cells.
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Text")]
 pub(crate) struct TextArgs {
@@ -175,7 +175,7 @@ impl BadLines {
     }
 }
 
-/// What is the same for all lines.
+/// The properties of all lines.
 #[derive(Clone, Copy, Debug)]
 struct Text {
     separator: u8,

@@ -1,4 +1,4 @@
-//! What store files and the directories above them use.
+//! The usage of store files and the directories above them.
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -6,7 +6,7 @@ use crate::text;
 use std::io::Write as _;
 use std::path::Path;
 
-/// What a file or a directory has.
+/// The usage of a file or a directory.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Usage {
     pub(crate) bytes: u64,
@@ -32,7 +32,7 @@ impl Usage {
         "         bytes        cells           oldest           newest  saved  overlap";
 
     pub(crate) fn add(&mut self, other: Self) {
-        // files may lie about what they have
+        // the sizes in files may be wrong
         self.bytes = self.bytes.saturating_add(other.bytes);
         self.cells = combined(self.cells, other.cells, u64::saturating_add);
         self.times = combined(self.times, other.times, |a, b| (a.0.min(b.0), a.1.max(b.1)));

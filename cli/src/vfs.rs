@@ -168,7 +168,7 @@ mod remote {
         Arc::clone(STORAGE.get_or_init(Arc::default)) as Arc<dyn Storage>
     }
 
-    /// The remote files, once the first of them has been asked for.
+    /// The remote files, created on first use.
     static REMOTE: OnceLock<RemoteStorage> = OnceLock::new();
 
     fn remote() -> io::Result<&'static RemoteStorage> {

@@ -1,4 +1,4 @@
-//! What other encodings and codecs would give, estimated on samples of files.
+//! Estimates the sizes with other encodings and codecs, on samples of files.
 
 use crate::concurrent_changes::read_listed;
 use crate::failure::{CommandError, Failure};
@@ -13,9 +13,9 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// About how many bytes of a family's cells are read.
+/// The approximate number of bytes of a family's cells that are read.
 const SAMPLE: u64 = 4 << 20;
-/// About how many bytes of cells are read at one place of a file.
+/// The approximate number of bytes of cells read at one place of a file.
 const PIECE: u64 = 128 << 10;
 
 const CODECS: [Codec; 5] = [Codec::None, Codec::Snappy, Codec::Lz4, Codec::Gz, Codec::Zstd];

@@ -1,7 +1,7 @@
 //! Changes of tables, and snapshots (HBase: `AsyncAdmin`).
 //!
-//! The master answers most requests with the number of a procedure, which it executes then, through failures
-//! of servers and of its own. Requests have nonces, so that one that is sent again starts no second one.
+//! The master answers most requests with the number of a procedure, which it executes even if servers or the
+//! master fail. Requests have nonces, so that a repeated one does not start a second procedure.
 
 use crate::client::{Client, ClientCore};
 use crate::connections::{ADMIN_SERVICE, Call};
@@ -21,19 +21,19 @@ use prost::Message;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// The pause before a procedure is first asked for, and the longest one.
+/// The pause before the first query of a procedure, and the longest pause.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Each returns when the master has done what it was asked, or after the time of an operation: the master may
-/// still do it then, or have done it if its answer was lost, and the error says so.
+/// Each returns when the master has completed the request, or after the time of an operation: the master may
+/// still complete it then, or may have done so if its response was lost, as the error states.
 impl Client {
     /// Creates a table with regions separated by split keys, in any order (HBase: `Admin.createTable`).
     ///
     /// # Errors
     ///
-    /// If it exists, its namespace does not, a family cannot be, a split key is empty or given twice, or no
-    /// master does it in time.
+    /// If it exists, its namespace does not, a family is invalid, a split key is empty or given twice, or no
+    /// master completes it in time.
     pub async fn create_table(
         &self,
         table: &TableName,
@@ -43,12 +43,12 @@ impl Client {
         self.create_schema(table, Family::to_table_schema_bytes(table, families)?, splits).await
     }
 
-    /// As [`create_table`](Self::create_table), with the families of `changes`, and its settings of the
+    /// Like [`create_table`](Self::create_table), with the families of `changes`, and its settings of the
     /// table.
     ///
     /// # Errors
     ///
-    /// As there; if a setting is invalid, or a family is to be deleted.
+    /// As there; if a setting is invalid, or `changes` deletes a family.
     pub async fn create_table_configured(
         &self,
         table: &TableName,
@@ -75,13 +75,13 @@ impl Client {
         Ok(())
     }
 
-    /// Changes the families and the settings of a table. What is not mentioned is kept (HBase:
+    /// Changes the families and the settings of a table. Settings that are not mentioned are kept (HBase:
     /// `Admin.modifyTable`).
     ///
     /// # Errors
     ///
     /// If the table or a family to delete does not exist, a setting is invalid or not understood, or no
-    /// master does it in time.
+    /// master completes it in time.
     pub async fn alter_table(&self, table: &TableName, changes: &TableChanges) -> Result<()> {
         let (schema, _) = self.0.schema(table).await?;
         let request = ModifyTableRequest {
@@ -97,7 +97,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If it does not exist or is not disabled, or no master does it in time.
+    /// If it does not exist or is not disabled, or no master completes it in time.
     pub async fn enable_table(&self, table: &TableName) -> Result<()> {
         self.0.table_procedure("EnableTable", table).await
     }
@@ -106,7 +106,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If it does not exist or is not enabled, or no master does it in time.
+    /// If it does not exist or is not enabled, or no master completes it in time.
     pub async fn disable_table(&self, table: &TableName) -> Result<()> {
         self.0.table_procedure("DisableTable", table).await
     }
@@ -115,7 +115,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If it does not exist or is not disabled, or no master does it in time.
+    /// If it does not exist or is not disabled, or no master completes it in time.
     pub async fn delete_table(&self, table: &TableName) -> Result<()> {
         self.0.table_procedure("DeleteTable", table).await
     }
@@ -125,7 +125,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If it does not exist or is not disabled, or no master does it in time.
+    /// If it does not exist or is not disabled, or no master completes it in time.
     pub async fn truncate_table(&self, table: &TableName, preserve_splits: bool) -> Result<()> {
         let request = TruncateTableRequest {
             table_name: Some(TableNameMessage::of(table)),
@@ -138,8 +138,8 @@ impl Client {
         Ok(())
     }
 
-    /// Writes what the servers of a table have in memory to files (HBase: `Admin.flush`). Each region has the
-    /// time of an operation.
+    /// Flushes the memory of the servers of a table to files (HBase: `Admin.flush`). Each region has the time
+    /// of an operation.
     ///
     /// # Errors
     ///
@@ -174,7 +174,7 @@ impl Client {
     /// # Errors
     ///
     /// If the table does not exist or is disabled, the region begins with the row or cannot be split, or no
-    /// master does it in time.
+    /// master completes it in time.
     pub async fn split_region(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<()> {
         let row = row.as_ref();
         self.check_enabled(table).await?;
@@ -197,8 +197,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If there are no such regions, they do not follow each other or cannot be merged, or no master does it
-    /// in time.
+    /// If there are no such regions, they do not follow each other or cannot be merged, or no master
+    /// completes it in time.
     pub async fn merge_regions(&self, first: &str, second: &str) -> Result<()> {
         let request = MergeTableRegionsRequest {
             region: vec![RegionSpecifier::encoded(first), RegionSpecifier::encoded(second)],
@@ -213,7 +213,7 @@ impl Client {
     /// # Errors
     ///
     /// If the name is invalid, the table does not exist or is of HBase itself, a snapshot of the name exists,
-    /// or no master does it in time.
+    /// or no master completes it in time.
     pub async fn snapshot(&self, table: &TableName, name: &str) -> Result<()> {
         let mut tries = Tries::new(&self.0);
         let request = self.0.snapshot_request(name, Some(table))?;
@@ -239,7 +239,7 @@ impl Client {
     /// # Errors
     ///
     /// If the name is invalid or there is no such snapshot, the table exists or is of HBase itself, or no
-    /// master does it in time.
+    /// master completes it in time.
     pub async fn clone_snapshot(&self, name: &str, table: &TableName) -> Result<()> {
         // the master would restore a table that exists and is disabled
         if self.table_exists(table).await? {
@@ -259,7 +259,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If the name is invalid, there is no such snapshot, or no master does it in time.
+    /// If the name is invalid, there is no such snapshot, or no master completes it in time.
     pub async fn delete_snapshot(&self, name: &str) -> Result<()> {
         let request = self.0.snapshot_request(name, None)?;
         let request = SnapshotRequest { nonce_group: None, nonce: None, ..request };
@@ -273,7 +273,7 @@ impl Client {
         if is_gone { Ok(()) } else { Err(tries.in_doubt(error)) }
     }
 
-    /// Lets the master move regions that were split or merged to the archive, once no region refers to their
+    /// Lets the master move regions that were split or merged to the archive, when no region refers to their
     /// files (HBase: `Admin.runCatalogJanitor`).
     ///
     /// # Errors
@@ -286,14 +286,14 @@ impl Client {
     }
 }
 
-/// Why a procedure of the master has not succeeded.
+/// The reason that a procedure of the master has not succeeded.
 pub(crate) struct ProcedureError {
     pub(crate) error: Error,
-    /// Whether the master has said that it did not begin it, or that it failed. Otherwise it may go on.
+    /// Whether the master has reported that it did not begin or failed. Otherwise it may continue.
     pub(crate) is_final: bool,
 }
 
-/// An error that says nothing of the procedure.
+/// An error that is unrelated to the procedure's outcome.
 impl From<Error> for ProcedureError {
     fn from(error: Error) -> Self {
         Self { error, is_final: false }
@@ -307,8 +307,8 @@ impl From<ProcedureError> for Error {
 }
 
 impl ClientCore {
-    /// Builds a request about a snapshot. Masters take any name for that of a directory, also one that leads
-    /// out of the root directory (HBase: `ClientSnapshotDescriptionUtils.assertSnapshotRequestIsValid`).
+    /// Builds a request about a snapshot. Masters use any name as a directory, even one that leads out of the
+    /// root directory (HBase: `ClientSnapshotDescriptionUtils.assertSnapshotRequestIsValid`).
     ///
     /// # Errors
     ///
@@ -345,7 +345,7 @@ impl ClientCore {
         Ok(self.procedure_or(method, request).await?)
     }
 
-    /// As [`procedure`](Self::procedure); the error says whether the procedure may go on.
+    /// Like [`procedure`](Self::procedure); the error records whether the procedure may continue.
     async fn procedure_or(&self, method: &'static str, request: &impl Message) -> Result<(), ProcedureError> {
         let mut tries = Tries::new(self);
         let answer = self.ask_master_by(&mut tries, method, request).await;
@@ -366,9 +366,9 @@ impl ClientCore {
         }
     }
 
-    /// Waits for the end of a procedure, which goes on whatever becomes of a question: a master that stops
-    /// says not to ask again, and the next one continues the procedure. If all attempts of a question have
-    /// failed, it is asked again until the time is over (HBase: `RawAsyncHBaseAdmin.getProcedureResult`).
+    /// Waits for the end of a procedure, which continues even if a query fails: a master that stops forbids
+    /// retries, and the next one continues the procedure. If all attempts of a query have failed, it is
+    /// repeated until the time is over (HBase: `RawAsyncHBaseAdmin.getProcedureResult`).
     async fn await_procedure(
         &self,
         tries: &mut Tries<'_>,
@@ -420,7 +420,8 @@ impl ClientCore {
     ) -> Result<()> {
         let mut tries = Tries::new(self);
         tries.check_enabled(table).await?;
-        // the regions are known then; each is looked up again, because it may be split or merged meanwhile
+        // the regions are then known; each is looked up again, because it may be split or merged in the
+        // meantime
         tries.regions(table).await?;
         let mut next = Some(Vec::new());
         while let Some(start) = next {
@@ -471,8 +472,8 @@ impl ClientCore {
     }
 }
 
-/// Returns split keys in order. A master takes them as they come: regions of others would overlap, or be
-/// empty (HBase: `RawAsyncHBaseAdmin.verifySplitKeys`).
+/// Returns split keys in order. A master does not sort them: regions could overlap or be empty (HBase:
+/// `RawAsyncHBaseAdmin.verifySplitKeys`).
 fn in_order(splits: &[impl AsRef<[u8]>]) -> Result<Vec<Bytes>> {
     let mut keys: Vec<Bytes> = splits.iter().map(|key| Bytes::copy_from_slice(key.as_ref())).collect();
     keys.sort_unstable();
@@ -482,22 +483,22 @@ fn in_order(splits: &[impl AsRef<[u8]>]) -> Result<Vec<Bytes>> {
     Ok(keys)
 }
 
-/// Whether an error is that of a master that stops.
+/// Whether an error is from a master that stops.
 fn is_stopping(error: &Error) -> bool {
     error.kind() == ErrorKind::Remote && error.message().contains(": MasterStoppedException: ")
 }
 
-/// What to say of a procedure that has not ended in the time of an operation.
+/// The message about a procedure that has not ended in the time of an operation.
 fn late(method: &str) -> String {
     format!("{method}: the master has not ended it in time; it may still do so")
 }
 
-/// The same, if the master could not be asked at last.
+/// The same, if the last query of the master failed.
 fn not_ended(method: &str, error: &Error) -> Error {
     Error::locating(error.kind(), format!("{}: {}", late(method), error.message()))
 }
 
-/// Waits until a procedure is asked for again.
+/// Waits until the next query of a procedure.
 async fn wait(tries: &Tries<'_>, pause: &mut Duration, method: &str) -> Result<()> {
     sleep((*pause).min(tries.deadline().left())).await;
     if tries.is_over() {

@@ -1,4 +1,4 @@
-//! Rows out of the parts that servers send (locator.md §13.3; HBase: `CompleteScanResultCache`,
+//! Assembles rows from the parts that servers send (locator.md §13.3; HBase: `CompleteScanResultCache`,
 //! `BatchScanResultCache`, `AllowPartialScanResultCache`).
 
 use bytes::Bytes;
@@ -13,7 +13,7 @@ pub(crate) struct Assembler {
     reversed: bool,
     /// The parts of the last row that have not been returned.
     pieces: RowBuf,
-    /// The bytes of their cells, and the most there may be.
+    /// The bytes of their cells, and the maximum.
     pieces_size: u64,
     max_row_size: u64,
     /// The last cell that was taken of a row, if more of it may come.
@@ -64,7 +64,7 @@ impl Assembler {
         }
     }
 
-    /// Returns how many cells there are of a row of which more may come.
+    /// Returns the number of cells of a row of which more may come.
     pub(crate) fn pieces(&self) -> usize {
         self.pieces.len()
     }
@@ -74,7 +74,7 @@ impl Assembler {
         self.order
     }
 
-    /// Prepares for a result of a row. If it is another row than that of the last result, that one has ended.
+    /// Prepares for a result of a row. If this is not the row of the last result, that row has ended.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl Assembler {
         }
     }
 
-    /// Takes a result, and adds what is complete to `results`. Its row was [begun](Self::begin_row).
+    /// Takes a result, and adds completed results to `results`. Its row was [begun](Self::begin_row).
     ///
     /// # Errors
     ///
@@ -156,8 +156,9 @@ impl Assembler {
         Ok(())
     }
 
-    /// Checks that the cells of a part are in order, after those of the part before. Equal ones are possible:
-    /// of the versions of a column without a qualifier, with NEW_VERSION_BEHAVIOR (read-path.md §23.2).
+    /// Checks that the cells of a part are in order, after those of the previous part. Equal ones are
+    /// possible: of the versions of a column without a qualifier, with NEW_VERSION_BEHAVIOR (read-path.md
+    /// §23.2).
     fn follow(&mut self, row: &Row) -> Result<(), Corruption> {
         let mut last = self.end.as_ref().map(SeekKey::as_key);
         for cell in row.cells() {
@@ -184,7 +185,7 @@ impl Assembler {
         Ok(())
     }
 
-    /// Returns what there is of the last row, which has ended.
+    /// Returns the rest of the last row, which has ended.
     pub(crate) fn end_row(&mut self, results: &mut VecDeque<ScanResult>) {
         self.end = None;
         if self.pieces.is_empty() {
@@ -194,13 +195,13 @@ impl Assembler {
         }
     }
 
-    /// Returns how many rows have been completed.
+    /// Returns the number of completed rows.
     pub(crate) fn completed(&self) -> u64 {
         self.completed
     }
 
-    /// Forgets what has not been returned. Returns the last row that was returned from the region, if any,
-    /// and whether all of it was.
+    /// Forgets cells that have not been returned. Returns the last row that was returned from the region, if
+    /// any, and whether all of it was.
     pub(crate) fn forget_pieces(&mut self) -> Option<(Bytes, bool)> {
         self.pieces.clear();
         (self.pieces_size, self.end) = (0, None);
@@ -242,7 +243,7 @@ impl Assembler {
         results.push_back(ScanResult { row: row.with_stale(self.stale), partial });
     }
 
-    /// Notes that no more of the last row comes.
+    /// Records that no more of the last row comes.
     fn complete_last(&mut self) {
         self.completed += u64::from(self.last_cell.take().is_some());
     }
@@ -263,7 +264,7 @@ mod tests {
         row.freeze()
     }
 
-    /// Takes results, and returns those that come out: `row:qualifiers`, with `+` if more may follow.
+    /// Takes results, and returns the assembled ones: `row:qualifiers`, with `+` if more may follow.
     fn take(assembler: &mut Assembler, parts: &[(&str, &str, bool)]) -> Result<Vec<String>, Corruption> {
         let mut results = VecDeque::new();
         for (key, qualifiers, partial) in parts {
@@ -326,7 +327,7 @@ mod tests {
             [("a", "1", true), ("a", "23", true), ("a", "45", false), ("b", "12", true), ("c", "1", false)];
         assert_eq!(take(&mut batches, &parts).unwrap(), ["a:12+", "a:34+", "a:5", "b:12+", "c:1"]);
         assert_eq!(batches.completed(), 3);
-        // the row is read again after a reset: what was returned is skipped
+        // the row is read again after a reset: returned cells are skipped
         assert_eq!(take(&mut batches, &[("d", "123", true)]).unwrap(), ["d:12+"]);
         assert_eq!(batches.forget_pieces(), Some(("d".into(), false)));
         assert_eq!(take(&mut batches, &[("d", "1234", true), ("d", "5", false)]).unwrap(), ["d:34+", "d:5"]);
@@ -369,7 +370,7 @@ mod tests {
         let (error, pieces) = endless(Scan::new());
         assert!(matches!(error, Some(Corruption::Limit { .. })), "{error:?}");
         assert!(pieces < 100);
-        // what is returned is not kept
+        // returned cells are not kept
         assert!(endless(Scan::new().batch(2)).0.is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! The client for callers without an asynchronous runtime: each call waits for its answer.
+//! The client for callers without an asynchronous runtime: each call waits for its response.
 //!
 //! ```no_run
 //! use hregion::{Get, Scan, TableName};
@@ -63,13 +63,13 @@ impl Client {
         Ok(Self { client, runtime: Arc::new(runtime) })
     }
 
-    /// As [`crate::Client::table`].
+    /// Like [`crate::Client::table`].
     #[must_use]
     pub fn table(&self, name: &TableName) -> Table {
         Table { table: self.client.table(name), runtime: Arc::clone(&self.runtime) }
     }
 
-    /// As [`crate::Client::locate`].
+    /// Like [`crate::Client::locate`].
     ///
     /// # Errors
     ///
@@ -78,7 +78,7 @@ impl Client {
         self.runtime.block_on(self.client.locate(table, row))
     }
 
-    /// As [`crate::Client::regions`].
+    /// Like [`crate::Client::regions`].
     ///
     /// # Errors
     ///
@@ -87,7 +87,7 @@ impl Client {
         self.runtime.block_on(self.client.regions(table))
     }
 
-    /// As [`crate::Client::check_enabled`].
+    /// Like [`crate::Client::check_enabled`].
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl Table {
         self.table.name()
     }
 
-    /// As [`crate::Table::mutate_row`].
+    /// Like [`crate::Table::mutate_row`].
     ///
     /// # Errors
     ///
@@ -166,7 +166,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`crate::Table::scan`].
+    /// Same as [`crate::Table::scan`].
     pub fn scan(&self, scan: Scan) -> Result<Scanner> {
         Ok(Scanner { scanner: self.table.scan(scan)?, runtime: Arc::clone(&self.runtime) })
     }
@@ -180,14 +180,14 @@ pub struct Scanner {
 }
 
 impl Scanner {
-    /// As [`AsyncScanner::track_metrics`].
+    /// Like [`AsyncScanner::track_metrics`].
     #[must_use]
     pub fn track_metrics(mut self) -> Self {
         self.scanner = self.scanner.track_metrics();
         self
     }
 
-    /// As [`AsyncScanner::renew_lease`].
+    /// Like [`AsyncScanner::renew_lease`].
     ///
     /// # Errors
     ///
@@ -196,7 +196,7 @@ impl Scanner {
         self.runtime.block_on(self.scanner.renew_lease())
     }
 
-    /// As [`AsyncScanner::metrics`].
+    /// Like [`AsyncScanner::metrics`].
     #[must_use]
     pub fn metrics(&self) -> Option<ScanMetrics> {
         self.scanner.metrics()

@@ -1,4 +1,4 @@
-//! Answers whose lists are counted before they are decoded: an empty message in a list takes two bytes, and
+//! Responses whose lists are counted before they are decoded: an empty message in a list takes two bytes, and
 //! much more in memory.
 
 use crate::proto;
@@ -12,7 +12,7 @@ use prost::{DecodeError, Message};
 pub(crate) struct Undecoded(Bytes);
 
 impl Undecoded {
-    /// Decodes an answer that has at most as many results as were asked for.
+    /// Decodes a response that has at most as many results as requested.
     pub(crate) fn read<M: Answered>(self, asked: usize) -> Result<M, Corruption> {
         for (list, most) in M::lists(asked) {
             if list.count(&self.0)? > most {
@@ -31,7 +31,7 @@ pub(crate) trait Answered: Message + Default {
     fn lists(asked: usize) -> impl IntoIterator<Item = (List, usize)>;
 }
 
-/// A list in a message, or the same one in several, by the numbers of the fields on the way to it.
+/// A list in a message, or the same one in several, by the numbers of the fields that lead to it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum List {
     Messages(&'static [u32]),
@@ -39,11 +39,12 @@ pub(crate) enum List {
     Numbers(u32),
 }
 
-/// The most results of a scan that are asked for in one call. A call ends at a number of bytes before.
+/// The maximum number of results of a scan requested in one call. A call ends earlier at a number of bytes.
 pub(crate) const RESULTS: u32 = 1 << 20;
 /// The most entries of a list of a master or a registry.
 pub(crate) const LISTED: usize = 1 << 20;
-/// The most cells of an answer that are not in its cell block. Servers that support the codec send none.
+/// The maximum number of cells of a response outside of its cell block. Servers that support the codec send
+/// none.
 const CELLS: usize = 1 << 16;
 /// The most counts of a scan that a server may have.
 const METRICS: usize = 1 << 10;
@@ -132,7 +133,7 @@ fn count(mut message: &[u8], path: &[u32], packed: bool) -> Result<usize, Decode
             continue;
         }
         let len = usize::try_from(decode_varint(&mut message)?).unwrap_or(usize::MAX);
-        // the decoder says the same of a value that is cut off
+        // the decoder reports the same for a truncated value
         let (value, after) = message.split_at_checked(len).unwrap_or((message, &[]));
         // of the bytes of a packed number, only the last one is below 128
         found += if packed {

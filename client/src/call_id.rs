@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Gives each call of a connection an id, of 31 bits. Ids in use are far apart: an answer whose id was
-/// damaged, or counted wrongly, is not taken for that of another call.
+/// Gives each call of a connection an id, of 31 bits. Ids in use are far apart: a response whose id was
+/// damaged or miscounted is not mistaken for another call's.
 #[derive(Debug, Default)]
 pub(crate) struct CallIds {
-    /// How many were given.
+    /// The number of ids given.
     given: AtomicU64,
 }
 

@@ -1,4 +1,4 @@
-//! Where calls for a region go (locator.md §8.3).
+//! The targets of calls for a region (locator.md §8.3).
 
 use crate::client::ClientCore;
 use crate::connection::{Answer, Connection};
@@ -45,7 +45,7 @@ impl CallTarget {
         self.call_with(priority, method, param, time).await
     }
 
-    /// As [`call`](Self::call), with a priority.
+    /// Like [`call`](Self::call), with a priority.
     pub(crate) async fn call_with<M: Message + Default>(
         &mut self,
         priority: Option<u32>,

@@ -1,4 +1,4 @@
-//! The catalog on its server (locator.md §11.4).
+//! Reads the catalog on its server (locator.md §11.4).
 
 use crate::bounded::{Answered, RESULTS, Undecoded};
 use crate::call_target::priority;
@@ -25,7 +25,7 @@ pub(crate) struct RemoteCatalog {
     rpc_timeout: Duration,
 }
 
-/// The greatest number of calls after the first by which a scanner goes on without rows.
+/// The maximum number of further calls with which a scanner continues without finding rows.
 const CALLS: u64 = 100;
 
 /// Rows of the catalog that a call has found.
@@ -33,7 +33,7 @@ struct Page {
     rows: Vec<Row>,
     /// Whether there may be more in the range.
     has_more: bool,
-    /// The row that the call has reached, if it has found none and the server says so.
+    /// The row that the call has reached, if it has found none and the server reports it.
     cursor: Option<Bytes>,
 }
 
@@ -81,8 +81,8 @@ impl RemoteCatalog {
         self.page_of(meta, &request, deadline).await.map(|(_, page)| page)
     }
 
-    /// As [`page`](Self::page), by a scanner that goes on until it has found rows: if one row is all that a
-    /// call may read, and is deleted, each new call that begins there only reaches its end again.
+    /// Like [`page`](Self::page), by a scanner that continues until it has found rows: if a call may read
+    /// only one row, which is deleted, each new scan from there would only reach its end again.
     async fn page_beyond(
         &self,
         meta: &RegionLocations,
@@ -164,7 +164,7 @@ impl RemoteCatalog {
             }
             (first, include) = match (page.rows.last(), page.cursor) {
                 (Some(last), _) => (last.key().to_vec(), false),
-                // what the call has read is deleted
+                // the rows that the call has read are deleted
                 (None, Some(row)) if is_after(range, &row, &first) => (row.to_vec(), true),
                 (None, _) => {
                     let server = meta.server().map(ToString::to_string).unwrap_or_default();
@@ -196,7 +196,7 @@ impl RemoteCatalog {
 }
 
 impl Page {
-    /// Whether a call that began at `first` has found no row, and has not come to a later one.
+    /// Whether a call that began at `first` has found no row, and has not reached a later one.
     fn made_no_progress(&self, range: &CatalogRange, first: &[u8]) -> bool {
         let is_further = self.cursor.as_ref().is_some_and(|row| is_after(range, row, first));
         self.has_more && self.rows.is_empty() && !is_further
@@ -224,7 +224,7 @@ fn is_after(range: &CatalogRange, row: &[u8], other: &[u8]) -> bool {
     if range.reversed { order.is_lt() } else { order.is_gt() }
 }
 
-/// Returns the error by which the locator decides whether to ask again.
+/// Returns the error by which the locator decides whether to retry.
 fn to_error(fault: Fault) -> Error {
     match fault.error.kind() {
         ErrorKind::NoServerForRegion | ErrorKind::Io => fault.error,

@@ -1,4 +1,4 @@
-//! Cells in answers: in cell blocks by HBase's KeyValueCodec, with tags or without, or in messages
+//! Cells in responses: in cell blocks by HBase's KeyValueCodec, with tags or without, or in messages
 //! (locator.md §8.4).
 #![warn(clippy::indexing_slicing)]
 
@@ -64,7 +64,7 @@ impl Compressor {
     }
 }
 
-/// In which form servers are asked to send cell blocks.
+/// The form of cell blocks requested from servers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CellCodec {
     pub(crate) tags: bool,
@@ -363,7 +363,8 @@ mod tests {
                 same += 1;
             }
         }
-        // time, level, system and a flag in the stream's header, and what fills its last byte, mean nothing
+        // time, level, system and a flag in the stream's header, and the padding of its last byte, have no
+        // effect
         assert!(same <= 6 * 8 + 1 + 7, "{same}");
         let longer = [&compressed[..], b"x"].concat();
         let two = [&compressed[..], &compressed].concat();
@@ -371,8 +372,8 @@ mod tests {
         assert!(of_gzip(&two, 2 * block.len()).is_err());
     }
 
-    /// Snappy and LZ4 have no checksums, so that damage may give other bytes; those that are no cells are
-    /// found as such.
+    /// Snappy and LZ4 have no checksums, so that damage may give other bytes; those that are not cells are
+    /// detected.
     #[test]
     fn streams_of_all_compressors_are_the_same_cells_and_bounded() {
         let block = bytes(BLOCK).repeat(20_000);
@@ -411,8 +412,8 @@ mod tests {
         assert_eq!(other, "the compressor org.apache.hadoop.io.compress.BZip2Codec is not supported");
     }
 
-    /// Returns a frame of ZSTD with a number of zero bytes, in blocks that repeat a byte. The header says
-    /// how many bytes follow, or not.
+    /// Returns a frame of ZSTD with a number of zero bytes, in blocks that repeat a byte. The header declares
+    /// the number of bytes, or not.
     fn zstd_of_zeros(len: u32, declared: bool) -> Vec<u8> {
         const BLOCK: u32 = 128 << 10;
         let little_endian = |number: u32| number.swap_bytes().to_be_bytes();
@@ -481,7 +482,7 @@ mod tests {
                 assert_eq!(of(LEN as usize).unwrap().bytes.len(), LEN as usize, "{class}, {what}");
             }
         }
-        // a length that no memory has is refused without any
+        // a length beyond all memory is refused without allocating
         let long = [&[0x28, 0xB5, 0x2F, 0xFD, 0xC0, 7 << 3][..], &[0xFF; 7], &[0x7F, 1, 0, 0]].concat();
         for class in COMPRESSORS.iter().filter(|known| known.codec == Codec::Zstd).map(|known| known.class) {
             let refused =

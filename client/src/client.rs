@@ -40,17 +40,17 @@ pub(crate) struct Settings {
     pub(crate) retries: RetryPolicy,
     pub(crate) rpc_timeout: Duration,
     pub(crate) scanner_timeout: Duration,
-    /// The times of calls that read or write, if they are others than those of all calls.
+    /// The times of calls that read or write, if they differ from those of all calls.
     pub(crate) read_timeout: Option<Duration>,
     pub(crate) write_timeout: Option<Duration>,
-    /// The times of system tables, if they are others than those of users' tables.
+    /// The times of system tables, if they differ from those of users' tables.
     pub(crate) meta_operation: Option<Duration>,
     pub(crate) meta_read: Option<Duration>,
     pub(crate) meta_scanner: Option<Duration>,
     /// The limits of a page of a scan that has none of its own; 0 results for no limit.
     pub(crate) scanner_caching: usize,
     pub(crate) scanner_max_result_size: u64,
-    /// The time of the primary copy of a region, after which a read that may asks the others too.
+    /// The time of the primary copy of a region, after which a read also asks the others, if allowed.
     pub(crate) primary_get: Duration,
     pub(crate) primary_multiget: Duration,
     pub(crate) primary_scan: Duration,
@@ -102,7 +102,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Locator::locate`].
+    /// Same as [`Locator::locate`].
     pub async fn locate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
         let row = row.as_ref();
         let mut tries = Tries::new(&self.0).only_reading();
@@ -118,7 +118,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`Locator::regions`].
+    /// Same as [`Locator::regions`].
     pub async fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
         Tries::new(&self.0).only_reading().regions(table).await
     }
@@ -140,7 +140,7 @@ impl Client {
     ///
     /// [`TableNotFound`](ErrorKind::TableNotFound) if the table does not exist;
     /// [`Unsupported`](ErrorKind::Unsupported) if the catalog keeps no states, as before 2.0; if the catalog
-    /// does not answer.
+    /// does not respond.
     pub async fn table_state(&self, table: &TableName) -> Result<TableState> {
         Tries::new(&self.0).only_reading().table_state(table).await
     }
@@ -155,7 +155,7 @@ impl Client {
         self.0.ask(deadline, move |locator| locator.registry().cluster_id(deadline)).await
     }
 
-    /// Returns the active master, if there is one.
+    /// Returns the active master, if any.
     ///
     /// # Errors
     ///
@@ -177,9 +177,9 @@ pub(crate) fn runtime_ended() -> Error {
 }
 
 impl ClientCore {
-    /// Finds a region of which a copy has a server: at once if that is known, otherwise on a thread that may
-    /// wait, when it is its turn. Calls that look for the same share a look-up. One that ends by the deadline
-    /// of its caller is made again by one of the others, if they have more time.
+    /// Finds a region of which a copy has a server: immediately if it is cached, otherwise on a thread that
+    /// may wait, in turn. Equal calls share a look-up. One that ends by its caller's deadline is repeated by
+    /// another caller with more time.
     pub(crate) async fn locate(
         &self,
         table: &TableName,
@@ -199,7 +199,7 @@ impl ClientCore {
         let mut begun = None;
         loop {
             let turn = self.look_ups.turn(begun.unwrap_or(deadline)).await?;
-            // another look-up may have found it meanwhile
+            // another look-up may have found it in the meantime
             if let Some(known) = known() {
                 return Ok(known);
             }

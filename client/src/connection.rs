@@ -27,10 +27,10 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::timeout;
 
-/// What connections have in common.
+/// Settings shared by all connections.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectionSettings {
-    /// The user, if it is not that of the process, or the one that has authenticated.
+    /// The user, if it is neither the process's nor the authenticated one.
     pub(crate) user: Option<String>,
     /// The number of connections to a service of a server (`hbase.client.ipc.pool.size`).
     pub(crate) per_server: usize,
@@ -39,7 +39,7 @@ pub(crate) struct ConnectionSettings {
     pub(crate) failed_expiry: Duration,
     /// The maximum length of a response.
     pub(crate) max_response: usize,
-    /// How servers are asked to send the cells of their responses.
+    /// The form of cells requested from servers.
     pub(crate) cells: CellCodec,
     /// The time after which a connection without calls is closed (HBase:
     /// `hbase.ipc.client.connection.minIdleTimeBeforeClose`).
@@ -99,8 +99,8 @@ struct Shared {
     has_cells: AtomicBool,
 }
 
-/// A task of a connection, without which there are no answers: its end fails the calls that wait for one,
-/// even if it panics, or ends with its runtime while another one uses the connection.
+/// A task of a connection, without which no responses arrive: its end fails the waiting calls, even if it
+/// panics, or ends with its runtime while another one uses the connection.
 struct Task(Arc<Shared>);
 
 impl Drop for Task {
@@ -114,11 +114,11 @@ impl Drop for Task {
 #[derive(Debug, Default)]
 struct Pending {
     calls: HashMap<u32, Waiting>,
-    /// Why the connection can no longer be used.
+    /// The reason that the connection can no longer be used.
     broken: Option<Fault>,
-    /// What had arrived when the first call was made to which nothing has been heard, and when that was.
+    /// The number of bytes that had arrived, and the time, when the first still unanswered call was made.
     silence: Option<(u64, Instant)>,
-    /// Whether further calls are to be made on another connection.
+    /// Whether further calls must use another connection.
     is_retired: bool,
     /// When the last call was made.
     used: Option<Instant>,
@@ -134,14 +134,14 @@ struct Waiting {
 
 /// Requests that wait to be sent; more calls wait for these.
 const QUEUE: usize = 64;
-/// After a call without an answer, the next one is made on another connection if nothing has arrived for so
-/// long: the other side may no longer be there, which the system notices after many minutes only. HBase's
-/// client does not do so.
+/// After a call without a response, the next one uses another connection if nothing has arrived for this
+/// long: the peer may be unreachable, which the system detects only after many minutes. HBase's client does
+/// not do this.
 const SILENCE: Duration = Duration::from_secs(1);
 /// The time without calls after which a server may have closed the connection, while this process did nothing
 /// that would have noticed it.
 pub(crate) const UNUSED: Duration = Duration::from_secs(1);
-/// How often tasks of a runtime are passed over until it has looked for what has arrived.
+/// The number of yields after which a runtime has polled for arrived data.
 const TURNS: usize = 3;
 /// The bytes of requests that are copied, to be sent in one write.
 const TOGETHER: usize = 64 << 10;
@@ -210,7 +210,7 @@ impl Connection {
             let (task, mut write) = (Task(Arc::clone(&shared)), write);
             async move {
                 match task.0.write_requests(&mut write, queue, idle).await {
-                    // closes a session of TLS, too; an error is a server that has closed the connection
+                    // also closes a TLS session; an error means that the server has closed the connection
                     Ok(()) => drop(write.end().await),
                     Err(error) => task.0.fail(Fault::gone(&task.0.server, &error)),
                 }
@@ -240,8 +240,8 @@ impl Connection {
     ///
     /// # Errors
     ///
-    /// The fault says if the request was [not sent](Fault::is_unsent), because the connection had ended
-    /// before, or took no request in time.
+    /// The fault records if the request was [not sent](Fault::is_unsent), because the connection had ended
+    /// before, or accepted no request in time.
     pub(crate) async fn call<M: Message + Default>(
         &self,
         method: &'static str,
@@ -269,7 +269,7 @@ impl Connection {
         shared.add(call_id, sender)?;
         let _pending = PendingCall { shared, call_id };
         let exchange = async {
-            // if the connection is closed meanwhile, so is the other channel
+            // if the connection is closed in the meantime, so is the other channel
             if self.requests.send((call_id, frame::request(&header, param))).await.is_err() {
                 return Err(shared.broken().of_unsent());
             }
@@ -295,8 +295,8 @@ impl Connection {
         Ok(Answer { message, cells })
     }
 
-    /// Says what a server does not answer to. One whose compressor lacks a library fails when it is to
-    /// compress the first cells, and sends nothing.
+    /// Names a likely reason for a missing response. A server whose compressor lacks a library fails when it
+    /// compresses the first cells, and sends nothing.
     fn asked(&self, method: &str) -> String {
         match self.shared.compressor {
             Some(class) if !self.shared.has_cells.load(Ordering::Relaxed) => {
@@ -334,7 +334,7 @@ impl Drop for Connection {
     }
 }
 
-/// Forgets a call once its caller no longer waits.
+/// Forgets a call when its caller no longer waits.
 struct PendingCall<'a> {
     shared: &'a Shared,
     call_id: u32,
@@ -352,7 +352,7 @@ impl Shared {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether no call waits, and the last one was made a while ago.
+    /// Whether no call waits, and the last one was made some time ago.
     fn is_unused(&self) -> bool {
         let pending = self.pending();
         pending.calls.is_empty() && pending.used.is_some_and(|used| used.elapsed() >= UNUSED)
@@ -374,12 +374,12 @@ impl Shared {
         }
     }
 
-    /// Forgets a call, whose request is not sent any more. Returns whether it was.
+    /// Forgets a call whose request has not been sent, so that it will not be. Returns whether it was sent.
     fn forget(&self, call_id: u32) -> bool {
         self.pending().calls.remove(&call_id).is_none_or(|call| call.is_sent)
     }
 
-    /// Leaves the connection to the calls that still wait, if nothing arrives any more.
+    /// Leaves the connection to the calls that still wait, if nothing more arrives.
     fn retire_if_silent(&self) {
         let mut pending = self.pending();
         let is_silent = pending.silence.is_some_and(|(before, since)| {
@@ -410,8 +410,8 @@ impl Shared {
         }
     }
 
-    /// Fails the call whose answer is too long: if its id could not be read, the only one. Returns why the
-    /// others fail, whose answers are lost with the connection.
+    /// Fails the call whose response is too long: if its id could not be read, the only one. Returns the
+    /// fault of the others, whose responses are lost with the connection.
     fn too_long(&self, call_id: Option<u32>, fault: Fault) -> Fault {
         let message =
             format!("the connection is closed after an answer to another call: {}", fault.error.message());
@@ -429,7 +429,7 @@ impl Shared {
         lost
     }
 
-    /// Closes the connection if no call waits for an answer.
+    /// Closes the connection if no call waits for a response.
     fn close_if_idle(&self) -> bool {
         let mut pending = self.pending();
         let is_idle = pending.calls.is_empty();
@@ -440,9 +440,9 @@ impl Shared {
         is_idle
     }
 
-    /// Notes that requests are sent now. Returns them without those that are no longer waited for: they may
-    /// have been made again. Returns `None` if the connection has failed: their callers know then that they
-    /// were not sent.
+    /// Records that requests are sent now. Returns them without those whose callers no longer wait, because
+    /// they may have been repeated. Returns `None` if the connection has failed: their callers then know that
+    /// they were not sent.
     fn begin_to_send<'r>(&self, requests: &'r [Request]) -> Option<Vec<&'r [u8]>> {
         let mut pending = self.pending();
         if pending.broken.is_some() {
@@ -458,7 +458,8 @@ impl Shared {
         Some(waited_for)
     }
 
-    /// Sends requests as they come, those that wait together in one write, until there are none for a while.
+    /// Sends requests as they come, those that wait together in one write, until there are none for some
+    /// time.
     async fn write_requests(
         &self,
         write: &mut impl Outgoing,
@@ -493,8 +494,8 @@ impl Shared {
         broken.unwrap_or_else(|| Fault::gone(&self.server, &io::ErrorKind::ConnectionAborted.into()))
     }
 
-    /// Says why a server may have closed the connection: one that does not have the class of the compressor
-    /// does so without an answer.
+    /// Adds the reason that a server may have closed the connection: one without the class of the compressor
+    /// does so without a response.
     fn explained(&self, error: io::Error) -> io::Error {
         match self.compressor {
             Some(class)
@@ -509,7 +510,7 @@ impl Shared {
         }
     }
 
-    /// Passes responses to their callers until the connection fails; returns why.
+    /// Passes responses to their callers until the connection fails; returns the reason.
     async fn read_responses(&self, mut read: impl Incoming, max: usize) -> Fault {
         loop {
             let frame = match read_frame(&mut read, max).await {
@@ -549,7 +550,7 @@ impl Shared {
     }
 }
 
-/// Returns how many requests are copied, to be sent in one write: at least one, which is sent as it is.
+/// Returns the number of requests to copy into one write; a single one is sent without a copy.
 fn together(requests: &[Request]) -> usize {
     let mut len = 0;
     let fits = |(_, request): &&Request| {

@@ -64,7 +64,7 @@ struct Failed {
     until: Deadline,
 }
 
-/// How an attempt to connect has ended.
+/// The outcome of an attempt to connect.
 type Attempt = watch::Receiver<Option<Result<Arc<Connection>, Fault>>>;
 
 /// A call of a method of a server.
@@ -77,7 +77,7 @@ pub(crate) struct Call<'c, P> {
     pub(crate) priority: Option<u32>,
     /// The time from the request to its answer.
     pub(crate) time: Duration,
-    /// When the caller no longer waits, for a connection or the answer.
+    /// The time at which the caller stops waiting for a connection or the response.
     pub(crate) deadline: Deadline,
 }
 
@@ -97,7 +97,7 @@ impl Connections {
         &self.settings
     }
 
-    /// Returns how many connections are open.
+    /// Returns the number of open connections.
     #[cfg(test)]
     pub(crate) fn open(&self) -> usize {
         let pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,8 +155,8 @@ impl Connections {
         answer.message.read(LISTED).map_err(|corruption| connection.give_up(&corruption))
     }
 
-    /// Calls a server over a connection to it. If that has ended before the request was sent, which does not
-    /// mean that the server is gone, or nothing arrives on it any more, another one takes its place.
+    /// Calls a server over a connection to it. If it has ended before the request was sent, which does not
+    /// mean that the server is down, or nothing more arrives on it, another one replaces it.
     pub(crate) async fn call_over<M: Message + Default>(
         &self,
         connection: &mut Arc<Connection>,
@@ -168,7 +168,7 @@ impl Connections {
             *connection = self.get_for(call).await?;
         }
         match connection.call(method, param, priority, call.time_left()).await {
-            // once: a server that closes each connection does not answer
+            // only once: a server that closes each connection does not respond
             Err(fault) if fault.can_be_sent() && !is_another => {
                 *connection = self.get_for(call).await?;
                 connection.call(method, param, priority, call.time_left()).await
@@ -194,7 +194,7 @@ impl Connections {
                         let (sender, attempt) = watch::channel(None);
                         *slot = Slot::Connecting(attempt.clone());
                         let (pool, settings) = (Arc::clone(pool), Arc::clone(&self.settings));
-                        // no caller's deadline ends it, as others may have more time
+                        // no caller's deadline ends it, because others may have more time
                         tokio::spawn(pool.open(at, service.clone(), settings, sender));
                         (attempt, true)
                     }
@@ -228,7 +228,7 @@ impl Pool {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns why the last attempt failed, if that was a moment ago.
+    /// Returns the reason that the last attempt failed, if that was recent.
     fn failed_before(&self) -> Option<Fault> {
         let failed = self.failed();
         failed.as_ref().filter(|failed| !failed.until.left().is_zero()).map(|failed| failed.fault.clone())
@@ -245,7 +245,7 @@ impl Pool {
         let Service { host, port, name } = service;
         let opened = Connection::open(&host, port, name, &settings).await.map(Arc::new);
         *self.failed() = match &opened {
-            // what was wrong may be changed at once, such as tickets that are not there
+            // the cause may be corrected immediately, such as missing tickets
             Err(fault) if fault.kind != RegionException::Fatal => {
                 let message = format!("{}, a moment ago", fault.error.message());
                 let error = Error::locating(fault.error.kind(), message);
@@ -282,7 +282,7 @@ mod tests {
     use tokio::task::JoinSet;
     use tokio::time::sleep;
 
-    /// A listener whose queue is full: connecting to it takes for ever, as to a host that is gone.
+    /// A listener whose queue is full: connecting to it takes forever, as to an unreachable host.
     async fn unreachable() -> (TcpListener, Vec<TcpStream>, SocketAddr) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -295,7 +295,7 @@ mod tests {
         (listener, queued, address)
     }
 
-    /// An address from which nothing comes does not take the time of the others.
+    /// A silent address does not use up the time of the others.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn each_address_of_a_host_has_a_share_of_the_time() {
@@ -309,7 +309,7 @@ mod tests {
         assert_eq!(dial_any(&[], time).await.unwrap_err().kind(), io::ErrorKind::NotFound);
     }
 
-    /// Callers share an attempt to connect, and its end; the next ones fail at once for a while.
+    /// Callers share an attempt to connect, and its outcome; the next ones fail immediately for some time.
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn callers_of_a_server_that_is_gone_wait_once() {
@@ -343,7 +343,7 @@ mod tests {
         let fault = get(patience).await.unwrap_err();
         assert_eq!(fault.kind, RegionException::ServerGone);
         assert!(fault.error.message().ends_with(", a moment ago"), "{}", fault.error);
-        // the server is there again
+        // the server is available again
         drop(queued);
         tokio::spawn(async move {
             let mut accepted = Vec::new();

@@ -1,4 +1,4 @@
-//! Failures of calls: what to do about them, and what to tell the caller (locator.md §10).
+//! Failures of calls: the reactions to them, and the errors for callers (locator.md §10).
 
 use crate::proto;
 use hregion::cell::Printable;
@@ -6,26 +6,27 @@ use hregion::locator::RegionException;
 use hregion::{Corruption, Error, ErrorKind};
 use std::io;
 
-/// Why a call failed.
+/// The failure of a call.
 #[derive(Clone, Debug)]
 pub(crate) struct Fault {
-    /// How to react.
+    /// The required reaction.
     pub(crate) kind: RegionException,
-    /// What happened, and on which server.
+    /// The error, with the server.
     pub(crate) error: Error,
     /// Whether the server is overloaded, so that pauses may be longer.
     pub(crate) overloaded: bool,
-    /// Whether the server's scanner still exists, and is to be closed.
+    /// Whether the server's scanner still exists and must be closed.
     pub(crate) out_of_order: bool,
-    /// Whether the request was not sent: there was no connection, or it had ended, as one does that was not
-    /// used for a while, or it took no request in time.
+    /// Whether the request was not sent: there was no connection, or it had ended, for example because it was
+    /// idle, or it accepted no request in time.
     pub(crate) is_unsent: bool,
-    /// Whether a server has answered by an exception that does not say whether a write was executed: an
-    /// `IOException` is thrown also after the write was logged.
+    /// Whether a server's exception does not determine whether a write was executed: an `IOException` may be
+    /// thrown after the write was logged.
     pub(crate) is_unexplained: bool,
 }
 
-/// How the message of an `IOException` begins that was thrown before a write: another one has its row.
+/// The beginning of the message of an `IOException` that was thrown before a write, because another one holds
+/// the row.
 const ROW_IS_LOCKED: &str = "Timed out waiting for lock for row";
 
 /// The classes of HBase that extend `DoNotRetryIOException`, and may be those of an action among several;
@@ -98,8 +99,8 @@ impl Fault {
         Self { is_unsent: true, ..self }
     }
 
-    /// Whether the request was not sent, and can be on another connection at once. A server that refuses the
-    /// client will do so again, and the time of a call that was not sent in time is over.
+    /// Whether the request was not sent, and can be sent on another connection immediately. A server that
+    /// refuses the client will do so again, and a call that was not sent in time has no time left.
     pub(crate) fn can_be_sent(&self) -> bool {
         self.is_unsent && !matches!(self.kind, RegionException::Fatal | RegionException::NoAnswer)
     }
@@ -116,7 +117,7 @@ impl Fault {
         is_unknown && !self.is_unsent
     }
 
-    /// As [`may_be_executed`](Self::may_be_executed), of a write to a region.
+    /// Like [`may_be_executed`](Self::may_be_executed), of a write to a region.
     pub(crate) fn may_be_written(&self) -> bool {
         self.is_unexplained && !self.is_unsent || self.may_be_executed()
     }
@@ -148,8 +149,8 @@ impl Fault {
     }
 
     /// Whether the server names another one for the region. After such a redirect, the fault becomes that of
-    /// a region that is not there: two servers may name each other while one of them opens the region, and
-    /// only the catalog says which.
+    /// a region not served: two servers may name each other while one of them opens the region, and only the
+    /// catalog has the right one.
     pub(crate) fn is_redirect_after(&mut self, redirected: bool) -> bool {
         let is_redirect = matches!(self.kind, RegionException::RegionMoved { .. });
         if is_redirect && redirected {
@@ -178,7 +179,7 @@ impl Fault {
     pub(crate) fn of_named(server: &str, exception: &proto::NamedException) -> Self {
         let class = exception.name.as_deref().unwrap_or_default();
         let text = String::from_utf8_lossy(exception.value.as_deref().unwrap_or_default());
-        // unlike that of a call, the exception does not say whether to retry
+        // unlike a call's exception, this one does not specify whether to retry
         let do_not_retry = class.contains("DoNotRetry") || FINAL.iter().any(|known| class.ends_with(known));
         let mut fault = Self::of_class(server, class, &text, do_not_retry);
         if fault.kind == RegionException::ScannerReset {
@@ -222,7 +223,7 @@ impl Fault {
     }
 }
 
-/// Returns the message of an exception, without its class and where it was thrown.
+/// Returns the message of an exception, without its class and stack trace.
 fn reason_of(text: &str) -> &str {
     let text = text.lines().next().unwrap_or_default();
     text.split_once(": ").map_or(text, |(_, reason)| reason)
@@ -306,7 +307,7 @@ mod tests {
         assert_eq!(Fault::of_named("h:1", &named).kind, RegionException::Fatal);
     }
 
-    /// Errors that are printed contain what a server says.
+    /// Printed errors contain text from a server.
     #[test]
     fn what_a_server_says_is_no_command_of_a_terminal() {
         let named = proto::NamedException {
@@ -338,7 +339,7 @@ mod tests {
         assert!(!unsent.may_be_executed() && unsent.can_be_sent());
     }
 
-    /// As a server's log that cannot be synced does not say: the write may be in it.
+    /// For example after a failed sync of the server's log: the write may be in it.
     #[test]
     fn an_exception_of_an_unknown_class_may_come_after_the_write() {
         let text = |reason: &str| format!("java.io.IOException: {reason}\n\tat a.b(C.java:1)");

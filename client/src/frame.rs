@@ -20,7 +20,7 @@ pub(crate) const PRINCIPAL_PREAMBLE: &[u8; 6] = b"Securi";
 /// lost scanners are reported as such.
 const VERSION: (&str, u32, u32) = ("2.6.0", 2, 6);
 
-/// Builds what a client that does not authenticate sends first on a connection.
+/// Builds the first bytes that a client without authentication sends on a connection.
 pub(crate) fn hello(user: &str, service: &str, cells: CellCodec) -> Bytes {
     [&PREAMBLE[..], &connection_header(Some(user), service, cells)].concat().into()
 }
@@ -96,13 +96,13 @@ impl ResponseFrame {
         Ok(Self { call_id, exception: None, result, cells: frame })
     }
 
-    /// Whether there are cells after the message.
+    /// Whether cells follow the message.
     pub(crate) fn has_cells(&self) -> bool {
         !self.cells.is_empty()
     }
 
-    /// Decodes the message, and the cells in the form that the server was asked for; `max` is their maximum
-    /// length in bytes when they are decompressed.
+    /// Decodes the message, and the cells in the requested form; `max` is their maximum length in bytes when
+    /// they are decompressed.
     pub(crate) fn decode<M: Message + Default>(
         self,
         codec: CellCodec,
@@ -198,7 +198,7 @@ mod tests {
             client_handles_heartbeats: Some(true),
             ..proto::ScanRequest::default()
         };
-        // without caching and readType, which change no answer: 6 bytes less
+        // without caching and readType, which affect no response: 6 bytes less
         let expected = "0000005f1108011a045363616e200130c80138e0d4034c0a110801120d68626173653a6d6574612c\
                         2c31122f0a060a04696e666f1a1a74312c726f772d303730302c3939393939393939393939393939\
                         220474312c2c7801b00101200a280138014001";

@@ -1,4 +1,4 @@
-//! Connections whose sides prove who they are (locator.md §8.5; HBase: `HBaseSaslRpcClient`).
+//! Authenticated connections (locator.md §8.5; HBase: `HBaseSaslRpcClient`).
 
 mod exchange;
 #[cfg(feature = "internals")]
@@ -31,10 +31,10 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// How the client and the servers of a cluster prove who they are
+/// The authentication of the client and the servers of a cluster
 /// ([`ClientBuilder::kerberos`](crate::ClientBuilder::kerberos)).
 ///
-/// The client's tickets are those of `kinit` (`KRB5CCNAME`), or are got with the keys of a file
+/// The client's tickets are those of `kinit` (`KRB5CCNAME`), or are obtained with the keys of a file
 /// ([`keytab`](Self::keytab), `KRB5_CLIENT_KTNAME`). Realms and their servers are those of `krb5.conf`
 /// (`KRB5_CONFIG`).
 #[derive(Clone, Debug)]
@@ -47,11 +47,11 @@ pub struct Kerberos {
     canonical: bool,
     /// The principal of ZooKeeper's servers, if sessions are authenticated.
     zookeeper: Option<Principal>,
-    /// The client's identity there, if it is another one.
+    /// The client's identity for ZooKeeper, if it differs.
     zookeeper_login: Option<Login>,
 }
 
-/// What is done with the messages of a connection once both sides are authenticated (`hbase.rpc.protection`).
+/// The protection of the messages of an authenticated connection (`hbase.rpc.protection`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
     /// Nothing.
@@ -94,7 +94,7 @@ impl Protection {
 impl Kerberos {
     /// Expects servers with a principal such as `hbase/_HOST@EXAMPLE.COM`
     /// (`hbase.regionserver.kerberos.principal`, `hbase.master.kerberos.principal`). `_HOST` is the server's
-    /// host, whose name is made canonical as `krb5.conf` says; the realm does not count then.
+    /// host, whose name is made canonical according to `krb5.conf`; the realm is then ignored.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl Kerberos {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Same as [`new`](Self::new).
     pub fn master_principal(mut self, principal: &str) -> Result<Self> {
         self.master = Principal::parse(principal)?;
         Ok(self)
@@ -139,7 +139,7 @@ impl Kerberos {
         self
     }
 
-    /// Sets what is done with messages; of several, in the order of preference, what the server offers
+    /// Sets the protection of messages; of several, in order of preference, one that the server offers
     /// (`hbase.rpc.protection`; default: [`Authentication`](Protection::Authentication)).
     #[must_use]
     pub fn protection(mut self, protections: &[Protection]) -> Self {
@@ -155,23 +155,23 @@ impl Kerberos {
         self
     }
 
-    /// Sets whether the name of a host in place of `_HOST` is made canonical, by default as `krb5.conf` says
-    /// (`hbase.unsafe.client.kerberos.hostname.disable.reversedns`, inverted). Otherwise it is the name by
-    /// which the server is known, and the principal has the realm given.
+    /// Sets whether the host name that replaces `_HOST` is made canonical, by default according to
+    /// `krb5.conf` (`hbase.unsafe.client.kerberos.hostname.disable.reversedns`, inverted). Otherwise it is
+    /// the server's name in the catalog, and the principal has the given realm.
     #[must_use]
     pub fn canonical_hosts(mut self, canonical: bool) -> Self {
         self.canonical = canonical;
         self
     }
 
-    /// Authenticates sessions with ZooKeeper, too, by SASL. Its servers are expected to have a principal such
+    /// Also authenticates sessions with ZooKeeper, by SASL. Its servers are expected to have a principal such
     /// as `zookeeper/_HOST@EXAMPLE.COM` (ZooKeeper: `zookeeper.sasl.client.username`,
     /// `zookeeper.server.principal`; default: sessions are anonymous). A server that does not authenticate is
-    /// an error. Messages are not protected, as ZooKeeper has nothing for it.
+    /// an error. Messages are not protected, because ZooKeeper does not support it.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Same as [`new`](Self::new).
     pub fn zookeeper_principal(mut self, principal: &str) -> Result<Self> {
         self.zookeeper = Some(Principal::parse(principal)?);
         Ok(self)
@@ -261,7 +261,7 @@ impl fmt::Display for Target {
     }
 }
 
-/// Which principal a server is expected to have, if there are several.
+/// The expected principal of a server, of several possible ones.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) enum Choice {
     /// The one that it names.
@@ -272,7 +272,7 @@ pub(crate) enum Choice {
 }
 
 impl Choice {
-    /// Returns what to try after an error, on another connection.
+    /// Returns the next principal to try after an error, on another connection.
     pub(crate) fn after(self, error: &io::Error) -> Option<Self> {
         let is_old = error.get_ref().is_some_and(|error| error.is::<OldServer>());
         match self {
@@ -300,7 +300,7 @@ impl std::error::Error for OldServer {}
 pub(crate) struct KerberosClient {
     settings: Kerberos,
     mechanism: Arc<dyn Mechanism>,
-    /// Has a cache of tickets of its own, if the client has another identity there.
+    /// Uses a separate ticket cache, if the client has another identity there.
     of_zookeeper: Arc<dyn Mechanism>,
 }
 
@@ -366,7 +366,7 @@ impl KerberosClient {
                 Err(Fault::refused_connection(server, exception).into_io())
             };
         }
-        // nothing is compressed, as there has been no header
+        // nothing is compressed, because no header has been sent
         let decoded = answer.decode::<proto::SecurityPreambleResponse>(CellCodec::default(), 0);
         let (response, _) = decoded.map_err(|corruption| Fault::corrupt(server, &corruption).into_io())?;
         let principal = response.server_principal.unwrap_or_default();

@@ -41,20 +41,20 @@
 //! | decodes the cells, which must be of the row | `cell_block.rs`, `results.rs` |
 //! | after a failure: corrects the location, pauses, tries again | `fault.rs`, `tries.rs` |
 //!
-//! # What it does not do yet
+//! # Not supported yet
 //!
-//! Authentication by tokens; of administration, what is not about tables and snapshots, such as namespaces,
-//! rights and replication. Connections are encrypted with the feature `tls` (`ClientBuilder::tls`), and
-//! authenticated with the feature `kerberos` (`ClientBuilder::kerberos`); those to ZooKeeper, too, if they
-//! are to be (`ClientBuilder::zookeeper_tls`, `Kerberos::zookeeper_principal`). Without the feature, servers
+//! Authentication by tokens; administration other than of tables and snapshots, such as namespaces,
+//! permissions and replication. Connections are encrypted with the feature `tls` (`ClientBuilder::tls`), and
+//! authenticated with the feature `kerberos` (`ClientBuilder::kerberos`); those to ZooKeeper as well, if
+//! configured (`ClientBuilder::zookeeper_tls`, `Kerberos::zookeeper_principal`). Without the feature, servers
 //! that require authentication refuse the connection, with an error that names it.
 //!
-//! # What is bounded
+//! # Bounds
 //!
 //! Each operation ends within the time of an operation ([`ClientBuilder::retries`]), each call within its
 //! own. Responses longer than [`ClientBuilder::max_response_size`] are refused, and read in pieces, so that a
-//! length alone allocates nothing. Whatever a server sends, the result is an error or rows of the regions
-//! asked, in order. Cells are not checked further: HBase's RPC has no checksums.
+//! length alone allocates nothing. For any response of a server, the result is an error or rows of the
+//! requested regions, in order. Cells are not checked further: HBase's RPC has no checksums.
 
 #![cfg_attr(test, allow(clippy::cast_possible_truncation, reason = "the numbers of tests are small"))]
 

@@ -1,4 +1,4 @@
-//! Threads that wait for the locator.
+//! Runs look-ups of the locator on threads that may wait.
 
 use crate::client::runtime_ended;
 use hregion::locator::LocateType;
@@ -19,16 +19,16 @@ pub(crate) struct LookUps {
     turns: Arc<Semaphore>,
     under_way: Arc<UnderWay>,
     runtime: Handle,
-    /// The time of one look-up. One whose caller has gone ends by it.
+    /// The time of one look-up. One whose caller no longer waits ends by it.
     time: Duration,
 }
 
-/// The right to ask.
+/// The right to make a look-up.
 pub(crate) struct Turn(OwnedSemaphorePermit);
 
 /// The maximum number of look-ups at a time; the locator runs eight of a table.
 const MAX_LOOK_UPS: usize = 16;
-/// A look-up that fails when so little of its time is left has failed by its deadline.
+/// A look-up that fails with so little time left is considered to have failed by its deadline.
 const LEAST: Duration = Duration::from_millis(1);
 
 impl LookUps {
@@ -36,7 +36,7 @@ impl LookUps {
         Self { turns: Arc::new(Semaphore::new(MAX_LOOK_UPS)), under_way: Arc::default(), runtime, time }
     }
 
-    /// Begins to look for a region, or to wait for a look-up that looks for the same.
+    /// Begins a look-up of a region, or joins an equal one.
     pub(crate) fn join(&self, sought: &Sought) -> Joined {
         let mut look_ups = self.under_way.look_ups();
         if let Some(answer) = look_ups.get(sought) {
@@ -47,7 +47,7 @@ impl LookUps {
         Joined::Leads(Leading { under_way: Arc::clone(&self.under_way), sought: sought.clone(), answer })
     }
 
-    /// Waits until a question may be asked.
+    /// Waits for a turn.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl LookUps {
         deadline.min(Deadline::after(self.time))
     }
 
-    /// Asks a question. It keeps the turn until it is answered, even if the caller no longer waits.
+    /// Makes a look-up. It keeps the turn until it ends, even if the caller no longer waits.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         turn: Turn,
@@ -105,7 +105,7 @@ pub(crate) struct Sought {
 
 impl Sought {
     pub(crate) fn new(table: &TableName, row: &[u8], position: LocateType, replica_id: u16) -> Self {
-        // the region after a row is that of the next possible one, for the locator, too
+        // the region after a row is that of the next possible row, also for the locator
         let (row, position) = match position {
             LocateType::After => ([row, &[0]].concat(), LocateType::At),
             LocateType::At | LocateType::Before => (row.to_vec(), position),
@@ -114,7 +114,7 @@ impl Sought {
     }
 }
 
-/// What a look-up has found, once it has ended.
+/// The result of a look-up, when it has ended.
 type Found = Option<Result<RegionLocations>>;
 
 /// The look-ups that others can wait for.
@@ -128,7 +128,7 @@ impl UnderWay {
     }
 }
 
-/// How a caller has joined a look-up.
+/// The role of a caller in a look-up.
 pub(crate) enum Joined {
     Leads(Leading),
     Follows(Following),
@@ -227,7 +227,7 @@ mod tests {
         });
     }
 
-    /// A registry that takes its time, and answers nothing.
+    /// A slow registry that returns nothing.
     #[derive(Debug)]
     struct Slow;
 

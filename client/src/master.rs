@@ -63,7 +63,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As [`families`](Self::families).
+    /// Same as [`families`](Self::families).
     pub async fn describe_table(&self, table: &TableName) -> Result<TableDescription> {
         self.0.schema(table).await.map(|(_, description)| description)
     }
@@ -104,7 +104,7 @@ fn wrong_descriptor(table: &TableName, corruption: &Corruption) -> Error {
     wrong_answer(&format!("the descriptor of {table}"), corruption)
 }
 
-/// An answer of the master that is not what it should be.
+/// Converts the corruption of a master's answer into an error.
 fn wrong_answer(what: &str, corruption: &Corruption) -> Error {
     Error::locating(corruption.kind(), format!("{what}: {corruption}"))
 }
@@ -119,7 +119,7 @@ impl ClientCore {
         Ok(answer.table_schema.into_iter().next())
     }
 
-    /// Returns the `TableSchema` of a table, and what it describes. Checks its name: the master would change
+    /// Returns the `TableSchema` of a table, and its description. Checks its name: the master would change
     /// another table if its schema were sent back with changes.
     pub(crate) async fn schema(&self, table: &TableName) -> Result<(Bytes, TableDescription)> {
         let missing = || Error::locating(ErrorKind::TableNotFound, format!("table {table} does not exist"));

@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 
-/// What became of an action: its place, and its result.
+/// The outcome of an action: its index, and its result.
 type Outcome = (usize, Result<Row, Fault>);
 
 impl Table {
@@ -198,7 +198,7 @@ impl Table {
     }
 }
 
-/// In which attempt the catalog has not answered, when, and why.
+/// The attempt in which the catalog did not respond, with the time and the reason.
 type Unanswered = (u32, Instant, Error);
 
 /// For how long it is not asked again in that attempt: branches may have waited for the one that asked it.
@@ -215,7 +215,7 @@ struct Branch<'c> {
 /// The faults of calls of a server, by region.
 type Faults = Vec<(RegionRequest, Vec<(usize, Fault)>)>;
 
-/// What has ended.
+/// The step that has ended.
 enum Step {
     /// The calls of a server, with the outcomes of each region.
     Called(Vec<(RegionRequest, Vec<Outcome>)>),
@@ -234,7 +234,7 @@ struct Batch<'b, 'c> {
     /// Whether the table is enabled, by the number of the attempt in which the catalog was asked.
     is_enabled: HashMap<u32, Result<()>>,
     unanswered: Option<Unanswered>,
-    /// The branches of which a step is under way, by number, and how many there were.
+    /// The branches with a step in progress, by number, and the number of branches so far.
     branches: HashMap<usize, Branch<'c>>,
     count: usize,
     steps: JoinSet<(usize, Step)>,
@@ -267,7 +267,8 @@ impl<'b, 'c> Batch<'b, 'c> {
         self.steps.spawn(async move { (id, step.await) });
     }
 
-    /// Takes a step that has ended. Its rows are results at once; its faults are for [`take`](Self::take).
+    /// Receives a step that has ended. Its rows are results immediately; its faults are for
+    /// [`take`](Self::take).
     fn receive(&mut self, done: Result<(usize, Step), JoinError>) {
         // a task fails only if the runtime ends
         let Ok((id, step)) = done else { return };
@@ -290,8 +291,8 @@ impl<'b, 'c> Batch<'b, 'c> {
         self.ended.push_back((branch, faults));
     }
 
-    /// Waits for the catalog. Steps that end meanwhile are received: other copies are not asked for rows that
-    /// are there.
+    /// Waits for the catalog. Steps that end in the meantime are received, so that other copies are not asked
+    /// for rows that have arrived.
     async fn meanwhile<T>(&mut self, answer: impl Future<Output = T>) -> T {
         let mut answer = pin!(answer);
         poll_fn(|context| {
@@ -388,7 +389,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         if branch.left.is_empty() {
             return;
         }
-        // of those of a row, the last one counts
+        // of several for a row, the last one counts
         branch.left.sort_unstable();
         match setback.map_or(Ok(Duration::ZERO), |setback| branch.tries.next_pause(setback)) {
             Ok(pause) => self.begin(branch, async move {
@@ -437,7 +438,7 @@ async fn call_server(
     time: Duration,
 ) -> Result<Vec<Vec<Outcome>>, Fault> {
     let Some(first) = regions.first() else { return Ok(Vec::new()) };
-    // a connection that is made takes of the time
+    // connecting uses up some of the time
     let deadline = Deadline::after(time);
     let connected = core.connect(&first.locations, first.replica_id, deadline).await;
     let connection = connected.map_err(Fault::of_unsent)?;

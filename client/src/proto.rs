@@ -145,7 +145,7 @@ pub(crate) struct GetResponse {
     pub(crate) result: Option<ResultMessage>,
 }
 
-/// A `Result`: its cells, or how many of those in the cell block are its own.
+/// A `Result`: its cells, or the number of its cells in the cell block.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct ResultMessage {
     #[prost(message, repeated, tag = "1")]
@@ -373,7 +373,7 @@ pub(crate) struct NamedException {
     pub(crate) value: Option<Bytes>,
 }
 
-/// A request without fields, or an answer of which none is needed.
+/// A request without fields, or a response of which none is needed.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub(crate) struct Empty {}
 
@@ -414,7 +414,7 @@ pub(crate) struct RegionLocationMessage {
     pub(crate) seq_num: Option<i64>,
 }
 
-/// Of a `RegionInfo`, what differs between the copies of the catalog's region.
+/// The part of a `RegionInfo` that differs between the copies of the catalog's region.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub(crate) struct ReplicaOfRegion {
     #[prost(int32, optional, tag = "7")]

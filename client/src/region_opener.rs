@@ -1,4 +1,4 @@
-//! Opening the scanner of a region on its server: when its rows are wanted, or before (locator.md §9).
+//! Opens the scanner of a region on its server, when its rows are needed or before (locator.md §9).
 
 use crate::call_target::{CallTarget, HIGH};
 use crate::client::{ClientCore, runtime_ended};
@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-/// What is needed to open the scanner of a region.
+/// Opens the scanner of a region.
 pub(crate) struct RegionOpener {
     pub(crate) core: Arc<ClientCore>,
     pub(crate) table: TableName,
@@ -34,7 +34,7 @@ pub(crate) struct RegionOpener {
 /// A region whose scanner is open, and its first page.
 pub(crate) type OpenRegion = (CallTarget, Page, Unclaimed);
 
-/// A region that was opened, or why it was not; and the number of attempts that failed.
+/// A region that was opened, or the error; and the number of failed attempts.
 pub(crate) type Opened = (Result<OpenRegion>, u64);
 
 /// Closes a scanner when dropped, unless a scan has taken it over: the caller that opened it no longer waits.
@@ -103,8 +103,8 @@ impl RegionOpener {
         opened.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())))
     }
 
-    /// Reads the pages after the first one of a region, each within the time of an operation, until there are
-    /// as many as wanted, it ends, or a call fails.
+    /// Reads the pages after the first one of a region, each within the time of an operation, until enough
+    /// are read, the region ends, or a call fails.
     async fn read_on(
         &self,
         mut target: CallTarget,
@@ -137,8 +137,8 @@ pub(crate) fn has_more(response: &proto::ScanResponse) -> bool {
     response.more_results_in_region == Some(true) && response.more_results.unwrap_or(true)
 }
 
-/// Whether a page is the last one of its scanner, which the server has closed. Servers before 1.2 do not say
-/// that a region has ended.
+/// Whether a page is the last one of its scanner, which the server has closed. Servers before 1.2 do not
+/// report the end of a region.
 pub(crate) fn is_last(response: &proto::ScanResponse) -> bool {
     response.more_results == Some(false) || response.more_results_in_region == Some(false)
 }
@@ -157,7 +157,7 @@ pub(crate) struct NextRegion {
     reading: Option<Reading>,
 }
 
-/// What has become of a region that is opened.
+/// The state of a region that is being opened.
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each region")]
 pub(crate) enum Taken {
     /// It is open, or why not; and what is read of it.
@@ -176,7 +176,7 @@ struct Reading {
     pages: mpsc::UnboundedReceiver<ReadAhead>,
 }
 
-/// A page that was read ahead, or why it was not, and whether no other one is.
+/// A page that was read ahead, or the error, and whether it is the last one.
 struct ReadAhead {
     page: Result<Page, Fault>,
     is_last: bool,
@@ -186,12 +186,12 @@ struct ReadAhead {
 #[derive(Default)]
 pub(crate) struct Pages {
     received: VecDeque<Result<Page, Fault>>,
-    /// Where others come from; `None` after the last one.
+    /// The channel of further pages; `None` after the last one.
     coming: Option<mpsc::UnboundedReceiver<ReadAhead>>,
 }
 
 impl Pages {
-    /// Returns the next page, once it is there; `None` if none is, or will be.
+    /// Returns the next page when it has arrived; `None` if there will be none.
     pub(crate) async fn next(&mut self) -> Option<Result<Page, Fault>> {
         if self.received.is_empty()
             && let Some(coming) = &mut self.coming
@@ -211,7 +211,7 @@ impl Pages {
         }
     }
 
-    /// Whether a page may be under way. If none is, all are there.
+    /// Whether a page may be in transit. If not, all have arrived.
     pub(crate) fn is_under_way(&mut self) -> bool {
         while let Some(coming) = &mut self.coming {
             match coming.try_recv() {
@@ -223,17 +223,17 @@ impl Pages {
         false
     }
 
-    /// Whether no page is there, or will be.
+    /// Whether there is no page and will be none.
     pub(crate) fn is_empty(&mut self) -> bool {
         !self.is_under_way() && self.received.is_empty()
     }
 
-    /// The number of pages that are there.
+    /// The number of pages that have arrived.
     pub(crate) fn len(&self) -> u64 {
         self.received.len() as u64
     }
 
-    /// Waits until no page is under way.
+    /// Waits until no page is in transit.
     pub(crate) async fn end(&mut self) {
         while let Some(coming) = &mut self.coming {
             match coming.recv().await {
@@ -243,12 +243,12 @@ impl Pages {
         }
     }
 
-    /// Returns the last page that is there.
+    /// Takes the last page that has arrived.
     pub(crate) fn take_last(&mut self) -> Option<Result<Page, Fault>> {
         self.received.pop_back()
     }
 
-    /// The last page that is there.
+    /// Returns the last page that has arrived.
     pub(crate) fn last(&self) -> Option<&Result<Page, Fault>> {
         self.received.back()
     }
@@ -271,7 +271,7 @@ impl NextRegion {
         Self::begin(opener, most, false, move |core| Tries::of_reads(core, &table))
     }
 
-    /// Begins to open a region whose rows are wanted now, by attempts of the caller.
+    /// Begins to open a region whose rows are needed now, as attempts of the caller.
     pub(crate) fn open(
         opener: RegionOpener,
         tries: impl FnOnce(&ClientCore) -> Tries<'_> + Send + 'static,
@@ -321,15 +321,15 @@ impl NextRegion {
         since.elapsed() >= self.kept
     }
 
-    /// Gives the region up if its rows have not been wanted for too long.
+    /// Gives the region up if its rows have not been needed for too long.
     pub(crate) fn close_if_too_old(&mut self) {
         if self.is_too_old(self.since) {
             self.close();
         }
     }
 
-    /// Returns the region and what is read of it, or why it could not be opened. Waits for the first page
-    /// only. If the future is dropped before, the region can be taken later.
+    /// Returns the region and its pages, or the error. Waits for the first page only. If the future is
+    /// dropped before, the region can be taken later.
     pub(crate) async fn take(&mut self, row: &[u8], position: LocateType) -> Taken {
         let was_wanted = self.is_wanted.swap(true, Ordering::Relaxed);
         let is_other = self.row != row || self.position != position;
@@ -374,8 +374,8 @@ impl Drop for NextRegion {
     }
 }
 
-/// Tells a server that its scanner is no longer needed, also if its queue of requests is full. Without an
-/// answer, the scanner ends with its lease.
+/// Tells a server that its scanner is no longer needed, even if the queue of requests is full. Without a
+/// response, the scanner ends with its lease.
 pub(crate) async fn close_scanner(mut target: CallTarget, id: u64, time: Duration) {
     let request = proto::ScanRequest {
         scanner_id: Some(id),

@@ -1,4 +1,4 @@
-//! The registry that HBase's servers are (locator.md §7.5; HBase: `RpcConnectionRegistry`).
+//! The registry provided by HBase's servers (locator.md §7.5; HBase: `RpcConnectionRegistry`).
 
 use crate::bounded::Answered;
 use crate::connections::{Call, Connections, META_SERVICE};
@@ -30,10 +30,10 @@ struct Servers {
 
 type Address = (String, u16);
 
-/// The servers to ask, by their own account.
+/// The servers to ask, as reported by the servers.
 struct Nodes {
     servers: Vec<Address>,
-    /// When to ask for them again.
+    /// The time at which to request them again.
     refresh_at: Instant,
 }
 

@@ -1,4 +1,4 @@
-//! Restoring a table from a snapshot, with another one to fall back on (HBase: `Admin.restoreSnapshot`).
+//! Restores a table from a snapshot, with another one as a fallback (HBase: `Admin.restoreSnapshot`).
 
 use crate::admin::ProcedureError;
 use crate::client::Client;
@@ -9,8 +9,8 @@ use hregion::{Clock as _, Error, Result, SnapshotDescription, SystemClock, Table
 pub(crate) const FAILSAFE: &str = "hbase-failsafe-{snapshot.name}-{restore.timestamp}";
 
 impl Client {
-    /// Brings the table of a snapshot back to what it was then. The table must be disabled, and stays so; one
-    /// that does not exist is created (HBase: `Admin.restoreSnapshot`).
+    /// Restores the table of a snapshot to its state at that time. The table must be disabled, and stays so;
+    /// one that does not exist is created (HBase: `Admin.restoreSnapshot`).
     ///
     /// Before, another snapshot is taken of a table that exists
     /// ([`failsafe_snapshot`](crate::ClientBuilder::failsafe_snapshot)). If the master fails, the table is

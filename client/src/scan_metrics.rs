@@ -1,4 +1,4 @@
-//! What a scan did (locator.md §9; HBase: `ScanMetrics`).
+//! The metrics of a scan (locator.md §9; HBase: `ScanMetrics`).
 
 use crate::proto;
 use hregion::Row;
@@ -7,7 +7,7 @@ use hregion::Row;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ScanMetrics {
-    /// Rows that servers read, those that filters dropped included (`ROWS_SCANNED`).
+    /// Rows that servers read, including those dropped by filters (`ROWS_SCANNED`).
     pub rows_scanned: u64,
     /// Rows that filters dropped (`ROWS_FILTERED`).
     pub rows_filtered: u64,

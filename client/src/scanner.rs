@@ -44,7 +44,7 @@ pub struct Scanner {
     /// Where to continue.
     start: Bytes,
     include_start: bool,
-    /// The furthest that an answer came: a row, and how many of its cells were received.
+    /// The furthest that an answer came: a row, and the number of its cells received.
     reached: Option<(Bytes, usize)>,
     /// The scanner of the current region.
     open: Option<RegionScanner>,
@@ -61,7 +61,7 @@ pub struct Scanner {
     pages: usize,
     results: VecDeque<ScanResult>,
     assembler: Assembler,
-    /// Counted if they are asked for.
+    /// Counted if requested.
     metrics: Option<ScanMetrics>,
     done: bool,
 }
@@ -76,7 +76,7 @@ struct RegionScanner {
     says_more: bool,
 }
 
-/// A page, or why there is none, and the target that was called.
+/// A page, or the error, and the target that was called.
 type Read = (CallTarget, Result<Page, Fault>);
 
 impl Scanner {
@@ -116,8 +116,7 @@ impl Scanner {
         })
     }
 
-    /// Counts what the scan does from now on, and what servers do for it (HBase:
-    /// `Scan.setScanMetricsEnabled`).
+    /// Counts the further work of the scan, and of servers for it (HBase: `Scan.setScanMetricsEnabled`).
     #[must_use]
     pub fn track_metrics(mut self) -> Self {
         self.metrics = Some(ScanMetrics::default());
@@ -144,9 +143,10 @@ impl Scanner {
     ///
     /// # Errors
     ///
-    /// As [`Table::get`]; of the kind [`Limit`](hregion::ErrorKind::Limit) if the parts of a row are larger
-    /// than a [response](crate::ClientBuilder::max_response_size) may be, unless the scan has a batch or
-    /// allows partial results. Rows returned before are correct. Another call tries to continue after them.
+    /// Same as [`Table::get`]; of the kind [`Limit`](hregion::ErrorKind::Limit) if the parts of a row are
+    /// larger than a [response](crate::ClientBuilder::max_response_size) may be, unless the scan has a batch
+    /// or allows partial results. Rows returned before are correct. Another call tries to continue after
+    /// them.
     pub async fn next(&mut self) -> Result<Option<ScanResult>> {
         if let Some(result) = self.results.pop_front() {
             return Ok(Some(result));
@@ -177,7 +177,7 @@ impl Scanner {
     ///
     /// # Errors
     ///
-    /// As [`next`](Self::next).
+    /// Same as [`next`](Self::next).
     pub async fn next_row(&mut self) -> Result<Option<Row>> {
         Ok(self.next().await?.map(|result| result.row))
     }
@@ -221,7 +221,7 @@ impl Scanner {
         self.end_renewal().await.map_err(|fault| fault.error)
     }
 
-    /// Waits for the call that renews the lease, if there is one.
+    /// Waits for the call that renews the lease, if any.
     async fn end_renewal(&mut self) -> Result<(), Fault> {
         let Some(renewal) = &mut self.renewal else { return Ok(()) };
         let renewed = renewal.await.unwrap_or_else(|_| Err(Fault::fatal(runtime_ended())));
@@ -328,7 +328,7 @@ impl Scanner {
     /// goes on with it.
     async fn open_region(&mut self, tries: &Tries<'_>) -> Result<(CallTarget, Page)> {
         let position = self.position(&self.start, self.include_start);
-        // what was begun earlier may have failed because it had less time
+        // a region opened ahead may have failed because it had less time
         let mut is_earlier = self.next_region.is_some();
         loop {
             let next = match &mut self.next_region {
@@ -370,7 +370,7 @@ impl Scanner {
         }
     }
 
-    /// Returns what opens the scanner of the region that has the rows from one on.
+    /// Returns the opener of the scanner of the region with the rows from one on.
     fn opener(&self, start: Bytes, include_start: bool) -> Result<RegionOpener> {
         let scan = self.scan.clone().start_row(start.clone(), include_start);
         let mut scan = scan.to_proto_bytes()?;
@@ -462,7 +462,7 @@ impl Scanner {
         self.next_region = None;
     }
 
-    /// Continues after the last row once a server has lost its scanner, or is lost itself.
+    /// Continues after the last row when a server has lost its scanner, or is lost itself.
     async fn reset(&mut self, target: &CallTarget, fault: Fault, tries: &mut Tries<'_>) -> Result<()> {
         let is_open = self.open.is_some();
         if is_open && matches!(fault.kind, RegionException::Busy { .. } | RegionException::RegionOpening) {

@@ -12,12 +12,12 @@ pub(crate) struct Setback {
     pub(crate) wait: Wait,
 }
 
-/// How long to wait for the next attempt.
+/// The wait before the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wait {
-    /// As the policy says.
+    /// According to the policy.
     Usual,
-    /// As the policy says of a server that is overloaded.
+    /// According to the policy for overloaded servers.
     Overloaded,
     /// Not at all: the server has executed what it could, and takes the rest at once.
     None,

@@ -70,8 +70,8 @@ impl ClientBuilder {
     /// | `hbase.rpc.protection` | `authentication`, `integrity`, `privacy` |
     /// | `hbase.client.keytab.file`, `hbase.client.keytab.principal` | the client's keys |
     /// | `hbase.ipc.client.fallback-to-simple-auth-allowed` | servers that do not authenticate are taken |
-    /// | `hbase.unsafe.client.kerberos.hostname.disable.reversedns` | names of hosts are taken as they are |
-    /// | `zookeeper.sasl.client` | with Kerberos, whether sessions with ZooKeeper are authenticated, too |
+    /// | `hbase.unsafe.client.kerberos.hostname.disable.reversedns` | names of hosts are used unchanged |
+    /// | `zookeeper.sasl.client` | with Kerberos, whether sessions with ZooKeeper are also authenticated |
     /// | `zookeeper.sasl.client.username` | the name of ZooKeeper's service (`zookeeper`) |
     /// | `zookeeper.server.principal`, `zookeeper.server.realm` | its principal, if that is another one |
     /// | `hbase.zookeeper.client.keytab.file`, `….kerberos.principal` | the client's keys there |
@@ -243,7 +243,7 @@ impl ClientBuilder {
 
     /// Sets the sizes of pages and of cells, and how these are sent.
     fn with_sizes_of(mut self, site: &Site) -> Result<Self> {
-        // what is not positive is no limit
+        // values that are not positive mean no limit
         if let Some(results) = site.number::<i32>("hbase.client.scanner.caching")? {
             self = self.scanner_caching(usize::try_from(results).unwrap_or_default());
         }
@@ -269,7 +269,7 @@ impl ClientBuilder {
     }
 }
 
-/// What says where the catalog is.
+/// The registry that locates the catalog.
 #[derive(Debug, PartialEq, Eq)]
 enum Registry {
     ZooKeeper { quorum: String, znode: Option<String> },
@@ -347,7 +347,7 @@ impl Site {
         Ok(size.map(|size| usize::try_from(size).unwrap_or_default().max(1)))
     }
 
-    /// Fails if servers expect what the client does not do.
+    /// Fails if servers expect unsupported features.
     fn check_supported(&self) -> Result<()> {
         match self.value("hbase.security.authentication")? {
             // in any case, as HBase
@@ -384,7 +384,7 @@ impl Site {
     fn registry(&self) -> Result<Registry> {
         let implementation = self.value("hbase.client.registry.impl")?.unwrap_or_default();
         match implementation.rsplit('.').next().unwrap_or_default() {
-            // HBase 2 asks ZooKeeper then, which HBase 3 has, too, but its clients ask servers
+            // HBase 2 asks ZooKeeper by default; HBase 3 also uses it, but its clients ask servers
             "" if !self.has_quorum()? => match self.servers(Asked::Any)? {
                 Some(servers) => Ok(Registry::Servers(servers)),
                 None => self.zookeeper(),
@@ -455,7 +455,7 @@ fn unsupported<T>(name: &str, value: &str) -> Result<T> {
     Err(Error::locating(ErrorKind::Unsupported, format!("{name} is {value}, which is not supported")))
 }
 
-/// Reads a file that is large only by mistake. One that is no regular file may not end.
+/// Reads a file that is large only by mistake. One that is not a regular file may not end.
 fn read_text(path: &Path) -> Result<String> {
     let failed = |error| Error::io("read", path, error);
     let mut bytes = Vec::new();

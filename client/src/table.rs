@@ -62,7 +62,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// Same as [`get`](Self::get).
     pub async fn exists(&self, get: &Get) -> Result<bool> {
         let mut message = get.to_proto_bytes()?;
         message.extend(proto::ExistenceOnly { existence_only: Some(true) }.encode_to_vec());
@@ -100,7 +100,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), if any of them fails.
+    /// Same as [`get`](Self::get), if any of them fails.
     pub async fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         let actions: Result<Vec<_>> = gets.iter().map(Action::get).collect();
         self.multi(actions?, Tries::of_reads(&self.core, &self.name)).await.into_iter().collect()
@@ -119,9 +119,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get); if the put has no values, a negative timestamp, or a value that is
-    /// [too long](crate::ClientBuilder::max_cell_size). If no answer arrives, the values may have been
-    /// written.
+    /// Same as [`get`](Self::get); if the put has no values, a negative timestamp, or a value that is [too
+    /// long](crate::ClientBuilder::max_cell_size). If no answer arrives, the values may have been written.
     pub async fn put(&self, put: Put) -> Result<()> {
         self.mutate(&put.into()).await.map(drop)
     }
@@ -133,18 +132,18 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put).
+    /// Same as [`put`](Self::put).
     pub async fn delete(&self, delete: Delete) -> Result<()> {
         self.mutate(&delete.into()).await.map(drop)
     }
 
     /// Adds to counters of a row, and returns the new cells. A server recognizes a repeated call, and does
-    /// not add twice; one to which the region has been moved meanwhile does, unless it was recovered from the
-    /// log of a server that has died (HBase: `AsyncTable.increment`).
+    /// not add twice; one to which the region was moved in between does, unless it was recovered from the log
+    /// of a server that has died (HBase: `AsyncTable.increment`).
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), and if a value is not a counter.
+    /// Same as [`put`](Self::put), and if a value is not a counter.
     pub async fn increment(&self, increment: Increment) -> Result<Row> {
         self.mutate(&increment.into()).await
     }
@@ -154,7 +153,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put).
+    /// Same as [`put`](Self::put).
     pub async fn append(&self, append: Append) -> Result<Row> {
         self.mutate(&append.into()).await
     }
@@ -209,7 +208,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put); if there is no mutation, or one of another row.
+    /// Same as [`put`](Self::put); if there is no mutation, or one of another row.
     pub async fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
         Ok(self.mutate_row_if(row.as_ref(), &mutations, None).await?.cells)
     }
@@ -219,7 +218,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// - As [`mutate_row`](Self::mutate_row).
+    /// - Same as [`mutate_row`](Self::mutate_row).
     /// - If HBase has no such filter; or [`Unsupported`](hregion::ErrorKind::Unsupported) if a value is
     ///   compared by [`Compare::NoOp`](hregion::Compare::NoOp), on which servers fail. Neither is sent.
     /// - If the server does not return whether the condition holds: servers before 2.4 write a single
@@ -325,7 +324,7 @@ impl Table {
     }
 }
 
-/// What a cell takes besides its row, column and value: lengths, timestamp and type, as servers count them
+/// The size of a cell without its row, column and value: lengths, timestamp and type, as servers count them
 /// (`hbase.server.keyvalue.maxsize`). HBase's client counts four bytes less.
 const CELL_LEN: usize = 24;
 
@@ -361,8 +360,8 @@ fn atomic_result(
     Ok(success.map(|success| CheckResult::new(success, all.freeze())))
 }
 
-/// Whether a write was done. Servers say so of all that have a condition. Those before 2.4, which do not read
-/// the condition of an increment or append, say nothing of it.
+/// Whether a write was done. Servers report this for all writes with a condition, except those before 2.4,
+/// which do not read the condition of an increment or append.
 fn success(server: &str, processed: Option<bool>, is_conditional: bool) -> Result<bool, Fault> {
     if processed.is_none() && is_conditional {
         let message = format!(

@@ -20,7 +20,7 @@ pub(crate) struct Wanted<'w> {
 enum Event<T> {
     /// The answer of the copy at a place of those asked.
     Answer(usize, Result<T>),
-    /// How many copies the region has.
+    /// The number of copies of the region.
     Copies(u16),
 }
 
@@ -84,7 +84,7 @@ impl ClientCore {
         Err(all_failed(failed))
     }
 
-    /// As [`copies`](Self::copies), after a time.
+    /// Like [`copies`](Self::copies), after a time.
     async fn copies_after(&self, wait: Duration, wanted: Wanted<'_>, deadline: Deadline) -> u16 {
         sleep(wait).await;
         self.copies(wanted, deadline).await

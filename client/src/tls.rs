@@ -29,7 +29,7 @@ use tokio_rustls::rustls::{
     AlertDescription, ClientConfig, Error as TlsError, RootCertStore, SupportedProtocolVersion,
 };
 
-/// How connections are encrypted, and which servers are trusted: those of the cluster
+/// The encryption of connections, and the trusted servers: those of the cluster
 /// ([`ClientBuilder::tls`](crate::ClientBuilder::tls)), or those of ZooKeeper
 /// ([`ClientBuilder::zookeeper_tls`](crate::ClientBuilder::zookeeper_tls)), each with settings of its own.
 ///
@@ -44,7 +44,7 @@ pub struct Tls {
     pub(crate) handshake_timeout: Duration,
     /// The versions of the protocol to offer.
     pub(crate) versions: Vec<&'static SupportedProtocolVersion>,
-    /// The cipher suites to offer; all if there are none.
+    /// The cipher suites to offer; all if empty.
     pub(crate) cipher_suites: Vec<String>,
     /// Whether the files are read for each connection.
     pub(crate) reload: bool,
@@ -85,7 +85,7 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// As [`trusting`](Self::trusting).
+    /// Same as [`trusting`](Self::trusting).
     pub fn keys(self, path: impl AsRef<Path>, password: Option<&str>) -> Result<Self> {
         Ok(self.with_keys(KeyFile::new(path.as_ref(), None, password)?))
     }

@@ -1,4 +1,4 @@
-//! What arrives on a connection and what is sent: as it is, or protected by a layer in between.
+//! Receives and sends the bytes of a connection, plain or through a layer that protects them.
 
 use bytes::BytesMut;
 use std::io;
@@ -26,7 +26,7 @@ pub(crate) trait Outgoing: Send + 'static {
     fn end(&mut self) -> impl Future<Output = io::Result<()>> + Send;
 }
 
-/// Bytes as they are.
+/// Plain bytes.
 pub(crate) struct Plain<S>(pub(crate) S);
 
 impl<R: AsyncRead + Send + Unpin + 'static> Incoming for Plain<R> {
@@ -72,7 +72,7 @@ async fn send_within(
     timeout(patience, write.flush()).await?
 }
 
-/// Counts what arrives, before it is read as a whole.
+/// Counts the bytes that arrive, before a whole message is read.
 pub(crate) struct Counted<R> {
     read: R,
     arrived: Arc<AtomicU64>,

@@ -35,10 +35,10 @@ pub(crate) struct Tries<'c> {
     hurried: Option<Error>,
 }
 
-/// What failed in some attempts, one after the other.
+/// The failure of one or more consecutive attempts.
 #[derive(Clone, Debug)]
 struct Cause {
-    /// The first of the attempts, and how many there are.
+    /// The first of the attempts, and their number.
     attempt: u32,
     count: u32,
     /// When they failed, after the begin of the operation.
@@ -64,7 +64,7 @@ const LEAST: Duration = Duration::from_millis(1);
 const CAUSES: usize = 64;
 
 impl<'c> Tries<'c> {
-    /// Attempts that are of no table.
+    /// Attempts without a table.
     pub(crate) fn new(core: &'c ClientCore) -> Self {
         Self::by(core, core.settings.retries, core.settings.rpc_timeout)
     }
@@ -105,7 +105,7 @@ impl<'c> Tries<'c> {
         }
     }
 
-    /// Returns these attempts as they are now, for a task that has the client itself.
+    /// Returns a copy of these attempts, for a task that owns the client.
     pub(crate) fn detached(&self) -> impl FnOnce(&ClientCore) -> Tries<'_> + Send + use<> {
         let Tries {
             core: _,
@@ -177,7 +177,7 @@ impl<'c> Tries<'c> {
         self.has_lost_answer |= fault.may_be_executed();
     }
 
-    /// Notes an attempt to write that may have been done, as its answer was lost or does not say.
+    /// Records an attempt to write that may have succeeded, because its response was lost or is ambiguous.
     pub(crate) fn note_failed_write(&mut self, fault: &Fault) {
         self.has_lost_answer |= fault.may_be_written();
     }
@@ -187,13 +187,13 @@ impl<'c> Tries<'c> {
         self.has_lost_answer
     }
 
-    /// Returns the error with which an operation ends. Of one that writes, it says so if an attempt may have
-    /// been done.
+    /// Returns the error with which an operation ends. For a write, it states whether an attempt may have
+    /// succeeded.
     pub(crate) fn in_doubt(&self, error: Error) -> Error {
         if self.has_lost_answer && !self.only_reads { may_be_executed(&error) } else { error }
     }
 
-    /// Returns how many attempts have failed.
+    /// Returns the number of failed attempts.
     pub(crate) fn attempt(&self) -> u32 {
         self.failed
     }
@@ -293,7 +293,7 @@ impl<'c> Tries<'c> {
         self.pause(setback).await
     }
 
-    /// Notes what has failed: once for attempts that failed for the same, one after the other.
+    /// Records a failure: once for consecutive attempts with the same reason.
     fn note(&mut self, reason: String) {
         let now = self.begin.elapsed();
         match self.causes.last_mut().filter(|cause| cause.reason == reason) {
@@ -329,7 +329,7 @@ impl<'c> Tries<'c> {
         if wait == Wait::Overloaded { self.policy.of_overloaded() } else { self.policy }
     }
 
-    /// Whether a server has said to wait for longer than there is time (HBase:
+    /// Whether a server has requested a longer wait than the remaining time (HBase:
     /// `HBaseServerExceptionPauseManager`).
     pub(crate) fn is_in_vain(&self, setback: &Setback) -> bool {
         matches!(setback.wait, Wait::For(pause) if pause > self.deadline.left())
@@ -377,7 +377,7 @@ pub(crate) fn may_be_executed(error: &Error) -> Error {
 }
 
 impl ClientCore {
-    /// Corrects the location after a fault, and says when another attempt may succeed.
+    /// Corrects the location after a fault, and returns when another attempt may succeed.
     ///
     /// # Errors
     ///
@@ -393,8 +393,7 @@ impl ClientCore {
         Setback::of_fault(fault)
     }
 
-    /// Corrects the location after a fault. `is_enabled` is what is known of the table, once the catalog was
-    /// asked for its state.
+    /// Corrects the location after a fault. `is_enabled` is the table's state, if the catalog was asked.
     ///
     /// # Errors
     ///

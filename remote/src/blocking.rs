@@ -50,8 +50,8 @@ impl fmt::Debug for Check {
 /// The time between two calls of a [`Check`].
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// Time after the deadline until an answer is given up that should have been an error of the deadline; and
-/// until a request is left to itself whose answer is of no interest.
+/// The time after the deadline until an overdue response is given up, and until a request whose response is
+/// not needed is abandoned.
 const GRACE: Duration = Duration::from_secs(5);
 
 impl Blocking {
@@ -64,13 +64,13 @@ impl Blocking {
         Ok(Self { runtime: Some(runtime), deadline, while_reading: None, owner: Owner::this() })
     }
 
-    /// Sets what ends requests that read.
+    /// Sets the check that can end requests that read.
     pub(crate) fn while_reading(mut self, check: Option<Check>) -> Self {
         self.while_reading = check;
         self
     }
 
-    /// Returns the runtime, for what requests leave running between them.
+    /// Returns the runtime, for tasks that run between requests.
     #[cfg(feature = "hdfs")]
     pub(crate) fn handle(&self) -> Handle {
         self.runtime.as_ref().expect("present until dropped").handle().clone()
@@ -92,7 +92,7 @@ impl Blocking {
         let (sender, receiver) = mpsc::sync_channel(1);
         let task = async move {
             let answer = tokio::time::timeout(deadline, request).await;
-            // The receiver is gone if the request was given up.
+            // The receiver no longer exists if the request was given up.
             let _ = sender.send(answer.unwrap_or_else(|_| Err(late(deadline))));
         };
         let runtime = self.runtime.as_ref().expect("present until dropped");
@@ -100,7 +100,7 @@ impl Blocking {
         Pending { receiver, task, deadline, check: None, owner: self.owner }
     }
 
-    /// As [`start`](Self::start), for a request that changes nothing: the thread that waits for it may end
+    /// Like [`start`](Self::start), for a request that changes nothing: the thread that waits for it may end
     /// it.
     pub(crate) fn start_read<T: Send + 'static>(
         &self,
@@ -111,8 +111,8 @@ impl Blocking {
         pending
     }
 
-    /// Starts a request whose answer is of no interest. It ends with the runtime at the latest, and so with
-    /// the process: it is waited for, but not for long.
+    /// Starts a request whose response is not needed. It ends with the runtime at the latest, which waits for
+    /// it, but not for long.
     #[cfg(feature = "aws")]
     pub(crate) fn leave<T: Send + 'static>(&self, request: impl Future<Output = T> + Send + 'static) {
         if !self.owner.is_this() {
@@ -139,7 +139,7 @@ impl Blocking {
         self.start(request).wait()
     }
 
-    /// As [`run`](Self::run), for a request that may take a multiple of the deadline.
+    /// Like [`run`](Self::run), for a request that may take a multiple of the deadline.
     #[cfg(feature = "aws")]
     pub(crate) fn run_long<T: Send + 'static>(
         &self,
@@ -189,7 +189,7 @@ impl<T> Pending<T> {
     ///
     /// # Errors
     ///
-    /// Only that of the [`Check`] which has ended the waiting.
+    /// Returns only the error of the [`Check`] that has ended the wait.
     pub(crate) fn wait_or_end(self) -> io::Result<io::Result<T>> {
         if !self.owner.is_this() {
             return Ok(Err(forked()));

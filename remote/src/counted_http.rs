@@ -17,8 +17,8 @@ use std::io;
 use std::sync::Arc;
 
 tokio::task_local! {
-    /// The condition of an upload's completion that the task asks for, which the client cannot send. As
-    /// headers of conditions need not be signed, it is added to the request.
+    /// The task's condition for completing an upload, which the client cannot send. It is added to the
+    /// request, because headers of conditions need not be signed.
     static CONDITION: (HeaderName, HeaderValue);
 }
 
@@ -73,7 +73,7 @@ impl HttpService for CountingService {
     async fn call(&self, mut request: HttpRequest) -> Result<HttpResponse, HttpError> {
         http_client::check_host(&request.uri().to_string()).map_err(error)?;
         if completes_upload(&request) {
-            // It fails if the task has set none.
+            // This fails if the task has set none.
             let _ = CONDITION.try_with(|(name, value)| request.headers_mut().insert(name, value.clone()));
         }
         let range = request.headers().get(header::RANGE).and_then(|range| range_len(range.to_str().ok()?));
@@ -115,9 +115,9 @@ fn is_page_of_s3(request: &HttpRequest) -> bool {
     request.method() == Method::GET && query.split('&').any(|part| part == "list-type=2")
 }
 
-/// Fails if a page is another document, such as an error with the status of success, which `object_store`
-/// takes for an empty page without a next one; or if it says that more follow, but not how to ask for them.
-/// The listing would end too early.
+/// Fails if a page is another document, such as an error with a success status, which `object_store` treats
+/// as an empty last page; or if it announces more pages without a token to request them. The listing would
+/// end too early.
 fn check_page(page: &[u8]) -> Result<(), HttpError> {
     let contains = |text: &str| page.windows(text.len()).any(|window| window == text.as_bytes());
     if !contains("ListBucketResult") {

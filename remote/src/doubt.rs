@@ -1,9 +1,9 @@
-//! Changes that had no answer.
+//! Changes without a response, whose outcome is unknown.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether a change had no answer, so that it may be made at any time.
+/// Whether a change got no response, so that it may be made at any time.
 #[derive(Debug, Default)]
 pub(crate) struct InDoubt(AtomicBool);
 

@@ -47,7 +47,7 @@ impl RemoteFile {
     }
 
     fn streams(&self) -> MutexGuard<'_, Streams> {
-        // Streams are taken out while they are used: what is in the list is whole.
+        // Streams are taken out while they are used, so those in the list are consistent.
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -122,8 +122,8 @@ impl fmt::Debug for RemoteFile {
     }
 }
 
-/// Returns the identity of a version of a file: the place as the device, its version as the number. A file of
-/// HDFS keeps its identity when it is renamed: its last bytes take the part of its name.
+/// Returns the identity of a version of a file: the location as the device, its version as the number. A file
+/// of HDFS keeps its identity when it is renamed: its last bytes are used instead of its name.
 fn identity(location: &Location, version: &Version, tail: &[u8]) -> FileIdentity {
     let is_renamed = location.scheme == Scheme::Hdfs;
     let (key, end) = if is_renamed { ("", xxh3_64(tail)) } else { (location.key.as_str(), 0) };

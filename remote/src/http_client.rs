@@ -1,4 +1,4 @@
-//! The HTTP client: how it connects, and where it does not.
+//! The HTTP client: its settings, and the addresses that it refuses.
 
 use crate::stats::Counters;
 use object_store::{ClientConfigKey, ClientOptions, Error, Result};
@@ -12,14 +12,14 @@ use std::time::Duration;
 /// The redirects that one request follows, at most.
 const MAX_REDIRECTS: usize = 5;
 
-/// The metadata services of clouds have link-local addresses; what is there are credentials, not files.
+/// The metadata services of clouds have link-local addresses; they serve credentials, not files.
 const LINK_LOCAL: &str = "a link-local address, where metadata services are: refused";
 
 /// Requests to S3 have credentials in headers that no client removes: session tokens, and keys of encryption.
 const LEAVES: &str = "a redirect to another host, which would get the credentials: refused";
 
-/// After 301, 302 and 303, clients send other requests: reads in place of changes, or without a body. Their
-/// answers would be taken for those of the changes.
+/// After 301, 302 and 303, clients send other requests: reads instead of changes, or requests without a body.
+/// Their responses would be treated as those of the changes.
 const CHANGES_REQUEST: &str = "a redirect after which another request would be sent: refused";
 
 /// Settings of `object_store` that have no meaning here. Its timeouts are options of the storage.
@@ -36,7 +36,7 @@ const REFUSED: [ClientConfigKey; 10] = [
     ClientConfigKey::Timeout,
 ];
 
-/// How long a request may take.
+/// The time that a request may take.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timeouts {
     pub(crate) connect: Duration,
@@ -71,7 +71,8 @@ pub(crate) fn client(
         .danger_accept_invalid_certs(flag(ClientConfigKey::AllowInvalidCertificates)?)
         .dns_resolver(Arc::new(Resolver))
         .referer(false)
-        // Another crate of the program may have turned them on: bytes of a range are those of the file.
+        // Another crate of the program may have enabled decompression, but the bytes of a range must be the
+        // file's.
         .no_gzip()
         .no_brotli()
         .no_zstd()

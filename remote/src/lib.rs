@@ -1,13 +1,13 @@
-//! HBase's files in place: read and written in S3 and HDFS, read on web servers.
+//! Reads and writes HBase's files in place, in S3 and HDFS, and reads them on web servers.
 //!
 //! [`RemoteStorage`] is a [`Storage`](hregion::Storage) of the crate `hregion`, whose paths are URLs:
 //! `s3://bucket/hbase/data/default/t`. Pass it to
 //! [`RegionOptions::storage`](hregion::RegionOptions::storage), or pass a file of it to
 //! [`HFileOptions::open_reader`](hregion::HFileOptions::open_reader).
 //!
-//! | URL | what | feature |
+//! | URL | storage | feature |
 //! |---|---|---|
-//! | `s3://BUCKET/KEY`, `s3a://` | Amazon S3, and what has its interface | `aws` |
+//! | `s3://BUCKET/KEY`, `s3a://` | Amazon S3, and compatible stores | `aws` |
 //! | `http://HOST:PORT/PATH`, `https://` | a web server with ranges; directories need WebDAV | `http` |
 //! | `hdfs://NAMESERVICE/PATH` | HDFS, with SIMPLE or Kerberos authentication | `hdfs` |
 //!
@@ -17,7 +17,7 @@
 //! vain for its thread; use `spawn_blocking`. A process that was forked has no threads of the runtime: calls
 //! fail there with [`ErrorKind::Unsupported`](std::io::ErrorKind::Unsupported), and it makes another storage.
 //!
-//! Web servers are only read: each call that writes there fails with
+//! Web servers can only be read: each call that writes there fails with
 //! [`ErrorKind::Unsupported`](std::io::ErrorKind::Unsupported).
 //!
 //! # Writing to S3
@@ -25,14 +25,14 @@
 //! Regions and tables in S3 can be opened for writing if all of their families have the store file tracker
 //! FILE (`hbase.store.file-tracker.impl`). They can be created, written, flushed, compacted, split, merged,
 //! altered, truncated, deleted, and given files by bulk loads, which copy them; snapshots are taken, cloned,
-//! restored and exported, and logs of servers are recovered. The store must support conditional puts; in one
-//! that does not, the first call that writes fails.
+//! restored and exported, and logs of servers are recovered. The store must support conditional puts;
+//! otherwise, the first call that writes fails.
 //!
-//! A logged write is acknowledged when an object with its log is in the store, and the region's lock was
-//! held after that. Each append puts the whole log again, up to [`RemoteOptions::log_bytes`]. The lock is an
+//! A logged write is acknowledged when an object with its log is in the store, and the region's lock was held
+//! after that. Each append puts the whole log again, up to [`RemoteOptions::log_bytes`]. The lock is an
 //! object that never expires: if a process has died, and that is certain,
-//! [`end_writing`](hregion::Storage::end_writing) of the lock file frees its lock. A process that was taken
-//! for dead can neither change the files nor acknowledge a write.
+//! [`end_writing`](hregion::Storage::end_writing) of the lock file frees its lock. A process that was wrongly
+//! assumed to be dead can neither change the files nor acknowledge a write.
 //!
 //! # Writing to HDFS
 //!
@@ -41,21 +41,21 @@
 //! the end of a process that did not close it. If that process is certain to be dead,
 //! [`end_writing`](hregion::Storage::end_writing) of the lock file ends its lease at once.
 //!
-//! If a change has no answer, the storage checks whether it was made, with another name node if one has
-//! become silent. If that has no answer either, it makes no more changes: make another storage, and open the
-//! region again.
+//! If a change gets no response, the storage checks whether it was made, with another name node if one has
+//! become silent. If that gets no response either, it makes no more changes: create another storage, and open
+//! the region again.
 //!
 //! # Versions of a file
 //!
-//! A file that is open is one version of it, by its length and ETag, or else the time of its last change. If
+//! An open file is one version, identified by its length and ETag, or else the time of its last change. If
 //! the object was replaced since it was opened, reads fail; they never return bytes of two versions.
 //!
 //! # Credentials
 //!
-//! Those of S3 are named, in the environment or by [`RemoteOptions::setting`], and never in a URL:
+//! The credentials of S3 are given in the environment or by [`RemoteOptions::setting`], and never in a URL:
 //! `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY` (also `AWS_SESSION_TOKEN`), or
 //! `AWS_WEB_IDENTITY_TOKEN_FILE` and `AWS_ROLE_ARN`, or `AWS_SKIP_SIGNATURE=true` for a public bucket. If
-//! none are named, each call fails with an error, without a request: profiles are not read, and the metadata
+//! none are given, each call fails with an error, without a request: profiles are not read, and the metadata
 //! services of machines and containers are never asked. No HTTP request goes to a link-local address, not
 //! even if a server redirects there, and none to S3 follows a redirect to another host, which would get the
 //! session token or the key of an encryption, or one after which another request would be sent (301, 302,

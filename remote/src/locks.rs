@@ -1,7 +1,7 @@
 //! The locks of directories that a storage holds, and those that it has lost.
 //!
-//! The lock of a file is that of the lowest directory above it that is locked: a region has its own, below
-//! that of the root.
+//! The lock of a file is that of the lowest locked directory above it: a region has its own, below the
+//! root's.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -16,7 +16,7 @@ pub(crate) trait DirLock {
     /// Whether nothing depends on the lock any more: it was released, or its file was removed here.
     fn is_over(&self) -> bool;
 
-    /// Notes that nothing depends on the lock any more.
+    /// Records that nothing depends on the lock any longer.
     fn end(&self);
 }
 
@@ -24,7 +24,7 @@ pub(crate) trait DirLock {
 pub(crate) struct Locks<L> {
     held: Mutex<Vec<Weak<L>>>,
     /// The lock files that were lost. Nothing is changed in their directories until they are locked again,
-    /// but for directories below that have locks of their own.
+    /// except in directories below that have locks of their own.
     lost: Mutex<BTreeSet<String>>,
 }
 
@@ -52,8 +52,8 @@ impl<L: DirLock> Locks<L> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).insert(lock.key().to_owned());
     }
 
-    /// Whether this storage has the lock, even if it was lost: what its holder changes would be taken for
-    /// changes of another one.
+    /// Whether this storage has the lock, even if it was lost: its holder's changes would be attributed to
+    /// another one.
     #[cfg(feature = "aws")]
     pub(crate) fn has(&self, lock_file: &str) -> bool {
         self.held().iter().any(|lock| lock.key() == lock_file && !lock.is_over())
@@ -96,12 +96,12 @@ impl<L: DirLock> Locks<L> {
     }
 }
 
-/// Returns how much of a key the locks of one directory, the lowest of all, have in common with it.
+/// Returns the length of the part that a key has in common with the locks of the lowest locked directory.
 fn depth_of<L: DirLock>(locks: &[Arc<L>]) -> Option<usize> {
     locks.iter().map(|lock| prefix_of(lock.key()).len()).max()
 }
 
-/// Returns what the keys of files in the directory of a lock file begin with.
+/// Returns the prefix of the keys of files in the directory of a lock file.
 fn prefix_of(key: &str) -> &str {
     key.rfind('/').and_then(|at| key.get(..=at)).unwrap_or_default()
 }

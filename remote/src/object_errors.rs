@@ -1,4 +1,4 @@
-//! Errors of object stores without what they should not show: no credentials, queries or bodies.
+//! Errors of object stores, without secrets: no credentials, queries or bodies.
 
 use crate::source::{not_found, replaced};
 use hregion::cell::Printable;
@@ -8,7 +8,7 @@ use std::io;
 /// The length of a message, at most.
 const MAX_MESSAGE: usize = 400;
 
-/// Returns an error of the library as one of the system.
+/// Converts an error of the library to one of the system.
 pub(crate) fn io_error(error: &Error) -> io::Error {
     let (kind, message) = match error {
         Error::NotFound { .. } => return not_found(),
@@ -30,15 +30,13 @@ pub(crate) fn io_error(error: &Error) -> io::Error {
     io::Error::new(kind, message)
 }
 
-/// Whether a range was refused, as any range of an empty file is, or was ignored, as by some
-/// servers that of an empty file.
+/// Whether a range was refused, as for an empty file, or ignored, as by some servers for an empty file.
 pub(crate) fn is_range_refused(error: &Error) -> bool {
     let text = chain(error);
     ["416 Range Not Satisfiable", "Received non-partial response"].iter().any(|part| text.contains(part))
 }
 
-/// Whether the server has refused a request, or it was not sent: what it asks for is not done, and will not
-/// be.
+/// Whether the server has refused a request, or it was not sent, so that it has and will have no effect.
 #[cfg(feature = "aws")]
 pub(crate) fn is_refusal(error: &Error) -> bool {
     match error {
@@ -59,22 +57,22 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
     }
 }
 
-/// Whether a request that was refused may be answered otherwise later: the server is busy, or not there, or
-/// the bytes of the request came too slowly.
+/// Whether a refused request may succeed later: the server is busy or unavailable, or the bytes of the
+/// request came too slowly.
 #[cfg(feature = "aws")]
 pub(crate) fn is_passing(error: &Error) -> bool {
     let is_busy = |status: u16| [408, 429].contains(&status);
     matches!(error, Error::Generic { .. }) && (is_too_slow(error) || status(error).is_none_or(is_busy))
 }
 
-/// Whether the server has waited for too long for the bytes of a request, which S3 says by the status of one
-/// that is wrong.
+/// Whether the server has waited too long for the bytes of a request, which S3 reports with the status of an
+/// invalid one.
 #[cfg(feature = "aws")]
 pub(crate) fn is_too_slow(error: &Error) -> bool {
     status(error) == Some(400) && chain(error).contains("<Code>RequestTimeout</Code>")
 }
 
-/// Whether there was no connection to send a request on, however long that was waited for.
+/// Whether there was no connection to send a request on, even after waiting.
 #[cfg(feature = "aws")]
 fn is_unsent(error: &Error) -> bool {
     let mut source = std::error::Error::source(error);
@@ -87,7 +85,7 @@ fn is_unsent(error: &Error) -> bool {
     false
 }
 
-/// Returns the status of the answer, if there was one that is not of success.
+/// Returns the status of the response, if there was one that is not a success.
 #[cfg(feature = "aws")]
 fn status(error: &Error) -> Option<u16> {
     let text = chain(error);
@@ -165,7 +163,7 @@ mod tests {
         assert_eq!(clean(&long), format!("{}…", "\\x1B".repeat(MAX_MESSAGE)));
     }
 
-    /// The library says only that such a request has timed out.
+    /// The library reports only that such a request has timed out.
     #[cfg(feature = "aws")]
     #[test]
     fn a_request_that_waited_for_a_connection_in_vain_was_not_sent() {

@@ -50,10 +50,10 @@ impl std::fmt::Debug for Pages {
     }
 }
 
-/// Where files are read from, and written to.
+/// The source and the target of files.
 type Ends = (Arc<dyn Source>, Option<Arc<dyn Target>>);
 
-/// Connects to the store of a location. There is no target if its files are only read.
+/// Connects to the store of a location. There is no target if its files can only be read.
 pub(crate) fn connect(
     location: &Location,
     options: &RemoteOptions,
@@ -109,7 +109,7 @@ pub(crate) fn connect(
 }
 
 impl ObjectSource {
-    /// Returns the entries below a prefix, without that of the prefix itself; `None` if there is neither.
+    /// Returns the entries below a prefix, except the prefix itself; `None` if neither exists.
     async fn entries(&self, key: &str) -> io::Result<Option<Vec<DirEntry>>> {
         let mut listing = Listing::new(key, self.max_entries);
         let Some(Pages(pages)) = &self.pages else {
@@ -239,7 +239,7 @@ struct Listing<'k> {
     key: &'k str,
     max: usize,
     exists: bool,
-    /// Files and directories of one name are told apart by the flag.
+    /// The flag distinguishes files and directories of one name.
     entries: BTreeMap<(String, bool), DirEntry>,
 }
 
@@ -280,7 +280,7 @@ impl<'k> Listing<'k> {
         Ok(())
     }
 
-    /// Returns the entries. An empty object beside a directory of its name marks the directory.
+    /// Returns the entries. An empty object with the name of a directory marks the directory.
     fn finish(self) -> io::Result<Option<Vec<DirEntry>>> {
         let mut entries: Vec<DirEntry> = Vec::with_capacity(self.entries.len());
         for ((name, is_dir), entry) in self.entries {
@@ -296,7 +296,7 @@ impl<'k> Listing<'k> {
     }
 }
 
-/// Returns a page of what is below a key. Fails if the next page is this one.
+/// Returns a page of the entries below a key. Fails if the next page is this one.
 async fn page_of(
     pages: &dyn PaginatedListStore,
     key: &str,
@@ -311,7 +311,7 @@ async fn page_of(
     Ok(page)
 }
 
-/// Returns what the keys in a directory begin with.
+/// Returns the prefix of the keys in a directory.
 fn prefix_of(key: &str) -> String {
     if key.is_empty() { String::new() } else { format!("{key}/") }
 }
@@ -328,7 +328,7 @@ fn version_of(meta: &ObjectMeta) -> Version {
     }
 }
 
-/// Fails if a version cannot be told from another one.
+/// Fails if a version cannot be distinguished from others.
 fn check_distinct(version: &Version) -> io::Result<()> {
     if version.e_tag.is_some() || version.modified_millis != 0 {
         return Ok(());

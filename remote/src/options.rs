@@ -1,4 +1,4 @@
-//! How remote files are read and written.
+//! Options for reading and writing remote files.
 
 use crate::blocking::Check;
 use crate::storage::RemoteStorage;
@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How remote files are read and written.
+/// Options for reading and writing remote files.
 #[derive(Clone)]
 pub struct RemoteOptions {
     pub(crate) tail_bytes: u64,
@@ -58,8 +58,8 @@ impl RemoteOptions {
         self
     }
 
-    /// Sets the bytes that one scan of a file has requested but not yet read, at most. They are never more
-    /// than a fifth of what the scan has read. 0 turns reading ahead off. Default: 8 MiB.
+    /// Sets the maximum number of bytes that one scan of a file has requested but not yet read. They are
+    /// never more than a fifth of what the scan has read. 0 turns reading ahead off. Default: 8 MiB.
     #[must_use]
     pub fn read_ahead_bytes(mut self, bytes: u64) -> Self {
         self.read_ahead_bytes = bytes;
@@ -98,8 +98,8 @@ impl RemoteOptions {
         self
     }
 
-    /// Sets how often a request that failed is sent again, with growing pauses; one that makes an object is,
-    /// if it cannot be made twice. Default: 5. HDFS has other rules.
+    /// Sets the number of times that a failed request is sent again, with growing pauses; requests that make
+    /// an object are repeated if they cannot take effect twice. Default: 5. HDFS has other rules.
     #[must_use]
     pub fn retries(mut self, retries: usize) -> Self {
         self.retries = retries;
@@ -128,11 +128,11 @@ impl RemoteOptions {
         self
     }
 
-    /// Sets the bytes of one part of an object that is uploaded in parts, as those of more than two parts
-    /// are. A file that is being written takes about four of them in memory, at most. S3 takes parts of at
-    /// least 5 MiB, and at most 10,000 of them: after 2,000, each 500 are twice as long as those before, up
-    /// to 1 GiB. A part must be sent within the time of [one request](Self::request_timeout). Default:
-    /// 16 MiB, at least 1.
+    /// Sets the size in bytes of one part of an object that is uploaded in parts, as are objects of more than
+    /// two parts. A file that is being written takes memory for at most about four parts. S3 accepts at most
+    /// 10,000 parts of at least 5 MiB: after 2,000, every 500 parts are twice as long as the previous ones,
+    /// up to 1 GiB. A part must be sent within the time of [one request](Self::request_timeout). Default: 16
+    /// MiB, at least 1.
     #[must_use]
     pub fn upload_part_bytes(mut self, bytes: usize) -> Self {
         self.upload_part_bytes = bytes.max(1);
@@ -148,8 +148,8 @@ impl RemoteOptions {
     }
 
     /// Sets a function that a thread calls about every 50 ms while it waits for a read, an opening or a
-    /// listing, and that ends it by an error, such as for a signal. Not called while files are changed: it
-    /// would stay unknown whether they were. Default: none.
+    /// listing, and that can end it by returning an error, for example after a signal. Not called while files
+    /// are changed, because the outcome would be unknown. Default: none.
     #[must_use]
     pub fn while_reading(mut self, check: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
         self.while_reading = Some(Check(Arc::new(check)));
@@ -158,9 +158,9 @@ impl RemoteOptions {
 
     /// Adds a setting by its name: those of S3 begin with `aws_` and have the names of `object_store`
     /// (`aws_endpoint`, `aws_access_key_id`), those of Hadoop begin with `dfs.`, `fs.`, `hadoop.` or `ipc.`.
-    /// They go before the environment and the files of Hadoop. The failover proxy provider has no effect: the
-    /// active name node is asked. A name that is not understood is an error when the first file of the kind
-    /// is opened; so are those of metadata services, which are never asked.
+    /// They take precedence over the environment and Hadoop's files. The failover proxy provider has no
+    /// effect: the active name node is asked. An unknown name is an error when the first file of its kind is
+    /// opened; so is a setting of metadata services, which are never asked.
     #[must_use]
     pub fn setting(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.settings.push((name.into(), value.into()));
@@ -171,7 +171,7 @@ impl RemoteOptions {
     ///
     /// # Errors
     ///
-    /// If a thread cannot be started, or a setting is of no known kind.
+    /// If a thread cannot be started, or a setting is of an unknown kind.
     pub fn build(self) -> io::Result<RemoteStorage> {
         const KNOWN: [&str; 5] = ["aws_", "dfs.", "fs.", "hadoop.", "ipc."];
         let unknown = self.settings.iter().find(|(name, _)| !KNOWN.iter().any(|kind| name.starts_with(kind)));

@@ -1,4 +1,4 @@
-//! Reads ahead of scans: several ranges are requested before they are needed, the more the longer the scan.
+//! Reads ahead of scans: several ranges are requested before they are needed, more for longer scans.
 
 use crate::blocking::Pending;
 use bytes::Bytes;
@@ -18,12 +18,12 @@ const MAX_STREAMS: usize = 4;
 /// The ranges that one scan has in flight.
 const MAX_WINDOWS: usize = 4;
 
-/// What is requested ahead is at most this part of what the scan has read: a scan that ends early has read
-/// little that is not used.
+/// The bytes requested ahead are at most this part of the bytes that the scan has read, so that a scan that
+/// ends early wastes little.
 const SHARE: u64 = 5;
 
-/// The reads of all scans of a storage after which a scan that was not continued may be abandoned. What it
-/// has requested is given up when others need the bytes: its file may be open for long.
+/// The reads of all scans of a storage after which a scan that was not continued may be abandoned. Its
+/// requests are given up when others need the bytes, because its file may stay open for long.
 const IDLE_READS: u64 = 1000;
 
 /// The bytes that all scans of a storage may still request.
@@ -51,7 +51,8 @@ impl Budget {
         streams
     }
 
-    /// Takes bytes; from scans that may be abandoned, if there are too few. The caller has no scans locked.
+    /// Takes bytes from the budget, or from scans that may be abandoned if too few are left. The caller must
+    /// not hold locks of scans.
     fn take(self: &Arc<Self>, bytes: u64) -> Option<Taken> {
         let less = |left: u64| left.checked_sub(bytes);
         while self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_err() {
@@ -62,8 +63,8 @@ impl Budget {
         Some(Taken { bytes, budget: Arc::clone(self) })
     }
 
-    /// Gives up what was requested for the scan that was continued the longest time ago, if that is long
-    /// enough. Returns whether there was one.
+    /// Gives up the requests of the least recently continued scan, if that was long enough ago. Returns
+    /// whether there was one.
     fn give_up(&self) -> bool {
         let Some(before) = self.reads.load(Ordering::Relaxed).checked_sub(IDLE_READS) else { return false };
         let files: Vec<_> = locked(&self.files).iter().filter_map(Weak::upgrade).collect();
@@ -74,7 +75,7 @@ impl Budget {
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing is left half-done while it is locked.
+    // No change is left incomplete while it is locked.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -103,16 +104,16 @@ struct Window {
 enum State {
     Pending(Pending<Bytes>),
     Ready(Bytes),
-    /// The request failed; what it was for is requested again.
+    /// The request failed; its range is requested again.
     Failed,
 }
 
 impl Window {
-    /// Returns the bytes, once they are there; `None` if the request failed.
+    /// Returns the bytes when they have arrived; `None` if the request failed.
     ///
     /// # Errors
     ///
-    /// If the waiting was ended, which may be said only once.
+    /// If the wait was ended by the check, which may report this only once.
     fn bytes(&mut self) -> io::Result<Option<&Bytes>> {
         if let State::Pending(_) = self.state
             && let State::Pending(pending) = std::mem::replace(&mut self.state, State::Failed)
@@ -147,7 +148,7 @@ impl Stream {
         Self { next: 0, consumed: 0, last_read: 0, windows: VecDeque::new() }
     }
 
-    /// Fills `buf` from `offset` on: from what was requested ahead, and the rest by `read_now`.
+    /// Fills `buf` from `offset` on: from the ranges requested ahead, and the rest by `read_now`.
     pub(crate) fn read(&mut self, buf: &mut [u8], offset: u64, read_now: &mut ReadNow<'_>) -> io::Result<()> {
         let end = offset + buf.len() as u64;
         self.windows.retain(|window| window.range.end > offset);
@@ -166,7 +167,7 @@ impl Stream {
         }
         if at < end {
             read_now(at..end, &mut buf[index(at - offset)..])?;
-            // What failed is not looked at again.
+            // Failed requests are dropped.
             self.windows.retain(|window| !matches!(window.state, State::Failed));
         }
         self.consumed += buf.len() as u64;
@@ -175,7 +176,7 @@ impl Stream {
         Ok(())
     }
 
-    /// Counts a read, and requests what comes next, up to `limit` in the file and `max` bytes.
+    /// Counts a read, and requests the following ranges, up to `limit` in the file and `max` bytes.
     pub(crate) fn request_ahead(
         &mut self,
         last_len: u64,
@@ -210,7 +211,7 @@ impl Stream {
 pub(crate) struct Streams(Vec<Stream>);
 
 impl Streams {
-    /// Takes the scan that a read at `offset` continues. Others may not use it meanwhile.
+    /// Takes the scan that a read at `offset` continues, so that no other read uses it.
     pub(crate) fn take(&mut self, offset: u64) -> Option<Stream> {
         let continues = |stream: &Stream| offset >= stream.next && offset - stream.next <= MAX_GAP;
         let found = self.0.iter().enumerate().filter(|(_, stream)| continues(stream));
@@ -225,14 +226,14 @@ impl Streams {
         self.0.push(stream);
     }
 
-    /// Returns the number of the last read of the scan that was continued the longest time ago, of those with
-    /// something requested, if it is less than `before`.
+    /// Returns the number of the last read of the least recently continued scan with requests, if it is less
+    /// than `before`.
     fn oldest(&self, before: u64) -> Option<u64> {
         let holding = self.0.iter().filter(|stream| !stream.windows.is_empty());
         holding.map(|stream| stream.last_read).min().filter(|last_read| *last_read < before)
     }
 
-    /// Gives up what was requested for the scan with this last read. Returns whether there was something.
+    /// Gives up the requests of the scan with this last read. Returns whether there were any.
     fn give_up(&mut self, last_read: u64) -> bool {
         let mut holding = self.0.iter_mut().filter(|stream| !stream.windows.is_empty());
         let found = holding.find(|stream| stream.last_read == last_read);
@@ -366,7 +367,7 @@ mod tests {
             at += 50;
         }
         assert_eq!(read(&other, at), 2);
-        // One that goes on keeps what it has; the other one is continued without.
+        // A scan in progress keeps its requests; the other one continues without.
         assert_eq!(read(&abandoned, 50), 0);
         assert!(locked(&other).oldest(u64::MAX).is_some());
         drop((abandoned, other));

@@ -1,4 +1,4 @@
-//! S3: its settings, and credentials that were named.
+//! S3: its settings, and explicitly given credentials.
 
 use crate::object_errors::io_error;
 use crate::options::RemoteOptions;
@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::io;
 use std::sync::Arc;
 
-/// What says where a metadata service is.
+/// The settings of the addresses of metadata services.
 const METADATA: [&str; 5] = [
     "aws_container_authorization_token_file",
     "aws_container_credentials_full_uri",
@@ -22,14 +22,14 @@ const NO_CREDENTIALS: &str = "no credentials for S3: set AWS_ACCESS_KEY_ID and A
     are not read, and metadata services are not used";
 
 /// Returns the builder of a store, from the variables of an environment and the settings. Fails if no
-/// credentials are named: without them, the library would ask the metadata service of the machine.
+/// credentials are given: without them, the library would ask the metadata service of the machine.
 pub(crate) fn builder(
     options: &RemoteOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> io::Result<AmazonS3Builder> {
     let mut builder = AmazonS3Builder::new();
     for (name, value) in environment {
-        // Variables of other programs begin so, too.
+        // Variables of other programs also begin with this.
         if let Some(name) = name.to_str().filter(|name| name.starts_with("AWS_"))
             && let Ok(key) = name.to_ascii_lowercase().parse()
         {
@@ -53,7 +53,7 @@ fn with_credentials(builder: AmazonS3Builder) -> io::Result<AmazonS3Builder> {
     let (key_id, secret_key) =
         (given(AmazonS3ConfigKey::AccessKeyId), given(AmazonS3ConfigKey::SecretAccessKey));
     let credential = match (key_id, secret_key) {
-        // Not used, as nothing is signed; but without it, the library looks for credentials.
+        // Not used, because nothing is signed; but without it, the library searches for credentials.
         _ if is_anonymous => AwsCredential { key_id: String::new(), secret_key: String::new(), token: None },
         (Some(key_id), Some(secret_key)) => {
             AwsCredential { key_id, secret_key, token: given(AmazonS3ConfigKey::Token) }

@@ -1,4 +1,4 @@
-//! A place that files are read from.
+//! A source of files.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 
-/// What distinguishes a file from another one at the same path.
+/// The version of a file, which distinguishes it from others at the same path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Version {
     pub(crate) len: u64,
@@ -31,13 +31,13 @@ pub(crate) struct Status {
     pub(crate) modified_millis: i64,
 }
 
-/// A place that files are read from.
+/// A source of files.
 #[async_trait]
 pub(crate) trait Source: Send + Sync + fmt::Debug {
     /// Opens a file, and reads at most its last `tail` bytes.
     async fn open(&self, key: &str, tail: u64) -> io::Result<Opened>;
 
-    /// Returns exactly the bytes of a range, which lies within the file. Fails if it has another version.
+    /// Returns exactly the bytes of a range, which is within the file. Fails if the file has another version.
     async fn read(&self, key: &str, version: &Version, range: Range<u64>) -> io::Result<Bytes>;
 
     /// Returns the entries of a directory, in any order. Fails with `NotFound` if there is none.
@@ -50,7 +50,7 @@ pub(crate) trait Source: Send + Sync + fmt::Debug {
     async fn is_dir(&self, key: &str) -> io::Result<bool>;
 }
 
-/// The error of a file that is not there.
+/// Returns the error of a missing file.
 pub(crate) fn not_found() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "no such file")
 }
@@ -60,7 +60,7 @@ pub(crate) fn replaced() -> io::Error {
     io::Error::new(io::ErrorKind::StaleNetworkFileHandle, "the file was replaced after it was opened")
 }
 
-/// The error of an answer that is not what was asked for.
+/// Returns the error of an unexpected response.
 pub(crate) fn wrong_answer(message: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, message)
 }

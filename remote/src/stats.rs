@@ -1,8 +1,8 @@
-//! What was requested.
+//! Counts of requests.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a storage has requested so far.
+/// The requests of a storage so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RemoteStats {

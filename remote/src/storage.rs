@@ -1,4 +1,4 @@
-//! Remote files as a file system. Web servers are only read.
+//! Remote files as a file system. Web servers can only be read.
 
 use crate::blocking::Blocking;
 use crate::file::RemoteFile;
@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Remote files as a file system. Paths are URLs; clones share connections.
 ///
-/// Files of S3 and HDFS can be written, too. Calls that change files elsewhere fail with
+/// Files of S3 and HDFS can also be written. Calls that change files elsewhere fail with
 /// [`ErrorKind::Unsupported`](io::ErrorKind::Unsupported).
 ///
 /// ```no_run
@@ -43,7 +43,7 @@ pub struct RemoteStorage {
     shared: Arc<Shared>,
 }
 
-/// What the files of a storage share.
+/// State shared by the files of a storage.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: RemoteOptions,
@@ -69,14 +69,14 @@ impl RemoteStorage {
         Ok(Self { shared: Arc::new(Shared { options, blocking, budget, counters, endpoints }) })
     }
 
-    /// Returns what was requested so far.
+    /// Returns the counts of requests so far.
     #[must_use]
     pub fn stats(&self) -> RemoteStats {
         self.shared.counters.stats()
     }
 
-    /// Looks a file or directory up; `None` if there is neither. In an object store, a directory is there if
-    /// an object is in it.
+    /// Looks a file or directory up; `None` if neither exists. In an object store, a directory exists if an
+    /// object is in it.
     ///
     /// # Errors
     ///
@@ -100,7 +100,7 @@ impl RemoteStorage {
     ///
     /// # Errors
     ///
-    /// As [`status`](Self::status).
+    /// Same as [`status`](Self::status).
     pub fn is_dir(&self, path: &Path) -> io::Result<bool> {
         let (location, source) = self.source(path)?;
         self.shared.blocking.read(async move { source.is_dir(&location.key).await })
@@ -119,7 +119,7 @@ impl RemoteStorage {
         if let Some(endpoint) = known {
             return Ok((location, endpoint));
         }
-        // It may wait for a server. Another thread may connect meanwhile: locks are those of one connection.
+        // This may wait for a server. Another thread may have connected: all locks must be of one connection.
         let connected = self.connect(&location)?;
         let endpoint = endpoints().entry(name).or_insert(connected).clone();
         Ok((location, endpoint))
@@ -147,8 +147,8 @@ impl RemoteStorage {
         }
     }
 
-    /// Calls `change` with the target and the key of a path. Fails if its files are only read; `what` names
-    /// the change.
+    /// Calls `change` with the target and the key of a path. Fails if its files can only be read; `what`
+    /// names the change.
     fn change<T>(
         &self,
         path: &Path,

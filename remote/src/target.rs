@@ -1,4 +1,4 @@
-//! Where files are written: a bucket, or a name service of HDFS.
+//! A target of files: a bucket, or a name service of HDFS.
 
 use crate::storage::Shared;
 use hregion::FileLock;
@@ -17,14 +17,14 @@ pub(crate) struct TargetPath<'p> {
     pub(crate) shared: &'p Arc<Shared>,
 }
 
-/// A bucket or name service that files are written to. The calls are those of [`Storage`](hregion::Storage).
+/// A bucket or name service to which files are written. The calls are those of [`Storage`](hregion::Storage).
 pub(crate) trait Target: Send + Sync + fmt::Debug {
-    /// Creates a file. `replaces` says whether there may be one of the name.
+    /// Creates a file. `replaces` is whether a file of the name may exist.
     fn create(self: Arc<Self>, file: TargetPath<'_>, replaces: bool) -> io::Result<Box<dyn FileWriter>>;
 
     fn create_log(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<Box<dyn LogFile>>;
 
-    /// `replaces` says whether there may be a file of the new name.
+    /// `replaces` is whether a file of the new name may exist.
     fn rename(self: Arc<Self>, from: TargetPath<'_>, to: &str, replaces: bool) -> io::Result<()>;
 
     fn remove(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<()>;

@@ -134,7 +134,7 @@ pub(crate) fn probe(chunk: &[u8], hash_count: u32, key: KeyHashes) -> bool {
     probe_bytes(chunk.len(), hash_count, key, |i| chunk.get(i).copied().unwrap_or(u8::MAX))
 }
 
-/// As [`probe`], of a chunk of `len` bytes. Each byte that is needed is requested, in the order of the key's
+/// Like [`probe`], for a chunk of `len` bytes. Requests each byte that is needed, in the order of the key's
 /// bits, until one of these is not set.
 #[inline]
 pub(crate) fn probe_bytes(

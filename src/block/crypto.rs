@@ -17,7 +17,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// The size in bytes of an IV, which is that of an AES block.
+/// The size in bytes of an IV, which equals that of an AES block.
 pub(crate) const IV_LEN: usize = 16;
 /// The size in bytes of the prefix of a block's ciphertext: the length of the IV, and the IV.
 pub(crate) const PREFIX_LEN: usize = 1 + IV_LEN;
@@ -56,7 +56,7 @@ pub(crate) fn random<const N: usize>() -> io::Result<[u8; N]> {
 
 /// Decrypts the data key in `wrapped`, a delimited `WrappedKey`.
 ///
-/// The wrapped key is encrypted with AES/CTR, too, with the IV stored next to it. A hash of the plain key
+/// The wrapped key is also encrypted with AES/CTR, with the IV stored next to it. A hash of the plain key
 /// shows whether `master_key` is the right one.
 pub(crate) fn unwrap_key(wrapped: &[u8], master_key: &[u8]) -> Result<SecretKey, Corruption> {
     imp::unwrap(wrapped, master_key).map(SecretKey::from)

@@ -382,7 +382,7 @@ mod tests {
         assert!(of(1 << 28).is_ok(), "five bytes for one");
         assert!(of(1 << 29).is_err());
         assert!(of(usize::MAX).is_err());
-        // also that of the block with its header, which is in an index
+        // also the size of the block with its header, which is in an index
         for (sums, beside) in [(None, 24), (Some((ChecksumType::Crc32, NonZeroU32::MAX)), 33 + 4)] {
             let of = |stored| BlockHeader::for_payload(BlockType::Data, (stored, 0), -1, sums);
             let most = i32::MAX as usize - beside;

@@ -1,4 +1,5 @@
-//! Index blocks: the blocks below and the first key of each (hfile.md §10; HBase: `HFileBlockIndex`).
+//! Index blocks, which list the blocks below with the first key of each (hfile.md §10; HBase:
+//! `HFileBlockIndex`).
 #![warn(clippy::indexing_slicing)]
 
 use super::data::{BlockOutline, DataBlock};
@@ -74,11 +75,11 @@ pub(crate) struct IndexContext {
     pub(crate) end: u64,
     /// The size of a block header, which is the minimum size of a block.
     pub(crate) header_len: u32,
-    /// What has a slot next to the entry of its block.
+    /// The contents of the slots next to the entries.
     pub(crate) slots: SlotUse,
 }
 
-/// What is found next to index entries while it is in memory.
+/// The values found through slots next to index entries while they are in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SlotUse {
     /// Nothing.

@@ -1,4 +1,4 @@
-//! Single blocks and their formats. Independent of files and of other blocks.
+//! Single blocks and their formats (hfile.md §6 to §10). Independent of files and of other blocks.
 
 mod block_type;
 pub(crate) mod bloom;

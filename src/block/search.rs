@@ -14,7 +14,7 @@ pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
 }
 
-/// Compares `row` with the rows that begin with `common`: Equal if `row` begins with it, too; otherwise all
+/// Compares `row` with the rows that begin with `common`: Equal if `row` also begins with it; otherwise all
 /// of them are on one side of `row`.
 #[inline]
 pub(crate) fn compare_to_common(row: &[u8], common: &[u8]) -> Ordering {

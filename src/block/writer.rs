@@ -81,7 +81,7 @@ impl BlockWriter {
     }
 
     /// Builds the block at `offset` whose payload before compression had `plain_size` bytes. `compressed` is
-    /// what [`compress`](Self::compress) made of it, and then memory for another block.
+    /// the result of [`compress`](Self::compress), and afterwards memory for another block.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl BlockWriter {
         self.seal(block_type, offset, plain_size)
     }
 
-    /// Sets `out` to a block's payload, after room for what precedes it.
+    /// Sets `out` to a block's payload, after space for the header.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl BlockWriter {
         compress(&mut self.compressor, room, plain, out)
     }
 
-    /// The size in bytes of what precedes the payload of a block.
+    /// The size in bytes of the part of a block before its payload.
     pub(crate) fn room(&self) -> usize {
         HEADER_LEN + self.encryptor.as_ref().map_or(0, |_| crypto::PREFIX_LEN)
     }
@@ -137,7 +137,7 @@ impl BlockWriter {
     }
 }
 
-/// As [`BlockWriter::compress`], with another compressor of the file.
+/// Like [`BlockWriter::compress`], with another compressor of the file.
 pub(crate) fn compress(
     compressor: &mut Compressor,
     room: usize,

@@ -1,4 +1,4 @@
-//! The store of the chunks of Bloom filters, if they have memory of their own (HBase: the first level of
+//! The store of Bloom filter chunks, if they have memory of their own (HBase: the first level of
 //! `CombinedBlockCache`).
 
 use super::blocks::{self, Blocks};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 pub(super) struct FilterStore {
     entries: Blocks,
-    /// Chunks that have been used since they were inserted, and are to be inserted again.
+    /// Evicted chunks that were used since they were inserted, to insert again.
     chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
     counters: Arc<Counters>,
     capacity: u64,
@@ -34,14 +34,14 @@ impl FilterStore {
         self.capacity
     }
 
-    /// Whether another chunk of this stored size would take the place of others.
+    /// Whether another chunk of this stored size would evict others.
     pub(super) fn is_full_for(&self, len: u32) -> bool {
         let needed = u64::from(len).saturating_add(ENTRY_OVERHEAD as u64);
         self.entries.weighted_size().saturating_add(needed) > self.capacity
     }
 
-    /// Evicts what exceeds the capacity. Inserts chunks again that have been used, unless their files have
-    /// been closed meanwhile; others leave for them, and at last these chunks, too.
+    /// Evicts chunks that exceed the capacity. Used chunks are inserted again, unless their files have been
+    /// closed; this evicts others, and in the end these chunks as well.
     pub(super) fn evict_excess(&self, is_open: impl Fn(FileId) -> bool) {
         self.entries.run_pending_tasks();
         for sweep in 0.. {

@@ -1,20 +1,20 @@
-//! How often blocks have lately been read: a sketch of a fixed size (TinyLFU's count-min sketch of four-bit
-//! counters, all of which are halved at times).
+//! Counts how often blocks have recently been read, in a sketch of a fixed size (TinyLFU's count-min sketch
+//! of four-bit counters, all halved periodically).
 
 use super::BlockKey;
 use super::key::BuildKeyHasher;
 use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Counts of reads by block. Approximate: a block may share its counters with others, and counts of several
-/// threads at once may be lost.
+/// Counts of reads by block. Approximate: a block may share its counters with others, and concurrent counts
+/// may be lost.
 pub(super) struct Frequency {
     /// Sixteen counters each; a power of two of them.
     words: Box<[AtomicU64]>,
     reads: AtomicU64,
 }
 
-/// Each block has this many counters, of which the least counts.
+/// The number of counters per block; the count is the least of them.
 const ROWS: u32 = 4;
 
 /// The maximum count.
@@ -51,7 +51,7 @@ impl Frequency {
         }
     }
 
-    /// Returns how often a block has lately been read, from 0 to 15.
+    /// Returns how often a block has recently been read, from 0 to 15.
     pub(super) fn of(&self, key: &BlockKey) -> u64 {
         let counts =
             self.counters(key).map(|(word, shift)| word.load(Ordering::Relaxed) >> shift & MAX_COUNT);

@@ -1,8 +1,8 @@
 //! The store of the index blocks, and of the outlines of data blocks.
 //!
-//! It is separate from the other blocks, because a data block takes the place of a hundred outlines, and one
-//! index block leads to a thousand of them: each would leave before it is used. Its bytes are part of the
-//! cache's capacity nevertheless: entries without blocks take their place among the blocks.
+//! It is separate from the other blocks, because a data block is as large as a hundred outlines, and an index
+//! block leads to a thousand of them: each would be evicted before it is used. Its bytes are part of the
+//! cache's capacity nevertheless: entries without blocks reserve them among the blocks.
 
 use super::blocks::{self, Blocks};
 use super::stats::Counters;
@@ -13,24 +13,23 @@ use std::sync::{Arc, Mutex};
 
 pub(super) struct IndexStore {
     entries: Blocks,
-    /// Entries that have been used since they were inserted, and are to be inserted again.
+    /// Evicted entries that were used since they were inserted, to insert again.
     chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
     counters: Arc<Counters>,
     capacity: u64,
-    /// The entries that take their place among the blocks. Locked while these are inserted: moka counts an
-    /// entry twice if it sees the insertions of two threads in another order.
+    /// The entries that reserve bytes among the blocks. Locked while these are inserted: moka counts an entry
+    /// twice if it processes the insertions of two threads out of order.
     reserved: Mutex<Reserved>,
 }
 
 #[derive(Default)]
 struct Reserved {
     bytes: u64,
-    /// The maximum number of entries there have been.
+    /// The maximum number of such entries so far.
     pieces: u64,
 }
 
-/// The file of the entries that take the place of this store among the blocks. Their offsets are numbers
-/// from 0 on.
+/// The file id of the entries that reserve bytes among the blocks. Their offsets are numbers from 0 on.
 pub(super) const RESERVED: FileId = FileId(u64::MAX);
 
 /// The maximum number of bytes of such an entry: the weight of an entry has 32 bits.
@@ -79,16 +78,16 @@ impl IndexStore {
             !entry.address.as_ref().is_some_and(|address| address.is(before.address.as_ref()))
         };
         // The index block may have been evicted and read again: nothing else would empty the other slot. And
-        // if moka replaced the entry, and had not seen it before it is removed, the size of the other entry
-        // would stay counted.
+        // if moka replaced the entry and has not processed this before it is removed, the size of the other
+        // entry would stay counted.
         if self.entries.get(&key).is_some_and(|before| is_elsewhere(&before)) {
             self.entries.invalidate(&key);
         }
         self.entries.insert(key, entry);
     }
 
-    /// Inserts the entries again that have been used, unless their files have been closed meanwhile. Others
-    /// leave for them. Of these, outlines may wait for another call, but not index blocks, which are large.
+    /// Inserts used entries again, unless their files have been closed; this evicts others. Outlines may wait
+    /// for another call, but not index blocks, which are large.
     pub(super) fn give_second_chances(&self, is_open: impl Fn(FileId) -> bool) {
         for sweep in 0..=SWEEPS {
             // The head of the loop would hold the lock, which is taken for each entry that inserting evicts.
@@ -137,8 +136,8 @@ impl IndexStore {
         true
     }
 
-    /// Inserts again an entry that takes the place of this store among the blocks, and was evicted. If it
-    /// `gives_up`, the store has no bytes reserved until [`reserve`](Self::reserve) is called.
+    /// Inserts again an evicted entry that reserves bytes among the blocks. If it `gives_up`, the store has
+    /// no bytes reserved until [`reserve`](Self::reserve) is called.
     pub(super) fn reserve_again(&self, blocks: &Blocks, piece: u64, gives_up: bool) {
         let mut reserved = unpoisoned(self.reserved.lock());
         if gives_up {
@@ -158,10 +157,10 @@ fn reserved_key(piece: u64) -> BlockKey {
     BlockKey { file: RESERVED, offset: piece }
 }
 
-/// Inserts the entry of a number that takes the place of `reserved` bytes, with others.
+/// Inserts the numbered entry that, with others, reserves `reserved` bytes.
 ///
 /// It is inserted even for 0 bytes, and not removed: moka subtracts the last size of an entry that is
-/// removed, even if it has not seen the insertion that gave it this size.
+/// removed, even if it has not processed the insertion that gave it this size.
 fn insert_piece(blocks: &Blocks, reserved: u64, piece: u64) {
     let bytes = reserved.saturating_sub(piece.saturating_mul(PIECE)).min(PIECE);
     let block = CachedBlock::Reserved(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -209,7 +208,7 @@ mod tests {
             assert!(store.reserve(&blocks, true));
             blocks.run_pending_tasks();
             assert_eq!(blocks.weighted_size(), 800_000);
-            // smaller and smaller, before moka has seen one of the sizes
+            // smaller and smaller, before moka has processed one of the sizes
             for offset in 0..8 {
                 store.evict_file(FileId(0), offset..offset + 1);
                 assert!(store.reserve(&blocks, true));
@@ -254,7 +253,7 @@ mod tests {
         assert!(chances() > COUNT / 2);
         store.give_second_chances(|_| true);
         store.entries.run_pending_tasks();
-        // Those inserted again, and those that left for them, have been used once.
+        // The entries inserted again, and those evicted for them, have been used once.
         while chances() > 0 {
             store.give_second_chances(|_| true);
             store.entries.run_pending_tasks();

@@ -1,7 +1,7 @@
 //! Decoded blocks, bounded by bytes and shared by any number of files (HBase: `LruBlockCache`).
 //!
 //! Index blocks and the outlines of data blocks have a store of their own (`index_store`), so that other
-//! blocks do not take their place. So have the chunks of Bloom filters, in addition to the capacity, if the
+//! blocks do not evict them. The chunks of Bloom filters also have one, in addition to the capacity, if the
 //! cache is made with memory for them.
 //!
 //! moka stores the blocks: it counts their bytes, evicts the least recently used, and makes concurrent
@@ -60,9 +60,9 @@ struct Shared {
     blocks_of_files: Mutex<HashMap<FileId, HashSet<u64>>>,
     counters: Arc<Counters>,
     second_chances: Arc<Mutex<Vec<(BlockKey, Entry)>>>,
-    /// The number of blocks that long scans have read past the full cache, or added to it.
+    /// The number of blocks that long scans have read while the cache was full.
     scanned: AtomicU64,
-    /// The number of chunks of Bloom filters that were not in the full cache.
+    /// The number of Bloom filter chunks not found while the cache was full.
     refused_filters: AtomicU64,
     /// The memory of the data block that was inserted last.
     loaded: AtomicU64,
@@ -115,7 +115,7 @@ pub(crate) enum CacheStore {
 
 /// A kind of block that a [`CachedBlock`] can contain.
 pub(crate) trait Holds<T> {
-    /// Where blocks of this kind are.
+    /// The store of blocks of this kind.
     const STORE: CacheStore = CacheStore::Blocks;
 
     /// Wraps a block of this kind.
@@ -216,19 +216,18 @@ impl Entry {
 /// The number of times that blocks are reinserted after one was loaded.
 const SWEEPS: usize = 8;
 
-/// A full cache takes one in this many of the blocks of a long scan.
+/// A full cache accepts one in this many blocks of a long scan.
 const SCANNED: u64 = 16;
 
-/// A full cache takes one in this many of the chunks of Bloom filters that are looked up and not found. To
-/// read and check a chunk of 128 KiB takes as long as ten look-ups of a row in the file.
+/// A full cache accepts one in this many Bloom filter chunks that are looked up and not found. Reading and
+/// checking a chunk of 128 KiB takes as long as ten look-ups of a row in the file.
 const FILTERS: u64 = 32;
 
-/// The same of chunks that are looked up by their parts meanwhile: a chunk takes as long to read as fifty of
-/// these look-ups.
+/// The same for chunks that can be looked up by parts: a chunk takes as long to read as fifty such look-ups.
 const FILTERS_WITH_PARTS: u64 = 512;
 
 /// moka delays evictions. After a block that is larger than one in this many bytes of the cache was loaded,
-/// they are done at once.
+/// they are made immediately.
 const LARGE: u64 = 64;
 
 /// The approximate overhead of moka for an entry, in bytes.
@@ -243,7 +242,7 @@ impl BlockCache {
         Self::new(bytes, 0, None, 0)
     }
 
-    /// Returns the options to make a cache with.
+    /// Returns the options for making a cache.
     #[must_use]
     pub fn options() -> BlockCacheOptions {
         BlockCacheOptions::new()
@@ -373,24 +372,24 @@ impl BlockCache {
         self.0.counters.partial_reads.add(1);
     }
 
-    /// Whether another block of this stored size would take the place of others, or nearly so. Its size in
-    /// memory is estimated as at least that of the data block inserted last.
+    /// Whether another block of this stored size would evict others, or nearly so. Its size in memory is
+    /// estimated as at least that of the data block inserted last.
     pub(crate) fn is_full_for(&self, len: u32) -> bool {
         let len = u64::from(len).max(self.0.loaded.load(Ordering::Relaxed));
         let margin = (self.0.capacity / 16).max(len.saturating_mul(2));
         self.blocks().weighted_size().saturating_add(margin) >= self.0.capacity
     }
 
-    /// Whether a block that a long scan has read is inserted if the cache is full: one of some. All of them
-    /// would take the place of blocks that are read more often, and of each other if the scan is longer than
-    /// the cache. With some, a range that is scanned again and again is cached in the end.
+    /// Whether a block that a long scan has read is inserted if the cache is full: only some are. All of them
+    /// would evict blocks that are read more often, and each other if the scan is longer than the cache. With
+    /// some, a range that is scanned repeatedly is cached in the end.
     pub(crate) fn takes_scanned(&self) -> bool {
         self.0.scanned.fetch_add(1, Ordering::Relaxed).is_multiple_of(SCANNED)
     }
 
     /// Whether a chunk of a Bloom filter of this stored size, which was not found, is inserted: if the cache
-    /// is full, one of some. If the chunks in use fit the cache, they are all in it in the end; if they do
-    /// not, each would take the place of another.
+    /// is full, only some are. If the chunks in use fit into the cache, all of them are cached in the end; if
+    /// they do not, each would evict another.
     pub(crate) fn takes_filter(&self, len: u32, has_parts: bool) -> bool {
         let is_full = match &self.0.filters {
             Some(filters) => filters.is_full_for(len),
@@ -418,8 +417,8 @@ impl BlockCache {
         self.make_room_for_index();
     }
 
-    /// Inserts again what the index store has evicted too early, and makes its place among the blocks as
-    /// large as it is. The blocks that leave for it do so at once.
+    /// Inserts again entries that the index store has evicted too early, and reserves its size among the
+    /// blocks, evicting blocks immediately.
     fn make_room_for_index(&self) {
         self.index().give_second_chances(|file| self.is_open(file));
         if self.index().reserve(self.blocks(), false) {
@@ -469,8 +468,7 @@ impl BlockCache {
                     counters.insertions.add(1);
                     self.note_inserted(key);
                 }
-                // an index block that was evicted and reloaded has new slots, which must be emptied from now
-                // on
+                // an index block that was evicted and reloaded has new slots, which must be emptied later
                 if !loaded && address.as_ref().is_some_and(|address| !address.is(entry.address.as_ref())) {
                     // The old ones may still be in use, and would keep the block.
                     entry.clear_slot();
@@ -507,7 +505,7 @@ impl BlockCache {
             || self.0.second_tier.as_ref().is_some_and(|second| second.has(key))
     }
 
-    /// Records that something of a block has been inserted.
+    /// Records that a block or its outline has been inserted.
     fn note_inserted(&self, key: BlockKey) {
         unpoisoned(self.0.blocks_of_files.lock()).entry(key.file).or_default().insert(key.offset);
     }
@@ -520,7 +518,7 @@ impl BlockCache {
     /// Reinserts blocks that were evicted too early. Not possible in the eviction listener, which must not
     /// call the cache.
     ///
-    /// Each takes the place of another, which may have been used, too. The last ones are evicted in any case:
+    /// Each evicts another, which may also have been used. The last ones are evicted in any case, because
     /// they would exceed the capacity.
     fn give_second_chances(&self) {
         for sweep in 1.. {
@@ -547,8 +545,8 @@ impl BlockCache {
     }
 }
 
-/// Inserts a block again that was evicted too early, unless its file has been closed meanwhile: nothing else
-/// would evict it.
+/// Inserts a block again that was evicted too early, unless its file has been closed: nothing else would
+/// evict it.
 fn insert_again(blocks: &Blocks, key: BlockKey, entry: Entry, is_open: impl Fn(FileId) -> bool) {
     blocks.insert(key, entry);
     if !is_open(key.file) {

@@ -1,4 +1,4 @@
-//! In place of the store of blocks on systems without a clock, which moka needs: there is none.
+//! Replaces the store of blocks on systems without a clock, which moka needs. It stores nothing.
 
 use super::stats::Counters;
 use super::{BlockKey, Entry};

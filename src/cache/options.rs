@@ -1,4 +1,4 @@
-//! How a block cache is made.
+//! The options of a block cache.
 
 use super::BlockCache;
 use super::tier::Tier;
@@ -6,7 +6,7 @@ use crate::io::{LocalStorage, Storage};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Options to make a [`BlockCache`] with. Created by [`BlockCache::options`]. Sizes are in bytes. HBase:
+/// Options for making a [`BlockCache`]. Created by [`BlockCache::options`]. Sizes are in bytes. HBase:
 /// `hfile.block.cache.size`, `hbase.bucketcache.size`, `hbase.bucketcache.ioengine`.
 #[derive(Clone, Debug)]
 pub struct BlockCacheOptions {
@@ -47,14 +47,14 @@ impl BlockCacheOptions {
     /// memory (HBase: `hbase.bucketcache.ioengine=file:…` and `hbase.bucketcache.size`; default: none).
     ///
     /// The directory is created if it is missing, and only one cache at a time can use it. The file has its
-    /// full size at once, and is removed with the cache: nothing outlives the process. It has the cells of
-    /// the blocks as they are in memory, and only its owner may read it; blocks of encrypted files are never
-    /// in it. A separate thread writes it. If it waits for a slow disk, blocks are dropped instead; no read
+    /// full size from the start, and is removed with the cache: nothing outlives the process. It contains the
+    /// decoded cells of the blocks, and only its owner may read it; blocks of encrypted files are never in
+    /// it. A separate thread writes it. If it waits for a slow disk, blocks are dropped instead; no read
     /// waits for a write.
     ///
-    /// Blocks read from it are verified, and damage is only a miss. After a failed call of the system, for
-    /// example because the disk is full, the cache continues without the tier: [`CacheStats::second_tier`]
-    /// shows it, and [`BlockCache::second_tier_failure`] returns the reason. Needs Unix and threads.
+    /// Blocks read from it are verified, and damage counts as a miss. After a failed system call, for example
+    /// because the disk is full, the cache continues without the tier: [`CacheStats::second_tier`] shows it,
+    /// and [`BlockCache::second_tier_failure`] returns the reason. Needs Unix and threads.
     ///
     /// [`CacheStats::second_tier`]: super::CacheStats::second_tier
     #[must_use]
@@ -63,8 +63,8 @@ impl BlockCacheOptions {
         self
     }
 
-    /// Sets how often a block must have been read lately to enter the second tier. Default: 2, so that a scan
-    /// of all rows does not replace the blocks in it; at most 15.
+    /// Sets how often a block must have been read recently to enter the second tier. Default: 2, so that a
+    /// scan of all rows does not replace the blocks in it; at most 15.
     #[must_use]
     pub fn second_tier_min_reads(mut self, reads: u32) -> Self {
         self.min_reads = reads.min(15);

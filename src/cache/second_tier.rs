@@ -1,4 +1,4 @@
-//! Which blocks enter the second tier of a cache, and how they are read from it.
+//! Decides which blocks enter the second tier of a cache, and reads them from it.
 
 use super::frequency::Frequency;
 use super::tier::{Tier, TierBlock};
@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The second tier, and which blocks enter it.
+/// The second tier, and the rule for the blocks that enter it.
 pub(super) struct SecondTier {
     tier: Arc<Tier>,
     frequency: Arc<Frequency>,
@@ -22,7 +22,7 @@ impl SecondTier {
         Self { tier, frequency: Arc::new(Frequency::new(capacity)), min_reads }
     }
 
-    /// Returns a function that offers it the blocks that leave memory, for as long as the cache exists.
+    /// Returns a function that offers it the blocks that leave memory, while the cache exists.
     pub(super) fn taker(to: Option<&Self>) -> impl Fn(&BlockKey, &Entry) + Send + Sync + 'static {
         let to = to.map(|to| (Arc::downgrade(&to.tier), Arc::clone(&to.frequency), to.min_reads));
         move |key, entry| {
@@ -62,7 +62,7 @@ fn offer(tier: &Tier, frequency: &Frequency, min_reads: u32, key: &BlockKey, ent
 }
 
 impl BlockCache {
-    /// Returns why the second tier is not used, if a call of the system failed.
+    /// Returns the reason that the second tier is not used, if a system call failed.
     #[must_use]
     pub fn second_tier_failure(&self) -> Option<String> {
         self.0.second_tier.as_ref()?.tier.failure()
@@ -85,8 +85,8 @@ impl BlockCache {
         self.0.second_tier.as_ref().inspect(|second| second.tier.reject(key));
     }
 
-    /// Returns the bytes of a block, read from the second tier if it is there as it is in the file. They are
-    /// not verified.
+    /// Returns the bytes of a block, read from the second tier if it has them unchanged from the file. They
+    /// are not verified.
     pub(crate) fn reader_of<'r>(&'r self, key: BlockKey, file: &'r dyn FileReader) -> BlockReader<'r> {
         let tier = self.0.second_tier.as_ref().map(|second| &*second.tier);
         BlockReader { tier, key, file, was_in_tier: AtomicBool::new(false) }

@@ -15,7 +15,7 @@ pub struct CacheStats {
     pub misses: u64,
     /// Blocks loaded and inserted.
     pub insertions: u64,
-    /// Rows read from a file without their block. They count as misses, too.
+    /// Rows read from a file without their block. They also count as misses.
     pub partial_reads: u64,
     /// Loads that failed.
     pub failed_loads: u64,
@@ -23,9 +23,9 @@ pub struct CacheStats {
     pub evictions: u64,
     /// Blocks in the cache, other than index blocks.
     pub blocks: u64,
-    /// The size of all that is in the cache in bytes.
+    /// The size of the cache's contents in bytes.
     pub bytes: u64,
-    /// The second tier, if there is one.
+    /// The second tier, if any.
     pub second_tier: Option<SecondTierStats>,
 }
 

@@ -150,7 +150,7 @@ impl CellKey {
     }
 }
 
-/// Fails for a row that is longer than any row can be: no key can have it.
+/// Fails for a row that is too long for a key.
 #[inline]
 pub(crate) fn check_row_len(row: &[u8]) -> Result<(), Error> {
     if row.len() <= MAX_ROW_LEN { Ok(()) } else { Err(row_too_long(row.len())) }
@@ -277,7 +277,7 @@ impl SeekKey {
         Self::first_on_row(b"")
     }
 
-    /// As [`new`](Self::new), with room for a longer key.
+    /// Like [`new`](Self::new), with room for a longer key.
     pub(crate) fn with_room(bytes: usize) -> Self {
         let mut key = Vec::with_capacity(bytes);
         key.extend_from_slice(&SMALLEST);

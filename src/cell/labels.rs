@@ -1,4 +1,4 @@
-//! Visibility labels: tags that say who may read a value, and which values a delete marker hides
+//! Visibility labels: tags that determine who may read a value, and which values a delete marker hides
 //! (read-path.md §9.13; HBase: `VisibilityUtils`, `DefaultVisibilityLabelServiceImpl.matchVisibility`).
 
 use super::tags::Tags;
@@ -41,9 +41,9 @@ impl MarkerLabels {
     }
 }
 
-/// Whether a value and a marker that has labels have the same. Not if a format is unknown: HBase cannot
-/// compare them then, and hides nothing. Values that are older than markers with labels (HBASE-10885) have no
-/// format, and their ordinals may be in any order.
+/// Whether a value and a marker with labels have the same labels. False if a format is unknown: HBase then
+/// cannot compare them, and hides nothing. Values that are older than markers with labels (HBASE-10885) have
+/// no format, and their ordinals may be in any order.
 fn are_same(value: &[u8], marker: &[u8]) -> bool {
     let is_sorted = match (format(value), format(marker)) {
         (Some(SORTED), Some(SORTED)) => true,

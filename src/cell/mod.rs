@@ -1,4 +1,4 @@
-//! Cells and their sort order. Independent of files.
+//! Cells and their sort order (hfile.md §2, §3; HBase: `Cell`, `CellComparator`). Independent of files.
 
 mod cell_type;
 pub(crate) mod key;

@@ -23,8 +23,8 @@ pub struct RowBuf {
     /// The recent surplus of gets that found nothing over gets that found something, from 0 to
     /// [`MAX_MISSES`].
     misses: u8,
-    /// The recent surplus of files that have the row of a get over those that do not, from minus
-    /// [`MAX_FILES`] to it.
+    /// The recent surplus of files that have the row of a get over those that do not, from minus to plus
+    /// [`MAX_FILES`].
     files: i8,
     scratch: Scratch,
 }
@@ -75,8 +75,8 @@ impl RowBuf {
         self.len = 0;
     }
 
-    /// Sets the limit on the cells of each family that a read [adds](Self::try_push) from now on, in bytes.
-    /// The buffer must not have cells of these families.
+    /// Sets the limit, in bytes, on the cells of each family that a read [adds](Self::try_push) later. The
+    /// buffer must not have cells of these families.
     #[inline]
     pub(crate) fn set_limit(&mut self, most: usize) {
         self.most = most;
@@ -146,9 +146,9 @@ impl RowBuf {
         self.bytes.resize(doubled, 0);
     }
 
-    /// Grows for a cell that ends at `len`, if its family remains within the limit. The buffer does not get
-    /// so large that a family could exceed the limit before it has to grow again: a cell takes more bytes
-    /// here than HBase counts for it.
+    /// Grows for a cell that ends at `len`, if its family remains within the limit. The buffer stays so small
+    /// that it must grow before a family can exceed the limit: a cell takes more bytes here than HBase counts
+    /// for it.
     #[cold]
     fn grow_within_limit(&mut self, cell: CellRef<'_>, len: usize) -> Result<()> {
         let mut most = self.most;
@@ -214,7 +214,7 @@ impl RowBuf {
         self.files > MAX_FILES / 2
     }
 
-    /// Records how many files have the row of a get, and how many do not.
+    /// Records the numbers of files with and without the row of a get.
     #[inline]
     pub(crate) fn note_files(&mut self, with: usize, without: usize) {
         let few = |files: usize| i8::try_from(files).unwrap_or(i8::MAX);
@@ -231,7 +231,7 @@ impl RowBuf {
     /// Removes the cells for which `keep` returns false.
     pub fn retain(&mut self, mut keep: impl FnMut(CellRef<'_>) -> bool) {
         let (mut from, mut to, mut len) = (0, 0, 0);
-        // A panic of `keep` leaves no cells, rather than some that are half moved.
+        // A panic of `keep` leaves no cells, instead of a partly moved row.
         let (used, left) = (std::mem::take(&mut self.used), std::mem::take(&mut self.len));
         loop {
             let mut cells = Cells { rest: &self.bytes[from..used], left };
@@ -535,7 +535,7 @@ mod tests {
         assert_eq!(buffer.freeze().value("f", "q"), Some(&b"v"[..]));
     }
 
-    /// For each limit, a buffer takes as many cells of a family as their bytes fit, whatever it held before.
+    /// For each limit, a buffer accepts as many cells of a family as fit, whatever it held before.
     #[test]
     fn a_read_adds_no_more_bytes_of_a_family_than_the_limit() {
         let key = |family: &str, i: i64| SeekKey::of(b"r", family.as_bytes(), b"q", i, CellType::Put);

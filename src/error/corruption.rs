@@ -1,4 +1,4 @@
-//! What is wrong with bytes, without their place.
+//! The reasons why bytes cannot be read, without their location.
 
 use super::{Error, ErrorKind};
 use std::borrow::Cow;
@@ -9,10 +9,10 @@ use std::path::Path;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Corruption {
-    /// A magic of eight bytes is not the expected one.
+    /// The eight magic bytes are not the expected ones.
     #[error("{what}: expected {expected}, found {}", crate::binary::StringBinary(found))]
     BadMagic {
-        /// What the magic should identify.
+        /// The structure that the magic identifies.
         what: &'static str,
         /// The expected magic, in words or as text.
         expected: &'static str,
@@ -34,7 +34,7 @@ pub enum Corruption {
     TornLog {
         /// The number of bytes from the start of the entry to the end of the log.
         unread: u64,
-        /// What is missing.
+        /// The missing part.
         reason: Box<Corruption>,
     },
     /// A number outside the range that the format allows.
@@ -52,7 +52,7 @@ pub enum Corruption {
     /// An unknown code.
     #[error("{what} {value} does not exist")]
     Unknown {
-        /// What the code should identify.
+        /// The kind of code.
         what: &'static str,
         /// The code.
         value: i64,
@@ -60,7 +60,7 @@ pub enum Corruption {
     /// An unknown name.
     #[error("{what} {} does not exist", crate::binary::StringBinary(name))]
     UnknownName {
-        /// What the name should identify.
+        /// The kind of name.
         what: &'static str,
         /// The name, or the start of a long one.
         name: Vec<u8>,
@@ -68,7 +68,7 @@ pub enum Corruption {
     /// A value of the wrong length.
     #[error("{what} has {found} bytes, expected {expected}")]
     Length {
-        /// What the value is.
+        /// The name of the value.
         what: &'static str,
         /// The expected length in bytes.
         expected: u64,
@@ -78,7 +78,7 @@ pub enum Corruption {
     /// Two values that must agree do not.
     #[error("{what}: expected {expected}, found {found}")]
     Mismatch {
-        /// What should agree.
+        /// The name of the values.
         what: &'static str,
         /// The expected value.
         expected: i64,
@@ -111,7 +111,7 @@ pub enum Corruption {
     Unsupported {
         /// The category: "codec", "version", "encoding".
         what: &'static str,
-        /// The name of what is not supported.
+        /// The name of the unsupported feature.
         name: Cow<'static, str>,
         /// How to get support.
         hint: Option<&'static str>,
@@ -119,7 +119,7 @@ pub enum Corruption {
     /// A value exceeds the limits.
     #[error("{what} is {value}, over the limit of {limit}")]
     Limit {
-        /// What is limited.
+        /// The limited quantity.
         what: &'static str,
         /// The value requested by the file.
         value: u64,

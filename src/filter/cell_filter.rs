@@ -46,7 +46,7 @@ pub trait CellFilter: fmt::Debug + Send {
         Ok(Verdict::Include)
     }
 
-    /// Returns the cell to emit in place of an included one.
+    /// Returns the cell to emit instead of an included one.
     fn transform_cell<'a>(&'a mut self, cell: CellRef<'a>) -> CellRef<'a> {
         cell
     }
@@ -108,13 +108,13 @@ pub trait CellFilter: fmt::Debug + Send {
         false
     }
 
-    /// Reverts the end of the read at the row judged last: no cells of that row are left, so whether the row
-    /// is seen at all must make no difference.
+    /// Reverts the end of the read at the row judged last: the row has no cells left, so it must have no
+    /// effect.
     fn take_back_row(&mut self) {}
 
     /// Whether the verdict depends on the cell alone, never fails, and no row is judged by the filter. A list
-    /// with any other member gives no [skip hints](Self::skip_hint): they would pass over cells that the
-    /// member has to see, depending on which excluded versions happen to be stored.
+    /// with any other member gives no [skip hints](Self::skip_hint): they would skip cells that the member
+    /// must see, depending on which excluded versions happen to be stored.
     fn is_stateless(&self) -> bool {
         false
     }

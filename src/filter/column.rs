@@ -114,7 +114,7 @@ impl MultipleColumnPrefixFilter {
         Ok(Self { prefixes: prefixes.into(), next: 0 })
     }
 
-    /// Returns how many prefixes are not greater than the qualifier.
+    /// Returns the number of prefixes that are not greater than the qualifier.
     fn passed(&self, qualifier: &[u8]) -> usize {
         self.prefixes.partition_point(|prefix| **prefix <= *qualifier)
     }

@@ -56,7 +56,7 @@ pub(super) enum Kind {
 }
 
 impl Comparator {
-    /// Whether comparing never fails, whatever the bytes.
+    /// Whether comparing never fails, for any bytes.
     pub(super) fn is_total(&self) -> bool {
         match &self.0 {
             Kind::Long(_) | Kind::Decimal(_) => false,
@@ -135,11 +135,11 @@ impl Comparator {
         Pattern::new(pattern, false).map(|pattern| Self(Kind::Regex(pattern)))
     }
 
-    /// As [`regex`](Self::regex), ignoring the case of ASCII letters.
+    /// Like [`regex`](Self::regex), ignoring the case of ASCII letters.
     ///
     /// # Errors
     ///
-    /// As [`regex`](Self::regex).
+    /// Same as [`regex`](Self::regex).
     pub fn regex_ignore_case(pattern: &str) -> Result<Self> {
         Pattern::new(pattern, true).map(|pattern| Self(Kind::Regex(pattern)))
     }

@@ -276,8 +276,8 @@ impl Filter {
     }
 
     /// Passes rows that match one of several keys (HBase: `FuzzyRowFilter`). Each key has a mask of the same
-    /// length. In a mask, 0 marks a fixed byte, and 1 a byte that may have any value. A mask that HBase has
-    /// used has 255 and 2 instead of these; it is accepted, too.
+    /// length. In a mask, 0 marks a fixed byte, and 1 a byte that may have any value. A mask already used by
+    /// HBase has 255 and 2 instead of these, and is also accepted.
     ///
     /// # Errors
     ///
@@ -327,7 +327,7 @@ impl Filter {
         Self::holding(filter.depth, || Kind::WhileMatch(filter))
     }
 
-    /// Passes what every one of `filters` passes (HBase: `FilterList`, `MUST_PASS_ALL`). An empty list passes
+    /// Passes cells that all of `filters` pass (HBase: `FilterList`, `MUST_PASS_ALL`). An empty list passes
     /// everything.
     ///
     /// # Errors
@@ -338,7 +338,7 @@ impl Filter {
         Self::holding(deepest(&filters), || Kind::And(filters))
     }
 
-    /// Passes what any of `filters` passes (HBase: `FilterList`, `MUST_PASS_ONE`). An empty list passes
+    /// Passes cells that any of `filters` passes (HBase: `FilterList`, `MUST_PASS_ONE`). An empty list passes
     /// everything.
     ///
     /// # Errors

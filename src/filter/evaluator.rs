@@ -6,8 +6,8 @@ use crate::error::Result;
 
 /// The state of a [`Filter`] during one read (get or scan).
 ///
-/// The methods are to be called in the order described at [`CellFilter`]. No method allocates per cell,
-/// except for comparisons of non-ASCII text. HBase: `Filter` inside `FilterWrapper`.
+/// The methods must be called in the order described at [`CellFilter`]. No method allocates per cell, except
+/// for comparisons of non-ASCII text. HBase: `Filter` inside `FilterWrapper`.
 #[derive(Debug)]
 pub struct FilterEvaluator {
     filter: Box<dyn CellFilter>,
@@ -15,7 +15,8 @@ pub struct FilterEvaluator {
     hint: SeekKey,
     /// The number of hints that the read could not follow.
     hints_ignored: u64,
-    /// Whether the filter may end the read or reject a row by its key. Others need not be asked.
+    /// Whether the filter may end the read or reject a row by its key. Otherwise these methods need not be
+    /// called.
     judges_keys: bool,
 }
 
@@ -76,7 +77,7 @@ impl FilterEvaluator {
         self.filter.filter_cell(cell)
     }
 
-    /// Returns the cell to emit in place of an included one.
+    /// Returns the cell to emit instead of an included one.
     #[inline]
     pub fn transform_cell<'a>(&'a mut self, cell: CellRef<'a>) -> CellRef<'a> {
         self.filter.transform_cell(cell)
@@ -102,8 +103,8 @@ impl FilterEvaluator {
     }
 
     /// Whether the filter ends the read at the row whose key it judged last, although later rows might pass.
-    /// If no cell of that row is left, the read must call [`take_back_row`](Self::take_back_row): whether
-    /// such a row is seen depends on compactions.
+    /// If no cell of that row is left, the read must call [`take_back_row`](Self::take_back_row): such a row
+    /// is present or not depending on compactions.
     #[must_use]
     pub fn ends_at_row(&self) -> bool {
         self.filter.ends_at_row()

@@ -131,8 +131,8 @@ impl FuzzyRowFilter {
 
     /// Advances the queue until its first row is ahead of `row`, unless some key's next row cannot be ahead.
     ///
-    /// Computes the next row of each key at most once: in a reversed read it may be no farther than before
-    /// (§23.4), and the loop would not end.
+    /// Computes the next row of each key at most once: in a reversed read it may not advance (§23.4), and the
+    /// loop would not end.
     fn advance(&mut self, row: &[u8]) {
         let mut queue = self.next_rows.take().unwrap_or_else(|| {
             let mut queue = VecDeque::with_capacity(self.keys.len());

@@ -169,8 +169,8 @@ struct OrMember {
     filter: Box<dyn CellFilter>,
     /// Whether the member included the last cell.
     included: bool,
-    /// What follows from the member's verdict on an earlier cell of the row. While it applies, the member is
-    /// not called: the list did not skip as far as the member's verdict allowed.
+    /// The consequence of the member's verdict on an earlier cell of the row. While it applies, the member is
+    /// not called: the list did not skip as far as the verdict allowed.
     memory: Memory,
     /// The earlier cell.
     key: SeekKey,
@@ -185,8 +185,8 @@ enum Memory {
     Column,
     /// Excludes the rest of the key's family.
     Family,
-    /// Excludes everything before the member's hint for the earlier cell. The member is asked for it when the
-    /// next cell of the row comes: with a hint for the last row that a fuzzy key matches, it ends.
+    /// Excludes everything before the member's hint for the earlier cell. The hint is requested at the next
+    /// cell of the row, because a fuzzy filter ends when it has no hint after its last matching row.
     Hint,
 }
 

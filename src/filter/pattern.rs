@@ -114,7 +114,7 @@ struct Group {
     flags: Flags,
     ends: Ends,
     behind: bool,
-    /// Where the group begins in the output.
+    /// The offset of the group in the output.
     at: usize,
     least: u64,
     /// Its number, if it captures.
@@ -130,7 +130,7 @@ struct Reader<'a> {
     ends: Ends,
     /// Whether the current group is a look-behind.
     behind: bool,
-    /// Where the last atom begins in the output.
+    /// The offset of the last atom in the output.
     at: usize,
     /// An upper bound of the minimum length of a match of the current group so far.
     least: u64,
@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads what follows the `(` of a group.
+    /// Reads the part after the `(` of a group.
     fn group(&mut self) -> Result<()> {
         if self.groups.len() >= MAX_NESTING {
             return Err(self.wrong(&format!("nests deeper than {MAX_NESTING}")));
@@ -428,7 +428,7 @@ fn lossy_text(mut bytes: &[u8]) -> String {
     }
 }
 
-/// Writes a literal character; valid inside a class, too.
+/// Writes a literal character; also valid inside a class.
 fn put_literal(out: &mut String, c: char) {
     if c.is_ascii_alphanumeric() {
         out.push(c);

@@ -162,7 +162,7 @@ impl MultiRowRangeFilter {
     /// Sets the current range to the one that contains the row, or the next one, and returns the verdict on
     /// the row's cells.
     fn find(&mut self, row: &[u8]) -> Verdict {
-        // how many ranges begin before the row
+        // the number of ranges that begin before the row
         let before = if self.reversed {
             self.ranges.len() - self.ranges.partition_point(|range| self.row_to_first(range, row).is_le())
         } else {

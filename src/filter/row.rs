@@ -201,7 +201,7 @@ impl CellFilter for RandomRowFilter {
     }
 
     fn filter_row_key(&mut self, _: &[u8]) -> Result<bool> {
-        // below 0 no row passes, nor with a chance that is not a number; above 1 every row
+        // no row passes with a chance below 0 or NaN; every row passes with one above 1
         self.dropped = !(self.chance > 1.0 || self.next() < self.chance);
         Ok(self.dropped)
     }

@@ -1,6 +1,6 @@
 //! Filters that wrap another filter. They do not forward everything, as in HBase (read-path.md §13.2, §23.7):
 //! not the row keys (SKIP), the cells of rows, hints or the direction. HBase's WHILE forwards the hints for
-//! cells excluded before the filter saw them; here it does not, because it has to see each cell (§23.21).
+//! cells excluded before the filter saw them; here it does not, because it must see each cell (§23.21).
 
 use super::{CellFilter, Verdict};
 use crate::cell::CellRef;

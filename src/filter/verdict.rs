@@ -1,6 +1,7 @@
 //! The verdict of a filter on a cell.
 
-/// What to do with a cell, and where to continue (read-path.md §9.5, §13; HBase: `Filter.ReturnCode`).
+/// The action for a cell, and the position at which to continue (read-path.md §9.5, §13; HBase:
+/// `Filter.ReturnCode`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// Return the cell; go to the next cell.
@@ -19,7 +20,7 @@ pub enum Verdict {
     SeekNextUsingHint,
 }
 
-/// How far a verdict skips.
+/// The extent to which a verdict skips cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Reach {
     Cell,

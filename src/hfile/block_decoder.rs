@@ -1,4 +1,4 @@
-//! Decodes the blocks of one file: everything but reading them.
+//! Decodes the blocks of one file (hfile.md §6): verifies, decrypts, decompresses and decodes them.
 
 use crate::block::data::{self, BlockOutline, DataBlock, DataFormat, Marks, PartSize, StoredCells, Trust};
 use crate::block::decode::BlockContext;
@@ -45,7 +45,7 @@ impl BlockDecoder {
     }
 
     /// Decrypts, decompresses and decodes a stored data block, in the buffer `out`. Also returns the block's
-    /// outline with parts of a size, if one is given, and if the block can have an outline.
+    /// outline if a size for its parts is given and the block can have one.
     pub(super) fn decode(
         &self,
         handle: BlockHandle,
@@ -98,7 +98,7 @@ impl BlockDecoder {
 
 /// The memory in which a block is decoded.
 pub(super) struct DecodeBuffers<'b> {
-    /// Becomes the block's.
+    /// Becomes the block's memory.
     pub(super) out: Vec<u8>,
     /// For the decompressed payload, still encoded.
     pub(super) encoded: &'b mut Vec<u8>,

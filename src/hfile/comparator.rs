@@ -14,8 +14,8 @@ pub(crate) fn name(order: CellOrder) -> &'static str {
 
 /// Returns the order that a trailer's comparator name denotes.
 ///
-/// `None` for an unknown name, and for the two known ones with a different order: that of `-ROOT-`, and the
-/// raw byte order. Cells of such a file can be scanned, but not searched or merged (hfile.md §17.1).
+/// `None` for an unknown name, and for two known names of other orders: the order of `-ROOT-`, and raw byte
+/// order. Cells of such a file can be scanned, but not searched or merged (hfile.md §17.1).
 pub(crate) fn order(name: &str) -> Option<CellOrder> {
     if name == "org.apache.hudi.io.storage.HoodieHBaseKVComparator" {
         return Some(CellOrder::User);

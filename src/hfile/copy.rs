@@ -1,4 +1,4 @@
-//! A copy of a file, all of which is checked as it is read.
+//! Copies a file, and checks all of it in the same pass. HBase has no such operation.
 
 use super::options::HFileOptions;
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
-/// The number of bytes that are read at a time, where they are not those of blocks.
+/// The number of bytes read at a time outside of blocks.
 const PART: usize = 1 << 20;
 
 /// Distinguishes the bytes of a file from those of others.
@@ -23,20 +23,20 @@ pub(crate) struct Digest {
 }
 
 impl HFileOptions {
-    /// Returns the digest of a file, which is not checked.
+    /// Returns the digest of a file, without checking the file.
     pub(crate) fn digest(&self, path: &Path) -> Result<Digest> {
         let tee = Tee::new(self.reader(path)?, None);
         tee.read_rest()?;
         tee.finish()
     }
 
-    /// Writes the bytes of a file to another one, and makes that durable. Checks all blocks and cells as
+    /// Copies the bytes of a file to another one, and makes the copy durable. Checks all blocks and cells as
     /// [`verify`](Self::verify) does, in the same pass: most bytes are read once. A few blocks are in memory
     /// at a time.
     ///
     /// # Errors
     ///
-    /// If the file has a fault, or a file cannot be read or written. There is no copy then, unless making it
+    /// If the file has a fault, or a file cannot be read or written. No copy is left then, unless making it
     /// durable failed.
     pub(crate) fn copy_verified(&self, from: &Path, to: NewFile) -> Result<Digest> {
         let tee = Arc::new(Tee::new(self.reader(from)?, Some(to)));
@@ -57,12 +57,12 @@ struct Tee {
     copy: Mutex<Copied>,
 }
 
-/// The bytes that have been read in order, from the first one on.
+/// The bytes that have been read in order from the start.
 struct Copied {
     to: Option<NewFile>,
     len: u64,
     hash: Xxh3,
-    /// Why they could not be written.
+    /// The error if they could not be written.
     failure: Option<Error>,
 }
 
@@ -82,7 +82,7 @@ impl Tee {
         unpoisoned(self.copy.lock()).failure.take().map_or(Ok(()), Err)
     }
 
-    /// Reads what has not been read in order.
+    /// Reads the bytes that have not been read in order.
     fn read_rest(&self) -> Result<()> {
         let mut part = Vec::new();
         loop {
@@ -136,7 +136,7 @@ impl FileReader for Tee {
         self.file.read_exact_at(buf, offset)?;
         let mut copied = unpoisoned(self.copy.lock());
         let known = copied.len.checked_sub(offset).and_then(|known| usize::try_from(known).ok());
-        // Bytes after a gap, as those of the indexes, which are read first, are read again.
+        // Bytes after a gap, such as the indexes, which are read first, are read again later.
         let Some(new) = known.and_then(|known| buf.get(known..)).filter(|new| !new.is_empty()) else {
             return Ok(());
         };
@@ -204,7 +204,7 @@ mod tests {
             flipped[bit / 8] ^= 1 << (bit % 8);
             storage.create(Path::new("a")).unwrap().write_all(&flipped).unwrap();
             if copy(&storage).is_ok() {
-                // What no reader depends on, as the rest of the trailer.
+                // Bytes that no reader depends on, such as the rest of the trailer.
                 assert_eq!(storage.bytes(Path::new("b")).as_ref(), Some(&flipped), "bit {bit}");
                 storage.remove(Path::new("b")).unwrap();
             }

@@ -50,16 +50,15 @@ impl Encryption {
         self.cipher
     }
 
-    /// Returns the encryption of a file of `family` that is made from cells in memory or from files, some of
-    /// which are encrypted if `encrypted_input`. None if the file is not encrypted: the family does not
-    /// require encryption, and no input is encrypted.
+    /// Returns the encryption of a new file of `family`; `encrypted_input` is whether an input file is
+    /// encrypted. None if neither the family nor an input requires encryption.
     ///
-    /// The master key is that of `options`. The data key is that of the family, if it has one; it may be
-    /// wrapped with the alternate master key.
+    /// The master key is from `options`. The data key is the family's, if it has one; it may be wrapped with
+    /// the alternate master key.
     ///
     /// # Errors
     ///
-    /// If the file must be encrypted, and there is no master key, or it does not unwrap the family's key; if
+    /// If the file must be encrypted and the master key is missing or does not unwrap the family's key; if
     /// this build cannot encrypt.
     pub(crate) fn for_output(
         family: &Family,
@@ -196,7 +195,7 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::InvalidArgument);
             assert!(error.message().starts_with("ENCRYPTION_KEY of family f: "), "{error}");
         }
-        // The key may be wrapped with the master key from before a change; files are not.
+        // The key may be wrapped with the previous master key; files never are.
         let old = crypto::wrap_key(&[5; 16], &[4; 16], [0; 16]).unwrap();
         let options = HFile::options().master_key(MASTER_KEY).alternate_master_key([4; 16]);
         let family = encrypted.clone().encryption_key(old);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub(super) struct IndexPath {
     levels: Vec<(Arc<IndexBlock>, usize)>,
-    /// Whether the path reaches a data block.
+    /// Whether the path leads to a data block.
     complete: bool,
     /// Which of the blocks on the path are added to the cache.
     fill: CacheFill,
@@ -65,7 +65,7 @@ impl IndexPath {
     }
 
     /// Seeks to the data block whose range contains `key`: the last whose index key is not after `key`.
-    /// Returns whether there is one, and whether it is the block at which the path was before.
+    /// Returns whether one exists, and whether the path was at it before.
     #[inline]
     pub(super) fn seek(&mut self, file: &ReaderCore, key: &CellKey, order: CellOrder) -> Result<LeafLookup> {
         let mut same = self.complete;
@@ -152,8 +152,8 @@ impl IndexPath {
         Ok(true)
     }
 
-    /// Completes the path down to a data block. Without a cache, no index block is kept: a scan would leave
-    /// no room for what seeks need.
+    /// Completes the path down to a data block. Without a cache, a scan keeps no index block, to leave room
+    /// for those that seeks need.
     fn fall(&mut self, file: &ReaderCore, choose: impl Fn(&IndexBlock) -> usize) -> Result<()> {
         while let Some((block, _)) = self.levels.last()
             && matches!(block.children(), Children::Index(_))
@@ -184,8 +184,8 @@ impl IndexPath {
 pub(super) enum LeafLookup {
     /// The key is before the first cell of the file.
     Before,
-    /// The block is the one at which the path was before.
+    /// The path was at this block before.
     Same,
-    /// The block is another one.
+    /// The path has moved to another block.
     Moved,
 }

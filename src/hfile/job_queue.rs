@@ -1,4 +1,5 @@
-//! Jobs that helper threads do, or the thread that needs their results: whichever comes to them first.
+//! A queue of jobs. Each is run by a helper thread or by the thread that needs its result, whichever is
+//! first.
 
 use crate::sync::unpoisoned;
 use std::cell::Cell;
@@ -11,23 +12,23 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-/// What a job does.
+/// The work of a job.
 pub(crate) trait Task: Send + 'static {
     /// The result.
     type Output: Send;
 
-    /// Does it; `scratch` is memory to reuse.
+    /// Runs the task; `scratch` is memory to reuse.
     fn run(self, scratch: &mut Vec<u8>) -> Self::Output;
 }
 
-/// A job, and then its result.
+/// A job, later replaced by its result.
 pub(crate) struct Job<T: Task> {
     state: Mutex<State<T>>,
     finished: Condvar,
 }
 
 enum State<T: Task> {
-    /// There is no job: none was set, the result was taken, or the thread that did it panicked.
+    /// No job: none was set, its result was taken, or the thread that ran it panicked.
     Empty,
     Waiting(T),
     Running,
@@ -37,9 +38,9 @@ enum State<T: Task> {
 /// The state of a job when its owner needs the result.
 pub(crate) enum Claim<T: Task> {
     Empty,
-    /// Not begun; it is now the caller's.
+    /// Not begun; the caller now owns it.
     Waiting(T),
-    /// Another thread does it.
+    /// Another thread is running it.
     Running,
     Done(T::Output),
 }
@@ -49,7 +50,7 @@ impl<T: Task> Job<T> {
         Self { state: Mutex::new(State::Empty), finished: Condvar::new() }
     }
 
-    /// Sets what is to be done. The job must be empty.
+    /// Sets the task. The job must be empty.
     pub(crate) fn set(&self, task: T) {
         *unpoisoned(self.state.lock()) = State::Waiting(task);
     }
@@ -68,7 +69,7 @@ impl<T: Task> Job<T> {
         }
     }
 
-    /// Waits, but not for longer, while another thread does the job. Does not sleep.
+    /// Spins for at most this long while another thread runs the job.
     pub(crate) fn spin(&self, most: Duration) {
         let begin = Instant::now();
         while matches!(*unpoisoned(self.state.lock()), State::Running) && begin.elapsed() < most {
@@ -76,7 +77,7 @@ impl<T: Task> Job<T> {
         }
     }
 
-    /// Waits for a job that another thread does. None if that thread panicked.
+    /// Waits for a job that another thread is running. None if that thread panicked.
     pub(crate) fn wait(&self) -> Option<T::Output> {
         let mut state = unpoisoned(self.state.lock());
         while matches!(*state, State::Running) {
@@ -88,7 +89,7 @@ impl<T: Task> Job<T> {
         }
     }
 
-    /// Does the job if it has not begun; returns whether this thread has done it.
+    /// Runs the job if it has not begun; returns whether this thread ran it.
     pub(super) fn run(&self, scratch: &mut Vec<u8>) -> bool {
         let task = {
             let mut state = unpoisoned(self.state.lock());
@@ -100,7 +101,7 @@ impl<T: Task> Job<T> {
                 }
             }
         };
-        // a thread that waits for the result must not wait for ever after a panic
+        // a thread that waits for the result must not wait forever after a panic
         let output = catch_unwind(AssertUnwindSafe(|| task.run(scratch)));
         *unpoisoned(self.state.lock()) = output.map_or(State::Empty, State::Done);
         self.finished.notify_all();
@@ -112,14 +113,14 @@ impl<T: Task> Job<T> {
     }
 }
 
-/// A queue of jobs, and the threads that do them.
+/// A queue of jobs, and the threads that run them.
 ///
-/// A thread is started for work that no other is free for, and ends when there has been none for a while. A
-/// job whose task was claimed stays in the queue, and is skipped there.
+/// A thread is started when no other is free, and ends after it has been idle for a while. A job whose task
+/// was claimed stays in the queue and is skipped.
 pub(crate) struct JobQueue<T: Task> {
     /// The name of the threads.
     name: &'static str,
-    /// The maximum number of threads that do jobs at the same time.
+    /// The maximum number of threads that run jobs at the same time.
     most: AtomicUsize,
     state: Mutex<QueueState<T>>,
 }
@@ -128,35 +129,35 @@ struct QueueState<T: Task> {
     jobs: VecDeque<Arc<Job<T>>>,
     /// The number of threads.
     threads: usize,
-    /// Those that wait for jobs. The last is called first, so that those that are not needed end.
+    /// Threads that wait for jobs. The last is woken first, so that surplus threads end.
     asleep: Vec<Thread>,
-    /// The number of those that were started or called, and have not looked for a job since.
+    /// The number of threads that were started or woken and have not looked for a job since.
     called: usize,
-    /// The number of those that do a job.
+    /// The number of threads that run a job.
     running: usize,
-    /// Whether none may begin one.
+    /// Whether no thread may begin a job.
     is_held: bool,
 }
 
-/// A queue that is held: its threads do nothing as long as it exists. The lock is that of the thread that
-/// holds it, which does its own jobs itself meanwhile.
+/// A queue that is held: its threads do nothing as long as it exists. The thread that holds it runs its own
+/// jobs itself.
 struct Hold<T: Task>(MutexGuard<'static, QueueState<T>>);
 
-/// A queue that is held, whatever its jobs.
+/// A held queue of any kind of job.
 pub(crate) trait HeldQueue {
-    /// Forgets the threads and the jobs, in a process that was forked: it has none of the threads.
+    /// Forgets the threads and the jobs in a forked process, which has none of the threads.
     fn forget_threads(&mut self);
 }
 
 thread_local! {
-    /// How many queues this thread holds.
+    /// The number of queues that this thread holds.
     static HELD: Cell<usize> = const { Cell::new(0) };
 }
 
-/// At most this many jobs wait. More are done by the threads that need them.
+/// The maximum number of waiting jobs. Threads that need more run them themselves.
 const MAX_WAITING: usize = 64;
 
-/// After this time without a job a thread ends.
+/// A thread ends after this time without a job.
 const IDLE: Duration = Duration::from_secs(10);
 
 impl<T: Task> JobQueue<T> {
@@ -178,13 +179,13 @@ impl<T: Task> JobQueue<T> {
         Self { name, most: AtomicUsize::new(most), state: Mutex::new(state) }
     }
 
-    /// Sets the maximum number of threads that do jobs at the same time. Those that are too many finish what
-    /// is in the queue, and are not called again.
+    /// Sets the maximum number of threads that run jobs at the same time. Surplus threads finish the queued
+    /// jobs, and are not woken again.
     pub(super) fn set_most(&self, most: usize) {
         self.most.store(most, Ordering::Relaxed);
     }
 
-    /// Starts a thread unless one runs. Returns whether one does.
+    /// Starts a thread unless one is running. Returns whether one is.
     pub(super) fn start(&'static self) -> bool {
         if HELD.get() > 0 {
             return false;
@@ -198,7 +199,7 @@ impl<T: Task> JobQueue<T> {
         helper.spawn(|| self.work(IDLE)).map(drop)
     }
 
-    /// Adds a job for the threads, unless too many wait, or there is no thread and none can be started.
+    /// Adds a job for the threads, unless too many are waiting, or no thread exists and none can be started.
     pub(crate) fn push(&'static self, job: &Arc<Job<T>>) {
         self.push_by(job, || self.spawn());
     }
@@ -213,7 +214,7 @@ impl<T: Task> JobQueue<T> {
             state.jobs.retain(|job| job.is_waiting());
         }
         if state.jobs.len() >= MAX_WAITING {
-            // Only the oldest: many scans push jobs at once, and wait for each other here.
+            // Only the oldest jobs are removed: concurrent scans contend for this lock.
             while state.jobs.front().is_some_and(|job| !job.is_waiting()) {
                 state.jobs.pop_front();
             }
@@ -236,7 +237,7 @@ impl<T: Task> JobQueue<T> {
         }
     }
 
-    /// Keeps the threads from beginning a job, and waits for those that do one, but not beyond `end`.
+    /// Keeps the threads from beginning a job, and waits for running jobs, but not beyond `end`.
     pub(crate) fn hold(&'static self, end: Instant) -> Box<dyn HeldQueue> {
         let mut state = unpoisoned(self.state.lock());
         loop {
@@ -251,7 +252,7 @@ impl<T: Task> JobQueue<T> {
         }
     }
 
-    /// Does jobs until there has been none for `idle`.
+    /// Runs jobs until there has been none for `idle`.
     fn work(&self, idle: Duration) {
         let mut scratch = Vec::new();
         let mut state = unpoisoned(self.state.lock());
@@ -275,7 +276,7 @@ impl<T: Task> JobQueue<T> {
         }
     }
 
-    /// Waits until this thread is called. None, and the thread must end, if it is not within `idle`.
+    /// Waits until this thread is woken. None, and the thread must end, if that takes longer than `idle`.
     fn sleep<'q>(
         &'q self,
         mut state: MutexGuard<'q, QueueState<T>>,
@@ -303,7 +304,7 @@ impl<T: Task> JobQueue<T> {
 impl<T: Task> HeldQueue for Hold<T> {
     fn forget_threads(&mut self) {
         let state = &mut *self.0;
-        // their files are not closed: a thread that this process does not have may hold the lock for that
+        // leaked, not dropped: dropping would close files, which takes a lock that a lost thread may hold
         mem::forget(mem::take(&mut state.jobs));
         state.asleep.clear();
         (state.threads, state.called, state.running) = (0, 0, 0);
@@ -315,8 +316,7 @@ impl<T: Task> Drop for Hold<T> {
         HELD.set(HELD.get() - 1);
         let state = &mut *self.0;
         state.is_held = false;
-        // Threads that found it held sleep now. If the jobs that were added before fill the queue, no push
-        // calls a thread.
+        // Threads that found the queue held are asleep, and no push wakes one if the queue is full.
         if !state.jobs.is_empty()
             && let Some(thread) = state.asleep.pop()
         {

@@ -1,4 +1,4 @@
-//! One file, and how its blocks refer to each other.
+//! HFiles: reads, writes, checks and salvages one file (hfile.md).
 //!
 //! ```text
 //!        +------------------------------------------------------------+
@@ -35,7 +35,7 @@
 //!
 //! **A walk** goes from index entry to index entry, never by the sizes in block headers, and checks at each
 //! boundary the block's link to the previous one, and that the cells lie between the index keys around them.
-//! With the number of cells and the last key, which are checked at the end, every single flipped bit is
+//! With the number of cells and the last key, which are checked at the end, every flip of a single bit is
 //! detected (hfile.md §17.1).
 //!
 //! **Data blocks** are plain cells in memory whatever their encoding on disk: delta encodings are undone when

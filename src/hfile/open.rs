@@ -120,7 +120,7 @@ pub(super) fn block_context(trailer: &Trailer, options: &HFileOptions) -> Result
     })
 }
 
-/// Returns what is common to all entries of the indexes of a file.
+/// Returns the context that all index entries of a file share.
 pub(super) fn index_context(
     trailer: &Trailer,
     order: Option<CellOrder>,
@@ -135,7 +135,7 @@ pub(super) fn index_context(
     }
 }
 
-/// Reads the general filter and that of deleted families from the rest of the section.
+/// Reads the general filter and the delete-family filter from the rest of the section.
 fn read_filters(
     mut blocks: LoadOnOpen<'_>,
     info: &FileInfo,
@@ -156,7 +156,7 @@ fn read_filters(
     (general, delete_family)
 }
 
-/// Returns the average size of a cell with its lengths, or what is known of it.
+/// Returns the average size of a cell with its lengths, as far as the file info gives it.
 fn average_cell_len(info: &FileInfo) -> usize {
     let average = |len: Result<Option<i32>, Corruption>| {
         len.ok().flatten().and_then(|len| usize::try_from(len).ok()).unwrap_or(0)
@@ -177,7 +177,7 @@ pub(super) fn read_trailer(reader: &dyn FileReader) -> Result<(Trailer, Vec<u8>,
     Ok((trailer, tail, tail_at))
 }
 
-/// Returns the bytes from the load-on-open offset to the trailer, from the tail if they are in it.
+/// Returns the bytes from the load-on-open offset to the trailer, from the tail if it includes them.
 pub(super) fn load_on_open_section(
     reader: &dyn FileReader,
     trailer: &Trailer,

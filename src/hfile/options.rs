@@ -69,7 +69,7 @@ impl HFileOptions {
         self
     }
 
-    /// Sets the dictionary of a file that was compressed by Zstandard with one
+    /// Sets the dictionary with which a file was compressed by Zstandard
     /// (`hbase.io.compress.zstd.dictionary`).
     #[must_use]
     pub fn zstd_dictionary(mut self, dictionary: impl Into<Arc<[u8]>>) -> Self {
@@ -77,7 +77,7 @@ impl HFileOptions {
         self
     }
 
-    /// Returns the dictionary of files compressed by Zstandard with one, if it was given.
+    /// Returns the Zstandard dictionary, if one was given.
     pub(crate) fn given_zstd_dictionary(&self) -> Option<&Arc<[u8]>> {
         self.zstd_dictionary.as_ref()
     }
@@ -90,9 +90,9 @@ impl HFileOptions {
         self
     }
 
-    /// Sets another master key, which is tried where the [master key](Self::master_key) does not unwrap a
-    /// data key: that from before the cluster's master key was changed (HBase:
-    /// `hbase.crypto.master.alternate.key.name`). The data keys of new files are never wrapped with it.
+    /// Sets another master key, which is tried if the [master key](Self::master_key) does not unwrap a data
+    /// key: usually the cluster's previous one (HBase: `hbase.crypto.master.alternate.key.name`). The data
+    /// keys of new files are never wrapped with it.
     #[must_use]
     pub fn alternate_master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
         self.alternate_master_key = Some(SecretKey::from(key));
@@ -104,7 +104,7 @@ impl HFileOptions {
         self.master_key.iter().chain(&self.alternate_master_key).map(SecretKey::as_bytes)
     }
 
-    /// Unwraps a data key with the first master key that does; `None` without master keys (HBase:
+    /// Unwraps a data key with the first master key that fits; `None` without master keys (HBase:
     /// `EncryptionUtil.unwrapKey`).
     ///
     /// # Errors
@@ -147,11 +147,11 @@ impl HFileOptions {
         self.open_reader(self.reader(path.as_ref())?)
     }
 
-    /// As [`open`](Self::open), for any [`FileReader`].
+    /// Like [`open`](Self::open), for any [`FileReader`].
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// Same as [`open`](Self::open).
     pub fn open_reader(&self, reader: Arc<dyn FileReader>) -> Result<HFile> {
         if self.cache.is_some() {
             Error::if_no_clock("a block cache")?;
@@ -170,12 +170,12 @@ impl HFileOptions {
         self.verify_reader(self.reader(path.as_ref())?)
     }
 
-    /// As [`verify`](Self::verify), and calls `progress` after each block with the number of bytes checked so
-    /// far and the length of the file.
+    /// Like [`verify`](Self::verify), and calls `progress` after each block with the number of bytes checked
+    /// so far and the length of the file.
     ///
     /// # Errors
     ///
-    /// As [`verify`](Self::verify).
+    /// Same as [`verify`](Self::verify).
     pub fn verify_with(
         &self,
         path: impl AsRef<Path>,
@@ -184,20 +184,20 @@ impl HFileOptions {
         self.verify_reader_with(self.reader(path.as_ref())?, progress)
     }
 
-    /// As [`verify`](Self::verify), for any [`FileReader`].
+    /// Like [`verify`](Self::verify), for any [`FileReader`].
     ///
     /// # Errors
     ///
-    /// As [`verify`](Self::verify).
+    /// Same as [`verify`](Self::verify).
     pub fn verify_reader(&self, reader: Arc<dyn FileReader>) -> Result<VerifyReport> {
         self.verify_reader_with(reader, |_, _| {})
     }
 
-    /// As [`verify_with`](Self::verify_with), for any [`FileReader`].
+    /// Like [`verify_with`](Self::verify_with), for any [`FileReader`].
     ///
     /// # Errors
     ///
-    /// As [`verify`](Self::verify).
+    /// Same as [`verify`](Self::verify).
     pub fn verify_reader_with(
         &self,
         reader: Arc<dyn FileReader>,
@@ -218,7 +218,7 @@ impl HFileOptions {
     ///
     /// # Errors
     ///
-    /// If no cell can be recovered; if the file is encrypted, and there is no master key, or its data key is
+    /// If no cell can be recovered; if the file is encrypted and no master key was given or its data key is
     /// lost; if a file cannot be read or written. No new file is left in these cases, and an existing `out`
     /// is not changed, except if only the sync of the directory fails: see
     /// [`HFileWriter::finish`](crate::HFileWriter::finish).
@@ -226,11 +226,11 @@ impl HFileOptions {
         self.salvage_reader(self.reader(path.as_ref())?, out)
     }
 
-    /// As [`salvage`](Self::salvage), for any [`FileReader`].
+    /// Like [`salvage`](Self::salvage), for any [`FileReader`].
     ///
     /// # Errors
     ///
-    /// As [`salvage`](Self::salvage).
+    /// Same as [`salvage`](Self::salvage).
     pub fn salvage_reader(
         &self,
         reader: Arc<dyn FileReader>,

@@ -1,4 +1,4 @@
-//! Reads rows from parts of data blocks that are not in the cache, by the outlines of the blocks.
+//! Reads rows from parts of data blocks that are not in the cache, by means of the blocks' outlines.
 
 use crate::block::data::{BlockOutline, OutlineSearch};
 use crate::cache::FileId;
@@ -22,10 +22,10 @@ pub(super) struct OutlinedBlock<'b> {
     pub(super) order: CellOrder,
 }
 
-/// Where the part of a row came from.
+/// The source of the part that contains a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PartSource {
-    /// Nothing had to be read.
+    /// Memory: nothing was read.
     Memory,
     File,
 }
@@ -35,7 +35,7 @@ pub(super) enum PartSource {
 pub(crate) struct ReadTogether {
     /// The rows of an outer call, if observers read rows within a read.
     before: Option<Box<Together>>,
-    /// The value belongs to its thread.
+    /// Makes the value neither `Send` nor `Sync`.
     thread: PhantomData<*const ()>,
 }
 
@@ -55,16 +55,16 @@ thread_local! {
 struct Together {
     /// The rows, ascending.
     rows: Vec<u8>,
-    /// The end of each row in the rows.
+    /// The end of each row in `rows`.
     ends: Vec<usize>,
     /// The first row that may be after the one read last.
     at: usize,
-    /// The parts read last, of each file.
+    /// The parts read last from each file.
     spans: Vec<Span>,
 }
 
-/// Consecutive bytes of a block; none if the file is in memory. They are identified by their ranges, as the
-/// block's outline may be replaced by one with larger or smaller parts.
+/// Consecutive bytes of a block; none if the file is in memory. Parts are identified by range, because
+/// another outline with parts of another size may replace the block's outline.
 struct Span {
     file: FileId,
     block: u64,
@@ -77,7 +77,7 @@ struct Span {
 }
 
 impl Span {
-    /// Returns the bytes of a range, if they are all there.
+    /// Returns the bytes of a range, if all of them have been read.
     fn bytes_at(&self, range: &Range<usize>) -> Option<&[u8]> {
         let is_there = self.range.start <= range.start && range.end <= self.range.end;
         is_there.then_some(())?;
@@ -85,14 +85,14 @@ impl Span {
     }
 }
 
-/// Parts that are not needed are read if there are at most this many between two that are.
+/// The maximum number of unneeded parts that are read between two needed ones.
 const GAP: usize = 1;
 
-/// At most this many bytes are read at once.
+/// The maximum number of bytes read at once.
 const MAX_SPAN: usize = 256 << 10;
 
 impl ReadTogether {
-    /// Begins to read rows, which ascend.
+    /// Begins to read rows, which must ascend.
     pub(crate) fn begin<'r>(rows: impl Iterator<Item = &'r [u8]>) -> Self {
         let mut together = Together { rows: Vec::new(), ends: Vec::new(), at: 0, spans: Vec::new() };
         for row in rows {
@@ -126,7 +126,7 @@ impl fmt::Debug for ReadTogether {
 /// Finds the cells of a row in a block. `may_read` is called before a part is read.
 ///
 /// Returns `None` if the whole block must be read: `may_read` returns false; the part is long; or the bytes
-/// cannot be read, or are not those that the block had.
+/// cannot be read or have changed.
 pub(super) fn find_row(
     block: &OutlinedBlock<'_>,
     row: &[u8],
@@ -159,7 +159,7 @@ fn find_in_place(block: &OutlinedBlock<'_>, part: usize, row: &[u8]) -> Option<O
     found
 }
 
-/// Finds the cells of a row in a part, which is read.
+/// Reads a part, and finds the cells of a row in it.
 fn read_part(
     block: &OutlinedBlock<'_>,
     part: usize,

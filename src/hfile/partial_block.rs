@@ -1,5 +1,5 @@
-//! Data blocks that a scan reads piece by piece, by their outlines: from the row at which it begins, and not
-//! much more than it needs.
+//! Data blocks that a scan reads in parts, by their outlines: from its first row, and little more than it
+//! needs.
 
 use super::index::IndexPath;
 use super::reader_core::ReaderCore;
@@ -13,7 +13,7 @@ use crate::io::FileReader;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// What has been read of a data block, of which a scanner has consecutive cells.
+/// The consecutive parts of a data block that a scanner has read.
 #[derive(Debug)]
 pub(super) struct PartialBlock {
     outline: Arc<BlockOutline>,
@@ -25,12 +25,12 @@ pub(super) struct PartialBlock {
     next: usize,
 }
 
-/// The number of bytes that a scan reads first. Each time more are needed, they are twice as many. A seek in
-/// a file without a cache reads one part first.
+/// The number of bytes that a scan reads first; doubled each time that more are needed. A seek in a file
+/// without a cache first reads one part.
 const FIRST: usize = 16 << 10;
 
 impl PartialBlock {
-    /// The offset of the first cell that was read in the block that is read as a whole.
+    /// The offset of the first cell read, within the whole block.
     pub(super) fn base(&self) -> Option<usize> {
         self.outline.offset_of(self.parts.start)
     }
@@ -40,7 +40,7 @@ impl PartialBlock {
         self.parts.start == 0
     }
 
-    /// Whether the part of a row has been read, or is the next.
+    /// Whether the part with a row has been read, or is the next one.
     pub(super) fn reaches(&self, row: &[u8], order: CellOrder) -> bool {
         self.outline.part_of(row, order).unwrap_or(0) <= self.parts.end
     }
@@ -52,9 +52,9 @@ impl PartialBlock {
 }
 
 impl ReaderCore {
-    /// Reads cells of the data block of a path, from the part of a row on. Returns `None` if the whole block
-    /// must be read: it is in the cache or should be; it has no outline; or the bytes cannot be read, or are
-    /// not those that the block had.
+    /// Reads cells of the data block of a path, starting with the part that contains a row. Returns `None` if
+    /// the whole block must be read: it is in the cache or should be; it has no outline; or the bytes cannot
+    /// be read or have changed.
     pub(super) fn begin_partial(
         &self,
         path: &IndexPath,
@@ -88,8 +88,8 @@ impl ReaderCore {
         Some((block, partial))
     }
 
-    /// Adds cells that follow to those of a block. Returns `None`, and changes nothing, if the bytes cannot
-    /// be read, or are not those that the block had.
+    /// Adds the following cells to a block. Returns `None`, and changes nothing, if the bytes cannot be read
+    /// or have changed.
     pub(super) fn extend_partial(
         &self,
         partial: &mut PartialBlock,
@@ -99,8 +99,8 @@ impl ReaderCore {
         block.extend(|bytes| self.read_on(partial, bytes.len(), bytes, buffers).map(drop))
     }
 
-    /// Reads the parts that follow, and puts their cells into `cells` from `at` on, as the last ones.
-    /// Returns whether they were in the second tier of the cache.
+    /// Reads the following parts, and stores their cells in `cells` from `at` on, up to its end. Returns
+    /// whether they were in the second tier of the cache.
     fn read_on(
         &self,
         partial: &mut PartialBlock,
@@ -115,7 +115,7 @@ impl ReaderCore {
             end += 1;
             wanted.end = outline.range_of(end - 1..end)?.end;
         }
-        // plain cells are read to where they stay
+        // plain cells are read directly into their final place
         let (bytes, from) = if outline.is_plain() { (&mut *cells, at) } else { (&mut buffers.stored, 0) };
         // existing bytes are overwritten, so only the bytes by which the buffer grows are zeroed
         bytes.resize(from + wanted.len(), 0);

@@ -1,14 +1,14 @@
 //! Blocks that a long scan reads before it needs them, so that a helper thread can decode them.
 //!
-//! Blocks of local files ([`FileReader::may_read_ahead`]) are read by the helper, too: reading takes as long
+//! Blocks of local files ([`FileReader::may_read_ahead`]) are also read by the helper: reading takes as long
 //! as verifying. Of other files, the scan's own thread reads all blocks, in the order of the file, and each
-//! once, unless it turns out to be damaged or too large: a storage sees the same calls as without the helper,
-//! only some of them earlier.
+//! once, unless it turns out to be damaged or too large: the calls to the storage are the same as without the
+//! helper, only some are earlier.
 //!
-//! The helper verifies, decrypts, decompresses and decodes; where it has not begun, the scan does so itself.
-//! So a scan never waits for the work of other scans, and two threads share the work of one. Several threads
-//! that scan have several helpers, if there are processors for them. Blocks that cannot be read or decoded
-//! are read or decoded once more by the scan, which gives the error.
+//! The helper verifies, decrypts, decompresses and decodes; the scan does so itself for blocks that the
+//! helper has not begun. So a scan never waits for other scans, and its work is shared by two threads.
+//! Several scanning threads have several helpers if there are enough processors. The scan reads or decodes a
+//! block once more if that failed, to return the error.
 
 use super::block_decoder::{BlockDecoder, DecodeBuffers};
 use super::index::IndexPath;
@@ -32,7 +32,7 @@ use std::time::Instant;
 const MAX_BLOCKS: usize = 8;
 
 /// One block is read ahead for this many that the scan has passed since its last seek, so that a scan that
-/// ends early has read few blocks for nothing.
+/// ends early has read few blocks in vain.
 const PASSED: u32 = 4;
 
 /// The helpers of the process: scans that find them busy decode their blocks themselves.
@@ -41,7 +41,7 @@ static HELPERS: JobQueue<Decoding> = JobQueue::new("hregion-decode");
 /// The threads that scan.
 static SCANNING: Mutex<Scanning> = Mutex::new(Scanning(Vec::new()));
 
-/// Threads that read ahead, each with the number of files in which it does.
+/// Threads that read ahead, each with its number of files.
 #[derive(Debug)]
 struct Scanning(Vec<(ThreadId, usize)>);
 
@@ -60,8 +60,8 @@ impl Scanning {
         self.0.retain(|(_, files)| *files > 0);
     }
 
-    /// Returns the number of helpers: one for each thread that scans, but no more than the processors that
-    /// these leave, and at least one.
+    /// Returns the number of helpers: one for each scanning thread, but at most the number of processors
+    /// left, and at least one.
     fn helpers(&self, cores: usize) -> usize {
         let threads = self.0.len();
         cores.saturating_sub(threads).clamp(1, threads.max(1))
@@ -77,17 +77,17 @@ pub(super) fn hold_queue(end: Instant) -> Box<dyn HeldQueue> {
 pub(super) struct ReadAhead {
     /// In the order of the file.
     blocks: VecDeque<Pending>,
-    /// The index block that has their entries.
+    /// The index block with their entries.
     leaf: Option<Arc<IndexBlock>>,
     /// The entry of the block to read next.
     next: usize,
-    /// What the blocks take in bytes, stored and decoded.
+    /// The memory of the blocks in bytes, stored and decoded.
     held: usize,
     /// The block after these, if it could not be read.
     failed: Option<Failed>,
     /// Whether no more blocks are read ahead.
     is_off: bool,
-    /// The thread that has created this.
+    /// The thread that created this.
     thread: ThreadId,
     /// Jobs and memory for reuse.
     jobs: Vec<Arc<Job<Decoding>>>,
@@ -100,7 +100,7 @@ struct Pending {
     offset: u64,
     /// Its entry in the index block.
     entry: usize,
-    /// What it takes in bytes.
+    /// Its memory in bytes.
     memory: usize,
     job: Arc<Job<Decoding>>,
 }
@@ -112,12 +112,12 @@ struct Failed {
     error: Error,
 }
 
-/// A block that is decoded.
+/// A block to decode.
 struct Decoding {
     decoder: Arc<BlockDecoder>,
     handle: BlockHandle,
     index: Option<CellOrder>,
-    /// The file, if the block is yet to be read.
+    /// The file, if the block has not been read yet.
     reader: Option<Arc<dyn FileReader>>,
     /// The block as stored, or memory for it.
     stored: Vec<u8>,
@@ -127,8 +127,8 @@ struct Decoding {
     limit: usize,
 }
 
-/// A decoded block, and its stored bytes, unless these were in the block's memory. No block if they cannot be
-/// read, are damaged, or take more memory than expected.
+/// A decoded block, and its stored bytes, unless these were in the block's memory. No block if the bytes
+/// cannot be read, are damaged, or take more memory than expected.
 struct Decoded {
     block: Option<DataBlock>,
     stored: Vec<u8>,
@@ -151,7 +151,7 @@ impl Task for Decoding {
                 let block = decoder.finish_in_place(handle, plain, index).ok();
                 return Decoded { block, stored: Vec::new() };
             }
-            // not verified yet: the decoder is only kept from taking more memory
+            // not verified yet: used only to limit the decoder's memory
             let plain_len = BlockHeader::parse(&stored, decoder.context.has_checksums)
                 .map(|header| header.uncompressed_size_without_header() as usize);
             if plain_len.is_ok_and(|len| len > limit) {
@@ -168,7 +168,7 @@ impl Task for Decoding {
 #[derive(Clone, Copy)]
 struct NextBlock {
     handle: BlockHandle,
-    /// The order of an index of its rows, if it gets one.
+    /// The order of its seek index, if it gets one.
     index: Option<CellOrder>,
     /// The bytes of the cells of the last block that the scan has passed.
     cells: usize,
@@ -189,7 +189,7 @@ impl NextBlock {
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each block")]
 pub(super) enum AheadBlock {
     Decoded(DataBlock),
-    /// Its bytes are there, but not decoded.
+    /// Its bytes have been read, but not decoded.
     Stored,
     /// It could not be read.
     Failed(Error),
@@ -217,8 +217,9 @@ impl ReadAhead {
         }
     }
 
-    /// Reads the blocks after that of `path`, as far as a scan may that has passed `passed` blocks. The last
-    /// of these had `cells` bytes of cells. `spare` is its memory, if there is no other use for it.
+    /// Reads blocks after the one of `path`; how many depends on `passed`, the number of blocks that the scan
+    /// has passed. The last of these had `cells` bytes of cells. `spare` is its memory, if nothing else uses
+    /// it.
     pub(super) fn read(
         &mut self,
         file: &ReaderCore,
@@ -233,7 +234,7 @@ impl ReadAhead {
             self.cancel();
             self.leaf = Some(Arc::clone(leaf));
         }
-        // found in the cache, so that they were not taken
+        // found in the cache, and therefore never taken
         while self.blocks.front().is_some_and(|block| block.entry < at) {
             self.forget_first();
         }
@@ -253,7 +254,7 @@ impl ReadAhead {
         }
     }
 
-    /// Reads a block and adds it to the jobs. Returns false if it is not to be read now.
+    /// Reads a block and adds it to the jobs. Returns false if it must not be read yet.
     fn read_block(&mut self, file: &ReaderCore, next: NextBlock) -> bool {
         let decoder = &file.source.decoder;
         if file.source.reader.may_read_ahead() {
@@ -270,7 +271,7 @@ impl ReadAhead {
             self.failed = Some(Failed { offset: handle.offset, entry: self.next, error });
             return false;
         }
-        // the header is not verified yet: its sizes only decide whether to go on
+        // the header is not verified yet: its sizes only decide whether to continue
         let Ok(header) = BlockHeader::parse(&stored, decoder.context.has_checksums) else {
             self.is_off = true;
             return false;
@@ -288,7 +289,7 @@ impl ReadAhead {
         true
     }
 
-    /// Adds a block to the jobs, which read it. Returns false if it is not to be read now.
+    /// Adds an unread block to the jobs, which read it. Returns false if it must not be read yet.
     fn push_unread(&mut self, file: &ReaderCore, next: NextBlock) -> bool {
         let NextBlock { handle, index, .. } = next;
         let decoder = &file.source.decoder;
@@ -301,7 +302,7 @@ impl ReadAhead {
             return false;
         }
         let mut plain = self.plain.pop().unwrap_or_default();
-        // what is in it is overwritten, which takes less time than to clear it
+        // the old contents are overwritten, which is faster than clearing them
         plain.reserve(for_cells.saturating_sub(plain.len()));
         let stored = if is_in_place { Vec::new() } else { self.stored.pop().unwrap_or_default() };
         let (decoder, reader) = (Arc::clone(decoder), Some(Arc::clone(&file.source.reader)));
@@ -318,9 +319,8 @@ impl ReadAhead {
         self.blocks.push_back(Pending { offset, entry: self.next, memory, job });
     }
 
-    /// Returns the block at an offset, if it was read, and drops those before it. If it is not decoded,
-    /// `stored` becomes its bytes. In any case `spare` becomes memory for its cells, if there is some.
-    /// `encoded` is scratch space.
+    /// Returns the block at an offset, if it was read, and drops earlier ones. If it is not decoded, its
+    /// bytes are in `stored`. `spare` becomes memory for its cells, if available. `encoded` is scratch space.
     pub(super) fn take(
         &mut self,
         offset: u64,
@@ -342,7 +342,7 @@ impl ReadAhead {
         self.held -= memory;
         let mut claim = job.claim();
         if matches!(claim, Claim::Running) {
-            // meanwhile this thread decodes those after it
+            // this thread decodes later blocks while it waits
             while let Claim::Running = claim
                 && self.blocks.iter().any(|block| block.job.run(encoded))
             {
@@ -354,11 +354,11 @@ impl ReadAhead {
         }
         self.jobs.push(job);
         match claim {
-            // the helper panicked, and so will this thread when it has read the block again
+            // the helper panicked, and this thread will too after reading the block again
             Claim::Empty | Claim::Running => None,
             Claim::Waiting(Decoding { reader: Some(_), stored: unused, mut plain, .. }) => {
                 self.keep_stored(unused);
-                // the scan reserves memory after what is in it
+                // the scan reserves memory in addition to the buffer's contents
                 plain.clear();
                 self.keep(mem::replace(spare, plain));
                 None
@@ -400,7 +400,7 @@ impl ReadAhead {
         self.held -= memory;
         match job.claim() {
             Claim::Empty => {}
-            // its thread keeps it, and drops the result with it
+            // the helper owns the job and drops its result
             Claim::Running => return,
             Claim::Waiting(Decoding { stored, plain, .. }) => {
                 self.keep_stored(stored);

@@ -34,7 +34,7 @@ impl HFile {
     ///
     /// # Errors
     ///
-    /// As [`HFileOptions::open`].
+    /// Same as [`HFileOptions::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::options().open(path)
     }
@@ -184,7 +184,8 @@ impl HFile {
         (0..root.len()).map(|i| root.key(i).zip(root.handle(i)).expect("below the length"))
     }
 
-    /// Returns the handle of the first data block below an entry of the root; none if there is no such entry.
+    /// Returns the handle of the first data block below an entry of the root; none if the entry does not
+    /// exist.
     ///
     /// # Errors
     ///
@@ -197,7 +198,7 @@ impl HFile {
 
     /// Returns the entries of an index block: the first key below each, and the handle of its block. `path`
     /// has the number of an entry of the root, then of an entry of the block below that, and so on; an empty
-    /// one leads to the root. None if there is no index block there: below the last level are data blocks.
+    /// path is the root. None if the path does not lead to an index block.
     ///
     /// # Errors
     ///
@@ -254,7 +255,7 @@ impl HFile {
         self.may_contain_hashed(&mut HashedRow::new(row))
     }
 
-    /// As [`may_contain_row`](Self::may_contain_row), for a row whose hash is shared by look-ups in several
+    /// Like [`may_contain_row`](Self::may_contain_row), for a row whose hash is shared by look-ups in several
     /// files.
     #[inline]
     pub(crate) fn may_contain_hashed(&self, row: &mut HashedRow<'_>) -> bool {
@@ -290,7 +291,7 @@ impl HFile {
         self.block_headers_from(0)
     }
 
-    /// As [`block_headers`](Self::block_headers), from the block at an offset on.
+    /// Like [`block_headers`](Self::block_headers), from the block at an offset on.
     pub fn block_headers_from(&self, offset: u64) -> impl Iterator<Item = Result<(u64, BlockHeader)>> {
         let mut at = Some(offset);
         std::iter::from_fn(move || {
@@ -325,7 +326,7 @@ impl HFile {
         Ok((header, Bytes::from(payload)))
     }
 
-    /// Begins to look up the cells of a row: searches the index. None if it is not in the cache.
+    /// Begins to look up the cells of a row: searches the index. None if an index block is not cached.
     #[inline(always)] // the result is large: this constructs it in place
     pub(crate) fn begin_lookup<'f>(&'f self, row: &'f [u8]) -> Option<LookupStart<'f>> {
         self.0.begin(row, self.0.order?)

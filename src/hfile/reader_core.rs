@@ -31,7 +31,7 @@ pub(super) enum Entering {
     SearchPart,
     /// To pass over its cells.
     Pass,
-    /// To pass over its cells, as over those of several blocks before it.
+    /// To pass over its cells, after several blocks passed in the same way.
     LongRun,
 }
 
@@ -128,7 +128,7 @@ impl ReaderCore {
         let is_passed =
             entering == Entering::LongRun && full.is_some_and(|(cache, _)| !cache.takes_scanned());
         let fills = path.fill() == CacheFill::All && !is_passed;
-        // a block that is only passed, not searched, needs no index
+        // a block that is passed and not searched needs no index
         let is_searched = entering.is_search() || fills && self.cache.is_some();
         let index = if is_searched { self.order } else { None };
         let outlined = full.filter(|_| fills);
@@ -150,7 +150,7 @@ impl ReaderCore {
                 && self.source.context().is_plain()
                 && cache.takes_outlines_alone()
                 && !cache.contains(CacheStore::Blocks, key)
-                // there may be one whose index block has left the cache: outlines are useless then
+                // the block may be cached while its index block is not: outlines are useless then
                 && !cache.contains(CacheStore::Index, key)
         };
         let block = match outlined {
@@ -179,8 +179,8 @@ impl ReaderCore {
                 && let Some(outline) = outline.map(Arc::new)
             {
                 let weak: Weak<Slots<BlockOutline>> = Arc::downgrade(slots);
-                // Of threads that have read the block at the same time, one inserts it: the cache may count
-                // an entry twice that two insert.
+                // Of several threads that read the block at the same time, only one inserts it: the cache
+                // could count it twice otherwise.
                 if slots.fill(i, &outline) {
                     cache.insert_outline(key, outline, SlotAddress { slots: weak, slot: i });
                 }
@@ -189,8 +189,8 @@ impl ReaderCore {
         Ok(block)
     }
 
-    /// Reads a data block from the second tier of the cache or from the file, and its outline with parts of a
-    /// size, if it can have one.
+    /// Reads a data block from the second tier of the cache or from the file. Also returns its outline with
+    /// parts of the given size, if it can have one.
     fn read_data_block(
         &self,
         path: &IndexPath,
@@ -210,8 +210,8 @@ impl ReaderCore {
         Ok(found)
     }
 
-    /// Whether long scans read the data blocks ahead: those that take long to decode, and those of local
-    /// files, unless a cache may need the outlines of encoded blocks.
+    /// Whether long scans read the data blocks ahead: blocks that take long to decode, and blocks of local
+    /// files, unless a cache may need outlines of encoded blocks.
     #[inline]
     pub(super) fn reads_ahead(&self) -> bool {
         let BlockSource { decoder, reader } = &self.source;
@@ -221,7 +221,7 @@ impl ReaderCore {
             && (!is_plain || reader.may_read_ahead() && has_no_outline())
     }
 
-    /// Whether a data block of an index block must be read from the file.
+    /// Whether a data block below an index block must be read from the file.
     pub(super) fn is_to_be_read(&self, leaf: &IndexBlock, i: usize, handle: BlockHandle) -> bool {
         let is_in_slot = || matches!(leaf.children(), Children::Data(slots) if slots.has(i));
         let Some((cache, key)) = self.cache_for(handle) else { return true };
@@ -309,7 +309,7 @@ impl ReaderCore {
             return block;
         }
         self.give_back(kept);
-        // outlines are kept only next to the block in the slot, of a thread that was faster
+        // outlines belong to the block in the slot, which a faster thread may have filled
         block.map(|block| slots.get(i).unwrap_or(block))
     }
 
@@ -319,14 +319,14 @@ impl ReaderCore {
         self.cache.is_none() && leaf.has_slots() && !is_full()
     }
 
-    /// Counts bytes that are kept for as long as the file is open. Returns false if they are too many.
+    /// Counts bytes to keep while the file is open. Returns false if they are too many.
     fn keep(&self, bytes: usize) -> bool {
         let limit = self.source.context().limits.outline_bytes;
         let add = |kept: usize| kept.checked_add(bytes).filter(|kept| *kept <= limit);
         self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
     }
 
-    /// Counts bytes that were to be kept, and are not.
+    /// Releases bytes that were counted but not kept.
     fn give_back(&self, bytes: usize) {
         self.kept.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -353,8 +353,8 @@ impl ReaderCore {
         Ok(())
     }
 
-    /// Reads an index block; `fills` if it may be kept. Sets `kept` to the bytes that are counted for it
-    /// without a cache.
+    /// Reads an index block; `fills` is whether it may be kept. Sets `kept` to its counted bytes, without a
+    /// cache.
     fn read_index(
         &self,
         handle: BlockHandle,
@@ -386,8 +386,8 @@ impl ReaderCore {
         index_context(&self.trailer, self.order, self.source.context(), slots)
     }
 
-    /// Returns a block through the cache, if there is one. With `fills`, the block is added to the cache and
-    /// can be found through its slot for as long as the cache keeps it.
+    /// Returns a block through the cache, if any. With `fills`, the block is added to the cache and can be
+    /// found through its slot for as long as the cache keeps it.
     fn cached<T: Send + Sync + 'static>(
         &self,
         handle: BlockHandle,
@@ -416,15 +416,15 @@ impl ReaderCore {
         let block = cache.get_or_load(store, key, Some(SlotAddress { slots: weak, slot }), load)?;
         let Some(held) = block.held() else { return Err(wrong_type()) };
         slots.put(slot, Arc::clone(held));
-        // if the block was evicted in between, nothing else would empty the slot
+        // if the block was evicted in the meantime, nothing else would empty the slot
         if !cache.contains(store, &key) {
             slots.clear(slot);
         }
         Ok(Arc::clone(held))
     }
 
-    /// Returns a chunk of a Bloom filter; `None` if it is not in the cache, which is full and takes only some
-    /// of these: fewer if the chunk `has_parts` that can be read alone.
+    /// Returns a chunk of a Bloom filter; `None` if it is not cached and the cache is full: then it admits
+    /// only some chunks, and fewer of those that `has_parts`, which can be read alone.
     pub(super) fn load_bloom_chunk(
         &self,
         handle: BlockHandle,
@@ -442,8 +442,8 @@ impl ReaderCore {
         self.cached(handle, slots, i, true, load).map(Some)
     }
 
-    /// Whether parts of the chunks of Bloom filters are read alone: they are stored as they are, and short
-    /// reads are fast.
+    /// Whether parts of Bloom filter chunks are read alone: if the chunks are stored plain and short reads
+    /// are fast.
     pub(super) fn reads_bloom_parts(&self) -> bool {
         self.cache.is_some() && self.source.context().is_plain() && !self.source.reader.is_remote()
     }

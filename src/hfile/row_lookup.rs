@@ -1,4 +1,4 @@
-//! Point look-ups in cached blocks: without a scanner, counters or allocation.
+//! Point look-ups in cached blocks, without a scanner, counters or allocation.
 
 use super::part_reads::{self, OutlinedBlock, PartSource};
 use super::reader_core::ReaderCore;
@@ -20,14 +20,14 @@ pub(crate) enum RowLookup<'f> {
     At(RowCursor<'f>),
 }
 
-/// A block that may have more of a row is not in the cache, or is below another index block.
+/// The next block that may contain the row is not cached, or is below another index block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotCached;
 
 /// A cursor over the cells of one row in cached blocks. It is always at a cell.
 ///
-/// It holds its blocks without counting a reference, so it should be short-lived, and a thread should have
-/// few of them.
+/// It protects its blocks without a reference count, so it must be short-lived, and a thread should have few
+/// of them.
 pub(crate) struct RowCursor<'f> {
     row: &'f [u8],
     order: CellOrder,
@@ -74,8 +74,8 @@ impl Leaf<'_> {
         }
     }
 
-    /// Whether a row may have cells in the block of entry `at`, given that all cells before that block are
-    /// before the row's end; none if that is decided by another index block.
+    /// Whether a row may have cells in the block of entry `at`, given that the row does not end before that
+    /// block; none if another index block decides it.
     fn may_continue_in_next_block(
         &self,
         at: usize,
@@ -98,7 +98,7 @@ impl ReaderCore {
         let (mut leaf, mut is_last) = (Leaf::Root(&self.root), true);
         loop {
             let index = leaf.index();
-            // a row before the first key's row has no cells, but the row may begin with the first key
+            // a row before the first key's row has no cells, but the first key may begin the row
             let at = index.search_row(row, order).unwrap_or(0);
             match index.children() {
                 Children::Data(slots) => {
@@ -114,8 +114,8 @@ impl ReaderCore {
         }
     }
 
-    /// Looks up a row. Adds to `partial_reads` for each block that was not in the cache, and of which a part
-    /// was read instead.
+    /// Looks up a row. Adds to `partial_reads` for each block that was not in the cache, and from which a
+    /// part was read instead.
     #[inline(always)] // as `begin`
     pub(super) fn locate<'f>(
         &'f self,
@@ -196,8 +196,8 @@ impl ReaderCore {
     }
 }
 
-/// A block is read into the cache after this many look-ups by its outline. To read and insert a block
-/// takes as long as about twenty of them, and it takes the place of another that may be used as often.
+/// A block is read into the cache after this many look-ups by its outline. Reading and inserting a block
+/// costs as much as about twenty of them, and evicts a block that may be used as often.
 pub(super) const LOOKUPS: u32 = 128;
 
 impl RowCursor<'_> {

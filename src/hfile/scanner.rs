@@ -82,7 +82,7 @@ pub struct HFileScanner<'f> {
     path: IndexPath,
     /// The current block; none if the scanner is not positioned.
     block: Option<Arc<DataBlock>>,
-    /// What the current block has of the stored one, if it has not all cells.
+    /// The parts of the stored block that the current one has, if it does not have all cells.
     partial: Option<Box<PartialBlock>>,
     /// Whether blocks may be read in parts.
     reads_parts: bool,
@@ -105,7 +105,7 @@ impl<'f> HFileScanner<'f> {
             path: IndexPath::new(&file.root),
             block: None,
             partial: None,
-            // with a cache, the blocks of a file by itself are cached as a whole
+            // with a cache, blocks of a file outside of a store are cached whole
             reads_parts: file.cache.is_none(),
             run: 0,
             position: CellPosition::default(),
@@ -179,7 +179,7 @@ impl<'f> HFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`seek`](Self::seek).
+    /// Same as [`seek`](Self::seek).
     pub fn seek_to(&mut self, key: &CellKey) -> Result<SeekResult> {
         let order = self.file.known_order()?;
         if !self.find_block(key)? {
@@ -204,7 +204,7 @@ impl<'f> HFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`seek`](Self::seek), and if cells or index keys are out of order, so that the search leads
+    /// Same as [`seek`](Self::seek), and if cells or index keys are out of order, so that the search leads
     /// backward.
     pub fn reseek(&mut self, key: &CellKey) -> Result<SeekResult> {
         let order = self.file.known_order()?;
@@ -226,7 +226,7 @@ impl<'f> HFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`seek`](Self::seek).
+    /// Same as [`seek`](Self::seek).
     pub fn seek_before(&mut self, key: &CellKey) -> Result<bool> {
         let order = self.file.known_order()?;
         if !self.find_block(key)? {
@@ -425,7 +425,7 @@ impl<'f> HFileScanner<'f> {
                 self.position = position;
                 Ok(self.judge(block, &position, how, key))
             }
-            // the current cell may have another offset now
+            // the current cell's offset may have changed
             None if self.partial.is_some() && self.extend_part()? => {
                 self.seek_in_block(key, from.map(|_| self.position))
             }
@@ -491,7 +491,7 @@ impl<'f> HFileScanner<'f> {
         if !self.path.next(self.file)? {
             return self.at_end(&block, met).map(|()| false);
         }
-        // Without a known order of keys, an index could lead to the same blocks again and again.
+        // Without a known order of keys, an index could lead to the same blocks repeatedly.
         if self.offset() <= handle.offset {
             return Err(self.disorder());
         }

@@ -40,7 +40,7 @@ impl Buffers {
 }
 
 impl BlockSource {
-    /// Blocks of a file whose cells have about `average_cell` bytes.
+    /// Creates a source for a file whose cells have about `average_cell` bytes.
     pub(super) fn new(
         reader: Arc<dyn FileReader>,
         context: BlockContext,
@@ -85,8 +85,8 @@ impl BlockSource {
         Ok(bits)
     }
 
-    /// Reads a data block. With an order, the block gets a seek index. Also returns the block's outline with
-    /// parts of a size, if one is given, and if the block can have an outline.
+    /// Reads a data block. With an order, the block gets a seek index. Also returns the block's outline if a
+    /// size for its parts is given and the block can have one.
     pub(super) fn read_data(
         &self,
         handle: BlockHandle,
@@ -132,7 +132,7 @@ impl BlockSource {
             .map_err(|error| Error::io("read", self.reader.path(), error))
     }
 
-    /// The stored size of a block, if it is within the limit.
+    /// Returns the stored size of a block; fails if it exceeds the limit.
     fn check_len(&self, handle: BlockHandle) -> Result<usize> {
         let (len, limit) = (handle.on_disk_size as usize, self.context().limits.block_bytes);
         if len <= limit {

@@ -21,7 +21,7 @@ pub struct StoreFileWriter {
     historical: bool,
 }
 
-/// The origin of a store file's cells, as its file info has it (HBase: the keys of `HStoreFile`, such as
+/// The origin of a store file's cells, as its file info records it (HBase: the keys of `HStoreFile`, such as
 /// `MAX_SEQ_ID_KEY` and `BULKLOAD_TIME_KEY`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -30,10 +30,10 @@ pub enum StoreFileOrigin {
     Store {
         /// The greatest log sequence id in the file.
         max_seq_id: i64,
-        /// Whether all files of the store were compacted into this one.
+        /// Whether a major compaction of the store wrote the file.
         major_compaction: bool,
-        /// The names of the files that were compacted into this one, and of those compacted into them; empty
-        /// for a flush.
+        /// The names of the files that were compacted into this one, and of the files compacted into those;
+        /// empty for a flush.
         compacted: Vec<Vec<u8>>,
     },
     /// From a job that wrote the file for a bulk load.
@@ -93,7 +93,7 @@ impl StoreFileWriter {
     ///
     /// # Errors
     ///
-    /// As [`HFileWriter::append`].
+    /// Same as [`HFileWriter::append`].
     #[inline]
     pub fn append(&mut self, cell: CellRef<'_>) -> Result<()> {
         self.writer.append_ref(&cell)?;
@@ -107,7 +107,7 @@ impl StoreFileWriter {
     ///
     /// # Errors
     ///
-    /// As [`HFileWriter::add_file_info`].
+    /// Same as [`HFileWriter::add_file_info`].
     pub fn add_file_info(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) -> Result<()> {
         self.writer.add_file_info(key, value)
     }
@@ -122,7 +122,7 @@ impl StoreFileWriter {
     ///
     /// # Errors
     ///
-    /// As [`HFileWriter::finish`]; also if a file info entry was added that is derived from the cells.
+    /// Same as [`HFileWriter::finish`]; also if a file info entry was added that is derived from the cells.
     pub fn finish(mut self, origin: &StoreFileOrigin) -> Result<u64> {
         let info = self.writer.info_mut();
         origin.put(info);
@@ -157,7 +157,7 @@ impl StoreFileOrigin {
             Self::BulkLoad { timestamp, source_task, exclude_from_minor_compaction, skip_reset_seq_id } => {
                 info.put_missing(names::BULKLOAD_TIMESTAMP, timestamp.to_be_bytes());
                 info.put_missing(names::BULKLOAD_SOURCE_TASK, source_task);
-                // as HBase's jobs do: the file has nothing older that could be dropped
+                // as in HBase's jobs: no older cells exist that the file could omit
                 info.put_missing_flag(names::MAJOR_COMPACTION, true);
                 info.put_missing_flag(names::EXCLUDE_FROM_MINOR_COMPACTION, *exclude_from_minor_compaction);
                 if *skip_reset_seq_id {

@@ -39,8 +39,8 @@ pub struct LocalFile {
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::InvalidInput`] for a pipe, a socket or a device, which is not opened: that may block, or
-/// have effects; otherwise any error of the system.
+/// [`io::ErrorKind::InvalidInput`] for a pipe, a socket or a device, which is not opened, because that may
+/// block or have effects; otherwise any error of the system.
 pub(super) fn open_regular(path: &Path) -> io::Result<(File, fs::Metadata)> {
     check_regular(&fs::metadata(path)?)?;
     let file = File::open(path)?;
@@ -139,9 +139,9 @@ pub(super) fn identity(_meta: &fs::Metadata) -> Option<FileIdentity> {
 
 /// A local file that is being written.
 ///
-/// Large files are written by a separate thread, so that the caller can produce more bytes meanwhile; if no
-/// thread can be started, they are written inline. On Linux, write-back to disk starts early, so that a sync
-/// finds little left to do.
+/// Large files are written by a separate thread, so that the caller can produce more bytes at the same time;
+/// if no thread can be started, they are written inline. On Linux, write-back to disk starts early, so that a
+/// sync finds little left to do.
 #[derive(Debug)]
 pub struct LocalFileWriter {
     /// Bytes not yet passed to the system.
@@ -152,7 +152,7 @@ pub struct LocalFileWriter {
     owner: Owner,
 }
 
-/// Where the file is written.
+/// The way in which the file is written.
 #[derive(Debug)]
 enum WriterState {
     Inline(WriteBehind),
@@ -169,8 +169,8 @@ impl LocalFileWriter {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::InvalidInput`] if it is a pipe, which is not opened: that may block; otherwise any
-    /// error of the system.
+    /// [`io::ErrorKind::InvalidInput`] if it is a pipe, which is not opened, because that may block;
+    /// otherwise any error of the system.
     pub fn create(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         #[cfg(unix)]
@@ -200,8 +200,8 @@ impl LocalFileWriter {
         Self { buffer: Vec::new(), state, path: path.to_owned(), owner: Owner::this() }
     }
 
-    /// Takes the state, which on success the caller puts back. Fails in a process that was forked: the thread
-    /// and the place in the file are those of the other.
+    /// Takes the state, which the caller puts back on success. Fails in a forked process, because the thread
+    /// and the file position belong to the other one.
     fn take_state(&mut self) -> io::Result<WriterState> {
         let state = mem::replace(&mut self.state, WriterState::Failed);
         match (self.owner.check(), state) {
@@ -295,7 +295,8 @@ impl FileWriter for LocalFileWriter {
 pub struct LocalStorage;
 
 impl LocalStorage {
-    /// The instance for the whole process. Sharing one instance shows that all its users have the same files.
+    /// The instance for the whole process. A shared instance lets its users recognize that they have the same
+    /// files.
     pub(crate) fn shared() -> Arc<dyn Storage> {
         static SHARED: LazyLock<Arc<dyn Storage>> = LazyLock::new(|| Arc::new(LocalStorage));
         Arc::clone(&SHARED)
@@ -349,7 +350,7 @@ impl Storage for LocalStorage {
     #[cfg(unix)]
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         match File::open(path)?.sync_all() {
-            // Such a file system has no syncs of directories.
+            // Such a file system cannot sync directories.
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(()),
             synced => synced,
         }
@@ -407,7 +408,7 @@ impl Storage for LocalStorage {
     fn lock(&self, path: &Path) -> io::Result<FileLock> {
         match fs::metadata(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            // To open a pipe would block.
+            // Opening a pipe would block.
             found => check_regular(&found?)?,
         }
         let locked = LockedFile::new(File::options().create(true).truncate(false).write(true).open(path)?)?;

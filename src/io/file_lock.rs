@@ -17,8 +17,8 @@ impl FileLock {
         Self { can_be_lost: false, ..Self::with_check(held, |_| Ok(())) }
     }
 
-    /// Creates a lock that is released when `held` is dropped, and that can be lost before, as one in an
-    /// object store. `check` fails then: see [`check`](Self::check).
+    /// Creates a lock that is released when `held` is dropped, and can be lost before, such as one in an
+    /// object store. `check` then fails: see [`check`](Self::check).
     pub fn with_check<T>(held: T, check: fn(&T) -> io::Result<()>) -> Self
     where
         T: Send + Sync + fmt::Debug + 'static,
@@ -26,7 +26,7 @@ impl FileLock {
         Self::with_release(held, check, |_| Ok(()))
     }
 
-    /// As [`with_check`](Self::with_check), for a lock whose release may fail: see
+    /// Like [`with_check`](Self::with_check), for a lock whose release may fail: see
     /// [`release`](Self::release). `held` is dropped after `release`.
     pub fn with_release<T>(
         held: T,
@@ -39,7 +39,7 @@ impl FileLock {
         Self { held: Box::new(Checked { held, check, release }), can_be_lost: true }
     }
 
-    /// Fails if the lock is not held any more. Asks the file system or server that grants it.
+    /// Fails if the lock is no longer held, according to the file system or server that granted it.
     ///
     /// # Errors
     ///
@@ -48,8 +48,8 @@ impl FileLock {
         self.held.check()
     }
 
-    /// Whether the lock can be lost before it is released: another process may have it then, and the storage
-    /// may carry out late what this one has asked for before.
+    /// Whether the lock can be lost before it is released: another process may then have it, and the storage
+    /// may execute earlier requests of this one late.
     #[must_use]
     pub fn can_be_lost(&self) -> bool {
         self.can_be_lost
@@ -59,13 +59,13 @@ impl FileLock {
     ///
     /// # Errors
     ///
-    /// Any error of the system. Others may then find that the lock is held.
+    /// Any error of the system. The lock may then still appear to be held.
     pub fn release(self) -> io::Result<()> {
         self.held.release()
     }
 }
 
-/// A value that is held while a lock is.
+/// A value that represents a held lock.
 trait Held: Send + Sync + fmt::Debug {
     fn check(&self) -> io::Result<()>;
 

@@ -1,4 +1,4 @@
-//! Logs in the local file system, and syncs of logs beside their writers.
+//! Logs in the local file system, and concurrent syncs of logs.
 
 use super::LogFile;
 use std::fmt;
@@ -12,13 +12,13 @@ use std::sync::Arc;
 pub struct LogSyncer(Arc<dyn Fn() -> io::Result<()> + Send + Sync>);
 
 impl LogSyncer {
-    /// Creates a syncer that calls a function. Any thread may call it, also after the log is closed.
+    /// Creates a syncer that calls a function. Any thread may call it, even after the log is closed.
     #[must_use]
     pub fn new(sync: impl Fn() -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self(Arc::new(sync))
     }
 
-    /// Waits until all bytes are on disk that were appended before.
+    /// Waits until all bytes appended before are on disk.
     ///
     /// # Errors
     ///
@@ -34,7 +34,7 @@ impl fmt::Debug for LogSyncer {
     }
 }
 
-/// A log in the local file system. It has no buffer: an append is one call of the system.
+/// A log in the local file system. It has no buffer: an append is one system call.
 #[derive(Debug)]
 pub(super) struct LocalLogFile {
     file: Arc<File>,
@@ -61,7 +61,7 @@ impl LogFile for LocalLogFile {
         if self.next != self.kept {
             self.next = self.file.seek(SeekFrom::Start(self.kept))?;
         }
-        // After a failure the place is unknown.
+        // After a failure the file position is unknown.
         self.next = u64::MAX;
         self.file.write_all(bytes)?;
         self.next = self.kept + bytes.len() as u64;

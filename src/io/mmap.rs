@@ -12,9 +12,8 @@ use std::sync::Arc;
 
 /// A file mapped into memory.
 ///
-/// Bytes are verified where they are, and copied only as far as they are returned. A part of a block that has
-/// been verified is not verified again while the block's outline is in the cache: damage that the disk does
-/// later is not noticed until then.
+/// Bytes are verified in place, and only returned bytes are copied. A verified part of a block is not
+/// verified again while the block's outline is in the cache: damage on disk in that time is not detected.
 #[derive(Debug)]
 pub struct MmapFile {
     map: Mmap,
@@ -77,7 +76,7 @@ pub struct MmapStorage(LocalStorage);
 /// Smaller files are read instead.
 const MIN_LEN: u64 = 64 << 10;
 
-/// The name of the directories of logs. They are written while others read them, and cut off if the disk is
+/// The name of the directories of logs. They are written while others read them, and truncated if the disk is
 /// full: a mapping would fault.
 const LOGS: &str = "recovered.edits";
 

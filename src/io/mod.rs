@@ -82,23 +82,23 @@ pub trait FileReader: Send + Sync + fmt::Debug {
         false
     }
 
-    /// Whether a read takes long however short it is, as a request over a network does: a long read is better
+    /// Whether even a short read takes long, such as a request over a network: one long read is then better
     /// than several short ones.
     fn is_remote(&self) -> bool {
         false
     }
 
     /// Whether other threads may read parts of the file before they are needed, in any order, and again after
-    /// a failure, as they may with a local file. One may still do so for a moment when the scan has ended and
-    /// the file is closed, so files that are mapped into memory are not such ones. Otherwise a scan reads in
-    /// its own thread, and each block once.
+    /// a failure, as with a local file. A thread may still do so for a moment after the scan has ended and
+    /// the file is closed, so this is false for files mapped into memory. Otherwise a scan reads in its own
+    /// thread, and each block once.
     fn may_read_ahead(&self) -> bool {
         false
     }
 }
 
-/// The identity of a file. No two files that exist at the same time have the same, and a file that has the
-/// number of one that was removed was created later.
+/// The identity of a file. No two files that exist at the same time have the same identity, and a file that
+/// reuses the number of a removed one was created later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileIdentity {
     /// The device that the file is on.
@@ -131,23 +131,23 @@ pub trait FileWriter: Send + fmt::Debug {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// A write-ahead log that is being written: every append is handed to the system before it returns.
+/// A write-ahead log that is being written: every append is written to the system before it returns.
 ///
 /// The bytes appended survive the end of the process, and a loss of power only after a sync.
 pub trait LogFile: Send + fmt::Debug {
     /// The name of the file in errors.
     fn path(&self) -> &Path;
 
-    /// Writes all of `bytes` after those kept so far, and hands them to the system. Keeps the first `kept` of
-    /// them; the next append overwrites the others, so that it need not make the file longer.
+    /// Writes all of `bytes` to the system, after those kept so far. Keeps the first `kept` of them; the next
+    /// append overwrites the others, so that it need not extend the file.
     ///
     /// # Errors
     ///
     /// Any error of the system. Some of the bytes may have been written; whether they are kept is unknown.
     fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()>;
 
-    /// Whether the last append, which failed, has had no effect, and will have none: the file is as it was
-    /// before, and can be appended to again. By default, that is unknown.
+    /// Whether the last append, which failed, has had no effect, and will have none: the file is unchanged
+    /// and can be appended to again. By default, this is unknown.
     fn is_unchanged(&self) -> bool {
         false
     }
@@ -156,7 +156,7 @@ pub trait LogFile: Send + fmt::Debug {
     ///
     /// # Errors
     ///
-    /// Any error of the system. The length is unknown then. [`io::ErrorKind::Unsupported`] if files of the
+    /// Any error of the system. The length is then unknown. [`io::ErrorKind::Unsupported`] if files of the
     /// storage cannot be shortened.
     fn truncate(&mut self, len: u64) -> io::Result<()>;
 
@@ -165,8 +165,8 @@ pub trait LogFile: Send + fmt::Debug {
         true
     }
 
-    /// The length in bytes from which on later entries should be appended to another log. By default there is
-    /// none. A storage that writes the whole file again with each append has one.
+    /// The length in bytes above which entries should be appended to another log. By default there is no
+    /// limit. A storage that writes the whole file again with each append has one.
     fn max_len(&self) -> u64 {
         u64::MAX
     }
@@ -178,8 +178,8 @@ pub trait LogFile: Send + fmt::Debug {
     /// Any error of the system. The bytes appended may be lost.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Returns what syncs the bytes appended so far while other threads append more. By default there is
-    /// nothing that does.
+    /// Returns a syncer of the bytes appended so far, which works while other threads append more. By default
+    /// there is none.
     fn syncer(&self) -> Option<LogSyncer> {
         None
     }
@@ -233,7 +233,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// [`io::ErrorKind::AlreadyExists`] if the name exists; otherwise any error of the system.
     fn create_log(&self, path: &Path) -> io::Result<Box<dyn LogFile>>;
 
-    /// Creates a file of `len` bytes to be overwritten in place, instead of one that has its name. No link is
+    /// Creates a file of `len` bytes to be overwritten in place, replacing an existing file. No link is
     /// followed. Only a [`BlockCache`](crate::BlockCache) with a second tier needs such a file.
     ///
     /// # Errors
@@ -247,11 +247,11 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Whether files and directories at a path can be renamed. By default they can.
     ///
-    /// If not, as in an object store, a file that is created appears with its first sync, complete, or takes
-    /// the place of another one then; if it is dropped before, nothing has changed. That sync fails, and
-    /// changes nothing, if the path has another file than when the file was created, or has one and had none.
-    /// Directories are there while files are in them, and all changes are durable. Regions are written if all
-    /// of their families have the store file tracker FILE.
+    /// If not, as in an object store, a new file appears complete with its first sync, or replaces another
+    /// one then; if it is dropped before, nothing changes. That sync fails, and changes nothing, if the file
+    /// at the path was replaced or created in the meantime. Directories exist while they contain files, and
+    /// all changes are durable. Regions can be written if all of their families have the store file tracker
+    /// FILE.
     fn can_rename(&self, path: &Path) -> bool {
         let _ = path;
         true
@@ -266,7 +266,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// another; otherwise any error of the system. On failure, nothing has changed.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Renames a file atomically, unless something has the new name.
+    /// Renames a file atomically, unless the new name exists.
     ///
     /// # Errors
     ///
@@ -332,29 +332,28 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Any error of the system.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
 
-    /// Ends the writing of a file by a process that has died, so that all bytes which it has synced can be
-    /// read, and none are added later, not even if that process is alive after all. The caller has locked the
-    /// directory. By default does nothing: the files of a process are there when it ends.
+    /// Ends the writing of a file by a dead process, so that all bytes that it has synced can be read, and
+    /// none are added later, even if that process is still alive. The caller has locked the directory. Does
+    /// nothing by default: all bytes can be read when a process ends.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::NotFound`] if there is no such file; otherwise any error of the system. The file may
-    /// still be written to then.
+    /// then still be written to.
     fn end_writing(&self, path: &Path) -> io::Result<()> {
         let _ = path;
         Ok(())
     }
 
-    /// Whether a file that its writer has not closed may seem to end before what was synced, until its
-    /// writing is [ended](Self::end_writing), as in HDFS. By default none does.
+    /// Whether a file that its writer has not closed may appear to lack synced bytes until its writing is
+    /// [ended](Self::end_writing), as in HDFS. False by default.
     fn can_hide_writes(&self, path: &Path) -> bool {
         let _ = path;
         false
     }
 
     /// Returns the full path of a file or directory, which need not exist: a relative path begins at the
-    /// current directory. On request, the path is that without symbolic links. By default, all paths are
-    /// full.
+    /// current directory. On request, symbolic links are resolved. By default, all paths are full.
     ///
     /// # Errors
     ///
@@ -366,14 +365,14 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Whether a file that is open can still be read after it was removed. If not, a region keeps the files
     /// that it has replaced until its own readers are done. An open file that was renamed must be readable in
-    /// either case, or reads of it fail with [`io::ErrorKind::NotFound`]: then it is opened again where it is
-    /// now, and must have the same [identity](FileReader::identity).
+    /// either case, or reads of it fail with [`io::ErrorKind::NotFound`]: it is then opened again at its new
+    /// path, and must have the same [identity](FileReader::identity).
     fn can_read_removed(&self) -> bool {
         true
     }
 
     /// Acquires an exclusive lock on a lock file, which is created if missing. The lock is released when the
-    /// returned value is dropped or the process ends; a storage that does not see the end of a process
+    /// returned value is dropped or the process ends; a storage that cannot detect the end of a process
     /// releases it some time later.
     ///
     /// # Errors
@@ -387,7 +386,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
 pub struct DirEntry {
     /// The last component of the path.
     pub name: OsString,
-    /// The length in bytes; of a symbolic link, that of its target. For directories, the system's value.
+    /// The length in bytes; for a symbolic link, its target's. For directories, the system's value.
     pub len: u64,
     /// Whether this is a directory, or a link to one.
     pub is_dir: bool,

@@ -1,4 +1,4 @@
-//! Atomic creation of files.
+//! Creates files atomically.
 
 use super::unfinished::name_unfinished;
 use super::{FileWriter, Owner, Storage};
@@ -9,9 +9,9 @@ use std::sync::Arc;
 
 /// A file that is being written.
 ///
-/// It is written in the target directory, under a [hidden name](name_unfinished) that nothing else has. It
-/// gets its final name only when it is complete and on disk. Whenever the process ends, either the previous
-/// file exists or the complete new one; other files are not touched. A file that is dropped before it is
+/// It is written in the target directory, under a unique [hidden name](name_unfinished). It gets its final
+/// name only when it is complete and on disk. Whenever the process ends, either the previous file exists or
+/// the complete new one; other files are not touched. A file that is dropped before it is
 /// [persisted](Self::persist) is removed.
 ///
 /// In a storage without renames it is written under its final name, and appears when it is persisted.
@@ -26,7 +26,7 @@ pub(crate) struct NewFile {
 struct Target {
     storage: Arc<dyn Storage>,
     path: PathBuf,
-    /// The process that writes the file. One that was forked does not remove it.
+    /// The process that writes the file. A forked process does not remove it.
     owner: Owner,
 }
 
@@ -84,7 +84,7 @@ impl Drop for NewFile {
     }
 }
 
-/// Returns a name beside `path` for the time until the file is complete.
+/// Returns a temporary path next to `path` for the file until it is complete.
 fn aside(path: &Path) -> Result<PathBuf> {
     if path.file_name().is_none() {
         let error = io::Error::new(io::ErrorKind::InvalidInput, "not the name of a file");
@@ -93,7 +93,7 @@ fn aside(path: &Path) -> Result<PathBuf> {
     Ok(name_unfinished(path))
 }
 
-/// Whether a name is that of a file that is being written. A process that dies leaves it.
+/// Whether a name belongs to a file that is being written, or was left by a dead process.
 pub(crate) fn is_new_file(name: &str) -> bool {
     let random = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
     let is_hex = |c: u8| matches!(c, b'0'..=b'9' | b'a'..=b'f');

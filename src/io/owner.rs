@@ -3,8 +3,8 @@
 use super::process_id;
 use std::io;
 
-/// The process that has opened a region, has locked a file, or writes one. One that was forked from it has
-/// copies of its descriptors and of its memory, but none of its threads, and must not change what both have
+/// The process that has opened a region, has locked a file, or writes one. A process forked from it has
+/// copies of its descriptors and memory, but none of its threads, and must not change files that both have
 /// open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Owner(u32);

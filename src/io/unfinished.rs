@@ -1,4 +1,4 @@
-//! Files and directories that are not complete: their names, and what of them a process that died has left.
+//! Names incomplete files and directories, and removes those that dead processes have left.
 
 #[cfg(unix)]
 use super::parent;
@@ -18,7 +18,7 @@ use std::time::Duration;
 /// `.<16 hexadecimal digits>.tmp`. Half of the digits depend on the path, the others are random. The length
 /// is always the same, because the name of `path` may already have the maximum length.
 pub fn name_unfinished(path: &Path) -> PathBuf {
-    // Each state has random keys. If another process uses the same name all the same, creating the file
+    // Each state has random keys. If another process uses the same name nevertheless, creating the file
     // fails.
     let random = RandomState::new().hash_one(process_id());
     path.with_file_name(format!(".{}{:08x}.tmp", digits_of(path), random >> 32))
@@ -53,11 +53,11 @@ pub fn create_unfinished_dir(path: &Path) -> io::Result<Option<File>> {
         loop {
             fs::create_dir(path)?;
             match File::open(path) {
-                // A process that has taken it for one that was left has removed it before it was opened.
+                // Another process has treated it as left over and removed it before it was opened.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 opened => {
                     return opened.inspect_err(|_| {
-                        // The first error is the one to report.
+                        // The first error is reported.
                         let _ = fs::remove_dir(path);
                     });
                 }
@@ -70,14 +70,14 @@ pub fn create_unfinished_dir(path: &Path) -> io::Result<Option<File>> {
 }
 
 /// Removes the local files, or the directories, with [unfinished names](name_unfinished) for a path that are
-/// not locked any more: the processes that wrote them have died. Where a file system has no locks, nothing is
-/// removed. Failures to remove a file are ignored.
+/// no longer locked, because the processes that wrote them have died. Where a file system has no locks,
+/// nothing is removed. Failures to remove a file are ignored.
 #[cfg(unix)]
 pub fn remove_unfinished(path: &Path, dirs: bool) {
     let Ok(entries) = fs::read_dir(parent(path)) else { return };
     let digits = digits_of(path);
     for entry in entries.filter_map(Result::ok).filter(|entry| is_unfinished(&entry.file_name(), &digits)) {
-        // A link is not one of them.
+        // Links are not unfinished files.
         let is_kind = |kind: fs::FileType| if dirs { kind.is_dir() } else { kind.is_file() };
         if !entry.file_type().is_ok_and(is_kind) {
             continue;
@@ -94,17 +94,17 @@ pub fn remove_unfinished(path: &Path, dirs: bool) {
 #[cfg(not(unix))]
 pub fn remove_unfinished(_path: &Path, _dirs: bool) {}
 
-/// Creates a file or directory and locks it, as long as it is open: that tells it from what a process that
-/// has died has left. Where the file system has no locks, it is not locked.
+/// Creates a file or directory and locks it while it is open, which distinguishes it from one that a dead
+/// process has left. Where the file system has no locks, it is not locked.
 #[cfg(unix)]
 pub(super) fn create_locked(path: &Path, create: impl Fn() -> io::Result<File>) -> io::Result<File> {
-    /// How often it is looked whether a process that takes a file for one that was left, as it is not locked
-    /// yet, has removed it.
+    /// The number of attempts to create a file that another process may remove as left over before it is
+    /// locked.
     const ATTEMPTS: u32 = 1_000;
     let mut file = create()?;
     for _ in 0..ATTEMPTS {
         let locked = file.try_lock();
-        // It may have been removed before it was locked. If that cannot be seen, its rename fails then.
+        // It may have been removed before it was locked. If this cannot be detected, its rename fails later.
         let is_there = is_at(&file, path).unwrap_or(true);
         match locked {
             Err(TryLockError::Error(_)) => return Ok(file),
@@ -153,7 +153,7 @@ mod tests {
         };
         let (written, written_dir) = (left(), left());
         let mut writer = LocalFileWriter::create_new(&written).unwrap();
-        // One that is long, with a thread.
+        // A long file, written by a thread.
         writer.write_all(&vec![7; 3 << 20]).unwrap();
         writer.write_all(&vec![7; 3 << 20]).unwrap();
         let held = create_unfinished_dir(&written_dir).unwrap().unwrap();
@@ -178,7 +178,7 @@ mod tests {
         let mut kept = without(&dead);
         kept.retain(|name| !dead_dir.ends_with(name));
         assert_eq!(names(dir.path()), kept);
-        // Once they are not written any more.
+        // When they are no longer written.
         drop((writer, held));
         remove_unfinished(&path, true);
         assert!(written.exists() && !written_dir.exists());

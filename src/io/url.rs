@@ -1,4 +1,4 @@
-//! URLs as paths. A storage of their schemes reads them.
+//! Recognizes URLs used as paths, which a storage for their scheme reads.
 
 use std::path::Path;
 
@@ -9,8 +9,8 @@ pub fn url_scheme(path: &Path) -> Option<&str> {
     is_scheme(scheme).then_some(scheme)
 }
 
-/// Whether a text may be the scheme of a URL. It begins with a letter and has two characters at least: one is
-/// a drive of Windows.
+/// Whether a text may be the scheme of a URL. It begins with a letter and has at least two characters,
+/// because a single one is a drive of Windows.
 #[must_use]
 pub fn is_scheme(text: &str) -> bool {
     text.len() > 1

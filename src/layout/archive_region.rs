@@ -1,4 +1,4 @@
-//! Archiving whole regions (HBase: `HFileArchiver.archiveRegion`).
+//! Archives whole regions (hfile.md §15; HBase: `HFileArchiver.archiveRegion`).
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -16,15 +16,15 @@ use crate::schema::region_name::is_encoded_name;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The end of the name of a directory whose files have been archived.
+/// The suffix of the name of a directory whose files have been archived.
 const ARCHIVED: &str = ".archived";
-/// The end of the name of a file that says, in a storage without renames, that the files of a region have
-/// been archived, and the rest of its directory can be removed.
+/// The suffix of the name of a file which records, in a storage without renames, that a region's files have
+/// been archived and the rest of its directory can be removed.
 const EMPTIED: &str = ".emptied";
 
 impl RegionDir {
     /// Returns the encoded names of the regions of the table to which files of the region are references or
-    /// links. Files that are no longer read count, too.
+    /// links, including files that are no longer read.
     ///
     /// # Errors
     ///
@@ -52,11 +52,10 @@ impl RegionDir {
         Ok(regions)
     }
 
-    /// Moves all files of the families to the archive, also of those that an interrupted alteration of the
-    /// table has left, and then the directory aside: [`remove_archived_regions`] removes it. Without renames,
-    /// the directory is there until then, but is not that of a region. `lock` is that of the directory; it is
-    /// asked before each step whether it is still held. Can be retried after a failure, until the region is
-    /// no longer there.
+    /// Moves the files of all families to the archive, including families that an interrupted alteration of
+    /// the table has left, and then moves the directory aside: [`remove_archived_regions`] removes it.
+    /// Without renames, the directory stays until then, but is not a region. `lock` is the directory's lock,
+    /// which is checked before each step. Can be retried after a failure, as long as the region exists.
     ///
     /// # Errors
     ///
@@ -72,15 +71,15 @@ impl RegionDir {
             let entries = list_if_exists(storage, &self.path().join(family))?.unwrap_or_default();
             let files = entries.iter().filter(|entry| !entry.is_dir).filter_map(DirEntry::utf8_name);
             let names: Vec<&str> = files.filter(|name| !name.starts_with('.')).collect();
-            // A call that was interrupted may have moved all files, and not durably.
+            // An interrupted call may have moved all files, but not durably.
             if !names.is_empty() || self.has_archive(family.as_bytes())? {
                 check_lock(lock, self.path())?;
                 self.archive(family.as_bytes(), names)?;
             }
         }
-        // Another process that has locked the region since may have restored it.
+        // If the lock was lost, another process may have restored the region.
         check_lock(lock, self.path())?;
-        // Aside, as a region is there with all of its directory, or not at all.
+        // Moved aside, so that a region's directory exists as a whole or not at all.
         let (table, name) = (parent(self.path()), self.info().encoded_name());
         if !storage.can_rename(table) {
             write_file(self.storage(), &table.join(format!(".{name}{EMPTIED}")), &[])?;
@@ -91,19 +90,19 @@ impl RegionDir {
     }
 }
 
-/// Whether an entry of a table's directory is what is left of a region whose files have been archived, or
-/// says that the region's directory is.
+/// Whether an entry of a table's directory is, or marks, the remains of a region whose files have been
+/// archived.
 pub(crate) fn is_archived_region(entry: &DirEntry) -> bool {
     !entry.is_symlink && (region_before(ARCHIVED, entry).is_some() || region_before(EMPTIED, entry).is_some())
 }
 
-/// Returns the encoded name of the region in the name of an entry with this end.
+/// Returns the encoded name of the region in the name of an entry with this suffix.
 fn region_before<'e>(end: &str, entry: &'e DirEntry) -> Option<&'e str> {
     let name = entry.utf8_name()?.strip_prefix('.')?.strip_suffix(end)?;
     is_encoded_name(name).then_some(name)
 }
 
-/// Removes what is left of regions whose files have been archived.
+/// Removes the remains of regions whose files have been archived.
 pub(crate) fn remove_archived_regions(storage: &dyn Storage, table: &Path) -> Result<()> {
     let entries = list_if_exists(storage, table)?.unwrap_or_default();
     for entry in entries.iter().filter(|entry| is_archived_region(entry)) {

@@ -1,14 +1,13 @@
-//! Changes of a region's store files; the only place that makes them (HBase: `StoreEngine`,
-//! `StoreFileTracker`, `HRegionFileSystem.commitStoreFile`).
+//! Commits changes of a region's store files; no other module changes them (read-path.md §20; HBase:
+//! `StoreEngine`, `StoreFileTracker`, `HRegionFileSystem.commitStoreFile`).
 //!
-//! A change is made in this order, so that a crash after any step leaves either the files before the change
-//! or those after it:
+//! A change is made in this order, so that a crash after any step leaves either the old files or the new
+//! ones:
 //!
 //! 1. The caller writes the new files elsewhere, completely and synced, and opens each once.
-//! 2. If new files from outside are to be on a list, a [record](super::load_record) of their places is
-//!    written.
-//!    In a storage whose locks can be lost, files from outside are then moved to a directory of the region:
-//!    see [`loading`](super::loading).
+//! 2. If files from outside will be on a list, a [record](super::load_record) of their original paths is
+//!    written. In a storage whose locks can be lost, files from outside are then moved to a directory of the
+//!    region: see [`loading`](super::loading).
 //! 3. All new files but the last are renamed into the family's directory, which is synced; then the last one,
 //!    which is the only one that may record the files it replaces. The last ones of all families are renamed
 //!    one right after the other, before any directory is synced.
@@ -19,13 +18,13 @@
 //! 7. Replaced files are moved to the archive: [`RegionDir::archive`].
 //!
 //! In a storage without renames, all families have a FILE tracker: the new files are written under their
-//! names in step 1, and step 5 creates the list, whose number follows that of the list before. So if another
-//! process has changed the files meanwhile, the list has a number that exists, and the change fails. Copies
-//! of files from outside are [recorded](super::copy_record) before the first list, and after the last one.
+//! names in step 1, and step 5 creates the list, whose number follows the previous list's. If another process
+//! has changed the files in the meantime, the number exists, and the change fails. Copies of files from
+//! outside are [recorded](super::copy_record) before the first list, and after the last one.
 //!
-//! If a step up to 5 fails, the previous steps are undone, and the undo is synced. If that fails too, there
-//! may be named files unknown to the caller: then [`CommitError::undo`] has the reason, and the caller must
-//! accept no further writes.
+//! If a step up to 5 fails, the previous steps are undone, and the undo is synced. If that also fails, named
+//! files may exist that the caller does not know of: [`CommitError::undo`] then has the reason, and the
+//! caller must accept no further writes.
 
 use super::copy_record::{CopySource, CopyState, LoadedCopy};
 use super::durable::{create_dir, exists, parent, rename, sync_dir};
@@ -41,14 +40,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A complete, synced file that is to be renamed into a family's directory. If it was written by this region,
-/// it is removed when it is dropped before the rename.
+/// A complete, synced file to rename into a family's directory. If it was written by this region, it is
+/// removed if it is dropped before the rename.
 #[derive(Debug)]
 pub(crate) struct StagedFile {
     storage: Arc<dyn Storage>,
-    /// The path it was written to. That of its name in a storage without renames.
+    /// The path it was written to; in a storage without renames, its final path.
     from: PathBuf,
-    /// The name it is to get.
+    /// Its final name.
     name: String,
     len: u64,
     /// Whether the file is removed if it is not renamed.
@@ -75,13 +74,13 @@ impl StagedFile {
         self
     }
 
-    /// Says that it is a copy of a file from outside, in a storage without renames.
+    /// Marks it as a copy of a file from outside, in a storage without renames.
     pub(crate) fn copy_of(mut self, source: CopySource) -> Self {
         self.source = Some(source);
         self
     }
 
-    /// Says that it is moved to a path before any file is renamed.
+    /// Sets a path to which it is moved before any file is renamed.
     pub(crate) fn moved_to(mut self, via: PathBuf) -> Self {
         self.via = Some(via);
         self
@@ -92,7 +91,7 @@ impl StagedFile {
         &self.from
     }
 
-    /// Returns the name it is to get.
+    /// Returns its final name.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
@@ -129,11 +128,12 @@ pub(crate) struct KnownFile {
     pub(crate) len: u64,
 }
 
-/// The reason why store files could not be changed.
+/// The reason that store files could not be changed.
 #[derive(Debug)]
 pub(crate) struct CommitError {
     pub(crate) error: Error,
-    /// Why the previous steps could not be undone: there may be named files that are in no state in memory.
+    /// The reason that the previous steps could not be undone: named files may exist that are in no state in
+    /// memory.
     pub(crate) undo: Option<Error>,
 }
 
@@ -145,21 +145,21 @@ impl From<Error> for CommitError {
 
 /// A step that was attempted, and must be undone if a later one fails.
 enum UndoStep {
-    /// The record of a load is there.
+    /// The record of a load was written.
     Recorded,
     Named {
         from: PathBuf,
         to: PathBuf,
         is_ours: bool,
     },
-    /// The record of copies has these.
+    /// These were added to the record of copies.
     Noted(Vec<LoadedCopy>),
     Listed(NewFileList),
-    /// The record is not there any more.
+    /// The record was removed.
     Forgotten(LoadRecord),
 }
 
-/// The changes of a commit. If it panics, there may be a list with the new files, which are not removed then.
+/// The changes of a commit. If it panics, a list may have the new files, which are then not removed.
 struct Attempt<'c>(Vec<FamilyChange<'c>>);
 
 impl Attempt<'_> {
@@ -202,7 +202,7 @@ impl RegionDir {
             Err(error) => {
                 let undo = self.roll_back(steps).err();
                 if undo.is_some() {
-                    // There may be a list with the new files.
+                    // A list may have the new files.
                     attempt.keep_files();
                 }
                 Err(CommitError { error, undo })
@@ -244,8 +244,8 @@ impl RegionDir {
                 sync_dir(storage, &dir)?;
             }
         }
-        // The last files are named one right after the other: another process that reads the region just then
-        // may see those of some families only.
+        // The last files are renamed in direct succession: another process that reads the region in between
+        // sees only those of some families.
         for change in changes {
             let dir = self.family(change.family).path();
             change.add.last().map_or(Ok(()), |file| self.name_file(&dir, file, steps))?;
@@ -254,7 +254,7 @@ impl RegionDir {
             sync_dir(storage, &self.family(change.family).path())?;
         }
         let opened = open()?;
-        // Not the name of another process, which may have lost its lock.
+        // A name that no other process uses, even one that has lost its lock.
         let id = new_file_name(now);
         let aside = |i: usize| self.tmp().join(format!("filelist.{i}.{id}"));
         lists.iter().enumerate().try_for_each(|(i, list)| list.write(storage, &aside(i)))?;
@@ -264,7 +264,7 @@ impl RegionDir {
         }
         for (i, list) in lists.into_iter().enumerate() {
             let published = list.publish(storage, &aside(i));
-            // Another list of its number is not this one, and stays.
+            // An existing list of this number is another process's, and stays.
             if !published.as_ref().is_err_and(Error::is_already_exists) {
                 steps.push(UndoStep::Listed(list));
             }
@@ -274,7 +274,7 @@ impl RegionDir {
             self.confirm_copies(&copies)?;
         }
         if !record.is_empty() {
-            // Not before all lists have their files, and before any of these can be replaced.
+            // After all lists have their files, and before any list can be replaced.
             steps.push(UndoStep::Forgotten(record));
             remove_record(storage, self.path())?;
         }
@@ -292,7 +292,7 @@ impl RegionDir {
         rename(&**self.storage(), from, &to)
     }
 
-    /// Moves a file to where it is moved before any file is renamed, if it is.
+    /// Moves a file to its intermediate path, if it has one.
     fn move_aside(&self, file: &StagedFile, steps: &mut Vec<UndoStep>) -> Result<()> {
         let Some(to) = &file.via else { return Ok(()) };
         create_dir(&**self.storage(), parent(to))?;
@@ -322,7 +322,7 @@ impl RegionDir {
                         }
                     }
                     // The last file, which may record that it replaces others, must not return without those
-                    // that were named before it.
+                    // that were renamed before it.
                     sync_dir(storage, parent(&to))?;
                 }
             }
@@ -331,7 +331,7 @@ impl RegionDir {
     }
 }
 
-/// Returns the new files of a change that are copies of files from outside, which a list is to have.
+/// Returns the new files of a change that are copies of files from outside, and will be on a list.
 fn copies_of<'c>(change: &'c FamilyChange<'_>, list: &NewFileList) -> impl Iterator<Item = LoadedCopy> + 'c {
     let state = CopyState::ToBeListed(list.number().unwrap_or(u64::MAX));
     change.add.iter().filter_map(move |file| {
@@ -384,8 +384,8 @@ pub(super) fn listed(name: &str, len: u64) -> ListedFile {
     ListedFile { name: name.to_owned(), size: if is_plain { len } else { 0 }, reference: None }
 }
 
-/// Checks that a list agrees with the directory, but for files that were replaced. Without a setting, one
-/// reader may use the list, and another the directory.
+/// Checks that a list agrees with the directory, except for replaced files. Without a setting, one reader may
+/// use the list and another the directory.
 fn check_unambiguous(dir: &FamilyDir, list: &FileList, replaced: &BTreeSet<String>) -> Result<()> {
     let in_directory = StoreFileTracker { source: TrackedBy::Directory, writes_list: false };
     let found = dir.store_files(in_directory)?.files;

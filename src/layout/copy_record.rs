@@ -1,17 +1,17 @@
-//! The record of bulk loads in a storage without renames: which files were copied into a region, and are not
-//! to be copied again. The file `.loaded` in the region's directory, which HBase ignores.
+//! The record of bulk loads in a storage without renames: the files that were copied into a region and must
+//! not be copied again. It is the file `.loaded` in the region's directory, which HBase ignores.
 //!
-//! A file that is loaded is removed after the lists of the region have its copy. If the process dies in
-//! between, a repeated call finds the file again, and would load its cells a second time: cells that were
-//! deleted since would come back. So the record has a line of each copy before the first list is made, and
-//! says after the last one that they are listed, before any list can be replaced. A file of such a line is
-//! not loaded again. If the process dies between the lists, the next one [finds
-//! out](RegionDir::resolve_copies) which were made, before it changes any.
+//! A loaded file is removed after the lists of the region have its copy. If the process dies in between, a
+//! repeated call finds the file again, and would load its cells a second time, which would bring back cells
+//! deleted since. So the record gets a line for each copy before the first list is made, and marks the copies
+//! as listed after the last one, before any list can be replaced. The file of such a line is not loaded
+//! again. If the process dies between the lists, the next one [determines](RegionDir::resolve_copies) which
+//! were made, before it changes any.
 //!
-//! A request may be executed late. So the record is never removed, but replaced, each time by different
+//! A request may be executed late. So the record is never removed, only replaced, each time by different
 //! bytes: the storage replaces a file only if it is the one that was read. The record is created before the
-//! first line is added, and each writer that opens the region replaces it. After that, no request of an
-//! earlier writer can replace it.
+//! first line is added, and each writer that opens the region replaces it, after which no request of an
+//! earlier writer can.
 //!
 //! | line | |
 //! |---|---|
@@ -19,9 +19,9 @@
 //! | state, name, family, length, time, hash, path | of each copy |
 //! | `crc32c <sum>` | the [checksum](super::sealed_text) of the lines before |
 //!
-//! The parts of a line are separated by tabs; families and paths are texts as of [`StringBinary`]. The state
-//! is `listed`, or the number of the list that was to have the copy; the name is that in the directory of the
-//! family; the others are the length, the time of the last modification, the XXH3 and the full path of the
+//! The parts of a line are separated by tabs; families and paths are written as [`StringBinary`]. The state
+//! is `listed`, or the number of the list planned to have the copy; the name is the copy's in the family's
+//! directory; the others are the length, the time of the last modification, the XXH3 and the full path of the
 //! file that was copied.
 #![warn(clippy::indexing_slicing)]
 
@@ -50,7 +50,7 @@ const FAULTS: Faults = Faults {
     no_number: "a record of loaded files with a checksum that is not a number",
 };
 
-/// A file from outside of the store, as it was when it was copied into it.
+/// A file from outside of the store, in its state when it was copied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CopySource {
     /// The full path.
@@ -66,9 +66,9 @@ pub(crate) struct CopySource {
 /// Whether a copy is a file of its store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CopyState {
-    /// A list of this number was to have it.
+    /// A list of this number was planned to have it.
     ToBeListed(u64),
-    /// A list has had it.
+    /// A list has or had it.
     Listed,
 }
 
@@ -151,8 +151,8 @@ impl CopyRecord {
         self.copies.iter().filter(move |copy| copy.family == family && copy.source.path == path)
     }
 
-    /// Fails if a load into a family that `is_wanted` names was cut off, and a file is still there that could
-    /// be loaded again without the record, which is that in the directory of a region.
+    /// Fails if a load into a family selected by `is_wanted` was interrupted, and one of its files still
+    /// exists, which could be loaded again without the record. `region` is the directory with the record.
     fn check(&self, storage: &dyn Storage, region: &Path, is_wanted: impl Fn(&[u8]) -> bool) -> Result<()> {
         for copy in self.copies.iter().filter(|copy| is_wanted(&copy.family)) {
             if copy.state != CopyState::Listed || exists(storage, &copy.source.path)? {
@@ -192,7 +192,7 @@ impl RegionDir {
         put_record(&**self.storage(), self.path(), record)
     }
 
-    /// Adds copies to the record, before the lists that are to have them are made.
+    /// Adds copies to the record, before the lists with them are made.
     pub(super) fn note_copies(&self, copies: &[LoadedCopy]) -> Result<()> {
         let mut record = match self.read_copies()? {
             Some(record) => record,
@@ -221,14 +221,14 @@ impl RegionDir {
     }
 
     /// Removes the copies of the files at these full paths from the record, so that such files can be loaded
-    /// again, and those of files in the directory `dir` that are not there any more. The other copies may be
-    /// of a load that was cut off, and is repeated later. No store file may be named meanwhile.
+    /// again, and those of files in the directory `dir` that no longer exist. The other copies may be from an
+    /// interrupted load that is repeated later. No store file may be renamed during the call.
     ///
     /// # Errors
     ///
     /// If the record is malformed, or cannot be read or replaced.
     pub(crate) fn forget_copies(&self, sources: &[PathBuf], dir: Option<&Path>) -> Result<()> {
-        // A file that cannot be looked at may be there.
+        // A file that cannot be examined may exist.
         let is_gone = |path: &Path| matches!(exists(&**self.storage(), path), Ok(false));
         self.retain_copies(|copy| {
             let path = &copy.source.path;
@@ -244,14 +244,14 @@ impl RegionDir {
         if record.copies.len() < before { self.put_copies(&record) } else { Ok(()) }
     }
 
-    /// Finds out which copies the lists have that a process was about to make when it ended, and records it.
-    /// Nothing else may change the lists meanwhile, or have changed them since the region was locked.
+    /// Determines whether the lists have the copies that a process was loading when it ended, and records the
+    /// result. Nothing else may change the lists during the call, or have changed them since the region was
+    /// locked.
     ///
-    /// A list that does not exist may still be made, by a request that is executed late. So another list gets
-    /// its number, with the same files as the one before; then the copy is not a file of the store, and is
-    /// removed. If another program has changed the lists since, it is not known whether they had the copy:
-    /// then it stays in the record. `renews`: whether the record is replaced in any case, as when the region
-    /// is opened.
+    /// A missing list may still be made by a request that is executed late. So a list with the same files as
+    /// the previous one gets its number; the copy is then not a file of the store, and is removed. If another
+    /// program has changed the lists since, it is unknown whether they had the copy, and it stays in the
+    /// record. `renews`: whether the record is always replaced, as when the region is opened.
     ///
     /// # Errors
     ///
@@ -275,7 +275,7 @@ impl RegionDir {
                 let current = list.number().unwrap_or(0);
                 if current.checked_add(1) == Some(number) {
                     match list_of_number_after(storage, &dir, list) {
-                        // It was made meanwhile.
+                        // The list was made in the meantime.
                         Err(error) if error.is_already_exists() => {}
                         made => made?,
                     }
@@ -306,14 +306,14 @@ impl RegionDir {
         Ok(())
     }
 
-    /// Fails if a load was cut off after it had copied a file that is still there: it could be loaded again
+    /// Fails if a load was interrupted after it had copied a file that still exists: it could be loaded again
     /// into the regions that replace this one.
     pub(super) fn check_no_copies(&self) -> Result<()> {
         self.copies()?.check(&**self.storage(), self.path(), |_| true)
     }
 }
 
-/// Reads the record in the directory of a region, if there is one.
+/// Reads the record in the directory of a region, if any.
 fn read_record(storage: &dyn Storage, region: &Path) -> Result<Option<CopyRecord>> {
     let path = region.join(COPIES);
     match read_file(storage, &path, RECORD_BYTES as u64) {
@@ -332,14 +332,14 @@ fn put_record(storage: &dyn Storage, region: &Path, record: &CopyRecord) -> Resu
     write_synced(file, &path, &bytes)
 }
 
-/// Removes the lines of families that are about to be deleted or added, which `is_ended` names, from the
-/// record in the directory of a region. The record is replaced in any case, so that no request of a process
-/// that had the region locked before can replace it. The region must be locked.
+/// Removes the lines of families that are about to be deleted or added, as `is_ended` selects them, from the
+/// record in the directory of a region. The record is always replaced, so that no request of a process that
+/// had locked the region before can replace it. The region must be locked.
 ///
 /// # Errors
 ///
-/// If a load into such a family was cut off: see [`CopyRecord::check`]. If the record is malformed, or cannot
-/// be read or replaced.
+/// If a load into such a family was interrupted: see [`CopyRecord::check`]. If the record is malformed, or
+/// cannot be read or replaced.
 pub(crate) fn end_copies(
     storage: &dyn Storage,
     region: &Path,

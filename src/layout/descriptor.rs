@@ -20,10 +20,10 @@ const DESCRIPTOR_BYTES: u64 = 8 << 20;
 
 /// The directory of the descriptors, within that of the table.
 pub(super) const TABLE_DESC_DIR: &str = ".tabledesc";
-/// The beginning of the name of an empty file beside the descriptor of a table that has taken the place of
-/// another one: a clone of a snapshot, a truncated table, or one that was created again. Each has another
-/// name: a process that reads the table tells it from that before, also if the regions have the same names.
-/// HBase ignores the file.
+/// The prefix of an empty file next to the descriptor of a table that may replace another: a clone of a
+/// snapshot, a truncated table, or one that was created again. Each file has a different name, by which a
+/// process that reads the table distinguishes it from a previous one whose regions have the same names. HBase
+/// ignores the file.
 const CLONE: &str = ".clone.";
 
 /// A descriptor, and the file it was read from.
@@ -39,17 +39,17 @@ pub(crate) struct StoredDescriptor {
     identity: TableIdentity,
 }
 
-/// What distinguishes a table from others of its name.
+/// The identity of a table, which distinguishes it from others of its name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TableIdentity {
-    /// The name of the file beside the descriptor that says so; empty if there is none, as in HBase's tables.
+    /// The name of the identifying file next to the descriptor; empty if there is none, as in HBase's tables.
     pub(crate) file: String,
     /// The number of the descriptor, and when it was written, in milliseconds since 1970. An alteration
-    /// changes them, too.
+    /// changes both.
     descriptor: (u64, i64),
 }
 
-/// What to do if given families differ from a descriptor.
+/// The action if given families differ from a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SchemaChange {
     /// Fail.
@@ -58,9 +58,9 @@ pub(crate) enum SchemaChange {
     Alter,
 }
 
-/// Reads the descriptor in the directory of a table or region: the file with the greatest number. A file of
-/// another length than its name contains is incomplete, and skipped. Returns `None` if there are no files,
-/// and fails if all are incomplete, or it is that of another table.
+/// Reads the descriptor in the directory of a table or region: the file with the greatest number. A file
+/// whose length differs from the one in its name is incomplete, and skipped. Returns `None` if there are no
+/// files, and fails if all are incomplete, or the descriptor is another table's.
 pub(crate) fn read_descriptor(
     storage: &dyn Storage,
     owner: &Path,
@@ -75,7 +75,7 @@ pub(crate) fn read_descriptor(
     }
 }
 
-/// As [`read_descriptor`], of whatever table.
+/// Like [`read_descriptor`], for any table.
 fn find_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredDescriptor>> {
     for _ in 1..LISTINGS {
         match newest_descriptor(storage, owner) {
@@ -93,8 +93,8 @@ fn newest_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<Store
     // Before 0.96 the descriptor was in the table's directory.
     for dir in [owner.join(TABLE_DESC_DIR), owner.to_owned()] {
         let mut entries = list_if_exists(storage, &dir)?;
-        // One that another process replaces meanwhile, alone or with its directory, may not be in the
-        // listing, nor the one in its place.
+        // If another process replaces the descriptor or its directory, the listing may have neither the old
+        // nor the new one.
         if dir.ends_with(TABLE_DESC_DIR) && entries.as_ref().is_some_and(|entries| !has_descriptor(entries)) {
             entries = list_if_exists(storage, &dir)?;
         }
@@ -141,13 +141,14 @@ pub(super) fn is_clone_file(name: &str) -> bool {
     name.starts_with(CLONE)
 }
 
-/// Distinguishes a table, which has a descriptor, from all others that have, had or get its name.
+/// Creates the file that distinguishes a table with a descriptor from all others that have, had or will get
+/// its name.
 pub(super) fn create_clone_file(storage: &Arc<dyn Storage>, owner: &Path) -> Result<()> {
     let name = format!("{CLONE}{}", new_file_name(0));
     write_file(storage, &owner.join(TABLE_DESC_DIR).join(name), &[])
 }
 
-/// Whether a directory with these entries may have a descriptor, so that it is to be looked for.
+/// Whether a directory with these entries may have a descriptor.
 pub(super) fn may_have_descriptor(entries: &[DirEntry]) -> bool {
     let mut names = entries.iter().filter_map(DirEntry::utf8_name);
     names.any(|name| name == TABLE_DESC_DIR) || has_descriptor(entries)
@@ -169,8 +170,8 @@ pub(crate) fn read_descriptor_file(storage: &dyn Storage, path: &Path) -> Result
     TableDescriptor::parse_file(&bytes).map_err(|corruption| corruption.at(path, 0))
 }
 
-/// Writes the first descriptor into the directory of a new table. It [says](with_tracker) how the files are
-/// tracked, but not in a storage without renames, where it or each family does.
+/// Writes the first descriptor into the directory of a new table. It [records](with_tracker) how the files
+/// are tracked, except in a storage without renames, where it or each family already does.
 pub(super) fn create_descriptor(
     storage: &Arc<dyn Storage>,
     owner: &Path,
@@ -179,7 +180,7 @@ pub(super) fn create_descriptor(
     create_whole_descriptor(storage, owner, &of_new(&**storage, owner, descriptor))
 }
 
-/// Returns what [`create_descriptor`] writes.
+/// Returns the descriptor that [`create_descriptor`] writes.
 fn of_new(storage: &dyn Storage, owner: &Path, descriptor: &TableDescriptor) -> TableDescriptor {
     match storage.can_rename(owner) {
         true => with_tracker(descriptor),
@@ -187,8 +188,8 @@ fn of_new(storage: &dyn Storage, owner: &Path, descriptor: &TableDescriptor) -> 
     }
 }
 
-/// Returns the descriptor of a new table whose files are those in the directories, which says so unless it
-/// has a setting: a cluster may have lists as its default, without which it would not see the files (HBase:
+/// Returns the descriptor of a new table whose files are those in the directories, with that tracker unless
+/// one is set: a cluster whose default is lists would otherwise not find the files (HBase:
 /// `StoreFileTrackerFactory.updateWithTrackerConfigs`).
 pub(super) fn with_tracker(descriptor: &TableDescriptor) -> TableDescriptor {
     match descriptor.setting(&[], IMPL) {
@@ -197,7 +198,7 @@ pub(super) fn with_tracker(descriptor: &TableDescriptor) -> TableDescriptor {
     }
 }
 
-/// As [`create_descriptor`], with exactly the settings of a descriptor.
+/// Like [`create_descriptor`], with exactly the settings of a descriptor.
 pub(super) fn create_whole_descriptor(
     storage: &Arc<dyn Storage>,
     owner: &Path,
@@ -208,7 +209,7 @@ pub(super) fn create_whole_descriptor(
 }
 
 /// Returns the descriptor of a new table in a storage without renames: lists track the files of all families,
-/// whatever it says (HBase: `clone_snapshot` with CLONE_SFT).
+/// whatever its settings are (HBase: `clone_snapshot` with CLONE_SFT).
 pub(super) fn with_lists(descriptor: &TableDescriptor) -> TableDescriptor {
     let is_by_list = |descriptor: &TableDescriptor, family: &Family| {
         StoreFileTracker::from_settings(|key| descriptor.setting(family.name(), key))
@@ -223,9 +224,9 @@ pub(super) fn with_lists(descriptor: &TableDescriptor) -> TableDescriptor {
     changed.with_families(&others)
 }
 
-/// Writes the descriptor of a new region or table into its directory, which may have some of a creation that
-/// was interrupted: it gets a greater number than those, and than `after`. They are removed then. No name is
-/// written again: a request to remove a file may be carried out late, if it had no answer.
+/// Writes the descriptor of a new region or table into its directory, which may have descriptors of an
+/// interrupted creation: it gets a greater number than those, and than `after`, and they are then removed. No
+/// name is reused: a request to remove a file may be executed late if it got no response.
 pub(super) fn create_latest_descriptor(
     storage: &Arc<dyn Storage>,
     owner: &Path,
@@ -243,7 +244,7 @@ pub(super) fn create_latest_descriptor(
     }
     let has_length = has_length_in_name(&**storage, owner);
     write_descriptor(storage, owner, number_after(latest, &dir)?, has_length, &bytes)?;
-    // As those that are replaced, they are not read any more.
+    // Like replaced descriptors, they are no longer read.
     let removed = left.iter().try_for_each(|path| unless_not_found(remove(&**storage, path)));
     removed.and_then(|()| if left.is_empty() { Ok(()) } else { sync_dir(&**storage, &dir) }).or(Ok(()))
 }
@@ -256,8 +257,8 @@ pub(crate) fn last_number(storage: &dyn Storage, owner: &Path) -> Result<u64> {
     Ok(numbers.map(|(number, _)| number).max().unwrap_or(0))
 }
 
-/// Returns a number for the next descriptor of a table in a storage without renames. One is left out: the
-/// request of a process that alters a table as it opens a region may be carried out late.
+/// Returns a number for the next descriptor of a table in a storage without renames. One number is skipped:
+/// the request of a process that alters a table while opening a region may be executed late.
 pub(crate) fn number_in_place(storage: &dyn Storage, owner: &Path) -> Result<u64> {
     let next = number_after(last_number(storage, owner)?, owner)?;
     number_after(next, owner)
@@ -282,7 +283,7 @@ pub(super) fn descriptors_up_to(storage: &dyn Storage, owner: &Path, up_to: u64)
     Ok(found.iter().map(|entry| dir.join(&entry.name)).collect())
 }
 
-/// Returns the number of the descriptor after that with a number; `path` is for the error.
+/// Returns the next number after a descriptor's; `path` is for the error.
 fn number_after(number: u64, path: &Path) -> Result<u64> {
     let number = number.checked_add(1).filter(|number| *number <= 9_999_999_999);
     number.ok_or_else(|| Corruption::Malformed("no number is left for another descriptor").at(path, 0))
@@ -299,8 +300,8 @@ pub(super) fn readable_bytes(descriptor: &TableDescriptor) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Fails if the content of a descriptor's file could not be read again, or how the files of a family are
-/// tracked, or if values were to be in MOB files: no region of the table could be opened for writing then.
+/// Fails if the content of a descriptor's file or its store file trackers could not be read again, or values
+/// would be in MOB files: no region of the table could then be opened for writing.
 fn check_readable(bytes: &[u8]) -> Result<()> {
     let sound = TableDescriptor::parse_file(bytes).and_then(|read| {
         let tracker =
@@ -311,16 +312,15 @@ fn check_readable(bytes: &[u8]) -> Result<()> {
     sound.map_err(|corruption| Error::invalid_argument(corruption.to_string()))
 }
 
-/// Whether the names of new descriptors contain the length, without which one that was not written completely
-/// could not be told. Not where files appear as a whole: HBase before 2.5 cannot alter a table whose
-/// descriptor has such a name. Where there are no renames, a table needs 2.5 in any case, for the lists of
-/// its files.
+/// Whether the names of new descriptors contain the length, by which an incomplete one is detected. Not
+/// needed where files appear as a whole, because HBase before 2.5 cannot alter a table whose descriptor has
+/// such a name. In a storage without renames, a table needs 2.5 anyway, for its lists of files.
 fn has_length_in_name(storage: &dyn Storage, owner: &Path) -> bool {
     !storage.can_rename(owner)
 }
 
 /// Writes a descriptor file, durably. `has_length` is whether its name contains the length. Unfinished files
-/// of other attempts are removed: a process that has lost the lock could rename one of them late, in place of
+/// of other attempts are removed: a process that has lost the lock could rename one of them late, instead of
 /// this one.
 pub(super) fn write_descriptor(
     storage: &Arc<dyn Storage>,
@@ -346,11 +346,11 @@ fn file_name(number: u64, len: Option<usize>) -> String {
 }
 
 impl StoredDescriptor {
-    /// Fails if the table has values in MOB files, which are only read.
+    /// Fails if the table has values in MOB files, which can only be read.
     ///
     /// # Errors
     ///
-    /// Then, of kind [`Unsupported`](crate::ErrorKind::Unsupported).
+    /// Of kind [`Unsupported`](crate::ErrorKind::Unsupported), if it has.
     pub(crate) fn refuse_mob(&self) -> Result<()> {
         self.descriptor.refuse_mob().map_err(|corruption| corruption.at(&self.path, 0))
     }
@@ -398,22 +398,21 @@ impl StoredDescriptor {
         read_file(storage, &self.path, DESCRIPTOR_BYTES)
     }
 
-    /// Whether it is the one with which a table with a descriptor [was created](create_descriptor), and has
-    /// not been altered. In a storage without renames, it may have been, and be the same again: the number of
-    /// the first one is greater than those of a table that was deleted.
+    /// Whether it is the descriptor with which a table [was created](create_descriptor), and was not altered.
+    /// In a storage without renames, where the first number exceeds those of a deleted table, it may have
+    /// been altered back.
     pub(crate) fn is_first(&self, storage: &dyn Storage, descriptor: &TableDescriptor) -> Result<bool> {
         let may_be_first = self.number == 1 || !storage.can_rename(&self.owner);
         Ok(may_be_first && self.read(storage)? == of_new(storage, &self.owner, descriptor).to_file())
     }
 
-    /// Returns what distinguishes the table from others of its name; `None` if this is not the descriptor of
-    /// the table in a directory.
+    /// Returns the table's identity; `None` if this is not the descriptor of the table in a directory.
     pub(crate) fn identity_of(&self, table: &Path) -> Option<&TableIdentity> {
         (self.owner == table).then_some(&self.identity)
     }
 
-    /// Whether another descriptor has taken its place since it was read, also together with the whole table,
-    /// by a restoration of a snapshot.
+    /// Whether another descriptor has replaced it since it was read, possibly with the whole table, when a
+    /// snapshot was restored.
     pub(super) fn is_replaced(&self, storage: &dyn Storage) -> Result<bool> {
         let entries = list_if_exists(storage, parent(&self.path))?.unwrap_or_default();
         let is_later = |entry: &DirEntry| {
@@ -435,12 +434,12 @@ impl StoredDescriptor {
         sync_dir(storage, parent(&self.path))
     }
 
-    /// Writes another descriptor of the table, which takes the place of this one.
+    /// Writes another descriptor of the table, which replaces this one.
     ///
     /// # Errors
     ///
-    /// If it could not be read again, or changes how the files of an existing family are tracked: they would
-    /// not be found any more. If an I/O operation fails.
+    /// If it could not be read again, or changes the store file tracker of an existing family, whose files
+    /// would no longer be found. If an I/O operation fails.
     pub(crate) fn replace(&self, storage: &Arc<dyn Storage>, new: &TableDescriptor) -> Result<()> {
         let bytes = self.bytes_after(new)?;
         let number = number_after(self.number, &self.path)?;
@@ -448,16 +447,15 @@ impl StoredDescriptor {
         // Failures are ignored: the descriptor with the greatest number is used, whether an older one exists
         // or not.
         let removed = unless_not_found(remove(&**storage, &self.path));
-        // Also those that a process that died has left (HBase:
-        // `FSTableDescriptors.deleteTableDescriptorFiles`).
+        // Also those that a dead process has left (HBase: `FSTableDescriptors.deleteTableDescriptorFiles`).
         removed.and_then(|()| remove_descriptors(&**storage, &self.owner, self.number)).map(drop).or(Ok(()))
     }
 
-    /// Returns the content of the file of a descriptor that can take the place of this one.
+    /// Returns the content of the file of a descriptor that can replace this one.
     ///
     /// # Errors
     ///
-    /// As [`replace`](Self::replace).
+    /// Same as [`replace`](Self::replace).
     pub(crate) fn bytes_after(&self, new: &TableDescriptor) -> Result<Vec<u8>> {
         self.check_trackers(new)?;
         readable_bytes(new)
@@ -489,7 +487,7 @@ impl StoredDescriptor {
     }
 }
 
-/// Checks given families against a descriptor. Returns whether the descriptor is to be altered.
+/// Checks given families against a descriptor. Returns whether the descriptor must be altered.
 pub(super) fn check_families(
     stored: &StoredDescriptor,
     families: &[Family],

@@ -35,8 +35,8 @@ pub(crate) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()
     storage.rename(from, to).map_err(|error| Error::io("rename to", to, error))
 }
 
-/// Moves a file whose identity does not matter. In a storage without renames it is copied: after a failure or
-/// a crash it may have both names.
+/// Moves a file of which a copy is as good. In a storage without renames it is copied: after a failure or a
+/// crash it may have both names.
 pub(super) fn move_file(storage: &Arc<dyn Storage>, from: &Path, to: &Path) -> Result<()> {
     if storage.can_rename(from) {
         return rename(&**storage, from, to);
@@ -45,7 +45,7 @@ pub(super) fn move_file(storage: &Arc<dyn Storage>, from: &Path, to: &Path) -> R
     remove(&**storage, from)
 }
 
-/// Renames a directory, durably. After a failure it has its old name, unless renaming it back fails, too.
+/// Renames a directory, durably. After a failure it has its old name, unless renaming it back also fails.
 pub(super) fn move_dir(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()> {
     rename(storage, from, to)?;
     let moved = sync_dir(storage, parent(to)).and_then(|()| match parent(from) == parent(to) {
@@ -53,7 +53,7 @@ pub(super) fn move_dir(storage: &dyn Storage, from: &Path, to: &Path) -> Result<
         false => sync_dir(storage, parent(from)),
     });
     moved.inspect_err(|_| {
-        // The first error is the one to report. Without the syncs, a loss of power could move it yet.
+        // The first error is reported. Without the syncs, a loss of power could still move it.
         let _ = rename(storage, to, from)
             .and_then(|()| sync_dir(storage, parent(from)))
             .and_then(|()| sync_dir(storage, parent(to)));
@@ -86,8 +86,8 @@ fn each_part(len: u64, mut take: impl FnMut(u64, usize) -> Result<bool>) -> Resu
     Ok(true)
 }
 
-/// Moves files from a directory to another, durably. Files that are not there any more are skipped, so that a
-/// move can be repeated. If the directory `to`, below `base`, has been removed, it is created again: HBase's
+/// Moves files from a directory to another, durably. Files that no longer exist are skipped, so that a move
+/// can be repeated. If the directory `to`, below `base`, has been removed, it is created again: HBase's
 /// cleaner removes empty directories of the archive.
 pub(super) fn move_files<'f>(
     storage: &Arc<dyn Storage>,
@@ -109,7 +109,7 @@ pub(super) fn move_files<'f>(
             moved => moved?,
         }
     }
-    // A directory that has been removed since was empty: what was moved there was removed before.
+    // A directory that was removed since was empty: its files had been removed before.
     unless_not_found(sync_dir(&**storage, to))?;
     sync_dir(&**storage, from)
 }
@@ -175,7 +175,7 @@ pub(crate) fn unless_not_found(result: Result<()>) -> Result<()> {
     }
 }
 
-/// Fails if there is a symbolic link at a path: what it leads to must not be removed.
+/// Fails if there is a symbolic link at a path: its target must not be removed.
 pub(crate) fn refuse_link(storage: &dyn Storage, path: &Path) -> Result<()> {
     let entries = list_if_exists(storage, parent(path))?.unwrap_or_default();
     let is_link = |entry: &DirEntry| entry.is_symlink && path.file_name() == Some(entry.name.as_os_str());
@@ -207,7 +207,7 @@ mod tests {
     use crate::io::faulty::{Call, FaultyStorage};
     use std::path::PathBuf;
 
-    /// The error of a rename says nothing about which directory is missing.
+    /// The error of a rename does not tell which directory is missing.
     #[test]
     fn files_are_moved_to_a_directory_that_was_removed() {
         let [base, from, to] = ["hbase", "hbase/data/f", "hbase/archive/f"].map(Path::new);

@@ -43,7 +43,7 @@ pub(super) struct NamedFiles {
     pub(super) warnings: Vec<Error>,
     /// Whether the files are those on a list.
     pub(super) is_by_list: bool,
-    /// Those of `ignored` that are named like store files, but have no bytes.
+    /// Entries of `ignored` that are named like store files but are empty.
     pub(super) empty: Vec<String>,
 }
 
@@ -188,7 +188,7 @@ impl FamilyDir {
     /// Returns the path of the file in the first directory of `tables` that has it. A file may be moved to
     /// the archive while others still refer to it.
     fn find(&self, tables: &[PathBuf], region: &str, file: &str, from: &Path) -> Result<PathBuf> {
-        // Twice: it may be moved meanwhile, from one that is still to be looked at to one that was.
+        // Twice: the file may be moved from a directory not yet checked to one already checked.
         for table in tables.iter().chain(tables) {
             let path = table.join(region).join(&self.family).join(file);
             match self.table.storage.open(&path) {

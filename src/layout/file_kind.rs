@@ -1,4 +1,4 @@
-//! What a file is, by its name and its place (hfile.md §15; wal.md §10).
+//! Determines the kind of a file from its name and location (hfile.md §15; wal.md §10).
 #![warn(clippy::indexing_slicing)]
 
 use super::copy_record::COPIES;
@@ -18,7 +18,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// What HBase keeps in a file, by its name and its place. Nothing of the file itself is read.
+/// The kind of content that HBase keeps in a file, by its name and location. The file itself is not read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileKind {
@@ -40,15 +40,15 @@ pub enum FileKind {
     Log,
     /// An empty file in `.links-<file>` whose name tells which region has a link to the file.
     BackReference,
-    /// A file of no content of HBase's: a lock, the record of a bulk load, what distinguishes a clone of a
-    /// snapshot, or the regions of one that was restored, or a checksum file of Hadoop.
+    /// A file without content of HBase: a lock, the record of a bulk load, a marker of a cloned table or a
+    /// restored region, or a checksum file of Hadoop.
     Other,
-    /// None of these: an HFile or a log at any other place.
+    /// None of these: an HFile or a log at any other location.
     Unknown,
 }
 
 impl FileKind {
-    /// Returns what the file at a path is.
+    /// Returns the kind of the file at a path.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ pub(crate) fn locate_store_file(storage: &Arc<dyn Storage>, path: &Path) -> Resu
 }
 
 /// Returns the entry of a file in its directory; `None` if there is none. A storage that lists no
-/// directories, as many web servers, is asked for the file itself.
+/// directories, like many web servers, is asked for the file itself.
 fn entry_of(storage: &dyn Storage, path: &Path) -> Result<Option<DirEntry>> {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     match storage.list_dir(dir) {
@@ -118,7 +118,7 @@ fn entry_of(storage: &dyn Storage, path: &Path) -> Result<Option<DirEntry>> {
     }
 }
 
-/// Returns what a listing would say of a file, but for the time of its last modification.
+/// Returns the entry that a listing would have, without the time of modification.
 fn opened_entry(storage: &dyn Storage, path: &Path) -> Result<Option<DirEntry>> {
     let name = path.file_name().unwrap_or_default().to_owned();
     match storage.open(path) {

@@ -70,7 +70,7 @@ impl FileList {
             return Err(Corruption::out_of_range("length of the list of files", len.into(), 1, 16 << 20));
         };
         if len > cursor.rest().len().saturating_sub(4) && ends_with_checksum(cursor.rest()) {
-            // Without this, a damaged length would make the list one that was not written completely.
+            // Without this, a damaged length would make the list look incomplete.
             let (expected, found) = (cursor.rest().len() as u64 - 4, len as u64);
             return Err(Corruption::Length { what: "list of files", expected, found });
         }
@@ -142,7 +142,7 @@ fn next_number(dir: &Path, number: u64) -> Result<u64> {
 }
 
 /// Returns the number of the list after the `greatest`, in a storage without renames. HBase before 2.5.3
-/// alternates between two names, and reads no others: neither of them is made only once.
+/// alternates between two names and reads no others, so no name is created only once.
 fn number_made_once(dir: &Path, greatest: Option<u64>) -> Result<u64> {
     if greatest == Some(0) {
         return Err(Error::not_supported(format!(
@@ -222,8 +222,8 @@ fn newest(
     Ok(None)
 }
 
-/// Makes a list of the next number with the files of the current one, in a storage without renames: a request
-/// to make another list of this number fails from then on.
+/// Makes a list of the next number with the files of the current one, in a storage without renames: a later
+/// request to make another list of this number fails.
 ///
 /// # Errors
 ///
@@ -251,7 +251,7 @@ pub(super) struct NewFileList {
     list: FileList,
     /// The final path of the list.
     path: PathBuf,
-    /// Lists that are obsolete once this one is published.
+    /// Lists that are obsolete when this one is published.
     old: Vec<PathBuf>,
 }
 
@@ -269,7 +269,7 @@ impl NewFileList {
         list.version = list.version.max(before.as_ref().map_or(1, |before| before.version));
         let dir = family.join(FILE_LIST_DIR);
         let path = match by_number.last_key_value() {
-            // Processes that change the same list make the same one: only one of them creates it.
+            // Processes that change the same list use the same number: only one of them can create it.
             greatest if !storage.can_rename(&dir) => {
                 dir.join(format!("f1.{}", number_made_once(&dir, greatest.map(|(number, _)| *number))?))
             }
@@ -312,12 +312,13 @@ impl NewFileList {
         })
     }
 
-    /// Renames the list to its final path, or creates it there: from then on it is the current list.
+    /// Renames the list to its final path, or creates it there. It is then the current list.
     ///
     /// # Errors
     ///
     /// Of kind [`AlreadyExists`](std::io::ErrorKind::AlreadyExists) if another process has created a list of
-    /// its number, in a storage without renames. In others, and with other errors, the list may be there.
+    /// its number, in a storage without renames. In other storages, and with other errors, the list may
+    /// exist.
     pub(super) fn publish(&self, storage: &dyn Storage, aside: &Path) -> Result<()> {
         if !storage.can_rename(&self.path) {
             let file = storage.create_new(&self.path);
@@ -329,8 +330,8 @@ impl NewFileList {
         sync_dir(storage, &self.family.join(FILE_LIST_DIR))
     }
 
-    /// Removes the list again, so that the previous one is current. Fails if it is there in a storage without
-    /// renames: its number is not used again.
+    /// Removes the list again, so that the previous one is current. Fails if it exists in a storage without
+    /// renames, because its number is not reused.
     pub(super) fn withdraw(&self, storage: &dyn Storage) -> Result<()> {
         // The rename may have failed before it took effect.
         if exists(storage, &self.path)? {

@@ -43,7 +43,7 @@ impl<'n> FileName<'n> {
         matches!(self, Self::Whole(Target::Link { .. }))
     }
 
-    /// Whether the cells are in another file: that of a link or a reference.
+    /// Whether the cells are in another file: the name is a link or a reference.
     pub(crate) fn is_elsewhere(&self) -> bool {
         self.is_link() || matches!(self, Self::Reference(..))
     }
@@ -101,7 +101,7 @@ pub(super) fn link_name(table: &TableName, region: &str, file: &str) -> String {
     format!("{}={region}-{file}", table_in_name(table))
 }
 
-/// Returns the name of a back reference: which table and region have a link to an HFile (HBase:
+/// Returns the name of a back reference, with the table and region that have a link to an HFile (HBase:
 /// `HFileLink.createBackReferenceName`).
 pub(super) fn back_reference_name(table: &TableName, region: &str) -> String {
     format!("{region}.{}", table_in_name(table))

@@ -1,18 +1,18 @@
-//! The record of a bulk load into families whose files are those on a list: which files are moved, and where
-//! from. The file `.load` in the region's directory, which HBase ignores.
+//! The record of a bulk load into families whose files are tracked by a list: the files moved and their
+//! original paths. It is the file `.load` in the region's directory, which HBase ignores.
 //!
 //! Such a file is moved into the family's directory before a list has it. If the process dies in between, it
 //! is not a file of the store, and the load would not find it again. So the record is written before the
 //! first file is moved, and removed after the last list is published, each durably. A repeated load moves the
-//! files of the record that are on no list back, and takes them. Nothing else moves them back: a record,
-//! which any process may have written, does not decide where files are moved.
+//! files of the record that are on no list back, and loads them. Nothing else moves them back: a record,
+//! which any process may have written, must not decide where files are moved.
 //!
 //! | line | |
 //! |---|---|
 //! | name, family, path | of each file: its name in the family's directory, and its full path before |
 //! | `crc32c <sum>` | the [checksum](super::sealed_text) of the lines before |
 //!
-//! The parts of a line are separated by tabs, and are texts as of [`StringBinary`].
+//! The parts of a line are separated by tabs, and are written as [`StringBinary`].
 #![warn(clippy::indexing_slicing)]
 
 use super::commit::StagedFile;
@@ -58,11 +58,11 @@ struct MovedFile {
 }
 
 impl LoadRecord {
-    /// Adds a file that is to be moved into the directory of a family.
+    /// Adds a file that will be moved into the directory of a family.
     ///
     /// # Errors
     ///
-    /// If its full path cannot be found out or recorded.
+    /// If its full path cannot be determined or recorded.
     pub(super) fn add(&mut self, storage: &dyn Storage, family: &[u8], file: &StagedFile) -> Result<()> {
         let from = full_path(storage, file.path())?;
         if path_of(from.as_os_str().as_encoded_bytes().to_vec()).as_ref() != Some(&from) {
@@ -73,7 +73,7 @@ impl LoadRecord {
         Ok(())
     }
 
-    /// Whether no file is to be moved.
+    /// Whether the record has no files.
     pub(super) fn is_empty(&self) -> bool {
         self.files.is_empty()
     }
@@ -104,14 +104,14 @@ impl LoadRecord {
     }
 }
 
-/// Removes the record from the directory of a region, durably, if there is one.
+/// Removes the record from the directory of a region, if any, durably.
 pub(super) fn remove_record(storage: &dyn Storage, region: &Path) -> Result<()> {
     unless_not_found(remove(storage, &region.join(LOAD)))?;
     sync_dir(storage, region)
 }
 
-/// Says that a bulk load into a region was cut off, after it had moved or copied the file at a path, as a
-/// record says.
+/// Returns the error that a bulk load into a region was interrupted after it had moved or copied the file at
+/// a path, according to a record.
 pub(super) fn cut_off(region: &Path, from: &Path, record: &str) -> String {
     let (from, record) = (from.display(), region.join(record));
     let record = record.display();
@@ -145,12 +145,12 @@ pub(super) fn path_of(bytes: Vec<u8>) -> Option<PathBuf> {
 }
 
 impl RegionDir {
-    /// Moves the files of a bulk load that was cut off back to where they were, if they are on no list, and
-    /// removes its record. `is_input`: whether a path is that of a file that is loaded now. Can be retried
-    /// after a failure. No file may be named meanwhile.
+    /// Moves the files of an interrupted bulk load back to their original paths, if they are on no list, and
+    /// removes its record. `is_input`: whether the file at a path is being loaded now. Can be retried after a
+    /// failure. No file may be renamed during the call.
     ///
-    /// Nothing is replaced, and no directory is created: a file whose directory was removed, or which is
-    /// there again, stays where it is, and no read sees it.
+    /// Nothing is replaced, and no directory is created: a file whose original directory was removed, or
+    /// whose path exists again, stays in place, and is not read.
     ///
     /// # Errors
     ///
@@ -177,7 +177,7 @@ impl RegionDir {
                 rename(storage, to, from)?;
             }
         }
-        // A call that was cut off may have moved others, which are durable only now.
+        // An interrupted call may have moved others, which become durable only now.
         for dir in unlisted.iter().map(|file| parent(&file.from)).collect::<BTreeSet<_>>() {
             unless_not_found(sync_dir(storage, dir))?;
         }
@@ -187,9 +187,9 @@ impl RegionDir {
         remove_record(storage, self.path())
     }
 
-    /// Removes the files that are on a list from the record of a bulk load that was cut off, or the record if
-    /// it has no others: a file that is taken off a list later must not be moved back. The caller has made
-    /// the lists durable, and nothing changes them meanwhile. Looks at no path of the record.
+    /// Removes files that are on a list from the record of an interrupted bulk load, or the record if it has
+    /// no others: a file removed from a list later must not be moved back. The lists must be durable, and
+    /// must not change during the call. Does not access the paths in the record.
     ///
     /// # Errors
     ///
@@ -211,11 +211,11 @@ impl RegionDir {
         }
     }
 
-    /// Fails if a bulk load was cut off after it had moved or copied files, and has not been repeated.
+    /// Fails if a bulk load was interrupted after it had moved or copied files, and has not been repeated.
     ///
     /// # Errors
     ///
-    /// Then; if the record is malformed; or if an I/O operation fails.
+    /// In this case; if the record is malformed; or if an I/O operation fails.
     pub(crate) fn check_no_load(&self, families: &[Family]) -> Result<()> {
         if !self.storage().can_rename(self.path()) {
             return self.check_no_copies();
@@ -229,7 +229,7 @@ impl RegionDir {
         Ok(())
     }
 
-    /// Reads the record, if there is one.
+    /// Reads the record, if any.
     fn load_record(&self) -> Result<Option<LoadRecord>> {
         let (storage, path) = (&**self.storage(), self.path().join(LOAD));
         if !exists(storage, &path)? {

@@ -1,13 +1,12 @@
-//! Files of a bulk load on their way into a region whose lock can be lost, as in HDFS.
+//! Intermediate directories for bulk loads into a region whose lock can be lost, as in HDFS.
 //!
-//! There, a process that was stopped may make a rename late, when another one has the lock and has listed the
-//! files. So no file is moved directly between another directory and that of a family, in either direction:
-//! it is first moved to `.loading.<random>/<family>/<name>` in the region's directory, which HBase ignores.
-//! The next process that opens the region for writing names the files that it finds there, and removes the
-//! directories: a rename from there, or to there, that is made after that fails. With the store file tracker
-//! FILE, files that are named in this way are on no list: a repeated load [moves them
-//! back](RegionDir::undo_load). Files of a family that is removed are archived with its other files: they
-//! do not belong to a later family of the same name.
+//! There, a process that was suspended may make a rename late, when another one has the lock and has listed
+//! the files. So no file is moved directly into or out of a family's directory: it is first moved to
+//! `.loading.<random>/<family>/<name>` in the region's directory, which HBase ignores. The next process that
+//! opens the region for writing moves the files it finds there into their families, and removes the
+//! directories, so that a later rename from or to them fails. With the store file tracker FILE, files moved
+//! in this way are on no list: a repeated load [moves them back](RegionDir::undo_load). Files of a family
+//! that is removed are archived with its other files: they do not belong to a later family of the same name.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{create_dir, list_if_exists, rename};
@@ -37,7 +36,7 @@ fn is_dir(entry: &DirEntry) -> bool {
 ///
 /// # Errors
 ///
-/// If a directory cannot be listed, or one on the way is a symbolic link.
+/// If a directory cannot be listed, or one on its path is a symbolic link.
 pub(super) fn dirs_in_loading(
     tree: &RootTree,
     storage: &dyn Storage,
@@ -58,7 +57,7 @@ pub(super) fn dirs_in_loading(
     Ok(found)
 }
 
-/// Whether an entry of a family's directory there is a file that was to be loaded.
+/// Whether an entry of a family's directory there is a file to load.
 fn is_store_file(entry: &DirEntry) -> bool {
     let name = entry.utf8_name().and_then(FileName::parse);
     !entry.is_dir && !entry.is_symlink && matches!(name, Some(FileName::Whole(Target::HFile(_))))
@@ -75,8 +74,8 @@ impl RegionDir {
         loading.join(String::from_utf8_lossy(family).as_ref()).join(name)
     }
 
-    /// Names the files of a bulk load by a process that has died or has lost its lock. Can be retried after a
-    /// failure. Files of other families than these stay.
+    /// Moves the files of a bulk load by a process that has died or lost its lock into their families. Can be
+    /// retried after a failure. Files of other families stay.
     ///
     /// # Errors
     ///
@@ -112,7 +111,7 @@ impl RegionDir {
             if storage.remove_dir(from).is_ok() {
                 return Ok(());
             }
-            // A file that was moved there since the listing is named, too; after the removal, none can be
+            // A file that was moved there since the listing is moved too; after the removal, none can be
             // moved there.
             files = list()?;
             if files.is_empty() {
@@ -121,7 +120,7 @@ impl RegionDir {
         }
     }
 
-    /// Removes a directory for the files of a bulk load, unless it has some. If it cannot be removed, the
+    /// Removes a directory for the files of a bulk load, unless it has files. If it cannot be removed, the
     /// next opening of the region removes it.
     pub(crate) fn remove_loading(&self, loading: &Path) {
         let storage = &**self.storage();

@@ -62,7 +62,7 @@ impl LogTree {
         Self { tree: RootTree::new(root) }
     }
 
-    /// Returns the tree in which a log of a server is, by its path; `None` for a path at any other place.
+    /// Returns the tree that contains a server's log, by its path; `None` for any other path.
     pub(crate) fn of_log(log: &Path) -> Option<Self> {
         let dir = log.parent()?;
         let is_server = dir.parent().is_some_and(|dir| dir.ends_with(LOGS));
@@ -79,13 +79,13 @@ impl LogTree {
         self.tree.lock(storage)
     }
 
-    /// Fails if the [lock](Self::lock) is not held any more.
+    /// Fails if the [lock](Self::lock) is no longer held.
     pub(crate) fn check_lock(&self, lock: &FileLock) -> Result<()> {
         self.tree.check_lock(lock)
     }
 
-    /// Returns the logs of all servers, by server and age. Entries of `WALs/` that are no directories are not
-    /// logs, nor are checksum files of Hadoop (`.<name>.crc`).
+    /// Returns the logs of all servers, by server and age. Entries of `WALs/` that are not directories are
+    /// not logs, nor are checksum files of Hadoop (`.<name>.crc`).
     ///
     /// # Errors
     ///
@@ -153,7 +153,7 @@ impl LogTree {
     ///
     /// # Errors
     ///
-    /// If a directory on the way is a symbolic link, or cannot be listed.
+    /// If a directory on the path is a symbolic link, or cannot be listed.
     pub(crate) fn region_dir(
         &self,
         storage: &dyn Storage,
@@ -195,7 +195,7 @@ impl LogTree {
 
     /// Makes the directory of a region's recovered edits, and returns the path of a new file in it. Files
     /// that interrupted splits of the log have left there are removed: a process that has lost the lock of
-    /// the root would give one its name late. `first` is the first sequence id in the file.
+    /// the root could still rename one of them. `first` is the first sequence id in the file.
     ///
     /// # Errors
     ///
@@ -222,11 +222,12 @@ impl LogTree {
     /// Gives recovered edits, which have been synced, the name with which they are replayed. `last` is the
     /// greatest sequence id in the file.
     ///
-    /// If the name is taken by the same edits, as after a recovery that was interrupted, the new file is
-    /// removed; if by others, the next name is used: the number is only a bound.
+    /// If the name exists with the same edits, as after an interrupted recovery, the new file is removed; if
+    /// with others, the next name is used, because the number is only a bound.
     ///
-    /// In a storage without renames they are copied. A recovery that was interrupted may have done so, and a
-    /// request to remove the copy may be carried out late: it was made when all edits were in store files.
+    /// In a storage without renames they are copied. An interrupted recovery may have done so, and its
+    /// request to remove the copy may be executed late; this is harmless, because all edits were then in
+    /// store files.
     pub(crate) fn commit_edits(&self, storage: &Arc<dyn Storage>, edits: &NewEdits, last: i64) -> Result<()> {
         let NewEdits { dir, temp } = edits;
         for bound in last..=i64::MAX {
@@ -245,7 +246,7 @@ impl LogTree {
     }
 
     /// Moves logs to `oldWALs/`, durably, and removes the directories of servers that have no more logs. All
-    /// edits must be in store files. A log of the same name that is there, the same log, is replaced.
+    /// edits must be in store files. A log of the same name there is the same log, and is replaced.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Where values are that are too large for a store: in files below `mobdir` (hfile.md §15.1; HBase:
+//! The locations of values that are too large for a store: files below `mobdir` (hfile.md §15.1; HBase:
 //! `MobUtils`, `HMobStore.getLocations`).
 #![warn(clippy::indexing_slicing)]
 
@@ -12,10 +12,10 @@ use crate::schema::{RegionInfo, TableName, is_legal_name};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The start key of the region that HBase makes up for the MOB files of a table.
+/// The start key of the artificial region that HBase uses for the MOB files of a table.
 const MOB_START_KEY: &[u8] = b".mob";
 
-/// Whether a region is the one that HBase makes up for the MOB files of a table, and has no rows (HBase:
+/// Whether a region is the artificial one that HBase uses for the MOB files of a table, without rows (HBase:
 /// `MobUtils.isMobRegionInfo`).
 pub(crate) fn is_mob_region(region: &RegionInfo) -> bool {
     region.region_id() == 0 && region.start_key() == MOB_START_KEY
@@ -26,8 +26,8 @@ fn mob_region_of(table: &TableName) -> Result<String> {
     Ok(RegionInfo::new(table.clone(), MOB_START_KEY, "", 0)?.encoded_name())
 }
 
-/// The directories of the MOB files of a family: one for each table that its cells come from. Those of a
-/// clone lead to files of the table that was cloned.
+/// The directories of the MOB files of a family: one for each table that its cells come from. A clone has
+/// links to files of the table that was cloned.
 #[derive(Clone, Debug)]
 pub(crate) struct MobDirs {
     root: Root,
@@ -39,8 +39,8 @@ impl MobDirs {
         Self { root, family: String::from_utf8_lossy(family).into_owned() }
     }
 
-    /// Returns the directories in which a MOB file of a table may be, in the order in which HBase looks for
-    /// it.
+    /// Returns the directories in which a MOB file of a table may be, in the order in which HBase searches
+    /// them.
     ///
     /// # Errors
     ///
@@ -53,7 +53,7 @@ impl MobDirs {
 }
 
 /// Returns the directories of the MOB files of the family in whose directory store files are, and its table;
-/// `None` if it is not that of a family below a root directory with such.
+/// `None` if it is not a family's directory below a root directory with MOB files.
 ///
 /// # Errors
 ///
@@ -71,7 +71,7 @@ pub(crate) fn mob_dirs_of_family(
     Ok(root.map(|root| (MobDirs { root, family }, table)))
 }
 
-/// Fails if a name is not that of a MOB file: another one could lead out of the directory.
+/// Fails if a name is not a MOB file's: another one could lead out of the directory.
 pub(crate) fn check_mob_name(name: &str) -> Result<(), Corruption> {
     match super::file_name::is_mob(name) {
         true => Ok(()),
@@ -138,7 +138,7 @@ pub(crate) fn find_mob_files(
         let Some(name) = name else { continue };
         let family = FamilyDir { table: table.clone(), region: region.clone(), family: name.to_owned() };
         for entry in list_if_exists(&**storage, &family.path())?.unwrap_or_default() {
-            // As `.links-<file>`, with the names of those that have links to it.
+            // Such as `.links-<file>`, with the names of regions that have links to it.
             if entry.is_dir || entry.is_hidden() {
                 continue;
             }

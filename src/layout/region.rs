@@ -51,7 +51,7 @@ use std::sync::{Arc, Mutex};
 /// | `recovered.edits/` | writes in no store file yet; the greatest sequence id, as an empty file's name |
 /// | `<family>/recovered.hfiles/` | files with such writes, which HBase moves when it opens the region |
 /// | `.tmp/`, `.splits/`, `.merges/` | unfinished work: not read |
-/// | `.load` | files of an unfinished bulk load, which the next [undoes](Self::undo_load): not read |
+/// | `.load` | files of an unfinished bulk load, which the next one [undoes](Self::undo_load): not read |
 /// | `.loaded` | the same without renames, [resolved](Self::resolve_copies) when the region is opened |
 /// | `.restored.<n>` | without renames, the number of the descriptor of the restored table |
 /// | `.loading.<random>/` | files that a bulk load moves, named when the region is opened for writing |
@@ -63,7 +63,7 @@ pub(crate) struct RegionDir {
     name: String,
     info: RegionInfo,
     descriptor: Option<StoredDescriptor>,
-    /// What a caller gives in place of a descriptor.
+    /// A descriptor given by the caller.
     given: Option<TableDescriptor>,
     families: Vec<Family>,
     recovered_edits: Vec<PathBuf>,
@@ -82,9 +82,9 @@ const REGION_INFO_BYTES: u64 = 1 << 20;
 pub(crate) const LOCK: &str = ".hregion.lock";
 pub(crate) const REGION_INFO: &str = ".regioninfo";
 pub(super) const TMP: &str = ".tmp";
-/// The beginning of the name of an empty file in the directory of a region that a restoration has made in a
-/// storage without renames. The number of the descriptor that the table got follows: the restoration has been
-/// made before that is written, and what is read then must not have the settings of the table before.
+/// The prefix of an empty file in the directory of a region restored in a storage without renames, before the
+/// number of the table's new descriptor: the restoration is complete before the descriptor is written, and
+/// reads in between must not use the old settings.
 pub(super) const RESTORED: &str = ".restored.";
 
 impl RegionDir {
@@ -117,7 +117,7 @@ impl RegionDir {
             own => own,
         };
         if descriptor.is_none() && table.root.is_some() && storage.can_rename(path) {
-            // While another process puts a table in the place of this one, there is neither.
+            // While another process replaces the table, neither the old nor the new one exists.
             storage.list_dir(path).map_err(|error| Error::io("list", path, error))?;
             descriptor = read_descriptor(&**storage, &table.path, info.table())?;
         }
@@ -229,7 +229,7 @@ impl RegionDir {
         self.setting(family, key).map_or(default, |value| value.eq_ignore_ascii_case("true"))
     }
 
-    /// Returns all settings of the table as text; of families that no descriptor has, those given.
+    /// Returns all settings of the table as text; for families without a descriptor, the given ones.
     pub(crate) fn description<'f>(&self, families: impl Iterator<Item = &'f Family>) -> TableDescription {
         let descriptor = self.stored().or(self.given.as_ref()).cloned();
         let descriptor = descriptor.unwrap_or_else(|| TableDescriptor::new(self.info.table().clone(), &[]));
@@ -238,8 +238,8 @@ impl RegionDir {
         descriptor.with_families(&others).description()
     }
 
-    /// Returns what distinguishes the table from others of its name: those from which it was restored,
-    /// truncated or created again, and those that take its place; `None` if that is not known.
+    /// Returns the identity of the table, which differs from its predecessors and successors of the same
+    /// name; `None` if unknown.
     pub(crate) fn table_identity(&self) -> Option<&TableIdentity> {
         self.descriptor.as_ref().and_then(|stored| stored.identity_of(&self.table.path))
     }
@@ -250,17 +250,17 @@ impl RegionDir {
         descriptor.is_none_or(|descriptor| descriptor.has_mob(family))
     }
 
-    /// Returns the directories of the MOB files of a family; `None` if there is no root directory with such.
+    /// Returns the directories of the MOB files of a family; `None` without a root directory with MOB files.
     pub(crate) fn mob_dirs(&self, family: &[u8]) -> Option<MobDirs> {
         let root = self.table.root.as_ref().filter(|root| root.has_namespaces)?;
         Some(MobDirs::new(root.clone(), family))
     }
 
-    /// Fails if the region has values in MOB files, which are not written.
+    /// Fails if the region has values in MOB files, which cannot be written.
     ///
     /// # Errors
     ///
-    /// Then, of kind [`Unsupported`](crate::ErrorKind::Unsupported).
+    /// Of kind [`Unsupported`](crate::ErrorKind::Unsupported), if it has.
     pub(crate) fn refuse_mob(&self) -> Result<()> {
         let given = self.given.as_ref().filter(|_| self.descriptor.is_none());
         given
@@ -269,8 +269,8 @@ impl RegionDir {
         self.descriptor.as_ref().map_or(Ok(()), StoredDescriptor::refuse_mob)
     }
 
-    /// Whether the descriptor was replaced after it was read: files of families that it does not have any
-    /// more may have been archived one by one; or another table may have taken the place of this one.
+    /// Whether the descriptor was replaced after it was read: files of families that it no longer has may
+    /// have been archived one by one; or another table may have replaced this one.
     pub(crate) fn is_altered(&self) -> Result<bool> {
         self.descriptor.as_ref().map_or(Ok(false), |stored| stored.is_replaced(&**self.storage()))
     }
@@ -285,8 +285,7 @@ impl RegionDir {
     ///
     /// # Errors
     ///
-    /// If given families differ from the descriptor, unless it is to be altered. The message lists the
-    /// differences.
+    /// If given families differ from the descriptor, unless it is altered. The message lists the differences.
     pub(crate) fn reconcile(&self, given: &[Family], change: SchemaChange) -> Result<(Vec<Family>, bool)> {
         let is_altered = match &self.descriptor {
             Some(stored) => check_families(stored, given, change)?,
@@ -331,7 +330,7 @@ impl RegionDir {
     }
 
     /// Fails if the directory is in a storage without renames, and the files of a family are not tracked by a
-    /// list, or by one after which no other can be made: they could not be changed together.
+    /// list, or only by one that can have no successor: several files could then not be changed at once.
     pub(crate) fn check_trackers(&self, families: &[Family]) -> Result<()> {
         if self.storage().can_rename(&self.path) {
             return Ok(());
@@ -341,8 +340,8 @@ impl RegionDir {
         dirs.into_iter().try_for_each(|dir| check_next_list(&**self.storage(), &dir))
     }
 
-    /// Prepares the directory for writes: creates the directory of every family, and empties `.tmp`. What has
-    /// been read of the directory survives a crash then. The caller must hold the lock.
+    /// Prepares the directory for writes: creates the directory of every family, and empties `.tmp`.
+    /// Afterwards, the state read from the directory is durable. The caller must hold the lock.
     ///
     /// # Errors
     ///
@@ -363,8 +362,8 @@ impl RegionDir {
         let loading = entries.iter().filter(|entry| is_loading(entry));
         let loading: Vec<PathBuf> = loading.map(|entry| self.path.join(&entry.name)).collect();
         refuse_links(&self.path, entries, is_ours)?;
-        // A process that has died may not have synced what it renamed: the descriptor, whose families are
-        // written to, or the region itself.
+        // A dead process may not have synced its renames of the descriptor, whose families are written to, or
+        // of the region itself.
         if let Some(descriptor) = &self.descriptor {
             descriptor.sync_name(storage)?;
         }
@@ -380,8 +379,8 @@ impl RegionDir {
             let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
             let has_lists = entries.iter().any(|entry| entry.name == FILE_LIST_DIR);
             refuse_links(&dir, entries, |entry| entry.name == FILE_LIST_DIR)?;
-            // A writer that died may have renamed files without syncing the names. Files read from now on
-            // must survive a crash.
+            // A dead writer may have renamed files without syncing the names. Files that are read must
+            // survive a crash.
             if has_lists {
                 sync_dir(storage, &dir.join(FILE_LIST_DIR))?;
             }
@@ -400,7 +399,7 @@ impl RegionDir {
         sync_dir(storage, &self.path)
     }
 
-    /// Prevents that another process, which has lost the lock of the region, moves the table away late. The
+    /// Prevents another process that has lost the lock of the region from moving the table away late. The
     /// caller must hold the lock.
     pub(crate) fn prevent_move_of_table(&self) {
         if let Some(root) = self.root_of_table().filter(|root| self.storage().can_rename(root)) {
@@ -415,7 +414,7 @@ impl RegionDir {
         let is_unsyncable = |kind| matches!(kind, PermissionDenied | InvalidInput | Unsupported);
         let above = parent(&self.path);
         match self.storage().sync_dir(above) {
-            // It may be that of another user, or the scheme of a URL.
+            // The directory may belong to another user, or be the scheme of a URL.
             Err(error) if is_unsyncable(error.kind()) => Ok(()),
             synced => synced.map_err(|error| Error::io("sync", above, error)),
         }
@@ -438,14 +437,14 @@ impl RegionDir {
     ///
     /// # Errors
     ///
-    /// As [`TableListing::read`].
+    /// Same as [`TableListing::read`].
     pub(crate) fn table_listing(&self) -> Result<Option<TableListing>> {
         let table = self.table.root.as_ref().map(|_| &self.table.path);
         table.map(|table| TableListing::read(&**self.storage(), table)).transpose()
     }
 
-    /// Returns the root directory, if it has the layout since 0.96 and the region's table is at its place
-    /// there.
+    /// Returns the root directory, if it has the layout of 0.96 and later, with the region's table in its
+    /// place.
     pub(crate) fn root_of_table(&self) -> Option<&Path> {
         let root = self.table.root.as_ref()?;
         let is_in_place = root.has_namespaces && root.table(&self.table.table) == self.table.path;
@@ -461,7 +460,7 @@ impl RegionDir {
         }
     }
 
-    /// Returns how the files of a family are tracked. Only a descriptor that was with the files says so.
+    /// Returns the store file tracker of a family. Only a descriptor found with the files determines it.
     pub(super) fn tracker(&self, family: &[u8]) -> Result<StoreFileTracker> {
         StoreFileTracker::from_settings(|key| self.stored()?.setting(family, key))
             .map_err(|corruption| corruption.at(&self.table.path.join(".tabledesc"), 0))
@@ -473,11 +472,12 @@ impl RegionDir {
     ///
     /// If the directory, a list, a reference or a link cannot be read or is malformed; if the target of a
     /// reference or link is missing; if a reference is to a half that does not belong to the region; or if
-    /// the region's directory does not exist any more.
+    /// the region's directory no longer exists.
     pub(crate) fn store_files(&self, family: &[u8]) -> Result<StoreFiles> {
         let files = self.family(family).store_files(self.tracker(family)?)?;
         if files.files.is_empty() {
-            // The family's directory need not exist, but it is also missed once that of the region is moved.
+            // The family's directory may be missing because it was never created, or because the region was
+            // moved.
             self.check_exists()?;
         }
         self.check_references(family, &files)?;
@@ -488,7 +488,7 @@ impl RegionDir {
     /// opened.
     fn check_exists(&self) -> Result<()> {
         let storage = &**self.storage();
-        // Without renames, the directory is emptied file by file, and is no region before that.
+        // Without renames, the directory is emptied file by file, after it has ceased to be a region.
         let is_there = match self.table.root.is_none() || storage.can_rename(&self.path) {
             true => list_if_exists(storage, &self.path)?.is_some(),
             false => exists(storage, &self.path.join(REGION_INFO))?,
@@ -530,7 +530,7 @@ pub(crate) fn read_region_info(storage: &dyn Storage, dir: &Path) -> Result<Regi
     RegionInfo::parse_file(&bytes).map_err(|corruption| corruption.at(&path, 0))
 }
 
-/// As [`read_region_info`]; `None` if there is no such file, so that the directory is not that of a region.
+/// Like [`read_region_info`]; `None` if there is no such file, so that the directory is not a region's.
 pub(crate) fn find_region_info(storage: &dyn Storage, dir: &Path) -> Result<Option<RegionInfo>> {
     match read_region_info(storage, dir) {
         Err(error) if error.is_not_found() => Ok(None),
@@ -538,14 +538,14 @@ pub(crate) fn find_region_info(storage: &dyn Storage, dir: &Path) -> Result<Opti
     }
 }
 
-/// The error of a region's directory that was there before.
+/// Returns the error for a region's directory that no longer exists.
 #[cold]
 pub(crate) fn is_gone(dir: &Path) -> Error {
     let message = "another process has split, merged or removed the region: try again";
     Error::io("find", dir, io::Error::new(io::ErrorKind::NotFound, message))
 }
 
-/// Fails if the directory of a region is not locked any more: its storage may lose locks.
+/// Fails if the directory of a region is no longer locked: its storage may lose locks.
 pub(crate) fn check_lock(lock: &FileLock, dir: &Path) -> Result<()> {
     lock.check().map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => Error::locked_as(dir, &error),
@@ -553,8 +553,8 @@ pub(crate) fn check_lock(lock: &FileLock, dir: &Path) -> Result<()> {
     })
 }
 
-/// Returns the descriptor of a table that was restored, and got one with a number: that of the change, if it
-/// has not been written yet. `found` is the one that was read.
+/// Returns the descriptor, with the given number, of a restored table: the one in the change, if it has not
+/// been written yet. `found` is the descriptor that was read.
 fn restored_descriptor(
     table: &TableDir,
     number: u64,
@@ -570,7 +570,7 @@ fn restored_descriptor(
         Some(made) => {
             StoredDescriptor::unwritten(&table.path, number, &made.descriptor, found.as_ref()).map(Some)
         }
-        // It has been written since.
+        // The descriptor has been written since.
         None => read_descriptor(storage, &table.path, &table.table),
     }
 }

@@ -1,4 +1,4 @@
-//! Replacement of regions by others: splits and merges (HBase: `SplitTableRegionProcedure`,
+//! Replaces regions by others: splits and merges (HBase: `SplitTableRegionProcedure`,
 //! `MergeTableRegionsProcedure`, without the master's procedure store).
 //!
 //! Directories cannot be renamed together, so a file in the table's directory, `.change.<child>`, names the
@@ -15,52 +15,52 @@
 //!
 //! Until step 4 a crash leaves the parents, which have not changed. After a failed step or a crash, the
 //! change must be [resolved](RegionChange::resolve), with the locks of all parents, before a parent is opened
-//! for writing. First the table's directory is synced, so that what is seen from then on is durable. If the
-//! file exists, the children are removed, and then the file; if not, the change has been made. No child
-//! accepts writes before that.
+//! for writing. First the table's directory is synced, so that its listed state is durable. If the file
+//! exists, the children are removed, and then the file; if not, the change was made. No child accepts writes
+//! before that.
 //!
-//! HBase does not know the file, and ignores it: there, `hbase:meta` says which regions a table has. If the
-//! root directory has an `hbase:meta` with the parents, it is changed between the steps 3 and 4, and decides
-//! whether the change has been made: a change that it has is completed by step 4, and readers take it for
-//! complete. HBase may have changed the table by then: it removes parents, and splits, merges and removes
-//! children. If `hbase:meta` does not have the change, HBase continues with the parents: it may have split
-//! one parent of a merge, and removed it, and serve the other. Only a change without any parent's directory
-//! [is over](Changes::over) whatever the catalog has.
+//! HBase ignores the file: there, `hbase:meta` determines the regions of a table. If the root directory has
+//! an `hbase:meta` with the parents, it is changed between steps 3 and 4, and decides whether the change was
+//! made: a change that it has is completed by step 4, and readers treat it as complete. HBase may have
+//! changed the table by then: it removes parents, and splits, merges and removes children. If `hbase:meta`
+//! does not have the change, HBase continues with the parents: it may have split one parent of a merge, and
+//! removed it, and serve the other. Only a change without any parent's directory [is over](Changes::over)
+//! whatever the catalog has.
 //!
-//! In HDFS, a process that was stopped for long loses its locks, and another one may resolve the change
-//! meanwhile. So the locks of the parents are checked after step 2, before each child is filled, and before
-//! step 4. A child is filled under a lock of its own, whose file is removed with the directory. Without the
-//! locks of the parents, a change that failed is not resolved.
+//! In HDFS, a process that was suspended for long loses its locks, and another one may resolve the change. So
+//! the locks of the parents are checked after step 2, before each child is filled, and before step 4. A child
+//! is filled under a lock of its own, whose file is removed with the directory. Without the locks of the
+//! parents, a change that failed is not resolved.
 //!
 //! In a storage without renames, such as an object store, a request may be executed late, even after its
 //! process has died, and a lock may be lost. So the file is not removed there to make or undo the change. It
 //! is created in step 2, and replaced once, on the condition that it has not changed since it was read: in
-//! step 4 by a file that says that the change is made, in a resolution by one that says that it is undone.
-//! Only one of the two succeeds. After step 2, the locks of the parents are checked. A process that locks a
-//! parent later sees the file, and writes nothing to the parent before the change is resolved.
+//! step 4 by a file which records that the change is made, in a resolution by one which records that it is
+//! undone. Only one of the two succeeds. After step 2, the locks of the parents are checked. A process that
+//! locks a parent later finds the file, and writes nothing to the parent before the change is resolved.
 //!
-//! The file stays until the directories of all parents are gone. Otherwise two things could appear again
-//! after its removal: the file itself, and children that were undone, which are no regions while it exists.
-//! After the removal, the request that creates the file may be executed once more, and so may one that makes
-//! a file of a parent. Then the parent has no region info, so the change is over, and the children are
-//! regions. The request that makes the parent's region info may be executed once more, too. Then a child with
-//! a store file of its own, or with edits, shows that the change has been made: no child has any before that,
-//! and a child with rows has some once it has no reference to the parent.
+//! The file stays until the directories of all parents are removed. Otherwise two things could reappear after
+//! its removal: the file itself, and undone children, which are not regions while it exists. After the
+//! removal, the requests that create the file, or a file of a parent, may be executed once more. The parent
+//! then has no region info, so the change is over, and the children are regions. If the request that creates
+//! the parent's region info is also executed once more, a child with a store file of its own, or with edits,
+//! shows that the change was made: no child has any before, and a child with rows has some when it no longer
+//! has references to the parent.
 //!
-//! There, a table with files, a clone, is created in the same way: by a change without parents, whose
-//! children are all regions of the table. Until it is made, no process takes the directory for a table. The
-//! file of a creation that was undone stays, so that remains of its children, also those that appear late,
-//! are never regions. Before the file of a creation that was made is removed, each child gets a file
-//! `<n>.seqid`: it says that the child has been made, in case the file of the change appears again.
+//! A table with files, a clone, is created there in the same way: by a change without parents, whose children
+//! are all regions of the table. Until it is made, no process treats the directory as a table. The file of an
+//! undone creation stays, so that remains of its children, even those that appear late, are never regions.
+//! Before the file of a completed creation is removed, each child gets a file `<n>.seqid`, which records that
+//! the child was made in case the file of the change reappears.
 //!
-//! There, a whole table is changed in the same way, too, by a change whose parents are all its regions: see
-//! [`Replacement`]. The parents of a deletion, truncation or restoration that has been made are no regions,
-//! and the change is complete when their files are in the archive. Before the file of a restoration is
-//! removed, the children get a file, as those of a creation. The file of a deletion stays: a table that is
-//! created under the name gets greater numbers than the file has, so that no late request for the old table
-//! affects the new one. The parents of a deletion also include the children of changes that were undone,
-//! whose files are removed with the regions, and the parents of the deletion before, whose file is removed,
-//! too: the request that makes the region info of one of them may be executed late.
+//! A whole table is changed there in the same way, by a change whose parents are all its regions: see
+//! [`Replacement`]. The parents of a deletion, truncation or restoration that was made are not regions, and
+//! the change is complete when their files are in the archive. Before the file of a restoration is removed,
+//! the children get a file, like those of a creation. The file of a deletion stays: a new table of the name
+//! gets greater numbers than the file has, so that no late request for the old table affects the new one. The
+//! parents of a deletion also include the children of undone changes, whose files are removed with the
+//! regions, and the parents of the previous deletion, whose file is also removed: the request that creates
+//! the region info of one of them may be executed late.
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
@@ -92,19 +92,19 @@ const FAULTS: Faults = Faults {
     no_number: "a change of regions with a checksum that is not a number",
 };
 
-/// What the file of a change says.
+/// The state recorded in the file of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ChangeState {
     /// The change may still be made or undone.
     Announced,
-    /// It has been made: the children are regions. Only in a storage without renames, or a copy of it.
+    /// The change was made: the children are regions. Only in a storage without renames, or a copy of it.
     Made,
-    /// It has been undone, as well.
+    /// The change was undone. Likewise only there.
     Undone,
 }
 
 impl ChangeState {
-    /// Returns the line that says so; none for a change that may still be made.
+    /// Returns the line that records the state; none for a change that may still be made.
     fn line(self) -> &'static str {
         match self {
             Self::Announced => "",
@@ -117,14 +117,13 @@ impl ChangeState {
 /// The changes that have files in the directory of a table.
 #[derive(Debug, Default)]
 pub(crate) struct Changes {
-    /// Changes that may still be made or undone. Their children are no regions.
+    /// Changes that may still be made or undone. Their children are not regions.
     pub(crate) unfinished: Vec<RegionChange>,
     /// Changes without a parent's directory, or, in a storage without renames, without a parent that is a
-    /// region, or with a child that was written to. They have been made; or they have not, and HBase has
-    /// replaced the parents by younger regions, which replace the children, too. Creations that have been
-    /// made are here, too.
+    /// region, or with a child that was written to. They were made; or they were not, and HBase has replaced
+    /// the parents by younger regions, which also replace the children. Includes creations that were made.
     pub(crate) over: Vec<RegionChange>,
-    /// Changes that were undone. Remains of their children are no regions.
+    /// Changes that were undone. Remains of their children are not regions.
     pub(crate) undone: Vec<RegionChange>,
     /// Changes of the whole table that have been made, and may have to be completed.
     pub(crate) made: Vec<RegionChange>,
@@ -149,7 +148,7 @@ pub(crate) struct RegionChange {
     parents: Vec<String>,
     /// The encoded names of the new regions.
     children: Vec<String>,
-    /// What takes the place of the table, if it is changed as a whole.
+    /// The replacement of the table, if it is changed as a whole.
     replacement: Option<Replacement>,
 }
 
@@ -180,7 +179,7 @@ impl RegionChange {
         Self { replacement: Some(replacement), ..self }
     }
 
-    /// Returns what takes the place of the table; `None` for a split, merge or creation.
+    /// Returns the replacement of the table; `None` for a split, merge or creation.
     pub(crate) fn replacement(&self) -> Option<&Replacement> {
         self.replacement.as_ref()
     }
@@ -190,8 +189,8 @@ impl RegionChange {
         self.replacement.as_ref().is_some_and(|replacement| replacement.kind == kind)
     }
 
-    /// Returns the encoded names that are not those of regions once the change has been made, whatever
-    /// directories there are: the regions of a table that was deleted, truncated or restored.
+    /// Returns the encoded names that are not regions after the change, even if they have directories: the
+    /// regions of a table that was deleted, truncated or restored.
     pub(crate) fn removed(&self) -> &[String] {
         let kind = self.replacement.as_ref().map(|replacement| replacement.kind);
         let is_removal = kind.is_some_and(|kind| kind != ReplacementKind::Alteration);
@@ -203,7 +202,7 @@ impl RegionChange {
         has_dir_of(&self.parents, entries)
     }
 
-    /// Writes the descriptor of the change, which has been made. Returns whether it was not there.
+    /// Writes the descriptor of the change, which was made. Returns whether it did not exist.
     pub(crate) fn write_descriptor(&self, storage: &Arc<dyn Storage>) -> Result<bool> {
         match &self.replacement {
             Some(replacement) => replacement.write_descriptor(storage, &self.table),
@@ -289,9 +288,9 @@ impl RegionChange {
         Ok((change, state))
     }
 
-    /// Reads the changes of a table, by the entries of its directory; `None` if one of them has been finished
-    /// since the directory was listed, which must be listed again then. `made` are the files of changes that
-    /// are known to have been made, or whose parents are no regions; others are added.
+    /// Reads the changes of a table, by the entries of its directory; `None` if one was finished after the
+    /// directory was listed, so that it must be listed again. `made` are the files of changes known to have
+    /// been made, or whose parents are not regions; others are added.
     ///
     /// # Errors
     ///
@@ -342,7 +341,7 @@ impl RegionChange {
         Ok(is_current.then_some(changes))
     }
 
-    /// Announces the change, durably: from now on the children are not regions.
+    /// Announces the change, durably. Until it is made, the children are not regions.
     ///
     /// # Errors
     ///
@@ -359,7 +358,7 @@ impl RegionChange {
         write_synced(file, &path, &bytes)
     }
 
-    /// Whether there is a file of a change with the same first child, whatever it says.
+    /// Whether there is a file of a change with the same first child, in any state.
     pub(crate) fn has_file(&self, storage: &dyn Storage) -> Result<bool> {
         exists(storage, &self.path())
     }
@@ -384,8 +383,8 @@ impl RegionChange {
         sync_dir(storage, &self.table)
     }
 
-    /// Makes a change whose children are complete, and that may have been made already. Can be retried after
-    /// a failure.
+    /// Makes a change whose children are complete, if it was not made already. Can be retried after a
+    /// failure.
     pub(crate) fn complete(&self, storage: &dyn Storage) -> Result<()> {
         if storage.can_rename(&self.table) {
             return self.forget(storage);
@@ -403,11 +402,11 @@ impl RegionChange {
         Error::locating(ErrorKind::Inconsistent, message)
     }
 
-    /// Makes or undoes the change in a storage without renames, unless that has been decided. Returns what
-    /// the file says then; `None` if there is no file.
+    /// Makes or undoes the change in a storage without renames, unless that is already decided. Returns the
+    /// final state; `None` if there is no file.
     fn decide(&self, storage: &dyn Storage, wanted: ChangeState) -> Result<Option<ChangeState>> {
         let path = self.path();
-        // It replaces only what was there before the state is read here.
+        // It replaces only the file that existed before the state is read here.
         let mut file = storage.create(&path).map_err(|error| Error::io("create", &path, error))?;
         let found = self.read_state(storage)?;
         if found != Some(ChangeState::Announced) {
@@ -416,13 +415,13 @@ impl RegionChange {
         file.write_all(&self.to_bytes(wanted)).map_err(|error| Error::io("write", &path, error))?;
         let Err(error) = file.sync() else { return Ok(Some(wanted)) };
         match self.read_state(storage)? {
-            // Decided by another process, or here, and the answer was lost.
+            // Decided by another process, or here although the response was lost.
             Some(decided @ (ChangeState::Made | ChangeState::Undone)) => Ok(Some(decided)),
             _ => Err(Error::io("sync", &path, error)),
         }
     }
 
-    /// Returns what the file says; `None` if there is none.
+    /// Returns the state in the file; `None` if there is none.
     fn read_state(&self, storage: &dyn Storage) -> Result<Option<ChangeState>> {
         let path = self.path();
         let bytes = match read_file(storage, &path, CHANGE_BYTES) {
@@ -435,16 +434,16 @@ impl RegionChange {
         }
     }
 
-    /// Records in the children of a creation or restoration that it has been made, where there are any. They
-    /// have rows, and may never be written to. Must be called before the file of the change is removed, as it
-    /// may appear again. Can be repeated.
+    /// Records in the children of a creation or restoration, if any, that it was made: they have rows, and
+    /// may never be written to. Must be called before the file of the change is removed, because it may
+    /// reappear. Can be repeated.
     ///
     /// # Errors
     ///
     /// If an I/O operation fails.
     pub(crate) fn mark_made(&self, storage: &Arc<dyn Storage>) -> Result<()> {
         for child in self.children.iter().map(|child| self.table.join(child)) {
-            // It may have been split or merged since, and archived.
+            // The child may since have been split or merged, and archived.
             if exists(&**storage, &child.join(REGION_INFO))? {
                 let edits = child.join(RECOVERED_EDITS);
                 create_dir_durably(&**storage, &child, &edits)?;
@@ -454,7 +453,7 @@ impl RegionChange {
         Ok(())
     }
 
-    /// Removes the file of a change that is over, or that is made by that.
+    /// Removes the file of a change that is over, or that its removal makes.
     pub(crate) fn forget(&self, storage: &dyn Storage) -> Result<()> {
         unless_not_found(remove(storage, &self.path()))?;
         sync_dir(storage, &self.table)
@@ -465,9 +464,9 @@ impl RegionChange {
     ///
     /// # Errors
     ///
-    /// If an I/O operation fails. It is then not known whether the change has been made.
+    /// If an I/O operation fails. It is then unknown whether the change was made.
     pub(crate) fn resolve(&self, storage: &dyn Storage) -> Result<bool> {
-        // What is seen from now on is durable.
+        // Makes the listed state durable.
         sync_dir(storage, &self.table)?;
         let can_rename = storage.can_rename(&self.table);
         let is_announced = match can_rename {
@@ -513,8 +512,8 @@ impl RegionChange {
         Ok(())
     }
 
-    /// Removes what is left of the children of a change that was undone, and its file once no parent is
-    /// among the entries of the table's directory, or there are no children. That of a creation stays.
+    /// Removes the remains of the children of an undone change, and its file when no parent is among the
+    /// entries of the table's directory, or there are no children. The file of a creation stays.
     pub(crate) fn clean_up(&self, storage: &dyn Storage, entries: &[DirEntry]) -> Result<()> {
         if has_dir_of(&self.children, entries) {
             self.remove_children(storage)?;
@@ -551,7 +550,7 @@ pub(crate) fn is_change(entry: &DirEntry) -> bool {
 ///
 /// # Errors
 ///
-/// If an I/O operation fails. There may be a part of the directory then.
+/// If an I/O operation fails. A part of the directory may then exist.
 pub(crate) fn create_child(
     storage: &Arc<dyn Storage>,
     table: &Path,

@@ -1,16 +1,16 @@
-//! What takes the place of a whole table in a storage without renames, as the file of a
-//! [change of regions](super::RegionChange) says it.
+//! The replacement of a whole table in a storage without renames, as recorded in the file of a [change of
+//! regions](super::RegionChange).
 //!
 //! | kind | the regions | the descriptor |
 //! |---|---|---|
-//! | deletion | are gone | is removed |
+//! | deletion | are removed | is removed |
 //! | truncation | are replaced by empty ones | gets another number |
 //! | restoration | are replaced by those of a snapshot, with other ids | is that of the snapshot |
 //! | alteration | stay | is another one |
 //!
-//! The descriptor is in the file, and gets a number when the change begins. It is written once the change has
-//! been made: by the process that made it, or the next one that opens the table, or a region, for writing.
-//! Until then no other change of the table begins, so that nothing else is written with this number.
+//! The descriptor is in the file, and gets a number when the change begins. It is written after the change is
+//! made: by the process that made it, or the next one that opens the table, or a region, for writing. Until
+//! then no other change of the table may begin, so that nothing else is written with this number.
 #![warn(clippy::indexing_slicing)]
 
 use super::descriptor::{last_number, write_descriptor};
@@ -34,7 +34,7 @@ pub(crate) enum ReplacementKind {
 impl ReplacementKind {
     const ALL: [Self; 4] = [Self::Deletion, Self::Truncation, Self::Restoration, Self::Alteration];
 
-    /// Returns the line that says so.
+    /// Returns the line that records the kind.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Deletion => "deletion",
@@ -44,17 +44,17 @@ impl ReplacementKind {
         }
     }
 
-    /// Whether other regions take the place of all that the table has.
+    /// Whether other regions replace all regions of the table.
     pub(crate) fn replaces_regions(self) -> bool {
         matches!(self, Self::Truncation | Self::Restoration)
     }
 }
 
-/// What takes the place of a whole table.
+/// The replacement of a whole table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Replacement {
     pub(crate) kind: ReplacementKind,
-    /// What distinguishes the file of the change from others, if there are no new regions.
+    /// The distinguishing name of the file of the change, if there are no new regions.
     pub(super) name: String,
     /// The number of the descriptor; of a deletion, the greatest one that the table has had.
     pub(crate) number: u64,
@@ -124,14 +124,14 @@ impl Replacement {
         Err(Corruption::Malformed("a change of a table with lines that do not fit its kind"))
     }
 
-    /// Writes the descriptor of a change that has been made, unless that was done, or there is a later one.
-    /// Returns whether it was not there.
+    /// Writes the descriptor of a change that has been made, unless it or a later one exists. Returns whether
+    /// it did not exist.
     pub(super) fn write_descriptor(&self, storage: &Arc<dyn Storage>, table: &Path) -> Result<bool> {
         if self.descriptor.is_empty() || last_number(&**storage, table)? >= self.number {
             return Ok(false);
         }
         match write_descriptor(storage, table, self.number, true, &self.descriptor) {
-            // Another process has written the same.
+            // Another process has written the same descriptor.
             Err(_) if last_number(&**storage, table)? >= self.number => Ok(true),
             written => written.map(|()| true),
         }

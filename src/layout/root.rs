@@ -58,8 +58,8 @@ impl Root {
     }
 }
 
-/// Returns where a store file may be if it is no longer at its path: HBase moves replaced files to the
-/// archive, and keeps their names; MOB files, too, which are below `mobdir`.
+/// Returns the path in the archive of a file that is no longer at its path: HBase moves replaced store files,
+/// and MOB files below `mobdir`, to the archive under the same names.
 pub(crate) fn archived_path(file: &Path) -> Option<PathBuf> {
     if let Some(root) = root_of_mob_file(file) {
         return Some(root.join("archive").join(file.strip_prefix(root.join(MOB_DIR)).ok()?));
@@ -73,22 +73,22 @@ pub(crate) fn archived_path(file: &Path) -> Option<PathBuf> {
     if is_below_data { archived(6, "archive") } else { archived(4, ".archive") }
 }
 
-/// Returns a path by which the root above a region's directory can be found, if it is under one: the path as
-/// it is, if that is enough; otherwise the full one, or the one without symbolic links.
+/// Returns a path by which the root above a region's directory can be found, if it is under one: the given
+/// path, if that is enough; otherwise the full path, or the one without symbolic links.
 ///
 /// # Errors
 ///
-/// If the full path cannot be found out.
+/// If the full path cannot be determined.
 pub(crate) fn path_of_region(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
     path_below_root(storage, path, 1)
 }
 
-/// As [`path_of_region`], for a table's directory.
+/// Like [`path_of_region`], for a table's directory.
 pub(crate) fn path_of_table(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
     path_below_root(storage, path, 0)
 }
 
-/// As [`path_of_region`], for a family's directory.
+/// Like [`path_of_region`], for a family's directory.
 pub(super) fn path_of_family(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
     path_below_root(storage, path, 2)
 }
@@ -97,12 +97,12 @@ pub(super) fn path_of_family(storage: &dyn Storage, path: &Path) -> Result<PathB
 ///
 /// # Errors
 ///
-/// If it cannot be found out.
+/// If it cannot be determined.
 pub(crate) fn path_of_root(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
     full_path(storage, path)
 }
 
-/// Returns the full path of a file or directory, as the storage has it, also if it leads over links.
+/// Returns the full path of a file or directory, as the storage has it, even if it contains links.
 pub(crate) fn full_path(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
     storage.full_path(path, false).map_err(|error| Error::io("find the full path of", path, error))
 }
@@ -132,7 +132,7 @@ fn path_below_root(storage: &dyn Storage, path: &Path, levels: usize) -> Result<
     if ends_with_names(path, levels + 1) { Ok(path.to_owned()) } else { resolved_path(storage, path) }
 }
 
-/// Whether the last parts of a path are names, and a directory above them is named, too.
+/// Whether the last parts of a path, and a directory above them, are names.
 fn ends_with_names(path: &Path, count: usize) -> bool {
     let mut last = path.components().rev().take(count);
     !path.components().any(|part| part == Component::ParentDir)
@@ -145,8 +145,8 @@ pub(crate) fn has_descriptor_dir(storage: &dyn Storage, table: &Path) -> Result<
     Ok(list_if_exists(storage, &table.join(TABLE_DESC_DIR))?.is_some())
 }
 
-/// Fails if the files in a directory with a folder for each family are those of a region, or of one in the
-/// archive. They must not be moved elsewhere, as the region, snapshots or other tables need them.
+/// Fails if the files in a directory with a folder for each family belong to a region, possibly in the
+/// archive. They must not be moved elsewhere, because the region, snapshots or other tables need them.
 pub(crate) fn refuse_region(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let is_in_archive = |dir: &Path| {
         let above =
@@ -164,7 +164,7 @@ pub(crate) fn refuse_region(storage: &dyn Storage, dir: &Path) -> Result<()> {
     Err(Error::invalid_argument(message))
 }
 
-/// The directory of a table, and the root above it if there is one.
+/// The directory of a table, and the root above it, if any.
 #[derive(Clone, Debug)]
 pub(crate) struct TableDir {
     pub(crate) storage: Arc<dyn Storage>,
@@ -185,7 +185,7 @@ impl TableDir {
         Self::of_table(storage, path, info.table())
     }
 
-    /// As [`of_region`](Self::of_region), by the name of the region's table.
+    /// Like [`of_region`](Self::of_region), by the name of the region's table.
     pub(super) fn of_table(storage: &Arc<dyn Storage>, path: &Path, table: &TableName) -> Result<Self> {
         let dir = path.parent().unwrap_or_else(|| Path::new("")).to_owned();
         let is = |dir: Option<&Path>, name: &str| dir.and_then(Path::file_name).is_some_and(|n| n == name);
@@ -195,8 +195,8 @@ impl TableDir {
         } else if is(namespace, table.namespace()) && is(data, "data") {
             let root = data.and_then(Path::parent);
             // A region in the archive can be read too; its links are relative to the root above the archive,
-            // and those of MOB files to the root above them. There, tables have no descriptors: with one, it
-            // is a root that is named so.
+            // and those of MOB files to the root above them. Tables there have no descriptors: with one, the
+            // directory is a root of that name.
             let is_aside = is(root, "archive") || is(root, MOB_DIR);
             let is_aside = is_aside && !has_descriptor_dir(&**storage, &dir)?;
             let root = if is_aside { root.and_then(Path::parent) } else { root };
@@ -208,7 +208,7 @@ impl TableDir {
     }
 
     /// Returns the directories in which the table's own files may be. A region in the archive may have
-    /// references to one that is not there.
+    /// references to one that is not in the archive.
     pub(super) fn own_dirs(&self) -> Vec<PathBuf> {
         let mut dirs = vec![self.path.clone()];
         let of_root = self.root.iter().flat_map(|root| [root.table(&self.table), root.archive(&self.table)]);
@@ -275,7 +275,7 @@ mod tests {
             path_of_table(&local, &region.join("..")).unwrap(),
             at("h/data/ns/t").canonicalize().unwrap()
         );
-        // Elsewhere, and what does not exist, are as they were.
+        // Other paths, and those that do not exist, are unchanged.
         assert_eq!(found(&at("t/region")), at("t/region"));
         assert_eq!(found(Path::new("h/t/region")), Path::new("h/t/region"));
         assert_eq!(found(Path::new("h/data/ns/t/none")), Path::new("h/data/ns/t/none"));

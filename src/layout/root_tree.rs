@@ -1,4 +1,5 @@
-//! Look-ups below a root directory that follow no symbolic link, so that no name leads out of the root.
+//! Looks up files below a root directory without following symbolic links, so that no name leads out of the
+//! root.
 
 use super::durable::list_if_exists;
 use super::region::LOCK;
@@ -12,7 +13,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Mutex;
 
-/// A root directory, and the directories below it that are known to be no symbolic links.
+/// A root directory, and the directories below it that are known not to be symbolic links.
 #[derive(Debug)]
 pub(super) struct RootTree {
     root: Root,
@@ -39,7 +40,7 @@ impl RootTree {
         storage.lock(&self.root.path.join(LOCK)).map_err(|error| self.not_locked(error))
     }
 
-    /// Fails if the [lock](Self::lock) is not held any more. Asked right before what it protects is
+    /// Fails if the [lock](Self::lock) is no longer held. Called right before a change that it protects is
     /// committed.
     pub(super) fn check_lock(&self, lock: &FileLock) -> Result<()> {
         lock.check().map_err(|error| self.not_locked(error))
@@ -57,7 +58,7 @@ impl RootTree {
     ///
     /// # Errors
     ///
-    /// If a directory on the way is a symbolic link, or cannot be listed.
+    /// If a directory on the path is a symbolic link, or cannot be listed.
     pub(super) fn list(&self, storage: &dyn Storage, dir: &Path) -> Result<Option<Vec<DirEntry>>> {
         let mut at = self.root.path.clone();
         let below = dir.strip_prefix(&at).map_err(|_| outside(dir))?;
@@ -81,8 +82,8 @@ impl RootTree {
     ///
     /// # Errors
     ///
-    /// As [`list`](Self::list); if one of them is a symbolic link. Names that are not UTF-8 are left out:
-    /// HBase creates none.
+    /// Same as [`list`](Self::list); if one of them is a symbolic link. Names that are not UTF-8 are left
+    /// out: HBase creates none.
     pub(super) fn dirs(&self, storage: &dyn Storage, dir: &Path) -> Result<Vec<String>> {
         let entries = self.list(storage, dir)?.unwrap_or_default();
         let dirs = entries.iter().filter(|entry| entry.is_dir);
@@ -94,7 +95,7 @@ impl RootTree {
     ///
     /// # Errors
     ///
-    /// As [`list`](Self::list); if an entry is a symbolic link.
+    /// Same as [`list`](Self::list); if an entry is a symbolic link.
     pub(super) fn files(&self, storage: &dyn Storage, dir: &Path) -> Result<Vec<DirEntry>> {
         let mut entries = self.list(storage, dir)?.unwrap_or_default();
         entries.iter().try_for_each(|entry| refuse_link(dir, entry))?;
@@ -102,7 +103,8 @@ impl RootTree {
         Ok(entries)
     }
 
-    /// Lists a directory that is not a symbolic link, and remembers its subdirectories that are not, either.
+    /// Lists a directory that is not a symbolic link, and records its subdirectories that are not symbolic
+    /// links either.
     fn list_checked(&self, storage: &dyn Storage, dir: &Path) -> Result<Option<Vec<DirEntry>>> {
         let entries = list_if_exists(storage, dir)?;
         let dirs = entries.iter().flatten().filter(|entry| entry.is_dir && !entry.is_symlink);
@@ -114,7 +116,7 @@ impl RootTree {
     ///
     /// # Errors
     ///
-    /// As [`list`](Self::list); if the file has more than `limit` bytes, or cannot be read.
+    /// Same as [`list`](Self::list); if the file has more than `limit` bytes, or cannot be read.
     pub(super) fn read(&self, storage: &dyn Storage, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         if self.listings(storage).file(path)?.is_none() {
             return Ok(None);
@@ -145,7 +147,7 @@ impl Listings<'_> {
     ///
     /// # Errors
     ///
-    /// If the file or a directory on the way is a symbolic link, or a directory cannot be listed.
+    /// If the file or a directory on the path is a symbolic link, or a directory cannot be listed.
     pub(super) fn file(&mut self, path: &Path) -> Result<Option<DirEntry>> {
         let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Err(outside(path)) };
         if let Some(entries) = self.dirs.get(dir) {

@@ -1,4 +1,4 @@
-//! Lines of text that end with their checksum: files of this crate alone, about changes in progress.
+//! Text files that end with their checksum: files of this crate only, about changes in progress.
 //!
 //! The last line is `crc32c ` and the CRC32C of the lines before, in 8 hexadecimal digits.
 #![warn(clippy::indexing_slicing)]
@@ -9,7 +9,7 @@ use crate::hash::checksum::crc32c;
 /// The beginning of the last line.
 const CHECKSUM: &str = "crc32c ";
 
-/// What is wrong with a text, for one kind of file.
+/// The messages for faults of one kind of file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Faults {
     /// A line is not one of the kind.
@@ -25,7 +25,7 @@ pub(super) fn seal(text: &str) -> Vec<u8> {
     format!("{text}{CHECKSUM}{:08x}\n", crc32c(text.as_bytes())).into_bytes()
 }
 
-/// Returns the lines before the checksum, which must be theirs.
+/// Returns the lines before the checksum, which must match them.
 pub(super) fn unseal(bytes: &[u8], faults: Faults) -> Result<&str, Corruption> {
     let text = std::str::from_utf8(bytes).map_err(|_| Corruption::Malformed(faults.line))?;
     let (text, sum) = text.rsplit_once(CHECKSUM).ok_or(Corruption::Malformed(faults.no_checksum))?;
@@ -39,12 +39,12 @@ pub(super) fn unseal(bytes: &[u8], faults: Faults) -> Result<&str, Corruption> {
     })
 }
 
-/// What the tests of the kinds of such files share.
+/// Code shared by the tests of such files.
 #[cfg(test)]
 pub(super) mod tests {
     use crate::hash::checksum::crc32c;
 
-    /// Returns the bytes of a text with its checksum, as the format says.
+    /// Returns the bytes of a text with its checksum, according to the format.
     pub(in crate::layout) fn sealed(text: impl AsRef<[u8]>) -> Vec<u8> {
         let text = text.as_ref();
         let sum = format!("crc32c {:08x}\n", crc32c(text));
@@ -60,7 +60,7 @@ pub(super) mod tests {
         }
     }
 
-    /// Flips a bit of the lines of a file, and makes the checksum theirs.
+    /// Flips a bit of the lines of a file, and corrects the checksum.
     pub(in crate::layout) fn flipped_and_sealed(mut bytes: Vec<u8>, flip: usize) -> Vec<u8> {
         bytes.truncate(bytes.len() - "crc32c 00000000\n".len());
         let bit = flip % (8 * bytes.len());

@@ -12,8 +12,8 @@
 //!                                             in a storage without renames: the name is not used again
 //! ```
 //!
-//! A snapshot has no data of its own: its store files are those of the table, of the archive once the table
-//! no longer needs them, or of the tables that its links name.
+//! A snapshot has no data of its own: its store files are in the table, in the archive when the table no
+//! longer needs them, or in the tables that its links name.
 #![warn(clippy::indexing_slicing)]
 
 mod clone;
@@ -53,8 +53,8 @@ const DATA_MANIFEST: &str = "data.manifest";
 /// The prefix of the manifest of one region, before its encoded name.
 const REGION_MANIFEST: &str = "region-manifest.";
 
-/// The directory of the names of snapshots that were removed, within the root: in that of the snapshots,
-/// HBase's cleaner takes each for a snapshot that cannot be read. Only in a storage without renames.
+/// The directory of the names of removed snapshots, within the root: in the snapshot directory, HBase's
+/// cleaner would treat each as an unreadable snapshot. Only in a storage without renames.
 const DELETED: &str = ".hregion.deleted-snapshots";
 
 /// The size limit of a `.snapshotinfo`, which may contain the permissions of many users.
@@ -87,7 +87,7 @@ pub struct SnapshotStoreFile {
     pub family: String,
     /// The path that it had in its table, from which it may have been moved to the archive.
     pub path: PathBuf,
-    /// The path of the HFile that it is, links to or refers to, wherever that is now.
+    /// The current path of the HFile that it is, links to or refers to.
     pub hfile: PathBuf,
 }
 
@@ -108,7 +108,7 @@ pub(crate) fn list_snapshots(storage: &dyn Storage, root: &Path) -> Result<Vec<S
             && let Some(description) = read_description(&tree, storage, name)?
         {
             let manifest = dir.join(name).join(DATA_MANIFEST);
-            // A larger one is not written here, so it has no seal.
+            // This crate writes no larger ones, so it has no seal.
             let may_be_sealed = |entry: &DirEntry| entry.len <= MANIFEST_BYTES;
             let entry = tree.listings(storage).file(&manifest)?;
             if entry.is_none() && is_deleted(&tree, storage, name)? {
@@ -126,7 +126,7 @@ pub(crate) fn list_snapshots(storage: &dyn Storage, root: &Path) -> Result<Vec<S
     Ok(found)
 }
 
-/// Returns the path of the file that says that a snapshot of a name was removed.
+/// Returns the path of the file which records that a snapshot of a name was removed.
 fn deleted(tree: &RootTree, name: &str) -> PathBuf {
     tree.root().path.join(DELETED).join(name)
 }
@@ -147,7 +147,7 @@ fn read_description(
     SnapshotDescription::parse(name, &bytes).map(Some).map_err(|corruption| corruption.at(&path, 0))
 }
 
-/// Compares a description with the one in the manifest, if that has one.
+/// Compares a description with the manifest's, if any.
 fn check_description(
     tree: &RootTree,
     description: &SnapshotDescription,
@@ -238,7 +238,7 @@ impl Snapshot {
         let table = self.description.table();
         let table_dir = self.tree.root().table(table);
         for owner in [&self.manifest, &table_dir] {
-            // Fails if a directory on the way is a symbolic link.
+            // Fails if a directory on the path is a symbolic link.
             if self.tree.list(storage, owner)?.is_none() {
                 continue;
             }
@@ -288,7 +288,7 @@ impl Snapshot {
         regions.filter(|(_, region)| region.serves())
     }
 
-    /// Returns the region with the MOB files, if there is one.
+    /// Returns the region with the MOB files, if any.
     pub(crate) fn mob_regions(&self) -> impl Iterator<Item = &SnapshotRegion> {
         self.regions.iter().filter(|region| is_mob_region(&region.info))
     }
@@ -298,7 +298,7 @@ impl Snapshot {
         self.regions.get(index)
     }
 
-    /// Returns reservations about the whole snapshot.
+    /// Returns the warnings about the whole snapshot.
     pub(crate) fn warnings(&self) -> &[Error] {
         &self.warnings
     }
@@ -311,13 +311,15 @@ impl Snapshot {
         RegionDir::of_snapshot(storage, self.tree.root(), &region.info, descriptor, &families)
     }
 
-    /// Returns the files of a family of a region, wherever they lie now. `dir` is the region's directory.
+    /// Returns the files of a family of a region, at their current locations. `dir` is the region's
+    /// directory.
     ///
     /// # Errors
     ///
-    /// If a file is missing, with its name and where it was looked for, or has another length than in the
-    /// manifest; if a name on the way is a symbolic link; if a reference cannot be read, is malformed, or is
-    /// to a half that does not belong to the region; if a file of a region with rows is a MOB file.
+    /// If a file is missing, with its name and the places searched, or its length differs from the
+    /// manifest's; if a directory on its path is a symbolic link; if a reference cannot be read, is
+    /// malformed, or is to a half that does not belong to the region; if a file of a region with rows is a
+    /// MOB file.
     pub(crate) fn store_files(
         &self,
         dir: &RegionDir,
@@ -328,7 +330,7 @@ impl Snapshot {
         faults.into_iter().next().map_or(Ok(found), Err)
     }
 
-    /// Returns the store files of all families of a region, and why others cannot be found.
+    /// Returns the store files of all families of a region, and the errors of those that cannot be found.
     pub(crate) fn all_files(
         &self,
         storage: &Arc<dyn Storage>,
@@ -354,7 +356,7 @@ impl Snapshot {
         (found, faults)
     }
 
-    /// As [`store_files`](Self::store_files), but returns the errors of single files beside the others.
+    /// Like [`store_files`](Self::store_files), but returns the errors of single files separately.
     pub(crate) fn found_files(
         &self,
         dir: &RegionDir,
@@ -426,7 +428,7 @@ impl FamilyOfSnapshot<'_> {
         Reference::parse(&bytes).map_err(|corruption| corruption.at(&path, 0))
     }
 
-    /// Returns where a file of a region may be, in the order in which HBase looks for it.
+    /// Returns the possible paths of a file of a region, in the order in which HBase searches them.
     fn candidates(&self, table: &TableName, region: &str, file: &str) -> Vec<PathBuf> {
         let root = self.snapshot.tree.root();
         let tables = match is_mob_region(&self.region.info) {
@@ -443,7 +445,7 @@ impl FamilyOfSnapshot<'_> {
         candidates: &[PathBuf],
         listings: &mut Listings<'_>,
     ) -> Result<(PathBuf, DirEntry)> {
-        // Listed again, as it may be moved meanwhile, from one that is still to be listed to one that was.
+        // Listed again, because the file may be moved from a directory not yet listed to one already listed.
         let found = first_of(candidates, listings)?;
         let found = found.map_or_else(
             || first_of(candidates, &mut self.snapshot.tree.listings(self.storage)),
@@ -465,7 +467,7 @@ impl FamilyOfSnapshot<'_> {
     }
 }
 
-/// Returns the first of some files that is there.
+/// Returns the first of some files that exists.
 fn first_of(candidates: &[PathBuf], listings: &mut Listings<'_>) -> Result<Option<(PathBuf, DirEntry)>> {
     for path in candidates {
         if let Some(entry) = listings.file(path)? {

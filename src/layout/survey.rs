@@ -1,5 +1,5 @@
-//! What is wrong with the names in a region's directory: each file is judged by itself, so that one fault
-//! does not hide another (hfile.md §15.3 to §15.6).
+//! Finds the faults of names in a region's directory: each file is checked by itself, so that one fault does
+//! not hide another (hfile.md §15.3 to §15.6).
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::list_if_exists;
@@ -23,11 +23,11 @@ pub(crate) struct FileSurvey {
 pub(crate) struct FileFault {
     pub(crate) kind: FileFaultKind,
     pub(crate) path: PathBuf,
-    /// The error that following the file ends with, if that is the fault.
+    /// The error of resolving the file, if that is the fault.
     pub(crate) error: Option<Error>,
 }
 
-/// What is wrong with a file of a family.
+/// The kind of fault of a file of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FileFaultKind {
     /// A reference whose file does not exist.
@@ -38,9 +38,9 @@ pub(crate) enum FileFaultKind {
     Untracked,
     /// A file on the list that does not exist.
     Missing,
-    /// A store file without bytes, which is passed over.
+    /// An empty store file, which is skipped.
     Empty,
-    /// A name that no store file has.
+    /// A file whose name is not a store file's.
     UnknownName,
     /// Anything else that prevents the file from being found.
     Unreadable,
@@ -95,7 +95,7 @@ impl RegionDir {
         Ok(FileSurvey { files: count, faults })
     }
 
-    /// Returns the directories with files that are named like families, but are of no family.
+    /// Returns the directories with files that are named like families, but belong to no family.
     ///
     /// # Errors
     ///
@@ -118,7 +118,7 @@ impl RegionDir {
         Ok(found)
     }
 
-    /// Returns the directories with what unfinished work has left.
+    /// Returns the directories with remains of unfinished work.
     ///
     /// # Errors
     ///

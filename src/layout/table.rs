@@ -1,4 +1,4 @@
-//! Atomic creation of directories: regions, and tables with all of their regions (HBase:
+//! Creates directories atomically: regions, and tables with all of their regions (HBase:
 //! `CreateTableProcedure`, which builds a table under `.tmp` and renames it).
 
 use super::descriptor::{create_clone_file, create_descriptor, create_latest_descriptor};
@@ -53,7 +53,7 @@ pub(crate) fn create_table(
 }
 
 /// Creates a table in a storage without renames: the regions first, and last the descriptor, without which
-/// they have no families. The root is locked meanwhile.
+/// they have no families. The root must be locked.
 fn create_table_in_place(
     storage: &Arc<dyn Storage>,
     root: &Path,
@@ -82,9 +82,8 @@ fn create_table_in_place(
     create_descriptor(storage, path, descriptor)
 }
 
-/// Undoes the creations of a table that were interrupted in a storage without renames, so that it can be
-/// created. The root must be locked. Returns them, also those that were undone before, and the deletions of
-/// former tables of the name.
+/// Undoes the interrupted creations of a table in a storage without renames, so that it can be created. The
+/// root must be locked. Returns all undone creations, and the deletions of former tables of the name.
 ///
 /// # Errors
 ///
@@ -124,7 +123,7 @@ pub(super) fn clear_creations(shared: &Arc<dyn Storage>, path: &Path) -> Result<
 }
 
 /// Whether there is nothing in the directory of a region but its region info, and empty directories, if the
-/// storage has such.
+/// storage has them.
 fn has_only_key_range(storage: &dyn Storage, region: &Path) -> Result<bool> {
     for entry in list_if_exists(storage, region)?.unwrap_or_default() {
         let is_left_over = match entry.is_dir {
@@ -138,8 +137,8 @@ fn has_only_key_range(storage: &dyn Storage, region: &Path) -> Result<bool> {
     Ok(true)
 }
 
-/// Returns regions with ids, and so names, that no region of a deleted table has had, nor of a creation that
-/// was undone.
+/// Returns regions with ids, and thus names, that no region of a deleted table or of an undone creation has
+/// had.
 ///
 /// # Errors
 ///
@@ -165,7 +164,7 @@ pub(super) fn last_id(undone: &[RegionChange]) -> i64 {
 }
 
 /// A table that is created in a storage without renames. Its regions are announced, and do not count as
-/// regions before one conditional put says that the creation is made: see [`RegionChange`].
+/// regions until one conditional put records that the creation is made: see [`RegionChange`].
 pub(super) struct NewTable<'t> {
     pub(super) path: &'t Path,
     pub(super) descriptor: &'t TableDescriptor,
@@ -189,7 +188,7 @@ impl NewTable<'_> {
         let create = || {
             change.begin(storage)?;
             fill()?;
-            // Each creation that was undone may make its own late, and a table that was deleted has had some.
+            // Each undone creation may still make its descriptor late, and a deleted table has had some.
             let deleted = undone.iter().filter_map(RegionChange::replacement);
             let last = deleted.map(|deleted| deleted.number).max().unwrap_or(0);
             create_latest_descriptor(storage, path, descriptor, last.saturating_add(undone.len() as u64))?;
@@ -204,7 +203,7 @@ impl NewTable<'_> {
     }
 }
 
-/// As [`create_aside`], for a region. A directory that is not empty, and no region, is filled in place:
+/// Like [`create_aside`], for a region. A directory that is neither empty nor a region is filled in place:
 /// `.regioninfo`, which makes it a region, must be written last.
 pub(super) fn create_region_aside(
     storage: &Arc<dyn Storage>,
@@ -229,7 +228,7 @@ pub(super) fn create_region_aside(
 /// # Errors
 ///
 /// Of kind [`std::io::ErrorKind::AlreadyExists`] if `path` is a region, or is not empty: another program may
-/// have created it meanwhile.
+/// have created it.
 pub(super) fn create_aside(
     storage: &Arc<dyn Storage>,
     path: &Path,
@@ -278,7 +277,7 @@ pub(super) fn fill_aside(
 }
 
 /// Returns the name that a hidden directory of [`fill_aside`] is to get; `None` for other names. A process
-/// that dies leaves the directory. Nothing says whether the process lives, unless it holds a lock, so nothing
+/// that dies leaves the directory. Whether the process is alive is unknown unless it holds a lock, so nothing
 /// here removes it.
 pub(crate) fn name_of_aside(name: &str) -> Option<&str> {
     let (name, number) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('.')?;
@@ -286,8 +285,8 @@ pub(crate) fn name_of_aside(name: &str) -> Option<&str> {
 }
 
 /// Makes the names in a table's directory durable, and those of the directories above it up to the root: a
-/// process that has died may have made or removed some, and not synced them. What is written to the table
-/// from now on must not be lost with them.
+/// dead process may have created or removed some without syncing them, and later writes to the table must not
+/// be lost with them.
 pub(crate) fn sync_table_dirs(storage: &dyn Storage, table: &Path) -> Result<()> {
     let is_under_root = table.ancestors().nth(2).is_some_and(|data| data.ends_with("data"));
     let mut dirs: Vec<&Path> = table.ancestors().take(if is_under_root { 4 } else { 1 }).collect();

@@ -1,4 +1,4 @@
-//! The regions with directories in the directory of a table.
+//! Lists the regions with directories in the directory of a table (hfile.md §15).
 #![warn(clippy::indexing_slicing)]
 
 use super::descriptor::descriptors_up_to;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 /// The maximum number of times a table's directory is listed again because regions are being replaced.
 pub(crate) const LISTINGS: u32 = 20;
 
-/// What the directory of a table had at one moment.
+/// The entries of a table's directory at one moment.
 #[derive(Debug)]
 pub(crate) struct TableListing {
     table: PathBuf,
@@ -36,13 +36,13 @@ impl TableListing {
     ///
     /// # Errors
     ///
-    /// If the directory cannot be listed; as [`RegionChange::among`]; if a file of a change is always listed,
-    /// and never there.
+    /// If the directory cannot be listed; as [`RegionChange::among`]; if a file of a change is always listed
+    /// but never found.
     pub(crate) fn read(storage: &dyn Storage, table: &Path) -> Result<Self> {
         Self::of(storage, table, list_if_exists(storage, table)?.unwrap_or_default())
     }
 
-    /// As [`read`](Self::read), by the entries of the directory, which was listed right before.
+    /// Like [`read`](Self::read), by the entries of the directory, which was listed right before.
     pub(super) fn of(storage: &dyn Storage, table: &Path, mut entries: Vec<DirEntry>) -> Result<Self> {
         let mut made = BTreeSet::new();
         for _ in 0..LISTINGS {
@@ -89,7 +89,7 @@ impl TableListing {
         !change.removed().is_empty() && change.has_parent_dir(&self.entries)
     }
 
-    /// Whether a deletion is not complete: it has left regions, or, while there is no table, descriptors.
+    /// Whether a deletion is incomplete: it has left regions, or, while there is no table, descriptors.
     ///
     /// # Errors
     ///
@@ -134,8 +134,8 @@ impl TableListing {
         self.changes.made.iter().any(|change| change.removed().contains(&name))
     }
 
-    /// Whether a table is being created there, a creation was interrupted, or a table was deleted. If there
-    /// is no region, there is no table.
+    /// Whether a table is being created, a creation was interrupted, or a table was deleted. Without a
+    /// region, there is then no table.
     pub(crate) fn has_creation(&self) -> bool {
         let mut others = self.changes.unfinished.iter().chain(&self.changes.undone);
         others.any(RegionChange::is_creation) || self.deletions().next().is_some()
@@ -146,7 +146,7 @@ impl TableListing {
         self.entries.iter().filter(|entry| is_change(entry)).count() > self.deletions().count()
     }
 
-    /// Writes the descriptors of changes of the table that have been made. Returns whether one was not there.
+    /// Writes the descriptors of changes of the table that were made. Returns whether one did not exist.
     ///
     /// # Errors
     ///
@@ -156,7 +156,7 @@ impl TableListing {
         self.changes.made.iter().try_fold(false, write)
     }
 
-    /// Removes the files of changes that are over, and what is left of regions whose change was undone.
+    /// Removes the files of changes that are over, and the remains of regions whose change was undone.
     ///
     /// # Errors
     ///
@@ -191,8 +191,8 @@ impl TableListing {
         names
     }
 
-    /// Whether nothing would read what is written to a region, which is locked: younger regions of the table,
-    /// with directories, have all of its rows, or the table was truncated, restored or deleted.
+    /// Whether writes to a region, which is locked, would never be read: younger regions of the table, with
+    /// directories, have all of its rows, or the table was truncated, restored or deleted.
     ///
     /// # Errors
     ///
@@ -201,8 +201,8 @@ impl TableListing {
         Ok(!self.serving_with(storage, [region])?.contains(region))
     }
 
-    /// Returns the regions that were not split or merged: of those with directories, and of `known` ones,
-    /// whose directories may be gone.
+    /// Returns the regions that were not split or merged: among those with directories, and `known` ones,
+    /// whose directories may no longer exist.
     ///
     /// # Errors
     ///
@@ -231,7 +231,7 @@ impl TableListing {
     }
 }
 
-/// The error of a table's directory that is another at each listing.
+/// Returns the error for a table's directory that changes at each listing.
 #[cold]
 pub(crate) fn keeps_changing(table: &Path) -> Error {
     let message = "another process keeps changing the regions: try again later";
@@ -268,7 +268,7 @@ fn has_own_file(storage: &dyn Storage, region: &Path, is_wanted: impl Fn(&str) -
         !entry.is_dir && !entry.is_hidden() && !parsed.is_some_and(|name| name.is_elsewhere())
     };
     let is_edit = |entry: &DirEntry| is_own(entry) && entry.utf8_name().is_none_or(&is_wanted);
-    // It decides in most cases.
+    // This decides most cases.
     if files(&region.join(RECOVERED_EDITS))?.iter().any(is_edit) {
         return Ok(true);
     }

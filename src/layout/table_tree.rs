@@ -1,5 +1,5 @@
-//! The directories of a table under a root, for changes of the whole table: removing it, putting an empty one
-//! in its place, removing families (HBase: `DeleteTableProcedure`, `TruncateTableProcedure`,
+//! The directories of a table under a root, for changes of the whole table: removing it, replacing it by an
+//! empty one, removing families (HBase: `DeleteTableProcedure`, `TruncateTableProcedure`,
 //! `ModifyTableProcedure`, `HFileArchiver`).
 //!
 //! ```text
@@ -69,7 +69,7 @@ impl TableTree {
         self.tree.root().table(&self.table)
     }
 
-    /// Returns where the table's directory is moved to.
+    /// Returns the path to which the table's directory is moved.
     pub(crate) fn removed(&self) -> PathBuf {
         self.tree.root().tmp(&self.table)
     }
@@ -88,7 +88,7 @@ impl TableTree {
         Ok(self.tree.list(&*self.storage, &self.removed())?.is_some())
     }
 
-    /// Whether there is an empty table that is to take the place of a removed one.
+    /// Whether there is an empty table that will replace a removed one.
     pub(crate) fn has_replacement(&self) -> Result<bool> {
         Ok(self.tree.list(&*self.storage, &self.replacement())?.is_some())
     }
@@ -173,12 +173,13 @@ impl TableTree {
         Ok(stored)
     }
 
-    /// Fails if a symbolic link prevents files of the families that `is_moved` names from being moved to the
-    /// archive. Must be called before a commit after which they are moved: it could not be completed.
+    /// Fails if a symbolic link prevents files of the families selected by `is_moved` from being moved to the
+    /// archive. Must be called before the commit of a change that moves them, which could not be completed
+    /// otherwise.
     ///
     /// # Errors
     ///
-    /// Then; if a directory cannot be listed.
+    /// In this case; if a directory cannot be listed.
     pub(crate) fn check_archivable(&self, is_moved: impl Fn(&str) -> bool) -> Result<()> {
         let (table, archive) = (self.dir(), self.tree.root().archive(&self.table));
         for region in self.regions()? {
@@ -196,8 +197,8 @@ impl TableTree {
     ///
     /// # Errors
     ///
-    /// If a region was created since the `locks` were taken, and `lock` fails for it, or whether there is one
-    /// cannot be seen: the table is moved back. If a lock was lost, as far as that is seen; if an I/O
+    /// If a region was created after the `locks` were taken, and `lock` fails for it, or this cannot be
+    /// determined: the table is moved back. If a lock was lost, as far as this is detected; if an I/O
     /// operation fails.
     pub(crate) fn move_away(
         &self,
@@ -207,13 +208,13 @@ impl TableTree {
         let removed = self.removed();
         let move_locked = || {
             create_dir_durably(&*self.storage, &self.tree.root().path, parent(&removed))?;
-            // A process that has taken a lock before may have found no directory to remove.
+            // A process that took a lock earlier may have found no directory to remove.
             locks.iter().try_for_each(|(name, lock)| check_lock(lock, &self.dir().join(name)))?;
             rename(&*self.storage, &self.dir(), &removed)
         };
         match move_locked() {
-            // A process that has opened a region has removed the directory: one of another table, or one of
-            // this table after its lock was lost.
+            // The directory was removed by a process that has opened a region of another table, or of this
+            // table after its lock was lost.
             Err(error) if error.is_not_found() && self.exists()? => move_locked()?,
             moved => moved?,
         }
@@ -228,10 +229,9 @@ impl TableTree {
         })
     }
 
-    /// Makes a [`move_away`](Self::move_away) fail that a process makes late which has lost its locks:
-    /// removes the directory that it moves the table to, if there is nothing of other tables in it. Must be
-    /// called when a lock of a region that can be lost was taken: no process that has its locks has anything
-    /// of the table there.
+    /// Makes a late [`move_away`](Self::move_away) fail, by a process that has lost its locks: removes the
+    /// directory to which it moves the table, unless other tables use it. Must be called after a lock of a
+    /// region that can be lost was taken: no process with valid locks has anything of the table there.
     pub(crate) fn prevent_move(&self) {
         let dir = self.removed();
         let dir = parent(&dir);
@@ -271,7 +271,7 @@ impl TableTree {
             return Ok(());
         }
         // After a process has died the rename may not be durable yet, and no file may leave the directory of
-        // a table that could come back.
+        // a table that could reappear.
         self.sync_parents()?;
         for region in self.moved_regions()? {
             for family in self.families(&removed.join(&region))? {
@@ -282,8 +282,8 @@ impl TableTree {
         sync_dir(&*self.storage, parent(&removed))
     }
 
-    /// Whether something has been written to the table since it was created or cloned: a region has a store
-    /// file of its own, or edits.
+    /// Whether the table has been written to since it was created or cloned: a region has a store file of its
+    /// own, or edits.
     pub(crate) fn has_writes(&self) -> Result<bool> {
         self.has_files(|file| {
             let name = file.utf8_name().and_then(FileName::parse);
@@ -296,7 +296,7 @@ impl TableTree {
         self.has_files(|_| true).map(|has_files| !has_files)
     }
 
-    /// Whether a region has edits, or a file of a family that `is_own` names.
+    /// Whether a region has edits, or a file of a family selected by `is_own`.
     fn has_files(&self, is_own: impl Fn(&DirEntry) -> bool) -> Result<bool> {
         for region in self.regions()? {
             let dir = self.dir().join(region);
@@ -320,7 +320,7 @@ impl TableTree {
         Ok(names)
     }
 
-    /// Returns the files in the directory of a family, without hidden ones, which belong to no store.
+    /// Returns the files in the directory of a family, except hidden ones, which belong to no store.
     fn files(&self, family: &Path) -> Result<Vec<DirEntry>> {
         let mut files = self.tree.files(&*self.storage, family)?;
         files.retain(|file| !file.is_hidden());
@@ -359,13 +359,13 @@ impl TableTree {
         self.archive_files(&table.join(region).join(family), region, family)
     }
 
-    /// As [`archive_family`](Self::archive_family), of files in a directory.
+    /// Like [`archive_family`](Self::archive_family), for files in a directory.
     fn archive_files(&self, dir: &Path, region: &str, family: &str) -> Result<()> {
         let storage = &*self.storage;
         let files = self.files(dir)?;
         let root = self.tree.root();
         let archive = root.archive(&self.table).join(region).join(family);
-        // Fails at a symbolic link. A call that was interrupted may have moved all files, and not durably.
+        // Fails at a symbolic link. An interrupted call may have moved all files, but not durably.
         if self.tree.list(storage, &archive)?.is_none() && files.is_empty() {
             return Ok(());
         }
@@ -388,9 +388,9 @@ impl TableTree {
     }
 
     /// Makes an empty list the current one of a family's files in all regions, in a storage without renames:
-    /// a request that makes the next list of the family before may be carried out late, also if there is no
-    /// list, or an empty one. It has no effect then. Must be called when a family is removed, before its
-    /// files are archived; can be repeated.
+    /// a request that makes the old family's next list may be executed late, even if there is no list or an
+    /// empty one. It then has no effect. Must be called when a family is removed, before its files are
+    /// archived; can be repeated.
     ///
     /// # Errors
     ///
@@ -417,15 +417,15 @@ impl TableTree {
             let new = NewFileList::after(storage, family, list, 0)?;
             new.write(storage, Path::new(""))?;
             match new.publish(storage, Path::new("")) {
-                // The one that is late was made meanwhile.
+                // The late list was made in the meantime.
                 Err(error) if error.is_already_exists() => {}
                 published => return published.and_then(|()| new.remove_old(storage)),
             }
         }
     }
 
-    /// In a storage without renames, removes all that is left in a family's directory, except the current
-    /// list of files, which is empty. The list stays, so that its number is not used again.
+    /// In a storage without renames, removes everything left in a family's directory, except the current list
+    /// of files, which is empty. The list stays, so that its number is not reused.
     fn empty_family(&self, family: &Path) -> Result<()> {
         let storage = &*self.storage;
         for entry in self.tree.list(storage, family)?.unwrap_or_default() {
@@ -439,13 +439,13 @@ impl TableTree {
         Ok(())
     }
 
-    /// Removes a family that the table does not have, or has no more: moves its files to the archive, in all
-    /// regions. Returns whether there was any directory of that name, or, in a storage without renames, any
-    /// file.
+    /// Removes a family that the table does not have, or no longer has: moves its files to the archive, in
+    /// all regions. Returns whether there was any directory of that name, or, in a storage without renames,
+    /// any file.
     ///
     /// # Errors
     ///
-    /// As [`finish`](Self::finish).
+    /// Same as [`finish`](Self::finish).
     pub(crate) fn remove_family(&self, family: &str) -> Result<bool> {
         let (storage, table) = (&*self.storage, self.dir());
         let mut was_any = false;
@@ -457,8 +457,7 @@ impl TableTree {
                 remove_tree(storage, &loading)?;
             }
             if !self.families(&dir)?.iter().any(|name| name == family) {
-                // A process that has died may have removed it, and not synced that: it would come back with a
-                // list of files.
+                // A dead process may have removed it without a sync: it could reappear with a list of files.
                 if storage.can_rename(&dir) {
                     sync_dir(storage, &dir)?;
                 }
@@ -469,7 +468,7 @@ impl TableTree {
                 let list = self.list_of(&family_dir)?;
                 let has_listed = list.as_ref().is_some_and(|list| !list.files.is_empty());
                 was_any |= !self.files(&family_dir)?.is_empty() || has_listed;
-                // An empty one was made when the family was removed, and no process has changed it since.
+                // An empty list was made when the family was removed, and no process has changed it since.
                 if list.is_none() || has_listed {
                     self.end_list(&family_dir)?;
                 }
@@ -486,12 +485,11 @@ impl TableTree {
     }
 
     /// Archives the store files of the regions that a change in place has removed, and then removes their
-    /// directories. Can be repeated. `locks` are those that are held; a region without one
-    /// is locked with `lock`.
+    /// directories. Can be repeated. `locks` are the locks held; a region without one is locked with `lock`.
     ///
     /// # Errors
     ///
-    /// If a region is locked elsewhere, or not any more; as [`finish`](Self::finish).
+    /// If a region is locked elsewhere, or its lock was lost; as [`finish`](Self::finish).
     pub(crate) fn archive_removed(
         &self,
         change: &RegionChange,
@@ -508,7 +506,7 @@ impl TableTree {
                 self.archive_family(&table, name, &family)?;
             }
             check_lock(&lock, &region)?;
-            // First, as no list of files is missed in a region.
+            // First, because a region must not lack its lists of files.
             unless_not_found(remove(storage, &region.join(REGION_INFO)))?;
             remove_tree(storage, &region)?;
         }
@@ -523,8 +521,8 @@ impl TableTree {
         regions.iter().try_for_each(create)
     }
 
-    /// Builds the empty table that is to take the place of the removed one. Removes one that an interrupted
-    /// call has left.
+    /// Builds the empty table that will replace the removed one. Removes one that an interrupted call has
+    /// left.
     pub(crate) fn prepare_replacement(&self, empty: EmptyTable<'_>) -> Result<()> {
         self.discard_replacement()?;
         let storage = &self.storage;
@@ -539,19 +537,19 @@ impl TableTree {
         })
     }
 
-    /// Removes the replacement, if there is one, and what processes that died have left of others. None is
-    /// being made: the lock of the root is held.
+    /// Removes the replacement, if any, and the remains of others. None is being built, because the lock of
+    /// the root is held.
     pub(crate) fn discard_replacement(&self) -> Result<()> {
         self.discard_others(None)
     }
 
-    /// As [`discard_replacement`](Self::discard_replacement), but keeps a directory that is to take the
-    /// table's place.
+    /// Like [`discard_replacement`](Self::discard_replacement), but keeps a directory that will replace the
+    /// table.
     pub(crate) fn discard_others(&self, kept: Option<&Path>) -> Result<()> {
         let (storage, replacement) = (&*self.storage, self.replacement());
         let (dir, discarded) = (parent(&replacement), replacement.with_extension("old"));
         if self.has_replacement()? {
-            // Half of it must not be taken for all of it.
+            // A part of it must not be mistaken for the whole.
             refuse_link(storage, &discarded)?;
             remove_tree(storage, &discarded)?;
             rename(storage, &replacement, &discarded)?;
@@ -571,7 +569,7 @@ impl TableTree {
         if left.is_empty() { Ok(()) } else { sync_dir(storage, dir) }
     }
 
-    /// Puts the replacement in the table's place, durably. The table must have been moved away durably.
+    /// Renames the replacement to the table's path, durably. The table must have been moved away durably.
     pub(crate) fn install_replacement(&self) -> Result<()> {
         rename(&*self.storage, &self.replacement(), &self.dir())?;
         self.sync_parents()
@@ -581,7 +579,7 @@ impl TableTree {
     pub(crate) fn refuse_mob(&self) -> Result<()> {
         match read_descriptor(&*self.storage, &self.dir(), &self.table) {
             Ok(Some(stored)) => stored.refuse_mob()?,
-            // A table is removed, too, if its descriptor is lost or damaged.
+            // A table is also removed if its descriptor is lost or damaged.
             Ok(None) => {}
             Err(error) if error.corruption().is_some() => {}
             Err(error) => return Err(error),

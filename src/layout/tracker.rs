@@ -3,17 +3,17 @@
 
 use crate::error::Corruption;
 
-/// How the files of a store are tracked, and what a change of them must record.
+/// The tracker of a store's files, which determines what a change of them must record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StoreFileTracker {
-    /// What determines the files of the store.
+    /// The source that determines the files of the store.
     pub(crate) source: TrackedBy,
     /// Whether changes are recorded in a list even if the list does not determine the files: during a
     /// migration to lists.
     pub(crate) writes_list: bool,
 }
 
-/// What determines the files of a store.
+/// The source of a store's list of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum TrackedBy {
     /// The directory: all store files in it belong to the store.
@@ -43,7 +43,7 @@ impl StoreFileTracker {
     pub(crate) fn from_settings<'s>(
         setting: impl Fn(&'static str) -> Option<&'s str>,
     ) -> Result<Self, Corruption> {
-        // Short names count in any case, those of classes do not.
+        // Short names are case-insensitive, class names are not.
         let of = |name: &str| {
             let class = name.rsplit('.').next().unwrap_or(name);
             let is = |short: &str, full: &str| class.eq_ignore_ascii_case(short) || class == full;

@@ -42,6 +42,6 @@ pub trait Catalog: fmt::Debug + Send + Sync {
 pub struct CatalogEntry {
     /// The key.
     pub key: Vec<u8>,
-    /// The parsed row, or why it is invalid.
+    /// The parsed row, or the reason that it is invalid.
     pub row: Result<CatalogRow, Corruption>,
 }

@@ -44,11 +44,11 @@ pub struct Assignment {
 /// The family with the locations of regions.
 pub(crate) const INFO: &[u8] = b"info";
 
-/// The greatest id of a copy, for each that has columns.
+/// The greatest id of a copy, per copy that has columns.
 const COPIES_PER_COLUMN: usize = 16;
 
-/// Returns the greatest id that one of some copies of a region may have. Each is written: if one has an id in
-/// the thousands, the data are damaged.
+/// Returns the greatest id that one of this many copies of a region may have. All copies are written, so an
+/// id far above their number means damage.
 #[must_use]
 pub fn greatest_copy(copies: usize) -> usize {
     COPIES_PER_COLUMN.saturating_mul(copies.saturating_add(1))
@@ -75,7 +75,7 @@ impl CatalogRow {
     ///
     /// # Errors
     ///
-    /// If the row has no region, or that of another row, or a column is invalid.
+    /// If the row has no region, or another row's, or a column is invalid.
     pub fn parse(row: RowRef<'_>) -> Result<Self, Corruption> {
         let mut region = None;
         let (mut daughters, mut merge_parents) = (Vec::new(), Vec::new());
@@ -138,7 +138,7 @@ impl CatalogRow {
         &self.daughters
     }
 
-    /// Returns the regions that the region was merged from; empty if it was not, or once they are removed.
+    /// Returns the regions that the region was merged from; empty if it was not, or after they are removed.
     #[must_use]
     pub fn merge_parents(&self) -> &[RegionInfo] {
         &self.merge_parents

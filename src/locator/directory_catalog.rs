@@ -14,8 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The regions of tables according to their directories, each with a `.regioninfo`. Regions that were split
-/// or merged are skipped if younger ones have all their rows, and copies beside a region, in directories with
-/// names that no region has, as by HBase. No region has a server.
+/// or merged are skipped if younger ones have all their rows. As in HBase, directories whose names are not
+/// those of regions are skipped. No region has a server.
 #[derive(Clone, Debug)]
 pub struct DirectoryCatalog {
     storage: Arc<dyn Storage>,
@@ -52,7 +52,7 @@ impl DirectoryCatalog {
     }
 
     /// Returns the directory of a table; `None` if it does not exist. Under a root, it is
-    /// `data/namespace/table`, or `table` before 0.96. Other directories of HBase beside the tables are not
+    /// `data/namespace/table`, or `table` before 0.96. HBase's other directories next to the tables are not
     /// tables.
     ///
     /// # Errors
@@ -72,13 +72,13 @@ impl DirectoryCatalog {
         if !is_default || !dir_exists(&*self.storage, &old)? {
             return Ok(None);
         }
-        // A table of an old release that is named so has a descriptor.
+        // A table of an old release with such a name has a descriptor.
         let is_other =
             OTHER_DIRS.contains(&table.qualifier()) && table_of_descriptor(&*self.storage, &old)?.is_none();
         Ok((!is_other).then_some(old))
     }
 
-    /// Returns where the directory of a table is under a root, since 0.96.
+    /// Returns the path of a table's directory under a root, since 0.96.
     pub(crate) fn dir_under(root: &Path, table: &TableName) -> PathBuf {
         root.join("data").join(table.namespace()).join(table.qualifier())
     }
@@ -88,7 +88,7 @@ impl DirectoryCatalog {
         self.regions_and_changes(dir, table).map(|(regions, _)| regions)
     }
 
-    /// As [`regions_in`](Self::regions_in). Returns the unfinished changes, too.
+    /// Like [`regions_in`](Self::regions_in). Also returns the unfinished changes.
     pub(crate) fn regions_and_changes(&self, dir: &Path, table: &TableName) -> Result<Listed> {
         let (regions, changes) = read_regions(&*self.storage, dir)?;
         match regions.iter().find(|(_, region)| region.table() != table) {
@@ -117,7 +117,7 @@ pub(crate) fn dir_exists(storage: &dyn Storage, dir: &Path) -> Result<bool> {
 }
 
 /// Returns the regions with directories in a table's directory, including parents, in the order of the
-/// directory names, and the changes that are not finished. Their children are no regions.
+/// directory names, and the unfinished changes, whose children are not regions.
 fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Listed> {
     let list = || storage.list_dir(table).map_err(|error| Error::io("list", table, error));
     let names = |entries: &[DirEntry]| {
@@ -161,7 +161,7 @@ impl Catalog for DirectoryCatalog {
     fn table_state(&self, _: &RegionLocations, table: &TableName, _: Deadline) -> Result<Option<TableState>> {
         let Some(dir) = self.table_dir(table)? else { return Ok(None) };
         let listing = TableListing::read(&*self.storage, &dir)?;
-        // Without renames, files stay of a table that was deleted, or not created completely.
+        // Without renames, files remain of a table that was deleted, or not completely created.
         let is_none = listing.has_creation() && listing.regions_after(&*self.storage, &[])?.is_empty();
         Ok((!is_none).then_some(TableState::Enabled))
     }

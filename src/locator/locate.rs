@@ -1,4 +1,4 @@
-//! Finding the region of a row (locator.md §11; HBase: `AsyncRegionLocator`).
+//! Finds the region of a row (locator.md §11; HBase: `AsyncRegionLocator`).
 
 use super::cache::LocationOrigin;
 use super::singleflight::{LookupKey, Singleflight};
@@ -121,7 +121,7 @@ impl Locator {
     ///
     /// # Errors
     ///
-    /// As [`locate`](Self::locate).
+    /// Same as [`locate`](Self::locate).
     pub fn relocate(&self, table: &TableName, row: impl AsRef<[u8]>) -> Result<RegionLocations> {
         self.locate_position(table, row.as_ref(), LocateType::At, true, Deadline::NEVER)
     }
@@ -131,7 +131,7 @@ impl Locator {
     ///
     /// # Errors
     ///
-    /// As [`locate`](Self::locate).
+    /// Same as [`locate`](Self::locate).
     pub fn locate_position(
         &self,
         table: &TableName,
@@ -143,13 +143,13 @@ impl Locator {
         self.locate_replica(table, row, position, 0, reload, deadline)
     }
 
-    /// As [`locate_position`](Self::locate_position), for a copy of the region: this one, and not the primary
+    /// Like [`locate_position`](Self::locate_position), for a copy of the region: this copy, not the primary
     /// one, must have a server.
     ///
     /// # Errors
     ///
-    /// As [`locate`](Self::locate), and [`InvalidArgument`](ErrorKind::InvalidArgument) if the region has no
-    /// copy with this id.
+    /// Same as [`locate`](Self::locate), and [`InvalidArgument`](ErrorKind::InvalidArgument) if the region
+    /// has no copy with this id.
     pub fn locate_replica(
         &self,
         table: &TableName,
@@ -223,13 +223,13 @@ impl Locator {
     ///
     /// # Errors
     ///
-    /// As [`table_state`](Self::table_state).
+    /// Same as [`table_state`](Self::table_state).
     pub fn table_state_by(&self, table: &TableName, deadline: Deadline) -> Result<Option<TableState>> {
         let deadline = deadline.min(self.deadline()?);
         self.retries.retry(&*self.timer, deadline, is_for_good, || self.ask_state(table, deadline))
     }
 
-    /// Checks that a table is enabled. For callers that were refused a region.
+    /// Checks that a table is enabled, for callers to which a server refused a region.
     ///
     /// # Errors
     ///
@@ -264,7 +264,7 @@ impl Locator {
     ///
     /// # Errors
     ///
-    /// As [`regions`](Self::regions).
+    /// Same as [`regions`](Self::regions).
     pub fn regions_by(&self, table: &TableName, deadline: Deadline) -> Result<Vec<CatalogRow>> {
         if table.is_meta() {
             // the catalog has no row of itself
@@ -290,7 +290,7 @@ impl Locator {
                 let is_known =
                     regions.iter().rev().take_while(begins_page).any(|known| known.region() == row.region());
                 if row.region().table() == table && !row.is_split_parent() && !is_known {
-                    // A region of the page before may have been split or merged since.
+                    // A region of the previous page may have been split or merged since.
                     let info = row.region();
                     let is_replaced = |known: &CatalogRow| {
                         known.region().start_key() == info.start_key()
@@ -322,7 +322,7 @@ impl Locator {
     }
 
     /// Caches up to `limit` regions of a table, from the first one that begins at or after `start_key`, in
-    /// preparation for a scan. Returns how many.
+    /// preparation for a scan. Returns their number.
     ///
     /// # Errors
     ///
@@ -358,7 +358,7 @@ impl Locator {
         &*self.registry
     }
 
-    /// Returns how many catalog rows were skipped so far because they are invalid.
+    /// Returns the number of catalog rows skipped so far because they are invalid.
     #[must_use]
     pub fn invalid_rows(&self) -> u64 {
         self.broken_rows.load(Ordering::Relaxed)

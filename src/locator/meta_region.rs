@@ -1,4 +1,4 @@
-//! The catalog's region on a disk (locator.md §5.1).
+//! Reads the catalog's region on a disk (locator.md §5.1).
 
 use super::catalog_row::INFO;
 use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
@@ -30,7 +30,7 @@ impl MetaRegion {
     ///
     /// # Errors
     ///
-    /// As [`RegionOptions::open`].
+    /// Same as [`RegionOptions::open`].
     pub fn open(root: &Path, options: RegionOptions) -> Result<Self> {
         options.open(Self::path(root)).map(Self)
     }

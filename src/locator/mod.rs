@@ -1,4 +1,4 @@
-//! Locating the region that contains a row, and its server (locator.md).
+//! Locates the region that contains a row, and its server (locator.md; HBase: `AsyncRegionLocator`).
 //!
 //! ```
 //! use hregion::{Locator, TableName};

@@ -1,17 +1,17 @@
-//! Errors reported by servers, and how to react to them (locator.md §10; HBase: `ClientExceptionsUtil`,
+//! Errors reported by servers, and the reactions to them (locator.md §10; HBase: `ClientExceptionsUtil`,
 //! `RegionMovedException`).
 #![warn(clippy::indexing_slicing)]
 
 use super::ServerName;
 use std::time::Duration;
 
-/// Why a server did not execute a request, by the required reaction.
+/// The reason that a server did not execute a request, by the required reaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegionException {
     /// The server does not have the region, or the row is not in it: locate again.
     NotServingRegion,
-    /// The region moved to another, known server: go there.
+    /// The region moved to another, known server: ask that one.
     RegionMoved {
         /// The server that has the region.
         server: ServerName,
@@ -31,7 +31,7 @@ pub enum RegionException {
     NoAnswer,
     /// The server lost the scanner: open another after the last row.
     ScannerReset,
-    /// Unknown; the region may be gone: locate again.
+    /// Unknown; the region may no longer exist: locate again.
     Unknown,
     /// The request is wrong, or refused: do not retry.
     Fatal,
@@ -41,7 +41,7 @@ const PACKAGE: &str = "org.apache.hadoop.hbase.";
 
 impl RegionException {
     /// Classifies an exception of a server by its class, its message, and whether it asks not to retry. That
-    /// flag counts only for unknown classes, because it is also set for lost scanners.
+    /// flag is used only for unknown classes, because it is also set for lost scanners.
     #[must_use]
     pub fn of_exception(class: &str, message: &str, do_not_retry: bool) -> Self {
         match class.strip_prefix(PACKAGE).unwrap_or(class) {

@@ -8,7 +8,7 @@ use std::fmt;
 /// HBase's clients locate regions in any state: a closed region still has its last server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RegionState {
-    /// No server has the region, and none is to open it yet.
+    /// No server has the region, or was asked to open it.
     Offline,
     /// A server opens the region.
     Opening,
@@ -16,7 +16,7 @@ pub enum RegionState {
     Open,
     /// The server closes the region.
     Closing,
-    /// The server has closed the region, for example as its table is disabled, or it was split.
+    /// The server has closed the region, for example because its table is disabled or it was split.
     Closed,
     /// The server splits the region.
     Splitting,

@@ -8,8 +8,8 @@ use std::fmt;
 /// Provides the location of the catalog's region and the cluster's id (HBase: `ConnectionRegistry`).
 ///
 /// Implementations keep no state between calls that could become outdated, because a repeated call is meant
-/// to return the current state. Without an answer, each call ends by its deadline with an error of the kind
-/// [`Io`](crate::ErrorKind::Io) whose source is [`TimedOut`](std::io::ErrorKind::TimedOut).
+/// to return the current state. If there is no answer, each call ends by its deadline with an error of the
+/// kind [`Io`](crate::ErrorKind::Io) whose source is [`TimedOut`](std::io::ErrorKind::TimedOut).
 pub trait ConnectionRegistry: fmt::Debug + Send + Sync {
     /// Returns the catalog's region, `hbase:meta,,1`, and the servers of its copies.
     ///

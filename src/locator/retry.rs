@@ -33,21 +33,21 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// One attempt, if the result cannot change.
+    /// Creates a policy of one attempt, for results that cannot change.
     #[must_use]
     pub fn no_retries() -> Self {
         Self { attempts: 1, ..Self::default() }
     }
 
-    /// Sets the first pause, of which the others are multiples (`hbase.client.pause`, 100 ms).
+    /// Sets the first pause; the others are multiples of it (`hbase.client.pause`, 100 ms).
     #[must_use]
     pub fn pause(mut self, pause: Duration) -> Self {
         self.pause = pause;
         self
     }
 
-    /// Sets the first pause after a server was overloaded (`hbase.client.pause.server.overloaded`; default:
-    /// as [`pause`](Self::pause), which it is at least).
+    /// Sets the first pause after a server was overloaded (`hbase.client.pause.server.overloaded`; default,
+    /// and minimum: [`pause`](Self::pause)).
     #[must_use]
     pub fn overloaded_pause(mut self, pause: Duration) -> Self {
         self.overloaded = pause;
@@ -120,7 +120,7 @@ impl RetryPolicy {
         }
     }
 
-    /// Returns the pause after an attempt, with up to a hundredth added by chance.
+    /// Returns the pause after an attempt, with up to a hundredth added at random.
     #[must_use]
     pub fn with_jitter(&self, attempt: u32) -> Duration {
         let pause = self.pause_after(attempt);

@@ -65,7 +65,7 @@ impl Locator {
     /// by the region directories. It does not retry, because nothing changes in between.
     ///
     /// With a catalog, regions have the servers recorded there, whether they are running or not. Regions
-    /// without a server are found, too.
+    /// without a server are also found.
     ///
     /// # Errors
     ///
@@ -74,11 +74,11 @@ impl Locator {
         Self::open_in(LocalStorage::shared(), root)
     }
 
-    /// As [`open`](Self::open), for a root directory of a storage.
+    /// Like [`open`](Self::open), for a root directory of a storage.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open).
+    /// Same as [`open`](Self::open).
     pub fn open_in(storage: Arc<dyn Storage>, root: impl AsRef<Path>) -> Result<Self> {
         let root = RootDir::with_storage(storage, root.as_ref());
         let catalog = root.catalog()?;

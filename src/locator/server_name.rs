@@ -33,7 +33,7 @@ impl ServerName {
     /// # Errors
     ///
     /// If the host is invalid: empty, longer than 255 bytes, or with a comma, a space, a control character,
-    /// or one that is not seen, such as those that change the direction of text.
+    /// or an invisible character, such as one that changes the direction of text.
     pub fn new(host: impl Into<String>, port: u16, start_code: i64) -> Result<Self> {
         let host: String = host.into();
         Self::checked(&host, port, start_code)
@@ -94,7 +94,7 @@ impl ServerName {
     }
 
     fn checked(host: &str, port: u16, start_code: i64) -> Option<Self> {
-        // the name is printed: nothing in it may be taken for something else
+        // the name is printed: no character in it may be invisible or misleading
         let is_unseen = |c: char| {
             matches!(c, '\u{ad}' | '\u{61c}' | '\u{feff}')
                 || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
@@ -126,7 +126,7 @@ impl ServerName {
     }
 }
 
-/// Returns an IPv6 address without the brackets around it (Guava: `HostAndPort`); any other host as it is.
+/// Returns an IPv6 address without the brackets around it (Guava: `HostAndPort`); any other host unchanged.
 fn without_brackets(host: &str) -> &str {
     let address = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
     let is_address = |text: &&str| text.contains(':') && !text.contains(['[', ']']);

@@ -39,7 +39,7 @@ pub(super) struct LookupKey {
 #[derive(Debug)]
 struct Lookup {
     deadline: Deadline,
-    /// Set once it has ended.
+    /// Set when it has ended.
     result: OnceLock<Result<RegionLocations>>,
 }
 
@@ -48,7 +48,7 @@ impl Lookup {
         Self { deadline, result: OnceLock::new() }
     }
 
-    /// Whether it has failed, and its time is over: one with more time may succeed.
+    /// Whether it has failed because its time ran out: one with more time may succeed.
     fn is_out_of_time(&self) -> bool {
         self.result.get().is_some_and(Result::is_err) && self.deadline.left().is_zero()
     }
@@ -123,7 +123,7 @@ impl Singleflight {
         }
     }
 
-    /// Waits for the result of a look-up. Fails if the deadline passes before.
+    /// Waits for the result of a look-up. Fails if the deadline passes first.
     fn wait_for(
         &self,
         mut state: MutexGuard<'_, State>,

@@ -1,4 +1,4 @@
-//! Whether a table is enabled (locator.md §5.4; HBase: `TableState`).
+//! The state of a table: enabled or disabled (locator.md §5.4; HBase: `TableState`).
 #![warn(clippy::indexing_slicing)]
 
 use crate::error::Corruption;

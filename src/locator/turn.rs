@@ -1,4 +1,4 @@
-//! Callers that take turns, each waiting no longer than its deadline.
+//! Lets callers take turns, each waiting no longer than its deadline.
 
 use crate::clock::Deadline;
 use crate::error::{Error, Result};
@@ -6,7 +6,7 @@ use crate::sync::unpoisoned;
 use std::sync::{Condvar, Mutex};
 use std::time::Duration;
 
-/// A lock that is waited for until a deadline.
+/// A lock with a deadline for waiting.
 #[derive(Debug, Default)]
 pub(super) struct Turn {
     is_taken: Mutex<bool>,
@@ -26,7 +26,7 @@ impl Turn {
     ///
     /// # Errors
     ///
-    /// If the deadline passes before.
+    /// If the deadline passes first.
     pub(super) fn take(&self, deadline: Deadline) -> Result<Taken<'_>> {
         let mut is_taken = unpoisoned(self.is_taken.lock());
         while *is_taken {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The size of a large chunk: `hbase.hregion.memstore.mslab.chunksize`.
 const CHUNK: usize = 2 << 20;
-/// The size of the first chunk. Each is twice as large as the one before, up to [`CHUNK`], so that a region
+/// The size of the first chunk. Each is twice as large as the previous one, up to [`CHUNK`], so that a region
 /// with few recent cells takes little memory.
 const FIRST_CHUNK: usize = 64 << 10;
 /// The number of chunks to cut from at a time. Each thread uses one of them, so that writers do not wait for
@@ -19,7 +19,7 @@ pub(super) const MAX_CUT: usize = 256 << 10;
 /// The number of bytes cut from one marked cell to the next.
 pub(super) const STRIDE: usize = 8 << 10;
 
-/// Hands out byte slices at stable addresses. The memory is freed with the last slice.
+/// Allocates byte slices at stable addresses. The memory is freed with the last slice.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
     stripes: [Padded<Mutex<Stripe>>; STRIPES],

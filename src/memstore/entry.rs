@@ -19,7 +19,7 @@ pub(super) type ListEntry<'s, 'g> = Entry<'s, 'g, Key<StoredCell>, ()>;
 /// A cell of a segment. It stays valid even if another cell has replaced it.
 #[derive(Clone)]
 pub(crate) enum SegmentEntry<'s> {
-    /// In the list of a segment that takes cells, or has taken them.
+    /// In the list of a segment that accepts cells, or did.
     Listed(PinnedEntry<'s>),
     /// In the arrays of an immutable segment.
     Flat(FlatCell<'s>),
@@ -99,7 +99,7 @@ impl<'s> SegmentEntry<'s> {
 }
 
 impl<'s> PinnedEntry<'s> {
-    /// Pins the entry that `find` returns. Calls `find` again if the entry was removed meanwhile.
+    /// Pins the entry that `find` returns. Calls `find` again if the entry was removed in between.
     pub(super) fn find<'g>(mut find: impl FnMut() -> Option<ListEntry<'s, 'g>>) -> Option<Self>
     where
         's: 'g,

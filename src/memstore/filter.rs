@@ -1,4 +1,4 @@
-//! A filter of the rows of a segment. Most gets of absent rows end here, at the cost of one cache line.
+//! A filter of the rows of a segment. It answers most gets of absent rows, at the cost of one cache line.
 
 use crate::sync::Padded;
 use std::fmt;

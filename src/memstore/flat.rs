@@ -23,7 +23,7 @@ pub(super) struct FlatCells {
     data_size: u64,
 }
 
-/// Where a cell is, and what is compared first.
+/// The location of a cell, and the prefix that is compared first.
 #[derive(Clone, Copy, Debug)]
 struct IndexEntry {
     prefix: Prefix,
@@ -145,7 +145,7 @@ impl FlatBuilder {
     ///
     /// # Panics
     ///
-    /// As [`Segment::insert`](super::Segment::insert).
+    /// Like [`Segment::insert`](super::Segment::insert).
     pub(super) fn push(&mut self, cell: CellRef<'_>) {
         if self.buffer.len() >= MAX_BUFFER {
             self.end_buffer();
@@ -220,7 +220,7 @@ impl FlatCells {
         self.index.iter().map(|entry| self.cell(entry))
     }
 
-    /// The cell with this number, if there is one.
+    /// The cell with this number, if any.
     pub(super) fn get(&self, at: usize) -> Option<FlatCell<'_>> {
         (at < self.index.len()).then_some(FlatCell { cells: self, at })
     }
@@ -239,14 +239,14 @@ impl FlatCells {
         self.get(self.count(key, Ordering::is_lt).checked_sub(1)?)
     }
 
-    /// The number of cells that compare with a position as `is_before` says, which are the first ones.
+    /// The number of cells, from the first, whose order relative to a position satisfies `is_before`.
     fn count(&self, key: &Key<dyn KeyParts + '_>, is_before: impl Fn(Ordering) -> bool) -> usize {
         let first = self.first_from(key.prefix());
         first + count_before(&self.index[first..], |entry| is_before(compare(&self.key(entry), key)))
     }
 
-    /// The number of cells with a lesser prefix. Of the index, reads some entries between two samples, then
-    /// those between two of these: the cache misses of either step overlap, as there are no branches.
+    /// The number of cells with a lesser prefix. Reads some entries of the index between two samples, then
+    /// those between two of these: the cache misses of each step overlap, because there are no branches.
     #[inline]
     fn first_from(&self, prefix: Prefix) -> usize {
         let is_below = |entry: &IndexEntry| usize::from(entry.prefix < prefix);

@@ -20,7 +20,7 @@ pub(super) struct Key<P: ?Sized> {
     parts: P,
 }
 
-/// What is compared if the prefixes are equal.
+/// The parts compared if the prefixes are equal.
 pub(super) trait KeyParts {
     fn order(&self) -> CellOrder;
     fn mark(&self) -> Mark<'_>;

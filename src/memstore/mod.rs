@@ -1,7 +1,7 @@
 //! Recent cells of one family, in memory, sorted (read-path.md §3; HBase: `MemStore` and its `Segment`s).
 //!
-//! A [`Segment`] takes cells from many threads while scanners read it. When it has grown, another one takes
-//! the cells that follow, and it is merged into an immutable one, with its cells in arrays: lists of millions
+//! A [`Segment`] accepts cells from many threads while scanners read it. When it has grown, another one
+//! accepts later cells, and it is merged into an immutable one, with its cells in arrays: lists of millions
 //! of cells are slow to search, and to add to. A flush freezes all segments: they are dropped when their last
 //! reader ends.
 //!
@@ -18,7 +18,7 @@
 //! | `entry` | a cell of a segment that stays valid |
 //! | `key` | the position of a cell or a search in the sort order |
 //! | `arena` | the bytes of cells, in large chunks |
-//! | `filter` | which rows may be present |
+//! | `filter` | a filter of the rows that may be present |
 
 mod arena;
 mod batch;

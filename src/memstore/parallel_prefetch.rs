@@ -30,7 +30,7 @@ const MAX_BYTES: usize = 128 << 10;
 /// The usual size of a part's copies, with the overhead of the block format.
 const MEMORY: usize = 2 * MARKS * STRIDE;
 
-/// How a part ended.
+/// The end of a part.
 pub(super) enum Ended<'l> {
     /// Before this mark.
     AtMark(&'l Key<StoredCell>),
@@ -69,7 +69,7 @@ impl ParallelPrefetch {
     }
 
     /// Copies the cells after `from` that are visible at `read_point`, in buffers from `buffer`. Passes the
-    /// copies to `put`, part by part, and how each ended; one that ended early is the last.
+    /// copies to `put`, part by part, with the end of each; one that ended early is the last.
     pub(super) fn read(
         &mut self,
         segment: &Segment,
@@ -111,7 +111,7 @@ impl ParallelPrefetch {
 }
 
 impl Part<'_, '_> {
-    /// Touches the current cell if it is to be copied, or ends the part.
+    /// Touches the current cell if it must be copied, or ends the part.
     #[inline]
     fn refresh(&mut self, read_point: i64) {
         let Some(entry) = &self.next else { return };

@@ -15,8 +15,8 @@ use std::ops::ControlFlow;
 ///
 /// The cells of a segment are scattered in memory, and each one is found only through the previous one.
 /// Visiting them one at a time incurs more than one cache miss per cell. A loop that only follows the links
-/// incurs one miss per cell; meanwhile it touches the bytes of the cells to prefetch them. Then the cells are
-/// copied into contiguous memory.
+/// incurs one miss per cell, and touches the bytes of the cells to prefetch them. Then the cells are copied
+/// into contiguous memory.
 pub(super) struct Readahead {
     /// None before the first batch, and if there was nothing to copy.
     cells: Option<DataBlock>,

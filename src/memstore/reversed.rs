@@ -27,7 +27,7 @@ pub(crate) struct ReversedSegmentScanner<'s> {
     readahead: ReverseReadahead<'s>,
 }
 
-/// The bounds of a row of a segment, visible or not. Cells added later do not concern any reader.
+/// The bounds of a row of a segment, visible or not. Cells added later are visible to no reader.
 struct RowEntries<'s> {
     first: SegmentEntry<'s>,
     last: SegmentEntry<'s>,
@@ -76,8 +76,8 @@ impl<'s> ReversedSegmentScanner<'s> {
         self.enter_row_of(self.segment.last());
     }
 
-    /// Seeks the first visible cell of the last row before `key` with visible cells. `key` must not lie
-    /// within a row. If there is no such row, the cursor has no position.
+    /// Seeks the first visible cell of the last row before `key` with visible cells. `key` must not be within
+    /// a row. If there is no such row, the cursor has no position.
     pub(crate) fn seek_before(&mut self, key: &CellKey) {
         let position = Key::of_key(self.segment.order(), key, i64::MAX);
         self.readahead.clear();
@@ -153,8 +153,8 @@ impl<'s> RowEntries<'s> {
         if before.as_ref().is_none_or(|before| before.cell().row() != row) {
             return Self { first: last.clone(), last, before: Some(before) };
         }
-        // The cells of a write that has failed are removed, and those at hand may be some of them: what is
-        // found then is of a later row.
+        // The cells of a failed write are removed, and this cell may be one of them: the cell found is then
+        // of a later row.
         let first = segment.at_or_after(&Key::of_row(segment.order(), row));
         let first = first.filter(|first| first.compare(&last).is_le());
         Self { first: first.unwrap_or_else(|| last.clone()), last, before: None }
@@ -168,7 +168,7 @@ impl<'s> RowEntries<'s> {
         self.before.unwrap_or_else(|| readahead.before(&self.first, segment))
     }
 
-    /// Whether a cell is known to be the last of the row. A cell that has been replaced meanwhile is not.
+    /// Whether a cell is known to be the last of the row. A cell that has been replaced is not.
     #[inline]
     fn is_last(&self, entry: &SegmentEntry<'s>) -> bool {
         entry.is_same(&self.last)

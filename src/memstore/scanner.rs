@@ -12,9 +12,9 @@ use std::ops::ControlFlow;
 /// A cursor over the cells of a [`Segment`] that are visible at a read point: those whose sequence id is not
 /// above it.
 ///
-/// Cells added meanwhile may or may not be visited. This does not matter, since their sequence ids are above
-/// the read point. The cursor has no position until the first seek. No method fails. Only long scans that
-/// [read ahead](Self::reading_ahead) allocate memory, for [`Readahead`].
+/// Cells added during the scan may or may not be visited, but are not returned, because their sequence ids
+/// are above the read point. The cursor has no position until the first seek. No method fails. Only long
+/// scans that [read ahead](Self::reading_ahead) allocate memory, for [`Readahead`].
 pub(crate) struct SegmentScanner<'s> {
     segment: &'s Segment,
     read_point: i64,
@@ -103,7 +103,7 @@ impl<'s> SegmentScanner<'s> {
         self.move_to_visible(self.segment.at_or_after(&Key::of_row(self.segment.order(), row)));
     }
 
-    /// As [`seek`](Self::seek), but never moves backward: does nothing if the current cell is at or after
+    /// Like [`seek`](Self::seek), but never moves backward: does nothing if the current cell is at or after
     /// `key`, or at the end.
     pub(crate) fn reseek(&mut self, key: &CellKey) {
         let order = self.segment.order();
@@ -169,7 +169,7 @@ impl<'s> SegmentScanner<'s> {
         }
     }
 
-    /// As [`advance`](Self::advance), when the next cell has not been copied.
+    /// Like [`advance`](Self::advance), when the next cell has not been copied.
     fn advance_in_list(&mut self) {
         match &mut self.position {
             Position::Nowhere | Position::End => return,

@@ -25,10 +25,10 @@ const NODE: usize = size_of::<Key<StoredCell>>() + size_of::<usize>() * 7 / 3;
 
 /// Sorted cells in memory.
 ///
-/// A new segment takes cells: many threads add them while others read. Only cells that no read sees are
-/// removed: those of a write that has failed. A [flat](Self::flat) segment does not change.
+/// A new segment accepts cells: many threads add them while others read. Only invisible cells are removed:
+/// those of a failed write. A [flat](Self::flat) segment does not change.
 ///
-/// A segment stores copies of cells, so a cell lives as long as the segment. Dropping versions and the cells
+/// A segment stores copies of cells, so a cell exists as long as the segment. Dropping versions and the cells
 /// hidden by deletes is handled by readers: here a delete is a cell like any other.
 #[derive(Debug)]
 pub(crate) struct Segment {
@@ -99,15 +99,15 @@ impl Segment {
     }
 
     /// Returns an immutable segment with the cells of several, from the oldest to the newest, to which no
-    /// cells are added any more. It takes less memory, and its cells are found faster (HBase:
+    /// more cells are added. It takes less memory, and its cells are found faster (HBase:
     /// `MemStoreCompactor`). `None` if there are no segments.
     pub(crate) fn flat(segments: &[Arc<Self>]) -> Option<Self> {
         let (first, later) = segments.split_first()?;
         let mut cells = first.to_flat();
         for segment in later {
             let newer = segment.to_flat();
-            // Before the new segment is in use. The older segment that shares the filter then takes rows to
-            // be present that it does not have, which is harmless.
+            // Done before the new segment is in use. The older segment that shares the filter then has more
+            // false positives, which is harmless.
             newer.cells().for_each(|cell| first.rows.insert(cell.row()));
             cells = Cow::Owned(cells.merge(&newer));
         }

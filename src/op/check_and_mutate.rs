@@ -40,7 +40,7 @@ pub(crate) struct ColumnCondition {
 
 impl CheckAndMutate {
     /// Writes if `value` compares to the stored value as given, with `value` on the left: [`Compare::Less`]
-    /// holds if `value` is less than the stored value. (In filters it is the other way round.) No comparison
+    /// holds if `value` is less than the stored value. (In filters, the operands are reversed.) No comparison
     /// holds for a missing column.
     ///
     /// An empty `value` tests for existence: with [`Compare::NotEqual`] the column must have a non-empty

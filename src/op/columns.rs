@@ -1,4 +1,4 @@
-//! The families and columns a read names.
+//! The families and columns that a read names (HBase: `Get.addColumn`).
 
 use bytes::Bytes;
 

@@ -25,7 +25,7 @@ impl Cursor {
         &self.row
     }
 
-    /// Whether that row is to be read: it has not been, or only a part of it.
+    /// Whether that row must be read, because it was not read, or only in part.
     #[must_use]
     pub fn includes_row(&self) -> bool {
         self.include

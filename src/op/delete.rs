@@ -34,7 +34,7 @@ pub(crate) struct DeleteCell {
 }
 
 impl Delete {
-    /// Creates a delete of the whole row, or of what the markers hide if some are added.
+    /// Creates a delete of the whole row or, if markers are added, of the cells that they hide.
     #[must_use]
     pub fn new(row: impl Into<Bytes>) -> Self {
         let durability = Durability::UseDefault;
@@ -106,7 +106,7 @@ impl Delete {
         self
     }
 
-    /// Sets what the write survives once it is acknowledged (default: as [the
+    /// Sets the failures that the write survives when acknowledged (default: as for [the
     /// region](crate::RegionOptions::durability)).
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {

@@ -1,6 +1,6 @@
-//! How durable a write is before it is acknowledged.
+//! The durability of writes.
 
-/// What an acknowledged write survives (HBase: `Durability`).
+/// The failures that an acknowledged write survives (HBase: `Durability`).
 ///
 /// Writes survive in order: if a write survives, so do all earlier writes to its region with the same or a
 /// higher durability. A write is never torn: all of its cells survive or none, in all families.
@@ -15,8 +15,8 @@ pub enum Durability {
     #[default]
     UseDefault,
     /// Not logged: lost if the process dies before the memory is flushed. Cells of some families may be lost
-    /// and those of others not. Logged with the others of an atomic change, such as that of
-    /// [`Region::mutate_row`](crate::Region::mutate_row), if one of these is. HBase: `SKIP_WAL`.
+    /// and those of others not. If another mutation of an atomic change, such as
+    /// [`Region::mutate_row`](crate::Region::mutate_row), is logged, this one is as well. HBase: `SKIP_WAL`.
     SkipWal,
     /// Logged, but not waited for: lost if the process dies at that moment; the last writes are lost if the
     /// system fails. HBase: `ASYNC_WAL`.

@@ -1,8 +1,8 @@
 //! Reads and writes as protocol buffers, as clients send them to servers (locator.md §8.3; HBase:
 //! `ProtobufUtil`).
 //!
-//! HBase's client refuses rows and timestamps that cannot be. A server does so as it reads the request: the
-//! whole call fails then, with all other actions in it, by an exception that clients retry.
+//! HBase's client refuses impossible rows and timestamps. A server refuses them while it reads the request:
+//! the whole call then fails, with all other actions in it, by an exception that clients retry.
 
 use super::check_and_mutate::ColumnCondition;
 use super::{
@@ -33,7 +33,7 @@ impl Get {
     /// # Errors
     ///
     /// If HBase has no such filter ([`Filter::to_proto_bytes`](crate::Filter::to_proto_bytes)), the row is
-    /// empty or too long, or no version is to be read.
+    /// empty or too long, or no version is requested.
     pub fn to_proto_bytes(&self) -> Result<Vec<u8>> {
         check_new_row(&self.row)?;
         if self.select.max_versions == 0 {
@@ -95,7 +95,7 @@ impl Scan {
             allow_partial_results: self.allow_partial.then_some(true),
             cf_time_range: select.cf_time_range,
             include_start_row: (!self.include_start).then_some(false),
-            // servers take a scan without this field and with equal rows for a get
+            // servers treat a scan without this field and with equal rows as a get
             include_stop_row: Some(self.include_stop),
         };
         Ok(message.encode_to_vec())
@@ -472,7 +472,7 @@ mod tests {
         }
     }
 
-    /// Servers fail a whole call for these, by an exception that does not say to give up.
+    /// Servers fail a whole call for these, by a retryable exception.
     #[test]
     fn what_no_server_takes_is_not_sent() {
         let kind = |encoded: Result<Vec<u8>>| encoded.unwrap_err().kind();
@@ -522,7 +522,7 @@ mod tests {
         assert!(condition.filter.is_some() && condition.family.is_none());
     }
 
-    /// Servers fail on it, and do not say to give up.
+    /// Servers fail on it, by a retryable exception.
     #[test]
     fn a_condition_without_a_comparison_is_not_sent() {
         let check = |value: &'static str| CheckAndMutate::if_matches("r", "f", "q", Compare::NoOp, value);

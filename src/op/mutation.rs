@@ -35,7 +35,7 @@ impl Mutation {
         matches!(self, Self::Increment(_) | Self::Append(_))
     }
 
-    /// Returns what the write survives once it is acknowledged.
+    /// Returns the durability of the write.
     pub(crate) fn durability(&self) -> Durability {
         match self {
             Self::Put(put) => put.durability,
@@ -46,7 +46,7 @@ impl Mutation {
     }
 }
 
-/// Fails for what cannot be a row that is written.
+/// Fails for an invalid row of a write.
 pub(crate) fn check_new_row(row: &[u8]) -> Result<()> {
     if row.is_empty() || row.len() > MAX_ROW_LEN {
         let message = format!("a row has 1 to {MAX_ROW_LEN} bytes, not {}", row.len());

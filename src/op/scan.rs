@@ -53,8 +53,8 @@ impl<'s> ScanRows<'s> {
     }
 }
 
-/// How much a [`Scan`] returns, in all and at a time. 0 means no limit (HBase: `Scan#setLimit`, `setBatch`,
-/// `setMaxResultSize`).
+/// The amount that a [`Scan`] returns, in total and at a time. 0 means no limit (HBase: `Scan#setLimit`,
+/// `setBatch`, `setMaxResultSize`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScanLimits {
     /// The maximum number of rows.
@@ -98,7 +98,7 @@ impl Scan {
 
     select_methods!();
 
-    /// Sets the families and columns to read, in place of those added before (HBase: `setFamilyMap`).
+    /// Sets the families and columns to read, replacing those added before (HBase: `setFamilyMap`).
     #[must_use]
     pub fn family_map(mut self, columns: Columns) -> Self {
         self.select.columns = columns;
@@ -216,7 +216,7 @@ impl Scan {
     /// reached (HBase: the heartbeat of a RegionServer).
     ///
     /// The region's [clock](crate::Clock) is read after each row, so that a call reads at least one whole
-    /// row. A cluster's servers have time limits of their own.
+    /// row. A cluster's servers have their own time limits.
     #[must_use]
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
@@ -255,7 +255,7 @@ impl Scan {
     }
 
     /// Creates the scan equivalent to a get (read-path.md §5.1). `on_demand` is whether families are loaded
-    /// on demand if the get does not say so.
+    /// on demand by default.
     pub(crate) fn of_get(get: &Get, on_demand: bool) -> Self {
         let row = Bytes::copy_from_slice(&get.row);
         let mut select = get.select.clone();

@@ -1,10 +1,10 @@
-//! What gets and scans share: the columns, versions and timestamps to read.
+//! The selection that gets and scans share: the columns, versions and timestamps to read.
 
 use super::{Columns, TimeRange};
 use crate::filter::Filter;
 use bytes::Bytes;
 
-/// The isolation level of a read: which writes it sees (HBase: `IsolationLevel`).
+/// The isolation level of a read, which determines the writes that it sees (HBase: `IsolationLevel`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Isolation {
     /// Sees only writes that were complete when the read began, and each row's writes as a whole.
@@ -14,14 +14,14 @@ pub enum Isolation {
     ReadUncommitted,
 }
 
-/// How current a read of a cluster is (HBase: `Consistency`).
+/// The consistency of a read of a cluster (HBase: `Consistency`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Consistency {
     /// Sees all writes before it: reads the primary copy of a region only.
     #[default]
     Strong,
-    /// Reads the primary copy, and others of the region if it does not answer in time. An answer of
-    /// another copy may lack the last writes ([`Row::is_stale`](crate::Row::is_stale)).
+    /// Reads the primary copy, and other copies if it does not answer in time. The result of another copy may
+    /// lack the last writes ([`Row::is_stale`](crate::Row::is_stale)).
     Timeline,
 }
 
@@ -30,7 +30,7 @@ pub enum Consistency {
 pub enum ReadFrom {
     /// The primary copy.
     Primary,
-    /// The primary copy, after a time the others too.
+    /// The primary copy and, after some time, the others.
     Any,
     /// The copy with an id.
     Replica(u16),
@@ -123,7 +123,7 @@ macro_rules! select_methods {
             self
         }
 
-        /// Sets the timestamps to read in one family, in place of [`time_range`](Self::time_range).
+        /// Sets the timestamps to read in one family, overriding [`time_range`](Self::time_range).
         #[must_use]
         pub fn family_time_range(
             mut self,
@@ -158,8 +158,8 @@ macro_rules! select_methods {
             self
         }
 
-        /// Sets how current a read of a cluster is (default: strong). Without effect on files: they are read
-        /// where they are.
+        /// Sets the consistency of a read of a cluster (default: strong). Has no effect on files, which are
+        /// read in place.
         #[must_use]
         pub fn consistency(mut self, consistency: $crate::op::Consistency) -> Self {
             self.select.consistency = consistency;

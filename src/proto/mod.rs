@@ -1,5 +1,5 @@
 //! The protobuf messages that HBase writes: plain structs that derive [`prost::Message`], and a walk for
-//! messages that need stricter checks than a decoder makes.
+//! messages that need stricter checks than a decoder performs.
 
 #[cfg(feature = "cluster")]
 pub(crate) mod client;

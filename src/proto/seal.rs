@@ -1,6 +1,6 @@
 //! Seals: checksums of small files that HBase writes without one (hfile.md §15.9).
 //!
-//! A seal is the last field of the message that ends the file. HBase skips it, as any unknown field.
+//! A seal is the last field of the message that ends the file. HBase skips it, like any unknown field.
 //!
 //! | bytes | |
 //! |------:|-----------------------------------------------------------|
@@ -34,7 +34,7 @@ pub(crate) fn seal(file: &mut Vec<u8>) {
     file.extend_from_slice(&crc32c(file).to_be_bytes());
 }
 
-/// Checks the seal at the end of a file. Returns whether there is one: not in a file of HBase.
+/// Checks the seal at the end of a file. Returns whether there is one; files of HBase have none.
 ///
 /// # Errors
 ///
@@ -47,7 +47,7 @@ pub(crate) fn check(file: &[u8]) -> Result<bool, Corruption> {
         return Ok(false);
     }
     let (stored, computed) = (u32::from_be_bytes(*sum), crc32c(before));
-    // A damaged start changes the checksum, too.
+    // A damaged start also changes the checksum.
     if stored != computed {
         return Err(Corruption::Checksum { chunk: 0, stored, computed });
     }

@@ -1,4 +1,4 @@
-//! Families that are added to a table get no cells of deleted families of their names.
+//! Keeps a family that is added to a table from getting cells of a deleted family of the same name.
 
 use super::RegionOptions;
 use crate::cell::CellRef;
@@ -10,13 +10,13 @@ use std::io;
 use std::path::PathBuf;
 
 impl RegionOptions {
-    /// Fails if logs have cells of families that are about to be added to a table: they are of families that
-    /// were deleted, and a replay would bring them back. Logs that do not exist any more are left out.
+    /// Fails if logs have cells of families that are about to be added to a table: the cells are from deleted
+    /// families, and a replay would bring them back. Logs that no longer exist are skipped.
     ///
     /// # Errors
     ///
-    /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there are any; if a log cannot be
-    /// read.
+    /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there are such cells; if a log
+    /// cannot be read.
     pub(crate) fn refuse_cells_of(
         &self,
         families: &[&[u8]],
@@ -51,17 +51,17 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// As [`refuse_cells_of`](Self::refuse_cells_of).
+    /// Same as [`refuse_cells_of`](Self::refuse_cells_of).
     pub(super) fn refuse_deleted_cells(&self, dir: &RegionDir, others: Option<&TableListing>) -> Result<()> {
         let is_known = |name: &&[u8]| dir.families().iter().any(|family| family.name() == *name);
         let mut added: Vec<&[u8]> = self.families.iter().map(Family::name).collect();
         added.retain(|name| !is_known(name));
-        // Without a descriptor, no family was deleted from it.
+        // Without a descriptor, no family can have been deleted from it.
         if added.is_empty() || !dir.has_descriptor() {
             return Ok(());
         }
         let table = dir.info().table();
-        // A recovery moves edits from the former to the latter.
+        // Logs are checked before edits: a recovery moves edits from logs to regions.
         if let Some(root) = dir.root_of_table() {
             let logs = LogTree::new(root).logs(&*self.storage)?;
             let paths = logs.iter().map(|log| &*log.path);

@@ -1,4 +1,4 @@
-//! Background work of a region: flushes when much is in memory, and compactions after them (HBase:
+//! Background work of a region: flushes when much memory is used, and compactions after them (HBase:
 //! `MemStoreFlusher`, `CompactSplit`).
 
 mod compactions;
@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 
 /// A region's memory is reported to the shared limit after changing by more than this many bytes.
 const GRANULE: u64 = 64 << 10;
-/// How often a flush that waits for compactions checks whether it can go on (HBase: a hundredth of the wait).
+/// How often a flush that waits for compactions checks whether it can continue (HBase: a hundredth of the
+/// wait).
 const BLOCKED_CHECK: Duration = Duration::from_millis(900);
 
 /// The background work of a region that is open for writing.
@@ -33,7 +34,7 @@ pub(super) struct Background {
     region: OnceLock<Weak<RegionCore>>,
     /// The bytes taken by cells in memory, as last reported to the limit.
     memory: AtomicU64,
-    /// The bytes in memory from which on [`RegionCore::admit`] must act: the flush size, or, once a flush is
+    /// The bytes in memory at which [`RegionCore::admit`] must act: the flush size, or, once a flush is
     /// queued, the size at which writers wait.
     pressed_at: AtomicU64,
     tasks: Mutex<Tasks>,
@@ -44,8 +45,8 @@ pub(super) struct Background {
 struct Tasks {
     /// Whether the region is closed.
     closed: bool,
-    /// Whether the region takes none of the memory limit, whatever is in memory: it is closed, or its memory
-    /// cannot be flushed any more.
+    /// Whether the region's memory does not count towards the limit: it is closed, or its memory can no
+    /// longer be flushed.
     is_uncounted: bool,
     flush: Task,
     /// The number of flushes that have ended, whether background or explicit.
@@ -138,8 +139,8 @@ impl Background {
         }
     }
 
-    /// Takes the region out of the memory limit: its memory is not flushed any more, so writers of other
-    /// regions must not wait for it.
+    /// Takes the region out of the memory limit: its memory is no longer flushed, so writers of other regions
+    /// must not wait for it.
     pub(super) fn leave_limit(&self) {
         let mut tasks = self.tasks();
         tasks.is_uncounted = true;
@@ -150,8 +151,8 @@ impl Background {
         }
     }
 
-    /// As [`leave_limit`](Self::leave_limit), in a process that was forked from the one that has opened the
-    /// region. Every write asks for room from then on, and is refused: it would never be flushed.
+    /// Like [`leave_limit`](Self::leave_limit), in a process forked from the one that opened the region.
+    /// Every later write asks for room and is refused, because it would never be flushed.
     pub(super) fn leave_limit_of_other(&self) {
         self.leave_limit();
         self.pressed_at.store(0, Ordering::Relaxed);
@@ -195,12 +196,12 @@ impl Background {
         self.limit.change(old, bytes);
     }
 
-    /// Called after a successful flush, whether background or explicit. `is_whole`: whether no store has
-    /// cells in memory that were there when it began.
+    /// Called after a successful flush, whether background or explicit. `is_whole`: whether all cells that
+    /// were in memory when it began were flushed.
     pub(super) fn flushed(&self, memory: u64, is_whole: bool) {
         let mut tasks = self.tasks();
         self.set_memory(&tasks, memory);
-        // If some stores were flushed, it is not known whether those can be whose flush has failed.
+        // The flush of some stores does not show that the stores whose flush failed can be flushed.
         if is_whole || tasks.flush.failure.is_none() {
             tasks.flush.failure = None;
             tasks.flushes += 1;
@@ -244,15 +245,15 @@ impl Task {
     }
 }
 
-/// Whether an error may be transient, so that the work is retried.
+/// Whether an error may be transient, so that the work should be retried.
 fn is_passing(error: &Error) -> bool {
     error.kind() == ErrorKind::Io
 }
 
 /// Used by writers.
 impl RegionCore {
-    /// Called before a write, with no lock held: requests a flush if too much is in memory, and waits while
-    /// far too much is.
+    /// Called before a write, with no lock held: requests a flush if too much memory is used, and waits while
+    /// far too much is used.
     ///
     /// # Errors
     ///
@@ -285,7 +286,7 @@ impl RegionCore {
                 continue;
             }
             if memory >= background.flush_size {
-                // There is still room, so the write goes on; a failure to flush is in the region's health.
+                // There is still room, so the write continues; the region's health reports the failed flush.
                 let _ = self.request_flush();
             }
             if !background.limit.is_pressed() {
@@ -305,7 +306,7 @@ impl RegionCore {
                 return Ok(());
             }
             let flushed = region.flush_and_wait();
-            // A region that is poisoned meanwhile takes none of the limit any more: another makes room.
+            // A region poisoned in the meantime no longer counts towards the limit: flush another one.
             if background.limit.is_full() && region.files.poison().is_none() {
                 flushed?;
             }
@@ -322,8 +323,8 @@ impl RegionCore {
         self.states.load().memory()
     }
 
-    /// As [`memory`](Self::memory), and reports it to the limit. A thread that was interrupted after a write
-    /// may have reported what was there before a flush, and no later write may have put it right.
+    /// Like [`memory`](Self::memory), and reports it to the limit. The last report may be outdated: a writer
+    /// interrupted before it reported may have done so after a flush.
     pub(super) fn report_memory(&self) -> u64 {
         let state = self.states.load();
         self.in_memory_flush.note(&state);
@@ -345,8 +346,8 @@ impl RegionCore {
         self.request_flush_if(false)
     }
 
-    /// As [`request_flush`](Self::request_flush). After a failure on a writer's thread, one that is not
-    /// `needed` is not tried again before there is more in memory.
+    /// Like [`request_flush`](Self::request_flush). After a failure on a writer's thread, a flush that is not
+    /// `needed` is not retried until more memory is used.
     fn request_flush_if(&self, needed: bool) -> Result<()> {
         let Some(background) = &self.background else { return Ok(()) };
         let mut tasks = background.tasks();
@@ -354,7 +355,7 @@ impl RegionCore {
             return Ok(());
         }
         if background.scheduler.is_inline() {
-            // In a hook of a flush, the flush goes on after the hook.
+            // In a hook of a flush, the flush continues after the hook.
             if self.check_not_held(&[Held::Flush], "flush").is_err() {
                 return Ok(());
             }
@@ -411,12 +412,12 @@ impl RegionCore {
 
 /// Runs on the threads of the scheduler, or on those of writers if there are none.
 impl RegionCore {
-    /// Runs work.
+    /// Runs queued work, and records its outcome.
     pub(super) fn run(&self, work: Work, kind: WorkKind) {
         let Some(background) = &self.background else { return };
         // Observers get handles of the region. Dropping the last handle would close the region in the middle
-        // of the work, so one is held here. Without observers none is: it would close the region after its
-        // user has dropped it, and may have opened it again.
+        // of the work, so one is held here. Without observers none is held: dropping it could close the
+        // region after its user has dropped it and opened it again.
         let observed = self.handle.get().filter(|_| !self.observers.is_empty());
         let handle = observed.and_then(Weak::upgrade);
         match work {
@@ -445,12 +446,12 @@ impl RegionCore {
             }
             tasks.flush.status = Status::Running;
         }
-        // A caller may have flushed the region meanwhile.
+        // A caller may have flushed the region in the meantime.
         let has_log = self.log.as_ref().is_some_and(|log| log.has_files());
         let result = if self.memory() > 0 || has_log {
             caught(|| self.flush_all(), self).map(drop)
         } else {
-            // The last one may have failed after it, as in a hook.
+            // The last flush may have failed after the cells were flushed, as in a hook.
             background.flushed(self.memory(), true);
             Ok(())
         };
@@ -489,7 +490,7 @@ impl RegionCore {
         }
         drop(tasks);
         background.changed.notify_all();
-        // Unlocked: a subscriber may ask for the region's health.
+        // Without the lock: a subscriber may ask for the region's health.
         if let Some(failures) = retried {
             self.report_retry(events::Task::Flush, failures);
         }
@@ -527,8 +528,8 @@ impl RegionCore {
     }
 }
 
-/// Runs `work` and turns a panic, for example of an observer, into an error: the thread serves other regions
-/// too, or drops the region or a scanner.
+/// Runs `work` and turns a panic, for example of an observer, into an error: the thread also serves other
+/// regions, or is dropping the region or a scanner.
 pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>, region: &RegionCore) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
         let error = io::Error::other("a flush, compaction or close panicked");
@@ -587,12 +588,12 @@ mod tests {
         let (dir, limit) = (tempfile::tempdir().unwrap(), MemoryLimit::new(1 << 20));
         let (idle, busy) = (open(&dir, "a", &limit), open(&dir, "b", &limit));
         let late = |region: &Region| region.0.background.as_ref().unwrap().note_memory(2 << 20);
-        // As by a thread that was interrupted after its write while a flush ran.
+        // Like a thread that was interrupted after its write while a flush ran.
         late(&idle);
         assert!(limit.is_full());
         (0..10).for_each(|_| put(&busy));
         assert_eq!((limit.used(), busy.store_file_count("f")), (0, Some(0)));
-        // As by a writer that was about to wait for room when the region was closed.
+        // Like a writer that was about to wait for room when the region was closed.
         idle.close().unwrap();
         late(&idle);
         assert_eq!(limit.used(), 0);

@@ -21,11 +21,11 @@ pub(super) enum Together {
     Batch,
     /// All or none are written.
     Row,
-    /// As `Row`, with the row already locked; values without a timestamp get at least this one.
+    /// Like `Row`, with the row already locked; values without a timestamp get at least this one.
     Locked(i64),
 }
 
-/// What has become of a mutation.
+/// The outcome of a mutation.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     /// Its answer; `None` while it is still to be written.
@@ -55,9 +55,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), for each mutation; for all that are written together, if they are larger than
-    /// [`Limits::block_bytes`](crate::Limits::block_bytes). Increments and appends always fail, since a batch
-    /// returns no cells.
+    /// Same as [`put`](Self::put), for each mutation; for all that are written together, if they are larger
+    /// than [`Limits::block_bytes`](crate::Limits::block_bytes). Increments and appends always fail, since a
+    /// batch returns no cells.
     pub fn batch(&self, mut mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results = Vec::with_capacity(mutations.len());
         for mutations in mutations.chunks_mut(self.0.mini_batch) {
@@ -75,7 +75,7 @@ impl Region {
 /// A region, and mutations of it.
 pub(crate) type RegionBatch = (Region, Vec<Mutation>);
 
-/// Mutations of a region that are logged together with those of others.
+/// Mutations of a region that are logged together with mutations of other regions.
 struct Joint<'r, 'm> {
     write: BegunWrite<'r>,
     edit: Edit<'m>,
@@ -89,14 +89,14 @@ impl Region {
         self.0.mini_batch
     }
 
-    /// As [`batch`](Self::batch), for regions in row order, without observers, that share a log: their
-    /// entries are on disk by one sync. There are at most [`mini_batch`](Self::mini_batch) of each region.
+    /// Like [`batch`](Self::batch), for regions in row order, without observers, that share a log: one sync
+    /// makes all their entries durable. Each region has at most [`mini_batch`](Self::mini_batch) mutations.
     pub(crate) fn batch_jointly(batches: &[RegionBatch]) -> Vec<Vec<Result<()>>> {
         let mut outcomes: Vec<Vec<Outcome>> = batches
             .iter()
             .map(|(_, mutations)| mutations.iter().map(|_| Outcome::default()).collect())
             .collect();
-        // Waits for memory, which needs all locks free.
+        // May wait for memory, so no lock may be held yet.
         let mut checked = Vec::with_capacity(batches.len());
         for ((region, mutations), outcomes) in batches.iter().zip(&mut outcomes) {
             let region = &region.0;
@@ -114,8 +114,8 @@ impl Region {
             let checked = checked.iter().map(|(_, mutation)| (mutation.row(), mutation.reads()));
             rows.push(region.0.rows.many(checked));
         }
-        // A panic, as of the clock, ends the call after what has begun: the log has the entries, and a crash
-        // would bring back cells that were in no memory.
+        // A panic, for example of the clock, is raised only after all begun writes are complete: their
+        // entries are logged, so their cells must also be in memory.
         let mut panic = None;
         let mut begun = Vec::with_capacity(batches.len());
         for (((region, _), checked), outcomes) in batches.iter().zip(&checked).zip(&mut outcomes) {
@@ -136,7 +136,7 @@ impl Region {
                 *joint = None;
             }
         }
-        // All are complete before the first is waited for.
+        // All writes are completed before the first one is waited for.
         let mut written = Vec::with_capacity(batches.len());
         for (((region, _), joint), outcomes) in batches.iter().zip(begun).zip(&outcomes) {
             let Some(Joint { write, edit, count, .. }) = joint else { continue };
@@ -154,7 +154,7 @@ impl Region {
     }
 }
 
-/// Calls a function. If it panics, keeps that for later, unless an earlier call has panicked.
+/// Calls a function, and keeps its panic for later, unless an earlier call has panicked.
 fn caught<T>(panic: &mut Option<Box<dyn Any + Send>>, call: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(call)) {
         Ok(value) => Some(value),
@@ -172,7 +172,7 @@ fn refuse(outcomes: &mut [Outcome], error: &Error) {
 }
 
 impl RegionCore {
-    /// Resolves mutations to cells, and logs these, with the rows locked. `None` if none is left.
+    /// Resolves mutations to cells and logs them, with the rows locked. `None` if no mutation is left.
     fn begin_joint<'m>(
         &self,
         checked: &'m [(usize, Checked<'_>)],
@@ -204,7 +204,7 @@ impl RegionCore {
         self.write_admitted(mutations, together, None)
     }
 
-    /// As [`write`](Self::write), for mutations of a row that is locked. Unlocks it before the hooks after
+    /// Like [`write`](Self::write), for mutations of a row that is locked. Unlocks it before the hooks after
     /// the mutations are called. Values without a timestamp get at least `since`.
     pub(super) fn write_to_locked(
         &self,
@@ -358,9 +358,9 @@ impl RegionCore {
         added_checked.iter().try_for_each(|mutation| self.resolve(mutation, times, &mut more))?;
         let left = outcomes.iter().filter(|outcome| outcome.answer.is_none());
         let count = left.clone().count() as u64 + more.mutations;
-        // What the observers have added is as durable as the greatest of the mutations.
+        // Mutations added by observers get the greatest durability of the others.
         let durability = left.clone().map(|outcome| outcome.durability).max().unwrap_or(self.durability);
-        // Of an atomic change, all is logged or nothing: a crash would tear it otherwise.
+        // An atomic change is logged as a whole or not at all: otherwise a crash could leave a part of it.
         let is_whole = together != Together::Batch;
         let is_logged = |outcome: &&Outcome| is_whole || outcome.durability > Durability::SkipWal;
         let cells_of = |outcome: &Outcome| &edit.cells[outcome.cells.clone()];

@@ -1,5 +1,4 @@
-//! Bulk loads: takes over files written by another program (read-path.md §20; HBase:
-//! `HRegion.bulkLoadHFiles`).
+//! Bulk loads: adopts files written by another program (read-path.md §20; HBase: `HRegion.bulkLoadHFiles`).
 
 mod copies;
 
@@ -26,15 +25,16 @@ impl Region {
     /// are synced and moved, not copied. All of them become visible to reads at once; in other processes,
     /// those of each family by a rename, one right after the other.
     ///
-    /// If the process dies meanwhile, some families may have their files and others not, as in HBase. Files
-    /// of a family with the store file tracker FILE may have been moved without becoming store files: a
-    /// repeated call with the same files loads them, and calls with others are refused before that.
+    /// If the process dies during the call, some families may have their files and others not, as in HBase.
+    /// Files of a family with the store file tracker FILE may have been moved without becoming store files:
+    /// repeating the call with the same files loads them, and calls with other files are refused until then.
     ///
     /// In a storage without renames, such as an object store, the files are copied, and removed when all of
-    /// the copies are visible. All checksums are verified meanwhile. In other processes, the files of each
-    /// family become visible by a list. If the process dies, or a request fails, after the first list or
-    /// before the last file is removed, a repeated call does what is left: it loads no file twice, unless
-    /// that has changed. No family is compacted meanwhile, and the region is not closed.
+    /// the copies are visible. All checksums are verified during the copy. For other processes, the files of
+    /// each family become visible when a list is replaced. If the process dies, or a request fails, after the
+    /// first list is replaced and before the last file is removed, repeating the call completes it, without
+    /// loading a file twice unless the file has changed. During the call, the families are not compacted and
+    /// the region is not closed.
     ///
     /// The memory is flushed first, so that the loaded cells are newer than everything written before. No
     /// compaction follows before the next flush in the background; see [`compact`](Self::compact).
@@ -43,11 +43,10 @@ impl Region {
     ///
     /// If a family is unknown; if a file has rows outside of the region, cells of another family, or cells
     /// that keep sequence ids of 2^61 or more, is damaged or cannot be moved, or is a store file of a region
-    /// or in the archive; or if the region is read-only. Then nothing is loaded, and the files stay where
-    /// they were. If a file that was copied cannot be removed, or a request fails between the lists of two
-    /// families ([`Poisoned`](crate::ErrorKind::Poisoned)), some are loaded. A file that could not be synced
-    /// must be written again before it is loaded: a later sync may succeed although the system has lost what
-    /// was written.
+    /// or in the archive; or if the region is read-only. Nothing is loaded then, and the files stay in place.
+    /// If a file that was copied cannot be removed, or a request fails between the lists of two families
+    /// ([`Poisoned`](crate::ErrorKind::Poisoned)), some are loaded. A file that could not be synced must be
+    /// written again before it is loaded: a later sync may succeed although the system has lost data.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
         self.check_loadable()?;
         self.0.check_not_held(&[Held::Rows], "load files into")?;
@@ -94,17 +93,17 @@ impl Region {
         self.0.create_for_bulk_load(self.0.store_index(family.as_ref())?, path.as_ref(), None)
     }
 
-    /// As [`bulk_load_writer`](Self::bulk_load_writer), for cells of another file.
+    /// Like [`bulk_load_writer`](Self::bulk_load_writer), for cells of another file.
     pub(crate) fn bulk_load_part(&self, family: &[u8], of: &HFile, path: &Path) -> Result<StoreFileWriter> {
         self.0.create_for_bulk_load(self.0.store_index(family)?, path, Some(of))
     }
 
-    /// Moves files of a bulk load that was cut off back, if `is_input` says that they are loaded now. Without
-    /// renames, finds out which were loaded, whatever is loaded now.
+    /// Moves the files of an interrupted bulk load back if `is_input` shows that they are being loaded again.
+    /// In a storage without renames, determines which files were loaded, in any case.
     ///
     /// # Errors
     ///
-    /// If there are others; if an I/O operation fails.
+    /// If there are other such files; if an I/O operation fails.
     pub(crate) fn resolve_load(&self, is_input: &dyn Fn(&Path) -> bool) -> Result<()> {
         let _committing = self.0.files.wait();
         self.0.files.check()?;
@@ -116,19 +115,19 @@ impl Region {
         dir.resolve_copies(&families, false)
     }
 
-    /// Whether the files of the region can be renamed: if not, files that are loaded are copied.
+    /// Whether the files of the region can be renamed: if not, a bulk load copies files.
     pub(crate) fn can_rename_files(&self) -> bool {
         self.0.dir.storage().can_rename(self.0.dir.path())
     }
 
-    /// Fails if the region takes no files, whatever they have.
+    /// Fails if the region cannot load any files.
     pub(crate) fn check_loadable(&self) -> Result<()> {
         self.0.check_owner()?;
         self.0.check_takes_data()
     }
 }
 
-/// Returns the directory with the folder of a family that a file is in; `None` if there is none.
+/// Returns the parent of the family directory that a file is in; `None` if there is none.
 fn input_of<'p>(storage: &dyn Storage, path: &'p Path) -> Result<Option<&'p Path>> {
     let Some(dir) = path.parent().and_then(Path::parent) else { return Ok(None) };
     // Above a bucket, there is only the scheme of the URL.
@@ -136,7 +135,7 @@ fn input_of<'p>(storage: &dyn Storage, path: &'p Path) -> Result<Option<&'p Path
     Ok(Some(dir).filter(|_| !is_above))
 }
 
-/// Removes files of which all regions have copies. Those that are not there any more are passed over.
+/// Removes files of which all regions have copies. Missing files are skipped.
 pub(crate) fn remove_loaded(storage: &dyn Storage, paths: &[PathBuf]) -> Result<()> {
     for path in paths {
         unless_not_found(remove(storage, path))?;
@@ -145,7 +144,7 @@ pub(crate) fn remove_loaded(storage: &dyn Storage, paths: &[PathBuf]) -> Result<
     Ok(())
 }
 
-/// Returns the origin of the parts of a file: that of the file, as far as it says.
+/// Returns the origin of the parts of a file: that of the file, as far as it is recorded.
 pub(crate) fn origin_of_part(file: &HFile, now: i64) -> Result<StoreFileOrigin, Corruption> {
     let info = file.file_info();
     Ok(StoreFileOrigin::BulkLoad {
@@ -209,7 +208,7 @@ impl RegionCore {
         Ok(Load { store, path: path.to_owned(), len: file.file_len(), kept })
     }
 
-    /// Creates a file for a bulk load of a store, for the cells of `of` if it is given.
+    /// Creates a file for a bulk load of a store, for the cells of the file `of`, if given.
     fn create_for_bulk_load(&self, store: usize, path: &Path, of: Option<&HFile>) -> Result<StoreFileWriter> {
         let state = Arc::clone(&self.states.load().stores[store]);
         let store = &self.stores[store];
@@ -223,7 +222,7 @@ impl RegionCore {
     fn flush_before_load<'l>(&self, loads: impl Iterator<Item = &'l Load>) -> Result<i64> {
         let kept = loads.filter_map(|load| load.kept).max().unwrap_or(0);
         let seq_id = self.flush_for_load(kept)?;
-        // The number of a flush after a failure may be below that of entries that are replayed later.
+        // After a failure of the log, the sequence id of a flush may be below that of entries replayed later.
         self.log.as_ref().map_or(Ok(()), |log| log.check())?;
         Ok(seq_id)
     }

@@ -27,7 +27,7 @@ impl CheckResult {
 }
 
 impl Region {
-    /// Applies mutations to a row if a condition holds. The row is locked, so no other write happens in
+    /// Applies mutations to a row if a condition holds. The row is locked, so no other write occurs in
     /// between.
     ///
     /// Values without a timestamp of their own get one that is not before that of the cell checked.
@@ -84,7 +84,7 @@ impl RegionCore {
         if !holds {
             return Ok(CheckResult { success: false, cells: RowBuf::new().freeze() });
         }
-        // The latest timestamp is that of no new value: it means the time of writing.
+        // No new value has the latest timestamp: it means the time of writing.
         let checked = stored.map(|cell| cell.timestamp()).filter(|&timestamp| timestamp != LATEST_TIMESTAMP);
         let since = checked.unwrap_or(i64::MIN);
         let answers = self.write_to_locked(&mut check.mutations, since, row)?;

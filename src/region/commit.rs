@@ -32,16 +32,16 @@ pub(super) struct FileChanges {
     loading: Mutex<()>,
     /// Held while replaced files are archived.
     archiving: Mutex<()>,
-    /// Replaced files that are still in their directories, because they could not be archived: of each store,
-    /// those that others of them replace come first.
+    /// Replaced files that are still in their directories, because they could not be archived: in each store,
+    /// a file comes before the replaced file that replaced it.
     replaced: Mutex<Vec<Replaced>>,
-    /// Replaced files that are still read, and would have been removed otherwise; where they are.
+    /// Replaced files that are still read and could only be removed, not archived; with their paths.
     set_aside: Mutex<Vec<(PathBuf, StoreFileUse)>>,
-    /// Why no further writes are accepted.
+    /// The reason that no further writes are accepted.
     poison: OnceLock<Error>,
 }
 
-/// A file that no longer belongs to its store, and is to be archived.
+/// A file that no longer belongs to its store and must be archived.
 #[derive(Clone, Debug)]
 pub(super) struct Replaced {
     pub(super) store: usize,
@@ -56,7 +56,7 @@ impl FileChanges {
         Self { replaced: Mutex::new(replaced), ..Self::default() }
     }
 
-    /// Returns why no further writes are accepted; `None` if they are.
+    /// Returns the reason that no further writes are accepted; `None` if they are accepted.
     pub(super) fn poison(&self) -> Option<Error> {
         self.poison.get().cloned()
     }
@@ -93,8 +93,8 @@ impl RegionCore {
     ) -> Result<()> {
         let _committing = unpoisoned(self.files.committing.lock());
         self.files.check()?;
-        // A change that began before the region was closed must not be committed after: another process may
-        // be changing the files by now.
+        // A change that began before the region was closed must not be committed afterwards: another process
+        // may be changing the files.
         self.check_changes()?;
         let (state, replaced) = (self.states.load(), unpoisoned(self.files.replaced.lock()));
         let replaced_of = |store| {
@@ -157,8 +157,8 @@ impl RegionCore {
         Ok(())
     }
 
-    /// Accepts no further writes, because a change of the files failed, and undoing it did, too. Returns the
-    /// reason that is given from now on.
+    /// Refuses further writes, because a change of the files failed and could not be undone. Returns the
+    /// error of later writes.
     fn poison(&self, error: &Error, undo: &Error) -> Error {
         let poison = self.files.poison.get_or_init(|| Error::poisoned(error, undo)).clone();
         if let Some(background) = &self.background {
@@ -177,13 +177,13 @@ impl RegionCore {
         left.chain(logs).collect()
     }
 
-    /// Archives the replaced files of a store, or of all stores. If one cannot be archived, it and the later
-    /// ones of its store are kept for another attempt. In a storage without renames, files that are still
-    /// read are kept, too.
+    /// Archives the replaced files of a store, or of all stores. If a file cannot be archived, it and the
+    /// later ones of its store are kept for another attempt. In a storage without renames, files that are
+    /// still read are kept as well.
     ///
     /// A compacted file must be archived before the file that records its replacement is itself replaced;
-    /// otherwise the next open would read it again. So must it be before that file is archived, which may be
-    /// among the later ones.
+    /// otherwise the next open would read it again. It must also be archived before that file, which may be a
+    /// later one.
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ impl RegionCore {
     pub(super) fn archive_replaced(&self, store: Option<usize>) -> Result<()> {
         self.remove_unread();
         let _archiving = unpoisoned(self.files.archiving.lock());
-        // Flushes and the region's health look at the files meanwhile.
+        // Not locked while archiving: flushes and the region's health use the list.
         let mut files = unpoisoned(self.files.replaced.lock()).clone();
         files.retain(|file| store.is_none_or(|store| store == file.store));
         let (mut failure, mut failed, mut archived) = (Ok(()), BTreeSet::new(), BTreeSet::new());
@@ -199,7 +199,7 @@ impl RegionCore {
             if failed.contains(&file.store) {
                 continue;
             }
-            // The list of the store's files, which a storage without renames needs, does not have it.
+            // In a storage without renames, the list of the store's files no longer contains it.
             if file.in_use.is_open() && !self.dir.storage().can_rename(self.dir.path()) {
                 continue;
             }
@@ -222,7 +222,7 @@ impl RegionCore {
         failure
     }
 
-    /// Archives a replaced file; or sets it aside if it would be removed and not be readable then.
+    /// Archives a replaced file, or sets it aside if that would remove it while it is still read.
     fn archive(&self, file: &Replaced) -> Result<()> {
         let family = self.stores[file.store].family.name();
         if !file.in_use.is_open() || self.dir.can_read_archived() {
@@ -233,8 +233,8 @@ impl RegionCore {
         Ok(())
     }
 
-    /// Removes the files that were set aside and are not read any more. What is left of them is removed when
-    /// the region is next opened for writing.
+    /// Removes the files that were set aside and are no longer read. The rest are removed when the region is
+    /// next opened for writing.
     fn remove_unread(&self) {
         let storage = &**self.dir.storage();
         unpoisoned(self.files.set_aside.lock())
@@ -243,7 +243,7 @@ impl RegionCore {
 
     /// Syncs a file written by another program, before it is moved into the store.
     ///
-    /// A second sync after a failure may succeed although bytes are lost: the system may have dropped them.
+    /// A sync after a failed one may succeed although the system has dropped bytes.
     pub(super) fn sync_loaded(&self, store: usize, path: &Path) -> Result<()> {
         self.stores[store].storage.sync_file(path).map_err(|error| {
             let hint = "what was written to the file may be lost; write it again before it is loaded";
@@ -253,7 +253,7 @@ impl RegionCore {
 }
 
 /// A change of the files in progress. If it panics, for example in a storage of the caller, the region is
-/// poisoned: there may be files of which nothing is known.
+/// poisoned: unknown files may exist.
 struct Changing<'c>(&'c RegionCore);
 
 impl Drop for Changing<'_> {
@@ -263,7 +263,7 @@ impl Drop for Changing<'_> {
     }
 }
 
-/// Whether a file is not there any more.
+/// Whether a file no longer exists.
 fn is_removed(removed: io::Result<()>) -> bool {
     removed.map_or_else(|error| error.kind() == io::ErrorKind::NotFound, |()| true)
 }

@@ -32,23 +32,23 @@ pub enum Compaction {
 impl Region {
     /// Compacts the files of each family.
     ///
-    /// Reads continue meanwhile. Replaced files are moved to the archive of HBase's root directory if the
-    /// region is in one, and removed otherwise. Open views can still read them.
+    /// Reads continue during the compaction. Replaced files are moved to the archive of HBase's root
+    /// directory if the region is in one, and removed otherwise. Open views can still read them.
     ///
     /// # Errors
     ///
-    /// If the region is read-only, or is [closed](crate::ErrorKind::Closed) meanwhile, or its log has failed
-    /// ([`Poisoned`](crate::ErrorKind::Poisoned)), or a file cannot be read or written. The region's files
-    /// are then unchanged.
+    /// If the region is read-only, is [closed](crate::ErrorKind::Closed) during the call, or its log has
+    /// failed ([`Poisoned`](crate::ErrorKind::Poisoned)), or a file cannot be read or written. The region's
+    /// files are then unchanged.
     pub fn compact(&self, compaction: Compaction) -> Result<()> {
         self.0.compact_all(compaction)
     }
 
-    /// As [`compact`](Self::compact), for one family.
+    /// Like [`compact`](Self::compact), for one family.
     ///
     /// # Errors
     ///
-    /// As [`compact`](Self::compact), or if the family is unknown.
+    /// Same as [`compact`](Self::compact), or if the family is unknown.
     pub fn compact_family(&self, family: impl AsRef<[u8]>, compaction: Compaction) -> Result<()> {
         self.0.compact(self.0.store_index(family.as_ref())?, compaction)
     }
@@ -59,7 +59,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`compact_family`](Self::compact_family).
+    /// Same as [`compact_family`](Self::compact_family).
     pub fn compact_files(&self, family: impl AsRef<[u8]>, from: usize, count: usize) -> Result<()> {
         let store = self.0.store_index(family.as_ref())?;
         self.0.compact_now(
@@ -75,12 +75,12 @@ impl Region {
 
     /// Compacts exactly the named files of a family, whether the policy would select them or not. The names
     /// are those returned by [`store_file_names`](Self::store_file_names). Delete markers are dropped only if
-    /// these are all files of the family. Files that have expired as a whole are dropped first, whether named
+    /// all files of the family are named. Files that have expired as a whole are dropped first, whether named
     /// or not.
     ///
     /// # Errors
     ///
-    /// As [`compact_family`](Self::compact_family), or if there is no file of a given name.
+    /// Same as [`compact_family`](Self::compact_family), or if there is no file of a given name.
     pub fn compact_named_files<N: AsRef<str>>(&self, family: impl AsRef<[u8]>, names: &[N]) -> Result<()> {
         let store = self.0.store_index(family.as_ref())?;
         let check = |files: &[StoreFile]| {
@@ -117,7 +117,7 @@ impl Region {
 struct Chosen {
     /// Oldest first.
     files: Vec<StoreFile>,
-    /// Where the output is split.
+    /// The timestamps at which the output is split.
     boundaries: Vec<i64>,
     /// Whether a major compaction was requested, or due, and this is one.
     major: bool,
@@ -181,7 +181,7 @@ impl RegionCore {
         check: impl FnOnce(&[StoreFile]) -> Result<()>,
         choose: impl FnOnce(&[StoreFile], i64) -> Result<Chosen>,
     ) -> Result<()> {
-        // A close takes the locks of compactions before that of flushes. Hooks with one of them may write.
+        // A close takes the compaction locks before the flush lock. Hooks that hold one of them may write.
         self.check_not_held(&[Held::Rows, Held::Flush, Held::Compaction], "compact")?;
         let _compacting = unpoisoned(self.compacting[store].lock());
         self.compact_chosen(store, check, choose, &|_| self.check_changes()).map(drop)
@@ -216,7 +216,7 @@ impl RegionCore {
         let _held = self.mark_held(Held::Compaction);
         // Checked with the store's lock held: closing a region waits for that lock.
         self.check_writable()?;
-        // What a marker hides may be replayed yet.
+        // Cells that a marker hides may still be replayed.
         if self.replaying.is_under_way() {
             return Ok(false);
         }
@@ -310,9 +310,9 @@ impl RegionCore {
         Ok(chosen)
     }
 
-    /// Returns the files of a store. A log that has failed is replayed when the region is opened again, with
-    /// the entries that are in files: what a marker hides must not come back without it. So the log is
-    /// checked after the files are loaded: one of them may have been flushed after the failure.
+    /// Returns the files of a store. A failed log is replayed in full when the region is opened again, so no
+    /// marker may be dropped: the cells it hides would come back. The log is checked after the files are
+    /// loaded, because one of them may have been flushed after the failure.
     ///
     /// # Errors
     ///
@@ -358,9 +358,9 @@ impl RegionCore {
             let outputs = opened.into_iter().flatten().collect();
             self.swap(store, |state| state.compacted(&inputs, outputs));
         })?;
-        // Files that are no longer read need not stay open when they lose their names.
+        // Files that are no longer read should not stay open when they are moved or removed.
         drop(inputs);
-        // The change is committed; files that could not be archived are in the region's health.
+        // The change is committed; the region's health reports files that could not be archived.
         if let Err(error) = self.archive_replaced(Some(store)) {
             self.report_unarchived(&error);
         }

@@ -3,7 +3,7 @@
 //!
 //! Events are reported with the locks of a write, flush, compaction or close held. A subscriber that flushes,
 //! compacts or closes the region gets an error where it would wait for its own thread. It must not write to
-//! the region or load files into it: the row may be locked.
+//! the region or load files into it: its row may be locked.
 #![cfg_attr(
     not(feature = "tracing"),
     allow(unused_variables, clippy::unused_self, reason = "there is no subscriber")
@@ -20,7 +20,7 @@ macro_rules! event {
     };
 }
 
-/// The kind of work an event is about.
+/// The kind of work that an event reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Task {
     Flush,
@@ -75,7 +75,7 @@ impl RegionCore {
 
     /// Reports that the region no longer accepts writes.
     pub(super) fn report_poisoned(&self, error: &Error) {
-        // A flush would wait for this thread, which is within a write, or a change of the files.
+        // A flush would wait for this thread, which is in the middle of a write or a change of the files.
         let _held = self.mark_held(Held::Flush);
         event!(ERROR, self, error = %error, "poisoned");
     }
@@ -85,7 +85,7 @@ impl RegionCore {
         event!(WARN, self, unflushed, "dropped without close");
     }
 
-    /// Reports that the region is closed, and its lock could not be released.
+    /// Reports that the region is closed but its lock could not be released.
     pub(super) fn report_locked(&self, error: &Error) {
         event!(ERROR, self, error = %error, "closed, and could not be unlocked");
     }

@@ -1,4 +1,4 @@
-//! HFiles outside of any region, read as one region.
+//! Opens HFiles outside of any region as one region. HBase has no such operation.
 
 use super::open::{DEFAULT_TABLE, Opened};
 use super::replay::Replayed;
@@ -77,8 +77,8 @@ impl RegionOptions {
         })
     }
 
-    /// Returns the MOB files of the family in whose directory the files are, if these list any: otherwise no
-    /// tag of a cell is one of HBase's.
+    /// Returns the MOB files of the family in whose directory the files are, if the files refer to any:
+    /// otherwise no tag is treated as a reference of HBase's.
     fn mob_files(&self, dir: &Path, files: &[StoreFile], info: &RegionInfo) -> Result<Option<MobFiles>> {
         if !files.iter().any(|file| lists_mob_files(file.hfile().file_info())) {
             return Ok(None);

@@ -15,13 +15,13 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 impl Region {
-    /// Writes the cells in memory to files: one for each family that has any. Returns when the files are on
-    /// disk. Families with many cells are written at the same time, by as many threads as there are cores.
+    /// Writes the cells in memory to files: one for each family that has any. Returns when the files are
+    /// durable. Families with many cells are written at the same time, by as many threads as there are cores.
     ///
-    /// Cells that no read can see any more are dropped: expired cells, surplus versions, deleted cells.
+    /// Cells that no read can see are dropped: expired cells, surplus versions, deleted cells.
     ///
-    /// No compaction follows: unlike HBase, only flushes in the background request one, and opening the
-    /// region. After many flushes of this kind, [compact](Self::compact) the files.
+    /// No compaction follows: unlike in HBase, only background flushes and opening the region request one.
+    /// After many flushes of this kind, [compact](Self::compact) the files.
     ///
     /// # Errors
     ///
@@ -32,12 +32,12 @@ impl Region {
         self.0.flush_all().map(drop)
     }
 
-    /// As [`flush`](Self::flush), for some families. Flushes all of them once the log has failed: it may lack
-    /// cells of the other families.
+    /// Like [`flush`](Self::flush), for some families. Flushes all families once the log has failed: it may
+    /// lack cells of the other families.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush), or if a family is unknown, or the log cannot be synced before.
+    /// Same as [`flush`](Self::flush), or if a family is unknown, or the log cannot be synced first.
     pub fn flush_families<F: AsRef<[u8]>>(&self, families: &[F]) -> Result<()> {
         let stores = families.iter().map(|family| self.0.store_index(family.as_ref()));
         let mut stores = stores.collect::<Result<Vec<_>>>()?;
@@ -54,17 +54,16 @@ impl RegionCore {
         self.flush(&self.all_stores())
     }
 
-    /// Flushes every store, and returns the files of each, which have the writes up to one moment: what is
-    /// in them was written before the flush began, and all that was written before is in them. Compactions
-    /// and bulk loads that end during the flush change nothing in the result; some of the files may be in the
-    /// archive by then.
+    /// Flushes every store, and returns the files of each, which contain exactly the writes up to one moment.
+    /// Compactions and bulk loads that end during the flush do not affect the result; some of the files may
+    /// be in the archive by then.
     pub(super) fn flush_for_snapshot(&self) -> Result<Vec<Vec<StoreFile>>> {
         Ok(self.flush_at(&self.all_stores(), None)?.files)
     }
 
-    /// Flushes every store for a bulk load, and returns the sequence id of the flush. No later write has the
-    /// id after it, which cells get in the top half of a loaded file, or one up to `kept`, the greatest of
-    /// cells that keep theirs.
+    /// Flushes every store for a bulk load, and returns the sequence id of the flush. No later write gets the
+    /// next id, which is reserved for cells in the top half of a loaded file, nor one up to `kept`, the
+    /// greatest sequence id of cells that keep theirs.
     pub(super) fn flush_for_load(&self, kept: i64) -> Result<i64> {
         Ok(self.flush_at(&self.all_stores(), Some(kept))?.seq_id)
     }
@@ -78,7 +77,7 @@ impl RegionCore {
         Ok(self.flush_at(stores, None)?.seq_id)
     }
 
-    /// As [`flush`](Self::flush); for a [load](Self::flush_for_load) with the greatest sequence id of cells
+    /// Like [`flush`](Self::flush); for a [load](Self::flush_for_load) with the greatest sequence id of cells
     /// that keep theirs.
     fn flush_at(&self, stores: &[usize], kept: Option<i64>) -> Result<Flushed> {
         self.check_owner()?;
@@ -99,8 +98,8 @@ impl RegionCore {
         flushed
     }
 
-    /// Merges the segments that flushes have left which failed, in stores that have many: each flush freezes
-    /// what was written since the one before, and reads look into every segment. No other flush may run.
+    /// Merges the segments left by failed flushes, in stores that have many: each flush freezes a segment,
+    /// and reads search every one. No other flush may be running.
     fn merge_frozen(&self) {
         for store in self.all_stores() {
             let segments = self.states.load().stores[store].frozen.clone();
@@ -120,10 +119,10 @@ impl RegionCore {
         }
         let all = self.all_stores();
         let has_failed = self.log.as_deref().is_some_and(|log| log.failure().is_some());
-        // A row that is no longer in the log must not be in the files of only some families.
+        // A row whose log has failed must not be in the files of only some families.
         let stores = if has_failed { &all } else { stores };
         let mut flushed = self.freeze(stores, kept)?;
-        // Later reads have later read points, so they do not need the dropped cells either.
+        // Later reads have later read points, so they do not need the dropped cells.
         let smallest = self.mvcc.smallest_read_point().min(self.replaying.read_point());
         let now = self.clock.now();
         let (seq_id, files) = (flushed.seq_id, Mutex::new(&mut flushed.files));
@@ -136,7 +135,7 @@ impl RegionCore {
             let memory = self.memory();
             background.flushed(memory, memory == 0 || stores.len() == all.len());
         }
-        // The flush is complete all the same; the logs that remain are in the region's health.
+        // The flush is complete nevertheless; the region's health reports the remaining logs.
         if let Some(Err(error)) = self.log.as_deref().map(RegionLog::remove_flushed) {
             self.report_unarchived(&error);
         }
@@ -148,7 +147,7 @@ impl RegionCore {
     ///
     /// # Errors
     ///
-    /// The first error. No other store is begun after it; flushes that have begun are completed.
+    /// The first error. No store is begun after it; flushes that have begun are completed.
     fn flush_each(&self, stores: &[usize], flush: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
         let state = Arc::clone(&self.states.load());
         let is_large = |store: &&usize| cell_count(&state.stores[**store].frozen) >= MANY_CELLS;
@@ -183,7 +182,7 @@ impl RegionCore {
             return Ok(None);
         }
         let family = self.stores[store].family.name();
-        // The thread may be another than that which holds the lock.
+        // This may not be the thread that holds the lock.
         let _held = self.mark_held(Held::Flush);
         let info = self.observed_info(
             store,
@@ -193,7 +192,7 @@ impl RegionCore {
         let passes = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
         let keep = Retention { info, max_read_point: smallest, filters: passes };
         let (encrypted, compression) = {
-            // Not kept meanwhile: files that are open cannot be archived.
+            // Not kept during the flush: files in use cannot be archived.
             let state = Arc::clone(&self.states.load().stores[store]);
             let newest_first = state.files.iter().rev().map(StoreFile::hfile);
             let (store, encrypted) = (&self.stores[store], state.files.iter().any(StoreFile::is_encrypted));
@@ -223,14 +222,15 @@ impl RegionCore {
         Ok(flushed)
     }
 
-    /// Freezes the active segments, so that writes go to new ones, and ends the log. When this returns, all
-    /// writes to them are complete and visible to reads. Returns the flush, without the files it will write.
+    /// Freezes the active segments, so that writes use new ones, and ends the log file. When this returns,
+    /// all writes to them are complete and visible to reads. Returns the flush, without the files it will
+    /// write.
     ///
     /// # Errors
     ///
-    /// If there are too few sequence ids after those that are kept; or if the log has failed, and other
-    /// stores have cells in memory, or the cells of several stores cannot be
-    /// [logged again](Self::log_again). The segments stay in memory, and can be frozen again.
+    /// If too few sequence ids are left after those kept; or if the log has failed and either other stores
+    /// have cells in memory or the cells of several stores cannot be [logged again](Self::log_again). The
+    /// segments stay in memory, and can be frozen again.
     fn freeze(&self, stores: &[usize], kept: Option<i64>) -> Result<Flushed> {
         let updates = self.updates.exclusive();
         let entry = self.mvcc.begin();
@@ -240,7 +240,8 @@ impl RegionCore {
             self.mvcc.advance_to(kept.max(seq_id.saturating_add(1)))?;
         }
         stores.iter().for_each(|&store| self.swap(store, |state| state.freeze()));
-        // Loaded before there are new writes: a bulk load that follows one of them must not be without it.
+        // Loaded before new writes are admitted: the result must not have a later bulk load without an
+        // earlier write.
         let state = Arc::clone(&self.states.load());
         let files = state.stores.iter().map(|store| store.files.clone()).collect();
         let seq_id = seq_id.min(self.replaying.seq_id());
@@ -255,7 +256,7 @@ impl RegionCore {
             if filled.iter().any(|store| !stores.contains(store)) {
                 return Err(error);
             }
-            // The files of the stores are committed one after the other.
+            // The stores are committed one after the other, so a crash could lose a part of a row.
             if filled.len() > 1 {
                 self.log_again(&state, number)?;
             }
@@ -267,7 +268,7 @@ impl RegionCore {
 /// A flush.
 struct Flushed {
     seq_id: i64,
-    /// The files of each store when its memory was frozen, and those that the flush has written.
+    /// The files of each store when its memory was frozen, and those written by the flush.
     files: Vec<Vec<StoreFile>>,
 }
 
@@ -277,7 +278,7 @@ const MAX_FROZEN: usize = 4;
 /// Segments with fewer cells are freed inline, and written by the thread that flushes.
 const MANY_CELLS: usize = 10_000;
 
-/// Frees segments whose cells are in a file now. Freeing each cell takes nearly as long as writing it, so a
+/// Frees segments whose cells are now in a file. Freeing each cell takes nearly as long as writing it, so a
 /// separate thread frees large segments, if one can be started.
 fn free(segments: Vec<Arc<Segment>>) {
     if cell_count(&segments) >= MANY_CELLS {
@@ -297,7 +298,7 @@ mod tests {
     use crate::{Delete, Durability, Error, Family, Put, RegionObserver, Row, Scan};
     use std::sync::atomic::AtomicBool;
 
-    /// Refuses flushes when their memory is frozen.
+    /// Refuses flushes after their memory is frozen.
     #[derive(Debug)]
     struct Refusing(AtomicBool);
 

@@ -1,4 +1,4 @@
-//! Threads of the process that begin nothing while it is forked.
+//! Holds the crate's threads while the process is forked.
 
 use super::many_gets;
 use crate::hfile::{HeldQueue, hold_queues};
@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 /// The longest wait for threads that are working.
 const MOST: Duration = Duration::from_secs(1);
 
-/// Keeps the threads that this crate has started from beginning any work as long as it exists: those that
-/// read blocks ahead, that help with [`Region::get_many`](crate::Region::get_many), and that compress blocks.
+/// Keeps this crate's helper threads from beginning any work while it exists: those that read blocks ahead,
+/// help with [`Region::get_many`](crate::Region::get_many), and compress blocks.
 ///
-/// A program that forks without executing another program holds them during the fork, and then drops this in
-/// both processes. The new process has none of the threads. Without this, what they had locked would stay
-/// locked there, and what they had begun would never be done, so that a scan could wait forever. Other
-/// threads of the program should not read or write at that moment, nor should regions flush or compact.
+/// A program that forks without executing another program must hold the threads during the fork, and then
+/// drop this in both processes. The new process has none of the threads: without this, their locks would stay
+/// locked there and their jobs would never end, so a scan could wait forever. Other threads of the program
+/// should not read or write at that moment, nor should regions flush or compact.
 ///
 /// A thread must not hold them twice at the same time: it would wait for itself.
 pub struct HeldThreads {
@@ -25,7 +25,7 @@ pub struct HeldThreads {
 }
 
 impl HeldThreads {
-    /// Waits until the threads do nothing, but not for longer than a second.
+    /// Waits until the threads are idle, but at most a second.
     #[must_use]
     pub fn hold() -> Self {
         let end = Instant::now() + MOST;

@@ -1,4 +1,4 @@
-//! Moves recent cells from the segments that are written to into flat ones, in memory (HBase:
+//! Moves recent cells, in memory, from the active segments into flat ones (HBase:
 //! `CompactingMemStore.flushInMemory`, `MemStoreCompactor`).
 
 use super::observer::is_held;
@@ -7,12 +7,12 @@ use crate::memstore::Segment;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, TryLockError};
 
-/// When segments are flushed in memory.
+/// Decides when segments are flushed in memory.
 #[derive(Debug)]
 pub(super) struct InMemoryFlush {
     /// The bytes of an active segment at which it is flushed; 0 for never.
     size: u64,
-    /// Whether an active segment may have as many bytes.
+    /// Whether an active segment may have reached that size.
     is_due: AtomicBool,
     /// Held by the thread that flushes.
     running: Mutex<()>,
@@ -22,10 +22,10 @@ pub(super) struct InMemoryFlush {
 /// part of the flush size (HBase: `hbase.memstore.inmemoryflush.threshold.factor`, by default one chunk of
 /// 2 MiB instead).
 const SHARE: u64 = 32;
-/// The greatest default.
+/// The maximum of the default.
 const MAX_SIZE: u64 = 4 << 20;
 /// A segment this many times as large is flushed after the writes in progress: with many writers, there may
-/// be no moment at which none of them writes.
+/// be no moment without a write.
 const OVERDUE: u64 = 2;
 
 impl InMemoryFlush {
@@ -76,7 +76,7 @@ impl RegionCore {
             self.swap(store, |state| state.with_active_in_pipeline());
             drop(updates);
             let segments = self.states.load().stores[store].pipeline.clone();
-            // Without a lock: reads and writes go on, and a flush may take the segments as they are.
+            // Without a lock: reads and writes continue, and a flush may take the segments in the meantime.
             if let Some(flat) = Segment::flat(&segments) {
                 self.swap(store, |state| state.flushed_in_memory(&segments, flat));
             }
@@ -105,7 +105,7 @@ mod tests {
         Region::options().create_if_missing(true).family(family).durability(Durability::SyncWal)
     }
 
-    /// The numbers of listed and flat segments that take no cells any more.
+    /// Returns the numbers of listed and of flat segments that accept no more cells.
     fn segments(region: &Region) -> (usize, usize) {
         let state = region.0.states.load();
         let flat = state.stores[0].pipeline.iter().filter(|segment| segment.is_flat()).count();
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(rows(region.scan(Scan::new()).unwrap()), all);
     }
 
-    /// With many writers, there is no moment at which none of them writes.
+    /// With many writers, there may be no moment without a write.
     #[test]
     fn a_segment_that_has_grown_much_more_is_moved_after_the_writes_in_progress() {
         let dir = tempfile::tempdir().unwrap();

@@ -13,13 +13,14 @@ use std::borrow::Cow;
 impl Region {
     /// Adds to counters of a row. Returns the new cells, by family and qualifier.
     ///
-    /// A new timestamp is after that of the value it replaces, even if the clock does not advance. Increments
-    /// that come faster than one a millisecond are therefore ahead of the clock, as in HBase, and a delete
-    /// without a timestamp does not reach them: give it one. Concurrent increments of one row are serialized.
+    /// A new timestamp is after that of the value it replaces, even if the clock does not advance. With more
+    /// than one increment per millisecond, timestamps therefore run ahead of the clock, as in HBase, and a
+    /// delete without a timestamp may not cover them: give it one. Concurrent increments of one row are
+    /// serialized.
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), or if a value does not have the eight bytes of a counter, or cannot be
+    /// Same as [`put`](Self::put), or if a value does not have the eight bytes of a counter, or cannot be
     /// read, or has the timestamp `i64::MAX - 1`, as no read returns a later one. Nothing is written then.
     pub fn increment(&self, increment: Increment) -> Result<Row> {
         self.0.mutate_one(Mutation::Increment(increment))
@@ -30,7 +31,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), or if a value becomes too large, or the old one cannot be read, or has the
+    /// Same as [`put`](Self::put), or if a value becomes too large, or the old one cannot be read, or has the
     /// timestamp `i64::MAX - 1`, as no read returns a later one. Nothing is written then.
     pub fn append(&self, append: Append) -> Result<Row> {
         self.0.mutate_one(Mutation::Append(append))
@@ -113,7 +114,7 @@ impl RegionCore {
             while old.next_if(|old| (old.family(), old.qualifier()) < column(cell)).is_some() {}
             let old = old.peek().filter(|old| (old.family(), old.qualifier()) == column(cell));
             let value = cell.change.of(old.map(|old| old.value()))?;
-            // Later than the old cell, so that the new one is not hidden, even if the clock has gone back.
+            // Later than the old cell, so that the new one is not hidden even if the clock was set back.
             let timestamp = match old.map(|old| old.timestamp().saturating_add(1)) {
                 // No read would return it.
                 Some(LATEST_TIMESTAMP) => return Err(no_later_value(cell)),
@@ -159,7 +160,7 @@ fn carry_tags<'t>(old: &[u8], ttl: &'t [u8]) -> Result<Cow<'t, [u8]>> {
         tags.extend_from_slice(tag.value);
     }
     tags.extend_from_slice(ttl);
-    // More could be stored, but in places HBase reads the length as signed.
+    // Longer tags could be stored, but some code of HBase reads the length as signed.
     if i16::try_from(tags.len()).is_err() {
         let message = format!("the tags of a cell have at most {} bytes, not {}", i16::MAX, tags.len());
         return Err(Error::invalid_argument(message));

@@ -1,4 +1,4 @@
-//! Closing a region, and its health while open (HBase: `HRegion.close`).
+//! Closes a region, and reports its health while open (HBase: `HRegion.close`).
 
 use super::background::{Pending, caught};
 use super::log::RegionLog;
@@ -18,34 +18,36 @@ pub(super) struct Handle(pub(super) Arc<RegionCore>);
 impl Drop for Handle {
     fn drop(&mut self) {
         if self.0.check_owner().is_err() {
-            // Memory, log and files are those of the other process.
+            // The memory, log and files belong to the other process.
             return;
         }
         let unflushed = self.0.memstore_size();
         if self.0.check_open().is_ok() && unflushed > 0 {
             self.0.report_dropped(unflushed);
         }
-        // There is no caller to return an error to, and another panic may be under way. The docs of `Region`
-        // describe what is lost then.
+        // No caller can receive an error, and another panic may be in progress. The docs of `Region` describe
+        // what is lost then.
         if let Err(error) = caught(|| self.0.close(ClosedBy::Drop), &self.0) {
             self.0.report_lost(&error);
         }
         if self.0.held(&[Held::Flush, Held::Compaction, Held::Close]).is_some() {
-            // In a hook: `stop` would wait for this thread. The directory is unlocked after its work.
+            // In a hook: `stop` would wait for this thread. The directory is unlocked when the work in
+            // progress ends.
             self.0.is_closed.store(true, Ordering::Release);
             return;
         }
-        // It has reported an error.
+        // The failure has already been reported.
         let _ = self.0.release();
     }
 }
 
-/// What closes a region.
+/// The cause of a close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ClosedBy {
     /// [`Region::close`]: an observer can refuse, and the region stays open.
     Caller,
-    /// The drop of the last handle: an observer that refuses, or panics, must not lose what is in memory.
+    /// The drop of the last handle: an observer that refuses or panics must not cause the loss of cells in
+    /// memory.
     Drop,
 }
 
@@ -53,12 +55,12 @@ enum ClosedBy {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct RegionHealth {
-    /// Why no writes are accepted any more: a change of the region's files failed and could not be undone, or
-    /// writing the log failed. Set until the region is opened again.
+    /// The reason that writes are no longer accepted: a change of the region's files failed and could not be
+    /// undone, or writing the log failed. Set until the region is opened again.
     pub poisoned: Option<Error>,
     /// The error of the last background flush or compaction; `None` after a success. A flush is retried at
-    /// increasing intervals, and so is a compaction after an [I/O error](crate::ErrorKind::Io); meanwhile
-    /// writes succeed as long as there is room in memory. A panic in the work, as of an observer or the
+    /// increasing intervals, and so is a compaction after an [I/O error](crate::ErrorKind::Io); until then,
+    /// writes succeed while there is room in memory. A panic in the work, for example of an observer or the
     /// clock, counts as an I/O error.
     pub background_failure: Option<Error>,
     /// The time of the first of these failures, by the region's clock, in milliseconds since 1970; 0 if the
@@ -71,7 +73,7 @@ pub struct RegionHealth {
     /// The number of stores with a compaction that is running, or waits for a thread, for a retry or for its
     /// [time after opening](crate::SchedulerBuilder::compact_after_open).
     pub compactions_pending: usize,
-    /// Store files that were replaced and could not be archived or removed. No read sees them. Archiving is
+    /// Store files that were replaced and could not be archived or removed. They are not read. Archiving is
     /// retried before the next compaction and when the region is closed.
     pub unarchived_files: Vec<String>,
 }
@@ -88,18 +90,18 @@ impl Region {
     /// Flushes the memory, waits for running flushes, cancels compactions, and releases the lock, so that
     /// other processes can open the region for writing.
     ///
-    /// From then on every read and write fails with the kind [`Closed`](crate::ErrorKind::Closed), also
-    /// through clones and views. A region that is open for reading only can be closed too. Closing a closed
-    /// region does nothing.
+    /// Later reads and writes fail with the kind [`Closed`](crate::ErrorKind::Closed), also through clones
+    /// and views. A region that is open for reading only can be closed as well. Closing a closed region does
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// If the memory cannot be flushed, or an [observer](crate::RegionObserver::pre_close) refuses: then the
-    /// region stays open, nothing is lost, and closing can be retried. If the region is
-    /// [poisoned](crate::ErrorKind::Poisoned), or replaced files could not be archived, nor recovered edits
-    /// removed that were kept for them, or the lock could not be released, as in an object store that does
-    /// not answer: then it is closed. In a process that was forked from the one that
-    /// opened the region for writing: then nothing is done.
+    /// If the memory cannot be flushed, or an [observer](crate::RegionObserver::pre_close) refuses: the
+    /// region then stays open, nothing is lost, and closing can be retried. If the region is
+    /// [poisoned](crate::ErrorKind::Poisoned), if replaced files could not be archived or the recovered edits
+    /// kept for them removed, or if the lock could not be released, for example because an object store does
+    /// not respond: the region is then closed. In a process forked from the one that opened the region for
+    /// writing: nothing is done.
     pub fn close(&self) -> Result<()> {
         self.0.check_not_held(&[Held::Rows], "close")?;
         self.0.check_owner()?;
@@ -115,8 +117,9 @@ impl Region {
     /// # Errors
     ///
     /// In a hook of an observer that the region calls in a flush, a compaction or a close, or with rows
-    /// locked: it could wait for its own thread. In a process that was forked from the one that opened the
-    /// region for writing. The region stays open. If the lock could not be released: then it is closed.
+    /// locked: it could wait for its own thread. In a process forked from the one that opened the region for
+    /// writing. The region stays open in these cases. If the lock could not be released: the region is then
+    /// closed.
     pub fn abort(&self) -> Result<()> {
         self.0.check_owner()?;
         self.0.check_not_held(&[Held::Rows, Held::Flush, Held::Compaction, Held::Close], "abort")?;
@@ -140,7 +143,7 @@ impl Region {
         }
     }
 
-    /// Returns what was found when the region was opened, and did not prevent that:
+    /// Returns the problems found when the region was opened, which did not prevent opening it:
     ///
     /// - a missing table descriptor;
     /// - files that were ignored, and files whose record of the files that they replace is not trusted;
@@ -151,7 +154,7 @@ impl Region {
         &self.0.warnings
     }
 
-    /// Returns what was replayed when the region was opened: of recovered edits, and of the [logs
+    /// Returns a report of the edits replayed when the region was opened, from recovered edits and the [logs
     /// given](crate::RegionOptions::replay_logs).
     #[must_use]
     pub fn replayed(&self) -> ReplayReport {
@@ -166,7 +169,7 @@ impl RegionCore {
         if self.is_closed.load(Ordering::Acquire) { Err(Error::closed()) } else { Ok(()) }
     }
 
-    /// Fails once the files do not change any more.
+    /// Fails once the files must no longer change.
     #[inline]
     pub(super) fn check_changes(&self) -> Result<()> {
         if self.is_retired.load(Ordering::Acquire) { Err(Error::closed()) } else { self.check_open() }
@@ -195,7 +198,7 @@ impl RegionCore {
         let archived = if self.is_writable { archive() } else { Ok(()) };
         self.refuse_writes();
         let released = match (self.release(), by) {
-            // It has reported an error: nothing is lost by it.
+            // The failure has already been reported, and nothing is lost by it.
             (_, ClosedBy::Drop) => Ok(()),
             (released, ClosedBy::Caller) => released,
         };
@@ -214,7 +217,7 @@ impl RegionCore {
             self.flush_all()?;
         }
         self.refuse_writes();
-        // Also if an observer or the clock panics.
+        // Runs even if an observer or the clock panics.
         let mut accept = OnDrop(Some(|| self.is_closing.store(false, Ordering::Release)));
         let has_log = self.log.as_deref().is_some_and(RegionLog::has_files);
         let flushed =
@@ -233,8 +236,8 @@ impl RegionCore {
         self.is_closing.store(true, Ordering::Release);
     }
 
-    /// Releases the lock, so that another process can open the region for writing. Writes are refused before.
-    /// If that fails, the region is closed all the same.
+    /// Releases the lock, so that another process can open the region for writing. Writes must be refused
+    /// before. If this fails, the region is closed nevertheless.
     fn release(&self) -> Result<()> {
         self.is_closed.store(true, Ordering::Release);
         self.stop();

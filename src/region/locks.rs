@@ -16,7 +16,7 @@ pub(super) struct RowLocks {
     stripes: Box<[Stripe]>,
 }
 
-/// A lock on a cache line of its own: writers of other rows do not wait for the line.
+/// A lock on a cache line of its own: writers of other rows do not contend for the line.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 struct Stripe(RwLock<()>);
@@ -45,7 +45,7 @@ pub(super) struct LockedRow<'l> {
 }
 
 impl RegionCore {
-    /// Locks a row exclusively, also while observers are called.
+    /// Locks a row exclusively, for a call that also calls observers with the lock held.
     pub(super) fn lock_row(&self, row: &[u8]) -> LockedRow<'_> {
         LockedRow { _lock: self.rows.exclusive(row), _held: self.mark_held(Held::Rows) }
     }

@@ -1,4 +1,4 @@
-//! Gets of many rows by one call, in row order: by the calling thread, and by further ones if it takes long.
+//! Reads many rows in one call, in row order: on the calling thread, and on helper threads if it takes long.
 
 use crate::cell::{CellOrder, Row, RowBuf, prefix};
 use crate::clock::Stopwatch;
@@ -17,43 +17,44 @@ use std::time::{Duration, Instant};
 /// The calling thread reads alone for this long, to measure how long a get takes.
 const ALONE: Duration = Duration::from_micros(15);
 
-/// It reads all rows if the others take less than this: another thread has to be woken, and perhaps another
-/// processor.
+/// It reads all rows itself if the others would take less than this: waking a thread, and perhaps a
+/// processor, takes time.
 const WORTHWHILE: Duration = Duration::from_micros(120);
 
-/// A get that takes longer waits for a disk or a network, rather than for a processor.
+/// A get that takes longer is assumed to wait for a disk or a network.
 const WAITING: Duration = Duration::from_micros(100);
 
-/// The number of gets from one look at the clock to the next.
+/// The number of gets between two readings of the clock.
 const STRIDE: usize = 8;
 
-/// The calling thread waits so long for the end of a part without sleeping: to wake it takes as long.
+/// The calling thread spins this long for the end of a part: waking it would take as long.
 const SPIN: Duration = Duration::from_micros(50);
 
-/// At most this many further threads of the process wait for reads at the same time.
+/// The maximum number of helper threads of the process that wait for reads at the same time.
 const MAX_HELPERS: usize = 64;
 
-/// The further threads of all calls.
+/// The helper threads of all calls.
 static THREADS: JobQueue<Reading> = JobQueue::with_threads("hregion-get", MAX_HELPERS);
 
-/// Holds the queue of gets that further threads read.
+/// Holds the queue of gets that helper threads read.
 pub(super) fn hold_queue(end: Instant) -> Box<dyn HeldQueue> {
     THREADS.hold(end)
 }
 
-/// Those whose gets wait. Larger parts need fewer reads, and some take much longer than others.
+/// Helpers for gets that wait for storage. Larger parts need fewer reads, and some take much longer than
+/// others.
 static WAITERS: Helpers = Helpers::new(3, 1);
 
-/// The others: fewer than there are processors, as each call has its own thread too. The last parts are
-/// short, so that no thread waits long for another.
+/// Helpers for other gets: fewer than the processors, because the calling thread reads too. The last parts
+/// are short, so that no thread waits long for another.
 static WORKERS: Helpers = Helpers::new(8, 8);
 
-/// By how many threads rows are read, and how long it takes.
+/// The number of threads that read rows, and the time that a get takes.
 #[derive(Debug)]
 pub(crate) struct GetThreads {
     /// The maximum number of threads for one call.
     most: usize,
-    /// About how long a get of the last call took, in nanoseconds.
+    /// The approximate duration of a get of the last call, in nanoseconds.
     last: Padded<AtomicU64>,
 }
 
@@ -66,14 +67,14 @@ impl GetThreads {
         Duration::from_nanos(self.last.0.load(Ordering::Relaxed))
     }
 
-    /// Notes the time that `gets` gets took on `threads` threads.
+    /// Records the time that `gets` gets took on `threads` threads.
     fn note(&self, elapsed: Duration, gets: usize, threads: usize) {
         if self.most > 1 && gets >= STRIDE {
             let all = elapsed.saturating_mul(u32::try_from(threads).unwrap_or(u32::MAX));
             let each = all / u32::try_from(gets).unwrap_or(u32::MAX);
             let (each, last) = (u64::try_from(each.as_nanos()).unwrap_or(u64::MAX), &self.last.0);
             let before = last.load(Ordering::Relaxed);
-            // Threads that call at the same time take turns to write it, which is slow.
+            // Written only after a large change, because concurrent writes to one cache line are slow.
             if before.abs_diff(each) > before / 4 {
                 last.store(each, Ordering::Relaxed);
             }
@@ -84,12 +85,12 @@ impl GetThreads {
 /// Reads a row, in any thread.
 pub(crate) type SharedRead = Box<dyn Fn(&Get, &mut RowBuf) -> Result<()> + Send + Sync>;
 
-/// What rows are read from.
+/// A source of rows.
 pub(crate) trait RowSource {
     /// Reads a row.
     fn read(&self, get: &Get, row: &mut RowBuf) -> Result<()>;
 
-    /// Returns what does the same, while the source exists.
+    /// Returns a function that does the same, valid while the source exists.
     fn share(&self) -> SharedRead;
 }
 
@@ -100,7 +101,7 @@ type NumberedGet<'g> = (usize, &'g Get);
 ///
 /// # Errors
 ///
-/// That of the first row, in row order, that cannot be read. Later ones may have been read.
+/// The error of the first row, in row order, that cannot be read. Later rows may have been read.
 pub(crate) fn read_rows(
     gets: &[Get],
     order: CellOrder,
@@ -114,7 +115,7 @@ pub(crate) fn read_rows(
 }
 
 fn in_row_order(gets: &[Get], order: CellOrder) -> Vec<NumberedGet<'_>> {
-    // Most rows differ in their first bytes: they are compared at hand, rather than in the gets.
+    // Most rows differ in their first bytes: a copy of them is compared, without access to the gets.
     let first_bytes = |get: &Get| if order == CellOrder::User { prefix(get.row(), 0) } else { 0 };
     let mut keys: Vec<(u64, usize)> = gets.iter().enumerate().map(|(i, get)| (first_bytes(get), i)).collect();
     keys.sort_unstable_by(|&(a, i), &(b, j)| {
@@ -154,7 +155,7 @@ fn read_numbered(
     Ok(())
 }
 
-/// Reads rows by the calling thread, which has some gets of its own, and by others.
+/// Reads rows on the calling thread, which has some gets of its own, and on others.
 fn read_by_threads(
     gets: &[NumberedGet<'_>],
     helpers: &Taken<'_>,
@@ -192,7 +193,7 @@ fn read_by_threads(
     if !matches!(result, Ok(Ok(()))) {
         shared.stop();
     }
-    // The others have to end even then: they use what the source has registered.
+    // The others must end even then: they use the source's registered read point.
     for job in jobs {
         let helped = match job.claim() {
             Claim::Waiting(_) => continue,
@@ -214,13 +215,13 @@ fn read_by_threads(
     found.failure.map_or(Ok(()), |(_, error)| Err(error))
 }
 
-/// Copies of gets, in few cache lines: one processor has written them, and another reads them.
+/// Copies of gets in few cache lines, because another processor reads them.
 #[derive(Default)]
 struct PackedGets {
     gets: Vec<PackedGet>,
     /// The rows, one after the other.
     rows: Vec<u8>,
-    /// What the gets read of their rows, once for all those in a row that read the same.
+    /// The selections of the gets; consecutive gets with the same one share it.
     selects: Vec<Select>,
 }
 
@@ -236,7 +237,7 @@ impl PackedGets {
     fn new(gets: &[NumberedGet<'_>]) -> Self {
         let mut packed = Self { gets: Vec::with_capacity(gets.len()), ..Self::default() };
         for &(at, get) in gets {
-            // to compare filters would take longer
+            // comparing filters would take longer
             let is_same = |last: &Select| last.filter.is_none() && get.select == *last;
             if !packed.selects.last().is_some_and(is_same) {
                 packed.selects.push(get.select.clone());
@@ -253,7 +254,7 @@ impl PackedGets {
     }
 }
 
-/// Gets for any thread that has the time, in row order, and what was found.
+/// Gets in row order, shared by threads that take parts of them, and the rows found.
 struct SharedGets {
     read: SharedRead,
     gets: PackedGets,
@@ -276,7 +277,7 @@ impl SharedGets {
                 break;
             }
             if let Err(error) = self.read_part(gets, &mut get, buffer, &mut rows) {
-                // Earlier parts have been begun, and are read to their end: the first error is found.
+                // Earlier parts have been begun and are completed, so the first error is found.
                 self.stop();
                 unpoisoned(self.found.lock()).failed(part, error);
             }
@@ -284,8 +285,8 @@ impl SharedGets {
         unpoisoned(self.found.lock()).rows.append(&mut rows);
     }
 
-    /// Reads some of the gets. `last` is the get that was read last, for reuse, and which of the selects it
-    /// has.
+    /// Reads some of the gets. `last` is the get that was read last, for reuse, with the index of its
+    /// selection.
     fn read_part(
         &self,
         gets: Range<usize>,
@@ -326,7 +327,7 @@ impl Task for Reading {
     }
 }
 
-/// What was found, by all threads.
+/// The rows found by all threads.
 #[derive(Default)]
 struct Found {
     rows: Vec<(usize, Row)>,
@@ -347,7 +348,7 @@ struct Helpers {
     taken: AtomicUsize,
     /// The number of parts of the gets for each thread.
     parts: usize,
-    /// The number of those that the calling thread reads first, and shares with no other.
+    /// The number of parts that the calling thread reads first and does not share.
     own: usize,
 }
 
@@ -355,15 +356,14 @@ struct Helpers {
 struct Taken<'h>(usize, &'h Helpers);
 
 impl Taken<'static> {
-    /// Takes up to `most` threads, if `left` gets are read best by more than one, after `done` took that
-    /// long.
+    /// Takes up to `most` threads if `left` gets are worth sharing, given that `done` gets took `elapsed`.
     fn after(elapsed: Duration, done: usize, left: usize, most: usize) -> Option<Self> {
         let each = elapsed / u32::try_from(done).unwrap_or(u32::MAX);
         if elapsed < ALONE { None } else { Self::for_gets(each, left, most) }
     }
 
-    /// As [`after`](Self::after), before the first get, after one of an earlier call took that long. Rows
-    /// that had to be waited for may be in memory now.
+    /// Like [`after`](Self::after), before the first get, given the time of a get in an earlier call. Rows
+    /// that were slow then may be in memory now.
     fn before(each: Duration, gets: usize, most: usize) -> Option<Self> {
         if each >= WAITING { None } else { Self::for_gets(each, gets, most) }
     }

@@ -15,15 +15,15 @@ const LOW_PERCENT: u64 = 95;
 
 /// A limit on the memory taken by unflushed cells of the regions that share it.
 ///
-/// At 95 % of the limit the region that takes most memory is flushed, until less is taken. At the limit
+/// At 95 % of the limit, regions are flushed, the largest first, until less memory is used. At the limit,
 /// writers wait for the flush (HBase: `hbase.regionserver.global.memstore.size` and `…lower.limit`). The
 /// limit may be exceeded by the writes in progress, by cells that are being [moved in
 /// memory](crate::RegionOptions::in_memory_flush_size), which exist twice, and by 64 KiB for each region.
 ///
 /// These do not count, because no flush would free them: memory that was flushed or moved but is still read
-/// by a view or scanner; the memory of a closed region; that of a region which is
-/// [poisoned](crate::RegionHealth::poisoned) because a change of its files could not be undone; and, in a
-/// process that was forked and has opened a region, that of the regions of the other process.
+/// by a view or scanner; the memory of closed regions, and of regions that are
+/// [poisoned](crate::RegionHealth::poisoned) because a change of their files could not be undone; and, in a
+/// forked process that has opened a region, the memory of the other process's regions.
 ///
 /// Cheap to clone; clones are the same limit. Regions without a limit of their own share [the limit of the
 /// process](Self::global).
@@ -78,8 +78,7 @@ impl MemoryLimit {
         self.0.high
     }
 
-    /// Returns the number of bytes the regions take, as last reported: up to 64 KiB more or less for each
-    /// region.
+    /// Returns the number of bytes that the regions use, as last reported: exact to 64 KiB for each region.
     #[must_use]
     pub fn used(&self) -> u64 {
         self.0.used.load(Ordering::Relaxed)
@@ -109,8 +108,8 @@ impl MemoryLimit {
         self.used() >= self.0.high
     }
 
-    /// Locks the regions. A process that was forked cannot flush those of the other one, so they take none of
-    /// the limit any more.
+    /// Locks the regions. A forked process cannot flush the regions of the other one, so they no longer
+    /// count.
     fn regions(&self) -> MutexGuard<'_, Regions> {
         let mut regions = unpoisoned(self.0.regions.lock());
         if regions.owner.is_this() {
@@ -185,7 +184,7 @@ mod tests {
         let other = open("other");
         put(&other, 2 << 20);
         assert!(limit.is_full());
-        // As in a process that was forked from one with this region.
+        // Like a process that was forked from one with this region.
         limit.regions().owner = Owner::other();
         let own = open("own");
         put(&own, 1000);

@@ -1,7 +1,7 @@
 //! One key range of one table: the unit of reading, writing and isolation (HBase: `HRegion`).
 //!
-//! A region's families share their sequence ids and are read at one point in time. A read takes one immutable
-//! state of all families and keeps it, whatever flushes and compactions do meanwhile: they create new states.
+//! A region's families share their sequence ids and are read at one point in time. A read uses one immutable
+//! state of all families; flushes and compactions create new states.
 
 mod added_families;
 mod background;
@@ -122,10 +122,9 @@ pub(crate) struct RegionCore {
     /// exclusively.
     is_closing: AtomicBool,
     is_closed: AtomicBool,
-    /// Whether the files do not change any more, because other regions replace this one. It can still be
-    /// read.
+    /// Whether the files no longer change, because other regions replace this one. It can still be read.
     is_retired: AtomicBool,
-    /// Whether the region has been opened, with all that this entails.
+    /// Whether opening the region is complete.
     is_open: AtomicBool,
     rows: RowLocks,
     updates: Updates,
@@ -133,9 +132,10 @@ pub(crate) struct RegionCore {
     /// One lock per store.
     compacting: Vec<Mutex<()>>,
     files: FileChanges,
-    /// The log of writes, of a region that is open for writing. Boxed to keep what reads use together.
+    /// The log of writes, of a region that is open for writing. Boxed to keep the fields that reads use close
+    /// together.
     log: Option<Box<RegionLog>>,
-    /// The durability of writes that do not say theirs.
+    /// The durability of writes without one of their own.
     durability: Durability,
     /// Whether the table's descriptor says that no writes are accepted.
     is_table_read_only: bool,
@@ -143,14 +143,14 @@ pub(crate) struct RegionCore {
     max_cell_len: usize,
     /// The maximum length of its row and qualifier.
     max_key_len: usize,
-    /// By how many milliseconds the timestamp of a value may be after the time of writing; `i64::MAX` for no
-    /// limit.
+    /// The number of milliseconds by which a value's timestamp may exceed the time of writing; `i64::MAX` for
+    /// no limit.
     timestamp_slop: i64,
     /// The maximum number of mutations of a batch that are written together.
     mini_batch: usize,
-    /// Whether gets that do not say so load families on demand.
+    /// Whether gets load families on demand by default.
     loads_families_on_demand: bool,
-    /// The maximum size of a row that is put together after it was read:
+    /// The maximum size of a row that is assembled after it was read:
     /// [`Limits::row_bytes`](crate::Limits::row_bytes).
     max_row_bytes: usize,
     /// Whether values may be in MOB files.
@@ -199,7 +199,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`RegionOptions::open`].
+    /// Same as [`RegionOptions::open`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         Self::options().open(path)
     }
@@ -234,8 +234,8 @@ impl Region {
         self.0.dir.has_descriptor()
     }
 
-    /// Returns all settings of the table, also those that a [`Family`] does not represent: those of the
-    /// descriptor, or without one, of the [families](Self::families).
+    /// Returns all settings of the table, including those that a [`Family`] does not represent: from the
+    /// descriptor or, without one, from the [families](Self::families).
     #[must_use]
     pub fn description(&self) -> TableDescription {
         self.0.dir.description(self.families())
@@ -259,7 +259,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// Same as [`get`](Self::get).
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
         self.0.get_observed(get, row, |row| self.0.get_now(get, row))?;
@@ -270,7 +270,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// Same as [`get`](Self::get).
     pub fn exists(&self, get: &Get) -> Result<bool> {
         let mut exists = false;
         if self.0.observe_or_bypass(|observer, context| observer.pre_exists(context, get, &mut exists))? {
@@ -282,11 +282,11 @@ impl Region {
     }
 
     /// Reads rows, all at the same point in time, and returns them in the order of `gets`. They are read in
-    /// row order, so that rows that share blocks are read together.
+    /// row order, so that rows in the same block are read together.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for any of the rows.
+    /// Same as [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         self.view().get_many(gets)
     }
@@ -309,13 +309,13 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`ReadView::scan`].
+    /// Same as [`ReadView::scan`].
     pub fn scan(&self, scan: Scan) -> Result<ResultScanner> {
         self.view().into_scanner(scan)
     }
 
-    /// Returns the region's current state as a view for any number of reads. The view does not change,
-    /// whatever is written, flushed or compacted.
+    /// Returns the region's current state as a view for any number of reads. Later writes, flushes and
+    /// compactions do not change the view.
     #[must_use]
     pub fn view(&self) -> ReadView {
         ReadView::new(self.clone())
@@ -334,7 +334,7 @@ impl Region {
         self.0.memstore_size()
     }
 
-    /// Returns what reads and writes have cost so far.
+    /// Returns counters of the costs of reads and writes so far.
     #[must_use]
     pub fn metrics(&self) -> RegionMetrics {
         let mut metrics = self.0.counters.sum();
@@ -371,8 +371,8 @@ impl RegionCore {
         self.states.load().stores.iter().map(|state| state.memstore_size()).sum()
     }
 
-    /// Fails in a process that was forked from the one that has opened the region for writing: both would
-    /// change the same files. Writes without a log do not ask: nothing of them is in a file.
+    /// Fails in a process forked from the one that opened the region for writing: both would change the same
+    /// files. Not called by writes that are not logged, which change no file.
     fn check_owner(&self) -> Result<()> {
         if !self.is_writable {
             return Ok(());
@@ -388,7 +388,7 @@ impl RegionCore {
         self.files.check()
     }
 
-    /// As [`check_writable`](Self::check_writable), for what changes the table's data.
+    /// Like [`check_writable`](Self::check_writable), for calls that change the table's data.
     fn check_takes_data(&self) -> Result<()> {
         if self.is_table_read_only {
             return Err(Error::invalid_argument("the table is read-only: its descriptor sets READONLY"));
@@ -401,7 +401,7 @@ impl RegionCore {
         self.swap_all(|stores| stores[store] = Arc::new(change(&stores[store])));
     }
 
-    /// As [`swap`](Self::swap), for any number of stores at once.
+    /// Like [`swap`](Self::swap), for any number of stores at once.
     fn swap_all(&self, change: impl FnOnce(&mut [Arc<StoreVersion>])) {
         self.states.swap(|state| {
             let mut stores = state.stores.clone();

@@ -72,21 +72,21 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put).
+    /// Same as [`put`](Self::put).
     pub fn delete(&self, delete: Delete) -> Result<()> {
         self.0.mutate_one(Mutation::Delete(delete)).map(drop)
     }
 
     /// Applies mutations to one row, atomically and under one sequence id (HBase: `HRegion.mutateRow`).
     ///
-    /// Each mutation sees the row as it was before all of them. Of cells with the same key the later one is
+    /// Each mutation sees the row as it was before all of them. Of cells with the same key, the last one is
     /// kept. Returns the new cells of the increments and appends that return results, in the order of the
     /// mutations.
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put) and [`increment`](Self::increment), or if there is no mutation, or one is of
-    /// another row.
+    /// Same as [`put`](Self::put) and [`increment`](Self::increment), or if there is no mutation, or one is
+    /// of another row.
     pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
         self.0.mutate_row(row.as_ref(), mutations)
     }
@@ -98,8 +98,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// As [`put`](Self::put), or if there is no mutation, or one is an increment or an append. Nothing is
-    /// written then.
+    /// Same as [`put`](Self::put), or if there is no mutation, or one is an increment or an append. Nothing
+    /// is written then.
     pub fn mutate_rows(&self, mut mutations: Vec<Mutation>) -> Result<()> {
         if mutations.is_empty() {
             return Err(Error::invalid_argument("there are no mutations"));
@@ -152,7 +152,7 @@ impl RegionCore {
         mutations.iter().map(|mutation| self.check_mutation(mutation)).collect()
     }
 
-    /// Validates a mutation: its families exist, and its cells have valid timestamps and lengths.
+    /// Validates a mutation: checks its families and its cells' timestamps and lengths.
     pub(super) fn check_mutation<'m>(&self, mutation: &'m Mutation) -> Result<Checked<'m>> {
         let (stores, ttl) = match mutation {
             Mutation::Put(put) => (self.check_put(put)?, put.ttl),
@@ -288,7 +288,7 @@ impl<'m> Checked<'m> {
         self.mutation.row()
     }
 
-    /// Whether the mutation may read its row before it writes.
+    /// Whether the mutation may read its row before it is written.
     pub(super) fn reads(&self) -> bool {
         !matches!(self.mutation, Mutation::Put(_))
     }

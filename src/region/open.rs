@@ -1,4 +1,4 @@
-//! Opening a region (read-path.md §20; HBase: `HRegion.openHRegion`).
+//! Opens a region (read-path.md §20; HBase: `HRegion.openHRegion`).
 
 mod dir;
 mod store_files;
@@ -45,11 +45,11 @@ pub(super) const DEFAULT_TABLE: &str = "default";
 /// The default flush size in bytes (hbase.hregion.memstore.flush.size).
 const DEFAULT_FLUSH_SIZE: u64 = 128 << 20;
 
-/// The maximum number of times files are listed again because another process has changed them.
+/// The maximum number of times that files are listed again because another process has changed them.
 const LISTINGS: u32 = 100;
 
-/// The sequence ids that are left out when a region is opened for writing in a storage whose locks do not end
-/// with their processes: more than a writer has under way.
+/// The number of sequence ids skipped when a region is opened for writing in a storage whose locks may
+/// outlive their processes: more than a writer has in progress.
 pub(super) const SKIPPED_IDS: i64 = 1 << 20;
 
 /// Returns the files of a family: by its directory, or from a list.
@@ -63,13 +63,14 @@ pub(super) struct Opened {
     pub(super) mvcc: Mvcc,
     /// The greatest sequence id in the files.
     pub(super) files_seq_id: i64,
-    /// Whether all families have the same writes, also if another process has flushed some meanwhile.
+    /// Whether all families have the same writes, even if another process has flushed some of them during the
+    /// opening.
     pub(super) is_consistent: bool,
     pub(super) lock: Option<FileLock>,
     pub(super) block_counts: Arc<BlockCounts>,
     pub(super) replaced: Vec<Replaced>,
     pub(super) replayed: Replayed,
-    /// What is to be replayed once that is in files.
+    /// The edits to replay once the first ones are in files.
     pub(super) later: Option<LaterEdits>,
     pub(super) warnings: Vec<Error>,
 }
@@ -172,16 +173,16 @@ impl RegionOptions {
             files_seq_id = opened.files.iter().map(greatest_seq_id).fold(files_seq_id, i64::max);
             states.push(Arc::new(self.state_of(store, opened.files, segment)?));
         }
-        // A flush that ended after the logs were opened, and that only some families' listings have, must not
-        // have cells that are in no log read. Its own number follows that of the last entry.
+        // A flush that ended after the logs were opened, and is in the listings of only some families, must
+        // not have cells that are missing from the logs. Its sequence id follows the last entry's.
         let (least, most) = (flushed.iter().min().copied(), flushed.iter().max().copied());
         let is_logged = most <= least.max(Some(replayed.max_seq_id.saturating_add(1)));
         let is_consistent = self.writable || is_logged || edits.are_unchanged(&dir)?;
         warnings.append(&mut replayed.warnings);
         let mvcc = Mvcc::new(0);
         let max_seq_id = dir.max_seq_id().unwrap_or(0).max(files_seq_id).max(replayed.max_seq_id);
-        // A writer that was taken for dead may log a write after the logs were read, which it does not
-        // acknowledge. The next files have greater sequence ids, so that it is not replayed.
+        // A writer that was taken for dead may still log a write, which it does not acknowledge. The next
+        // files get greater sequence ids, so that it is not replayed.
         let is_shared = self.writable && !self.storage.can_rename(dir.path());
         mvcc.advance_to(max_seq_id.saturating_add(if is_shared { SKIPPED_IDS } else { 1 }))?;
         let later = (!windows.is_empty()).then_some(LaterEdits { edits, windows, flushed });
@@ -205,7 +206,7 @@ impl RegionOptions {
     fn replay_limits(&self, dir: &RegionDir) -> Result<Limits> {
         let mut limits = self.files.limit_values().clone();
         if self.writable {
-            // Writers wait at half of this: what they have logged can nearly always be replayed at once.
+            // Writers wait at half of this, so their logged writes can nearly always be replayed at once.
             let (_, block_size) = self.memory_sizes(dir, write_limits(dir)?)?;
             let most = usize::try_from(block_size).unwrap_or(usize::MAX).saturating_mul(2);
             limits.load_on_open_bytes = limits.load_on_open_bytes.max(most);
@@ -222,8 +223,8 @@ impl RegionOptions {
         let most = max_row_bytes(family.name(), &|key| self.setting_of(dir, family.name(), key))?;
         let mob_files = || MobFiles::new(dir.mob_dirs(family.name()), dir.info().table(), options);
         let mob = dir.may_have_mob(family.name()).then(mob_files);
-        // Another one for each opening: that of a process which has lost its lock is gone, so that what it
-        // still moves from there or to there stays where it is.
+        // A new directory for each opening: moves by a process that has lost its lock then fail, because its
+        // own is gone.
         let tmp = format!("{}.{}", String::from_utf8_lossy(family.name()), new_file_name(0));
         Ok(Store {
             compaction,
@@ -243,8 +244,8 @@ impl RegionOptions {
         })
     }
 
-    /// Replays edits into new segments, one for each store. If they take too much memory at once, replays
-    /// the first window of them, and returns the windows that are left.
+    /// Replays edits into new segments, one for each store. If they take too much memory at once, replays the
+    /// first window, and returns the remaining ones.
     fn replay_edits(
         &self,
         edits: &RecoveredEdits,
@@ -269,7 +270,7 @@ impl RegionOptions {
 
     /// Returns the state of a store with these files, and a segment of replayed cells.
     fn state_of(&self, store: &Store, files: Vec<StoreFile>, segment: Arc<Segment>) -> Result<StoreVersion> {
-        // As those of a table with `hbase.region.use.meta.cell.comparator`.
+        // For example files of a table with `hbase.region.use.meta.cell.comparator`.
         let is_other = |file: &&StoreFile| file.order() != store.order && file.first_row().is_some();
         if let Some(file) = files.iter().find(is_other) {
             let name = if file.order() == CellOrder::Meta {
@@ -293,7 +294,7 @@ impl RegionOptions {
         Ok(state)
     }
 
-    /// Returns the sizes of the memory, in bytes, at which it is flushed, and at which writers wait.
+    /// Returns the memory sizes, in bytes, at which it is flushed and at which writers wait.
     fn memory_sizes(&self, dir: &RegionDir, limits: WriteLimits) -> Result<(u64, u64)> {
         let set = match self.memstore_flush_size {
             None => memstore_flush_size(&|key| dir.setting(&[], key))?,
@@ -311,7 +312,7 @@ impl RegionOptions {
         Background::new(scheduler, limit, memory_sizes, compacts, stores)
     }
 
-    /// Returns the region's part of the log that its table gives it, or of one of its own.
+    /// Returns the region's part of the table's log, or of a log of its own.
     fn new_log(&self, dir: &RegionDir, stores: usize) -> RegionLog {
         let shared = self.log.clone().unwrap_or_else(|| Arc::new(SharedLog::new(LogSettings::alone())));
         RegionLog::new(dir, &self.storage, shared, stores, self.files.limit_values())
@@ -424,10 +425,11 @@ impl RegionOptions {
 }
 
 impl RegionCore {
-    /// Archives what compactions left over, flushes what was replayed, and replays and flushes what is left.
+    /// Archives files that compactions have left, flushes the replayed edits, and replays and flushes the
+    /// rest.
     fn end_recovery(&self, later: Option<&LaterEdits>, replayed: &mut Replayed) -> Result<()> {
         // Files that cannot be archived are retried before the next compaction. The logs may be the only
-        // record of them, and remain until they are archived when the region is closed.
+        // record of them, and remain until they are archived.
         let archived = self.archive_replaced(None);
         if !replayed.is_empty() {
             if let Some(later) = later {
@@ -452,7 +454,7 @@ fn is_read_only(dir: &RegionDir) -> bool {
     dir.flag(&[], "READONLY", false)
 }
 
-/// Returns what the table's descriptor allows to be written.
+/// Returns the limits on writes in the table's descriptor.
 fn write_limits(dir: &RegionDir) -> Result<WriteLimits> {
     WriteLimits::from_settings(&|key| dir.setting(&[], key))
 }

@@ -16,8 +16,8 @@ use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// Options to open a [`Region`] with. Created by [`Region::options`]. Where HBase has a
-/// property or attribute for a setting, its method names it.
+/// Options to open a [`Region`] with. Created by [`Region::options`]. If HBase has a property or attribute
+/// for a setting, the documentation of the method gives its name.
 #[derive(Clone, Debug)]
 pub struct RegionOptions {
     pub(super) files: HFileOptions,
@@ -34,7 +34,7 @@ pub struct RegionOptions {
     pub(super) families: Vec<Family>,
     pub(super) descriptor_file: Option<PathBuf>,
     pub(super) replay_logs: Vec<PathBuf>,
-    /// Whether the region's edits in logs of servers are in its recovered edits.
+    /// Whether server logs have been split, so that the region's edits are in its recovered edits.
     pub(super) logs_are_split: bool,
     pub(super) accept_torn_logs: bool,
     pub(super) table: Option<String>,
@@ -124,10 +124,10 @@ impl RegionOptions {
     /// Sets whether the region may be written to (default: no). Only one process at a time may open it for
     /// writing.
     ///
-    /// Logs of servers that have died are looked for in the root directory only. Those of a separate
-    /// directory (`hbase.wal.dir`) are not seen, nor are recovered edits there: [give](Self::replay_logs) all
-    /// logs of its `WALs/` and the recovered edits of the region when it is first opened for writing
-    /// (`hregion recover REGION --wal …`).
+    /// Logs of dead servers are searched for only in the root directory. Logs and recovered edits in a
+    /// separate directory (`hbase.wal.dir`) are not found: [give](Self::replay_logs) all logs of its `WALs/`
+    /// and the recovered edits of the region when it is first opened for writing (`hregion recover REGION
+    /// --wal …`).
     #[must_use]
     pub fn writable(mut self, writable: bool) -> Self {
         self.writable = writable;
@@ -143,10 +143,10 @@ impl RegionOptions {
         self
     }
 
-    /// Adds a family of a region that is to be created, or that has no table descriptor.
+    /// Adds a family to a region that is created, or that has no table descriptor.
     ///
-    /// For a region with a table descriptor, the family must be the same as in the descriptor, or opening
-    /// fails, unless the descriptor is to be [altered](Self::alter).
+    /// For a region with a table descriptor, the family must equal the descriptor's, or opening fails, unless
+    /// the descriptor is [altered](Self::alter).
     #[must_use]
     pub fn family(mut self, family: Family) -> Self {
         self.families.retain(|other| other.name() != family.name());
@@ -166,9 +166,9 @@ impl RegionOptions {
     /// Sets whether the table descriptor is rewritten if the [given families](Self::family) differ from it
     /// (default: no). Families not given are unchanged (HBase: `modify_column_family`, `add_column_family`).
     /// Requires a writable region. A family is not added while logs of servers, recovered edits of the table,
-    /// or [given logs](Self::replay_logs) have cells of a deleted one of its name
-    /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)). Under a root directory, that is locked
-    /// meanwhile: the region is not opened while another change of tables or snapshots has it locked
+    /// or [given logs](Self::replay_logs) have cells of a deleted family of its name
+    /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)). The root directory, if any, is locked during
+    /// the change: opening fails while another change of tables or snapshots holds the lock
     /// ([`Locked`](crate::ErrorKind::Locked)).
     #[must_use]
     pub fn alter(mut self, alter: bool) -> Self {
@@ -193,9 +193,9 @@ impl RegionOptions {
 
     /// Sets the number of bytes in memory, of cells and their indexes, at which the region is flushed, and
     /// then compacted as the policy selects, on threads of the [scheduler](Self::scheduler). Writers wait at
-    /// four times this size, or at the multiple of it that the table's setting
-    /// `hbase.hregion.memstore.block.multiplier` gives. Default: the setting of the table descriptor, else
-    /// 128 MiB (HBase: `hbase.hregion.memstore.flush.size`).
+    /// four times this size, or at another multiple set by the table's
+    /// `hbase.hregion.memstore.block.multiplier`. Default: the setting of the table descriptor, else 128 MiB
+    /// (HBase: `hbase.hregion.memstore.flush.size`).
     #[must_use]
     pub fn memstore_flush_size(mut self, bytes: u64) -> Self {
         self.memstore_flush_size = Some(bytes);
@@ -208,7 +208,7 @@ impl RegionOptions {
     ///
     /// The next write moves the cells before it writes. If another thread is writing at that moment, a later
     /// write moves them; at twice the size, it waits for the other threads. More than eight times the size is
-    /// not moved, as it would take a write too long.
+    /// not moved, because it would delay a write for too long.
     ///
     /// HBase: the `BASIC` `IN_MEMORY_COMPACTION` of a family, which is ignored here, and
     /// `hbase.memstore.inmemoryflush.threshold.factor`.
@@ -234,19 +234,19 @@ impl RegionOptions {
         self
     }
 
-    /// Sets whether compactions follow background flushes and the
-    /// [opening](crate::SchedulerBuilder::compact_after_open) of the region (default: no if the
-    /// table descriptor sets `READONLY` to true or `COMPACTION_ENABLED` to false, else yes). [Explicit
-    /// compactions](Region::compact) are always done; HBase ignores requests for them, too, in these tables.
+    /// Sets whether background flushes and [opening](crate::SchedulerBuilder::compact_after_open) the region
+    /// are followed by compactions (default: no if the table descriptor sets `READONLY` to true or
+    /// `COMPACTION_ENABLED` to false, else yes). [Explicit compactions](Region::compact) always run; in these
+    /// tables, HBase ignores requests for them as well.
     #[must_use]
     pub fn compaction_enabled(mut self, enabled: bool) -> Self {
         self.compaction_enabled = Some(enabled);
         self
     }
 
-    /// Sets by how many seconds local time is ahead of UTC (default: 0). The off-peak hours, in which
-    /// compactions may be larger, are of local time (`hbase.offpeak.start.hour`, `hbase.offpeak.end.hour`).
-    /// HBase takes the time zone of the server, which is in no file.
+    /// Sets the number of seconds by which local time is ahead of UTC (default: 0). The off-peak hours, in
+    /// which compactions may be larger, are in local time (`hbase.offpeak.start.hour`,
+    /// `hbase.offpeak.end.hour`). HBase uses the time zone of the server, which no file records.
     #[must_use]
     pub fn utc_offset(mut self, seconds: i32) -> Self {
         self.utc_offset = seconds;
@@ -290,7 +290,7 @@ impl RegionOptions {
         self
     }
 
-    /// Makes the regions that are opened with clones of these options those of a new table.
+    /// Makes regions that are opened with clones of these options belong to a new table.
     pub(crate) fn of_new_table(mut self) -> Self {
         self.table_id = TableId::new();
         self
@@ -301,7 +301,7 @@ impl RegionOptions {
         self.table_id
     }
 
-    /// Ends the file of the shared log: regions that are opened from now on have no part of it.
+    /// Ends the file of the shared log: regions opened later do not use it.
     pub(crate) fn roll_log(&self) {
         if let Some(log) = &self.log {
             log.roll();
@@ -317,12 +317,12 @@ impl RegionOptions {
         self
     }
 
-    /// Sets by how many threads at most [`get_many`](Region::get_many) reads rows (default: 16; 0 and 1: only
-    /// by the calling thread, as always if there are [observers](Self::observer)).
+    /// Sets the maximum number of threads with which [`get_many`](Region::get_many) reads rows (default: 16;
+    /// 0 and 1: only the calling thread, as always with [observers](Self::observer)).
     ///
-    /// Others help if the rows would take longer than it takes to wake them. If gets are short, the process
-    /// uses no more of these threads at a time than there are other processors; it uses more if gets wait for
-    /// a disk or a network. The threads end after ten idle seconds.
+    /// Other threads help if reading the rows takes longer than waking them. If gets are short, the process
+    /// uses at most as many of these threads at a time as it has other processors; it uses more if gets wait
+    /// for a disk or a network. The threads end after ten idle seconds.
     #[must_use]
     pub fn get_threads(mut self, threads: usize) -> Self {
         self.get_threads = threads;
@@ -330,7 +330,7 @@ impl RegionOptions {
     }
 
     /// Sets whether scans of columns seek lazily, only when the next cell must be known (default: yes). Does
-    /// not affect results: for tests.
+    /// not affect results; for tests.
     #[doc(hidden)]
     #[must_use]
     pub fn lazy_seek(mut self, lazy: bool) -> Self {
@@ -363,9 +363,9 @@ impl RegionOptions {
         self
     }
 
-    /// Adds logs of servers that have died: the region's edits in them are replayed when it is opened, after
-    /// its recovered edits and as these are (wal.md §12). The logs are synced, but not changed; in HDFS their
-    /// writing is [ended](Storage::end_writing). A region that is only read is not opened if one has not been
+    /// Adds logs of dead servers: the region's edits in them are replayed when it is opened, after its
+    /// recovered edits and in the same way (wal.md §12). The logs are synced, but not changed; in HDFS their
+    /// writing is [ended](Storage::end_writing). A region is not opened for reading if a log has not been
     /// closed. Only for regions of directories, not of snapshots or [files](Self::open_files).
     #[must_use]
     pub fn replay_logs(mut self, paths: impl IntoIterator<Item = impl Into<PathBuf>>) -> Self {
@@ -373,23 +373,23 @@ impl RegionOptions {
         self
     }
 
-    /// Sets whether logs with a torn end are accepted although writes that were acknowledged may be missing
-    /// (default: no).
+    /// Sets whether logs with a torn end are accepted although acknowledged writes may be missing (default:
+    /// no).
     ///
-    /// In a [recovery](crate::Table::recover), these are logs whose servers went on with newer logs. HBase
-    /// leaves such logs when a data node fails (`AsyncFSWAL`): what was not acknowledged by then is in the
-    /// next log again, so nothing is missing. In recoveries, recovered edits and
-    /// [given logs](Self::replay_logs), these are also logs that have a trailer, so were closed: a length
-    /// in them is damaged, and the entries from there on are lost.
+    /// In a [recovery](crate::Table::recover), these are logs whose servers continued with newer logs. HBase
+    /// leaves such logs when a data node fails (`AsyncFSWAL`): it writes entries that were not acknowledged
+    /// again to the next log, so nothing is missing. In recoveries, recovered edits and [given
+    /// logs](Self::replay_logs), these are also logs with a trailer, which were closed: a length in them is
+    /// damaged, and the entries after it are lost.
     ///
-    /// HBase accepts them always.
+    /// HBase always accepts them.
     #[must_use]
     pub fn accept_torn_logs(mut self, accept: bool) -> Self {
         self.accept_torn_logs = accept;
         self
     }
 
-    /// Whether torn logs are accepted that may miss acknowledged writes.
+    /// Whether torn logs are accepted that may lack acknowledged writes.
     pub(crate) fn accepts_torn_logs(&self) -> bool {
         self.accept_torn_logs
     }
@@ -414,12 +414,12 @@ impl RegionOptions {
     }
 
     /// Sets whether new files of a family compressed by Zstandard have Hadoop's framing, which HBase's own
-    /// codec classes read and write. Otherwise they have bare frames, as those of Hadoop's class, which is
+    /// codec classes read and write. Otherwise they have bare frames, as written by Hadoop's class, which is
     /// HBase's default. Default: framed only if [a dictionary](Self::zstd_dictionary) is given or named,
     /// which Hadoop's class does not support.
     ///
     /// Has no effect once the region has files of the family with that codec: new files have the form of the
-    /// newest, since HBase reads all of them with the class of the cluster (`hbase.io.compress.zstd.codec`).
+    /// newest one, since HBase reads all of them with the cluster's class (`hbase.io.compress.zstd.codec`).
     #[must_use]
     pub fn zstd_framed(mut self, framed: bool) -> Self {
         self.zstd_framed = Some(framed);
@@ -439,7 +439,7 @@ impl RegionOptions {
         self
     }
 
-    /// Sets another master key, for what the [master key](Self::master_key) does not unwrap. See
+    /// Sets another master key, for data keys that the [master key](Self::master_key) does not unwrap. See
     /// [`HFileOptions::alternate_master_key`].
     #[must_use]
     pub fn alternate_master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
@@ -447,13 +447,13 @@ impl RegionOptions {
         self
     }
 
-    /// Opens regions for writing although there are logs of servers: their edits are in recovered edits.
+    /// Lets regions be opened for writing although server logs exist: their edits are in recovered edits.
     pub(crate) fn with_split_logs(mut self) -> Self {
         self.logs_are_split = true;
         self
     }
 
-    /// Fails if logs are given, for `what` cannot have edits in logs.
+    /// Fails if logs are given, because `what` cannot have edits in logs.
     pub(super) fn refuse_logs(&self, what: &'static str) -> Result<()> {
         if self.replay_logs.is_empty() {
             return Ok(());
@@ -461,7 +461,8 @@ impl RegionOptions {
         Err(Error::invalid_argument(format!("logs cannot be replayed into {what}")))
     }
 
-    /// Returns by how many threads at most the rows of one call are read. Observers are called in row order.
+    /// Returns the maximum number of threads that read the rows of one call: one with observers, which are
+    /// called in row order.
     pub(crate) fn threads_of_gets(&self) -> usize {
         if self.has_observers() { 1 } else { self.get_threads }
     }
@@ -518,13 +519,12 @@ impl RegionOptions {
 
     /// Opens the region in a directory.
     ///
-    /// Recovered edits, the writes that a server's crash has left in a log, are replayed. A region open for
-    /// writing flushes them and removes the logs, before this returns; one open for reading keeps them in
-    /// memory.
+    /// Replays recovered edits, the writes that a server's crash has left in a log. A region open for writing
+    /// flushes them and removes the logs before this returns; one open for reading keeps them in memory.
     ///
-    /// A region under a root directory is not opened for writing while logs of servers that have died
-    /// (`WALs/`) have edits of it that are in no file. Otherwise a write could get the sequence id of such an
-    /// edit, and the recovery of the root would then skip the edit.
+    /// A region under a root directory is not opened for writing while logs of dead servers (`WALs/`) have
+    /// edits of it that are in no file. Otherwise a write could get the sequence id of such an edit, and the
+    /// recovery of the root would then skip the edit.
     ///
     /// A region without a table descriptor is read with all versions of all cells, and has a
     /// [warning](Region::warnings). It can be opened for writing only if all of its families [are
@@ -532,29 +532,29 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// - If the directory does not exist and is not to be created, is not that of a region, or one of its
-    ///   files is damaged or unreadable.
+    /// - If the directory does not exist and must not be created, or is not a region's, or one of its files
+    ///   is damaged or unreadable.
     /// - If it has recovered HFiles; recovered edits that take more memory than
     ///   [`Limits::load_on_open_bytes`]; or recovered edits that some releases of HBase have written to
     ///   `<namespace>/<table>/<region>` of the root, without `data` (HBASE-20734).
     /// - If the given families differ from the table descriptor.
-    /// - If it is to be writable, and another process has it open for writing
+    /// - If it is opened for writing, and another process has it open for writing
     ///   ([`Locked`](crate::ErrorKind::Locked)).
-    /// - If it is to be writable, and the root must be [recovered](crate::Table::recover) first
-    ///   ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); so it is if a split or merge of the region
-    ///   was interrupted, which [opening its table](crate::Table::open_with) for writing ends, or has
-    ///   replaced it by regions that have directories.
+    /// - If it is opened for writing, and the root must be [recovered](crate::Table::recover) first
+    ///   ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); also if a split or merge of the region was
+    ///   interrupted, which [opening its table](crate::Table::open_with) for writing ends, or has replaced it
+    ///   by regions that have directories.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Region> {
         self.check_clock()?;
         self.bounded().open_region(path.as_ref())
     }
 
-    /// Opens a region of a snapshot for reading, wherever its files lie now.
+    /// Opens a region of a snapshot for reading, wherever its files are now.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); if the region is to be writable; if a file is missing, or has another length
-    /// than in the snapshot.
+    /// Same as [`open`](Self::open); if the options are for writing; if a file is missing, or its length
+    /// differs from the snapshot's.
     pub(crate) fn open_of_snapshot(self, snapshot: &Snapshot, region: &SnapshotRegion) -> Result<Region> {
         self.check_clock()?;
         self.bounded().open_region_of(snapshot, region)
@@ -564,17 +564,17 @@ impl RegionOptions {
     /// all rows.
     ///
     /// HFiles do not record the settings of their family. Unless a family [is given](Self::family), it gets
-    /// the name found in the files' cells and keeps everything: cells and versions are hidden only by delete
+    /// the name found in the files' cells and has no limits: cells and versions are hidden only by delete
     /// markers and by the settings of the read. The files may overlap; they are ordered by sequence id, as in
-    /// a store. References and links in the directory of a region are followed, and entries there that are no
-    /// store files are left out. Values in MOB files (IS_MOB) are read if the first file is under the root
+    /// a store. References and links in the directory of a region are followed, and entries there that are
+    /// not store files are skipped. Values in MOB files (IS_MOB) are read if the first file is under the root
     /// directory that has them; otherwise reads of them fail.
     ///
     /// # Errors
     ///
     /// If there are no files, or one is damaged or unreadable; if their cells are of several families
-    /// (checked on the first and last cell of each file) or in different orders; if the region is to be
-    /// writable, or more than one family is given.
+    /// (checked on the first and last cell of each file) or in different orders; if the options are for
+    /// writing, or more than one family is given.
     pub fn open_files(self, files: impl IntoIterator<Item = impl AsRef<Path>>) -> Result<Region> {
         self.check_clock()?;
         let files: Vec<_> = files.into_iter().map(|file| file.as_ref().to_owned()).collect();

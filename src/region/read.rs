@@ -12,15 +12,15 @@ use bytes::Bytes;
 use std::sync::Arc;
 
 impl RegionCore {
-    /// Registers a read point. Returns it with a state that contains everything visible at it, for as long as
-    /// the read point lives.
+    /// Registers a read point. Returns it with a state that contains everything visible at it, as long as the
+    /// read point exists.
     pub(super) fn register(&self) -> (ReadPoint, Arc<RegionVersion>) {
         let point = || self.mvcc.register(|_| ()).0;
         self.states.read_at(point, |state, point| (point, Arc::clone(state)))
     }
 
-    /// Reads the current cells of a row. Needs no registered read point: holding the state is enough for one
-    /// read.
+    /// Reads the current cells of a row. Needs no registered read point, because one read uses only this
+    /// state.
     #[inline]
     pub(super) fn get_now(&self, get: &Get, row: &mut RowBuf) -> Result<()> {
         let point = || match get.select.isolation {
@@ -62,8 +62,8 @@ impl RegionCore {
         self.read_mob(get.select.cache_blocks, row)
     }
 
-    /// As [`get_at`](Self::get_at), at a time by which cells expire, and without the values that are in MOB
-    /// files. Without a time, reads the clock if it has to.
+    /// Like [`get_at`](Self::get_at), at a time by which cells expire, and without the values that are in MOB
+    /// files. Without a time, reads the clock if needed.
     pub(super) fn get_stored(
         &self,
         state: &RegionVersion,
@@ -84,7 +84,7 @@ impl RegionCore {
             // A segment may not yet report tags that are being written; only reads of uncommitted writes see
             // those.
             let may_have_tags = get.select.isolation == Isolation::ReadUncommitted || state.may_have_tags();
-            // Reading the clock has a cost, so it is read only if a cell may expire.
+            // Reading the clock is expensive, so it is read only if a cell may expire.
             let may_expire = family.ttl_millis().is_some() || may_have_tags || !self.observers.is_empty();
             let now = if may_expire { *now.get_or_insert_with(|| self.clock.now()) } else { 0 };
             let query = Query {
@@ -117,8 +117,8 @@ impl RegionCore {
         result
     }
 
-    /// Replaces the cells of a row whose values are in MOB files by those with the values. As in HBase,
-    /// filters have seen the former. After an error the row is empty: a name of a file is no value.
+    /// Replaces references to MOB files in a row by the values. As in HBase, filters have seen the
+    /// references. After an error the row is empty, so that a file name is never returned as a value.
     #[inline]
     pub(super) fn read_mob(&self, cache_blocks: bool, row: &mut RowBuf) -> Result<()> {
         match self.may_have_mob {
@@ -148,7 +148,7 @@ impl RegionCore {
         Ok(())
     }
 
-    /// Calls `read` for each store to read, in family order, with the columns to read of it.
+    /// Calls `read` for each store to read, in family order, with its columns to read.
     pub(super) fn each_store<'q>(
         &self,
         columns: &'q crate::op::Columns,

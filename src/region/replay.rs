@@ -29,7 +29,7 @@ pub(super) struct RecoveredEdits {
     limits: Limits,
     /// The logs, in order.
     logs: Vec<Log>,
-    /// Whether logs are accepted that were closed and are torn.
+    /// Whether closed logs with a torn end are accepted.
     accept_torn: bool,
     /// The name of the region's directory.
     encoded_name: String,
@@ -41,16 +41,16 @@ pub(super) struct RecoveredEdits {
 #[derive(Debug)]
 struct Log {
     path: PathBuf,
-    /// Open from the start: another process may remove the log once its cells are in files.
+    /// Opened at once: another process may remove the log when its cells are in files.
     file: Arc<dyn FileReader>,
-    /// Whether it was given: then it is not changed.
+    /// Whether it was given by the caller: it is then not changed.
     is_given: bool,
-    /// Whether it may have edits of other regions, which are none of this one's parents.
+    /// Whether it may have edits of other regions besides this one's parents.
     is_shared: bool,
 }
 
-/// What was replayed when a region was opened: see [`Region::replayed`](super::Region::replayed) (HBase:
-/// `HRegion#replayRecoveredEditsIfAny`).
+/// The result of the replay when a region was opened: see [`Region::replayed`](super::Region::replayed)
+/// (HBase: `HRegion#replayRecoveredEditsIfAny`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplayReport {
@@ -58,7 +58,7 @@ pub struct ReplayReport {
     pub edits: u64,
     /// The number of their cells.
     pub cells: u64,
-    /// The number of cells that were not replayed: they are in store files already, or of a family that the
+    /// The number of cells that were not replayed: they are already in store files, or of a family that the
     /// table does not have.
     pub skipped: u64,
     /// The names of the store files that were written.
@@ -68,7 +68,7 @@ pub struct ReplayReport {
 /// The family and name of files.
 type ReplacedFiles = BTreeSet<(Vec<u8>, String)>;
 
-/// What was replayed, and from where.
+/// The outcome of a replay.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
     pub(super) report: ReplayReport,
@@ -90,9 +90,9 @@ pub(super) type Window = RangeInclusive<i64>;
 /// All sequence ids.
 const ALL: Window = i64::MIN..=i64::MAX;
 
-/// Why edits were not replayed.
+/// The reason that edits were not replayed.
 pub(super) enum ReplayError {
-    /// Their cells take more memory than they may. Some of them have been added.
+    /// Their cells take more memory than allowed. Some of them have been added.
     TooLarge(Error),
     Failed(Error),
 }
@@ -104,7 +104,7 @@ impl ReplayError {
     }
 }
 
-/// Entries that are replayed once those before them are in files: the memory has no room for all.
+/// Entries that are replayed after earlier ones are in files, because all together take too much memory.
 #[derive(Debug)]
 pub(super) struct LaterEdits {
     pub(super) edits: RecoveredEdits,
@@ -113,14 +113,14 @@ pub(super) struct LaterEdits {
     pub(super) flushed: Vec<i64>,
 }
 
-/// What holds while a region replays edits.
+/// The limits on flushes while a region replays edits.
 #[derive(Debug)]
 pub(super) struct Replaying {
     is_under_way: AtomicBool,
     seq_id: AtomicI64,
     read_point: i64,
-    /// The recovered edits that are in files, and are kept as the only record of replaced files that could
-    /// not be archived yet: those that were read to their end, and those with a torn end.
+    /// Recovered edits that are in files, kept as the only record of replaced files not archived yet: the
+    /// logs read to their end, and those with a torn end.
     kept: Mutex<(Vec<PathBuf>, Vec<PathBuf>)>,
 }
 
@@ -136,13 +136,13 @@ impl Replaying {
         }
     }
 
-    /// Whether some of the edits are not in files yet. What they delete or add is not known to all flushes,
-    /// so nothing is compacted.
+    /// Whether some of the edits are not in files yet. Nothing is compacted then, because they may add or
+    /// delete cells.
     pub(super) fn is_under_way(&self) -> bool {
         self.is_under_way.load(Ordering::Acquire)
     }
 
-    /// Returns the greatest sequence id that a flush may have: entries after it are still to be replayed.
+    /// Returns the greatest sequence id that a flush may have: entries after it have not been replayed.
     pub(super) fn seq_id(&self) -> i64 {
         self.seq_id.load(Ordering::Acquire)
     }
@@ -152,9 +152,8 @@ impl Replaying {
     }
 
     /// Returns the greatest read point up to which a flush may drop invisible cells. Later ones are kept
-    /// whether they are visible or not, as in HBase: its read point has not reached them yet. If families
-    /// were flushed one by one, a family may have replayed cells up to it; HBase drops those of them that are
-    /// invisible.
+    /// whether visible or not, as in HBase, whose read point has not reached them. A family that was flushed
+    /// less far than others may have replayed cells up to it; HBase drops the invisible ones among them.
     pub(super) fn read_point(&self) -> i64 {
         if self.is_under_way() { self.read_point } else { i64::MAX }
     }
@@ -188,9 +187,9 @@ impl Replayed {
 
 impl RecoveredEdits {
     /// Opens the recovered edits of a region, before its files are listed. `given` are more logs with edits
-    /// of the region. If `may_vanish`, a log that another process has removed is left out: the files have its
-    /// cells. Otherwise the region is locked, and no other process may write its logs any more, nor the given
-    /// ones. Unless `accept_torn`, logs that were closed are not replayed if they are torn.
+    /// of the region. If `may_vanish`, a log that another process has removed is skipped: the files have its
+    /// cells. Otherwise the region is locked, and no other process may write to its logs or the given ones.
+    /// Unless `accept_torn`, logs that were closed are not replayed if they are torn.
     ///
     /// # Errors
     ///
@@ -216,13 +215,12 @@ impl RecoveredEdits {
             };
             match opened {
                 Ok(file) => {
-                    // What a process that has died has logged need not be on disk, and the families are
-                    // flushed one after the other: a loss of power would tear rows that are in the file of
-                    // only one, and in no log.
+                    // Entries logged by a dead process may not be durable, and families are flushed one after
+                    // the other: a loss of power could leave rows in the file of one family and in no log.
                     if !may_vanish {
                         durable::sync_file(&**storage, path)?;
                     }
-                    // It may have been copied there right now.
+                    // Its caller may just have copied it there.
                     if !may_vanish && is_given {
                         durable::sync_dir(&**storage, durable::parent(path))?;
                     }
@@ -240,13 +238,14 @@ impl RecoveredEdits {
         Ok(Self { info, storage, limits, logs, accept_torn, encoded_name, files })
     }
 
-    /// Adds files of a family. Of those that logs name as replaced, others do not matter: they are gone.
+    /// Adds files of a family. Only these matter among the files that logs record as replaced: others no
+    /// longer exist.
     pub(super) fn add_files<'n>(&mut self, family: &[u8], names: impl Iterator<Item = &'n str>) {
         self.files.entry(family.to_vec()).or_default().extend(names.map(str::to_owned));
     }
 
-    /// Whether the logs in the region's directory are those that were opened, and none has got more of its
-    /// entries.
+    /// Whether the logs in the region's directory are those that were opened, without more entries of the
+    /// region.
     pub(super) fn are_unchanged(&self, dir: &RegionDir) -> Result<bool> {
         if !dir.has_same_edits()? {
             return Ok(false);
@@ -274,14 +273,15 @@ impl RecoveredEdits {
         Ok(true)
     }
 
-    /// Reads a log for the files that compactions have replaced. The output of one need not exist: all cells
-    /// may have been dropped, or it may have been compacted again.
+    /// Finds the files that compactions have replaced in a log. The output of a compaction may not exist: all
+    /// cells may have been dropped, or it may have been compacted again.
     fn add_replaced(&self, log: &Log, names: &mut ReplacedFiles) -> Result<WalEnd> {
         let entries = self.read(&log.file, log.is_shared)?;
         entries.for_each_entry(|entry| self.see_marker(&log.path, entry, names))
     }
 
-    /// Adds the files of the region that a compaction has replaced, if the entry is the marker of one.
+    /// Adds the files of the region that a compaction has replaced, if the entry is the marker of a
+    /// compaction.
     fn see_marker(&self, log: &Path, entry: &WalEntry, names: &mut ReplacedFiles) -> Result<()> {
         let marker = entry.compaction().map_err(|corruption| corruption.at(log, entry.offset()))?;
         if let Some(compaction) = marker
@@ -295,8 +295,8 @@ impl RecoveredEdits {
         Ok(())
     }
 
-    /// Adds the cells that are in no store file to the segments of the stores, and finds the files that
-    /// compactions have replaced. Reads each log once.
+    /// Adds the cells that are in no store file to the stores' segments, and finds the files that compactions
+    /// have replaced. Reads each log once.
     ///
     /// `flushed` are the greatest sequence ids in the files of each store, including those that compactions
     /// have replaced. An edit that is replayed twice has the same cells with the same sequence ids, so it
@@ -330,7 +330,8 @@ impl RecoveredEdits {
         replayed.map_err(|error| too_large.map_or(ReplayError::Failed(error), ReplayError::TooLarge))
     }
 
-    /// As [`replay`](Self::replay), for the entries with sequence ids in a window, whatever memory they take.
+    /// Like [`replay`](Self::replay), for the entries with sequence ids in a window, without a limit on
+    /// memory.
     pub(super) fn replay_window(
         &self,
         stores: &[Store],
@@ -345,7 +346,7 @@ impl RecoveredEdits {
     }
 
     /// Divides the sequence ids into windows, in order, whose cells take no more memory than
-    /// [`Limits::load_on_open_bytes`], or are of one id. Logs may have entries between those of others.
+    /// [`Limits::load_on_open_bytes`], or have a single id. The ids of logs may interleave.
     pub(super) fn windows(&self, stores: &[Store], flushed: &[i64]) -> Result<Vec<Window>> {
         let mut sizes: Vec<(i64, usize)> = Vec::new();
         self.read_cells(stores, flushed, &ALL, |_, seq_id, _, cell| {
@@ -435,7 +436,7 @@ impl RecoveredEdits {
             end.check(log, self.accept_torn)?;
             match end {
                 _ if *is_given => {}
-                // In a log of this crate, checksums say what was never synced.
+                // In a log of this crate, checksums show which bytes were never synced.
                 WalEnd::Torn { unread: 1.., .. } if !is_log_name(name) => replayed.torn.push(log.clone()),
                 _ => replayed.whole.push(log.clone()),
             }
@@ -445,13 +446,13 @@ impl RecoveredEdits {
     }
 
     /// Fails if a log of a server under `root` has an edit of the region that is neither in a store file nor
-    /// in the logs to be replayed. New writes would get its sequence id, and a recovery of the root would
-    /// take it for one that is in a file.
+    /// in the logs to be replayed. New writes could get its sequence id, and a recovery of the root would
+    /// then assume that it is in a file.
     ///
     /// # Errors
     ///
-    /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is one, or a log
-    /// [may have more](WalReader::refuse_unclosed) than can be read; if a log cannot be read to its end.
+    /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is such an edit, or a log [may
+    /// have more](WalReader::refuse_unclosed) than can be read; if a log cannot be read to its end.
     pub(super) fn refuse_unsplit(&self, root: &Path, stores: &[Store], flushed: &[i64]) -> Result<()> {
         let of_servers = LogTree::new(root).logs(&*self.storage)?;
         if of_servers.is_empty() {
@@ -472,7 +473,7 @@ impl RecoveredEdits {
         }
         for log in of_servers {
             let file = match self.storage.open(&log.path) {
-                // A recovery has ended, so its edits are in files.
+                // A recovery has removed the log, so its edits are in files.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 opened => opened.map_err(|error| Error::io("open", &log.path, error))?,
             };
@@ -499,8 +500,8 @@ impl RecoveredEdits {
         Ok(())
     }
 
-    /// Whether an edit's row is in the region. Edits of a region that has been split may lie in the
-    /// directories of both daughters.
+    /// Whether an edit's row is in the region. Edits of a split region may be in the directories of both
+    /// daughters.
     fn has_row(&self, entry: &WalEntry, cell: CellRef<'_>) -> bool {
         let info = &self.info;
         if info.table().is_meta() {
@@ -532,10 +533,10 @@ impl RegionCore {
         self.dir.retire_recovered_edits(&whole, &torn, self.clock.now())
     }
 
-    /// Replays entries that were left for later, each window after the one before it is in files.
+    /// Replays the remaining entries, each window after the previous one is in files.
     ///
-    /// Until it ends, no flush has a sequence id above those that were replayed: if it fails, or the process
-    /// dies, the rest is replayed when the region is opened again.
+    /// Until it ends, no flush gets a sequence id above the replayed ones: if it fails, or the process dies,
+    /// the rest is replayed when the region is opened again.
     pub(super) fn replay_later(
         &self,
         LaterEdits { edits, windows, flushed }: &LaterEdits,
@@ -543,7 +544,7 @@ impl RegionCore {
     ) -> Result<()> {
         for (window, next) in windows.iter().zip(1..) {
             self.flush_replay(&mut replayed.report)?;
-            // Another region's need for memory may have this one flushed meanwhile.
+            // Another region that needs memory may cause a flush of this one during the replay.
             let _updates = self.updates.shared();
             let active: Vec<_> =
                 self.states.load().stores.iter().map(|store| Arc::clone(&store.active)).collect();
@@ -553,9 +554,9 @@ impl RegionCore {
         Ok(())
     }
 
-    /// Flushes what has been replayed, and reports the files.
+    /// Flushes the replayed edits, and reports the files.
     pub(super) fn flush_replay(&self, report: &mut ReplayReport) -> Result<()> {
-        // A flush that was cut off may have left files with the same sequence id.
+        // An interrupted flush may have left files with the same sequence id.
         let before: BTreeSet<String> = self.file_names(|_| true).into_iter().collect();
         let seq_id = self.flush_all()?;
         let written = self.file_names(|file| !file.is_bulk_loaded() && file.max_seq_id() == seq_id);
@@ -581,7 +582,7 @@ impl Region {
     }
 }
 
-/// Returns about how much memory a cell takes in a segment.
+/// Returns the approximate memory of a cell in a segment.
 fn memory_of(cell: CellRef<'_>) -> usize {
     const NODE: usize = 100;
     cell.key().as_bytes().len() + cell.value().len() + cell.tag_bytes().len() + NODE

@@ -1,4 +1,4 @@
-//! Retiring a region that others replace (HBase: `HRegion.close` in `SplitTableRegionProcedure`).
+//! Retires a region that others replace (HBase: `HRegion.close` in `SplitTableRegionProcedure`).
 
 use super::observer::Held;
 use super::{Region, RegionCore};
@@ -21,13 +21,13 @@ pub(crate) struct RetiredRegion {
     pub(crate) files: Vec<Vec<RetiredFile>>,
     /// The greatest sequence id that the region has used.
     pub(crate) max_seq_id: i64,
-    /// Whether files of it are still read, as by views.
+    /// Whether its files are still read, for example by views.
     pub(crate) in_use: Vec<StoreFileUse>,
     lock: Option<FileLock>,
 }
 
 impl RetiredRegion {
-    /// Fails if the directory, which is at `path`, is not locked any more: its storage may lose locks.
+    /// Fails if the directory, at `path`, is no longer locked: its storage may lose locks.
     pub(crate) fn check_lock(&self, path: &Path) -> Result<()> {
         self.lock.as_ref().map_or(Ok(()), |lock| check_lock(lock, path))
     }
@@ -46,7 +46,7 @@ impl Region {
     /// # Errors
     ///
     /// If the region is not open for writing, is not under a root directory, has references, which a
-    /// compaction replaces (HBase: `HRegion.isSplittable`), or files of a bulk load that was cut off; if the
+    /// compaction replaces (HBase: `HRegion.isSplittable`), or files of an interrupted bulk load; if the
     /// table's descriptor sets the switch to anything but true (HBase: `SplitTableRegionProcedure`,
     /// `MergeTableRegionsProcedure`).
     pub(crate) fn check_replaceable(&self, switch: &str) -> Result<()> {
@@ -70,22 +70,22 @@ impl Region {
         }
     }
 
-    /// Fails if files of a bulk load that was cut off are not loaded, or could be loaded again.
+    /// Fails if files of an interrupted bulk load are not loaded, or could be loaded again.
     ///
     /// # Errors
     ///
-    /// Then; if the record of the load is malformed; or if an I/O operation fails.
+    /// In these cases; if the record of the load is malformed; or if an I/O operation fails.
     pub(crate) fn check_no_load(&self) -> Result<()> {
         self.0.dir.check_no_load(&self.families().cloned().collect::<Vec<_>>())
     }
 
-    /// Flushes the memory, ends all changes of the region's files, and from then on refuses writes, with the
-    /// kind [`Closed`](crate::ErrorKind::Closed). Reads go on.
+    /// Flushes the memory, ends all changes of the region's files, and refuses later writes, with the kind
+    /// [`Closed`](crate::ErrorKind::Closed). Reads continue.
     ///
     /// # Errors
     ///
-    /// As [`Region::close`]. If the region [is retired](Self::is_retired) all the same, its directory is not
-    /// locked any more, and can be opened again.
+    /// Same as [`Region::close`]. If the region [is retired](Self::is_retired) nevertheless, its directory is
+    /// no longer locked, and can be opened again.
     pub(crate) fn retire(&self) -> Result<RetiredRegion> {
         self.0.retire()
     }
@@ -95,8 +95,8 @@ impl Region {
         self.0.is_retired.load(Ordering::Acquire)
     }
 
-    /// Archives files that compactions have replaced and could not archive: a reference among them still
-    /// counts as one. Does nothing if the region is closed, or others are to replace it.
+    /// Archives files that compactions have replaced but could not archive: a reference among them still
+    /// keeps the file it refers to. Does nothing if the region is closed, or others are to replace it.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ impl RegionCore {
         self.stop();
         let lock = unpoisoned(self.lock.lock()).take();
         flushed?;
-        // Files that were replaced are archived with the directory at the latest.
+        // Replaced files are archived with the directory at the latest.
         if let Err(error) = self.archive_replaced(None) {
             self.report_unarchived(&error);
         }

@@ -30,13 +30,13 @@ use stores::compare_rows;
 
 /// Scans the rows of a region in order (HBase: `RegionScanner`).
 ///
-/// There are three ways to read, from the cheapest on: [`for_each_cell`](Self::for_each_cell) passes each
-/// cell to a callback, [`next_row`](Self::next_row) returns references to rows in a reused buffer, and the
-/// iterator returns owned rows. [`next_results`](Self::next_results) returns results as one call to a
-/// RegionServer does.
+/// There are three ways to read, cheapest first: [`for_each_cell`](Self::for_each_cell) passes each cell to a
+/// callback, [`next_row`](Self::next_row) returns references to rows in a reused buffer, and the iterator
+/// returns owned rows. [`next_results`](Self::next_results) returns results as one call to a RegionServer
+/// does.
 ///
-/// A scanner that has failed returns nothing more: the same error again, and as an iterator it ends. After a
-/// panic within a call, of a filter or a hook for example, later ones fail.
+/// A scanner that has failed returns the same error again; as an iterator, it ends. After a panic within a
+/// call, of a filter or a hook for example, later ones fail.
 pub struct RegionScanner<'v> {
     rows: Rows<'v>,
     region: &'v RegionCore,
@@ -52,9 +52,9 @@ pub struct RegionScanner<'v> {
     /// Whether anything may follow the last result.
     more: bool,
     observed: Option<Observed>,
-    /// The error of a call that failed. The stores would go on without the cells that it could not read.
+    /// The error of a call that failed. A later call would skip the cells that could not be read.
     failed: Option<Error>,
-    /// Whether a call is under way, or has panicked: in a filter or a hook of the caller, for example.
+    /// Whether a call is in progress or has panicked, for example in a filter or a hook.
     is_reading: bool,
 }
 
@@ -75,16 +75,16 @@ pub struct ScanResults {
     pub results: Vec<ScanResult>,
     /// Whether there may be more results: false once the end or the limit on rows is known to be reached.
     pub more: bool,
-    /// Whether the [time](Scan::time_limit) of the call was over; there may be no results then (HBase: a
+    /// Whether the [time](Scan::time_limit) of the call ran out; there may be no results then (HBase: a
     /// heartbeat message).
     pub heartbeat: bool,
-    /// The position from which the next call continues, or [another scan](Scan::resume), which returns none
-    /// of the results again except a part of a row; `None` if there are no more.
+    /// The position from which the next call continues, or [another scan](Scan::resume), which repeats none
+    /// of the results except a part of a row; `None` if there are no more.
     pub cursor: Option<Cursor>,
 }
 
 impl ScanResults {
-    /// The results after the end.
+    /// Returns the results after the end.
     pub(crate) fn end() -> Self {
         Self { results: Vec::new(), more: false, heartbeat: false, cursor: None }
     }
@@ -116,7 +116,7 @@ struct Observed {
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        // There is no caller left to return an error to, and a panic may be under way.
+        // No caller is left to receive an error, and a panic may be in progress.
         let Self { region, scan } = &*self;
         let pre = || region.observe(|observer, context| observer.pre_scanner_close(context, scan));
         let _ = caught(pre, region);
@@ -147,7 +147,7 @@ impl<'v> RegionScanner<'v> {
         Self::at(view, scan, view.region.clock.now())
     }
 
-    /// As [`new`](Self::new), at a time by which cells expire.
+    /// Like [`new`](Self::new), at a time by which cells expire.
     #[inline]
     fn at(view: &'v ReadView, scan: &'v Scan, now: i64) -> Result<Self> {
         let (region, state) = (&*view.region, &*view.state);
@@ -161,7 +161,7 @@ impl<'v> RegionScanner<'v> {
         Ok(Self::of(rows, region, ScanOf::Caller(scan), None))
     }
 
-    /// As [`new`](Self::new), with a scan of its own: one that observers of the region may have changed, or
+    /// Like [`new`](Self::new), with a scan of its own: one that observers of the region may have changed, or
     /// the rest of a scan of several regions.
     pub(super) fn owning(view: &'v ReadView, scan: Arc<Scan>) -> Result<Self> {
         let (region, state) = (&*view.region, &*view.state);
@@ -249,8 +249,8 @@ impl<'v> RegionScanner<'v> {
         }
     }
 
-    /// Whether the last result is a part of a row, and the next result may have more cells of that row. There
-    /// may turn out to be none.
+    /// Whether the last result is a part of a row, and the next result may have more cells of that row. In
+    /// the end, there may be none.
     #[must_use]
     pub fn is_partial(&self) -> bool {
         self.partial
@@ -288,12 +288,12 @@ impl<'v> RegionScanner<'v> {
 
     /// Returns results as one call to a RegionServer does (read-path.md §12.2): at most `max`, or, if that is
     /// `None`, at most the number [set by the scan](Scan::caching). Returns fewer at the end, or if the
-    /// scan's limit on result size or on time is reached; every call counts from 0.
-    /// Without any of these limits, returns all that are left.
+    /// scan's limit on result size or on time, which applies to each call, is reached. Without any of these
+    /// limits, returns all remaining results.
     ///
     /// # Errors
     ///
-    /// As [`next_row`](Self::next_row).
+    /// Same as [`next_row`](Self::next_row).
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         self.check()?;
         self.is_reading = true;
@@ -329,14 +329,14 @@ impl<'v> RegionScanner<'v> {
                 break;
             }
         }
-        // Also of a call for no results.
+        // Also for a call that requests no results.
         self.more &= !results.is_empty() || !self.is_filter_done();
         let more = self.more && self.left > 0;
         let cursor = if more { self.next_position() } else { None };
         Ok(ScanResults { results, more, heartbeat: heartbeat && more, cursor })
     }
 
-    /// Returns where the next result may be.
+    /// Returns the earliest position of the next result.
     fn next_position(&self) -> Option<Cursor> {
         let next = match &self.rows {
             Rows::Plain(_) => None,
@@ -368,7 +368,7 @@ impl<'v> RegionScanner<'v> {
     ///
     /// # Errors
     ///
-    /// As [`next_row`](Self::next_row). Cells passed before the error are correct.
+    /// Same as [`next_row`](Self::next_row). Cells passed before the error are correct.
     pub fn for_each_cell(mut self, mut take: impl FnMut(CellRef<'_>) -> ControlFlow<()>) -> Result<()> {
         self.check()?;
         let may_have_mob = self.region.may_have_mob;
@@ -431,8 +431,8 @@ impl<'v> RegionScanner<'v> {
         self.next_result(context)
     }
 
-    /// Takes back that a row was counted of which observers have left nothing. A scan of several regions
-    /// would go on in the next one if this one had returned fewer rows than the limit.
+    /// Uncounts a row that observers have emptied: a scan of several regions continues in the next region
+    /// only if this one has counted fewer rows than the limit.
     fn uncount_row(&mut self) {
         if self.partial {
             // It is counted if another part of it is returned.
@@ -469,7 +469,7 @@ impl<'v> RegionScanner<'v> {
             self.region.read_mob(self.scan.select.cache_blocks, &mut self.row)?;
             let row = self.row.as_row().key();
             if self.partial && row != self.partial_row {
-                // Another row has begun, so the row of the last part is complete.
+                // A new row has begun, so the row of the last part is complete.
                 self.partial = false;
                 self.left -= 1;
                 if self.left == 0 {

@@ -1,4 +1,5 @@
-//! What a snapshot has of a region (HBase: `FlushSnapshotSubprocedure`, `SnapshotManifest.addRegion`).
+//! Takes the part of a snapshot that one region has (HBase: `FlushSnapshotSubprocedure`,
+//! `SnapshotManifest.addRegion`).
 
 use super::Region;
 use crate::error::Result;
@@ -6,12 +7,12 @@ use crate::layout::{SnapshotRegion, TableIdentity};
 use std::path::Path;
 
 impl Region {
-    /// Flushes the memory, and returns the names of the files with all that was written until then, and
-    /// nothing else. The files stay in the region's directory, or go to the archive.
+    /// Flushes the memory, and returns the names of the files that contain exactly the writes so far. The
+    /// files stay in the region's directory until they are archived.
     ///
     /// # Errors
     ///
-    /// As [`flush`](Self::flush).
+    /// Same as [`flush`](Self::flush).
     pub(crate) fn take_snapshot(&self) -> Result<SnapshotRegion> {
         let files = self.0.flush_for_snapshot()?;
         let mut region = SnapshotRegion::new(self.info().clone());
@@ -29,8 +30,8 @@ impl Region {
         self.0.dir.root_of_table()
     }
 
-    /// Returns what distinguishes the region's table from others of its name that were made from snapshots;
-    /// `None` if that is not known.
+    /// Returns the identity of the region's table, which differs from other tables of its name restored from
+    /// snapshots; `None` if unknown.
     pub(crate) fn table_identity(&self) -> Option<&TableIdentity> {
         self.0.dir.table_identity()
     }

@@ -4,33 +4,34 @@
 use super::Region;
 use crate::error::{Error, Result};
 
-/// The split policy with which a region cannot be split, also if that is asked for.
+/// The split policy that refuses even explicitly requested splits.
 const DISABLED: &str = "DisabledRegionSplitPolicy";
 
 /// Rows that a table keeps in one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum RowGroups<'s> {
-    /// Each row may be in another region than the others.
+    /// No groups: a split is possible at any row.
     None,
-    /// Rows with the same first bytes, of this number.
+    /// Rows with the same prefix of this many bytes.
     Prefix(usize),
     /// Rows with the same bytes before this text.
     Delimited(&'s str),
 }
 
 impl<'s> RowGroups<'s> {
-    /// Returns groups by a number of first bytes. As in HBase, there are none if it is not set or invalid.
+    /// Returns groups by the length of a prefix. As in HBase, there are none if it is not set or invalid.
     fn by_prefix(len: Option<&str>) -> Self {
         let len = len.and_then(|len| len.parse::<i32>().ok()).and_then(|len| usize::try_from(len).ok());
         len.filter(|&len| len > 0).map_or(Self::None, Self::Prefix)
     }
 
-    /// Returns groups by a text that ends what they have in common. There are none if it is not set.
+    /// Returns groups by the text that ends their common prefix. There are none if it is not set.
     fn by_delimiter(delimiter: Option<&'s str>) -> Self {
         delimiter.filter(|delimiter| !delimiter.is_empty()).map_or(Self::None, Self::Delimited)
     }
 
-    /// Returns the first row that the group of a row can have. Without the delimiter, it is the row.
+    /// Returns the first row that the group of a row can have. This is the row itself if it lacks the
+    /// delimiter.
     fn start(self, row: &[u8]) -> &[u8] {
         let len = match self {
             Self::None => None,
@@ -42,8 +43,8 @@ impl<'s> RowGroups<'s> {
 }
 
 impl Region {
-    /// Returns the row at which the region is to be split if `row` is asked for: the first one of its group,
-    /// if the table has a split restriction.
+    /// Returns the row at which to split the region if `row` is requested: the first one of its group, if the
+    /// table has a split restriction.
     ///
     /// # Errors
     ///
@@ -51,7 +52,7 @@ impl Region {
     pub(crate) fn split_row_for<'r>(&self, row: &'r [u8]) -> Result<&'r [u8]> {
         match self.split_policy() {
             Some(DISABLED) => Err(disabled()),
-            // What others than HBase's refuse is not known.
+            // It is unknown which rows policies other than HBase's refuse.
             _ => Ok(self.restricted_split_row(row)),
         }
     }
@@ -64,7 +65,7 @@ impl Region {
             Some("DelimitedKeyPrefix") => RowGroups::by_delimiter(
                 self.table_setting("hbase.regionserver.region.split_restriction.delimiter"),
             ),
-            // As HBase takes all others.
+            // As HBase treats all other values.
             _ => RowGroups::None,
         };
         groups.start(row)
@@ -74,7 +75,7 @@ impl Region {
         self.0.dir.setting(&[], key)
     }
 
-    /// Returns the class of the table's split policy, without the package if that is HBase's.
+    /// Returns the class of the table's split policy, without HBase's package.
     fn split_policy(&self) -> Option<&str> {
         let policy = self
             .table_setting("SPLIT_POLICY")
@@ -82,11 +83,11 @@ impl Region {
         Some(policy.strip_prefix("org.apache.hadoop.hbase.regionserver.").unwrap_or(policy))
     }
 
-    /// Returns the groups of rows that the table's split policy makes.
+    /// Returns the groups of rows of the table's split policy.
     ///
     /// # Errors
     ///
-    /// If the policy disables splits, or is none of HBase's.
+    /// If the policy disables splits, or is not one of HBase's.
     fn policy_groups(&self) -> Result<RowGroups<'_>> {
         let Some(policy) = self.split_policy() else { return Ok(RowGroups::None) };
         match policy {

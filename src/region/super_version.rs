@@ -1,4 +1,4 @@
-//! A state that is replaced as a whole, and read together with a number that grows with it.
+//! A state that is replaced as a whole, and can be read consistently with a number.
 
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::unpoisoned;

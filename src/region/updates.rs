@@ -19,7 +19,7 @@ impl Updates {
         unpoisoned(self.0[metrics::stripe() % STRIPES].0.read())
     }
 
-    /// As [`exclusive`](Self::exclusive), if no other thread has a lock.
+    /// Like [`exclusive`](Self::exclusive), if no other thread has a lock.
     pub(super) fn try_exclusive(&self) -> Option<Vec<RwLockWriteGuard<'_, ()>>> {
         let stripes = self.0.iter().map(|stripe| match stripe.0.try_write() {
             Ok(stripe) => Some(stripe),

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::Arc;
 
-/// What is wrong with a file of another family.
+/// The fault of a file of another family.
 const OTHER_FAMILY: &str = "cells of another family than that of the directory";
 
 /// The files of a family that were found, and the faults of those that are missing.
@@ -30,14 +30,14 @@ type FoundFiles = (StoreFiles, Vec<Error>);
 impl RegionOptions {
     /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and
     /// checks the files of each family against each other. The first and the last cell of a file must be of
-    /// its family, and of rows of the region. Follows references and links. Reads recovered edits, too, whose
+    /// its family, and of rows of the region. Follows references and links. Also reads recovered edits, whose
     /// rows must be in the region. Values to which cells refer must be in their MOB files (IS_MOB), of which
-    /// only what leads to them is read.
+    /// only the indexes and needed blocks are read.
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
     /// verification, and continues. Returns the faults of family directories and of files in relation to
-    /// others, such as a reference whose file is missing. Files that another process archives meanwhile are
-    /// verified in the archive.
+    /// others, such as a reference whose file is missing. Files that another process archives during the call
+    /// are verified in the archive.
     ///
     /// [`HFileOptions::verify`]: crate::HFileOptions::verify
     ///
@@ -52,11 +52,11 @@ impl RegionOptions {
         self.verify_families(path.as_ref(), None, false, &mut report)
     }
 
-    /// As [`verify`](Self::verify), for one family.
+    /// Like [`verify`](Self::verify), for one family.
     ///
     /// # Errors
     ///
-    /// As [`verify`](Self::verify); if the region has no such family.
+    /// Same as [`verify`](Self::verify); if the region has no such family.
     pub fn verify_family(
         self,
         path: impl AsRef<Path>,
@@ -66,13 +66,13 @@ impl RegionOptions {
         self.verify_families(path.as_ref(), Some(family.as_ref()), false, &mut report)
     }
 
-    /// As [`verify`](Self::verify), or [`verify_family`](Self::verify_family) for one family, and verifies
+    /// Like [`verify`](Self::verify), or [`verify_family`](Self::verify_family) for one family, and verifies
     /// the MOB files (IS_MOB) to which cells refer, each by itself, as
-    /// [`verify_mob_files`](Self::verify_mob_files) does all those of a table.
+    /// [`verify_mob_files`](Self::verify_mob_files) does for a table.
     ///
     /// # Errors
     ///
-    /// As [`verify`](Self::verify); if the region has no such family.
+    /// Same as [`verify`](Self::verify); if the region has no such family.
     pub fn verify_with_mob_files(
         self,
         path: impl AsRef<Path>,
@@ -84,7 +84,7 @@ impl RegionOptions {
 
     /// Verifies the MOB files (IS_MOB) of a table, by the directory of the table, each by itself: reads all
     /// of it, as [`HFileOptions::verify`] does. Its first and last cell must be of its family. Follows the
-    /// links of a clone. A table without such files, or that is not under a root directory, has no faults.
+    /// links of a clone. A table without such files, or not under a root directory, has no faults.
     ///
     /// Passes the path of each file to `report`, with its faults or with the error that prevented the
     /// verification, and continues. Returns the faults of other entries, such as a link whose file is
@@ -109,7 +109,7 @@ impl RegionOptions {
         Ok(faults)
     }
 
-    /// Returns the MOB files of a table, by its directory. Those that are missing are left out.
+    /// Returns the MOB files of a table, by its directory. Missing files are left out.
     pub(crate) fn mob_files_of(&self, table: &Path) -> Result<Vec<MobFile>> {
         let storage = self.file_storage();
         let (files, faults) = find_mob_files(storage, &path_of_table(&**storage, table)?)?;
@@ -119,7 +119,7 @@ impl RegionOptions {
         }
     }
 
-    /// Returns the MOB files of a snapshot. Those that are missing are left out.
+    /// Returns the MOB files of a snapshot. Missing files are left out.
     pub(crate) fn mob_files_of_snapshot(&self, snapshot: &Snapshot) -> Result<Vec<MobFile>> {
         let mut found = Vec::new();
         for (family, listed) in self.mob_families(snapshot) {
@@ -154,15 +154,14 @@ impl RegionOptions {
     }
 
     /// Verifies a file of any [kind](FileKind) that HBase keeps in a root directory. Follows references and
-    /// links. Reads logs to their end: the names of tables and regions must be those that HBase gives, and
-    /// rows must be in their region, if that is under the same root. A file of an unknown kind must be a log
-    /// or an HFile.
+    /// links. Reads logs to their end: tables and regions must have valid names, and rows must be in their
+    /// region, if it is under the same root. A file of an unknown kind must be a log or an HFile.
     ///
     /// Passes the path of an HFile to `report`, with its faults. Returns the faults of other files.
     ///
     /// # Errors
     ///
-    /// If what a file is cannot be determined.
+    /// If the kind of the file cannot be determined.
     pub fn verify_file(
         self,
         path: impl AsRef<Path>,
@@ -185,7 +184,7 @@ impl RegionOptions {
                         report(&found.path, options.files.verify(&found.path));
                         Ok(())
                     }
-                    // What a replaced reference refers to may be gone: nothing needs it.
+                    // The target of a replaced reference may no longer exist: nothing needs it.
                     Err(error) if error.is_not_found() => match is_archived(&**storage, path)? {
                         true => Ok(()),
                         false => Err(error),
@@ -198,11 +197,11 @@ impl RegionOptions {
     }
 
     /// Returns the path of the HFile that a store file is, refers to or links to; `None` for an entry of a
-    /// family's directory that is no store file.
+    /// family's directory that is not a store file.
     ///
     /// # Errors
     ///
-    /// If a reference cannot be read, or what it or a link leads to does not exist.
+    /// If a reference cannot be read, or the target of a reference or link does not exist.
     pub fn hfile_of(&self, path: impl AsRef<Path>) -> Result<Option<PathBuf>> {
         Ok(locate_store_file(self.file_storage(), path.as_ref())?.map(|found| found.path))
     }
@@ -222,7 +221,8 @@ impl RegionOptions {
         LogCheck::of_log(&**self.file_storage(), self.files.limit_values(), path)?.check(path)
     }
 
-    /// Verifies the recovered edits of a region, also those that an opening skips because files have them.
+    /// Verifies the recovered edits of a region, including those that opening it skips because files have
+    /// them.
     fn verify_edits(&self, dir: &RegionDir, faults: &mut Vec<Error>) {
         let logs = match dir.recovered_edits() {
             Ok(logs) => logs,
@@ -284,8 +284,8 @@ impl RegionOptions {
         Ok(faults)
     }
 
-    /// Verifies a region of a snapshot, as [`verify`](Self::verify) does one of a table. Its directory need
-    /// not exist.
+    /// Verifies a region of a snapshot, as [`verify`](Self::verify) does for a table's region. Its directory
+    /// need not exist.
     pub(crate) fn verify_of_snapshot(
         self,
         snapshot: &Snapshot,
@@ -309,7 +309,7 @@ impl RegionOptions {
         faults
     }
 
-    /// As [`verify_mob_files`](Self::verify_mob_files), of a snapshot.
+    /// Like [`verify_mob_files`](Self::verify_mob_files), of a snapshot.
     pub(crate) fn verify_mob_of_snapshot(
         self,
         snapshot: &Snapshot,
@@ -354,8 +354,8 @@ impl RegionOptions {
         is_misplaced.then(|| Corruption::Malformed(OTHER_FAMILY).at(&path, 0))
     }
 
-    /// Verifies the files of a family of a region, each by itself, against the others, and against its place.
-    /// Returns what was found of the values to which cells of the sound ones refer.
+    /// Verifies the files of a family of a region, each by itself, against the others, and against its
+    /// location. Returns the faults of the values to which cells of valid files refer.
     fn verify_files(
         &self,
         files: &[StoreFileInfo],
@@ -384,7 +384,7 @@ impl RegionOptions {
         }
         let are_whole = opened.is_ok();
         if !are_whole {
-            // Those that can be opened are looked at. The fault of one that is not sound has been reported.
+            // Only files that can be opened are compared. Faults of the others have been reported.
             files.retain(|file| match open_files(&self.files, slice::from_ref(file)) {
                 Ok(_) => true,
                 Err(error) => {
@@ -410,7 +410,7 @@ impl RegionOptions {
         }
     }
 
-    /// Looks for the values in MOB files to which cells of store files refer.
+    /// Checks that the MOB files have the values to which cells of store files refer.
     fn verify_references<'f>(
         &self,
         files: impl Iterator<Item = &'f StoreFile>,
@@ -428,8 +428,7 @@ impl RegionOptions {
         found
     }
 
-    /// Verifies a file, in the archive if another process has moved it there. Sets the path to that of the
-    /// file.
+    /// Verifies a file, in the archive if another process has moved it there. Sets `path` to its location.
     fn verify_where_it_is(&self, path: &mut PathBuf) -> Result<VerifyReport> {
         let found = self.files.verify(&*path);
         match found {
@@ -438,8 +437,8 @@ impl RegionOptions {
         }
     }
 
-    /// Sets the path of a file that another process has moved to the archive to the one there. Returns
-    /// whether it did.
+    /// Sets `path` to the location in the archive of a file that another process has archived. Returns
+    /// whether the file is there.
     fn follow_archived(&self, path: &mut PathBuf) -> bool {
         let storage = &**self.file_storage();
         let is_missing = storage.open(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
@@ -449,8 +448,8 @@ impl RegionOptions {
 }
 
 /// Returns the fault of a file that belongs to another place: its first or last cell is of another family, or
-/// of a row outside of the region, as after a copy to the wrong directory. Half of the rows of a reference's
-/// file are those of the other region.
+/// of a row outside of the region, for example after a copy to the wrong directory. References are excepted,
+/// because half of their file's rows are in the other region.
 fn misplaced(file: &StoreFile, region: &RegionInfo, family: &[u8]) -> Option<Error> {
     let keys = || [file.hfile().first_key(), file.hfile().last_key()].into_iter().flatten();
     let fault = if keys().any(|key| key.family() != family) {

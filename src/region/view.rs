@@ -12,7 +12,7 @@ use std::sync::Arc;
 /// A consistent snapshot of a region: shows the writes that were complete when it was taken, and no others
 /// (HBase: the read point of a `RegionScanner`).
 ///
-/// Flushes and compactions keep everything a live view may see, so it holds memory and files that would
+/// Flushes and compactions keep everything visible to a view, so it holds memory and files that would
 /// otherwise be released.
 pub struct ReadView {
     pub(super) state: Arc<RegionVersion>,
@@ -49,7 +49,7 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// As [`Region::get`].
+    /// Same as [`Region::get`].
     pub fn get(&self, get: &Get) -> Result<Row> {
         let mut row = RowBuf::new();
         self.get_into(get, &mut row)?;
@@ -60,27 +60,27 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// As [`Region::get_into`].
+    /// Same as [`Region::get_into`].
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         self.region.get_of_view(&self.state, self.read_point(), get, row)
     }
 
     /// Reads rows, all at the view's point in time, and returns them in the order of `gets`. They are read in
-    /// row order: what several rows need of a block that is not in the cache is read once. If it takes long,
-    /// [several threads](super::RegionOptions::get_threads) read them.
+    /// row order: bytes of an uncached block that several rows need are read once. If it takes long, [several
+    /// threads](super::RegionOptions::get_threads) read them.
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for any of the rows.
+    /// Same as [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         read_rows(gets, self.region.order, &self.region.get_threads, self)
     }
 
-    /// As [`scan`](Self::scan), with a scanner that owns the view and the scan.
+    /// Like [`scan`](Self::scan), with a scanner that owns the view and the scan.
     ///
     /// # Errors
     ///
-    /// As [`scan`](Self::scan).
+    /// Same as [`scan`](Self::scan).
     pub fn into_scanner(self, scan: Scan) -> Result<ResultScanner> {
         ResultScanner::new(self, scan)
     }
@@ -103,11 +103,11 @@ impl ReadView {
         self.scan_owned(scan.clone())
     }
 
-    /// As [`scan`](Self::scan), with a scanner that owns the scan.
+    /// Like [`scan`](Self::scan), with a scanner that owns the scan.
     ///
     /// # Errors
     ///
-    /// As [`scan`](Self::scan).
+    /// Same as [`scan`](Self::scan).
     pub(crate) fn scan_owned(&self, mut scan: Scan) -> Result<RegionScanner<'_>> {
         self.region.check_open()?;
         self.region.observe(|observer, context| observer.pre_scanner_open(context, &mut scan))?;
@@ -118,7 +118,7 @@ impl ReadView {
     }
 }
 
-/// Returns the read point of a read with an isolation level, in a view.
+/// Returns the read point of a read with an isolation level in a view.
 fn point_for(isolation: Isolation, of_view: i64) -> i64 {
     match isolation {
         Isolation::ReadCommitted => of_view,

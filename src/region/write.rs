@@ -13,20 +13,20 @@ use std::borrow::{Borrow, Cow};
 use std::sync::RwLockReadGuard;
 use std::sync::atomic::Ordering;
 
-/// The maximum length of a cell in bytes, whatever limits allow: that of a `KeyValue` has 31 bits.
+/// The maximum length of a cell in bytes, whatever the limits: the length of a `KeyValue` has 31 bits.
 const MAX_CELL_LEN: usize = (1 << 31) - 1;
 
 /// The maximum length of the row and qualifier of a cell in bytes.
 const MAX_KEY_LEN: usize = 10 << 20;
 
-/// What a cell takes besides its row, family, qualifier, value and tags: lengths, timestamp and type, as
+/// The size of a cell without its row, family, qualifier, value and tags: lengths, timestamp and type, as
 /// servers count them (HBase: `PrivateCellUtil.estimatedSerializedSizeOf`).
 const CELL_OVERHEAD: usize = 24;
 
-/// The length of tags, if there are some.
+/// The size of the tags length, in cells with tags.
 const TAGS_LEN_BYTES: usize = 2;
 
-/// Room for most keys.
+/// Enough for most keys.
 const USUAL_KEY_LEN: usize = 100;
 
 /// A cell to write to a store.
@@ -41,13 +41,13 @@ pub(super) struct NewCell<'a> {
     pub(super) tags: Cow<'a, [u8]>,
 }
 
-/// A write whose cells are appended to the log, and not in memory yet. Dropped without being ended, it has no
-/// cells.
+/// A write whose cells are appended to the log, and not in memory yet. If it is dropped without being ended,
+/// it has no cells.
 #[derive(Debug)]
 #[must_use = "the write is pending"]
 pub(super) struct BegunWrite<'r> {
     entry: WriteEntry<'r>,
-    /// What to wait for.
+    /// The log entry to wait for, if any.
     pub(super) ticket: Option<Ticket>,
     /// A buffer for keys.
     key: SeekKey,
@@ -70,8 +70,8 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
 pub(super) type TtlTag = [u8; 11];
 
 impl RegionCore {
-    /// Checks that the region accepts writes and that `row` is in its key range. Waits while far too much is
-    /// in memory.
+    /// Checks that the region accepts writes and that `row` is in its key range. Waits while far too much
+    /// memory is used.
     pub(super) fn check_write(&self, row: &[u8]) -> Result<()> {
         self.check_takes_data()?;
         self.admit()?;
@@ -102,7 +102,7 @@ impl RegionCore {
     }
 
     /// Fails if the row and qualifier of a cell are too long. This is the only limit on the length of a
-    /// marker: what has been written can be deleted.
+    /// marker, so that every written cell can be deleted.
     pub(super) fn check_key_len(&self, key: usize) -> Result<()> {
         let most = self.max_key_len;
         if key > most {
@@ -113,7 +113,7 @@ impl RegionCore {
     }
 
     /// Logs cells and inserts them into memory, under one sequence id, and returns the id. No read sees any
-    /// of them before all are inserted, and logged. Of cells with the same key the last one is kept. `writes`
+    /// of them before all are inserted and logged. Of cells with the same key, the last one is kept. `writes`
     /// is the number of mutations the cells belong to; `logged` are those of mutations that are logged, and
     /// `durability` is the greatest of the mutations.
     ///
@@ -129,9 +129,9 @@ impl RegionCore {
     ) -> Result<i64> {
         let BegunWrite { entry, ticket, mut key, _updates } = self.begin_apply(logged, durability)?;
         let seq_id = self.insert(&entry, cells.clone(), &mut key);
-        // The thread that makes the entry durable may complete the write, so it is inserted before.
+        // The thread that makes the entry durable may complete the write, so its cells are inserted first.
         let mut entry = Some(entry);
-        // Dropped before the entry, which completes the write: also if the log panics.
+        // Dropped before the entry, whose drop completes the write, even if the log panics.
         let mut undo = OnDrop(Some(|| self.take_back(seq_id, cells, &mut key)));
         self.wait_for_log(ticket, durability, &mut entry)?;
         undo.0 = None;
@@ -141,12 +141,12 @@ impl RegionCore {
         Ok(seq_id)
     }
 
-    /// Begins a write: appends cells to the log. Until the write is ended, its entry is pending, and no flush
+    /// Begins a write: appends cells to the log. Until the write is ended, its entry is pending and no flush
     /// begins.
     ///
     /// # Errors
     ///
-    /// As [`apply`](Self::apply).
+    /// Same as [`apply`](Self::apply).
     pub(super) fn begin_apply<'a, C: Borrow<NewCell<'a>>>(
         &self,
         logged: impl Iterator<Item = C> + Clone,
@@ -161,8 +161,8 @@ impl RegionCore {
         Ok(BegunWrite { entry, ticket, key, _updates: updates })
     }
 
-    /// Ends a write whose entry is as durable as asked: inserts its cells, and completes it. Returns its
-    /// sequence id. It may not be visible yet: no lock is held that would keep earlier writes from ending.
+    /// Ends a write whose entry is as durable as requested: inserts its cells, and completes it. Returns its
+    /// sequence id. The write may not be visible yet, because earlier writes may not have ended.
     pub(super) fn end_apply<'a, C: Borrow<NewCell<'a>>>(
         &self,
         begun: BegunWrite<'_>,
@@ -231,10 +231,10 @@ pub(super) fn at(timestamp: Option<i64>, now: i64) -> i64 {
     timestamp.filter(|&timestamp| timestamp != LATEST_TIMESTAMP).unwrap_or(now)
 }
 
-/// Returns the maximum length of a cell of a table that allows `of_table`, so that a block with it alone can
-/// be read with these limits.
+/// Returns the maximum length of a cell in a table with the limit `of_table`, so that a block of this cell
+/// alone can be read with these limits.
 pub(super) fn max_cell_len(limits: &Limits, of_table: usize) -> usize {
-    // the rest is for its other parts, and for what a block has besides its cells
+    // the rest is for the cell's other parts, and for the block's contents besides cells
     let most = (limits.block_bytes - limits.block_bytes / 8).saturating_sub(512);
     of_table.min(most).min(MAX_CELL_LEN)
 }
@@ -263,7 +263,7 @@ mod tests {
     use crate::schema::Family;
     use std::sync::atomic::AtomicUsize;
 
-    /// A flush that froze the segments meanwhile would lack the cells.
+    /// A flush that froze the segments during the write would lack the cells.
     #[test]
     fn segments_are_not_frozen_while_cells_are_inserted() {
         let dir = tempfile::tempdir().unwrap();

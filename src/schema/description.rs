@@ -6,7 +6,7 @@ use crate::error::Corruption;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// All settings of a table and of its families as its descriptor has them, also those that a
+/// All settings of a table and of its families in its descriptor, including those that a
 /// [`Family`](super::Family) does not represent. Byte strings are in HBase's printable form.
 ///
 /// Formatted as HBase's shell does: `t, {TABLE_ATTRIBUTES => {DURABILITY => 'SYNC_WAL'}}`, or `t` if nothing
@@ -52,7 +52,7 @@ const OF_FAMILY: [(&str, Option<&str>); 17] = [
     ("MOB_COMPACT_PARTITION_POLICY", None),
 ];
 
-/// The attributes of a table that are shown by their names; all others are metadata, but for coprocessors.
+/// The attributes of a table that are shown by their names; all others are metadata, except coprocessors.
 const OF_TABLE: [&str; 8] = [
     "DURABILITY",
     "ERASURE_CODING_POLICY",
@@ -81,7 +81,7 @@ impl TableDescription {
     }
 
     /// Returns the attributes of the table and the keys of its configuration, which are the same since HBase
-    /// 2.0, with their values as they are set.
+    /// 2.0, with their values as set.
     #[must_use]
     pub fn attributes(&self) -> &BTreeMap<String, String> {
         &self.attributes
@@ -101,7 +101,7 @@ impl FamilyDescription {
         &self.name
     }
 
-    /// Returns the attributes with their values, as they are set.
+    /// Returns the attributes with their values as set.
     #[must_use]
     pub fn attributes(&self) -> &BTreeMap<String, String> {
         &self.attributes
@@ -150,7 +150,7 @@ impl fmt::Display for FamilyDescription {
     }
 }
 
-/// Returns settings that are shown together, if there are any.
+/// Returns settings that are shown together, if any.
 fn subset(
     name: &str,
     settings: impl IntoIterator<Item = (impl fmt::Display, impl fmt::Display)>,
@@ -160,7 +160,7 @@ fn subset(
     (!pairs.is_empty()).then(|| format!("{name} => {{{}}}", pairs.join(", ")))
 }
 
-/// Returns a value as it is shown: if it has a unit, in larger units, too.
+/// Returns a value as it is shown: if it has a unit, also in larger units.
 fn shown(key: &str, value: &str) -> String {
     let number = value.trim().parse::<i64>().ok();
     match (key, number) {

@@ -15,8 +15,8 @@ use prost::Message;
 use settings::{FAMILY_ATTRIBUTES, Settings, family_of};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The maximum length of a descriptor in bytes. In memory, a message takes up to some 40 times as much: an
-/// empty family has two bytes in it.
+/// The maximum length of a descriptor in bytes. In memory, a message takes up to about 40 times as much: an
+/// empty family takes two bytes in it.
 const MAX_MESSAGE: usize = 4 << 20;
 
 impl Family {
@@ -34,7 +34,7 @@ impl Family {
     ///
     /// # Errors
     ///
-    /// If there is no family, two have one name, or one cannot exist.
+    /// If there is no family, two have the same name, or one is invalid.
     pub fn to_table_schema_bytes(table: &TableName, families: &[Self]) -> Result<Vec<u8>> {
         if families.is_empty() {
             return Err(Error::invalid_argument("a table needs at least one family"));
@@ -257,7 +257,7 @@ impl TableDescriptor {
         self.families().find(|family| self.has_mob(family.name()))
     }
 
-    /// Fails if the table has values in MOB files, which are only read.
+    /// Fails if the table has values in MOB files, which can only be read.
     ///
     /// # Errors
     ///
@@ -387,7 +387,7 @@ mod tests {
         assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{error}");
     }
 
-    /// HBase does not look for them there.
+    /// HBase does not look them up there.
     #[test]
     fn attributes_of_a_family_are_not_in_its_configuration() {
         let others = [

@@ -195,7 +195,7 @@ impl Family {
         &self.name
     }
 
-    /// Whether a delete marker hides only what was written before it (HBase: `isNewVersionBehavior`).
+    /// Whether a delete marker hides only cells written before it (HBase: `isNewVersionBehavior`).
     #[must_use]
     pub fn has_new_version_behavior(&self) -> bool {
         self.new_version_behavior
@@ -207,7 +207,7 @@ impl Family {
     }
 
     /// Returns the time to live in milliseconds after which no version is kept; `None` if some are kept
-    /// without end (HBase: `HStore.getStoreFileTtl`).
+    /// forever (HBase: `HStore.getStoreFileTtl`).
     pub(crate) fn store_file_ttl(&self) -> Option<i64> {
         self.ttl_millis().filter(|_| self.min_versions == 0)
     }

@@ -1,4 +1,4 @@
-//! Settings of tables and families: what is kept, and how files are written.
+//! Settings of tables and families: the retention of cells, and the format of files.
 
 mod bloom_type;
 mod cipher;

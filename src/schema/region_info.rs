@@ -146,7 +146,7 @@ impl RegionInfo {
         }
     }
 
-    /// Checks the key range. Returns what is wrong.
+    /// Checks the key range. Returns the fault.
     fn check(&self) -> Result<(), &'static str> {
         if !self.end_key.is_empty() && self.start_key >= self.end_key {
             return Err("end key of the region is not after its start key");
@@ -231,7 +231,7 @@ impl RegionInfo {
         Self { replica_id, ..self.clone() }
     }
 
-    /// Returns the id of new regions in place of others: `now`, or greater than those of all others.
+    /// Returns the id of new regions that replace others: `now`, or a greater id than all others have.
     ///
     /// # Errors
     ///
@@ -256,7 +256,7 @@ impl RegionInfo {
         &self.start_key
     }
 
-    /// As [`start_key`](Self::start_key), as shared bytes.
+    /// Like [`start_key`](Self::start_key), as shared bytes.
     pub(crate) fn start_key_bytes(&self) -> &Bytes {
         &self.start_key
     }

@@ -76,7 +76,7 @@ impl RegionName {
     ///
     /// # Errors
     ///
-    /// If it is not a valid table name, as those of the catalogs before 0.96, `-ROOT-` and `.META.`.
+    /// If it is not a valid table name, such as those of the catalogs before 0.96, `-ROOT-` and `.META.`.
     pub fn table(&self) -> Result<TableName, Corruption> {
         let name = std::str::from_utf8(&self.table).ok().and_then(|name| TableName::parse(name).ok());
         name.ok_or_else(|| Corruption::unknown_name("table", &self.table))

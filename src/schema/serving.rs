@@ -1,9 +1,9 @@
-//! The regions of a table that serve rows, by the regions that have directories (hfile.md §15.4).
+//! Determines the regions of a table that serve rows from the regions that have directories (hfile.md §15.4).
 
 use super::RegionInfo;
 
 /// Returns the regions that serve rows, in row order. Regions that were split or merged stay on the disk for
-/// a while; they are left out once younger regions contain all of their rows.
+/// some time; they are left out if younger regions contain all of their rows.
 #[must_use]
 pub fn serving(mut regions: Vec<RegionInfo>) -> Vec<RegionInfo> {
     regions.sort_by(|a, b| (a.start_key(), a.region_id()).cmp(&(b.start_key(), b.region_id())));

@@ -1,4 +1,4 @@
-//! Snapshots: which table, when and how (hfile.md §15.8; HBase: `SnapshotDescription`).
+//! The description of a snapshot: its table, time and type (hfile.md §15.8; HBase: `SnapshotDescription`).
 
 use super::TableName;
 use crate::error::{Corruption, Error, Result};
@@ -19,7 +19,7 @@ pub struct SnapshotDescription {
     ttl: Option<Duration>,
 }
 
-/// How HBase takes a snapshot (HBase: `SnapshotType`).
+/// The way in which HBase takes a snapshot (HBase: `SnapshotType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SnapshotType {
@@ -27,7 +27,7 @@ pub enum SnapshotType {
     Disabled,
     /// Of an enabled table, whose regions are flushed first.
     Flush,
-    /// Of an enabled table, without what its regions have in memory.
+    /// Of an enabled table, without the cells in memory.
     SkipFlush,
 }
 
@@ -50,7 +50,7 @@ impl fmt::Display for SnapshotType {
 }
 
 impl SnapshotDescription {
-    /// Describes a snapshot of an enabled table, with a manifest of version 2, that is kept for ever.
+    /// Describes a snapshot of an enabled table, with a manifest of version 2, that is kept forever.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl SnapshotDescription {
             SnapshotType::Flush => 1,
             SnapshotType::SkipFlush => 2,
         };
-        // HBase writes 0 for a snapshot that is kept for ever.
+        // HBase writes 0 for a snapshot that is kept forever.
         let ttl = self.ttl.map_or(0, |ttl| i64::try_from(ttl.as_secs()).unwrap_or(i64::MAX));
         let message = proto::snapshot::SnapshotDescription {
             name: Some(self.name.clone()),
@@ -97,8 +97,8 @@ impl SnapshotDescription {
         message.encode_to_vec()
     }
 
-    /// Reads the content of a `.snapshotinfo`: a message without a prefix. `name` is that of the directory,
-    /// which is the one that counts: a copied directory keeps the old name in its file.
+    /// Reads the content of a `.snapshotinfo`: a message without a prefix. `name` is the directory's, which
+    /// is authoritative: a copied directory keeps the old name in its file.
     pub(crate) fn parse(name: &str, bytes: &[u8]) -> Result<Self, Corruption> {
         let message = proto::snapshot::SnapshotDescription::decode(bytes)
             .map_err(|_| Corruption::Malformed("snapshot info that is not a SnapshotDescription message"))?;
@@ -128,8 +128,8 @@ impl SnapshotDescription {
         })
     }
 
-    /// Compares the description with that of the time when the snapshot was taken. Its name may be another,
-    /// and its time to live may have been removed since (HBase: `ExportSnapshot`, `-target`, `-reset-ttl`).
+    /// Compares the description with the original one. The name may differ, and the time to live may have
+    /// been removed since (HBase: `ExportSnapshot`, `-target`, `-reset-ttl`).
     pub(crate) fn check_taken(&self, taken: &Self) -> Result<(), Corruption> {
         let what = "creation time of the snapshot";
         if self.creation_time != taken.creation_time {
@@ -179,7 +179,7 @@ impl SnapshotDescription {
         self.creation_time
     }
 
-    /// Returns how the snapshot was taken.
+    /// Returns the type of the snapshot.
     #[must_use]
     pub fn snapshot_type(&self) -> SnapshotType {
         self.snapshot_type
@@ -197,8 +197,8 @@ impl SnapshotDescription {
         self.owner.as_deref()
     }
 
-    /// Returns how long after its creation HBase keeps the snapshot; `None` for ever. Then HBase removes it,
-    /// and the files that nothing else needs.
+    /// Returns how long after its creation HBase keeps the snapshot; `None` for forever. HBase then removes
+    /// it, and the files that nothing else needs.
     #[must_use]
     pub fn ttl(&self) -> Option<Duration> {
         self.ttl

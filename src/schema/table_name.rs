@@ -52,7 +52,7 @@ impl TableName {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Same as [`new`](Self::new).
     pub fn parse(name: &str) -> Result<Self> {
         match name.split_once(':') {
             Some((namespace, qualifier)) => Self::new(namespace, qualifier),
@@ -112,7 +112,7 @@ impl TableName {
         self.to_string().into_bytes()
     }
 
-    /// Whether this is the catalog, whose rows have an order of their own.
+    /// Whether this is the catalog, whose rows have a special order.
     #[must_use]
     pub fn is_meta(&self) -> bool {
         self.is_system() && self.qualifier == "meta"
@@ -124,15 +124,15 @@ impl TableName {
         self.namespace == "hbase"
     }
 
-    /// Whether a master makes the table when it first starts (HBase 2: `TableNamespaceManager`). If there is
-    /// one without its rows, no master starts.
+    /// Whether a master creates the table when it first starts (HBase 2: `TableNamespaceManager`). If the
+    /// table exists without its rows, no master starts.
     pub(crate) fn is_made_by_master(&self) -> bool {
         self.is_meta() || self.is_system() && self.qualifier == "namespace"
     }
 }
 
-/// Whether a character is a letter or a decimal digit. HBase looks at UTF-16 code units, and no surrogate is
-/// either (Java: `Character.isAlphabetic`, `Character.isDigit`).
+/// Whether a character is a letter or a decimal digit. HBase checks UTF-16 code units, and a surrogate is
+/// neither (Java: `Character.isAlphabetic`, `Character.isDigit`).
 fn is_letter_or_digit(c: char) -> bool {
     let is_digit = || ZEROS.iter().any(|&zero| u32::from(c).wrapping_sub(u32::from(zero)) < 10);
     c <= '\u{ffff}' && (c.is_alphabetic() || is_digit())

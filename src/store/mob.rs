@@ -25,7 +25,7 @@ const TABLE_TAG: u8 = 6;
 /// The maximum number of MOB files that are kept open (HBase: `hbase.mob.file.cache.size`, 1000).
 const OPEN_FILES: usize = 256;
 
-/// How often a file is opened for a value that cannot be read any more.
+/// The number of times that a file is opened for a value that can no longer be read.
 const OPENS: u32 = 3;
 
 /// The MOB files of a family.
@@ -38,13 +38,13 @@ pub(crate) struct MobFiles {
     open: Mutex<BTreeMap<PathBuf, HFile>>,
 }
 
-/// Where a value is.
+/// The location of a value.
 #[derive(Debug, PartialEq, Eq)]
 struct MobReference<'c> {
     /// The length of the value in bytes.
     len: u64,
     file: &'c str,
-    /// The table that has the file, unless it is that of the cell.
+    /// The table that has the file, if it is not the cell's.
     table: Option<TableName>,
 }
 
@@ -90,15 +90,15 @@ impl<'c> MobReference<'c> {
 
 /// Whether a store file lists MOB files to which its cells refer.
 pub(crate) fn lists_mob_files(info: &FileInfo) -> bool {
-    // A single zero is the list of none.
+    // A single zero byte is the empty list.
     info.mob_file_refs().is_some_and(|list| list.len() > 1)
 }
 
-/// Returns the MOB files that a store file lists as those to which its cells refer; `None` if it has no list,
-/// but may have such cells (HBase: `MobUtils.deserializeMobFileRefs`, `MobFileCleanupUtil`).
+/// Returns the MOB files to which a store file's cells refer, by its own list; `None` if it has no list but
+/// may have such cells (HBase: `MobUtils.deserializeMobFileRefs`, `MobFileCleanupUtil`).
 pub(crate) fn listed_mob_files(info: &FileInfo) -> Result<Option<Vec<MobFileName>>, Corruption> {
     if !lists_mob_files(info) {
-        // Cells without tags refer to nothing, and a file that was written for a bulk load has its values.
+        // Cells without tags refer to nothing, and a file written for a bulk load contains its values.
         let has_none = info.mob_file_refs().is_some()
             || info.max_tags_len()?.is_none_or(|len| len == 0)
             || info.bulkload_source_task().is_some();
@@ -119,22 +119,23 @@ pub(crate) fn listed_mob_files(info: &FileInfo) -> Result<Option<Vec<MobFileName
     Ok(Some(names))
 }
 
-/// What was found of the values to which the cells of store files refer.
+/// The result of looking up the values to which the cells of store files refer.
 #[derive(Debug, Default)]
 pub(crate) struct FoundValues {
-    /// The MOB files, where they are, also those that cannot be read.
+    /// The paths of the MOB files, including unreadable ones.
     pub(crate) files: BTreeSet<PathBuf>,
-    /// Why values are not there: for each MOB file, or store file with malformed references, the first fault.
+    /// The faults of missing values: the first one for each MOB file, or store file with malformed
+    /// references.
     faults: BTreeMap<PathBuf, Error>,
-    /// Why MOB files cannot be read where a value is looked for: for each, the first error.
+    /// The first error of each MOB file that could not be read for a value.
     unreadable: BTreeMap<PathBuf, Error>,
-    /// The MOB files that are missing, not to be looked for again.
+    /// The MOB files that are missing, to avoid looking them up again.
     missing: BTreeSet<(Option<TableName>, String)>,
 }
 
 impl FoundValues {
-    /// Returns why values are not there, for each file once, and, unless the MOB files are verified by
-    /// themselves, why they cannot be read.
+    /// Returns the fault of missing values for each file once and, if `with_unreadable`, the errors of
+    /// unreadable MOB files.
     pub(crate) fn faults(&mut self, with_unreadable: bool) -> Vec<Error> {
         let mut faults = std::mem::take(&mut self.faults);
         if with_unreadable {
@@ -242,7 +243,7 @@ impl MobFiles {
     }
 
     /// Passes the path of the MOB file of a reference to `take`, and the cell there with the value of `cell`,
-    /// or why there is none.
+    /// or the error if there is none.
     fn look_up<R>(
         &self,
         reference: &MobReference<'_>,
@@ -255,7 +256,7 @@ impl MobFiles {
             let file = self.file(reference, cell)?;
             let mut scanner = file.scanner().cache_blocks(cache_blocks);
             match scanner.seek(cell.key()) {
-                // It was moved since it was opened, in a storage where that ends its use.
+                // It was moved after it was opened, in a storage where a moved file can no longer be read.
                 Err(error) if error.is_stale() && opens < OPENS => {
                     drop(unpoisoned(self.open.lock()).remove(file.path()));
                     opens += 1;
@@ -268,7 +269,8 @@ impl MobFiles {
         }
     }
 
-    /// Opens the file of a reference, or returns it if it is open: it has not changed, wherever it is now.
+    /// Returns the file of a reference, opening it if needed. A file that is already open is valid even if it
+    /// was moved.
     fn file(&self, reference: &MobReference<'_>, cell: CellRef<'_>) -> Result<HFile> {
         let Some(dirs) = &self.dirs else {
             let message = "the store files are not under a root directory, which has the MOB files";
@@ -279,7 +281,7 @@ impl MobFiles {
         if let Some(file) = self.find_open(&paths) {
             return Ok(file);
         }
-        // Twice: it may be moved meanwhile, from one that is still to be looked at to one that was.
+        // Twice: the file may be moved from a path not yet tried to one already tried.
         for path in paths.iter().chain(&paths) {
             match self.options.open(path) {
                 Ok(file) => return Ok(self.keep(path, file)),
@@ -293,14 +295,14 @@ impl MobFiles {
         Err(not_found(first, message))
     }
 
-    /// Returns the file at the first of some paths that is open.
+    /// Returns the first open file at one of the paths.
     fn find_open(&self, paths: &[PathBuf]) -> Option<HFile> {
         let open = unpoisoned(self.open.lock());
         paths.iter().find_map(|path| open.get(path)).cloned()
     }
 
-    /// Keeps a file open. Returns the one that another thread has opened meanwhile, if there is one: blocks
-    /// are cached for each.
+    /// Keeps a file open. Returns the one that another thread has just opened, if any, because blocks are
+    /// cached for each.
     fn keep(&self, path: &Path, file: HFile) -> HFile {
         let mut open = unpoisoned(self.open.lock());
         if open.len() >= OPEN_FILES && !open.contains_key(path) {
@@ -351,7 +353,7 @@ mod tests {
         let names = vec![name("t", NAME), name("t", &other), name("ns:u", NAME)];
         assert_eq!(listed(&[("MOB_FILE_REFS", list.as_bytes())]), Ok(Some(names)));
         assert_eq!(listed(&[("MOB_FILE_REFS", b"\0")]), Ok(Some(Vec::new())));
-        // Without a list, cells with tags may refer to any.
+        // Without a list, cells with tags may refer to any file.
         let len = 9_i32.to_be_bytes();
         let tags = ("hfile.MAX_TAGS_LEN", &len[..]);
         assert_eq!(listed(&[tags]), Ok(None));

@@ -30,23 +30,23 @@ use settings::Setting;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// The immutable properties of a store: its family, and where and how its files are kept.
+/// The immutable properties of a store: its family, and the location and settings of its files.
 #[derive(Debug)]
 pub(crate) struct Store {
     pub(crate) family: Family,
     pub(crate) order: CellOrder,
-    /// How its files are compacted.
+    /// The settings of its compactions.
     pub(crate) compaction: CompactionConfig,
-    /// Why that is not known, of a region that is only read.
+    /// The error if these are invalid, in a region open for reading only.
     pub(crate) invalid_settings: Option<Error>,
-    /// How its new files are written.
+    /// The settings of its new files.
     pub(crate) file_settings: FileSettings,
     /// The maximum size in bytes of the cells of a row that a read collects: `hbase.table.max.rowsize`, at
     /// most [`Limits::row_bytes`](crate::Limits::row_bytes).
     pub(crate) max_row_bytes: usize,
-    /// Whether data blocks that reads load are cached, if the read asks for it (BLOCKCACHE).
+    /// Whether data blocks are cached by reads that request it (BLOCKCACHE).
     pub(crate) cache_data: bool,
-    /// Whether new files with ZSTD have Hadoop's framing if none of the store's shows another.
+    /// Whether new files with ZSTD have Hadoop's framing if the store has no file that shows the form.
     pub(crate) zstd_framed: bool,
     /// The path of the dictionary that the family names for ZSTD.
     pub(crate) zstd_dictionary: Option<String>,
@@ -55,18 +55,18 @@ pub(crate) struct Store {
     /// The directory where its files are written before they are moved to `dir`.
     pub(crate) tmp: PathBuf,
     pub(crate) options: HFileOptions,
-    /// The files with the values to which its cells refer, if they may (IS_MOB).
+    /// The files with the values to which its cells may refer (IS_MOB).
     pub(crate) mob: Option<MobFiles>,
     pub(crate) storage: Arc<dyn Storage>,
 }
 
-/// Reads the settings of a family without which its store is not opened for writing: of its compactions, and
-/// of its new files, and the path of a dictionary for ZSTD. Also checks the limit of a row, and what would
-/// fail only at the first flush, after writes were acknowledged.
+/// Reads the settings that opening a store for writing requires: of its compactions and new files, and the
+/// path of a ZSTD dictionary. Also checks the limit of a row, and settings that would fail only at the first
+/// flush, after writes were acknowledged.
 ///
 /// # Errors
 ///
-/// If a setting is invalid, or names what is not supported.
+/// If a setting is invalid or unsupported.
 pub(crate) fn read_settings(
     family: &Family,
     setting: Setting<'_, '_>,

@@ -16,14 +16,14 @@ pub(crate) fn memstore_flush_size(setting: Setting<'_, '_>) -> Result<Option<u64
     Reader { family: &[], setting }.flush_size()
 }
 
-/// Whether gets that do not say so read the families that their filter does not need only for the rows that
-/// pass it (`hbase.hregion.scan.loadColumnFamiliesOnDemand`, yes).
+/// Whether gets, by default, read families that their filter does not need only for rows that pass it
+/// (`hbase.hregion.scan.loadColumnFamiliesOnDemand`, yes).
 pub(crate) fn loads_families_on_demand(setting: Setting<'_, '_>) -> bool {
     Reader { family: &[], setting }.flag("hbase.hregion.scan.loadColumnFamiliesOnDemand", true)
 }
 
 /// Returns the maximum size in bytes of the cells of a row that a read collects in a family, `usize::MAX` if
-/// none is set (`hbase.table.max.rowsize`). As with HBase's, no cell is read if it is 0 or less.
+/// none is set (`hbase.table.max.rowsize`). As in HBase, no cell is read if it is 0 or less.
 ///
 /// # Errors
 ///
@@ -33,16 +33,16 @@ pub(crate) fn max_row_bytes(family: &[u8], setting: Setting<'_, '_>) -> Result<u
     Ok(usize::try_from(bytes.max(0)).unwrap_or(usize::MAX))
 }
 
-/// What a table allows to be written, and how much at once (HBase: `HRegion`).
+/// A table's limits on writes (HBase: `HRegion`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WriteLimits {
     /// The maximum length of a cell in bytes (`hbase.server.keyvalue.maxsize`, 10 MiB; 0 or less means no
     /// limit).
     pub(crate) cell_len: usize,
-    /// By how many milliseconds the timestamp of a value may be after the time of writing; `i64::MAX` for no
-    /// limit (`hbase.hregion.keyvalue.timestamp.slop.millisecs`, no limit).
+    /// The number of milliseconds by which a value's timestamp may exceed the time of writing; `i64::MAX` for
+    /// no limit (`hbase.hregion.keyvalue.timestamp.slop.millisecs`, no limit).
     pub(crate) timestamp_slop: i64,
-    /// Writers wait while this many times the flush size is in memory
+    /// Writers wait while the memory exceeds this many times the flush size
     /// (`hbase.hregion.memstore.block.multiplier`, 4; values below 1 act as 1).
     pub(crate) block_multiplier: u64,
     /// The maximum number of mutations of a batch that are written together
@@ -55,7 +55,7 @@ impl WriteLimits {
     ///
     /// # Errors
     ///
-    /// If a setting is not a number, or one with which HBase writes no batch.
+    /// If a setting is not a number, or is one with which HBase writes no batch.
     pub(crate) fn from_settings(setting: Setting<'_, '_>) -> Result<Self> {
         const MINI_BATCH: &str = "hbase.regionserver.minibatch.size";
         let read = Reader { family: &[], setting };
@@ -74,8 +74,8 @@ impl WriteLimits {
     }
 }
 
-/// Returns the path of the dictionary that files of a family compressed by ZSTD are written with, if there is
-/// one (HBase: `ZstdCodec.getDictionary`, `DictionaryCache`).
+/// Returns the path of the dictionary with which ZSTD files of a family are written, if any (HBase:
+/// `ZstdCodec.getDictionary`, `DictionaryCache`).
 pub(super) fn zstd_dictionary(setting: Setting<'_, '_>) -> Option<String> {
     setting("hbase.io.compress.zstd.dictionary").filter(|path| !path.is_empty()).map(str::to_owned)
 }
@@ -93,7 +93,7 @@ pub(super) trait Value: Sized {
 }
 
 impl Value for i64 {
-    /// As `Configuration.getLong`, which takes hexadecimal numbers, too.
+    /// Like `Configuration.getLong`, which also accepts hexadecimal numbers.
     fn parse(text: &str) -> Option<Self> {
         let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
         match digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0X")) {
@@ -113,7 +113,7 @@ impl Value for usize {
     }
 }
 impl Value for f32 {
-    /// As `Configuration.getFloat`, which takes a number with the letter of its type, such as `1.2F`.
+    /// Like `Configuration.getFloat`, which accepts a number with the letter of its type, such as `1.2F`.
     fn parse(text: &str) -> Option<Self> {
         let number = text.strip_suffix(['f', 'F', 'd', 'D']).unwrap_or(text);
         number.parse().ok().filter(|number: &Self| number.is_finite() && *number >= 0.0)
@@ -156,7 +156,7 @@ impl<'s> Reader<'_, 's> {
         }
     }
 
-    /// Returns the name of a class, without its package if that is HBase's.
+    /// Returns the name of a class, without HBase's package.
     pub(super) fn class(&self, key: &'static str) -> Option<&'s str> {
         let name = (self.setting)(key)?.trim();
         let ours = name.strip_prefix("org.apache.hadoop.hbase.regionserver.");
@@ -204,7 +204,7 @@ pub(super) mod tests {
             ("0", "7", Some(Some(7))),
             ("", "0x8000000", Some(Some(128 << 20))),
             ("-1", "0X2", Some(Some(2))),
-            // HBase's region would not open.
+            // HBase would not open the region.
             ("", "128m", None),
             ("", "2G", None),
             ("128 MB", "", None),

@@ -10,7 +10,7 @@ use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use std::path::Path;
 
-/// A table that is being changed as a whole. Holds the lock of the root.
+/// A change of a whole table. Holds the lock of the root.
 pub(super) struct TableChange<'o> {
     pub(super) table: TableName,
     pub(super) root: &'o Path,
@@ -21,33 +21,33 @@ pub(super) struct TableChange<'o> {
 }
 
 /// Tables can be deleted, truncated and [altered](Self::alter) only while no process has a region of them
-/// open for writing; this is checked with the locks of the regions. Handles that are open for reading keep
-/// reading the table as it was.
+/// open for writing; this is checked by locking the regions. Handles that are open for reading continue to
+/// read the old table.
 ///
-/// If the root has `hbase:meta` and that has the table, its rows follow: those of regions that are gone are
-/// deleted, those of new ones are added, with the table enabled. This comes after the directories have been
-/// renamed, and before what was replaced is removed: a call that fails in between, or whose process dies, is
-/// completed when it is repeated, or by the next [`create`](Self::create) of the table.
+/// If the root has `hbase:meta` with the table, its rows are updated: rows of removed regions are deleted,
+/// rows of new regions are added, and the table is enabled. This happens after the directories are renamed,
+/// and before the old ones are removed: an interrupted call is completed when it is repeated, or by the next
+/// [`create`](Self::create) of the table.
 ///
 /// In a storage without renames, such as an object store, one conditional put makes each of these changes. A
-/// call that is repeated, each other one of them, and [`compact`](Self::compact) complete what is left then.
-/// A table can be truncated or altered there if lists track the files of all families, otherwise this is
-/// refused ([`Unsupported`](ErrorKind::Unsupported)).
+/// repeated call, any other of these changes, and [`compact`](Self::compact) complete an interrupted one. A
+/// table can be truncated or altered there only if lists track the files of all families
+/// ([`Unsupported`](ErrorKind::Unsupported) otherwise).
 impl Table {
     /// Deletes a table under a root directory (HBase: `DeleteTableProcedure`). Its store files are moved to
-    /// the archive, where snapshots and clones that refer to them are still read.
+    /// the archive, where snapshots and clones can still read them.
     ///
     /// The table is gone once its directory is renamed, and does not come back. If the call fails or the
     /// process dies after that, some files remain in `.tmp`: the next call completes the deletion, or the
     /// next [`create`](Self::create) of a table with this name.
     ///
-    /// `options` gives the storage of the files.
+    /// `options` has the storage of the files.
     ///
     /// # Errors
     ///
     /// - [`TableNotFound`](ErrorKind::TableNotFound) if the table does not exist.
     /// - [`Unsupported`](ErrorKind::Unsupported) if it is `hbase:meta` or `hbase:namespace`, which only a
-    ///   cluster makes, or has MOB files.
+    ///   cluster creates, or has MOB files.
     /// - [`Locked`](ErrorKind::Locked) if a region of it is open for writing, or a table of the root is being
     ///   changed or recovered elsewhere.
     /// - If a directory, or a store file, is a symbolic link; if an I/O operation fails.
@@ -76,17 +76,17 @@ impl Table {
     /// names.
     ///
     /// If the call fails or the process dies, the table is the old one or the new one. Between two renames
-    /// there is none; a repeated call then completes the new one, with the regions of the interrupted call.
-    /// The new table never has cells of the old one.
+    /// there is no table; a repeated call then completes the new one, with the regions of the interrupted
+    /// call. The new table never has cells of the old one.
     ///
-    /// `options` gives the storage of the files and the clock.
+    /// `options` has the storage of the files and the clock.
     ///
     /// # Errors
     ///
-    /// As [`delete_table`](Self::delete_table); if the table has no descriptor; if its regions are to be
+    /// Same as [`delete_table`](Self::delete_table); if the table has no descriptor; if its regions are to be
     /// preserved and have holes or overlaps ([`Inconsistent`](ErrorKind::Inconsistent)). In a storage without
-    /// renames, if a [bulk load](Self::bulk_load) was cut off, and has not been repeated
-    /// ([`Unsupported`](ErrorKind::Unsupported)): a repeated one would load again what was deleted.
+    /// renames, if a [bulk load](Self::bulk_load) was interrupted and has not been repeated
+    /// ([`Unsupported`](ErrorKind::Unsupported)): repeating it later would load deleted cells again.
     pub fn truncate(
         root: impl AsRef<Path>,
         name: &str,
@@ -102,7 +102,7 @@ impl Table {
             if !tree.has_replacement()? || !tree.has_remains()? {
                 return Err(change.not_found(root.as_ref()));
             }
-            // A call was interrupted between the two renames, of which the first must be durable.
+            // An earlier call was interrupted between the two renames; the first must be durable.
             tree.sync_parents()?;
             tree.install_replacement()?;
             return change.finish();
@@ -125,7 +125,7 @@ impl Table {
         check_catalog(change.root, change.options)?;
         change.move_away(&locks)?;
         tree.sync_parents().and_then(|()| tree.install_replacement()).inspect_err(|_| {
-            // A process that has created a region since the locks were taken may have removed it.
+            // A process that created a region after the locks were taken may have removed it.
             if matches!((tree.has_replacement(), tree.exists()), (Ok(false), Ok(false))) {
                 let _ = tree.move_back();
             }
@@ -133,7 +133,7 @@ impl Table {
         change.finish()
     }
 
-    /// Whether a directory has only the remains of a table that was deleted, or not created completely, in a
+    /// Whether a directory has only the remains of a table that was deleted, or not completely created, in a
     /// storage without renames. They stay there, and may look like a table. Returns `false` for an empty
     /// directory, and for anything else.
     ///
@@ -151,7 +151,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`is_absent`](Self::is_absent).
+    /// Same as [`is_absent`](Self::is_absent).
     pub fn has_unfinished_deletion(dir: impl AsRef<Path>, storage: &dyn Storage) -> Result<bool> {
         let listing = TableListing::read(storage, dir.as_ref())?;
         for deletion in listing.deletions() {
@@ -184,10 +184,10 @@ impl Table {
     }
 
     /// Removes a table that was just created or cloned, and could not be added to the catalog, unless another
-    /// process has written to it meanwhile, or the catalog has it: that process may have taken it for its
-    /// own, see [`is_created`](Self::is_created). In a storage without renames the table stays.
+    /// process has written to it, or the catalog has it: that process may have adopted it, see
+    /// [`is_created`](Self::is_created). In a storage without renames the table stays.
     ///
-    /// Returns whether it was added after all, durably: only what followed has failed.
+    /// Returns whether it was added durably after all, and only a later step failed.
     pub(super) fn undo_creation(root: &Path, name: &str, options: &RegionOptions) -> Result<bool> {
         let change = TableChange::begin(root, name, options)?;
         let locks = change.lock_regions()?;
@@ -195,13 +195,13 @@ impl Table {
         if let Some(catalog) = TableCatalog::open(root, options)? {
             let is_known = catalog.has_table(&change.table)?;
             if is_known && !has_writes {
-                // The rows may be those of a former table.
+                // The rows may be from a former table.
                 return catalog.follow_directories(root, &change.table, options).map(|()| true);
             }
             if is_known || has_writes || change.is_in_place() {
                 return catalog.close().map(|()| false);
             }
-            // The catalog is locked until no other process finds the table.
+            // The catalog stays locked until no other process can find the table.
             change.move_away(&locks)?;
             catalog.close()?;
             change.finish()?;
@@ -209,13 +209,13 @@ impl Table {
         Ok(false)
     }
 
-    /// Whether a table that the catalog does not have is as a creation with this descriptor and these regions
-    /// makes it, but for their ids: a process has died, or has failed, between the two steps. One that is in
-    /// use, or whose descriptor cannot be one of a creation, is not.
+    /// Whether a table that the catalog does not have equals one created with this descriptor and these
+    /// regions, apart from their ids: a process failed between the two steps of a creation. False if it is in
+    /// use, or has a descriptor that a creation cannot have.
     ///
     /// # Errors
     ///
-    /// If the root is locked, or an I/O operation fails, so that this cannot be seen.
+    /// If the root is locked, or an I/O operation fails, so that this cannot be determined.
     pub(super) fn is_created(
         root: &Path,
         descriptor: &TableDescriptor,
@@ -231,7 +231,7 @@ impl Table {
             return Ok(false);
         }
         let stored = match change.descriptor() {
-            // There is none, or it is damaged, or has settings that are refused.
+            // The descriptor is missing or damaged, or has settings that are refused.
             Err(error) if error.kind() != ErrorKind::Io => return Ok(false),
             stored => stored?,
         };
@@ -262,7 +262,7 @@ impl<'o> TableChange<'o> {
         Ok(Self { table, root, tree, logs, options, lock })
     }
 
-    /// Whether the table is in a storage without renames, so that nothing can be moved away at once.
+    /// Whether the table is in a storage without renames, so that nothing can be moved away atomically.
     pub(super) fn is_in_place(&self) -> bool {
         !self.options.file_storage().can_rename(self.root)
     }
@@ -280,7 +280,7 @@ impl<'o> TableChange<'o> {
         self.tree.lock_regions(|region| self.options.lock(region))
     }
 
-    /// As [`finish_change`].
+    /// Like [`finish_change`].
     fn finish(&self) -> Result<()> {
         finish_change(self.root, &self.table, &self.tree, self.options)
     }
@@ -288,7 +288,7 @@ impl<'o> TableChange<'o> {
     /// Returns the table's descriptor.
     pub(super) fn descriptor(&self) -> Result<StoredDescriptor> {
         let listing = self.tree.listing()?;
-        // Those of changes that were made in a storage without renames.
+        // Writes the descriptors of changes made in a storage without renames.
         listing.write_descriptors(self.options.file_storage())?;
         self.tree.descriptor(&listing)?.ok_or_else(|| {
             let message = format!("table {} has no descriptor, so its settings are not known", self.table);
@@ -302,7 +302,7 @@ impl<'o> TableChange<'o> {
     }
 
     /// Returns the regions of the empty table. Their ids are greater than those of the old ones, so that no
-    /// log or reference of an old region is taken for one of theirs.
+    /// log or reference of an old region is mistaken for theirs.
     fn new_regions(&self, preserve_splits: bool) -> Result<Vec<RegionInfo>> {
         let old = self.serving_regions()?;
         let id = RegionInfo::id_after(&old, self.options.now())?;
@@ -334,8 +334,8 @@ impl<'o> TableChange<'o> {
     }
 }
 
-/// Ends a change of a table after its commit: the catalog follows, and what was moved away is archived and
-/// removed. Does nothing if that has been done; can be repeated. The root must be locked.
+/// Ends a change of a table after its commit: updates the catalog, and archives and removes the directories
+/// that were moved away. Can be repeated. The root must be locked.
 pub(super) fn finish_change(
     root: &Path,
     table: &TableName,
@@ -345,13 +345,13 @@ pub(super) fn finish_change(
     if !tree.has_remains()? {
         return Ok(());
     }
-    // The catalog must not lack a table that could come back.
+    // The catalog must not lose a table that could reappear after a crash.
     tree.sync_parents()?;
     follow_directories(root, table, options)?;
     tree.finish()
 }
 
-/// Makes the rows of a table those of its directories, if the root has a catalog with the table.
+/// Makes the rows of a table match its directories, if the root has a catalog with the table.
 pub(super) fn follow_directories(root: &Path, table: &TableName, options: &RegionOptions) -> Result<()> {
     if let Some(catalog) = TableCatalog::open(root, options)?
         && catalog.has_table(table)?

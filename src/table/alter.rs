@@ -21,7 +21,7 @@ pub struct TableChanges {
     families: Vec<Family>,
     deleted: Vec<Bytes>,
     settings: BTreeMap<String, Option<String>>,
-    /// The attributes that a [`Family`] does not represent, by family and name.
+    /// Attributes that a [`Family`] does not represent, by family and name.
     of_families: BTreeMap<(Bytes, String), Option<String>>,
 }
 
@@ -83,8 +83,8 @@ impl TableChanges {
         self
     }
 
-    /// Applies the changes to HBase's message `TableSchema`, in which the master of a cluster returns and
-    /// takes the settings of a table. All else in the message is kept.
+    /// Applies the changes to HBase's message `TableSchema`, in which a cluster's master returns and accepts
+    /// the settings of a table. The rest of the message is kept.
     ///
     /// # Errors
     ///
@@ -149,7 +149,7 @@ impl TableChanges {
         }
         let after = self.with_settings(after)?;
         match check_stores(&after) {
-            // A table that has been opened for reading only can be altered, too.
+            // The fault was there before: such a table can be read, and altered.
             Err(error) if check_stores(before).is_ok() => Err(error),
             _ => Ok(after),
         }
@@ -159,7 +159,7 @@ impl TableChanges {
         self.deleted.iter().any(|deleted| deleted == name)
     }
 
-    /// Checks the settings without which no region opens, here or in HBase.
+    /// Checks the settings that opening a region requires, here or in HBase.
     fn check_settings(&self, after: &TableDescriptor) -> Result<()> {
         if let Some(empty) =
             self.settings.iter().find(|(key, value)| key.is_empty() || value.as_deref() == Some(""))
@@ -192,7 +192,7 @@ impl TableChanges {
     }
 }
 
-/// Fails if values of the table would be in MOB files, which are only read here.
+/// Fails if values of the table would be in MOB files, which this crate can only read.
 pub(super) fn refuse_new_mob(descriptor: &TableDescriptor) -> Result<()> {
     let Some(family) = descriptor.mob_family() else { return Ok(()) };
     let name = StringBinary(family.name());
@@ -200,7 +200,7 @@ pub(super) fn refuse_new_mob(descriptor: &TableDescriptor) -> Result<()> {
     Err(Error::locating(ErrorKind::Unsupported, message))
 }
 
-/// Checks the settings of all families without which no region is opened for writing.
+/// Checks the settings of all families that opening a region for writing requires.
 pub(super) fn check_stores(descriptor: &TableDescriptor) -> Result<()> {
     descriptor.families().try_for_each(|family| {
         read_settings(family, &|key: &str| descriptor.setting(family.name(), key)).map(drop)
@@ -209,28 +209,28 @@ pub(super) fn check_stores(descriptor: &TableDescriptor) -> Result<()> {
 
 impl Table {
     /// Changes the families and the settings of a table under a root directory (HBase:
-    /// `ModifyTableProcedure`). Settings that are not mentioned are kept. The files of the regions are
-    /// written with the new settings from then on, and old files by their next compaction.
+    /// `ModifyTableProcedure`). Settings that are not mentioned are kept. New files have the new settings,
+    /// and old files get them when they are compacted.
     ///
     /// All changes take effect at once, when the new descriptor gets its name: after a failure or a crash the
     /// table has the old descriptor or the new one. The files of a deleted family are then moved to the
-    /// archive. If a crash prevents that, they are not read, and are archived when the call is repeated, or
-    /// when a family of this name is added.
+    /// archive. If a crash prevents this, they are not read, and are archived when the call is repeated or a
+    /// family of this name is added.
     ///
     /// Before a family is deleted, recovered edits of the regions are replayed.
     ///
-    /// `options` gives the storage of the files and all else that is needed to open a region.
+    /// `options` has the storage of the files and everything else needed to open a region.
     ///
     /// # Errors
     ///
-    /// - As [`delete_table`](Self::delete_table).
+    /// - Same as [`delete_table`](Self::delete_table).
     /// - If a family or a setting is invalid, or a family to delete does not exist, or is the last one.
     /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the tracker of the store files of an existing
     ///   family would change, or values would be in MOB files.
-    /// - If a family is to be deleted and there are logs of servers, or a family is to be added and logs or
-    ///   recovered edits have cells of its name: [`recover`](Self::recover) the root first.
-    /// - If a family is to be deleted or added, in a storage without renames, and a [bulk
-    ///   load](Self::bulk_load) into it was interrupted, and has not been repeated.
+    /// - If a family is deleted and server logs exist, or a family is added and logs or recovered edits have
+    ///   cells of its name: [`recover`](Self::recover) the root first.
+    /// - If a family is deleted or added, in a storage without renames, and a [bulk load](Self::bulk_load)
+    ///   into it was interrupted and has not been repeated.
     pub fn alter(
         root: impl AsRef<Path>,
         name: &str,
@@ -260,7 +260,7 @@ impl Table {
         refuse_new_mob(&after)?;
         let has = |name: &[u8]| before.families().any(|family| family.name() == name);
         if !changes.deleted.is_empty() && !change.regions_with_edits()?.is_empty() {
-            return Err(Error::locked(&tree.dir())); // a region was written to meanwhile
+            return Err(Error::locked(&tree.dir())); // a region was written to in between
         }
         let added: Vec<_> = changes.families.iter().map(Family::name).filter(|name| !has(name)).collect();
         change.refuse_cells_of(&added)?;
@@ -276,10 +276,10 @@ impl Table {
                 .map(|name| String::from_utf8_lossy(name))
                 .try_for_each(|name| tree.check_next_lists(&name))?;
         }
-        // Otherwise a loss of power could bring back an older descriptor, which has the families.
+        // Otherwise a loss of power could bring back an older descriptor that has the families.
         stored.sync(&**options.file_storage())?;
         for name in changes.deleted.iter().filter(|name| !has(name)) {
-            // An interrupted call has left a part of it.
+            // An interrupted call may have deleted only a part of it.
             let was_removed = begun.as_ref().is_some_and(|begun| begun.has_removed(name));
             if !tree.remove_family(&String::from_utf8_lossy(name))? && !was_removed {
                 return Err(Error::no_such_family(name, before.families().map(Family::name)));
@@ -300,7 +300,7 @@ impl Table {
 }
 
 impl TableChange<'_> {
-    /// Replays the recovered edits of all regions, which may have cells of a family that is to be deleted.
+    /// Replays the recovered edits of all regions, which may have cells of a family to delete.
     fn replay_edits(&self) -> Result<()> {
         let storage = self.options.file_storage();
         if let Some(log) = self.logs.logs(&**storage)?.first() {
@@ -317,7 +317,7 @@ impl TableChange<'_> {
         Ok(())
     }
 
-    /// Fails if a log has cells of families that are to be added.
+    /// Fails if a log has cells of families to add.
     fn refuse_cells_of(&self, families: &[&[u8]]) -> Result<()> {
         if families.is_empty() {
             return Ok(());
@@ -333,7 +333,7 @@ impl TableChange<'_> {
         self.options.refuse_cells_of(families, &self.table, logs)
     }
 
-    /// Returns the names of the regions that have recovered edits, without parents, which are not opened.
+    /// Returns the names of the regions with recovered edits, except parents, which are not opened.
     fn regions_with_edits(&self) -> Result<Vec<String>> {
         let with_edits = self.logs.regions_with_edits(&**self.options.file_storage())?;
         let with_edits = with_edits.into_iter().filter(|(table, _)| *table == self.table);

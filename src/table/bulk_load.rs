@@ -18,10 +18,10 @@ use crate::schema::{Family, is_legal_name};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
-/// The directory of the parts of files, in that of a family. HBase uses the same one.
+/// The directory of the parts of files, below a family's input directory. HBase uses the same name.
 const PARTS: &str = ".tmp";
 
-/// What a bulk load has done. See [`Table::bulk_load`] (HBase: `BulkLoadHFilesTool`).
+/// The result of a bulk load. See [`Table::bulk_load`] (HBase: `BulkLoadHFilesTool`).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct BulkLoad {
@@ -29,8 +29,8 @@ pub struct BulkLoad {
     pub loaded: usize,
     /// The files that were split, because their rows are in several regions.
     pub split: Vec<PathBuf>,
-    /// The entries that were skipped: files without cells, references, links, names that begin with `_`
-    /// or `.`, and directories that cannot be those of a family.
+    /// The entries that were skipped: files without cells, references, links, names that begin with `_` or
+    /// `.`, and directories that cannot be a family's.
     pub skipped: Vec<PathBuf>,
 }
 
@@ -43,21 +43,21 @@ struct Input<'f> {
 }
 
 impl Table {
-    /// Returns the directory in which `hregion import` writes files to load into the table at `dir`: on
-    /// the same file system as its regions. What is left there is found by [`check_dir`](Self::check_dir).
+    /// Returns the directory in which `hregion import` writes files to load into the table at `dir`: on the
+    /// same file system as its regions. [`check_dir`](Self::check_dir) finds files left there.
     #[must_use]
     pub fn import_dir(dir: impl AsRef<Path>) -> PathBuf {
         dir.as_ref().join(".tmp").join("import")
     }
 
-    /// Removes a directory of files that were written to load into the table at `dir`, with all that is
-    /// left in it: the [`import_dir`](Self::import_dir), or one below it. Then removes those above that have
-    /// become empty, within the directory of the table.
+    /// Removes a directory of files that were written to load into the table at `dir`, with its contents: the
+    /// [`import_dir`](Self::import_dir), or one below it. Then removes its parents that have become empty,
+    /// within the table's directory.
     ///
     /// # Errors
     ///
-    /// If it is not such a directory ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); if a symbolic
-    /// link is in its place, or on the way; if an I/O operation fails.
+    /// If it is not such a directory ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); if it, or a
+    /// directory above it, is a symbolic link; if an I/O operation fails.
     pub fn remove_import_dir(
         dir: impl AsRef<Path>,
         import: impl AsRef<Path>,
@@ -86,41 +86,40 @@ impl Table {
     /// regions is first replaced, in its directory, by one for each region.
     ///
     /// The files of a region become visible at once, but not those of different regions. After a failure or a
-    /// crash the call can be repeated: it loads what is left, and the table is then as if nothing had failed.
-    /// Files that had been moved into a family with the store file tracker FILE are moved back for that, so
-    /// the directory should not have other files by then.
+    /// crash the call can be repeated: it loads the remaining files, and the table is then as if nothing had
+    /// failed. Files that were moved into a family with the store file tracker FILE are moved back first, so
+    /// do not put other files into the directory before.
     ///
     /// In a storage without renames, such as an object store, files are copied into the regions, and verified
-    /// at the same time. They may be wherever the storage can read them. If the rows of a file are in several
-    /// regions, each region gets its rows. The files are removed when all regions have theirs; files that
-    /// cannot be removed, such as those of a web server, are loaded by
-    /// [`bulk_load_copies`](Self::bulk_load_copies).
+    /// at the same time. They may be anywhere that the storage can read. If the rows of a file are in several
+    /// regions, each region gets its rows. The files are removed when all regions have their copies; use
+    /// [`bulk_load_copies`](Self::bulk_load_copies) for files that cannot be removed, such as a web server's.
     ///
     /// A repeated call loads no file twice into a region there, unless the file has changed. It succeeds once
-    /// even if all files, and so the directory, were removed. Until the load has succeeded, regions with
-    /// loaded files are not split or merged, their families not deleted, and the table not
+    /// even if all files, and therefore the directory, were removed. Until the load has succeeded, regions
+    /// with loaded files are not split or merged, their families not deleted, and the table not
     /// [truncated](Self::truncate).
     ///
     /// # Errors
     ///
-    /// As [`Region::bulk_load`](crate::Region::bulk_load); if a family is unknown, a file is unreadable, or
-    /// no region, or more than one, has a row: then nothing is loaded. If the directory is that of a region,
-    /// or of one in the archive ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)). A file that could
-    /// not be synced must be written again before the call is repeated.
+    /// Same as [`Region::bulk_load`](crate::Region::bulk_load); if a family is unknown, a file is unreadable,
+    /// or no region, or more than one, has a row: nothing is loaded in these cases. If the directory is a
+    /// region's, possibly in the archive ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)). A file
+    /// that could not be synced must be written again before the call is repeated.
     pub fn bulk_load(&self, dir: impl AsRef<Path>) -> Result<BulkLoad> {
         self.load(dir.as_ref(), false)
     }
 
-    /// As [`bulk_load`](Self::bulk_load), in a storage without renames, but leaves the files where they are.
-    /// If a call fails or is cut off, a repeated one loads what is left; after one that has succeeded, the
-    /// next one loads all files again. When all is loaded, a call makes the regions forget that, one after
-    /// the other. If it is cut off meanwhile, the next one loads all files again into the regions that have
-    /// forgotten it, and none into the others.
+    /// Like [`bulk_load`](Self::bulk_load), in a storage without renames, but leaves the files in place. If a
+    /// call fails or is interrupted, repeating it loads the remaining files; after a call that succeeded, the
+    /// next one loads all files again. When everything is loaded, the regions forget the load one after the
+    /// other. If the call is interrupted at that point, the next one loads all files again into the regions
+    /// that have forgotten them, and none into the others.
     ///
     /// # Errors
     ///
-    /// As [`bulk_load`](Self::bulk_load); of kind [`Unsupported`](crate::ErrorKind::Unsupported) if files of
-    /// the table can be renamed: then [copy](Self::copy_for_bulk_load) the files first.
+    /// Same as [`bulk_load`](Self::bulk_load); of kind [`Unsupported`](crate::ErrorKind::Unsupported) if
+    /// files of the table can be renamed: then [copy](Self::copy_for_bulk_load) the files first.
     pub fn bulk_load_copies(&self, dir: impl AsRef<Path>) -> Result<BulkLoad> {
         self.load(dir.as_ref(), true)
     }
@@ -128,7 +127,7 @@ impl Table {
     fn load(&self, dir: &Path, keeps: bool) -> Result<BulkLoad> {
         self.check_input(dir)?;
         let mut done = BulkLoad::default();
-        // No region is split or merged meanwhile.
+        // No region may be split or merged during the load.
         let _changing = self.0.change("load files into its table")?;
         let opened = self.open_for_load(dir)?;
         let regions = self.0.regions.load_full();
@@ -140,7 +139,7 @@ impl Table {
             ));
         }
         let inputs = match self.find_inputs(dir, &regions, &families, &mut done) {
-            // Without renames, a directory whose files are removed is gone.
+            // Without renames, a directory whose files are all removed no longer exists.
             Err(error)
                 if error.is_not_found()
                     && error.path() == Some(dir)
@@ -157,7 +156,7 @@ impl Table {
             return Ok(done);
         }
         // Nothing is loaded before all files are split: the cells of a file that is loaded twice would be
-        // newer than those of the others.
+        // newer than the other files' cells.
         let mut by_region: BTreeMap<usize, Vec<(&[u8], PathBuf)>> = BTreeMap::new();
         for Input { family, path, region } in inputs {
             let parts = match region {
@@ -179,8 +178,8 @@ impl Table {
         Ok(done)
     }
 
-    /// Copies files of a directory into the regions that have their rows, and then removes them, unless it
-    /// `keeps` them.
+    /// Copies files of a directory into the regions that have their rows, and then removes them unless
+    /// `keeps` is set.
     fn load_by_copies(
         &self,
         dir: &Path,
@@ -210,12 +209,12 @@ impl Table {
         if !keeps {
             remove_loaded(storage, &paths)?;
         }
-        // Only now, so that a repeated call finds what was loaded.
+        // Only now, so that a repeated call finds the loaded files.
         let dir = resolved_path(storage, dir)?;
         opened.iter().try_for_each(|region| region.forget_loaded(&paths, Some(&dir)))
     }
 
-    /// Whether a region has a record of a file of a directory: a call was cut off, and has to be repeated.
+    /// Whether a region has a record of a file of a directory: a call was interrupted and must be repeated.
     fn has_loaded_from(&self, opened: &[Region], dir: &Path) -> Result<bool> {
         let dir = resolved_path(&**self.0.options.file_storage(), dir)?;
         for region in opened {
@@ -245,16 +244,16 @@ impl Table {
     }
 
     /// Copies the files that [`bulk_load`](Self::bulk_load) would load from a directory to another one, `to`,
-    /// which is empty or does not exist. This is for files that must not be moved, or are in another place of
-    /// the storage, from which they cannot be moved. All checksums of each copy are verified. Returns the
-    /// entries that were skipped.
+    /// which is empty or does not exist. This is for files that must not be moved, or cannot be moved from
+    /// another part of the storage. All checksums of each copy are verified. Returns the entries that were
+    /// skipped.
     ///
     /// Each copy gets its name when it is complete. After a failure `to` may have some of the copies, which
     /// can be removed.
     ///
     /// # Errors
     ///
-    /// As [`bulk_load`](Self::bulk_load), and then nothing is copied; if `to` has files, with
+    /// Same as [`bulk_load`](Self::bulk_load), in which case nothing is copied; if `to` has files, with
     /// [`std::io::ErrorKind::AlreadyExists`]; if a file is damaged; if an I/O operation fails.
     pub fn copy_for_bulk_load(&self, dir: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<Vec<PathBuf>> {
         let (storage, to) = (self.0.options.file_storage(), to.as_ref());
@@ -270,7 +269,7 @@ impl Table {
         }
         for Input { family, path, .. } in inputs {
             let copy = path.strip_prefix(dir.as_ref()).map(|below| to.join(below)).ok();
-            // An entry with such a name would be copied elsewhere.
+            // A name with several components would be copied elsewhere.
             let Some(copy) = copy.filter(|copy| copy.components().count() == to.components().count() + 2)
             else {
                 let family = family.name().escape_ascii();
@@ -284,7 +283,7 @@ impl Table {
         Ok(done.skipped)
     }
 
-    /// Fails if the table, or a directory of files for it, is not one for bulk loads.
+    /// Fails if the table, or a directory of files for it, is not suitable for bulk loads.
     fn check_input(&self, dir: &Path) -> Result<()> {
         if !self.0.options.is_writable() {
             return Err(Error::invalid_argument("the table is open for reading only: open it as writable"));
@@ -292,8 +291,8 @@ impl Table {
         refuse_region(&**self.0.options.file_storage(), dir)
     }
 
-    /// Returns all regions, which take files. Those of the directory of a load that was cut off are there
-    /// again.
+    /// Returns all regions, ready to load files. Moves the files of an interrupted load back to the
+    /// directory.
     fn open_for_load(&self, dir: &Path) -> Result<Vec<Region>> {
         let opened = self.0.open_all()?;
         opened.iter().try_for_each(Region::check_loadable)?;
@@ -349,8 +348,8 @@ impl Table {
         Ok(Some(Some(at).filter(|at| regions.has_row(*at, last.row()))))
     }
 
-    /// Replaces a file by one for each region, durably. Returns these with their regions. `opened` are the
-    /// regions of the list.
+    /// Replaces a file by one for each region, durably. Returns the new files with their regions. `opened`
+    /// are the regions of the list.
     fn split_file(
         &self,
         opened: &[Region],

@@ -1,9 +1,9 @@
-//! Changes of `hbase:meta` when regions are replaced, and tables are created, truncated or deleted (HBase:
+//! Changes `hbase:meta` when regions are replaced, and tables are created, truncated or deleted (HBase:
 //! `RegionStateStore`, `CatalogJanitor`, `CreateTableProcedure`, `DeleteTableProcedure`).
 //!
 //! A root directory that HBase has used has the catalog's region, which HBase trusts more than directories.
-//! It is changed by one write, before a change of regions is published: if the process dies in between, the
-//! catalog decides whether the change has been made.
+//! It is changed by one write before a change of regions is published: if the process dies in between, the
+//! catalog decides whether the change was made.
 
 use super::{Table, TableCore};
 use crate::clock::Deadline;
@@ -24,14 +24,13 @@ use std::sync::Arc;
 /// The catalog's region of a root directory, open for writing.
 pub(super) struct TableCatalog(MetaRegion);
 
-/// Calls `create`, which creates the directory of a table, and adds the table to the catalog of the root, if
-/// that has one. If this fails, the table is removed again, unless the catalog turns out to have it.
+/// Calls `create`, which creates the directory of a table, and adds the table to the root's catalog, if any.
+/// If this fails, the table is removed again, unless the catalog turns out to have it.
 ///
 /// # Errors
 ///
-/// As `create` and `is_created`; if the catalog cannot be changed. If the table exists, and the catalog does
-/// not have it, as after a crash, it is added; this is no error if `is_created` says that `create` has
-/// nothing else to do.
+/// As `create` and `is_created`; if the catalog cannot be changed. If the table exists but the catalog does
+/// not have it, as after a crash, it is added; this is not an error if `is_created` returns true.
 pub(super) fn create_in_catalog(
     root: &Path,
     table: &TableName,
@@ -39,7 +38,7 @@ pub(super) fn create_in_catalog(
     is_created: impl FnOnce() -> Result<bool>,
     create: impl FnOnce() -> Result<()>,
 ) -> Result<()> {
-    // Opened first, so that nothing is created if another process has it open.
+    // Opened first, so that nothing is created if another process has the catalog open.
     let catalog = if table.is_meta() { None } else { TableCatalog::open(root, options)? };
     let Some(catalog) = catalog else { return create() };
     let created = create();
@@ -47,14 +46,14 @@ pub(super) fn create_in_catalog(
         if !error.is_already_exists() || catalog.has_table(table)? {
             return Err(error);
         }
-        // No other process creates it now: the catalog is locked. It does not get the table before this is
-        // known: a repeated call could not tell any more.
+        // The catalog is locked, so no other process creates the table now. Checked before the catalog gets
+        // the table: a repeated call could not determine this any more.
         let is_created = is_created()?;
-        // The process that has made it may have died before its name was durable.
+        // The process that created it may have died before its name was durable.
         let storage = options.file_storage();
         sync_table_dirs(&**storage, &TableTree::new(storage, root, table).dir())?;
         catalog.follow_directories(root, table, options).or_else(|error| {
-            // The write may have been made, and only what followed failed.
+            // The write may have succeeded, and only a later step failed.
             set_regions_on_disk(root, table, options).map_err(|_| error)
         })?;
         return if is_created { Ok(()) } else { Err(error) };
@@ -62,15 +61,14 @@ pub(super) fn create_in_catalog(
     catalog.follow_directories(root, table, options).or_else(|error| {
         match Table::undo_creation(root, &table.to_string(), options) {
             Ok(true) => Ok(()),
-            // If it was not removed, the next creation adds it to the catalog. The first error is the one to
-            // report.
+            // If it was not removed, the next creation adds it to the catalog. The first error is reported.
             Ok(false) | Err(_) => Err(error),
         }
     })
 }
 
-/// Returns the row of a region that was split. A master removes the region once its daughters do not refer to
-/// its files.
+/// Returns the row of a region that was split. A master removes the region when its daughters no longer refer
+/// to its files.
 fn split_parent(parent: &RegionInfo, daughters: &[RegionInfo], time: i64) -> Put {
     let put = Put::new(parent.name());
     let put = put.cell_at(INFO, "regioninfo", time, parent.marked(true, true).to_cell());
@@ -79,9 +77,9 @@ fn split_parent(parent: &RegionInfo, daughters: &[RegionInfo], time: i64) -> Put
     columns.fold(put, |put, (column, daughter)| put.cell_at(INFO, column, time, daughter.to_cell()))
 }
 
-/// Returns the first and the last of the regions that serve a part of a region's rows since it was split;
-/// `None` if there is none, as after a merge. Those that refer to its files are among the two: a region with
-/// references is not split or merged (HBase: `RestoreMetaChanges.updateMetaParentRegions`).
+/// Returns the first and the last region that now serve the rows of a split region; `None` if there is none,
+/// as after a merge. All regions that refer to its files are among the two: a region with references is not
+/// split or merged (HBase: `RestoreMetaChanges.updateMetaParentRegions`).
 fn daughters(parent: &RegionInfo, serving: &[RegionInfo]) -> Option<[RegionInfo; 2]> {
     let is_daughter = |region: &&RegionInfo| {
         let keys = |region: &RegionInfo| (region.start_key().to_vec(), region.end_key().to_vec());
@@ -92,13 +90,14 @@ fn daughters(parent: &RegionInfo, serving: &[RegionInfo]) -> Option<[RegionInfo;
     Some([first.clone(), found.next_back().unwrap_or(first).clone()])
 }
 
-/// Whether a row of the catalog shows that a split or merge has been made: it is that of one of the new
-/// regions, or of the parent of a split, as one that was split into them. HBase may have split, merged and
-/// removed the daughters since. It does nothing of these with a merged region before the parents are removed.
+/// Whether a row of the catalog shows that a split or merge was made: the row of a new region, or of the
+/// parent, marked as split into them. HBase may since have split, merged and removed the daughters, but does
+/// none of this to a merged region before its parents are removed.
 ///
-/// A parent that was split into others is of an earlier split: a snapshot with the parent was restored since.
+/// A parent that was split into other daughters shows an earlier split: a snapshot with the parent was
+/// restored since.
 pub(super) fn is_of_change(row: &CatalogRow, change: &RegionChange) -> bool {
-    // The catalog follows a change of the whole table only when that has been made.
+    // The catalog is updated only after a change of the whole table was made.
     if change.replacement().is_some() {
         return false;
     }
@@ -117,7 +116,7 @@ pub(super) fn check_catalog(root: &Path, options: &RegionOptions) -> Result<()> 
     }
 }
 
-/// Makes the rows of a table those of its directories, in the catalog of the root, if that has one.
+/// Makes the rows of a table match its directories, in the root's catalog, if any.
 pub(super) fn set_regions_on_disk(root: &Path, table: &TableName, options: &RegionOptions) -> Result<()> {
     match TableCatalog::open(root, options)? {
         Some(catalog) => catalog.follow_directories(root, table, options),
@@ -126,7 +125,7 @@ pub(super) fn set_regions_on_disk(root: &Path, table: &TableName, options: &Regi
 }
 
 /// Returns the regions of a table, including parents; none if it does not exist. `made` are splits and merges
-/// that have been made, although they are not finished.
+/// that were made but are not finished.
 fn regions_with(
     root: &Path,
     table: &TableName,
@@ -156,7 +155,7 @@ pub(super) fn regions_on_disk(
     regions_with(root, table, options, |_| Ok(Vec::new()))
 }
 
-/// Returns the root directory above a table's directory, if there is one.
+/// Returns the root directory above a table's directory, if any.
 pub(super) fn root_of(table: &Path) -> Option<&Path> {
     table.ancestors().nth(2).filter(|data| data.ends_with("data")).and_then(Path::parent)
 }
@@ -178,12 +177,12 @@ impl TableCatalog {
     ///
     /// # Errors
     ///
-    /// As [`TableCore::catalog`].
+    /// Same as [`TableCore::catalog`].
     pub(super) fn open(root: &Path, options: &RegionOptions) -> Result<Option<Self>> {
         Self::open_with(root, options.of_catalog())
     }
 
-    /// As [`open`](Self::open), only to be read: changes of a running cluster may be missing.
+    /// Like [`open`](Self::open), for reading only: changes by a running cluster may be missing.
     pub(super) fn open_to_read(root: &Path, options: &RegionOptions) -> Result<Option<Self>> {
         Self::open_with(root, options.of_catalog().writable(false))
     }
@@ -215,7 +214,7 @@ impl TableCatalog {
         Ok(self.row(region)?.is_some())
     }
 
-    /// Whether the catalog has a region, and not as one that was split.
+    /// Whether the catalog has a region, not marked as split.
     pub(super) fn serves(&self, region: &RegionInfo) -> Result<bool> {
         Ok(self.row(region)?.is_some_and(|row| !row.is_split_parent()))
     }
@@ -233,7 +232,8 @@ impl TableCatalog {
         Ok(false)
     }
 
-    /// Returns the unfinished splits and merges of a table that the catalog has, so that they have been made.
+    /// Returns the unfinished splits and merges of a table that the catalog has, which shows that they were
+    /// made.
     pub(super) fn made_among(&self, table: &TableName, listing: &TableListing) -> Result<Vec<RegionChange>> {
         let mut made = Vec::new();
         for change in listing.changes() {
@@ -244,8 +244,8 @@ impl TableCatalog {
         Ok(made)
     }
 
-    /// Makes the rows of a table those of its directories, and closes the catalog. A split or merge that the
-    /// catalog has is one that has been made: another process may be about to finish it.
+    /// Makes the rows of a table match its directories, and closes the catalog. A split or merge in the
+    /// catalog was made, even if another process has yet to finish it.
     pub(super) fn follow_directories(
         self,
         root: &Path,
@@ -256,9 +256,10 @@ impl TableCatalog {
         self.set_table(table, &regions, options.now())
     }
 
-    /// Replaces regions by others, and closes the catalog, so that the change is in its files. The parent of
-    /// a split stays, marked as split, with its daughters; those of a merge are deleted, and the new region
-    /// has them. A master that starts assigns the new regions, unless those they replace were closed.
+    /// Replaces regions by others, and closes the catalog, so that the change is in its files. The row of a
+    /// split's parent stays, marked as split, with its daughters; the rows of a merge's parents are deleted,
+    /// and the new region's row names them. A master that starts assigns the new regions, unless the old ones
+    /// were closed.
     pub(super) fn replace(self, parents: &[RegionInfo], children: &[RegionInfo], now: i64) -> Result<()> {
         let first = parents.first().map_or(Ok(None), |parent| self.row(parent))?;
         let state = first.and_then(|row| row.assignments().first()?.state);
@@ -309,10 +310,10 @@ impl TableCatalog {
         Ok(has_state.then_some(state).into_iter().chain(rows.into_iter().map(|entry| entry.key)).collect())
     }
 
-    /// Makes the rows of a table those of its regions, by one write, and closes the catalog, so that the
-    /// change is in its files. `regions` are all that have directories: parents of splits among them get rows
+    /// Makes the rows of a table match its regions, by one write, and closes the catalog, so that the change
+    /// is in its files. `regions` are all regions with directories: parents of splits among them get rows
     /// with their daughters, and rows of other parents are kept. All other rows of the table are deleted;
-    /// without regions, that of its state, too.
+    /// without regions, the row of its state as well.
     ///
     /// If there was anything to change, the table is enabled. A master that starts assigns the new regions.
     fn set_table(self, table: &TableName, regions: &[RegionInfo], now: i64) -> Result<()> {
@@ -342,7 +343,7 @@ impl TableCatalog {
             }
             let (key, time) = (region.name(), self.time_after(&region.name(), now)?);
             if row.is_some() {
-                // It was a parent, and serves again.
+                // The region was a parent and serves again.
                 changes.push(Delete::new(key.clone()).timestamp(time).into());
             }
             let time = time.saturating_add(1);
@@ -374,7 +375,7 @@ impl TableCatalog {
         Ok(time)
     }
 
-    /// Whether the catalog has states of tables: since 2.0.
+    /// Whether the catalog has states of tables, as it does since HBase 2.0.
     fn has_states(&self) -> bool {
         self.region().families().any(|family| family.name() == TABLE)
     }

@@ -7,14 +7,14 @@ use crate::region::Compaction;
 use std::sync::Arc;
 
 impl Table {
-    /// Compacts the files of all regions, one region after another, and opens those that are not open. A
-    /// region that is split or merged meanwhile is left out. Then archives the regions that were split or
-    /// merged and are not needed any more, as [`archive_parents`](Self::archive_parents) does.
+    /// Compacts the files of all regions, one region after another, opening those that are not open. Skips a
+    /// region that is split or merged during the call. Then archives regions that were split or merged and
+    /// are no longer needed, as [`archive_parents`](Self::archive_parents) does.
     ///
     /// # Errors
     ///
-    /// As [`Region::compact`](crate::Region::compact), for the first region that fails, or as
-    /// [`archive_parents`](Self::archive_parents); the rest is still done. Can be repeated.
+    /// Same as [`Region::compact`](crate::Region::compact), for the first region that fails, or as
+    /// [`archive_parents`](Self::archive_parents); the rest are still compacted. The call can be repeated.
     pub fn compact(&self, compaction: Compaction) -> Result<()> {
         self.0.check_may_change("compact its table")?;
         let compact = |slot: &Arc<RegionSlot>| match self.0.open(slot)? {

@@ -8,11 +8,11 @@ use crate::region::{ExplainedCell, Explanation};
 use std::ops::ControlFlow;
 
 impl Table {
-    /// As [`TableView::explain`], on the table's current state.
+    /// Like [`TableView::explain`], on the table's current state.
     ///
     /// # Errors
     ///
-    /// As [`TableView::explain`].
+    /// Same as [`TableView::explain`].
     pub fn explain(
         &self,
         scan: &Scan,
@@ -21,11 +21,11 @@ impl Table {
         self.view().explain(scan, take)
     }
 
-    /// As [`TableView::explain_get`], on the table's current state.
+    /// Like [`TableView::explain_get`], on the table's current state.
     ///
     /// # Errors
     ///
-    /// As [`TableView::explain_get`].
+    /// Same as [`TableView::explain_get`].
     pub fn explain_get(
         &self,
         get: &Get,
@@ -41,7 +41,7 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// As [`ReadView::explain`](crate::ReadView::explain) and [`scan`](Self::scan).
+    /// Same as [`ReadView::explain`](crate::ReadView::explain) and [`scan`](Self::scan).
     pub fn explain(
         &self,
         scan: &Scan,
@@ -69,8 +69,8 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// As [`ReadView::explain_get`](crate::ReadView::explain_get), or if no region, or more than one, has the
-    /// row.
+    /// Same as [`ReadView::explain_get`](crate::ReadView::explain_get), or if no region, or more than one,
+    /// has the row.
     pub fn explain_get(
         &self,
         get: &Get,

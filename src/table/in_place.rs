@@ -1,8 +1,8 @@
 //! Deletes, truncates, alters and restores tables in a storage without renames.
 //!
-//! Nothing can be moved away at once there. A change is announced by a file, and made by a conditional put of
-//! it, as splits are: see [`RegionChange`] and [`Replacement`]. Only then it is completed: the catalog
-//! follows, and the files of regions or families that are gone are moved to the archive.
+//! Nothing can be moved away atomically there. A change is announced by a file, and made by a conditional put
+//! of that file, like a split: see [`RegionChange`] and [`Replacement`]. It is then completed: the catalog is
+//! updated, and the files of removed regions or families are moved to the archive.
 
 use super::TableCore;
 use super::admin::{TableChange, follow_directories};
@@ -20,14 +20,14 @@ use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// The greatest number of regions of tables deleted before that the file of a deletion names. It stays, and
-/// is read whenever the table's directory is listed.
+/// The maximum number of regions of formerly deleted tables that the file of a deletion names. The file
+/// stays, and is read whenever the table's directory is listed.
 const FORMER_REGIONS: usize = 20_000;
 
-/// A table whose regions are all locked, and of which no change is in progress.
+/// A table whose regions are all locked, without a change in progress.
 pub(super) struct Begun {
     locks: RegionLocks,
-    /// What was completed that another process, or a call before, has left.
+    /// The changes left by other processes or earlier calls that were completed.
     completed: Vec<RegionChange>,
 }
 
@@ -37,7 +37,7 @@ impl Begun {
         self.locks.clear();
     }
 
-    /// Takes the locks of a later begin, and what it has completed.
+    /// Adds the locks and the completed changes of a later begin.
     pub(super) fn add(&mut self, later: Self) {
         self.locks = later.locks;
         self.completed.extend(later.completed);
@@ -56,12 +56,11 @@ impl Begun {
 }
 
 impl TableChange<'_> {
-    /// Locks all regions, and then ends all changes: those that were begun, and those that were made and not
-    /// completed.
+    /// Locks all regions, and then ends all changes: those only begun, and those made but not completed.
     pub(super) fn begin_in_place(&self) -> Result<Begun> {
         let mut locks = self.lock_regions()?;
         let listing = self.tree.listing()?;
-        // Creations are ended by creations.
+        // An interrupted creation is ended by the next creation.
         for change in listing.changes().iter().filter(|change| !change.is_creation()) {
             self.resolve_in_place(change)?;
         }
@@ -69,7 +68,7 @@ impl TableChange<'_> {
         Ok(Begun { locks, completed })
     }
 
-    /// Makes or undoes a change that was begun. The catalog decides about a split or merge.
+    /// Makes or undoes a change that was begun. For a split or merge, the catalog decides.
     fn resolve_in_place(&self, change: &RegionChange) -> Result<()> {
         let storage = self.options.file_storage();
         if change.replacement().is_none()
@@ -84,7 +83,7 @@ impl TableChange<'_> {
         change.resolve(&**storage).map(drop)
     }
 
-    /// Completes changes of the table that have been made, and returns those that were not complete.
+    /// Completes changes of the table that were made, and returns those that were incomplete.
     fn complete_in_place(&self, locks: &mut RegionLocks) -> Result<Vec<RegionChange>> {
         let (storage, dir) = (self.options.file_storage(), self.tree.dir());
         let listing = self.tree.listing()?;
@@ -93,8 +92,8 @@ impl TableChange<'_> {
             let Some(replacement) = change.replacement() else { continue };
             let is_incomplete = match replacement.kind {
                 ReplacementKind::Truncation | ReplacementKind::Restoration => false,
-                // A call before may have removed the regions only. Another program that has made a table of
-                // the name since does not know the number.
+                // An earlier call may have removed only the regions. Another program that has since created a
+                // table of the name does not use the number.
                 ReplacementKind::Deletion => {
                     !listing.has_region(&**storage)?
                         && remove_descriptors(&**storage, &dir, replacement.number)?
@@ -109,8 +108,8 @@ impl TableChange<'_> {
                 completed.push(change.clone());
             }
         }
-        // The last deletion has the greatest numbers, and names of regions that those before it have. Another
-        // program may have made a table with smaller numbers in between.
+        // The last deletion has the greatest numbers, and includes the region names of earlier ones. Another
+        // program may have created a table with smaller numbers in between.
         let rank = |change: &&RegionChange| {
             let deletion = change.replacement();
             deletion.map(|deletion| (deletion.number, deletion.last_id, change.removed().len()))
@@ -123,7 +122,7 @@ impl TableChange<'_> {
         Ok(completed)
     }
 
-    /// Removes what is left of families that the table does not have any more.
+    /// Removes the remains of families that the table no longer has.
     fn remove_families(&self, families: &[String], listing: &TableListing) -> Result<()> {
         if families.is_empty() {
             return Ok(());
@@ -140,24 +139,23 @@ impl TableChange<'_> {
         Ok(())
     }
 
-    /// Fails if a bulk load into a family that `is_removed` names was cut off. A region's
-    /// record of it would go with the cells, or be of another family of the name: repeated after the change,
-    /// the load could bring deleted cells back. Records of complete ones are removed. The regions must be
-    /// locked.
+    /// Fails if a bulk load into a family selected by `is_removed` was interrupted. The change would remove a
+    /// region's record of the load, or leave it to another family of the name, so that repeating the load
+    /// could bring deleted cells back. Records of complete loads are removed. The regions must be locked.
     pub(super) fn refuse_cut_off_loads(&self, is_removed: impl Fn(&[u8]) -> bool) -> Result<()> {
         let (storage, dir) = (self.options.file_storage(), self.tree.dir());
         let regions = self.tree.regions()?;
         regions.iter().try_for_each(|region| end_copies(&**storage, &dir.join(region), &is_removed))
     }
 
-    /// Fails if the root, or a region, is not locked any more.
+    /// Fails if the root or a region is no longer locked.
     pub(super) fn check_locks(&self, locks: &RegionLocks) -> Result<()> {
         check_lock(&self.lock, self.root)?;
         locks.iter().try_for_each(|(name, lock)| check_lock(lock, &self.tree.dir().join(name)))
     }
 
-    /// Fails if the table has a region that is not locked, or no parent of a change: it was created since the
-    /// regions were locked or listed.
+    /// Fails if the table has a region that is not locked or not a parent of the change, because it was
+    /// created after the regions were locked or listed.
     fn check_regions(&self, change: &RegionChange, locks: &RegionLocks) -> Result<()> {
         let parents: BTreeSet<&str> = change.parents().iter().map(String::as_str).collect();
         for (dir, region) in self.tree.listing()?.regions_after(&**self.options.file_storage(), &[])? {
@@ -170,8 +168,8 @@ impl TableChange<'_> {
         Ok(())
     }
 
-    /// Makes a change: announces it, lets `fill` write the new regions, and decides. If a call fails, it has
-    /// been made or undone, or the next process that opens the table for writing decides.
+    /// Makes a change: announces it, lets `fill` write the new regions, and decides. If this fails, the
+    /// change was made or undone, or the next process that opens the table for writing decides.
     fn make_in_place(
         &self,
         change: &RegionChange,
@@ -182,7 +180,7 @@ impl TableChange<'_> {
         self.check_regions(change, locks)?;
         let make = || {
             change.begin(storage)?;
-            // A process that locks a region from now on sees the file.
+            // A process that locks a region later finds the file.
             self.check_locks(locks)?;
             fill()?;
             self.check_regions(change, locks)?;
@@ -204,8 +202,8 @@ impl TableChange<'_> {
         if self.is_in_place() { Ok(!self.all_regions()?.is_empty()) } else { self.tree.exists() }
     }
 
-    /// Returns an id for regions that take the place of all others. It is greater than those of regions of
-    /// changes of the table that were undone, which may appear late, and must not replace the new ones.
+    /// Returns an id for regions that replace all others. It is greater than the ids in undone changes of the
+    /// table, whose regions may appear late and must not replace the new ones.
     fn id_after(&self, old: &[RegionInfo], listing: &TableListing) -> Result<i64> {
         let others = listing.undone().iter().chain(listing.made()).filter_map(RegionChange::replacement);
         let after = RegionInfo::id_after(old, self.options.now())?;
@@ -220,7 +218,7 @@ impl TableChange<'_> {
         RegionChange::new(&self.tree.dir(), names(old), names(new)).of_table(replacement)
     }
 
-    /// As [`delete_table`](super::Table::delete_table).
+    /// Like [`delete_table`](super::Table::delete_table).
     pub(super) fn delete_in_place(&self) -> Result<()> {
         self.tree.refuse_mob()?;
         let mut begun = self.begin_in_place()?;
@@ -237,8 +235,8 @@ impl TableChange<'_> {
             (number, last_id) = (number.max(former.number), last_id.max(former.last_id));
         }
         let deletion = Replacement::new(ReplacementKind::Deletion, number, last_id, Vec::new());
-        // The files of changes that were undone are removed with the regions, and those of former deletions
-        // with this one: what they announced, or hide, may appear late.
+        // The files of undone changes are removed with the regions, and those of former deletions with this
+        // one, because regions that they announced or hide may appear late.
         let undone = listing.undone().iter().filter(|change| !change.is_creation());
         let undone = undone.flat_map(RegionChange::children).cloned();
         let former = listing.deletions().flat_map(RegionChange::removed).take(FORMER_REGIONS).cloned();
@@ -248,7 +246,7 @@ impl TableChange<'_> {
         self.complete_in_place(&mut begun.locks).map(drop)
     }
 
-    /// As [`truncate`](super::Table::truncate).
+    /// Like [`truncate`](super::Table::truncate).
     pub(super) fn truncate_in_place(&self, preserve_splits: bool) -> Result<()> {
         let mut begun = self.begin_in_place()?;
         let old = self.all_regions()?;
@@ -263,7 +261,7 @@ impl TableChange<'_> {
         check_tracked_by_list(&families, Some(stored.descriptor()))?;
         let (listing, serving) = (self.tree.listing()?, serving(old.clone()));
         let mut new = self.empty_regions(&serving, preserve_splits, self.id_after(&old, &listing)?)?;
-        // Those of a change that was undone have the same names if the clock has not advanced.
+        // Regions of an undone change have the same names if the clock has not advanced.
         while listing.has_children(&new) {
             new = self.empty_regions(&serving, preserve_splits, RegionInfo::id_after(&new, 0)?)?;
         }
@@ -277,8 +275,8 @@ impl TableChange<'_> {
         self.complete_in_place(&mut begun.locks).map(drop)
     }
 
-    /// Puts the regions and the settings of a snapshot of the table in the place of those that it has.
-    /// Returns false if there is no table, so that it must be created.
+    /// Replaces the regions and settings of the table by those of a snapshot. Returns false if there is no
+    /// table, so that it must be created.
     pub(super) fn restore_in_place(&self, snapshot: &Snapshot) -> Result<bool> {
         let mut begun = self.begin_in_place()?;
         let old = self.all_regions()?;
@@ -301,7 +299,7 @@ impl TableChange<'_> {
         self.complete_in_place(&mut begun.locks).map(|_| true)
     }
 
-    /// Replaces the descriptor, whose file has some content then, and removes families.
+    /// Replaces the descriptor, whose file is then not empty, and removes families.
     pub(super) fn replace_in_place(
         &self,
         mut begun: Begun,
@@ -322,7 +320,7 @@ impl TableChange<'_> {
 }
 
 impl TableCore {
-    /// Archives the regions that a truncation or restoration, or the deletion of a former table, has left in
+    /// Archives the regions that a truncation, a restoration, or the deletion of a former table has left in
     /// the table's directory. `changing` must be held.
     pub(super) fn archive_removed(&self, table: &Path) -> Result<()> {
         let listing = TableListing::read(&**self.options.file_storage(), table)?;
@@ -331,9 +329,9 @@ impl TableCore {
     }
 }
 
-/// Writes the descriptors of changes of a table that have been made, archives the regions that deletions,
-/// truncations and restorations have left, and ends the latter two. Returns those that were not complete.
-/// `locks` are those that are held.
+/// Writes the descriptors of changes of a table that were made, archives the regions that deletions,
+/// truncations and restorations have left, and ends the latter two. Returns the changes that were incomplete.
+/// `locks` are the locks held.
 fn complete_removals(
     root: &Path,
     table: &TableName,
@@ -343,7 +341,7 @@ fn complete_removals(
 ) -> Result<Vec<RegionChange>> {
     let storage = options.file_storage();
     let tree = TableTree::new(storage, root, table);
-    // Before a change is forgotten, so that no other descriptor gets the number.
+    // Done before a change is forgotten, so that no other descriptor gets the number.
     listing.write_descriptors(storage)?;
     let mut completed = Vec::new();
     for change in listing.made() {
@@ -366,7 +364,7 @@ fn complete_removals(
     Ok(completed)
 }
 
-/// Ends a change that is complete: removes the descriptors before its own, and its file.
+/// Ends a complete change: removes the descriptors before its own, and its file.
 fn forget(change: &RegionChange, replacement: &Replacement, storage: &dyn Storage) -> Result<()> {
     remove_descriptors(storage, change.table(), replacement.number.saturating_sub(1))?;
     change.forget(storage)

@@ -1,5 +1,5 @@
-//! Locks of a table. What a thread holds of them is recorded, so that hooks that use the table do not wait
-//! for it, nor for a thread that waits for it (`region/observer/held.rs`).
+//! Locks of a table. The locks that a thread holds are recorded, so that hooks that use the table cannot
+//! deadlock with it or with a thread that waits for it (`region/observer/held.rs`).
 //!
 //! Nothing is recorded for a table whose regions have no observers.
 
@@ -10,9 +10,9 @@ use crate::region::{Held, HeldMark};
 use crate::sync::unpoisoned;
 use std::sync::{Arc, MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
-/// What a writer to a region holds: it is not split or merged meanwhile.
+/// The lock of a writer to a region, which keeps the region from being split or merged.
 ///
-/// The fields are dropped in this order: the slots of regions are free when nothing is being written.
+/// The fields are dropped in this order: when nothing is being written, the slots of regions are free.
 pub(super) struct Writing<'t> {
     is_current: RwLockReadGuard<'t, bool>,
     _writing: Option<RwLockReadGuard<'t, ()>>,
@@ -33,7 +33,7 @@ pub(super) struct Changing<'t> {
 }
 
 impl TableCore {
-    /// Lets a writer to a region in.
+    /// Takes the lock of a writer to a region.
     ///
     /// # Errors
     ///
@@ -48,14 +48,14 @@ impl TableCore {
     fn enter_observed(&self) -> Result<(Option<RwLockReadGuard<'_, ()>>, Option<HeldMark>)> {
         let id = self.options.table_id();
         id.check_not_held(&Held::BY_WORK, "write to its table")?;
-        // A hook within a write has been let in with the write.
+        // A hook within a write is covered by the lock of the write.
         let is_within = id.is_held(Held::TableWrite);
         let writing = (!is_within).then(|| unpoisoned(self.writing.read()));
         Ok((writing, Some(id.mark_held(Held::TableWrite))))
     }
 
     /// Fails as [`enter`](Self::enter) does. A flush takes only the slot of its region: its hooks do not
-    /// write, and writers to other regions need not wait for it.
+    /// write, so writers to other regions need not wait for it.
     pub(super) fn check_may_flush(&self) -> Result<()> {
         if !self.options.has_observers() {
             return Ok(());
@@ -65,18 +65,17 @@ impl TableCore {
 
     /// Takes slots of regions exclusively. `changing` must be held.
     pub(super) fn take<'s>(&self, slots: &'s [Arc<RegionSlot>]) -> Vec<RwLockWriteGuard<'s, bool>> {
-        // A hook within a write may write to another region, or to the same one again: it must not wait for a
-        // change that waits for the write. So this waits until nothing is being written, and then only for
-        // flushes.
+        // A hook within a write may write to any region, and must not wait for a change that waits for the
+        // write. So this waits until nothing is being written, and then only for flushes.
         let _writing = self.options.has_observers().then(|| unpoisoned(self.writing.write()));
         slots.iter().map(|slot| unpoisoned(slot.is_current.write())).collect()
     }
 
-    /// Takes the lock of changes, to do what is `asked`.
+    /// Takes the lock of changes, for the operation `asked`.
     ///
     /// # Errors
     ///
-    /// In a hook that is called by something for which a change waits, or by a change.
+    /// In a hook that is called by a change, or by work for which a change waits.
     pub(super) fn change(&self, asked: &str) -> Result<Changing<'_>> {
         self.check_may_change(asked)?;
         let _changing = unpoisoned(self.changing.lock());

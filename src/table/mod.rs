@@ -70,25 +70,25 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock};
 use steps::{RowsLeft, Steps};
 
-/// A table on disk, as it is or [as in a snapshot](Self::open_snapshot): its regions, which are opened on
+/// A table on disk, either current or [in a snapshot](Self::open_snapshot): its regions, which are opened on
 /// first use (HBase: `Table`, and for snapshots `TableSnapshotScanner`).
 ///
-/// Cheap to clone, and safe to share between threads; clones are the same table. Rows are read and written as
-/// a whole, but there is no common point in time for several regions.
+/// Cheap to clone, and safe to share between threads; clones are the same table. Rows are read and written
+/// atomically, but different regions are not read at a common point in time.
 ///
 /// A table with inconsistent regions can still be opened. Reads of rows that no region has, or more than one,
 /// fail with the kind [`Inconsistent`](crate::ErrorKind::Inconsistent); other reads succeed.
 ///
-/// Another process may split or merge a region, and archive it, before a table that is open for reading reads
-/// the region for the first time. The table then lists its regions again, and reads the rows from those that
-/// it has now. If another table of its name has taken its place, reads fail with the kind
-/// [`RegionNotFound`](crate::ErrorKind::RegionNotFound), unless nothing has been read before.
+/// Before a table that is open for reading first reads a region, another process may split or merge the
+/// region and archive it. The table then lists its regions again, and reads the rows from the new ones. If
+/// another table of the same name has replaced it, reads fail with the kind
+/// [`RegionNotFound`](crate::ErrorKind::RegionNotFound), unless nothing was read before.
 #[derive(Clone)]
 pub struct Table(Arc<TableCore>);
 
 struct TableCore {
     name: TableName,
-    /// The regions now. Splits and merges replace the list.
+    /// The current regions. Splits and merges replace the list.
     regions: ArcSwap<RegionList>,
     options: RegionOptions,
     get_threads: GetThreads,
@@ -104,17 +104,17 @@ struct TableCore {
     /// The names in the table's directory when all regions of the list were last known to serve. Another
     /// process may have replaced regions if there are others.
     seen: Mutex<Vec<OsString>>,
-    /// What distinguishes the table whose first region was opened from others of its name.
+    /// The identity of the table whose first region was opened, which differs from others of its name.
     identity: OnceLock<TableIdentity>,
     /// The encoded names of regions that were split or merged here, and their files that may still be read.
     replaced: Mutex<Vec<(String, Vec<StoreFileUse>)>>,
-    /// The number of times that the regions were listed again since one was opened. Held while they are.
+    /// The number of times that the regions were listed again since one was opened. Locked during a listing.
     listings: Mutex<u32>,
 }
 
-/// The maximum number of regions kept open after use, because of the memory that they take, some tens of
-/// kilobytes each: the number of their open files has its own bound. Writable regions are always kept open,
-/// because they hold unflushed writes.
+/// The maximum number of regions kept open after use, which limits their memory, tens of kilobytes each; the
+/// number of open files has its own bound. Writable regions are always kept open, because they hold unflushed
+/// writes.
 const KEPT_OPEN: usize = 10_000;
 
 impl Table {
@@ -154,8 +154,8 @@ impl Table {
 
     /// Returns the region that has a row, and opens it if necessary.
     ///
-    /// Once the region has been [split](Self::split) or merged, it refuses writes, with the kind
-    /// [`Closed`](crate::ErrorKind::Closed), and is read as it was then.
+    /// After the region is [split](Self::split) or merged, it refuses writes, with the kind
+    /// [`Closed`](crate::ErrorKind::Closed), and reads return its last state.
     ///
     /// # Errors
     ///
@@ -168,7 +168,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::get`]; or if no region, or more than one, has the row.
+    /// Same as [`Region::get`]; or if no region, or more than one, has the row.
     pub fn get(&self, get: &Get) -> Result<Row> {
         self.region(get.row())?.get(get)
     }
@@ -177,7 +177,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// Same as [`get`](Self::get).
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
         self.region(get.row())?.get_into(get, row)
@@ -187,7 +187,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get).
+    /// Same as [`get`](Self::get).
     pub fn exists(&self, get: &Get) -> Result<bool> {
         self.region(get.row())?.exists(get)
     }
@@ -197,30 +197,30 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for any of the rows.
+    /// Same as [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         self.view().get_many(gets)
     }
 
-    /// Reads the rows of a range, in order, with a scanner that borrows nothing. Each region is read as it is
-    /// when the scan reaches it.
+    /// Reads the rows of a range, in order, with a scanner that borrows nothing. Each region is read in its
+    /// state when the scan reaches it.
     ///
     /// # Errors
     ///
-    /// As [`TableView::scan`].
+    /// Same as [`TableView::scan`].
     pub fn scan(&self, scan: Scan) -> Result<TableResultScanner> {
         TableResultScanner::new(self.view(), scan)
     }
 
     /// Closes all regions, as [`Region::close`] does: flushes their memory, and lets other processes open
-    /// them for writing. From then on every read and write of the table fails with the kind
+    /// them for writing. Later reads and writes of the table fail with the kind
     /// [`Closed`](crate::ErrorKind::Closed), also through clones, views and scanners. Closing a closed table
     /// does nothing.
     ///
     /// # Errors
     ///
-    /// As [`Region::close`], for the first region that fails; the others are still closed. A region whose
-    /// memory could not be flushed loses nothing, and is closed when this is called again.
+    /// Same as [`Region::close`], for the first region that fails; the others are still closed. A region
+    /// whose memory could not be flushed loses nothing, and is closed by another call.
     pub fn close(&self) -> Result<()> {
         self.0.check_may_change("close its table")?;
         self.0.is_closed.store(true, Ordering::Release);
@@ -233,8 +233,8 @@ impl Table {
         self.0.regions.load_full().slots.iter().map(close).fold(Ok(()), Result::and)
     }
 
-    /// Returns a view of the table for any number of reads. Each region is read as it is at its first read
-    /// through the view, and does not change from then on. The view keeps open the regions it has read.
+    /// Returns a view of the table for any number of reads. Each region is read in its state at the first
+    /// read through the view. The view keeps the regions it has read open.
     #[must_use]
     pub fn view(&self) -> TableView {
         TableView::new(self.clone())
@@ -245,7 +245,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`TableView::scan`] and [`TableScanner::next_row`]. Rows passed before the error are correct.
+    /// Same as [`TableView::scan`] and [`TableScanner::next_row`]. Rows passed before the error are correct.
     pub fn for_each_row<E: From<Error>>(
         &self,
         scan: &Scan,
@@ -294,15 +294,15 @@ impl TableCore {
             let regions = self.regions.load_full();
             let opened: Vec<Option<Region>> =
                 regions.slots.iter().map(|slot| self.open(slot)).collect::<Result<_>>()?;
-            // Regions that turned out to be replaced have been replaced in the list.
+            // Regions that turned out to be replaced are no longer in the list.
             if let Some(opened) = opened.into_iter().collect() {
                 return Ok(opened);
             }
         }
     }
 
-    /// Returns the next region of a scan, and opens it if necessary; with the rest of the scan if that is not
-    /// all of it. If the region turns out to have been replaced, returns the one that the table has now.
+    /// Returns the next region of a scan, and opens it if necessary; with the rest of the scan if this is not
+    /// its start. If the region turns out to have been replaced, returns the one that the table has now.
     fn next_region(
         &self,
         regions: &Arc<RegionList>,
@@ -322,7 +322,7 @@ impl TableCore {
     }
 
     /// Passes a mutation, with the region that has its row, to `write`. The region is not split or merged
-    /// meanwhile.
+    /// during the write.
     fn write<M, T>(
         &self,
         mutation: M,
@@ -342,7 +342,8 @@ impl TableCore {
     }
 
     /// Returns a region, and opens it if necessary; `None` if other regions have replaced it: an unfinished
-    /// split or merge turned out to be complete, or it is gone. The current list does not have it then.
+    /// split or merge turned out to be complete, or the region no longer exists. The current list does not
+    /// have it then.
     fn open(&self, slot: &Arc<RegionSlot>) -> Result<Option<Region>> {
         self.check_open()?;
         if let Some(region) = slot.region.get() {
@@ -391,8 +392,8 @@ impl TableCore {
         Ok(Some(region))
     }
 
-    /// Fails if a region is not of the same table as those opened before: a restoration of a snapshot
-    /// replaces all of a table by regions of the same names, a truncation by others.
+    /// Fails if a region is not of the same table as those opened before: restoring a snapshot replaces all
+    /// regions by new ones with the same names, and truncation by ones with other names.
     fn check_same_table(&self, region: &Region) -> Result<()> {
         let Some(identity) = region.table_identity() else { return Ok(()) };
         if self.identity.get_or_init(|| identity.clone()).file == identity.file {
@@ -406,9 +407,9 @@ impl TableCore {
         Err(Error::locating(ErrorKind::RegionNotFound, message))
     }
 
-    /// Whether the first region of the table that was opened, for reading, was removed by a truncation in a
-    /// storage without renames, where its directory may still be there, and the truncation may be complete.
-    /// Its descriptor may be that of the new table then, which does not tell the regions of both apart.
+    /// Whether the first region opened for reading was removed by a truncation in a storage without renames,
+    /// where its directory may still exist. The descriptor may then be the new table's, which does not
+    /// distinguish the regions of both tables.
     fn was_removed(&self, slot: &RegionSlot) -> Result<bool> {
         let storage = &**self.options.file_storage();
         let Some((dir, table)) = slot.dir().and_then(|dir| Some((dir, dir.parent()?))) else {
@@ -422,7 +423,7 @@ impl TableCore {
             || find_region_info(storage, dir)?.is_none())
     }
 
-    /// Returns the error of a region that could not be opened because its directory is gone.
+    /// Returns the error of a region that could not be opened because its directory no longer exists.
     fn find_gone(&self, slot: &RegionSlot, error: &Error) -> Option<Error> {
         let storage = &**self.options.file_storage();
         let dir = slot.dir().filter(|_| error.is_not_found())?;

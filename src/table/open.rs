@@ -25,11 +25,11 @@ impl Table {
     /// Creates a table under a root directory, with a region for each range between split keys, and opens it
     /// for writing.
     ///
-    /// The table becomes visible only when it is complete, even if a step fails or the process dies meanwhile
-    /// (HBase: `CreateTableProcedure`). If the root directory has `hbase:meta`, the table is then added to
-    /// it, and removed again if that fails, unless another process has used it. If the process dies in
-    /// between, or the storage has no renames, a repeated call adds it. The call succeeds if the table is the
-    /// one that it was to create: the same settings and split keys, no rows, and no process has it open.
+    /// The table becomes visible only when it is complete, even if a step fails or the process dies (HBase:
+    /// `CreateTableProcedure`). If the root directory has `hbase:meta`, the table is then added to it, and
+    /// removed again if that fails, unless another process has used it. If the process dies in between, or
+    /// the storage has no renames, a repeated call adds it. A repeated call succeeds if the table is the one
+    /// to create: it has the same settings and split keys and no rows, and no process has it open.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl Table {
     ///   [`std::io::ErrorKind::AlreadyExists`].
     /// - If there is no family, a family is invalid, or this build cannot write its files.
     /// - If a split key is empty or given twice.
-    /// - If the table is `hbase:meta` or `hbase:namespace`, which only a cluster makes.
+    /// - If the table is `hbase:meta` or `hbase:namespace`, which only a cluster creates.
     /// - [`Locked`](ErrorKind::Locked) if another process has `hbase:meta` open.
     /// - If an I/O operation fails.
     pub fn create(
@@ -49,11 +49,11 @@ impl Table {
         Self::create_with(root, name, families, splits, Region::options())
     }
 
-    /// As [`create`](Self::create), with options for the regions. They are opened for writing.
+    /// Like [`create`](Self::create), with options for the regions. They are opened for writing.
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create).
+    /// Same as [`create`](Self::create).
     pub fn create_with(
         root: impl AsRef<Path>,
         name: &str,
@@ -67,12 +67,12 @@ impl Table {
         })
     }
 
-    /// As [`create_with`](Self::create_with), with the families of `changes`, and its settings of the table.
+    /// Like [`create_with`](Self::create_with), with the families and table settings of `changes`.
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create); if a setting is invalid, a family is to be deleted, or values would be in
-    /// MOB files.
+    /// Same as [`create`](Self::create); if a setting is invalid, `changes` deletes a family, or values would
+    /// be in MOB files.
     pub fn create_configured(
         root: impl AsRef<Path>,
         name: &str,
@@ -127,7 +127,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open); if it is opened for writing, and has values in MOB files
+    /// Same as [`open`](Self::open); if it is opened for writing, and has values in MOB files
     /// ([`Unsupported`](ErrorKind::Unsupported)).
     pub fn open_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
@@ -146,7 +146,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), or if the directory has no region.
+    /// Same as [`open`](Self::open), or if the directory has no region.
     pub fn open_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
         let dir = &path_of_table(&**options.file_storage(), dir.as_ref())?;
@@ -160,20 +160,20 @@ impl Table {
 
     fn of_dir(dirs: &DirectoryCatalog, dir: &Path, name: TableName, options: RegionOptions) -> Result<Self> {
         let storage = &**options.file_storage();
-        // Before anything is completed or removed that was interrupted.
+        // Before interrupted changes are completed or removed.
         if options.is_writable()
             && let Some(stored) = read_descriptor(storage, dir, &name)?
         {
             stored.refuse_mob()?;
         }
-        // Read first: a change that ends meanwhile has been resolved by others.
+        // Read first: a change that ends in the meantime was resolved by others.
         let changes = match options.is_writable() {
             true => {
                 let listing = TableListing::read(storage, dir)?;
                 listing.write_descriptors(options.file_storage())?;
                 listing.forget_over(options.file_storage())?;
                 let mut changes = listing.into_changes();
-                // Those are ended by creations.
+                // Interrupted creations are ended by creations.
                 changes.retain(|change| !change.is_creation());
                 changes
             }
@@ -190,7 +190,7 @@ impl Table {
             }
         }
         if options.is_writable() {
-            // What has been seen is durable before anything is written.
+            // Makes the listed state durable before anything is written.
             sync_table_dirs(storage, dir)?;
         } else {
             regions = after_made(dir, &name, regions, &under_way, &options)?;
@@ -202,7 +202,8 @@ impl Table {
         for unfinished in table.0.regions.load_full().slots.iter().filter_map(|slot| slot.unfinished.as_ref())
         {
             match table.0.resolve_change(unfinished) {
-                // A process is making the change, or has a parent open: resolved when that is opened here.
+                // A process is making the change, or has a parent open: resolved when the parent is opened
+                // here.
                 Err(error) if error.kind() == ErrorKind::Locked => {}
                 resolved => {
                     resolved?;
@@ -220,7 +221,7 @@ impl Table {
         options: RegionOptions,
     ) -> Self {
         let slots = serving_slots(regions, changes);
-        // A region that is gone, with the table or for its daughters, must not come back.
+        // A removed region must not be created again.
         let options = options.create_if_missing(false);
         let options = if options.is_writable() { options.with_shared_log() } else { options }.of_new_table();
         Self(Arc::new(TableCore {
@@ -241,7 +242,7 @@ impl Table {
 }
 
 /// Returns the regions of a table that is opened for reading: those given, or, if the catalog has any of the
-/// changes `under_way`, those after these.
+/// changes `under_way`, the regions after these.
 fn after_made(
     dir: &Path,
     table: &TableName,
@@ -263,7 +264,7 @@ fn after_made(
     Ok(regions)
 }
 
-/// Returns the regions that serve rows, of all that there are. `changes` are unfinished ones.
+/// Returns those of all regions that serve rows. `changes` are unfinished ones.
 fn serving_slots(
     regions: impl Iterator<Item = (RegionSource, RegionInfo)>,
     changes: &[RegionChange],
@@ -289,9 +290,10 @@ fn serving_slots(
 }
 
 impl TableCore {
-    /// Removes the files of changes whose parents are regions, but not in the list: younger ones have all
+    /// Removes the files of changes whose parents are regions, but not in the list: younger regions have all
     /// their rows, so the changes were made, and their new regions replaced in turn. In a storage without
-    /// renames the file says whether they were; one that does not is of a process that had lost its locks.
+    /// renames the file records whether a change was made; one that does not is from a process that had lost
+    /// its locks.
     fn forget_replaced(&self, changes: &[RegionChange]) -> Result<()> {
         let storage = &**self.options.file_storage();
         let regions = self.regions.load();
@@ -312,12 +314,12 @@ impl TableCore {
         Ok(())
     }
 
-    /// Lists the regions again after one turned out to be gone: another process has split or merged it, and
-    /// archived it. Does nothing if a later list does not have it any more. The table is open for reading.
+    /// Lists the regions again after one turned out not to exist: another process has split or merged it, and
+    /// archived it. Does nothing if a later list no longer has it. The table is open for reading.
     ///
     /// # Errors
     ///
-    /// `gone` if there are no regions any more, or they are always gone; if an I/O operation fails.
+    /// `gone` if the table has no regions any more, or they keep disappearing; if an I/O operation fails.
     pub(super) fn list_again(&self, slot: &RegionSlot, gone: Error) -> Result<()> {
         let mut listings = unpoisoned(self.listings.lock());
         let current = self.regions.load_full();
@@ -339,7 +341,7 @@ impl TableCore {
             let known: HashMap<&RegionInfo, &Arc<RegionSlot>> =
                 current.slots.iter().filter(is_left).map(|listed| (&listed.info, listed)).collect();
             let regions = regions.into_iter().map(|(path, region)| (RegionSource::Dir(path), region));
-            // Those that are left stay open.
+            // Remaining regions stay open.
             let slots = serving_slots(regions, &[]).into_iter().map(|new| match known.get(&new.info) {
                 Some(&listed) if listed.dir() == new.dir() => Arc::clone(listed),
                 _ => new,
@@ -355,9 +357,9 @@ impl TableCore {
         Ok(())
     }
 
-    /// Fails if the descriptor is another one than when the first region was opened: then other regions may
-    /// be those of another table of the name. Splits and merges keep it. `gone` is the error if nothing is
-    /// known.
+    /// Fails if the descriptor is not the one with which the first region was opened: the regions may then
+    /// belong to another table of the name. Splits and merges keep it. `gone` is the error if this cannot be
+    /// determined.
     fn check_same_descriptor(&self, dir: &Path, gone: Error) -> Result<()> {
         let Some(first) = self.identity.get() else {
             return if self.open.load(Ordering::Relaxed) == 0 { Ok(()) } else { Err(gone) };
@@ -393,7 +395,7 @@ impl TableCore {
         let listing = TableListing::read(storage, path.parent().unwrap_or_else(|| Path::new("")))?;
         let (names, regions) = (listing.names(), self.regions.load());
         let known = || regions.slots.iter().map(|known| &known.info);
-        // The file of a change may meanwhile say that the change was made.
+        // The file of a change may by now record that the change was made.
         if *seen == names && !listing.has_change_files() && known().any(|region| *region == slot.info) {
             return Ok(());
         }
@@ -405,7 +407,7 @@ impl TableCore {
             };
             return Err(Error::locating(ErrorKind::RegionNotFound, message));
         }
-        // Another region of the list may have been replaced, too: it is checked when it is opened.
+        // Another region of the list may also have been replaced: it is checked when it is opened.
         if known().all(|region| still.contains(region)) {
             *seen = names;
         }

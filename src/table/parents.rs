@@ -17,15 +17,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 impl Table {
-    /// Moves the files of regions that were split or merged to the archive, and removes their directories, if
-    /// no region refers to their files any more. Returns these regions. [`compact`](Self::compact) ends with
-    /// this.
+    /// Archives the files of regions that were split or merged, and removes their directories, if no region
+    /// refers to their files any more. Returns these regions. [`compact`](Self::compact) ends with this.
     ///
-    /// The rows and columns of `hbase:meta` that name them are deleted, if the root directory has it. A
-    /// region that it has as one that was not split is kept, as after a split that HBase has not finished.
+    /// If the root directory has `hbase:meta`, the rows and columns that name them are deleted. A region that
+    /// is not marked as split there is kept, because HBase may not have finished the split.
     ///
     /// A major compaction of a region replaces its references. Views and scanners can still read the files;
-    /// in a storage without renames, regions stay that they read, if they were split or merged by this table.
+    /// in a storage without renames, regions that they read stay, if they were split or merged by this table.
     /// After a failure or a crash, this can be repeated. A table that is not under a root directory has no
     /// archive, and keeps its regions.
     ///
@@ -46,13 +45,13 @@ impl Table {
     }
 }
 
-/// The greatest number of parents that are locked at once: each lock is an open file.
+/// The maximum number of parents that are locked at once: each lock is an open file.
 const LOCKED: usize = 64;
 
 impl super::TableCore {
     /// Archives the parents in the table's directory that are not needed. `changing` must be held.
     fn archive_parents_in(&self, table: &Path) -> Result<Vec<RegionInfo>> {
-        // A compaction that could not archive all that it has replaced has been made all the same.
+        // A compaction that could not archive all replaced files is valid nevertheless.
         let regions = self.regions.load_full();
         regions.slots.iter().filter_map(|slot| slot.region.get()).try_for_each(Region::archive_replaced)?;
         let storage = &**self.options.file_storage();
@@ -64,14 +63,14 @@ impl super::TableCore {
         if !storage.can_rename(table) {
             parents.retain(|(_, info)| !self.is_read(info));
         }
-        // What an interrupted call has archived may still be in the catalog. Without renames, the files of
-        // changes stay until then.
+        // The catalog may still have regions that an interrupted call has archived. Without renames, the
+        // files of changes stay until it does not.
         let is_left =
             |entry: &DirEntry| is_archived_region(entry) || is_change(entry) && !storage.can_rename(table);
         if parents.is_empty() && !entries.iter().any(is_left) {
             return Ok(Vec::new());
         }
-        // Opened first, so that nothing changes if another process has it open.
+        // Opened first, so that nothing changes if another process has the catalog open.
         let catalog = self.catalog(table)?;
         let mut archived = Vec::new();
         for parents in parents.chunks(LOCKED) {
@@ -86,8 +85,8 @@ impl super::TableCore {
                     lock => drop(locked.insert(path, lock?)),
                 }
             }
-            // Looked for again: only now no process changes them. One may have restored a snapshot in which
-            // they serve.
+            // Listed again with the locks held: a process may have restored a snapshot in which they serve
+            // rows.
             let unneeded = if locked.is_empty() { Vec::new() } else { self.unneeded_parents(table)? };
             for (path, info) in unneeded {
                 let Some(lock) = locked.remove(&path) else { continue };
@@ -117,7 +116,7 @@ impl super::TableCore {
         files.any(StoreFileUse::is_open)
     }
 
-    /// Whether a directory of the table's may be that of a region that does not serve.
+    /// Whether a directory of the table may be of a region that does not serve rows.
     fn has_others(&self, entries: &[DirEntry]) -> bool {
         let regions = self.regions.load();
         let serving: BTreeSet<&OsStr> =
@@ -126,8 +125,8 @@ impl super::TableCore {
         entries.iter().any(|entry| entry.is_dir && !entry.is_hidden() && !serves(entry))
     }
 
-    /// Returns the regions that were split or merged and to which no region refers, apart from others of
-    /// these, with their directories.
+    /// Returns the regions that were split or merged and to which no other region refers, apart from such
+    /// regions, with their directories.
     fn unneeded_parents(&self, table: &Path) -> Result<Vec<(PathBuf, RegionInfo)>> {
         let storage = self.options.file_storage();
         let dirs = DirectoryCatalog::of_table(Arc::clone(storage), self.name.clone(), table);
@@ -137,11 +136,11 @@ impl super::TableCore {
         if regions.iter().all(|(_, info)| is_serving(info)) {
             return Ok(Vec::new());
         }
-        // The regions to which each region that is left refers.
+        // The regions to which each remaining region refers.
         let mut referred: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
         for (path, _) in &regions {
             let dir = match RegionDir::open(storage, path) {
-                // Another process has archived it: what it referred to was not needed by others.
+                // Another process has archived it, so its references no longer count.
                 Err(error) if error.is_not_found() && find_region_info(&**storage, path)?.is_none() => {
                     continue;
                 }
@@ -170,7 +169,7 @@ impl super::TableCore {
         }
     }
 
-    /// Returns the table's directory, by that of its first region.
+    /// Returns the table's directory, derived from its first region's.
     pub(super) fn dir(&self) -> Option<PathBuf> {
         let regions = self.regions.load();
         regions.slots.first()?.dir()?.parent().map(Path::to_owned)

@@ -20,11 +20,11 @@ use std::sync::Arc;
 /// times.
 const REGIONS_AT_ONCE: usize = 100;
 
-/// Why a log that is torn, and was not closed, is refused.
+/// The reason to refuse a log that is torn and was not closed.
 const TORN_BEFORE_NEWER: &str = "its server went on with a newer log, so edits may be missing; the option \
      accept_torn_logs (--accept-torn-logs) recovers what is there";
 
-/// What the recovery of a root directory has done, or would do. See [`Table::recover`] (HBase:
+/// The result, or the plan, of the recovery of a root directory. See [`Table::recover`] (HBase:
 /// `ServerCrashProcedure`, `WALSplitter`).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -35,12 +35,12 @@ pub struct RootRecovery {
     pub logs: Vec<PathBuf>,
     /// The logs whose last entry is incomplete, as errors of kind [`Truncated`](crate::ErrorKind::Truncated)
     /// with the offset of the entry and the number of bytes after it. Such an entry was never acknowledged if
-    /// the log is the newest of its server, and has no trailer. Others are here only if they
-    /// [are accepted](RegionOptions::accept_torn_logs).
+    /// the log is the newest of its server and has no trailer. Other torn logs are listed only if they [are
+    /// accepted](RegionOptions::accept_torn_logs).
     pub torn: Vec<Error>,
 }
 
-/// What a recovery has done to a region, or would do.
+/// The result, or the plan, of a recovery for a region.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RegionRecovery {
@@ -48,15 +48,15 @@ pub struct RegionRecovery {
     pub table: TableName,
     /// The encoded name of the region.
     pub region: String,
-    /// What has become of the edits.
+    /// The outcome for the edits.
     pub outcome: RegionOutcome,
-    /// What was replayed. Of edits that are not replayed, all cells are skipped.
+    /// The counts of the replay. If edits are not replayed, all their cells count as skipped.
     pub replayed: ReplayReport,
     /// The [warnings](Region::warnings) of the opened region.
     pub warnings: Vec<Error>,
 }
 
-/// What becomes of a region's edits in a recovery.
+/// The outcome of a recovery for a region's edits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RegionOutcome {
@@ -65,7 +65,7 @@ pub enum RegionOutcome {
     /// They stay in recovered edits, because the region was split or merged and other regions have its rows.
     /// It was flushed before that.
     Parent,
-    /// They are skipped, because the region has no directory any more, or one with nothing but recovered
+    /// They are skipped, because the region no longer has a directory, or one with nothing but recovered
     /// edits: it was archived, or its table dropped.
     Gone,
 }
@@ -75,22 +75,22 @@ type RegionKey = (TableName, String);
 
 impl Table {
     /// Recovers the tables under a root directory whose servers have died: splits their logs (`WALs/`) over
-    /// the regions, opens these, which replays and flushes the edits, and moves the logs to `oldWALs/`.
-    /// Regions with recovered edits are opened, too, even if there are no logs.
+    /// the regions, opens the regions, which replays and flushes the edits, and moves the logs to `oldWALs/`.
+    /// Regions with recovered edits are opened even if there are no logs.
     ///
     /// No server may be running: a log that is still being written must not be moved. In HDFS, the writing of
-    /// all logs is [ended](Storage::end_writing) first, as HBase's master does. After a failure or a
-    /// crash the logs are still there, and the recovery can be repeated: an edit that is replayed twice is
-    /// the same edit. The master's own store (`MasterData/`) is left alone.
+    /// all logs is [ended](Storage::end_writing) first, as HBase's master does. After a failure or a crash
+    /// the logs still exist, and the recovery can be repeated: replaying an edit twice has no further effect.
+    /// The master's own store (`MasterData/`) is left alone.
     ///
     /// In a storage without renames, such as an object store, files get their names by being copied, logs
-    /// last: a log that was copied when a call failed is also in its old place, and is moved by the next one.
+    /// last: after a failed call, a copied log may also be in its old place; the next call moves it.
     ///
-    /// Logs in a directory of their own (`hbase.wal.dir`) are not seen. Each region with edits in them must
-    /// be opened with all of [these logs](RegionOptions::replay_logs) before it is written to
-    /// (`hregion recover REGION --wal …`).
+    /// Logs in a separate directory (`hbase.wal.dir`) are not found. Each region with edits in them must be
+    /// opened with all of [these logs](RegionOptions::replay_logs) before it is written to (`hregion recover
+    /// REGION --wal …`).
     ///
-    /// Logs of HBase have no checksums of entries: see [`WalReader`] for what is not noticed.
+    /// Logs of HBase have no checksums of entries: see [`WalReader`] for the damage that is not detected.
     ///
     /// # Errors
     ///
@@ -99,9 +99,9 @@ impl Table {
     /// or the root is [locked](crate::ErrorKind::Locked), or a region has recovered HFiles, or recovered
     /// edits outside of its directory, as [`RegionOptions::open`] says, or is of a table with values in MOB
     /// files, or, in a storage without renames, with families whose files are not tracked by lists
-    /// ([`Unsupported`](crate::ErrorKind::Unsupported)). Then nothing has changed. If a region does not
-    /// open: the edits of all regions are in recovered edits then, so other regions have theirs when
-    /// they are opened. Logs are moved after everything else has succeeded.
+    /// ([`Unsupported`](crate::ErrorKind::Unsupported)). Nothing has changed in these cases. If a region
+    /// cannot be opened: all edits are then in recovered edits, so other regions replay theirs when they are
+    /// opened. Logs are moved after everything else has succeeded.
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         Error::if_no_clock("a recovery")?;
         let options = options.create_if_missing(false).alter(false).writable(true).with_split_logs();
@@ -138,8 +138,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`recover`](Self::recover). In HDFS, also if a log has not been closed by its server: what it has
-    /// cannot be read before its writing is ended.
+    /// Same as [`recover`](Self::recover). In HDFS, also if a log has not been closed by its server: its
+    /// content cannot be read before its writing is ended.
     pub fn plan_recovery(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         let options = options.create_if_missing(false).alter(false).writable(false);
         let recovery = Recovery::new(root.as_ref(), &options);
@@ -152,7 +152,7 @@ impl Table {
                 let region = options.clone().open(dir)?;
                 options.check_settings(&region)?;
                 found.warnings = region.warnings().to_vec();
-                // of recovered edits, to which those in the logs are added
+                // from recovered edits; edits in the logs are added
                 found.replayed = region.replayed();
                 unreplayed.insert(key.clone(), Unreplayed::of(&region));
             }
@@ -184,14 +184,14 @@ impl Table {
     }
 }
 
-/// Fails if a log of a server has edits of regions of a table that are about to be created: a recovery would
-/// replay what was written to regions of these names before.
+/// Fails if a server log has edits of regions that are about to be created: a recovery would replay writes to
+/// former regions of these names.
 ///
 /// # Errors
 ///
-/// Of kind [`Unsupported`](crate::ErrorKind::Unsupported) if there are any; of kind
-/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if a log
-/// [may have more](WalReader::refuse_unclosed) than can be read; if a log cannot be read.
+/// Of kind [`Unsupported`](crate::ErrorKind::Unsupported) if there are such edits; of kind
+/// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if a log [may have
+/// more](WalReader::refuse_unclosed) than can be read; if a log cannot be read.
 pub(super) fn refuse_edits_of(
     root: &Path,
     table: &TableName,
@@ -229,7 +229,7 @@ struct Survey {
 /// A region with edits.
 #[derive(Debug)]
 struct Found {
-    /// None if the region has none any more.
+    /// None if the region no longer has one.
     dir: Option<PathBuf>,
     outcome: RegionOutcome,
     replayed: ReplayReport,
@@ -256,7 +256,7 @@ impl Survey {
     }
 }
 
-/// What of a region need not be replayed.
+/// The edits of a region that need not be replayed.
 struct Unreplayed {
     info: RegionInfo,
     /// The greatest sequence id in the files of each family.
@@ -268,7 +268,7 @@ impl Unreplayed {
         Self { info: region.info().clone(), flushed: region.flushed_seq_ids() }
     }
 
-    /// Adds an entry to what a replay would report.
+    /// Adds an entry to the report of a replay.
     fn count(&self, entry: &WalEntry, report: &mut ReplayReport) {
         let is_edit = |cell: &CellRef<'_>| cell.family() != MARKER_FAMILY;
         let cells_before = report.cells;
@@ -316,7 +316,7 @@ impl<'o> Recovery<'o> {
         WalReader::refuse_unclosed(self.storage(), paths, self.options.limits_of_files())
     }
 
-    /// Reads all logs, given those of the root, and finds the regions in them and those with recovered edits.
+    /// Reads all logs, which are given, and finds the regions in them and those with recovered edits.
     ///
     /// # Errors
     ///
@@ -362,7 +362,7 @@ impl<'o> Recovery<'o> {
             let is_parent = tables.get(table).is_some_and(|parents| parents.contains(&dir));
             found.outcome = if is_parent { RegionOutcome::Parent } else { RegionOutcome::Replayed };
             if !is_parent {
-                // Fails before anything has changed, if the region could not be opened for its edits.
+                // Fails before anything has changed if the region could not be opened.
                 let region = RegionDir::open(self.options.file_storage(), &dir)?;
                 region.recovered_edits()?;
                 region.refuse_mob()?;

@@ -1,4 +1,4 @@
-//! The regions of a table at one point in time. A split or merge makes a new list.
+//! The list of a table's regions at one point in time. A split or merge makes a new list.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{RegionChange, Snapshot};
@@ -29,14 +29,14 @@ pub(super) struct RegionSlot {
     /// Whether the region is in the table's current list. Held shared by writers, and exclusively by a split
     /// or merge. Locked by [`TableCore::enter`](super::TableCore::enter).
     pub(super) is_current: RwLock<bool>,
-    /// Whether the region turned out to be gone before it was opened. The table has a later list then.
+    /// Whether the region turned out not to exist when it was to be opened. The table then has a later list.
     is_gone: AtomicBool,
 }
 
 /// A split or merge that may have failed. The parents of a merge share it.
 pub(super) struct UnfinishedChange {
     pub(super) change: RegionChange,
-    /// Whether it turned out to have been made, once that is known.
+    /// Whether it turned out to have been made, if known.
     pub(super) is_made: Mutex<Option<bool>>,
 }
 
@@ -46,7 +46,7 @@ impl UnfinishedChange {
     }
 }
 
-/// What a region is opened from.
+/// The source from which a region is opened.
 pub(super) enum RegionSource {
     /// A directory.
     Dir(PathBuf),
@@ -146,8 +146,8 @@ impl RegionList {
         }
     }
 
-    /// Returns the index of the last of the first `begun` regions that is wanted. Unless regions overlap,
-    /// that is the last one or none.
+    /// Returns the index of the last of the first `begun` regions for which `is_wanted` returns true. Unless
+    /// regions overlap, it is the last one or none.
     #[inline]
     fn last_of(&self, begun: usize, is_wanted: impl Fn(&RegionInfo) -> bool) -> Result<usize> {
         let begun = self.slots.get(..begun).unwrap_or_default();

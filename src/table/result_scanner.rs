@@ -38,7 +38,7 @@ impl TableResultScanner {
     ///
     /// # Errors
     ///
-    /// As [`TableScanner::next_row`].
+    /// Same as [`TableScanner::next_row`].
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
         self.0.with_dependent_mut(|_, rows| rows.next_row())
     }
@@ -47,7 +47,7 @@ impl TableResultScanner {
     ///
     /// # Errors
     ///
-    /// As [`TableScanner::next_results`].
+    /// Same as [`TableScanner::next_results`].
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         self.0.with_dependent_mut(|_, rows| rows.next_results(max))
     }

@@ -10,8 +10,8 @@ use std::fmt;
 
 /// The rows of a table scan, in order, each read once from its region.
 ///
-/// A scanner that has failed returns nothing more: the same error again, and as an iterator it ends. After a
-/// panic within a call, of a filter or a hook for example, later ones fail.
+/// A scanner that has failed returns the same error again; as an iterator, it ends. After a panic within a
+/// call, of a filter or a hook for example, later ones fail.
 pub struct TableScanner<'v> {
     view: &'v TableView,
     scan: &'v Scan,
@@ -21,7 +21,7 @@ pub struct TableScanner<'v> {
     left: RowsLeft,
     /// The error of a call that failed.
     failed: Option<Error>,
-    /// Whether a call is under way, or has panicked.
+    /// Whether a call is in progress or has panicked.
     is_reading: bool,
 }
 
@@ -53,12 +53,12 @@ impl<'v> TableScanner<'v> {
     }
 
     /// Returns results as one call to a server does: at most `max`, and within the scan's limits on result
-    /// size and on time ([`RegionScanner::next_results`]). A call reads one region: it returns fewer results,
-    /// or none, at its end, and the next call reads the next region.
+    /// size and on time ([`RegionScanner::next_results`]). A call reads only one region: at the region's end
+    /// it returns fewer results, or none, and the next call reads the next region.
     ///
     /// # Errors
     ///
-    /// As [`next_row`](Self::next_row).
+    /// Same as [`next_row`](Self::next_row).
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         self.check()?;
         self.is_reading = true;

@@ -1,5 +1,5 @@
-//! Snapshots: read where they are (hfile.md §15.8; HBase: `TableSnapshotScanner`, without its restore
-//! directory), taken, cloned, restored and exported.
+//! Snapshots: read in place (hfile.md §15.8; HBase: `TableSnapshotScanner`, without its restore directory),
+//! taken, cloned, restored and exported.
 
 mod clone;
 mod take;
@@ -36,13 +36,13 @@ impl Table {
         list_snapshots(storage, root.as_ref())
     }
 
-    /// Opens the table that a snapshot was taken of, as it was then, for reading. Changes nothing, and needs
-    /// no lock and no directory to restore to.
+    /// Opens the table of a snapshot, in the state of that time, for reading. Changes nothing, and needs
+    /// neither a lock nor a directory to restore to.
     ///
-    /// The files are those that the table had. They are looked for when a region is first read: in the
-    /// directories of the table, in the archive, and where links lead, but not through symbolic links below
-    /// the root. The table need not exist any more. While a cluster uses the root, files of the snapshot stay
-    /// as long as the snapshot does.
+    /// The files are those that the table had. They are looked up when a region is first read: in the table's
+    /// directories, in the archive, and at the targets of links, but not through symbolic links below the
+    /// root. The table may no longer exist. While a cluster uses the root, files of the snapshot stay as long
+    /// as the snapshot does.
     ///
     /// Visibility labels are tags of cells, and hide nothing from a read. Delete markers hide the values that
     /// have the same labels.
@@ -72,11 +72,11 @@ impl Table {
         Self::open_snapshot_with(root, name, Region::options())
     }
 
-    /// As [`open_snapshot`](Self::open_snapshot), with options for the regions.
+    /// Like [`open_snapshot`](Self::open_snapshot), with options for the regions.
     ///
     /// # Errors
     ///
-    /// As [`open_snapshot`](Self::open_snapshot); if the regions are to be writable.
+    /// Same as [`open_snapshot`](Self::open_snapshot); if the options are for writing.
     pub fn open_snapshot_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
         if options.is_writable() {
@@ -92,7 +92,8 @@ impl Table {
     }
 
     /// Returns the store files that a [snapshot](Self::open_snapshot) has of a region, one of
-    /// [`regions`](Self::regions), wherever they are now, and why others cannot be found. Opens none of them.
+    /// [`regions`](Self::regions), at their current locations, with errors for files that cannot be found.
+    /// Opens none of them.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Splits and merges of regions, while the table is read and written (HBase: `SplitTableRegionProcedure`,
+//! Splits and merges regions, while the table is read and written (HBase: `SplitTableRegionProcedure`,
 //! `MergeTableRegionsProcedure`). [`RegionChange`] describes what is written, and in which order.
 
 use super::catalog::{TableCatalog, root_of, set_regions_on_disk};
@@ -28,11 +28,11 @@ impl Table {
     ///
     /// The new regions, the daughters, refer to the files of the old one, the parent, until they are
     /// compacted. [`compact`](Self::compact) then removes the parent's directory, as
-    /// [`archive_parents`](Self::archive_parents) does. After a failure or a crash there is either the parent
-    /// or both daughters.
+    /// [`archive_parents`](Self::archive_parents) does. After a failure or a crash, either the parent or both
+    /// daughters exist.
     ///
-    /// Reads continue meanwhile, and writes of the region wait. Views and scanners that were created before
-    /// continue to read the parent, as it was when they first read it, or when it was split.
+    /// Reads continue during the split, and writes to the region wait. Existing views and scanners continue
+    /// to read the parent, in its state when they first read it, or when it was split.
     ///
     /// # Errors
     ///
@@ -90,8 +90,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// If one of the regions is not a region of the table now, or the second does not begin where the first
-    /// ends, or the table's descriptor sets `MERGE_ENABLED` to false
+    /// If one of the regions is not a current region of the table, or the second does not begin where the
+    /// first ends, or the table's descriptor sets `MERGE_ENABLED` to false
     /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)); otherwise as [`split`](Self::split).
     pub fn merge(&self, first: &RegionInfo, second: &RegionInfo) -> Result<RegionInfo> {
         let _changing = self.0.change("merge regions of its table")?;
@@ -115,7 +115,7 @@ impl Table {
             let (start, end) = (first.start_key().to_vec(), second.end_key().to_vec());
             Ok([RegionInfo::new(first.table().clone(), start, end, id)?])
         })?;
-        // All of a file is its top half from the first row of its region on.
+        // A whole file is its top half from the first row of its region on.
         let reference = |_: &RegionInfo, parent: &RegionInfo, file: &RetiredFile| {
             let split_key = SeekKey::first_on_row(parent.start_key());
             file.rows.as_ref().map(|_| Reference { split_key, half: Half::Top })
@@ -126,11 +126,11 @@ impl Table {
 
     /// Returns a row at which the region with a row could be split: the middle one of its largest file, or a
     /// prefix of it if the table's split policy or split restriction keeps rows with the same prefix
-    /// together. `None` if its rows are too few.
+    /// together. `None` if it has too few rows.
     ///
     /// # Errors
     ///
-    /// As [`region`](Self::region); if the file cannot be read;
+    /// Same as [`region`](Self::region); if the file cannot be read;
     /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if the table's `SPLIT_POLICY` disables splits,
     /// [`Unsupported`](crate::ErrorKind::Unsupported) if it is none of HBase's, or the table is `hbase:meta`
     /// or `hbase:namespace`.
@@ -149,9 +149,8 @@ impl Table {
     }
 }
 
-/// Fails if regions cannot have the same children: their families differ, as one was opened before a change
-/// of the table's descriptor that was made without the table, or a directory is not named as references name
-/// it.
+/// Fails if regions cannot have the same children: their families differ, because one was opened before
+/// another program changed the table's descriptor, or a directory's name differs from the one in references.
 fn check_alike(regions: &[Region]) -> Result<()> {
     let families = |region: &Region| -> Vec<Vec<u8>> {
         region.families().map(|family| family.name().to_vec()).collect()
@@ -170,13 +169,13 @@ fn check_alike(regions: &[Region]) -> Result<()> {
     Ok(())
 }
 
-/// Fails if a parent is not locked any more.
+/// Fails if a parent is no longer locked.
 fn check_locks(change: &RegionChange, parents: &[RetiredRegion]) -> Result<()> {
     parents.iter().try_for_each(|parent| parent.check_lock(&change.table().join(parent.info.encoded_name())))
 }
 
-/// As [`check_locks`], after the change has begun: another process may have resolved it since. Without
-/// renames that does not matter, as it is decided once.
+/// Like [`check_locks`], after the change has begun: another process may have resolved it in the meantime.
+/// Without renames that does not matter, because it is decided only once.
 fn check_locks_again(change: &RegionChange, parents: &[RetiredRegion], storage: &dyn Storage) -> Result<()> {
     if storage.can_rename(change.table()) { check_locks(change, parents) } else { Ok(()) }
 }
@@ -189,15 +188,15 @@ impl TableCore {
         loop {
             let regions = self.regions.load();
             let slot = &regions.slots[regions.find(row)?];
-            // A change that is not finished is resolved first.
+            // An unfinished change is resolved first.
             if self.open(slot)?.is_some() {
                 return Ok(Arc::clone(slot));
             }
         }
     }
 
-    /// Returns regions that are to replace others, made with their id: their creation time, and greater than
-    /// those of the others.
+    /// Returns the regions to replace others, made with their id: their creation time, but greater than the
+    /// ids of the others.
     fn children<const N: usize>(
         &self,
         parents: &[Arc<RegionSlot>],
@@ -239,7 +238,7 @@ impl TableCore {
         let names = |infos: &[RegionInfo]| infos.iter().map(RegionInfo::encoded_name).collect::<Vec<_>>();
         let change = RegionChange::new(table, names(&infos), names(children));
         let catalog = self.catalog_of(&infos, &change)?;
-        // Most of the memory is flushed while writes go on.
+        // Most of the memory is flushed while writes continue.
         regions.iter().try_for_each(Region::flush)?;
         let mut are_current = self.take(parents);
         let storage = &**self.options.file_storage();
@@ -252,7 +251,7 @@ impl TableCore {
             // HBase would replay entries of a parent in a child.
             self.options.roll_log();
             let retired = retired?;
-            // One that copied files when this was checked first may have been cut off since.
+            // A bulk load that copied files at the first check may have been interrupted since.
             regions.iter().try_for_each(Region::check_no_load)?;
             let made = self.make(&change, catalog, &retired, children, reference);
             // The locks of the parents are held until the change is resolved.
@@ -266,7 +265,7 @@ impl TableCore {
                 }
             }
         };
-        // After a panic, as of a hook or the clock, too, no region stays that takes no writes.
+        // Even after a panic, for example of a hook or the clock, no region may stay that refuses writes.
         let result = catch_unwind(AssertUnwindSafe(replace));
         if result.is_err() {
             unfinished = Some(UnfinishedChange::new(change.clone()));
@@ -279,7 +278,7 @@ impl TableCore {
             self.swap(parents, &slots.collect::<Vec<_>>());
             are_current.iter_mut().for_each(|is_current| **is_current = false);
         } else {
-            // Regions that were retired are opened again when they are used next.
+            // Retired regions are opened again when they are next used.
             for ((slot, is_current), (region, dir)) in
                 parents.iter().zip(&mut are_current).zip(regions.iter().zip(&dirs))
             {
@@ -293,8 +292,8 @@ impl TableCore {
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 
-    /// Notes which files of regions are read: they are not archived meanwhile, as archiving copies files in a
-    /// storage without renames.
+    /// Records which files of regions are being read: in a storage without renames, they are not archived
+    /// until then, because archiving removes them.
     fn note_readers<'r>(&self, regions: impl Iterator<Item = &'r RetiredRegion>) {
         let mut replaced = unpoisoned(self.replaced.lock());
         replaced.retain(|(_, files)| files.iter().any(StoreFileUse::is_open));
@@ -302,11 +301,11 @@ impl TableCore {
     }
 
     /// Opens the catalog, for a change of regions that has not begun; `None` if it does not have the table,
-    /// which then was never given to HBase.
+    /// which HBase then never used.
     fn catalog_of(&self, parents: &[RegionInfo], change: &RegionChange) -> Result<Option<TableCatalog>> {
         let Some(catalog) = self.catalog(change.table())? else { return Ok(None) };
-        // The regions of a snapshot were restored, and the catalog could not be changed then: it would decide
-        // by the rows of an earlier change whether this one has been made.
+        // The regions of a snapshot were restored without the catalog: it would decide by the rows of an
+        // earlier change whether this one was made.
         let mut is_stale = catalog.has_made(&self.name, change)?;
         let mut has_all = true;
         for parent in parents {
@@ -336,7 +335,7 @@ impl TableCore {
     ) -> Result<()> {
         let storage = self.options.file_storage();
         change.begin(storage)?;
-        // A process that locks a parent from now on sees the file.
+        // A process that locks a parent later finds the file.
         check_locks(change, parents)?;
         let Some(first) = parents.first() else { return Err(Error::invalid_argument("no region")) };
         let max_seq_id = parents.iter().map(|parent| parent.max_seq_id).fold(0, i64::max);
@@ -368,8 +367,8 @@ impl TableCore {
     }
 
     /// Creates the directory of a new region, and locks it while it is filled. If the locks of the parents
-    /// are lost, the process that resolves the change removes the lock file with the directory: then nothing
-    /// is written there later. Without renames, what is written later is no region.
+    /// are lost, the process that resolves the change removes the lock file with the directory: nothing can
+    /// then be written there later. Without renames, files written later are not a region.
     fn lock_child(&self, dir: &Path) -> Result<Option<FileLock>> {
         let storage = &**self.options.file_storage();
         if !storage.can_rename(dir) {
@@ -379,8 +378,8 @@ impl TableCore {
         self.options.lock(dir).map(Some)
     }
 
-    /// Resolves a change that may have failed, or that a process that died has begun. Returns whether it has
-    /// been made; then its children are in the list.
+    /// Resolves a change that may have failed, or that a dead process has begun. Returns whether it was made;
+    /// its children are then in the list.
     pub(super) fn resolve_change(&self, unfinished: &UnfinishedChange) -> Result<bool> {
         let change = &unfinished.change;
         let mut is_made = unpoisoned(unfinished.is_made.lock());
@@ -391,14 +390,14 @@ impl TableCore {
         let dir_of = |name: &String| change.table().join(name);
         let mut dirs = Vec::new();
         for dir in change.parents().iter().map(dir_of) {
-            // HBase may have removed one of a merge.
+            // HBase may have removed a parent of a merge.
             if dir_exists(storage, &dir)? {
                 dirs.push(dir);
             }
         }
         let locks = dirs.iter().map(|dir| self.options.lock(dir));
         let _locks = match locks.collect::<Result<Vec<_>>>() {
-            // Another process has resolved it, and opened a parent.
+            // Another process has resolved the change and opened a parent.
             Err(error) if error.kind() == ErrorKind::Locked && !change.is_announced(storage)? => {
                 return Ok(false);
             }
@@ -409,7 +408,7 @@ impl TableCore {
             let regions = self.regions.load_full();
             let is_parent = |slot: &&Arc<RegionSlot>| change.parents().contains(&slot.info.encoded_name());
             let parents: Vec<_> = regions.slots.iter().filter(is_parent).cloned().collect();
-            // HBase may have replaced children since, and removed them.
+            // HBase may have replaced and removed children since.
             let mut children = Vec::new();
             for dir in change.children().iter().map(dir_of) {
                 children.extend(find_region_info(storage, &dir)?.map(|info| (dir, info)));
@@ -445,7 +444,7 @@ impl TableCore {
         change.resolve(storage)
     }
 
-    /// Replaces regions of the list, unless that has been done.
+    /// Replaces regions of the list, if not done already.
     fn swap(&self, old: &[Arc<RegionSlot>], new: &[Arc<RegionSlot>]) {
         self.regions.rcu(|regions| match regions.with(old, new) {
             Some(list) => Arc::new(list),

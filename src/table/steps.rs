@@ -13,7 +13,7 @@ pub(super) struct Steps<'s> {
     scan: &'s Scan,
     /// The position of the next region; `None` after the last.
     next: Option<(Vec<u8>, LocateType)>,
-    /// That of the last one returned.
+    /// The position of the last region returned.
     last: Option<(Vec<u8>, LocateType)>,
     /// The number of regions returned.
     count: u64,
@@ -23,7 +23,7 @@ pub(super) struct Steps<'s> {
 #[derive(Debug)]
 pub(super) struct RowsLeft {
     left: u64,
-    /// The row of the last result if that was a partial one. The row is complete once another row follows.
+    /// The row of the last result if that was a partial one. The row is complete when another row follows.
     piece_of: Vec<u8>,
     /// Whether the current region has returned anything.
     found: bool,
@@ -58,7 +58,7 @@ impl RowsLeft {
     }
 
     /// Ends a region. Returns whether the scan ends with it: if its filter accepts no more rows, and the
-    /// region has returned none. After some rows the scan goes on in the next region, where the filter starts
+    /// region has returned none. Otherwise the scan continues in the next region, where the filter starts
     /// again (read-path.md §12.2).
     pub(super) fn end_region(&mut self, is_filter_done: bool) -> bool {
         self.complete_row();
@@ -88,14 +88,14 @@ impl<'s> Steps<'s> {
         Self { scan, next: Some((scan.start.to_vec(), position)), last: None, count: 0 }
     }
 
-    /// Returns to the last region, so that it is looked for again, in another list.
+    /// Returns to the last region, so that it is looked up again, in another list.
     pub(super) fn go_back(&mut self) {
         self.next = self.last.take();
         self.count -= 1;
     }
 
-    /// Returns the scan of the last region, if that is not all of the scan: the region may be of another list
-    /// than those before, and have rows of these, as after a merge. The scan then continues after these.
+    /// Returns the scan of the last region, if it is not the whole scan: the region may be from a later list,
+    /// and have rows of previous regions, as after a merge. The scan then continues after these rows.
     pub(super) fn rest_in(&self, region: &RegionInfo) -> Option<Scan> {
         let (row, position) = self.last.as_ref().filter(|_| self.count > 1)?;
         let edge = if self.scan.is_reversed() { region.end_key() } else { region.start_key() };

@@ -1,6 +1,6 @@
-//! Regions of a split or merge that HBase has begun, but not committed. Since 2.5, new regions are made at
-//! their place: their directories, their files and their `.regioninfo`, which a merge writes first and a
-//! split last, then `<n>.seqid`, then their rows in `hbase:meta` (HBase: `MergeTableRegionsProcedure`,
+//! Regions of a split or merge that HBase has begun, but not committed. Since 2.5, new regions are created in
+//! their final place: their directories, files and `.regioninfo`, which a merge writes first and a split
+//! last, then `<n>.seqid`, then their rows in `hbase:meta` (HBase: `MergeTableRegionsProcedure`,
 //! `SplitTableRegionProcedure`).
 
 use super::catalog::{TableCatalog, root_of};
@@ -11,14 +11,14 @@ use crate::schema::{RegionInfo, TableName};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Leaves out new regions of splits and merges that HBase has not committed: their rows are those of regions
-/// that the catalog has, and they may not have all files yet.
+/// Leaves out new regions of splits and merges that HBase has not committed: their rows are in regions that
+/// the catalog has, and they may lack files.
 ///
 /// # Errors
 ///
-/// If there are any, and the table is opened for writing: HBase may complete the change from the files that
-/// the regions had when it began ([`Inconsistent`](ErrorKind::Inconsistent)). If the catalog or a directory
-/// cannot be read.
+/// If there are such regions, and the table is opened for writing: HBase may complete the change from the
+/// files that the old regions had when it began ([`Inconsistent`](ErrorKind::Inconsistent)). If the catalog
+/// or a directory cannot be read.
 pub(super) fn leave_out_uncommitted(
     dir: &Path,
     table: &TableName,
@@ -62,7 +62,7 @@ pub(super) fn find_uncommitted(
     }
     let Some(catalog) = TableCatalog::open_to_read(root, options)? else { return Ok(uncommitted) };
     for (path, info, older) in new {
-        // Of the older ones, some may be left from earlier splits.
+        // Some of the older ones may be left from earlier splits.
         let mut is_served_by_older = false;
         for info in older {
             is_served_by_older |= catalog.serves(info)?;
@@ -74,14 +74,14 @@ pub(super) fn find_uncommitted(
     Ok(uncommitted)
 }
 
-/// Returns the regions that have rows of older regions, with these. Older ones that are marked as split do
-/// not count: a restored snapshot has them with their daughters, and the catalog may not have followed yet.
-/// HBase does not mark the parent of a split that it has only begun.
+/// Returns the regions that have rows of older regions, with these. Older ones marked as split do not count:
+/// a restored snapshot has them with their daughters, and the catalog may not be updated yet. HBase does not
+/// mark a parent before the split is committed.
 fn new_with_older(regions: &[(PathBuf, RegionInfo)]) -> Vec<(&Path, &RegionInfo, Vec<&RegionInfo>)> {
     let mut sorted: Vec<(&Path, &RegionInfo)> = regions.iter().map(|(path, info)| (&**path, info)).collect();
     sorted.sort_by_key(|(_, info)| info.start_key());
     let mut found = Vec::new();
-    // Those before that end after the start of the current one.
+    // Previous regions that end after the start of the current one.
     let mut open: Vec<(&Path, &RegionInfo, Vec<&RegionInfo>)> = Vec::new();
     for (path, info) in sorted {
         let (ended, mut going): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! Verification of the regions of a table or a snapshot.
+//! Verifies the regions of a table or a snapshot.
 
 use super::Table;
 use super::regions::RegionSource;
@@ -10,8 +10,8 @@ use std::path::Path;
 
 impl Table {
     /// Verifies a region, as [`RegionOptions::verify`] does: reads all of every store file, and checks the
-    /// files of each family against each other. The region is one of [`regions`](Self::regions). Of a
-    /// [snapshot](Self::open_snapshot), verifies the files that it has of the region, wherever they are now.
+    /// files of each family against each other. The region is one of [`regions`](Self::regions). In a
+    /// [snapshot](Self::open_snapshot), verifies its files of the region, wherever they are now.
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
     /// verification, and continues. Returns the faults of files in relation to others, such as a file that is
@@ -41,8 +41,8 @@ impl Table {
         }
     }
 
-    /// Verifies the MOB files (IS_MOB), as [`RegionOptions::verify_mob_files`] does. Of a
-    /// [snapshot](Self::open_snapshot), verifies those that it has, wherever they are now.
+    /// Verifies the MOB files (IS_MOB), as [`RegionOptions::verify_mob_files`] does. In a
+    /// [snapshot](Self::open_snapshot), verifies its MOB files, wherever they are now.
     ///
     /// [`RegionOptions::verify_mob_files`]: crate::RegionOptions::verify_mob_files
     ///
@@ -66,8 +66,8 @@ impl Table {
     }
 
     /// Returns the MOB files (IS_MOB): those of the table's directory below `mobdir`, with the links of a
-    /// clone followed; of a [snapshot](Self::open_snapshot), those that it has, wherever they are now. Those
-    /// that are missing are left out: [`verify_mob_files`](Self::verify_mob_files) names them.
+    /// clone followed; in a [snapshot](Self::open_snapshot), its MOB files, wherever they are now. Missing
+    /// files are left out: [`verify_mob_files`](Self::verify_mob_files) names them.
     ///
     /// # Errors
     ///

@@ -10,11 +10,11 @@ use crate::region::{ReadView, RowSource, SharedRead, read_rows};
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// A table whose regions do not change: each is read as it was at its first read through this view.
+/// A table whose regions do not change: each is read in its state at the first read through this view.
 ///
-/// A view keeps open the regions it has read. It has the regions that the table had when it was created: one
-/// that was split or merged since then, before its first read, is read as it was then. If another process did
-/// that, the regions that replaced it may be read: a scan continues in them after the last row that it has
+/// A view keeps the regions it has read open. It has the regions that the table had when the view was
+/// created: one that was split or merged before its first read is read in its last state. If another process
+/// did this, the new regions may be read instead: a scan continues in them after the last row that it has
 /// returned.
 pub struct TableView(Arc<RegionViews>);
 
@@ -44,7 +44,7 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// As [`Table::get`].
+    /// Same as [`Table::get`].
     pub fn get(&self, get: &Get) -> Result<Row> {
         self.region_of(get.row())?.get(get)
     }
@@ -53,7 +53,7 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// As [`Table::get_into`].
+    /// Same as [`Table::get_into`].
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         self.0.get_into(get, row)
     }
@@ -63,7 +63,7 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), for any of the rows.
+    /// Same as [`get`](Self::get), for any of the rows.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         read_rows(gets, CellOrder::User, &self.0.table.0.get_threads, self)
     }
@@ -83,7 +83,7 @@ impl TableView {
         self.0.region_of(row)
     }
 
-    /// Returns the view of the next region of a scan, and the rest of the scan if that is not all of it.
+    /// Returns the view of the next region of a scan, and the rest of the scan if this is not its start.
     pub(super) fn next_region(&self, steps: &mut Steps<'_>) -> Result<Option<(&ReadView, Option<Scan>)>> {
         let mut view = &*self.0;
         while let Some(at) = steps.next(&view.regions)? {

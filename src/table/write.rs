@@ -1,4 +1,4 @@
-//! Writes to a table: each row goes to the region that has it.
+//! Writes to a table: each row is written to the region that has it.
 
 use super::regions::RegionSlot;
 use super::{Table, TableCore};
@@ -13,14 +13,14 @@ use std::sync::Arc;
 /// The maximum number of mutations of several regions that are written together.
 const MOST_TOGETHER: usize = 20_000;
 
-/// Writes require a table whose regions were opened for writing. They work and fail as those of
-/// [`Region`], and also fail if no region, or more than one, has the row.
+/// Writes require a table whose regions were opened for writing. They behave like those of [`Region`], and
+/// also fail if no region, or more than one, has the row.
 impl Table {
     /// Writes values to a row, atomically.
     ///
     /// # Errors
     ///
-    /// As [`Region::put`](crate::Region::put), or if no region, or more than one, has the row.
+    /// Same as [`Region::put`](crate::Region::put), or if no region, or more than one, has the row.
     pub fn put(&self, put: Put) -> Result<()> {
         self.0.write(put, Put::row, Region::put)
     }
@@ -29,7 +29,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::delete`](crate::Region::delete), or if no region, or more than one, has the row.
+    /// Same as [`Region::delete`](crate::Region::delete), or if no region, or more than one, has the row.
     pub fn delete(&self, delete: Delete) -> Result<()> {
         self.0.write(delete, Delete::row, Region::delete)
     }
@@ -38,7 +38,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::increment`](crate::Region::increment), or if no region, or more than one, has the row.
+    /// Same as [`Region::increment`](crate::Region::increment), or if no region, or more than one, has the
+    /// row.
     pub fn increment(&self, increment: Increment) -> Result<Row> {
         self.0.write(increment, Increment::row, Region::increment)
     }
@@ -47,7 +48,7 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::append`](crate::Region::append), or if no region, or more than one, has the row.
+    /// Same as [`Region::append`](crate::Region::append), or if no region, or more than one, has the row.
     pub fn append(&self, append: Append) -> Result<Row> {
         self.0.write(append, Append::row, Region::append)
     }
@@ -56,7 +57,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::mutate_row`](crate::Region::mutate_row), or if no region, or more than one, has the row.
+    /// Same as [`Region::mutate_row`](crate::Region::mutate_row), or if no region, or more than one, has the
+    /// row.
     pub fn mutate_row(&self, row: impl AsRef<[u8]>, mutations: Vec<Mutation>) -> Result<Row> {
         self.0.write(
             (row, mutations),
@@ -69,8 +71,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::mutate_rows`](crate::Region::mutate_rows); if the rows are not all in the region of the
-    /// first one ([`WrongRegion`](crate::ErrorKind::WrongRegion)); or if no region, or more than one, has it.
+    /// Same as [`Region::mutate_rows`](crate::Region::mutate_rows); if the rows are not all in the region of
+    /// the first one ([`WrongRegion`](crate::ErrorKind::WrongRegion)); or if no region, or more than one, has
+    /// it.
     pub fn mutate_rows(&self, mutations: Vec<Mutation>) -> Result<()> {
         if mutations.is_empty() {
             return Err(Error::invalid_argument("there are no mutations"));
@@ -82,8 +85,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::check_and_mutate`](crate::Region::check_and_mutate), or if no region, or more than one,
-    /// has the row.
+    /// Same as [`Region::check_and_mutate`](crate::Region::check_and_mutate), or if no region, or more than
+    /// one, has the row.
     pub fn check_and_mutate(&self, check: CheckAndMutate) -> Result<CheckResult> {
         self.0.write(check, CheckAndMutate::row, Region::check_and_mutate)
     }
@@ -94,8 +97,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::batch`](crate::Region::batch), for each mutation, or if no region, or more than one, has
-    /// its row.
+    /// Same as [`Region::batch`](crate::Region::batch), for each mutation, or if no region, or more than one,
+    /// has its row.
     pub fn batch(&self, mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results: Vec<Result<()>> = mutations.iter().map(|_| Ok(())).collect();
         let mut numbered = mutations.into_iter().enumerate();
@@ -104,7 +107,7 @@ impl Table {
             if left.is_empty() {
                 return results;
             }
-            // More than once only if a region is split or merged meanwhile.
+            // Repeats only if a region is split or merged in the meantime.
             while !left.is_empty() {
                 left = self.0.batch(left, &mut results);
             }
@@ -115,9 +118,10 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// As [`Region::flush`](crate::Region::flush), for the first that fails; the others are still flushed.
+    /// Same as [`Region::flush`](crate::Region::flush), for the first that fails; the others are still
+    /// flushed.
     pub fn flush(&self) -> Result<()> {
-        // A region that is split or merged meanwhile is flushed by that.
+        // A region that is split or merged in the meantime is flushed by that.
         let flush = |slot: &Arc<RegionSlot>| {
             self.0.check_may_flush()?;
             let is_current = unpoisoned(slot.is_current.read());
@@ -135,7 +139,7 @@ impl TableCore {
     /// regions that have been replaced.
     fn batch(&self, mutations: Numbered, results: &mut [Result<()>]) -> Numbered {
         let regions = self.regions.load();
-        // In row order: two batches that wait for each other's regions must take them in the same order.
+        // In row order, so that two batches with the same regions cannot deadlock.
         let mut by_region: BTreeMap<usize, Numbered> = BTreeMap::new();
         for (i, mutation) in mutations {
             match regions.find(mutation.row()) {
@@ -146,7 +150,7 @@ impl TableCore {
         let mut groups: Vec<_> = by_region.into_iter().map(|(at, some)| (at, some.into_iter())).collect();
         let is_joint = groups.len() > 1 && !self.options.has_observers();
         let mut left = Vec::new();
-        // Several times if some are more than a region writes together. In between it can be split.
+        // Repeats if a region has more mutations than it writes together. It can be split in between.
         while !groups.is_empty() {
             let (mut indices, mut batches, mut current) = (Vec::new(), Vec::new(), Vec::new());
             for (at, numbered) in &mut groups {

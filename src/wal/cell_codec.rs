@@ -214,7 +214,7 @@ impl CellWriter {
         })
     }
 
-    /// Appends a cell to `out`. After a failure the dictionaries are those of no log.
+    /// Appends a cell to `out`. After a failure the dictionaries no longer match the log.
     pub(super) fn write(&mut self, cell: &CellRef<'_>, out: &mut Vec<u8>) -> Result<(), Corruption> {
         let Some(dictionaries) = &mut self.dictionaries else { return write_plain(cell, out) };
         let (row, family, qualifier) = cell.key.split();
@@ -421,7 +421,7 @@ mod tests {
 
     #[test]
     fn lengths_are_limited() {
-        // a value of 2 GiB, of which a gzip member is said to be there
+        // a value of 2 GiB, with the header of a gzip member
         let header = WalHeader::default().with_compression(true, Some(Codec::None));
         let bytes = b"\x0e\xff\xff\xff\xff\x07\0\xff\x01r\xff\x01f\xff\0\0\0\0\0\0\0\0\x01\x04\x01v";
         let found = read_all(&header, bytes, 1);

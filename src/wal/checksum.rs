@@ -12,7 +12,7 @@ pub(super) const ATTRIBUTE: &str = "hregion";
 
 const CRC_LEN: usize = 4;
 
-/// Returns the value of the header's field: the log's id, and room for the checksum.
+/// Returns the value of the header's field: the log's id, and space for the checksum.
 pub(super) fn of_header(log_id: u64) -> Vec<u8> {
     [&log_id.to_be_bytes()[..], &[0; CRC_LEN]].concat()
 }
@@ -21,7 +21,7 @@ pub(super) fn of_header(log_id: u64) -> Vec<u8> {
 pub(super) const ENTRY_LEN: usize = 8 + 8 + 8 + 4 + CRC_LEN;
 
 /// Returns the value of an entry's attribute: the log's id, the entry's offset, the number of bytes of the
-/// log that are known to be on disk, and room for the entry's length and for the checksum.
+/// log that are known to be on disk, and space for the entry's length and the checksum.
 pub(super) fn of_entry(log_id: u64, offset: u64, synced: u64) -> [u8; ENTRY_LEN] {
     let mut value = [0; ENTRY_LEN];
     for (part, number) in value.chunks_exact_mut(8).zip([log_id, offset, synced]) {
@@ -30,7 +30,8 @@ pub(super) fn of_entry(log_id: u64, offset: u64, synced: u64) -> [u8; ENTRY_LEN]
     value
 }
 
-/// Writes the length and the checksum of an entry before the offset `end` in it. There must be zeros.
+/// Writes the length and the checksum of an entry before the offset `end` in it. The bytes there must be
+/// zeros.
 pub(super) fn seal_entry(bytes: &mut [u8], end: usize) {
     let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX).to_be_bytes();
     let field = end.checked_sub(CRC_LEN + 4).and_then(|at| bytes.get_mut(at..end - CRC_LEN));
@@ -40,7 +41,7 @@ pub(super) fn seal_entry(bytes: &mut [u8], end: usize) {
     seal(bytes, end);
 }
 
-/// Writes the checksum of `bytes` before the offset `end` in it. There must be zeros.
+/// Writes the checksum of `bytes` before the offset `end` in it. The bytes there must be zeros.
 pub(super) fn seal(bytes: &mut [u8], end: usize) {
     let sum = crc32c(bytes).to_be_bytes();
     if let Some(field) = end.checked_sub(CRC_LEN).and_then(|at| bytes.get_mut(at..end)) {
@@ -101,7 +102,7 @@ impl Found {
 }
 
 /// Finds the attributes of entries of a log in some of its bytes, which begin at `base`. Returns those that
-/// are whole; whether they are right is not known.
+/// are complete, without checking them.
 pub(super) fn find_entries(log_id: u64, base: u64, bytes: &[u8]) -> impl Iterator<Item = Found> {
     let id = log_id.to_be_bytes();
     bytes.windows(ENTRY_LEN).enumerate().filter(move |(_, value)| value.starts_with(&id)).filter_map(
@@ -118,7 +119,7 @@ pub(super) fn find_entries(log_id: u64, base: u64, bytes: &[u8]) -> impl Iterato
 /// The number of bytes that successive calls of [`find_entries`] must overlap by.
 pub(super) const OVERLAP: usize = ENTRY_LEN - 1;
 
-/// How bytes differ from their checksum.
+/// The difference of bytes from their checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Difference {
     None,

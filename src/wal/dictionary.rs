@@ -6,7 +6,7 @@
 //!       | hi, lo                         the entry with index hi << 8 | lo
 //! ```
 //!
-//! Entries get the indexes 0, 1, 2 … until the capacity is reached. From then on, a new entry takes the index
+//! Entries get the indexes 0, 1, 2 … until the capacity is reached. Afterwards, a new entry takes the index
 //! of the least recently used one.
 #![warn(clippy::indexing_slicing)]
 
@@ -175,7 +175,7 @@ fn within(what: &'static str, len: u64, max: usize) -> Result<usize, Corruption>
     })
 }
 
-/// Whether entries are added by what is written, or by what is read.
+/// Whether entries are added by writing or by reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
     Reader,

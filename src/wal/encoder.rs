@@ -39,7 +39,7 @@ impl WalEncoder {
         Ok((encoder, bytes))
     }
 
-    /// As [`new`](Self::new), for recovered edits, whose header has no compression.
+    /// Like [`new`](Self::new), for recovered edits, whose header has no compression.
     pub(crate) fn of_recovered_edits(header: &WalHeader) -> Result<(Self, Vec<u8>), Corruption> {
         Self::new(header, true, false)
     }
@@ -90,14 +90,14 @@ impl WalEncoder {
         self.offset
     }
 
-    /// Goes back to an offset: the entries after it are not in the file. Only without dictionaries, which
-    /// would have their names.
+    /// Moves back to an offset, because the entries after it are not in the file. Only without dictionaries,
+    /// which would have their names.
     pub(crate) fn go_back(&mut self, offset: u64) {
         debug_assert!(self.cells.dictionaries.is_none());
         self.offset = offset;
     }
 
-    /// Records that the bytes before an offset are on disk. Later entries say so.
+    /// Records that the bytes before an offset are on disk. Later entries record this.
     pub(crate) fn synced(&mut self, offset: u64) {
         self.synced = offset;
     }

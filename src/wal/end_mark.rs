@@ -5,8 +5,8 @@ use super::source::are_zeros;
 use crate::error::{Error, Result};
 use crate::io::FileReader;
 
-/// Follows the last entry if zeros follow: the length of a key that is longer than any file. HBase takes it
-/// for an entry that was cut off, and zeros alone for damage. The next entry replaces it.
+/// Follows the last entry if zeros follow: the length of a key that is longer than any file. HBase treats it
+/// as a truncated entry, and zeros alone as damage. The next entry replaces it.
 pub(crate) const END_MARK: [u8; 5] = [0xff, 0xff, 0xff, 0xff, 0x07];
 
 /// Whether a file has the mark at an offset, and only zeros from there to `end`.

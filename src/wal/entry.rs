@@ -28,7 +28,7 @@ impl WalEntry {
         &self.key
     }
 
-    /// Returns the cells in their order. Their sequence id is that of the key.
+    /// Returns the cells in their order. Their sequence id is the key's.
     #[must_use]
     pub fn cells(&self) -> WalCells<'_> {
         WalCells { rest: Cursor::new(&self.cells), left: self.count, seq_id: self.key.cell_sequence_id() }
@@ -69,12 +69,12 @@ impl WalEntry {
         cell.map(|cell| Marker::parse(cell.qualifier(), cell.value())).transpose()
     }
 
-    /// Returns the compaction that the entry records, if it is the marker of one. Of the markers, a replay
-    /// needs no others, and does not read them: they may be of a later version.
+    /// Returns the compaction that the entry records, if it is the marker of one. A replay needs and reads no
+    /// other markers, which may be from a later version.
     ///
     /// # Errors
     ///
-    /// As [`marker`](Self::marker).
+    /// Same as [`marker`](Self::marker).
     pub(crate) fn compaction(&self) -> Result<Option<CompactionMarker>, Corruption> {
         let is_compaction =
             |cell: &CellRef<'_>| cell.family() == marker::FAMILY && cell.qualifier() == marker::COMPACTION;

@@ -22,16 +22,15 @@ const WRITER: &str = "ProtobufLogWriter";
 const WRITERS: [&str; 4] =
     [WRITER, "AsyncProtobufLogWriter", "SecureProtobufLogWriter", "SecureAsyncProtobufLogWriter"];
 const CELL_CODEC: &str = "org.apache.hadoop.hbase.regionserver.wal.WALCellCodec";
-/// The codecs whose cells are those of the other codec in a log without dictionaries and without a key. HBase
-/// 1.x writes the first into such logs if `SecureProtobufLogWriter` is set, and encryption is off. The second
-/// is Phoenix's; an index update of its older versions has the length -1, and is refused.
+/// The codecs whose cells are in the plain form in a log without dictionaries and without a key. HBase 1.x
+/// writes the first into such logs if `SecureProtobufLogWriter` is set, and encryption is off. The second is
+/// Phoenix's; an index update of its older versions has the length -1, and is refused.
 const PLAIN_CELL_CODECS: [&str; 2] = [
     "org.apache.hadoop.hbase.regionserver.wal.SecureWALCellCodec",
     "org.apache.hadoop.hbase.regionserver.wal.IndexedWALEditCodec",
 ];
 
-/// The settings with which a log was written. The default is those of a log that HBase writes by default:
-/// without compression.
+/// The settings with which a log was written. The default is HBase's: without compression.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WalHeader {
     compression: bool,

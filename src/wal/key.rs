@@ -11,7 +11,7 @@ use crate::schema::TableName;
 use crate::schema::region_name::is_encoded_name;
 use prost::Message;
 
-/// The key of an entry: whose edits they are, and their sequence id.
+/// The key of an entry: the region of its edits, and their sequence id.
 ///
 /// HBase: `WALKeyImpl`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,14 +21,14 @@ pub struct WalKey {
     pub encoded_region_name: Vec<u8>,
     /// The name of the table: `table` or `namespace:table`.
     pub table_name: Vec<u8>,
-    /// The number of the edit in its region. It rises along a log, with gaps. Numbers of different regions
-    /// cannot be compared.
+    /// The number of the edit in its region. It increases along a log, with gaps. Numbers of different
+    /// regions cannot be compared.
     pub sequence_id: i64,
     /// When the entry was written, in milliseconds since 1970.
     pub write_time: i64,
     /// The replicated families of the table, by name. Markers have none.
     pub scopes: Vec<(Vec<u8>, ReplicationScope)>,
-    /// The UUIDs of the clusters that the edit has passed through; none if it was written here.
+    /// The UUIDs of the clusters that the edit has passed through; none if it was written in this cluster.
     pub cluster_ids: Vec<u128>,
     /// The group of the nonce; 0 for none.
     pub nonce_group: i64,
@@ -40,7 +40,7 @@ pub struct WalKey {
     pub extended_attributes: Vec<(String, Vec<u8>)>,
 }
 
-/// Where edits of a family are replicated to.
+/// The targets to which edits of a family are replicated.
 ///
 /// HBase: `HConstants.REPLICATION_SCOPE_*`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -110,7 +110,7 @@ impl WalKey {
     ///
     /// # Errors
     ///
-    /// If one of them is a name that HBase does not give.
+    /// If one of them is not a valid name.
     pub(crate) fn region(&self) -> Result<(TableName, &str), Corruption> {
         let table = std::str::from_utf8(&self.table_name).ok().and_then(|name| TableName::parse(name).ok());
         let table = table.ok_or_else(|| Corruption::unknown_name("table", &self.table_name))?;
@@ -120,8 +120,7 @@ impl WalKey {
     }
 
     /// Reads a key. Returns it with the number of cells that follow it, and the checksum of the entry if
-    /// `checksums` says that it should have one. The bytes of its names, which may come from dictionaries,
-    /// are at most `max_bytes`.
+    /// `checksums` is set. The bytes of its names, which may come from dictionaries, are at most `max_bytes`.
     pub(super) fn parse(
         bytes: &[u8],
         mut dictionaries: Option<&mut Dictionaries>,
@@ -214,7 +213,8 @@ impl WalKey {
             && (self.nonce_group, self.nonce) == (0, 0)
     }
 
-    /// As [`write_any`](Self::write_any), for a plain key without dictionaries. Allocates nothing but room.
+    /// Like [`write_any`](Self::write_any), for a plain key without dictionaries. Allocates only space in
+    /// `out`.
     fn write_plain(&self, cells: u32, checksum: Option<&[u8]>, out: &mut Vec<u8>) {
         // A field's number and type, in front of its value.
         const REGION: u8 = 1 << 3 | 2;
@@ -319,12 +319,12 @@ pub(super) struct ParsedKey {
 
 /// The names of a key.
 struct Names {
-    /// The number of bytes that they may still have.
+    /// The number of bytes that further names may have.
     left: usize,
 }
 
 impl Names {
-    /// Returns a name: the bytes of the field, or the item that they are.
+    /// Returns a name: the bytes of the field, or the item that they encode.
     fn get(
         &mut self,
         field: Vec<u8>,

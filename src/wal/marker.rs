@@ -26,7 +26,7 @@ const REGION_OPEN: &[u8] = b"HBASE::REGION_EVENT::REGION_OPEN";
 const REGION_CLOSE: &[u8] = b"HBASE::REGION_EVENT::REGION_CLOSE";
 const REPLICATION: &[u8] = b"HBASE::REPLICATION_MARKER";
 
-/// The maximum length of a marker's value in bytes. In memory, a message takes up to some 50 times as much.
+/// The maximum length of a marker's value in bytes. In memory, a message takes up to about 50 times as much.
 const MAX_VALUE: usize = 16 << 20;
 
 /// An event of a region.
@@ -41,7 +41,7 @@ pub enum Marker {
     BulkLoad(BulkLoadMarker),
     /// The region was opened or closed.
     RegionEvent(RegionEventMarker),
-    /// A sign of life for the monitoring of replication; not an event.
+    /// A heartbeat for the monitoring of replication; not an event.
     Replication,
     /// A marker of a later version: its qualifier.
     Other(Vec<u8>),

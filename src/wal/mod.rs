@@ -1,8 +1,8 @@
-//! HBase's write-ahead log as a file: reads it, writes it (`docs/spec/wal.md`).
+//! Reads and writes HBase's write-ahead logs (`docs/spec/wal.md`).
 //!
 //! A log is a header, entries, and a trailer if it was closed. An entry has a [`WalKey`] and the cells that
 //! were written together; a [`Marker`] is an entry that records an event of a region. Files of recovered
-//! edits have the same format. Splitting logs, replaying them and removing them is not done here.
+//! edits have the same format. Logs are split, replayed and removed by other modules.
 //!
 //! ```
 //! use hregion::wal::{WalEnd, WalKey, WalReader, WalWriterOptions};

@@ -16,11 +16,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A key in memory can be this many times as large as in the file: a message of no bytes has two there.
+/// The maximum growth of a key in memory: an empty message takes two bytes in the file.
 const KEY_GROWTH: usize = 64;
 
-/// At the end of a file, this many zeros are those of a file system that made the file longer before a crash.
-/// Up to four zeros can be the start of a trailer.
+/// At the end of a file, this many zeros come from a file system that extended the file before a crash. Up to
+/// four zeros can be the start of a trailer.
 const ZEROS: u64 = 5;
 
 /// The smallest number of bytes that a disk writes or does not write.
@@ -29,7 +29,7 @@ const UNIT: u64 = 512;
 /// The number of bytes that are searched at once for later entries.
 const SCAN: usize = 1 << 20;
 
-/// Why a log that was closed may not end within an entry.
+/// The reason to refuse a closed log that ends within an entry.
 const TORN_BUT_CLOSED: &str = "the log was closed, so that a length is damaged and edits may be missing; the \
      option accept_torn_logs (hregion recover --accept-torn-logs) takes what is there";
 
@@ -38,10 +38,10 @@ const ZERO_FILE: u64 = 64 << 10;
 
 /// Reads the entries of a write-ahead log, or of a file of recovered edits.
 ///
-/// Logs of HBase have no checksums of entries: a flipped bit in a value is not noticed, and a flipped bit in
-/// a length can look like the end of the log. Where reading ended early, [`WalEnd::Torn`] has the number of
-/// bytes that were not read, and whether the log was closed: then it is damaged. Logs with checksums, which
-/// only this crate writes, give no wrong cells.
+/// Logs of HBase have no checksums of entries: a flipped bit in a value is not detected, and a flipped bit in
+/// a length can look like the end of the log. If reading ended early, [`WalEnd::Torn`] has the number of
+/// unread bytes, and whether the log was closed, in which case it is damaged. Logs with checksums, which only
+/// this crate writes, never return wrong cells.
 ///
 /// A log with dictionaries can only be read from its start. A file is one of recovered edits if its path
 /// contains `recovered.edits`, as in HBase; such a file with dictionaries must be read under that path.
@@ -55,7 +55,7 @@ pub struct WalReader {
     cells: CellReader,
     /// The maximum number of bytes of an entry, in the file and in memory.
     max_bytes: usize,
-    /// The region whose cells are decoded, if not those of all.
+    /// The region whose cells are decoded; none for all.
     only: Option<Vec<u8>>,
     has_trailer: bool,
     /// The number of entries read.
@@ -66,20 +66,21 @@ pub struct WalReader {
     failed: Option<Error>,
 }
 
-/// How a log ends.
+/// The end of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WalEnd {
     /// With a trailer: the log was closed, and all its entries were read.
     Trailer,
     /// After an entry, without a trailer: the server is still writing, or has died. All entries were read. In
-    /// a log with checksums, room for more may follow.
+    /// a log with checksums, reserved space may follow.
     ///
-    /// HBase reports an `EOFException`, and goes on.
+    /// HBase reports an `EOFException`, and continues.
     NoTrailer,
     /// Inside an entry or inside the header, of which nothing was read.
     ///
-    /// HBase reports an `EOFException` and goes on, except after a tail of zeros, which it takes for damage.
+    /// HBase reports an `EOFException` and continues, except after a tail of zeros, which it treats as
+    /// damage.
     Torn {
         /// The offset of the entry.
         offset: u64,
@@ -91,28 +92,28 @@ pub enum WalEnd {
         /// damaged, and entries that were acknowledged may not have been read. A
         /// [recovery](crate::Table::recover) and the opening of a region refuse it.
         closed: bool,
-        /// What was missing.
+        /// The missing part.
         reason: Corruption,
     },
 }
 
 impl WalEnd {
-    /// Returns what is torn, as an error of kind [`ErrorKind::Truncated`] with the offset of the entry in the
+    /// Returns the torn end as an error of kind [`ErrorKind::Truncated`] with the offset of the entry in the
     /// log at `path`; `None` if the log does not end within an entry.
     #[must_use]
     pub fn to_error(&self, path: &Path) -> Option<Error> {
         self.torn(path, None)
     }
 
-    /// As [`to_error`](Self::to_error), with a reason other than what was missing.
+    /// Like [`to_error`](Self::to_error), with a reason other than the missing part.
     pub(crate) fn torn(&self, path: &Path, because: Option<&'static str>) -> Option<Error> {
         let Self::Torn { offset, unread, reason, .. } = self else { return None };
         let reason = Box::new(because.map_or_else(|| reason.clone(), Corruption::Malformed));
         Some(Corruption::TornLog { unread: *unread, reason }.at(path, *offset))
     }
 
-    /// Returns why the log at `path` is refused unless torn logs are accepted: it was closed, and yet ends
-    /// within an entry. Of kind [`ErrorKind::Truncated`].
+    /// Returns the error of the log at `path` unless torn logs are accepted: it was closed but ends within an
+    /// entry. Of kind [`ErrorKind::Truncated`].
     pub(crate) fn refused(&self, path: &Path) -> Option<Error> {
         let is_closed = matches!(self, Self::Torn { closed: true, .. });
         self.torn(path, Some(TORN_BUT_CLOSED)).filter(|_| is_closed)
@@ -129,7 +130,7 @@ impl WalReader {
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), or any error of the system.
+    /// Same as [`new`](Self::new), or any error of the system.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = LocalFile::open(path).map_err(|error| Error::io("open", path, error))?;
@@ -145,7 +146,7 @@ impl WalReader {
     ///
     /// [`ErrorKind::Corrupt`] if this is not a log, or if its header is damaged; [`ErrorKind::Unsupported`]
     /// if it is encrypted, older than HBase 0.96, or needs a class or codec that this build does not have;
-    /// any error of the system. A log that ends within its header is no error: it has no entries.
+    /// any error of the system. A log that ends within its header is not an error: it has no entries.
     pub fn new(file: Arc<dyn FileReader>, limits: &Limits) -> Result<Self> {
         let recovered_edits = is_recovered_edits(file.path());
         let max_bytes = limits.block_bytes;
@@ -155,7 +156,7 @@ impl WalReader {
             Ok(header) => (Some(header), None),
             Err(Stop::Torn(reason)) if has_log_id(&*file)? => return Err(at(reason)),
             Err(Stop::Torn(reason)) => {
-                // Where entries begin is not known, so that only a trailer without a message is.
+                // The start of the entries is unknown, so only a trailer without a message is recognized.
                 let closed = trailer::find(&*file, 0, true)?.is_some();
                 (None, Some(WalEnd::Torn { offset: 0, unread: file.len(), zeros: false, closed, reason }))
             }
@@ -191,8 +192,7 @@ impl WalReader {
     }
 
     /// Fails if logs may have more entries than can be read: their servers have not closed them, and the
-    /// storage [hides](Storage::can_hide_writes) what was written. Logs that do not exist any more are left
-    /// out.
+    /// storage [hides](Storage::can_hide_writes) written bytes. Logs that no longer exist are skipped.
     ///
     /// # Errors
     ///
@@ -216,13 +216,13 @@ impl WalReader {
         Ok(())
     }
 
-    /// Returns the greatest length of a key that is read, if an entry has at most that many bytes.
+    /// Returns the maximum length of a key, if an entry has at most that many bytes.
     pub(crate) fn max_key_len(entry_bytes: usize) -> usize {
         entry_bytes / KEY_GROWTH
     }
 
-    /// Leaves out the cells of entries of other regions than one, where they need not be decoded to read on:
-    /// in a log with checksums and without dictionaries.
+    /// Skips the cells of entries of all regions but one, if they need not be decoded to continue: in a log
+    /// with checksums and without dictionaries.
     pub(crate) fn only_cells_of(mut self, encoded_region_name: &[u8]) -> Self {
         let is_checked = self.header.as_ref().and_then(WalHeader::log_id).is_some();
         if is_checked && self.cells.dictionaries.is_none() {
@@ -231,7 +231,7 @@ impl WalReader {
         self
     }
 
-    /// Returns the settings with which the log was written; `None` if the file ends before it has them.
+    /// Returns the settings with which the log was written; `None` if the file ends before them.
     #[must_use]
     pub fn header(&self) -> Option<&WalHeader> {
         self.header.as_ref()
@@ -270,8 +270,8 @@ impl WalReader {
     /// # Errors
     ///
     /// [`ErrorKind::Corrupt`] if bytes are wrong that are not the torn end of the log; [`ErrorKind::Limit`]
-    /// if an entry is too large; any error of the system. The same error is returned again by later calls:
-    /// where the next entry begins is not known.
+    /// if an entry is too large; any error of the system. Later calls return the same error, because the
+    /// start of the next entry is unknown.
     pub fn next_entry(&mut self) -> Result<Option<WalEntry>> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -301,7 +301,7 @@ impl WalReader {
                     self.end = Some(end);
                     Ok(None)
                 }
-                // The writer may have written the entry after it was read, and later ones, too.
+                // The writer may have written this and later entries after it was read.
                 Err(error) => match self.read_again(offset) {
                     Some(entry) => {
                         self.entries += 1;
@@ -316,7 +316,7 @@ impl WalReader {
         }
     }
 
-    /// Whether an entry can be read again: it has a checksum, and nothing else depends on what was read.
+    /// Whether an entry can be read again: it has a checksum, and nothing else depends on the bytes read.
     fn reads_again(&self) -> bool {
         let is_checked = self.header.as_ref().and_then(WalHeader::log_id).is_some();
         is_checked && self.cells.dictionaries.is_none()
@@ -330,8 +330,8 @@ impl WalReader {
         self.read_entry(offset).ok()
     }
 
-    /// Reads the entry at `offset`, which the trailer cuts off, with the trailer's bytes. If its checksum is
-    /// right, they are those of a value or tag, and the log has no trailer.
+    /// Reads the entry at `offset`, which overlaps the trailer, including the trailer's bytes. If its
+    /// checksum is right, these belong to a value or tag, and the log has no trailer.
     fn read_over_trailer(&mut self, offset: u64, torn: Stop) -> Result<WalEntry, Stop> {
         let trailer = self.input.end();
         self.input.reread();
@@ -345,7 +345,7 @@ impl WalReader {
         Err(torn)
     }
 
-    /// Passes each entry that is left to `see`, and returns how the log ends.
+    /// Passes each remaining entry to `see`, and returns how the log ends.
     pub(crate) fn for_each_entry(mut self, mut see: impl FnMut(&WalEntry) -> Result<()>) -> Result<WalEnd> {
         while let Some(entry) = self.next_entry()? {
             see(&entry)?;
@@ -410,8 +410,8 @@ impl WalReader {
         }
     }
 
-    /// As [`classify`](Self::classify), in a log with checksums. An entry that cannot be read is torn if it
-    /// may not have reached the disk. It is damaged if an entry after it says that it was on disk, or if one
+    /// Like [`classify`](Self::classify), in a log with checksums. An entry that cannot be read is torn if it
+    /// may not have reached the disk. It is damaged if a later entry records that it was on disk, or if one
     /// bit is wrong in bytes that were written.
     fn classify_checked(&mut self, log_id: u64, offset: u64, stop: Stop) -> Result<WalEnd> {
         let (reason, is_cut) = match stop {
@@ -440,12 +440,11 @@ impl WalReader {
     }
 
     /// Whether all bytes of the entry at `offset` were written, by how they differ from the checksum: not at
-    /// all, or by one bit. A wrong bit in a unit of the disk that is all zeros is that of a unit that a crash
-    /// left unwritten. The unit after which a synced entry ends has the mark of the end, and is not all
-    /// zeros.
+    /// all, or by one bit. A wrong bit in a disk unit of zeros means that a crash left the unit unwritten.
+    /// The unit after which a synced entry ends has the mark of the end, and is not all zeros.
     fn is_written(&self, offset: u64, difference: Difference) -> Result<bool> {
         let place = match difference {
-            // an entry of another place
+            // an entry from another offset
             Difference::None => return Ok(true),
             Difference::OneBit(place) => offset + place as u64,
             Difference::More => return Ok(false),
@@ -462,8 +461,8 @@ impl WalReader {
         Ok(end.saturating_sub(from) >= ZEROS && are_zeros(self.input.file(), from, end)?)
     }
 
-    /// Whether the entry at `offset`, which could not be read, was on disk: a later entry says so, or its
-    /// bytes are all there, and at most one bit is wrong.
+    /// Whether the entry at `offset`, which could not be read, was on disk: a later entry records it, or all
+    /// its bytes exist with at most one wrong bit.
     fn was_on_disk(&self, log_id: u64, offset: u64) -> Result<bool> {
         let (file, end) = (self.input.file(), self.input.end());
         let read = |from: u64, len: usize| {
@@ -471,7 +470,7 @@ impl WalReader {
             let done = file.read_exact_at(&mut bytes, from);
             done.map(|()| bytes).map_err(|error| Error::io("read", file.path(), error))
         };
-        // The entries of a log take no more than its bytes. A file with many false ones is damaged.
+        // Entries cannot exceed the bytes of the log. A file with many false ones is damaged.
         let mut budget = (end - offset).saturating_mul(4);
         let mut at = offset;
         while at < end {
@@ -518,8 +517,8 @@ impl WalReader {
     }
 }
 
-/// Whether a file has all of the field with a log's id, which is the last of the header. A header that is
-/// said to be longer than the file is damaged then.
+/// Whether a file has the complete field with a log's id, the last one of the header. A header whose length
+/// exceeds the file is then damaged.
 fn has_log_id(file: &dyn FileReader) -> Result<bool> {
     let len = usize::try_from(file.len()).unwrap_or(usize::MAX).min(SCAN);
     let mut bytes = vec![0; len];

@@ -1,4 +1,4 @@
-//! The bytes of a log, read in order, and why reading ends.
+//! Reads the bytes of a log in order, and the reasons for which reading ends.
 #![warn(clippy::indexing_slicing)]
 
 use crate::coding::{Cursor, read_varint};
@@ -33,20 +33,20 @@ impl Source for Cursor<'_> {
     }
 }
 
-/// Why an entry could not be read.
+/// The reason that an entry could not be read.
 #[derive(Debug)]
 pub(super) enum Stop {
     /// The entries end inside this one.
     Torn(Corruption),
-    /// The bytes are there, and wrong.
+    /// The bytes exist, but are wrong.
     Damaged(Corruption),
     /// The system failed.
     Io(io::Error),
 }
 
 impl From<Corruption> for Stop {
-    /// A parser of a part reports a length that does not fit the part. The bytes of the part are all there,
-    /// so that is no tear.
+    /// A parser of a part reports a length that does not fit the part. All bytes of the part exist, so this
+    /// is not a tear.
     fn from(corruption: Corruption) -> Self {
         let signed = |value| i64::try_from(value).unwrap_or(i64::MAX);
         Self::Damaged(match corruption {

@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A file in memory that many can look at, and that fails on request.
+/// A shared file in memory that fails on request.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Sink(Arc<Mutex<State>>);
 
@@ -73,7 +73,7 @@ pub(super) fn key(n: i64) -> WalKey {
     key
 }
 
-/// The cells of the entry with this number. One of the third has a value of 9,000 bytes.
+/// The cells of the entry with this number. The third entry has a value of 9,000 bytes.
 pub(super) fn cells(n: i64) -> Vec<Cell> {
     let tags: &[u8] = if n == 2 { b"\0\x03\x08ab\0\x01\x09" } else { b"" };
     let of = |qualifier: &[u8], cell_type, len| {

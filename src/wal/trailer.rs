@@ -21,8 +21,8 @@ const MAX_MESSAGE: u64 = 1 << 20;
 
 /// Returns the offset of the trailer of a log whose entries begin at `from`, if it has one.
 ///
-/// A trailer that is `exact` has no message: only such is expected in a log with checksums, where a damaged
-/// length must not hide the last entry.
+/// A trailer that is `exact` has no message: only this form is expected in a log with checksums, where a
+/// damaged length must not hide the last entry.
 pub(super) fn find(file: &dyn FileReader, from: u64, exact: bool) -> Result<Option<u64>> {
     let fixed = BYTES.len() as u64;
     let Some(at) = file.len().checked_sub(fixed).filter(|at| *at >= from) else { return Ok(None) };

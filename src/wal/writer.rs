@@ -37,7 +37,7 @@ impl WalWriterOptions {
         self
     }
 
-    /// Sets whether tags are compressed with a dictionary. Counts only with
+    /// Sets whether tags are compressed with a dictionary. Has an effect only with
     /// [`compression`](Self::compression). Default: true.
     ///
     /// HBase: `hbase.regionserver.wal.tags.enablecompression`.
@@ -47,7 +47,8 @@ impl WalWriterOptions {
         self
     }
 
-    /// Sets the codec of the values. Counts only with [`compression`](Self::compression). Default: none.
+    /// Sets the codec of the values. Has an effect only with [`compression`](Self::compression). Default:
+    /// none.
     ///
     /// HBase: `hbase.regionserver.wal.value.enablecompression` and `….value.compression.type`.
     #[must_use]
@@ -81,7 +82,7 @@ impl WalWriterOptions {
     ///
     /// # Errors
     ///
-    /// As [`open_writer`](Self::open_writer), or if the file exists.
+    /// Same as [`open_writer`](Self::open_writer), or if the file exists.
     pub fn create(&self, path: impl AsRef<Path>) -> Result<WalWriter> {
         self.create_in(&LocalStorage, path.as_ref())
     }
@@ -90,7 +91,7 @@ impl WalWriterOptions {
     ///
     /// # Errors
     ///
-    /// As [`open_writer`](Self::open_writer), or if the file exists.
+    /// Same as [`open_writer`](Self::open_writer), or if the file exists.
     pub fn create_in(&self, storage: &dyn Storage, path: &Path) -> Result<WalWriter> {
         let file = storage.create_new(path).map_err(|error| Error::io("create", path, error))?;
         self.open_writer(file)
@@ -121,10 +122,9 @@ impl WalWriterOptions {
 
 /// Writes a write-ahead log, or a file of recovered edits, that HBase can read.
 ///
-/// An entry is written with one call of the file, so that a log that is not closed ends after an entry, or
-/// inside one that was never acknowledged. After a failure of [`append`](Self::append) or
-/// [`sync`](Self::sync), the end of the file is unknown: every later call fails, and the caller goes on with
-/// a new log.
+/// An entry is written by one call, so that a log that is not closed ends after an entry, or inside one that
+/// was never acknowledged. After a failure of [`append`](Self::append) or [`sync`](Self::sync), the end of
+/// the file is unknown: every later call fails, and the caller must continue with a new log.
 ///
 /// A writer that is dropped leaves a log without a trailer, as after a crash.
 ///
@@ -143,13 +143,13 @@ impl WalWriter {
     /// [`Marker`](super::Marker). Returns the offset after it. The entry survives a crash after a
     /// [`sync`](Self::sync).
     ///
-    /// The sequence ids of the cells are not written: readers use that of the key.
+    /// The sequence ids of the cells are not written: readers use the key's.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) if there is no region or table, if a
     /// scope's family or an attribute's value is empty in a log with dictionaries (HBase could not read it),
-    /// if the tags are malformed, or if a cell is larger than 2 GiB. Then nothing has been written, and the
+    /// if the tags are malformed, or if a cell is larger than 2 GiB. Nothing has been written then, and the
     /// log can be continued. After any other error it cannot.
     pub fn append<'c>(&mut self, key: &WalKey, cells: impl IntoIterator<Item = CellRef<'c>>) -> Result<u64> {
         self.check()?;
@@ -159,7 +159,7 @@ impl WalWriter {
         }
         let count = check_entry(key, &cells)?;
         if let Err(error) = self.encode(key, &cells, count) {
-            // The dictionaries have names that the file does not.
+            // The dictionaries have names that the file lacks.
             return Err(self.fail(error));
         }
         self.write_entry()?;
@@ -188,7 +188,7 @@ impl WalWriter {
     ///
     /// # Errors
     ///
-    /// Any error of the system. Then it is unknown which entries are on disk.
+    /// Any error of the system. It is then unknown which entries are on disk.
     pub fn sync(&mut self) -> Result<()> {
         self.check()?;
         if let Err(error) = self.file.sync() {
@@ -199,17 +199,17 @@ impl WalWriter {
         Ok(())
     }
 
-    /// Writes the trailer, after all entries are on disk, and waits until it is there, too.
+    /// Writes the trailer after all entries are on disk, and waits until it is on disk as well.
     ///
     /// # Errors
     ///
-    /// Any error of the system, or that of an earlier call.
+    /// Any error of the system, or of an earlier call.
     pub fn close(mut self) -> Result<()> {
         self.sync()?;
         self.finish()
     }
 
-    /// As [`close`](Self::close), for a file that nothing reads before this has succeeded: the trailer need
+    /// Like [`close`](Self::close), for a file that nothing reads before this has succeeded: the trailer need
     /// not follow entries that are on disk. Object stores do not continue a long file that was synced.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.check()?;
@@ -337,7 +337,7 @@ mod tests {
         assert_eq!(entry.key().extended_attributes, empty.extended_attributes);
     }
 
-    /// As HBase's default class reads and writes them.
+    /// As read and written by HBase's default class.
     #[cfg(feature = "zstd")]
     #[test]
     fn values_compressed_by_zstd_are_bare_by_default() {

@@ -18,13 +18,13 @@ use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// How many rows of a file are read at once.
+/// The number of rows of a file read at once.
 const ROWS: usize = 8192;
 
 /// The manifest of an export.
 #[derive(Debug)]
 pub(crate) struct Manifest {
-    /// By what their names begin with: the region.
+    /// By the beginning of their names: the region.
     files: BTreeMap<String, Listed>,
     now: Option<i64>,
 }
@@ -68,8 +68,8 @@ impl Manifest {
         self.now
     }
 
-    /// Returns the names in a local directory that the manifest does not list, but for those that readers of
-    /// directories leave out. At a URL they may be of exports that still run.
+    /// Returns the names in a local directory that the manifest does not list, except those that readers of
+    /// directories skip. At a URL they may be from exports that are still running.
     pub(crate) fn unlisted(&self, dir: &Path) -> Result<Vec<String>, CommandError> {
         if vfs::is_url(dir) {
             return Ok(Vec::new());
@@ -95,7 +95,7 @@ impl Manifest {
 }
 
 impl BatchExport {
-    /// Compares the file of a region with its rows. Returns the name of the file, and what is wrong.
+    /// Compares the file of a region with its rows. Returns the name of the file, and the fault.
     pub(crate) fn compare(
         &self,
         manifest: &Manifest,
@@ -187,7 +187,7 @@ impl Written {
         })
     }
 
-    /// Whether the names of the columns are those of a schema, if they are before the rows.
+    /// Whether the names of the columns, if they precede the rows, are those of a schema.
     fn begins_with(&mut self, schema: &Schema) -> Result<bool, Failure> {
         match self {
             Self::Batches(..) => Ok(true),
@@ -226,7 +226,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// Reads as many bytes, fewer at the end of the text. Returns how many were read.
+    /// Reads this many bytes, fewer at the end of the text. Returns the number read.
     fn read(&mut self, most: u64) -> Result<usize, CommandError> {
         self.found.clear();
         let read = self.text.by_ref().take(most).read_to_end(&mut self.found);
@@ -245,7 +245,7 @@ impl Lines {
 /// The rows of a file, compared with batches of other sizes.
 struct Unequal {
     file: BatchFile,
-    /// What is left of the last batch.
+    /// The rest of the last batch.
     left: Option<RecordBatch>,
 }
 

@@ -1,4 +1,4 @@
-//! The files of an export, and how it is known later that they are complete.
+//! The files of an export, and the descriptions by which complete ones are recognized.
 
 use super::{fault, write_fault};
 use crate::args::read_small;
@@ -25,12 +25,12 @@ const DESCRIPTION: &str = "hregion";
 pub(crate) enum PartFormat {
     /// With the description at the end of the file, too.
     Batches(FileFormat),
-    /// Comma-separated values, packed by gzip if asked.
+    /// Comma-separated values, optionally compressed by gzip.
     Csv { is_packed: bool },
 }
 
 impl PartFormat {
-    /// Returns the name, which is the ending of files, too.
+    /// Returns the name, which is also the file extension.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Batches(FileFormat::Parquet) => "parquet",
@@ -51,7 +51,7 @@ pub(super) fn description(path: &Path) -> Result<Option<Value>, Failure> {
     Ok(serde_json::from_slice(&read_small(&beside)?).ok())
 }
 
-/// Writes the description of a complete file beside it.
+/// Writes the description of a complete file next to it.
 pub(super) fn describe(path: &Path, mut description: Value, sum: &FileSum) -> Result<(), Failure> {
     description["sha256"] = sum.sha256.clone().into();
     let beside = beside(path);

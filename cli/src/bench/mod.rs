@@ -13,12 +13,12 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// What to measure.
+/// The workloads to measure.
 #[derive(Clone, Debug)]
 pub(crate) struct Setup {
     pub(crate) rows: Rows,
     pub(crate) threads: u16,
-    /// How long each workload takes; a fill ends when all rows are written.
+    /// The duration of each workload; a fill ends when all rows are written.
     pub(crate) time: Duration,
     /// The capacity of the block cache, in bytes.
     pub(crate) cache: u64,
@@ -59,7 +59,7 @@ impl Bench {
             .cache(&cache)
             .create_if_missing(true)
             .family(setup.family.clone())
-            // A flush in between would be measured, too.
+            // A flush in between would also be measured.
             .memstore_flush_size(u64::MAX)
             .memory_limit(&MemoryLimit::new(u64::MAX))
             .open(dir)?;

@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 use hregion::Durability;
 
-/// What is measured.
+/// A workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workload {
     /// Puts of all rows in random order, their log handed to the system
@@ -34,7 +34,7 @@ impl Workload {
         }
     }
 
-    /// How durable puts are; `None` for reads.
+    /// The durability of puts; `None` for reads.
     pub(crate) fn durability(self) -> Option<Durability> {
         match self {
             Self::Fill => Some(Durability::SyncWal),

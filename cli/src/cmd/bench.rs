@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Creates a region of one family in a temporary directory, which is removed, and prints operations per
 /// second, the times that half, 99 % and 99.9 % of the operations do not exceed, and how often blocks were
 /// found in the block cache. Reads are checked against what was written. They read one file, which the system
-/// has in memory; with a --cache-bytes below the size of the rows, blocks are read from it again and again.
+/// has in memory; with a --cache-bytes below the size of the rows, blocks are read from it repeatedly.
 ///
 /// With --json prints {"workload","rows","value_bytes","threads","operations","seconds","per_second",
 /// "p50_us","p99_us","p999_us","max_us","cache_hits","cache_misses"} for each workload; a scan, whose

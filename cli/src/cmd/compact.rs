@@ -15,7 +15,7 @@ use std::path::PathBuf;
 /// Selects files as HBase does, if there are enough candidates. With --major, compacts all files, which
 /// removes deleted cells permanently. Replaced files are moved to the archive of HBase's root directory, if
 /// the region is in one; so are regions of the table that were split or merged, once no other needs their
-/// files. No other process may write to the directory meanwhile. With --json, prints
+/// files. No other process may write to the directory at the same time. With --json, prints
 /// {"family","files_before","files"} for each family, for a table with "region".
 ///
 /// With --dry-run, changes nothing and locks nothing: prints which files would be merged or dropped, and how

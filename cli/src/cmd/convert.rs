@@ -117,13 +117,13 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         halves.push(half);
     }
     if !stdout {
-        // the files of directories, and those that links and references lead to
+        // the files of directories, and the targets of links and references
         let hfiles = files.iter().map(|file| file.path().to_owned());
         check_output(&args.out, args.force, &paths.iter().cloned().chain(hfiles).collect::<Vec<_>>())?;
     }
     let order = common_order(&files)?;
     let sequences = files.iter().map(Sequence::of).collect::<Result<Vec<_>, _>>()?;
-    // of cells that are the same otherwise, the merge takes that of the first source: of the newest file
+    // of otherwise equal cells, the merge takes the first source's, from the newest file
     let mut newest: Vec<usize> = (0..files.len()).collect();
     newest.sort_by_key(|&at| (Reverse(sequences[at].of_file), places[at]));
     let is_merged = files.len() > 1;
@@ -155,7 +155,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     };
     let dictionary = args.out_zstd_dictionary.as_ref();
     let is_bulk_load = kept.iter().any(|(key, _)| key == b"BULKLOAD_TIMESTAMP");
-    // of a plain file, the entries are kept as they are
+    // the entries of a plain file are kept unchanged
     settings.bulkload |= is_bulk_load && settings.writer_kind() == WriterKind::Store;
     let files =
         CellFiles::new(&settings, dictionary, encryption, args.force, out)?.with_missing(kept, blocks);
@@ -169,7 +169,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     write::finish(file, &args.out, out)
 }
 
-/// Fails if an encrypted input would be written in the clear, and that was not asked for; warns if it was.
+/// Fails if an encrypted input would be written in the clear, without being requested; warns if it was.
 fn check_encryption(args: &Args, files: &[HFile], out: &Output) -> Result<(), CommandError> {
     let encrypted = files.iter().any(|file| file.trailer().is_encrypted());
     let in_the_clear = args.settings.encryption == Some(FileCipher::None);
@@ -196,8 +196,8 @@ fn check_list(args: &Args) -> Result<(), CommandError> {
     }
 }
 
-/// Returns the files to convert, and the place of each among those with its sequence id: the files of a
-/// directory are listed from the oldest on.
+/// Returns the files to convert, each with its position among those with its sequence id: the files of a
+/// directory are listed from the oldest.
 fn inputs(args: &Args, out: &Output) -> Result<(Vec<PathBuf>, Vec<usize>), Failure> {
     let (mut paths, mut places, mut families) = (Vec::new(), Vec::new(), BTreeSet::new());
     for path in &args.files {

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 /// timestamps, and delete markers, still hide them. --raw copies delete markers and what they hide, too, but
 /// not from or to a family with NEW_VERSION_BEHAVIOR, for which the order of all writes matters.
 ///
-/// No other process may write to TABLE meanwhile. After a failure the command can be repeated.
+/// No other process may write to TABLE at the same time. After a failure the command can be repeated.
 ///
 /// With --json prints {"rows","cells","files"}.
 #[derive(clap::Args, Debug)]
@@ -66,7 +66,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (rows, cells) = (RowArgs::from(args.range.clone()), args.cells.clone().or_all_versions());
-    // The options for reading files are those of the table that gets the rows.
+    // The options for reading files apply to the table that gets the rows.
     let served = args.server.table(&args.source, &cells, None)?;
     let input = (!args.server.is_given()).then_some(&args.source.target);
     let check_input = || if input.is_some() { check_source(&args.source, out) } else { Ok(()) };
@@ -116,7 +116,8 @@ fn check_source(source: &TargetArgs, out: &Output) -> Result<(), Failure> {
     }
 }
 
-/// Fails if delete markers are copied, and the order of writes, which is not, decides what they hide.
+/// Fails if delete markers are copied although the order of writes, which is not copied, determines what they
+/// hide.
 fn check_order<'f>(
     path: &Path,
     mut families: impl Iterator<Item = &'f Family>,

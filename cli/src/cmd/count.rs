@@ -73,7 +73,7 @@ struct Counter {
 }
 
 impl Counter {
-    /// Adds cells of a row, which may be that of the cells before.
+    /// Adds cells of a row, which may be the row of the previous cells.
     fn add(&mut self, row: &[u8], cells: u64) {
         if self.counts.rows == 0 || row != self.row {
             self.counts.rows += 1;

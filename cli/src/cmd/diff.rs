@@ -104,7 +104,7 @@ fn is_of_files(args: &Args) -> Result<bool, CommandError> {
     Ok(true)
 }
 
-/// Compares the stored cells of two HFiles. Returns how many are only in each.
+/// Compares the stored cells of two HFiles. Returns the number of cells only in each.
 fn of_files(args: &Args, out: &mut Output) -> Result<[u64; 2], Failure> {
     let options = args.reading.options(out)?;
     let files =
@@ -117,11 +117,11 @@ fn of_files(args: &Args, out: &mut Output) -> Result<[u64; 2], Failure> {
     Ok(diff.counts)
 }
 
-/// Compares the cells that HBase would return, of directories of tables those of the tables of one name.
-/// Returns how many are only in each.
+/// Compares the cells that HBase would return; for directories of tables, those of tables of the same name.
+/// Returns the number of cells only in each.
 fn of_rows(args: &Args, rows: &RowArgs, out: &mut Output) -> Result<[u64; 2], Failure> {
     let cells = args.cells.clone().or_all_versions();
-    // of one time, however long it takes: a cell that expires meanwhile is in both or in neither
+    // with one time for both: a cell that expires during the comparison is in both or in neither
     let cells = cells.at(Some(cells.now().unwrap_or_else(|| SystemClock.now())));
     let open = |path: &PathBuf, out: &mut Output| {
         let target = TargetArgs { target: path.clone(), kind: args.kind };
@@ -159,7 +159,7 @@ fn has_meta(pair: &[Option<&InputSource>; 2], rows: &RowArgs) -> Result<bool, Co
     }
 }
 
-/// Opens the cells of a table, or none if it is not there.
+/// Opens the cells of a table; none if it does not exist.
 fn open_cells<'s>(
     source: Option<&'s InputSource>,
     rows: &RowArgs,
@@ -172,7 +172,7 @@ fn open_cells<'s>(
     }
 }
 
-/// A table that is not there.
+/// A table that does not exist.
 struct NoCells;
 
 impl CellSource for NoCells {
@@ -244,7 +244,7 @@ impl<'a> Diff<'a> {
         self.compare(a, b).is_eq()
     }
 
-    /// Orders cells by what is compared of them.
+    /// Orders cells by their compared parts.
     fn compare(&self, a: &CellRef<'_>, b: &CellRef<'_>) -> Ordering {
         let seq_ids = match self.args.ignore_sequence_ids || self.seq_ids.is_none() {
             true => Ordering::Equal,

@@ -124,7 +124,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Adds what is to be known of a file for the options.
+/// Adds the data of a file that the options require.
 fn note(file: &StoreFile, args: &Args, blocks: &mut BlockUsage, samples: &mut Samples) {
     if let Some(of_file) = &file.blocks {
         blocks.add(file.names.clone(), of_file);
@@ -180,7 +180,7 @@ fn print_snapshot(
 
 /// Returns the targets, each with the directory of its MOB files after it, unless another target has that.
 fn with_mob_dirs(targets: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    // What cannot be read is an error when its turn comes.
+    // An unreadable target causes an error when its turn comes.
     let full: Vec<PathBuf> = targets.iter().filter_map(|target| vfs::full(target).ok()).collect();
     let mut found: Vec<PathBuf> = Vec::new();
     for target in targets {

@@ -147,7 +147,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let rows = RowArgs::from(args.range.clone());
     let mut cells = args.cells.clone();
     if !args.server.is_given() {
-        // of one time, however long it takes
+        // with one time for the whole export
         cells = cells.at(Some(cells.now().unwrap_or_else(|| SystemClock.now())));
     }
     let open = |path: &Path| ExportDir::create(path, args.force);
@@ -257,7 +257,7 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
         let message = format!("not a directory of exported rows, it is not replaced: {why}");
         CommandError::invalid_file(path, message)
     };
-    // The link would be replaced, and what it leads to would stay. A slash at the end would follow it.
+    // The link would be replaced, and its target would stay. A trailing slash would follow it.
     let named = path.components().as_path();
     let found = named.symlink_metadata().map_err(|error| CommandError::io("look at", path, &error))?;
     if found.is_symlink() {
@@ -283,7 +283,7 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Where a scan of several parts ends, if a part may end it. The parts are then read in order.
+/// The end of a scan of several parts, if a part may end it. The parts are then read in order.
 struct ScanEnd {
     is_possible: bool,
     is_reached: AtomicBool,
@@ -308,7 +308,7 @@ impl ScanEnd {
 }
 
 /// The last row of a scan of servers, if a region may end it: later regions have no rows of the scan. It is
-/// read before, as the scan of a single region does not tell.
+/// determined first, because the scan of a single region does not show it.
 struct ServedEnd(Option<Vec<u8>>);
 
 impl ServedEnd {

@@ -29,8 +29,9 @@ use std::path::{Path, PathBuf};
 /// the first. All rows of text without a timestamp get the same one. Delete markers are not loaded into a
 /// family with NEW_VERSION_BEHAVIOR: there, the order of all writes matters.
 ///
-/// No other process may write to the table meanwhile. After a failure the command can be repeated: cells that
-/// are loaded again replace themselves, if their timestamps are in the input or given by --timestamp.
+/// No other process may write to the table at the same time. After a failure the command can be repeated:
+/// cells that are loaded again replace themselves, if their timestamps are in the input or given by
+/// --timestamp.
 ///
 /// With --json prints {"cells","files","regions","skipped_lines"}.
 #[derive(clap::Args, Debug)]

@@ -29,8 +29,8 @@ use std::path::{Path, PathBuf};
 /// In S3 the files are always copied and verified; those of the same bucket are removed when all regions have
 /// their copies.
 ///
-/// No other process may write to the table meanwhile. After a failure the command can be repeated with the
-/// same files: those that had been moved into a family with the store file tracker FILE are moved back to
+/// No other process may write to the table at the same time. After a failure the command can be repeated with
+/// the same files: those that had been moved into a family with the store file tracker FILE are moved back to
 /// INPUT first, and loaded. A file that could not be synced must be written again before that. In S3, a
 /// repeated command loads what is left, and removes what was loaded.
 ///
@@ -63,7 +63,7 @@ fn is_hidden(path: &Path) -> bool {
     matches!(name.first(), Some(b'_' | b'.'))
 }
 
-/// Whether a directory has entries, and all of those that are not hidden were passed over.
+/// Whether a directory has entries, and all that are not hidden were skipped.
 fn has_only_others(dir: &Path, skipped: &[PathBuf]) -> Result<bool, CommandError> {
     let entries = match vfs::list(dir) {
         // All files were loaded before, and are removed now: in S3, there is no directory without files.
@@ -78,8 +78,8 @@ fn check_input(args: &Args) -> Result<(), Failure> {
     Ok(vfs::check_dir(&args.input)?)
 }
 
-/// Whether the regions of a table take copies of files, as they cannot be moved. Fails later if it cannot be
-/// written to.
+/// Whether the regions of a table load copies of files, because they cannot be moved. Fails later if it
+/// cannot be written to.
 fn has_copies(table: &Path) -> bool {
     vfs::check_writable(table).is_ok() && !vfs::storage().can_rename(table)
 }
@@ -154,7 +154,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let done = if is_into_region {
         load_into_region(args, out)?
     } else if is_same_storage || has_copies(&args.table) {
-        // In a bucket, all files of an input that is not there may have been loaded: the table has a record.
+        // In a bucket, all files of a missing input may have been loaded: the table has a record.
         let check = || if is_same_storage && has_copies(&args.table) { Ok(()) } else { check_input(args) };
         let table = open_table(&args.table, &args.reading, check, out)?;
         let done = match is_same_storage {

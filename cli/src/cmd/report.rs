@@ -95,7 +95,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         warn_of_logs(&args.target, kind, out);
     }
     if let Some(path) = &args.out {
-        // Something else may have been written there meanwhile.
+        // Another file may have been written there in the meantime.
         check_page(path, args)?;
         let mut page = NewText::create(path, args.force)?;
         let written = page.write_all(report_page::page(overview.json()).as_bytes());

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     } else {
         run_input(&mut session, &args.lines.limits(), out)
     };
-    // commands that were executed stay executed, whatever failed after them
+    // executed commands stay executed even if a later one fails
     match (done, session.close()) {
         (Err(failure @ Failure::Fault(_)), Err(Failure::Fault(flush))) => {
             out.print_error(&flush);

@@ -220,7 +220,7 @@ fn for_writing(reading: &FileArgs, out: &Output) -> Result<RegionOptions, Failur
     Ok(reading.region_options(out)?.writable(true).compaction_enabled(false))
 }
 
-/// Closes a table, and says what has been done to it.
+/// Closes a table, and prints the change.
 fn done(table: &Table, what: &str, out: &Output) -> Result<(), Failure> {
     table.close()?;
     out.summary(&format!("table {} {what}", table.name()));
@@ -247,7 +247,7 @@ fn info(root: &Path, name: &str, options: RegionOptions, out: &mut Output) -> Re
     check_readable(root)?;
     let snapshot = Table::open_snapshot_with(root, name, options)?;
     let listed = Table::list_snapshots_with(root, &*vfs::storage())?;
-    // It may have been deleted meanwhile.
+    // It may have been deleted in the meantime.
     let Some(found) = listed.iter().find(|found| found.name() == name) else {
         return Err(no_such_snapshot(root, name).into());
     };

@@ -157,14 +157,14 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Returns what the picture must not replace: of one that is there, also the files that the target's links
-/// and references, or its manifest, lead to.
+/// Returns the paths that the picture must not replace; if it exists, also the files to which the target's
+/// links and references, or its manifest, lead.
 fn inputs(svg: &Path, args: &Args, out: &Output) -> Result<Vec<PathBuf>, Failure> {
     let TargetArgs { target, kind } = &args.target;
     let mut inputs: Vec<_> = iter::once(target).chain(args.reading.files()).cloned().collect();
     if args.force && probe::exists(svg)? {
         let options = args.reading.region_options(out)?;
-        // What cannot be listed is not read either, below, before the picture is written.
+        // An unlistable directory causes an error below, before the picture is written.
         for StoreFile { path, .. } in store_files::find(target, *kind, &args.reading, out).unwrap_or_default()
         {
             inputs.extend(options.hfile_of(&path).ok().flatten());

@@ -65,7 +65,7 @@ Examples:
 enum Part {
     /// A file of any kind.
     File(PathBuf),
-    /// An HFile, wherever it is.
+    /// An HFile at any path.
     HFile(PathBuf),
     Region(PathBuf),
     /// A region, and the MOB files to which its cells refer.
@@ -78,11 +78,11 @@ enum Part {
     MobFiles(PathBuf),
     /// The MOB files of a snapshot.
     MobOfSnapshot(Table),
-    /// What is not verified, and why.
+    /// A path that is not verified, with the reason.
     Refused(CommandError),
 }
 
-/// What was found in one part.
+/// The result of one part.
 #[derive(Debug)]
 enum Found {
     /// An HFile.
@@ -162,7 +162,7 @@ fn find(
 }
 
 impl Part {
-    /// Returns the part of a file. A file of no known kind is refused if it begins like no HFile and no log.
+    /// Returns the part of a file. A file of unknown kind is refused unless it begins like an HFile or a log.
     fn of_file(path: PathBuf, kind: Option<Kind>, storage: &Arc<dyn Storage>, out: &Output) -> Self {
         let known = match kind {
             None | Some(Kind::Wal) => check_regular(&path).and_then(|()| Ok(FileKind::of(storage, &path)?)),
@@ -234,7 +234,7 @@ struct Tally {
     blocks: u64,
     cells: u64,
     faults: u64,
-    /// The first reason why a file could not be checked.
+    /// The first reason that a file could not be checked.
     unjudged: Option<CommandError>,
 }
 
@@ -271,7 +271,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             found.into_iter().try_for_each(|one| tally.add(one, out))?;
             out.flush_aside()
         })?;
-        // The files of a region that is gone are in the archive, and its rows in other regions.
+        // The files of a removed region are in the archive, and its rows in other regions.
         if !is_any_gone {
             return tally.finish(out);
         }
@@ -308,7 +308,7 @@ impl Tally {
     fn add_fault(&mut self, fault: CommandError, out: &mut Output) -> Result<(), Failure> {
         self.faults += 1;
         if fault.exit() != Exit::Corrupt && self.unjudged.is_none() {
-            // with what to try, such as the option for a key
+            // with a hint, such as the option for a key
             self.unjudged = Some(fault.clone());
         }
         let fault = fault.with_hint(None);

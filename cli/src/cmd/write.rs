@@ -87,15 +87,15 @@ pub(crate) fn start_progress(lists: &[PathBuf], out: &mut Output) {
     }
 }
 
-/// Prints how many lines were skipped.
+/// Prints the number of skipped lines.
 pub(crate) fn warn_of(bad_lines: &BadLines, out: &Output) {
     if bad_lines.count() > 0 {
         out.warn(&format!("{} malformed lines were skipped", bad_lines.count()));
     }
 }
 
-/// Appends all cells, or what they are without their tags. Returns whether one of them has a sequence id
-/// other than 0.
+/// Appends all cells, or all cells without their tags. Returns whether one of them has a sequence id other
+/// than 0.
 fn append_all(
     cells: &mut dyn CellSource,
     file: &mut CellFile,

@@ -78,7 +78,7 @@ impl StoreFile {
         read_listed(&listed, |path| self.fill_from(path, reading))
     }
 
-    /// As [`fill`](Self::fill), from where the file is now.
+    /// Like [`fill`](Self::fill), from where the file is now.
     fn fill_from(&mut self, path: &Path, reading: &FileReading) -> Result<(), CommandError> {
         let bytes = len_of(path)?;
         self.total.bytes = bytes;

@@ -1,4 +1,4 @@
-//! What a report shows: tables, their regions, files and blocks, statistics of cells, and what is wrong.
+//! The contents of a report: tables, their regions, files and blocks, statistics of cells, and faults.
 
 mod blocks;
 mod cells;
@@ -32,7 +32,7 @@ const PIECES: usize = 60_000;
 const MAX_PIECES: usize = 240;
 const MIN_PIECES: usize = 8;
 
-/// What to read.
+/// The parts to read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wanted {
     /// The current time in milliseconds, for ages.
@@ -50,13 +50,13 @@ pub(crate) struct Overview {
     now: i64,
     tables: Vec<TableOverview>,
     check: CheckReport,
-    /// What could not be read.
+    /// The faults of unreadable parts.
     faults: Vec<CommandError>,
 }
 
 impl Overview {
-    /// Reads the directories, the metadata of all files, and the cells if they are wanted. What cannot be
-    /// read is a fault, and the rest is read.
+    /// Reads the directories, the metadata of all files, and the cells if they are wanted. Unreadable parts
+    /// become faults, and the rest is read.
     pub(crate) fn read(
         target: &Path,
         kind: Kind,
@@ -84,7 +84,7 @@ impl Overview {
                 table.statistics = Some(read);
             }
         }
-        // What damages a file prevents its cells from being read, too.
+        // The damage of a file also prevents its cells from being read.
         let mut known = HashSet::new();
         faults.retain(|fault| known.insert(fault.line()));
         Ok(Self { target: target.to_owned(), kind, now: wanted.now, tables, check, faults })
@@ -95,7 +95,7 @@ impl Overview {
         self.check.count(Severity::Error)
     }
 
-    /// Returns what could not be read.
+    /// Returns the faults of unreadable parts.
     pub(crate) fn faults(&self) -> &[CommandError] {
         &self.faults
     }
@@ -131,7 +131,7 @@ pub(crate) fn finding_json(finding: &Finding) -> Value {
     })
 }
 
-/// Lists what is to be read of a target, and checks it, if it is a table or has some.
+/// Lists the files to read of a target, and checks its tables.
 fn list(
     target: &Path,
     kind: Kind,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A region: its directory, and what its `.regioninfo` says.
+/// A region: its directory, and the content of its `.regioninfo`.
 #[derive(Debug)]
 pub(crate) struct RegionOverview {
     pub(crate) path: PathBuf,
@@ -30,7 +30,7 @@ pub(crate) struct RegionOverview {
 }
 
 impl RegionOverview {
-    /// Reads the `.regioninfo` of a directory. The fault is why it cannot be read.
+    /// Reads the `.regioninfo` of a directory. The fault is the reason that it cannot be read.
     pub(crate) fn open(path: PathBuf, options: &RegionOptions) -> (Self, Option<CommandError>) {
         let (info, fault) = match options.region_info_of(&path) {
             Ok(None) if name(&path) == RegionInfo::meta().encoded_name() => (Some(RegionInfo::meta()), None),
@@ -43,7 +43,7 @@ impl RegionOverview {
         (Self { path, encoded, info, serves: false, listed: None, files: Vec::new() }, fault)
     }
 
-    /// A region of a snapshot, which need not have a directory any more.
+    /// A region of a snapshot, which may no longer have a directory.
     pub(crate) fn of_snapshot(table: &Path, info: RegionInfo, serves: bool, listed: Vec<FileEntry>) -> Self {
         let encoded = info.encoded_name();
         let (path, encoded) = (table.join(&encoded), Some(encoded));
@@ -132,7 +132,7 @@ pub(crate) fn subdirectories(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<
     entries(dir, true, faults)
 }
 
-/// As [`subdirectories`], for files.
+/// Like [`subdirectories`], for files.
 fn files_of(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<PathBuf> {
     entries(dir, false, faults)
 }

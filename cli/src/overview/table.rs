@@ -106,7 +106,7 @@ impl TableOverview {
         Ok(Self::of_one(dir.clone(), None, RegionOverview::of_files(dir, files)))
     }
 
-    /// As [`of_family`](Self::of_family), for a single file. What is damaged beside it is no fault.
+    /// Like [`of_family`](Self::of_family), for a single file. What is damaged beside it is no fault.
     pub(crate) fn of_file(path: PathBuf, options: &RegionOptions) -> Result<Self, CommandError> {
         let mut file = FileEntry::of_file(path.clone())?;
         if let Some(dir) = path.parent()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// What files have together.
+/// The sums over several files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Total {
     pub(crate) files: u64,

@@ -31,7 +31,7 @@ fn check<'a>(
     };
     let mut difference = None;
     let explained = explain(&mut |explained| {
-        // Cells come before an error, too.
+        // Cells may also come before an error.
         if let Some(answer) = &mut answer {
             difference = differs(explained, || answer.next());
         }
@@ -52,7 +52,7 @@ fn check<'a>(
     }
 }
 
-/// Returns what is wrong with an explained cell. `next` returns the next cell of the answer.
+/// Returns the fault of an explained cell. `next` returns the next cell of the answer.
 fn differs<'a>(explained: ExplainedCell<'_>, next: impl FnOnce() -> Option<CellRef<'a>>) -> Option<String> {
     let ExplainedCell { cell, reason, by, .. } = explained;
     let is_of_column = |by: &CellRef<'_>| {

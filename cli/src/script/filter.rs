@@ -9,7 +9,7 @@ use hregion::{Comparator, Compare, ErrorKind, Filter};
 use serde_json::Value;
 use std::ops::Bound;
 
-/// Why a filter could not be built.
+/// The reason that a filter could not be built.
 #[derive(Debug)]
 enum BuildError {
     /// The value is invalid in a script.
@@ -36,7 +36,7 @@ impl From<hregion::Error> for BuildError {
 
 type BuildResult<T> = Result<T, BuildError>;
 
-/// Takes the filter of a read, if there is one.
+/// Takes the filter of a read, if any.
 pub(super) fn parse_filter(members: &mut Members) -> Result<Parsed<Option<Filter>>, String> {
     match members.take("filter").map(make).transpose() {
         Ok(filter) => Ok(Ok(filter)),

@@ -12,7 +12,7 @@ use serde_json::Value;
 /// A valid operation, or the exception with which HBase's client refuses to build it.
 pub(super) type Parsed<T> = Result<T, ScriptError>;
 
-/// A scan, with what is needed to name its errors.
+/// A scan, with the data needed to name its errors.
 #[derive(Debug)]
 pub(super) struct ScanOf {
     pub(super) scan: Scan,
@@ -77,7 +77,8 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Parsed<ScanOf>, String
     }))
 }
 
-/// Parses what gets and scans have in common. `least` is the least number of versions that is not refused.
+/// Parses the members that gets and scans have in common. `least` is the least number of versions that is not
+/// refused.
 fn parse_selection(members: &mut Members, least: u32) -> Result<Parsed<Selection>, String> {
     let mut selection = Selection::default();
     for family in members.list_of("families", members::bytes)?.unwrap_or_default() {

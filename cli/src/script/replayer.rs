@@ -26,7 +26,7 @@ pub(crate) struct Replayer {
     overrides: Vec<Override>,
     cache: BlockCache,
     clock: Arc<ManualClock>,
-    /// Whether each get and scan is explained, too, and the explanation compared with the answer.
+    /// Whether each get and scan is also explained, and the explanation compared with the answer.
     explains: bool,
     /// `None` until the region is created.
     stage: Option<Stage>,
@@ -49,7 +49,7 @@ struct OpenScanner {
     results: ResultScanner,
 }
 
-/// Why playing stopped: an error in the script, or a failure.
+/// The reason that playing stopped: an error in the script, or a failure.
 #[derive(Debug)]
 pub(crate) enum Stop {
     /// The operation is invalid at this point.
@@ -189,11 +189,11 @@ impl Replayer {
         }
     }
 
-    /// Closes the region, which is to be kept.
+    /// Closes the region, which is kept.
     ///
     /// # Errors
     ///
-    /// If its memory cannot be flushed; if something is left that it has replaced.
+    /// If its memory cannot be flushed; if replaced files are left.
     pub(crate) fn close(&mut self) -> hregion::Result<()> {
         let Some(Stage { region, scanners, .. }) = self.stage.take() else { return Ok(()) };
         // a scanner keeps its region open

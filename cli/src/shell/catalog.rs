@@ -1,5 +1,4 @@
-//! Where the tables of a shell are. Commands are parsed and their results are printed in the same way
-//! everywhere.
+//! The interface to the tables of a shell, in files or on a cluster.
 
 use super::interrupt::Interrupt;
 use crate::failure::Failure;
@@ -15,10 +14,10 @@ pub(crate) type TakeRow<'t> = dyn FnMut(RowRef<'_>) -> Result<(), Failure> + 't;
 
 /// The tables of a directory, or of a running cluster. Tables are given by their names as typed.
 pub(crate) trait Catalog: Debug {
-    /// Sets what ends long commands.
+    /// Sets the interrupt of long commands.
     fn set_interrupt(&mut self, interrupt: Interrupt);
 
-    /// Returns what ends long commands.
+    /// Returns the interrupt of long commands.
     fn interrupt(&self) -> Interrupt;
 
     /// Adds to a read's filter what ends it at Ctrl-C, if the filter is applied here.
@@ -48,7 +47,7 @@ pub(crate) trait Catalog: Debug {
         Ok(!self.is_enabled(name)?)
     }
 
-    /// Returns what a table consists of. It may be disabled.
+    /// Returns the contents of a table. It may be disabled.
     fn described(&mut self, name: &str) -> Result<Described, Failure>;
 
     /// Returns the families of a table as they are now: another process may have changed them.
@@ -126,21 +125,21 @@ pub(crate) trait Catalog: Debug {
     /// Creates a table from a snapshot.
     fn clone_snapshot(&mut self, snapshot: &str, name: &str) -> Result<(), Failure>;
 
-    /// Brings the table of a snapshot back to what it was then.
+    /// Restores the table of a snapshot to its state at that time.
     fn restore(&mut self, name: &str) -> Result<(), Failure>;
 
     fn delete_snapshot(&mut self, name: &str) -> Result<(), Failure>;
 
     fn status(&self) -> Result<Status, Failure>;
 
-    /// Says why a command of HBase's shell that this one does not have is not done here.
+    /// Returns the reason that a command of HBase's shell is not supported here.
     fn lacks(&self) -> &'static str;
 
-    /// Completes what is left to do at the end of the shell.
+    /// Completes the remaining work at the end of the shell.
     fn close(&mut self) -> Result<(), Failure>;
 }
 
-/// What a table consists of.
+/// The contents of a table.
 #[derive(Debug)]
 pub(crate) struct Described {
     /// Its settings; those of a directory without regions are not known.
@@ -149,7 +148,7 @@ pub(crate) struct Described {
     pub(crate) regions: Vec<RegionInfo>,
 }
 
-/// How many things there are.
+/// Counts for the status.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Status {
     /// Regions that are open, and those of them that are open for writing.

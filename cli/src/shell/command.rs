@@ -17,7 +17,7 @@ pub(crate) struct Assignment {
     pub(super) source: Source,
 }
 
-/// What is assigned.
+/// The source of an assignment.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Source {
     Value(Value),
@@ -65,7 +65,7 @@ impl<'c> Arguments<'c> {
         })
     }
 
-    /// Takes the next value, if there is one.
+    /// Takes the next value, if any.
     pub(super) fn next(&mut self) -> Option<&'c Value> {
         let (first, rest) = self.rest.split_first()?;
         self.rest = rest;

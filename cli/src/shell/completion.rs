@@ -1,4 +1,4 @@
-//! Completion of commands, tables, families, options and variables, by where the cursor is.
+//! Completion of commands, tables, families, options and variables, by the position of the cursor.
 
 use super::alter;
 use super::converter::CONVERTERS;
@@ -88,7 +88,7 @@ fn options(command: &str) -> Vec<&'static str> {
     groups.concat()
 }
 
-/// What is before the word at the cursor.
+/// The context before the word at the cursor.
 #[derive(Debug, PartialEq, Eq)]
 enum Context {
     /// The beginning of a statement.
@@ -105,7 +105,7 @@ enum Context {
 struct Argument {
     command: String,
     table: Option<Table>,
-    /// How many values are before it; a table before a dot counts.
+    /// The number of values before it, including a table before a dot.
     index: usize,
     /// The option whose value is here.
     option: Option<String>,
@@ -117,7 +117,7 @@ enum Table {
     Variable(String),
 }
 
-/// Returns where the word before `at` begins, and its completions.
+/// Returns the start of the word before `at`, and its completions.
 pub(super) fn candidates(session: &Session, line: &str, at: usize) -> (usize, Vec<String>) {
     let Some((before, quote)) = line.get(..at).and_then(words) else { return (at, Vec::new()) };
     let (start, context) = match quote {
@@ -172,7 +172,7 @@ fn statement(tokens: &[Token]) -> &[Token] {
     &tokens[start..]
 }
 
-/// Returns what the tokens before the word at the cursor mean; `None` if they are not understood.
+/// Returns the context given by the tokens before the word at the cursor; `None` if they are invalid.
 fn context(tokens: &[Token]) -> Option<Context> {
     let kinds: Vec<&Kind> = statement(tokens).iter().map(|token| &token.kind).collect();
     match kinds.as_slice() {

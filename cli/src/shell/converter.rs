@@ -1,4 +1,4 @@
-//! Converters: how HBase's shell prints bytes, by the methods of HBase's `Bytes`.
+//! Converters: print bytes as HBase's shell does, by the methods of HBase's `Bytes`.
 
 use super::columns::Column;
 use super::options::Options;
@@ -131,7 +131,7 @@ fn ruby_float(number: f64) -> String {
     format!("{digits}{fraction}e{sign}{:02}", exponent.abs())
 }
 
-/// How a command prints cells.
+/// The formats in which a command prints cells.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Formats {
     /// The option FORMATTER: for the row, the family, the qualifier and the value.

@@ -185,7 +185,7 @@ impl Files {
         }
     }
 
-    /// Returns a table for writing. No other process may write to it meanwhile.
+    /// Returns a table for writing. No other process may write to it at the same time.
     fn writable(&mut self, name: &str) -> Result<&Table, Failure> {
         self.check_enabled(name)?;
         let name = TableName::parse(name)?;

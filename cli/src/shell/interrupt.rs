@@ -46,7 +46,7 @@ impl Interrupt {
         if self.is_set() { Err(CommandError::interrupted().into()) } else { Ok(()) }
     }
 
-    /// Adds a filter that ends a read when Ctrl-C is pressed, at rows that are not returned, too.
+    /// Adds a filter that ends a read when Ctrl-C is pressed, even at rows that are not returned.
     pub(super) fn watch(&self, filter: Option<Filter>) -> hregion::Result<Option<Filter>> {
         let Some(pressed) = &self.0 else { return Ok(filter) };
         let watch = Filter::custom(Watch { pressed: Arc::clone(pressed), is_alone: filter.is_none() });

@@ -42,7 +42,7 @@ impl fmt::Display for Kind {
     }
 }
 
-/// What is wrong with a command, and where, in bytes.
+/// A fault of a command, with its position in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct SyntaxError {
     pub(crate) at: usize,

@@ -43,7 +43,7 @@ struct Scan {
     within: Within,
     /// Whether the character before was a backslash.
     is_escaped: bool,
-    /// How many lists, hashes and calls are open.
+    /// The number of open lists, hashes and calls.
     depth: usize,
     /// Whether a backslash joins the next line to the last one.
     is_joined: bool,

@@ -28,7 +28,7 @@ pub(crate) enum Flow {
     Exit,
 }
 
-/// Why a command was not completed.
+/// The reason that a command was not completed.
 #[derive(Debug)]
 pub(super) enum Stop {
     /// An error in the command, at this byte.
@@ -73,8 +73,8 @@ impl Session {
         Ok(Flow::More)
     }
 
-    /// Passes over a text that is not executed, because no one reads standard output. Fails if it has
-    /// commands, other than one that ends the shell.
+    /// Skips a text that is not executed, because no one reads standard output. Fails if it has commands,
+    /// other than one that ends the shell.
     pub(crate) fn pass(text: &str) -> Result<Flow, Failure> {
         let statements = parse(text).map_err(|_| CommandError::unread())?;
         check_rest(&statements)?;

@@ -74,8 +74,8 @@ impl Value {
         }
     }
 
-    /// As [`bytes`](Self::bytes), with `\xHH` in the string for a byte (HBase: `Bytes.toBytesBinary`). Double
-    /// quotes have decoded it already, single quotes have not.
+    /// Like [`bytes`](Self::bytes), with `\xHH` in the string for a byte (HBase: `Bytes.toBytesBinary`).
+    /// Double quotes have decoded it already, single quotes have not.
     pub(super) fn escaped_bytes(&self, what: &str) -> Result<Vec<u8>, Stop> {
         let mut decoded = Vec::new();
         for chunk in self.bytes(what)?.utf8_chunks() {

@@ -279,7 +279,7 @@ fn cell_of(cell: &HeavyRow) -> Value {
     serde_json::from_slice(&cell.key).unwrap_or(Value::Null)
 }
 
-/// Both are finished: no row is in two parts.
+/// Both must be finished: no row is in two parts.
 impl Sum for Stats {
     fn merge(&mut self, next: Self) {
         self.rows += next.rows;

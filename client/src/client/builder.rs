@@ -22,7 +22,7 @@ use tokio::runtime::Handle;
 #[derive(Clone, Debug)]
 pub struct ClientBuilder {
     pub(crate) settings: Settings,
-    /// The time of an operation, whatever a site file says.
+    /// The time of an operation, which overrides a site file.
     pub(crate) operation_timeout: Option<Duration>,
     pub(crate) connections: ConnectionSettings,
     #[cfg(feature = "tls")]
@@ -81,7 +81,7 @@ fn limit(timeout: Duration) -> Duration {
 }
 
 impl ClientBuilder {
-    /// Sets the attempts of an operation, their pauses and their time in all (default: those of HBase 2.x).
+    /// Sets the attempts of an operation, their pauses and their total time (default: those of HBase 2.x).
     #[must_use]
     pub fn retries(mut self, retries: RetryPolicy) -> Self {
         self.settings.retries = retries;
@@ -173,8 +173,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the time after which a get with [`Consistency::Timeline`](hregion::Consistency::Timeline) asks
-    /// the other copies of its region, too (`hbase.client.primaryCallTimeout.get`, 10 ms).
+    /// Sets the time after which a get with [`Consistency::Timeline`](hregion::Consistency::Timeline) also
+    /// asks the other copies of its region (`hbase.client.primaryCallTimeout.get`, 10 ms).
     #[must_use]
     pub fn primary_get_timeout(mut self, timeout: Duration) -> Self {
         self.settings.primary_get = timeout;
@@ -220,7 +220,7 @@ impl ClientBuilder {
     }
 
     /// Sets the time for which a server that could not be reached is not tried again
-    /// (`hbase.ipc.client.failed.servers.expiry`, 2 s): calls to it fail at once, and are retried.
+    /// (`hbase.ipc.client.failed.servers.expiry`, 2 s): calls to it fail immediately, and are retried.
     #[must_use]
     pub fn failed_server_expiry(mut self, time: Duration) -> Self {
         self.connections.failed_expiry = time;
@@ -256,7 +256,7 @@ impl ClientBuilder {
     /// Sets the class by which servers compress the cells of their answers (`hbase.client.rpc.compressor`;
     /// default: none): of Hadoop, `GzipCodec`, `SnappyCodec`, `Lz4Codec` and `ZStandardCodec`, and of HBase
     /// those of `org.apache.hadoop.hbase.io.compress` for the same codecs. A server that does not have the
-    /// class closes the connection, and one that lacks a library of it never answers: the errors name it.
+    /// class closes the connection, and one that lacks its library never responds: the errors name it.
     ///
     /// # Errors
     ///
@@ -286,8 +286,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets whether the system probes connections on which nothing is sent, and ends those whose other side
-    /// is gone (`hbase.ipc.client.tcpkeepalive`; default: yes), at the times that it is configured to.
+    /// Sets whether the system probes connections on which nothing is sent, and ends those whose peer is
+    /// unreachable (`hbase.ipc.client.tcpkeepalive`; default: yes), at the system's configured intervals.
     #[must_use]
     pub fn tcp_keepalive(mut self, keepalive: bool) -> Self {
         self.connections.keepalive = keepalive;
@@ -300,7 +300,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// If a file cannot be read or has not what is expected, or none of the cipher suites is supported.
+    /// If a file cannot be read or lacks the expected contents, or none of the cipher suites is supported.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: Tls) -> Result<Self> {
         self.connections.tls = Some(TlsClient::new(tls)?);
@@ -312,7 +312,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// As [`tls`](Self::tls).
+    /// Same as [`tls`](Self::tls).
     #[cfg(feature = "tls")]
     pub fn zookeeper_tls(mut self, tls: Tls) -> Result<Self> {
         self.zookeeper_tls = Some(Arc::new(ZooKeeperTls::new(tls)?));
@@ -364,7 +364,7 @@ impl ClientBuilder {
         self.registry(Arc::new(registry))
     }
 
-    /// Returns the registry of a ZooKeeper, whose sessions are encrypted and authenticated if they are to be.
+    /// Returns the registry of a ZooKeeper, whose sessions are encrypted and authenticated if configured.
     pub(crate) fn zookeeper_registry(&self, quorum: &str) -> Result<ZooKeeperRegistry> {
         let registry = ZooKeeperRegistry::new(quorum)?;
         #[cfg(feature = "tls")]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-/// What to connect to.
+/// The server to connect to.
 #[derive(Clone, Copy)]
 pub(super) struct Peer<'p> {
     /// Host and port, for messages.
@@ -27,8 +27,8 @@ pub(super) struct Peer<'p> {
     pub(super) choice: Choice,
 }
 
-/// Connects to the first address that answers. Each has a share of the time that is left: a firewall may drop
-/// all that is sent to one of them.
+/// Connects to the first address that responds. Each has a share of the remaining time, because a firewall
+/// may drop all packets to one of them.
 pub(crate) async fn dial_any(addresses: &[SocketAddr], time: Duration) -> io::Result<TcpStream> {
     let begin = Instant::now();
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
@@ -64,7 +64,7 @@ impl Peer<'_> {
         Ok(stream)
     }
 
-    /// Authenticates if that is asked for, and sends the header.
+    /// Authenticates if required, and sends the header.
     async fn greet(
         self,
         read: impl Incoming,

@@ -182,7 +182,7 @@ async fn a_batch_asks_the_catalog_once_for_several_regions() {
     }
 }
 
-/// The others are tried again meanwhile.
+/// The others are tried again in the meantime.
 #[tokio::test]
 async fn a_server_that_does_not_answer_delays_only_its_own_actions() {
     let cluster = Cluster::start().await;

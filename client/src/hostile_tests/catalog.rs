@@ -81,7 +81,7 @@ async fn a_search_of_the_catalog_goes_on_where_a_call_has_ended() {
         cluster.end_searches(calls);
         assert_eq!(client().regions(&table).await.unwrap().len(), 5, "{calls}");
     }
-    // not for ever
+    // not forever
     cluster.end_searches(10_000);
     let error = client().locate(&table, row_key(150)).await.unwrap_err();
     assert_eq!(error.kind(), hregion::ErrorKind::Io);

@@ -196,7 +196,7 @@ async fn a_lease_that_is_renewed_goes_on() {
             if rows.is_multiple_of(9) {
                 let calls = scanner.metrics().unwrap().rpc_calls;
                 for _ in 0..4 {
-                    // what is read ahead comes meanwhile
+                    // pages that are read ahead arrive in the meantime
                     sleep(Duration::from_millis(5)).await;
                     scanner.renew_lease().await.unwrap();
                 }

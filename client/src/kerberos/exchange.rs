@@ -14,33 +14,33 @@ use std::io;
 use std::thread;
 use tokio::sync::oneshot;
 
-/// What a server answers to a token.
+/// The statuses of a server's response to a token.
 const SUCCESS: u32 = 0;
 pub(super) const ERROR: u32 = 1;
 /// The length -88: the server does not authenticate.
 const SWITCH_TO_SIMPLE: u32 = u32::MAX - 87;
-/// The length of a text that is not there: -1.
+/// The length of a missing text: -1.
 const NO_TEXT: u32 = u32::MAX;
 
 /// The maximum length of a token (HBase: `SaslChallengeDecoder`).
 const MAX_TOKEN: u32 = 1 << 20;
 /// Kerberos needs three.
 const MAX_TOKENS: usize = 16;
-/// The length of a message that the client says to take, as that of Java. Servers send longer ones.
+/// The maximum message length that the client announces, like Java's. Servers send longer ones.
 const MAX_MESSAGE: u32 = 1 << 16;
 
-/// How the exchange has ended.
+/// The outcome of the exchange.
 pub(crate) enum Outcome {
     Authenticated(Agreement),
     /// The server does not authenticate, and expects the header of a client that does not.
     Simple,
 }
 
-/// What both sides have agreed on.
+/// The agreed protection.
 pub(crate) struct Agreement {
     pub(crate) context: Box<dyn Context>,
     pub(crate) protection: Protection,
-    /// The length of the longest message that the server takes, before it is protected.
+    /// The maximum length of a message that the server accepts, before it is protected.
     pub(crate) max_message: usize,
 }
 
@@ -84,7 +84,7 @@ pub(crate) async fn exchange(
     Err(malformed(server, "the server sends too many tokens"))
 }
 
-/// Why both sides do not agree.
+/// The reason that both sides do not agree.
 pub(super) enum Disagreement {
     Mechanism(GssError),
     Malformed(&'static str),
@@ -102,7 +102,7 @@ fn failed(server: &str, error: Disagreement) -> io::Error {
     }
 }
 
-/// Chooses among the protections that the server offers. Returns what it chose, and the token that says so.
+/// Chooses among the protections that the server offers. Returns the choice, and the token for it.
 pub(super) fn agree(
     mut context: Box<dyn Context>,
     token: &[u8],
@@ -140,7 +140,8 @@ pub(super) fn agree(
     Ok((Agreement { context, protection, max_message }, answer))
 }
 
-/// Runs what may wait for other servers, on a thread of its own: the end of a runtime waits for its threads.
+/// Runs work that may wait for other servers on a thread of its own, because the end of a runtime waits for
+/// its threads.
 async fn blocking<T: Send + 'static>(
     server: &str,
     work: impl FnOnce() -> Result<T, GssError> + Send + 'static,

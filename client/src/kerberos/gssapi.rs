@@ -62,12 +62,12 @@ const SEQUENCE: u32 = 8;
 const CONFIDENTIAL: u32 = 16;
 const INTEGRITY: u32 = 32;
 
-/// The bits of a status that say that a call has failed.
+/// The bits of a status that mean failure.
 const FAILED: u32 = 0xFFFF_0000;
 const CONTINUE_NEEDED: u32 = 1;
 /// Duplicate, old or out of sequence, or after a gap.
 const OUT_OF_ORDER: u32 = 2 | 4 | 8 | 16;
-/// What a status is of: the API, or the mechanism.
+/// The origin of a status: the API or the mechanism.
 const OF_API: i32 = 1;
 const OF_MECHANISM: i32 = 2;
 /// `KRB5_KDC_UNREACH` and `KRB5_REALM_CANT_RESOLVE`, negative numbers.
@@ -220,7 +220,7 @@ impl Api {
         match &login.ticket_cache {
             Some(name) => values.push((text(b"ccache")?, text(name.as_bytes())?)),
             None if login.keytab.is_some() => values.push((text(b"ccache")?, text(cache.as_bytes())?)),
-            // those that the library finds by itself
+            // the credentials that the library finds by itself
             None => return Ok(None),
         }
         let mut elements: Vec<KeyValue> =
@@ -230,7 +230,7 @@ impl Api {
         let name = principal.as_ref().map_or(ptr::null_mut(), |name| name.handle);
         let (mut minor, mut handle) = (0, ptr::null_mut());
         // SAFETY: the name and the store are valid for the call; null pointers mean that all mechanisms are
-        // meant, and that nothing else is to be returned
+        // meant, and that nothing else is returned
         let major = unsafe {
             (self.acquire_cred_from)(
                 &mut minor,
@@ -253,7 +253,7 @@ impl Api {
         if major & FAILED == 0 {
             return Ok(());
         }
-        // that of the mechanism is more precise
+        // the mechanism's status is more precise
         let mut message = self.describe(minor, OF_MECHANISM);
         if minor == 0 || message.is_empty() {
             message = self.describe(major, OF_API);
@@ -321,7 +321,7 @@ impl<'a> Output<'a> {
 impl Drop for Output<'_> {
     fn drop(&mut self) {
         let mut minor = 0;
-        // SAFETY: the buffer is empty, or one that the library has allocated, and is not used any more
+        // SAFETY: the buffer is empty, or one that the library has allocated, and is no longer used
         unsafe { (self.api.release_buffer)(&mut minor, &mut self.buffer) };
     }
 }
@@ -338,7 +338,7 @@ unsafe impl Send for Name {}
 impl Drop for Name {
     fn drop(&mut self) {
         let mut minor = 0;
-        // SAFETY: the name is the library's, and is not used any more
+        // SAFETY: the name is the library's, and is no longer used
         unsafe { (self.api.release_name)(&mut minor, &mut self.handle) };
     }
 }
@@ -382,7 +382,7 @@ impl Mechanism for Gssapi {
             target,
             credentials,
             filling: Arc::clone(&self.filling),
-            // without a principal, the library looks for it in the first step
+            // without a principal, the library looks it up in the first step
             fills: matches!(login.keytab, Some((_, None))),
         }))
     }
@@ -413,7 +413,7 @@ impl Context for GssContext {
         let _fills = self.fills.then(|| filling.write().unwrap_or_else(PoisonError::into_inner));
         let _reads = (!self.fills).then(|| filling.read().unwrap_or_else(PoisonError::into_inner));
         // SAFETY: all pointers are valid for the call; null pointers mean default credentials, no channel
-        // bindings, and that nothing else is to be returned; the output is released when it is dropped
+        // bindings, and that nothing else is returned; the output is released when it is dropped
         let major = unsafe {
             (self.api.init_sec_context)(
                 &mut minor,
@@ -497,7 +497,7 @@ impl Context for GssContext {
 impl Drop for GssContext {
     fn drop(&mut self) {
         let mut minor = 0;
-        // SAFETY: the context is the library's or null, and is not used any more; no token is wanted
+        // SAFETY: the context is the library's or null, and is no longer used; no token is wanted
         unsafe { (self.api.delete_sec_context)(&mut minor, &mut self.handle, ptr::null_mut()) };
     }
 }

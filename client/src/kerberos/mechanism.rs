@@ -1,4 +1,4 @@
-//! What proves the identity of both sides of a connection (RFC 2743: a mechanism of the GSS-API).
+//! Proves the identity of both sides of a connection (RFC 2743: a mechanism of the GSS-API).
 
 use super::Target;
 use std::fmt;
@@ -10,7 +10,7 @@ pub(crate) trait Mechanism: fmt::Debug + Send + Sync {
     fn begin(&self, target: &Target, login: &Login) -> Result<Box<dyn Context>, GssError>;
 }
 
-/// Where the client's own identity is.
+/// The source of the client's own identity.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Login {
     /// The file of keys, and the principal if not the first one in it.
@@ -35,7 +35,7 @@ pub(crate) trait Context: Send {
     fn max_message(&mut self, max: u32, encrypt: bool) -> Result<u32, GssError>;
 }
 
-/// What a token of the server leads to.
+/// The result of a token of the server.
 #[derive(Debug)]
 pub(crate) struct Step {
     /// The token to send.

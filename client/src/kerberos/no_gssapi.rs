@@ -1,9 +1,9 @@
-//! Systems whose library is not known.
+//! A stub for systems without a known library.
 
 use super::Target;
 use super::mechanism::{Context, GssError, Login, Mechanism};
 
-/// There is none.
+/// No library.
 #[derive(Debug)]
 pub(crate) enum Gssapi {}
 

@@ -90,9 +90,10 @@ pub(crate) struct Unwrapping<R> {
     read: R,
     layer: Option<Layer>,
     max_token: usize,
-    /// Whether nothing has arrived: the server may refuse the last token, which has no other answer.
+    /// Whether nothing has arrived yet: the server may refuse the last token, to which it does not respond
+    /// otherwise.
     is_first: bool,
-    /// What has arrived and was not read.
+    /// Bytes that have arrived and were not read.
     plain: Bytes,
 }
 
@@ -127,7 +128,7 @@ impl<R: Incoming> Unwrapping<R> {
         Ok(())
     }
 
-    /// Whether what arrives next is not in `plain` but on the connection, as it is.
+    /// Whether the next bytes are not in `plain` but unprotected on the connection.
     fn is_plain(&self) -> bool {
         self.layer.is_none() && !self.is_first && self.plain.is_empty()
     }

@@ -18,7 +18,7 @@ struct Mechanics {
 }
 
 impl KerberosClient {
-    /// Returns what authenticates sessions with ZooKeeper, unless they are anonymous.
+    /// Returns the mechanism that authenticates sessions with ZooKeeper, unless they are anonymous.
     pub(crate) fn of_zookeeper(&self) -> Option<Arc<dyn SaslMechanism>> {
         let settings = &self.settings;
         let principal = settings.zookeeper.clone()?;
@@ -50,7 +50,7 @@ impl SaslExchange for Exchange {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "a token after the last one"));
         };
         if self.is_known {
-            // messages are not protected: ZooKeeper's protocol has no place for it
+            // messages are not protected: ZooKeeper's protocol does not support it
             let wanted = [Protection::Authentication];
             let (_, token) = agree(context, token, &wanted).map_err(|disagreement| match disagreement {
                 Disagreement::Mechanism(error) => failed(error),

@@ -51,13 +51,13 @@ impl Results {
     }
 }
 
-/// The mutations that may have been executed although they have no result: an answer was lost, or is an
-/// exception that does not say.
+/// The mutations that may have been executed although they have no result: a response was lost, or was an
+/// ambiguous exception.
 #[derive(Default)]
 pub(super) struct InDoubt(HashSet<usize>);
 
 impl InDoubt {
-    /// Notes why an attempt of an action failed.
+    /// Records why an attempt of an action failed.
     pub(super) fn note(&mut self, at: usize, action: &Action, fault: &Fault) {
         if action.message.mutation.is_some() && fault.may_be_written() {
             self.0.insert(at);

@@ -1,4 +1,4 @@
-//! The pages of a scan: how they are read and checked, and where the scan is after each.
+//! The pages of a scan: reads and checks them, and tracks the position of the scan.
 
 use super::{RegionScanner, Scanner};
 use crate::bounded::Undecoded;
@@ -15,7 +15,7 @@ use std::time::Duration;
 /// An answer, and its results, each with whether it is a part of a row.
 pub(crate) type Page = (proto::ScanResponse, Vec<(Row, bool)>);
 
-/// What follows after a page.
+/// The next step after a page.
 pub(super) enum AfterPage {
     /// More of the region.
     ReadOn,
@@ -90,7 +90,7 @@ impl Scanner {
         })
     }
 
-    /// Returns the row that a page ends at, if it says so.
+    /// Returns the row at which a page ends, if it is reported.
     pub(super) fn position_of(&self, response: &proto::ScanResponse, rows: &[(Row, bool)]) -> Option<Bytes> {
         let cursor = response.cursor.as_ref().and_then(|cursor| cursor.row.clone());
         cursor.or_else(|| rows.last().map(|(row, _)| Bytes::copy_from_slice(row.key())))
@@ -139,8 +139,8 @@ impl Scanner {
         Ok(())
     }
 
-    /// Returns where the scan goes on after a region, and whether with that row or the one before; `None` if
-    /// the scan ends in the region.
+    /// Returns the row at which the scan continues after a region, and whether with that row or the previous
+    /// one; `None` if the scan ends in the region.
     pub(super) fn row_after(&self, target: &CallTarget) -> Option<(Bytes, bool)> {
         let region = target.locations.region();
         let range = self.scan.row_range();

@@ -14,12 +14,12 @@ use hregion::Result;
 #[cfg(feature = "tls")]
 use std::path::Path;
 
-/// What HBase passes on to ZooKeeper, and the names of the same on the command line of Java.
+/// The settings that HBase passes on to ZooKeeper, and their names on Java's command line.
 const PREFIXES: [&str; 2] = ["hbase.zookeeper.property.", "zookeeper."];
 const SECURE: &str = "client.secure";
 
 impl Site {
-    /// Fails if the file asks for what the client does not do.
+    /// Fails if the file requires unsupported features.
     pub(super) fn check_zookeeper_supported(&self) -> Result<()> {
         if let Some((name, class)) = self.of_zookeeper("clientCnxnSocket")? {
             let secure = self.zookeeper_flag(SECURE)?;

@@ -96,7 +96,7 @@ impl KeyFile {
         let failed = |error| Error::io("read", &self.path, error);
         let mut bytes = Vec::new();
         let file = File::open(&self.path).map_err(failed)?;
-        // What is no regular file has no length, and one that is cut off may be read without an error.
+        // Files that are not regular have no length, and a truncated file could be read without an error.
         file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > MAX_LEN {
             let message = format!("{} has more than 1 MiB", self.path.display());

@@ -21,7 +21,7 @@ impl ZooKeeperTls {
     }
 }
 
-/// Without what was read of the files.
+/// Does not show the contents of the files.
 impl fmt::Debug for ZooKeeperTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ZooKeeperTls").field(&self.settings).finish()

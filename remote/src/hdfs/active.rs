@@ -1,6 +1,6 @@
 //! Settings with which the active name node answers all requests.
 //!
-//! An observer may lag behind it: what that says of a change that had no answer may be wrong.
+//! An observer may lag behind: its information about a change without a response may be wrong.
 
 use crate::location::Location;
 use crate::options::RemoteOptions;
@@ -9,7 +9,7 @@ use std::env::{self, VarError};
 use std::path::{Component, Path, PathBuf};
 use std::{fmt, fs, io};
 
-/// The setting that says which name nodes of a name service are asked, before the name of that.
+/// The setting of the name nodes of a name service that are asked, without the name of the service.
 const PROVIDER: &str = "dfs.client.failover.proxy.provider.";
 
 /// Its value for the active one.
@@ -19,7 +19,7 @@ const ACTIVE: &str = "org.apache.hadoop.hdfs.server.namenode.ha.ConfiguredFailov
 ///
 /// # Errors
 ///
-/// If a file of Hadoop's settings is there, but cannot be read.
+/// If a file of Hadoop's settings exists but cannot be read.
 pub(super) fn settings(location: &Location, options: &RemoteOptions) -> io::Result<Vec<(String, String)>> {
     settings_with(location, options, conf_dir(env::var)?.as_deref())
 }
@@ -57,7 +57,7 @@ fn settings_with(
     Ok(settings)
 }
 
-/// Returns the texts of Hadoop's files of settings. What is in the second one replaces what is in the first.
+/// Returns the texts of Hadoop's files of settings. The second one overrides the first.
 pub(super) fn texts(conf_dir: Option<&Path>) -> io::Result<[String; 2]> {
     let text = |file: &str| conf_dir.map_or_else(|| Ok(String::new()), |dir| text_of(&dir.join(file)));
     Ok([text("core-site.xml")?, text("hdfs-site.xml")?])
@@ -66,9 +66,9 @@ pub(super) fn texts(conf_dir: Option<&Path>) -> io::Result<[String; 2]> {
 /// The maximum length of a file of settings with its entities.
 const MAX_TEXT: usize = 32 << 20;
 
-/// Returns the text of a file of settings, which need not exist, with those of the files that are entities of
-/// it. The client does not read what is included otherwise (`xi:include`). It also passes over a file in a
-/// directory that it may not search.
+/// Returns the text of a file of settings, which need not exist, with the files that are its entities. Like
+/// the client, does not read files included otherwise (`xi:include`), and skips a file in a directory that it
+/// may not search.
 fn text_of(path: &Path) -> io::Result<String> {
     match fs::read_to_string(path) {
         Ok(text) if text.contains(ENTITY) => with_entities(path, text),
@@ -80,11 +80,11 @@ fn text_of(path: &Path) -> io::Result<String> {
     }
 }
 
-/// What the declaration of an entity begins with.
+/// The beginning of the declaration of an entity.
 const ENTITY: &str = "<!ENTITY";
 
-/// Puts the texts of entities in their places. Those in files are at paths below the directory of the file
-/// with the declaration; the client takes no others.
+/// Replaces entities by their texts. Files of entities must be below the directory of the file with the
+/// declaration; the client accepts no others.
 fn with_entities(path: &Path, mut text: String) -> io::Result<String> {
     let fault = |path: &Path, error: &dyn fmt::Display| {
         io::Error::other(format!("cannot read {}: {error}", path.display()))
@@ -108,7 +108,7 @@ fn with_entities(path: &Path, mut text: String) -> io::Result<String> {
         };
         entities.push((format!("&{name};"), value));
     }
-    // Each may be in others.
+    // Entities may be nested.
     for _ in 0..entities.len() {
         for (reference, value) in &entities {
             let count = text.matches(reference.as_str()).count();
@@ -157,7 +157,7 @@ mod tests {
 
     const OBSERVER: &str = "org.apache.hadoop.hdfs.server.namenode.ha.ObserverReadProxyProvider";
 
-    /// Returns the settings, of which the last one of a name counts.
+    /// Returns the settings; the last one of a name counts.
     fn settings_of(url: &str, options: &RemoteOptions, conf_dir: Option<&Path>) -> BTreeMap<String, String> {
         let settings = settings_with(&Location::parse(Path::new(url)).unwrap(), options, conf_dir);
         settings.unwrap().into_iter().collect()
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!((settings.len(), settings[&provider("ns")].as_str()), (3, ACTIVE));
     }
 
-    /// The client reads files that are entities, and not those that are included otherwise.
+    /// The client reads files that are entities, but not those included otherwise.
     #[test]
     fn files_of_entities_are_searched() {
         let provider = |service: &str| format!("{PROVIDER}{service}");
@@ -238,7 +238,7 @@ mod tests {
             fs::write(&path, b"<configuration>\xff</configuration>").unwrap();
             let error = with(dir.path()).unwrap_err().to_string();
             assert!(error.contains(file) && error.contains("UTF-8"), "{error}");
-            // the directory is a file: there are no settings
+            // the directory is a file, so there are no settings
             assert_eq!(with(&path).unwrap().len(), 1);
         }
     }

@@ -1,4 +1,4 @@
-//! Changes of the names of files in HDFS.
+//! Changes the names of files in HDFS.
 
 use super::connector::{Changing, Connector};
 use super::errors::{io_error, is_refusal};
@@ -16,18 +16,18 @@ use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The permissions of files and directories, before the name node applies those of its configuration.
+/// The permissions of files and directories, before the name node applies its own configuration.
 const FILE_MODE: u32 = 0o644;
 const DIR_MODE: u32 = 0o755;
 
-/// The files of a name service, as far as they are changed.
+/// The files of a name service, for changes.
 ///
 /// The name node writes its journal before it answers: a change that was answered is durable.
 pub(crate) struct HdfsFiles {
     connector: Arc<Connector>,
-    /// A client that does not go over to another name node by itself.
+    /// A client that does not switch to another name node by itself.
     reading: Client,
-    /// The one that has the locks and logs, once something is changed.
+    /// The client that has the locks and logs, after the first change.
     changing: OnceLock<Changing>,
     counters: Arc<Counters>,
     in_doubt: InDoubt,
@@ -47,7 +47,7 @@ impl std::fmt::Debug for HdfsFiles {
 pub(super) struct Claim {
     files: Arc<HdfsFiles>,
     key: String,
-    /// What distinguishes it from a later one.
+    /// Distinguishes it from a later one.
     id: Arc<()>,
 }
 
@@ -60,12 +60,12 @@ impl Drop for Claim {
     }
 }
 
-/// What became of a change.
+/// The outcome of a change.
 pub(super) enum Outcome<T> {
     Made(T),
     /// The name node has refused it.
     Refused(HdfsError),
-    /// There was no answer.
+    /// There was no response.
     Unknown(io::Error),
 }
 
@@ -82,7 +82,7 @@ impl HdfsFiles {
         }
     }
 
-    /// How long the answer of a name node may take, of all the time of a call.
+    /// The part of a call's time that the response of a name node may take.
     pub(super) fn patience_of(deadline: Duration) -> Duration {
         (deadline / 4).min(Lease::MAX_PATIENCE)
     }
@@ -115,8 +115,8 @@ impl HdfsFiles {
         &self.locks
     }
 
-    /// Fails with `WouldBlock` if another caller has a lock, even if that was lost: what it changes would be
-    /// taken for changes of the new one.
+    /// Fails with `WouldBlock` if another caller has a lock, even a lost one: its changes would be attributed
+    /// to the new holder.
     pub(super) fn claim(self: &Arc<Self>, key: &str) -> io::Result<Claim> {
         let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
         if claims.contains_key(key) {
@@ -127,18 +127,18 @@ impl HdfsFiles {
         Ok(Claim { files: Arc::clone(self), key: key.to_owned(), id })
     }
 
-    /// Lets others lock what takes the place of lock files that this client has removed or moved.
+    /// Lets others lock files that replace lock files that this client has removed or moved.
     fn end_claims(&self, is_gone: impl Fn(&str) -> bool) {
         self.claims.lock().unwrap_or_else(PoisonError::into_inner).retain(|key, _| !is_gone(key));
     }
 
-    /// How long the answer to a change may take.
+    /// The time that the response to a change may take.
     pub(super) fn patience(&self) -> Duration {
         self.connector.patience()
     }
 
-    /// Waits for the answer to a question, which another name node may give: one that becomes active may take
-    /// long for it. `unknown` says what is not known without the answer.
+    /// Waits for the response to a query, which another name node may give: becoming active may take long.
+    /// `unknown` names the fact that is unknown without it.
     pub(super) async fn answer<T>(
         &self,
         question: impl Future<Output = io::Result<T>>,
@@ -156,7 +156,7 @@ impl HdfsFiles {
         self.in_doubt.begin()
     }
 
-    /// How long to wait for a request that was in transit when the connection broke.
+    /// The time to wait for a request that was in transit when the connection broke.
     pub(super) async fn wait_for_delayed(&self) {
         tokio::time::sleep((self.patience() / 4).min(Duration::from_secs(1))).await;
     }
@@ -203,10 +203,10 @@ impl HdfsFiles {
         }
     }
 
-    /// Makes a change. If it has no answer, looks whether it was made, with another name node if the first
-    /// one has become silent. A name node takes requests in order, but one that waits may be overtaken: after
-    /// a timeout, or the end of a connection, looks again some time later. If that has no answer either, the
-    /// error says that it is not known whether the change was made.
+    /// Makes a change. If it gets no response, checks whether it was made, with another name node if the
+    /// first one has become silent. A name node accepts requests in order, but a waiting one may be
+    /// overtaken: after a timeout, or the end of a connection, checks again some time later. If that gets no
+    /// response either, the error states that the outcome is unknown.
     async fn make<T, F>(
         &self,
         change: impl Future<Output = Result<T, HdfsError>>,
@@ -243,13 +243,13 @@ impl HdfsFiles {
     /// Creates a file. The caller has checked the locks.
     pub(super) async fn create(&self, key: &str, replaces: bool) -> io::Result<FileWriter> {
         let options = WriteOptions::default().overwrite(replaces).create_parent(false).permission(FILE_MODE);
-        // Whether the file is there or not, this client cannot write to it.
+        // Whether the file exists or not, this client cannot write to it.
         let is_made = move || async move { self.find(key).await.map(|_| None) };
         self.make(self.changing().create(&path_of(key), options), is_made).await
     }
 
-    /// Moves a file or directory, and asks afterwards whether the lock is held: the next holder must find it
-    /// there. Otherwise the move may have been made when that had looked.
+    /// Moves a file or directory, and then checks that the lock is still held, so that the next holder finds
+    /// it there. Otherwise the move may have been made after the next holder listed the directory.
     pub(super) async fn move_file(&self, from: &str, to: &str, replaces: bool) -> io::Result<()> {
         self.check_both([from, to]).await?;
         if from == to && replaces {
@@ -324,7 +324,7 @@ impl HdfsFiles {
     }
 }
 
-/// The error of a change that had no answer, as had the question whether it was made.
+/// Returns the error of a change that got no response, and whose outcome could not be queried.
 #[cold]
 fn unknown(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{error}; it is not known whether the change was made"))

@@ -20,7 +20,7 @@ const SOCKET_TIMEOUT: &str = "dfs.client.socket-timeout";
 /// The least value that it gets here.
 const MIN_SOCKET_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The least time without an answer after which a name node is asked whether it is there.
+/// The minimum time without a response after which a name node is probed.
 const MIN_SILENCE: Duration = Duration::from_millis(100);
 
 /// Makes clients of a name service.
@@ -33,7 +33,7 @@ pub(super) struct Connector {
     patience: Duration,
     deadline: Duration,
     runtime: Handle,
-    /// Settings with which those name nodes are asked first that have answered.
+    /// Settings with which name nodes that have responded are asked first.
     order: Mutex<Vec<(String, String)>>,
 }
 
@@ -45,8 +45,8 @@ pub(super) struct Changing {
 }
 
 impl Connector {
-    /// Reads the settings. The connections of the clients run on `runtime`: by default they would on the one
-    /// of the calling thread, which that thread blocks, or which may end before the client.
+    /// Reads the settings. The connections of the clients run on `runtime`: by default they would run on the
+    /// calling thread's runtime, which that thread blocks, or which may end before the client.
     ///
     /// # Errors
     ///
@@ -79,15 +79,15 @@ impl Connector {
         })
     }
 
-    /// Makes a client, which asks those name nodes first that answer now.
+    /// Makes a client that first asks the name nodes that currently respond.
     pub(super) async fn connect(&self) -> io::Result<Client> {
         let order = self.name_nodes.silent_ones_last(self.connect_timeout).await?;
         self.order.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&order);
         self.client_with(order)
     }
 
-    /// Makes a client that changes files, and goes over to another name node by itself. `reading` is one that
-    /// does not.
+    /// Makes a client that changes files, and switches to another name node by itself. `reading` is a client
+    /// that does not.
     pub(super) fn connect_changing(&self, reading: &Client) -> Changing {
         match self.name_nodes.several().map(|addresses| self.connect_through_relays(addresses)) {
             Some(Ok((client, relays))) => Changing { client, _relays: Some(relays) },
@@ -116,22 +116,22 @@ impl Connector {
         builder.build().map_err(io_error)
     }
 
-    /// How long the answer of a name node may take.
+    /// The time that the response of a name node may take.
     pub(super) fn patience(&self) -> Duration {
         self.patience
     }
 
-    /// How long a call may take.
+    /// The time that a call may take.
     pub(super) fn deadline(&self) -> Duration {
         self.deadline
     }
 
-    /// Adds to an error which name nodes were asked.
+    /// Adds the name nodes that were asked to an error.
     pub(super) fn unanswered(&self, error: &io::Error) -> io::Error {
         io::Error::new(error.kind(), format!("{error} ({})", self.name_nodes.addresses()))
     }
 
-    /// The error of name nodes of which none has answered within a time.
+    /// Returns the error that no name node has responded within a time.
     pub(super) fn late(&self, time: Duration) -> io::Error {
         let message = format!("no name node answers within {time:?}: {}", self.name_nodes.addresses());
         io::Error::new(io::ErrorKind::TimedOut, message)

@@ -1,4 +1,4 @@
-//! Errors of HDFS as those of the system.
+//! Converts errors of HDFS to errors of the system.
 
 use hdfs_native::HdfsError;
 use hregion::cell::Printable;
@@ -26,8 +26,8 @@ pub(super) fn is_open_elsewhere(error: &HdfsError) -> bool {
     }
 }
 
-/// Whether an exception is that of a router of HDFS which has had no answer from the name node: that may have
-/// made the change.
+/// Whether an exception is from a router of HDFS that got no response from the name node, which may have made
+/// the change.
 fn is_of_network(class: &str) -> bool {
     const PACKAGES: [&str; 3] = ["java.net.", "java.nio.channels.", "org.apache.hadoop.net."];
     PACKAGES.iter().any(|package| class.starts_with(package))
@@ -35,7 +35,7 @@ fn is_of_network(class: &str) -> bool {
             .contains(&name_of(class))
 }
 
-/// Whether the answer to a sync of a file, or to its end, says that it is not open for this client any more.
+/// Whether the response to the sync or close of a file means that it is no longer open for this client.
 pub(super) fn is_loss(error: &HdfsError) -> bool {
     match error {
         HdfsError::FileNotFound(_) | HdfsError::AlreadyExists(_) => true,
@@ -47,7 +47,7 @@ pub(super) fn is_loss(error: &HdfsError) -> bool {
     }
 }
 
-/// Whether a name node is not there, or not ready, which may pass.
+/// Whether a name node is unavailable or not ready, which may be temporary.
 pub(super) fn is_passing(error: &io::Error) -> bool {
     use io::ErrorKind::{
         BrokenPipe, ConnectionAborted, ConnectionRefused, ConnectionReset, HostUnreachable,

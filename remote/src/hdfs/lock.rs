@@ -4,21 +4,21 @@
 //! is open for writing while the lock is held. If the process dies, another may open the file 60 seconds
 //! later (HDFS: `LEASE_SOFTLIMIT_PERIOD`).
 //!
-//! A process that was stopped for longer may go on when another has the lock. So each change of a file in the
-//! directory is preceded by a question whether the lock is still held; and at most [`FRESH`] before that, the
-//! lease was renewed. As the answer to a change takes at most [`Lease::MAX_PATIENCE`], it is there before
-//! another client can have the lock, unless the request is delayed in the network for longer than that, or
-//! the process is stopped between the two. A rename that is made late is not taken for a success: after it,
-//! it is asked again whether the lock is held. The bytes of logs need no question: the next holder of the
-//! lock ends the writing of the logs, so that no later sync succeeds. A log that is created late is not
-//! written to: after its creation, it is asked again, too.
+//! A process that was suspended for longer may continue when another has the lock. So before each change of a
+//! file in the directory, the storage checks that the lock is still held, and that the lease was renewed at
+//! most [`FRESH`] before. As the response to a change takes at most [`Lease::MAX_PATIENCE`], it arrives
+//! before another client can have the lock, unless the request is delayed in the network for longer, or the
+//! process is suspended between the two. A late rename is not reported as a success: the lock is checked
+//! again after it. The bytes of logs need no check: the next holder of the lock ends the writing of the logs,
+//! so that no later sync succeeds. A log that is created late is not written to: the lock is also checked
+//! after its creation.
 //!
-//! If a name node becomes silent, another one has the same leases once it is active: the client goes over to
-//! it (`relay.rs`), and the question whether the lock is held is asked again.
+//! If a name node becomes silent, another one has the same leases when it is active: the client switches to
+//! it (`relay.rs`), and checks the lock again.
 //!
 //! The name node does not distinguish the callers of one client, so a lock file that this client has open is
-//! not opened again for another caller. A request to open or close one that has no answer is repeated:
-//! otherwise the file might stay open for as long as the client lives.
+//! not opened again for another caller. A request to open or close one that gets no response is repeated:
+//! otherwise the file might stay open as long as the client exists.
 
 use super::changes::{Claim, HdfsFiles, Outcome, path_of};
 use super::errors::{io_error, is_loss, is_open_elsewhere, is_open_here, is_passing};
@@ -34,17 +34,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long ago the lease was renewed for sure, at most, when a change begins.
+/// The maximum time since the last certain renewal of the lease when a change begins.
 const FRESH: Duration = Duration::from_secs(20);
 
 /// A lock file that is open.
 pub(super) struct Lease {
     key: String,
-    /// None once the file is being closed.
+    /// None when the file is being closed.
     writer: tokio::sync::Mutex<Option<FileWriter>>,
     /// Before the last renewal that has succeeded.
     renewed: Mutex<Moment>,
-    /// Whether nothing depends on the lock any more: it was released, or this client has removed its file.
+    /// Whether nothing depends on the lock any longer: it was released, or this client has removed its file.
     is_over: AtomicBool,
 }
 
@@ -67,10 +67,10 @@ impl Lease {
     /// it that a relay may take to pass on a request, are less than the 60 seconds of a lease.
     pub(super) const MAX_PATIENCE: Duration = Duration::from_secs(15);
 
-    /// Fails if the lock is not held any more.
+    /// Fails if the lock is no longer held.
     pub(super) async fn check(&self, files: &HdfsFiles) -> io::Result<()> {
         let mut writer = self.writer.lock().await;
-        // A lock that was released meanwhile is not lost: what it was for is done.
+        // A lock released in the meantime is not lost: the work that it protected is done.
         let Some(writer) = writer.as_mut() else { return Ok(()) };
         let asked = async {
             match self.ask(files, writer).await {
@@ -82,7 +82,7 @@ impl Lease {
         files.answer(asked, "it is not known whether the lock is held").await
     }
 
-    /// Renews the lease if it may be old, and asks whether the file is open for this client. Both can be
+    /// Renews the lease if it may be old, and checks that the file is open for this client. Both can be
     /// repeated.
     async fn ask(&self, files: &HdfsFiles, writer: &mut FileWriter) -> io::Result<()> {
         let before = Moment::now();
@@ -117,8 +117,8 @@ impl Lease {
     }
 }
 
-/// Renews the lease of the client, which is one for all its files: by creating a file beside a lock file. The
-/// renewals that the client makes by itself do not say whether they have succeeded.
+/// Renews the lease of the client, which is one for all its files: by creating a file next to a lock file.
+/// The client's own renewals do not report whether they have succeeded.
 async fn renew(files: &HdfsFiles, key: &str) -> io::Result<()> {
     let path = renewal_of(key);
     let options = WriteOptions::default().overwrite(true).create_parent(false);
@@ -145,9 +145,9 @@ pub(super) async fn take(files: &Arc<HdfsFiles>, key: String, shared: Arc<Shared
     Ok(HdfsLock { lease, claim: Some(claim), files: Arc::clone(files), shared })
 }
 
-/// Opens a lock file that the caller has claimed. Returns also a moment before. Repeats requests that have no
-/// answer, as the file may be open then. If there is none at all, the storage changes nothing more: others
-/// can have the lock when it is dropped.
+/// Opens a lock file that the caller has claimed. Also returns a moment before that. Repeats requests that
+/// get no response, because the file may be open. If there is no response at all, the storage makes no more
+/// changes: others can have the lock when it is dropped.
 async fn open(files: &HdfsFiles, key: &str) -> io::Result<(FileWriter, Moment)> {
     let doubt = files.doubt();
     let (mut attempts, mut is_unanswered, mut renewed) = (3, false, None::<Moment>);
@@ -156,8 +156,8 @@ async fn open(files: &HdfsFiles, key: &str) -> io::Result<(FileWriter, Moment)> 
         match files.change(open_once(files, key)).await {
             Outcome::Made(writer) => break Ok((writer, before)),
             Outcome::Refused(error) if is_open_here(&error) && is_unanswered && attempts > 0 => {
-                // By the request without an answer. Recovering the lease ends that of any client, so it must
-                // have been this one's after a renewal.
+                // Opened by the request without a response. Recovering a lease ends any client's, so the
+                // lease must be this client's, renewed before.
                 if renewed.is_some_and(|renewed| renewed.is_within(FRESH)) {
                     attempts -= 1;
                     within(files.patience(), files.recover_lease(key)).await?;
@@ -182,7 +182,7 @@ async fn open(files: &HdfsFiles, key: &str) -> io::Result<(FileWriter, Moment)> 
         }
     };
     if opened.is_ok() {
-        // A process that has died may have left it. Nothing depends on it.
+        // A dead process may have left it. Nothing depends on it.
         let _ = files.client().delete(&renewal_of(key), false).await;
     }
     doubt.disarm();
@@ -201,7 +201,7 @@ async fn within<T>(time: Duration, call: impl Future<Output = io::Result<T>>) ->
     tokio::time::timeout(time, call).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
-/// Closes a lock file. Ends when it is not open for this client any more.
+/// Closes a lock file. Ends when it is no longer open for this client.
 async fn close(files: &HdfsFiles, mut writer: FileWriter) {
     let mut pause = Duration::from_millis(500);
     loop {
@@ -226,7 +226,7 @@ pub(super) struct HdfsLock {
 }
 
 impl HdfsLock {
-    /// Fails if the lock is not held any more.
+    /// Fails if the lock is no longer held.
     pub(super) fn check(&self) -> io::Result<()> {
         let (files, lease) = (Arc::clone(&self.files), Arc::clone(&self.lease));
         self.shared.blocking.run(async move { lease.check(&files).await })
@@ -240,8 +240,8 @@ impl fmt::Debug for HdfsLock {
 }
 
 impl Drop for HdfsLock {
-    /// Closes the file. If there is no answer for some time, goes on without the caller, as long as there is
-    /// the storage.
+    /// Closes the file. If there is no response for some time, continues in the background while the storage
+    /// exists.
     fn drop(&mut self) {
         self.lease.end();
         let (lease, files, claim) = (Arc::clone(&self.lease), Arc::clone(&self.files), self.claim.take());

@@ -1,4 +1,4 @@
-//! HDFS, by a client in Rust.
+//! HDFS, accessed by a client in Rust.
 
 mod active;
 mod changes;
@@ -36,7 +36,7 @@ use tokio::time::timeout;
 /// A name service, or the default file system.
 struct HdfsSource {
     connector: Arc<Connector>,
-    /// Another one once a name node has not answered in time.
+    /// Replaced when a name node has not responded in time.
     client: Mutex<Client>,
     counters: Arc<Counters>,
     max_entries: usize,
@@ -48,7 +48,7 @@ impl fmt::Debug for HdfsSource {
     }
 }
 
-/// Makes the client of a name service, once one of its name nodes answers.
+/// Makes the client of a name service, when one of its name nodes responds.
 pub(crate) fn connect(
     location: &Location,
     options: &RemoteOptions,
@@ -69,15 +69,15 @@ impl HdfsSource {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Makes another client, which asks those name nodes first that answer now.
+    /// Makes another client, which first asks the name nodes that currently respond.
     async fn reconnect(&self) -> io::Result<Client> {
         let client = self.connector.connect().await?;
         *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client.clone();
         Ok(client)
     }
 
-    /// Asks the name node. If it does not answer in time, asks again with another client: this one would wait
-    /// for the same name node, as long as the connection is there.
+    /// Asks the name node. If it does not respond in time, asks again with another client, because this one
+    /// would wait for the same name node while the connection exists.
     async fn ask<T, F>(&self, ask: impl Fn(Client) -> F) -> io::Result<Result<T, HdfsError>>
     where
         F: Future<Output = Result<T, HdfsError>>,
@@ -114,7 +114,7 @@ impl HdfsSource {
         };
         match file.file_length() as u64 {
             found if found == len => Ok(file),
-            // The blocks are those that are complete; the length is also that of one being written.
+            // Only complete blocks are listed, but the length includes one being written.
             found if found < len => Err(io::Error::new(replaced().kind(), BEING_WRITTEN)),
             _ => Err(replaced()),
         }
@@ -193,7 +193,7 @@ impl Source for HdfsSource {
     async fn read(&self, key: &str, version: &Version, range: Range<u64>) -> io::Result<Bytes> {
         let file = self.open_again(key, version.len).await?;
         let bytes = self.read_range(&file, range).await?;
-        // The blocks were those of the path at some time between the two look-ups of its status.
+        // The blocks belonged to the path at some time between the two look-ups of its status.
         match self.find(key).await? {
             Some(status) if version_of(&status) == *version => Ok(bytes),
             Some(_) => Err(replaced()),

@@ -1,8 +1,8 @@
-//! The name nodes of a name service: those that answer are asked first.
+//! The name nodes of a name service, ordered so that those that respond are asked first.
 //!
-//! The client has no time limit for a connection, nor for an answer: it waits as long as the system does,
-//! which is minutes if a machine is gone, and forever if a process is stopped, and begins with the first name
-//! node again in each call until one has answered.
+//! The client has no time limit for connections or responses: it waits as long as the system does, which is
+//! minutes if a machine is down, and forever if a process is suspended, and each call begins again with the
+//! first name node until one has responded.
 
 use crate::location::Location;
 use crate::options::RemoteOptions;
@@ -26,11 +26,11 @@ pub(super) struct NameNodes {
     service: String,
     /// Empty if they are not known here.
     nodes: Vec<NameNode>,
-    /// Whether an address is that of several ones (HDFS: `dfs.client.failover.resolve-needed`).
+    /// Whether an address resolves to several (HDFS: `dfs.client.failover.resolve-needed`).
     is_resolved: bool,
 }
 
-/// What a name node does when it is asked whether it is there.
+/// The reaction of a name node to a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reply {
     /// It answers, or ends the connection at once.
@@ -43,7 +43,7 @@ pub(super) enum Reply {
     None,
 }
 
-/// Returns the value of a setting: that given, or that of the texts of Hadoop's files.
+/// Returns the value of a setting: the given one, or the one in Hadoop's files.
 pub(super) fn setting(options: &RemoteOptions, texts: &[String], name: &str) -> Option<String> {
     let given = options.settings_of(&["dfs.", "fs."]).filter(|(given, _)| *given == name).last();
     let in_files = || texts.iter().rev().find_map(|text| property(text, name));
@@ -74,7 +74,7 @@ impl NameNodes {
         Self { service, nodes, is_resolved }
     }
 
-    /// Returns the addresses, in order, if there are several name nodes, each with one of its own.
+    /// Returns the addresses, in order, if there are several name nodes with different addresses.
     pub(super) fn several(&self) -> Option<Vec<String>> {
         let are_known = self.nodes.len() > 1 && !self.is_resolved;
         are_known.then(|| self.nodes.iter().map(|node| node.address.clone()).collect())
@@ -95,8 +95,7 @@ impl NameNodes {
         self.nodes.iter().map(|node| node.address.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Asks all name nodes whether they are there. Returns settings with which the client asks those last
-    /// that do not answer.
+    /// Probes all name nodes. Returns settings with which the client asks those that do not respond last.
     ///
     /// # Errors
     ///
@@ -129,7 +128,7 @@ impl NameNodes {
     }
 }
 
-/// Asks a name node whether it is there.
+/// Probes a name node.
 pub(super) async fn ask(address: &str, limit: Duration) -> Reply {
     let Ok(connected) = tokio::time::timeout(limit, TcpStream::connect(address)).await else {
         return Reply::None;
@@ -141,8 +140,8 @@ pub(super) async fn ask(address: &str, limit: Duration) -> Reply {
     }
 }
 
-/// Waits until a name node says anything to a request that its port does not take (Hadoop: `Server`, which
-/// answers without authentication that this is not the port of the web interface).
+/// Waits until a name node sends anything in response to a request that its port does not support (Hadoop:
+/// `Server`, which responds without authentication that this is not the port of the web interface).
 async fn wait_for_any(stream: &TcpStream) -> io::Result<()> {
     stream.writable().await?;
     stream.try_write(b"GET / HTTP/1.1\r\n\r\n")?;
@@ -249,7 +248,7 @@ mod tests {
             Some(settings.into_iter().map(|(_, value)| value).collect::<Vec<_>>())
         };
         assert_eq!(order([Answer, Answer, Answer]), Some(Vec::new()));
-        // Perhaps they are no servers of Hadoop, and all of them may answer the client.
+        // They may not be Hadoop servers, and all of them may respond to the client.
         assert_eq!(order([Silence, Silence, Silence]), Some(Vec::new()));
         assert_eq!(order([Silence, Answer, Answer]).unwrap(), ["nn2,nn3,nn1", "false"]);
         assert_eq!(order([Reply::None, Silence, Answer]).unwrap(), ["nn3,nn2,nn1", "false"]);

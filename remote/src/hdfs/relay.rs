@@ -1,12 +1,11 @@
-//! Relays between a client that writes and the name nodes of a name service: the client goes over to another
+//! Relays between a client that writes and the name nodes of a name service: the client switches to another
 //! name node when one becomes silent, without losing its leases.
 //!
-//! The client waits for the answer of a name node as long as the connection is there, and another client
-//! would have other leases. So each name node is reached through a port of this machine. If a request has no
-//! answer for some time, the name nodes are asked whether they are there ([`ask`]). If this one says nothing,
-//! and another one does, its connections are ended, which ends the requests without an answer. Until it
-//! answers again, requests to it get the answer of a name node that is in standby (Hadoop:
-//! `StandbyException`), so the client sends them to the next one.
+//! The client waits for the response of a name node while the connection exists, and another client would
+//! have other leases. So each name node is reached through a local port. If a request gets no response for
+//! some time, the name nodes are probed ([`ask`]). If this one is silent and another one is not, its
+//! connections are ended, which ends the pending requests. Until it responds again, requests to it get the
+//! response of a name node in standby (Hadoop: `StandbyException`), so the client sends them to the next one.
 
 use super::name_nodes::{Reply, ask};
 use bytes::BytesMut;
@@ -22,8 +21,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::AbortHandle;
 
-/// The length of what a connection begins with: a word, the version, the service class and how the client
-/// authenticates itself.
+/// The length of the start of a connection: a magic word, the version, the service class and the
+/// authentication method.
 const PREFACE: usize = 7;
 
 /// The end of it if the client does not (Hadoop: `RpcConstants`, `AuthProtocol.NONE`).
@@ -36,7 +35,7 @@ const MAX_MESSAGE: u32 = 1 << 20;
 /// The maximum number of connections to a port. The client has one, or two when it connects again.
 const MAX_CONNECTIONS: usize = 16;
 
-/// The number of bytes that are passed on at once, at most.
+/// The maximum number of bytes that are passed on at once.
 const PART: usize = 16 << 10;
 
 /// The time between two questions whether a silent name node answers again.
@@ -52,8 +51,8 @@ pub(super) struct Relays {
 }
 
 impl Relays {
-    /// Opens a port for each of some name nodes. One that has not answered a request for the time `silence`
-    /// is asked, for the time `limit`, whether it is there.
+    /// Opens a port for each name node. One that has not responded to a request for the time `silence` is
+    /// probed, for the time `limit`.
     pub(super) fn start(
         name_nodes: Vec<String>,
         silence: Duration,
@@ -91,7 +90,7 @@ impl Drop for Relays {
 /// A name node.
 struct NameNode {
     address: String,
-    /// Whether it has said nothing while another one answered, and has not answered since.
+    /// Whether it was silent while another one responded, and has not responded since.
     is_silent: watch::Sender<bool>,
 }
 
@@ -124,15 +123,15 @@ async fn listen(service: Arc<Service>, node: Arc<NameNode>, listener: TcpListene
 }
 
 impl Service {
-    /// Passes a connection on to a name node. Answers requests for it as long as it is silent or cannot be
+    /// Passes a connection on to a name node. Responds to its requests while it is silent or cannot be
     /// connected to.
     async fn relay(&self, node: &Arc<NameNode>, client: &mut TcpStream) -> io::Result<()> {
         client.set_nodelay(true)?;
         let mut begun = vec![0; PREFACE];
         client.read_exact(&mut begun).await?;
         if begun.last() != Some(&NO_AUTHENTICATION) {
-            // A client that authenticates itself sends no request before that: the end of the connection says
-            // that this name node cannot be reached.
+            // A client that authenticates itself sends no request before that: the end of the connection
+            // shows that this name node cannot be reached.
             let Some(server) = self.connect(node).await else { return Ok(()) };
             return self.pass_on(node, client, server, &begun).await;
         }
@@ -203,7 +202,7 @@ impl Service {
     async fn wait_for_silence(&self, node: &Arc<NameNode>, traffic: &Traffic) {
         let mut is_silent = node.is_silent.subscribe();
         loop {
-            // A request on another connection may have had no answer, either.
+            // A request on another connection may also have had no response.
             let noticed = tokio::time::timeout(self.silence / 2, is_silent.wait_for(|silent| *silent));
             if noticed.await.is_ok() {
                 return;
@@ -215,7 +214,7 @@ impl Service {
                 nodes.filter(move |(other, _)| Arc::ptr_eq(other, node) == is_this).map(|(_, reply)| *reply)
             };
             if of(true).any(|reply| reply == Reply::Answer) {
-                // It is slow, or has sent several answers at once.
+                // It is slow, or has sent several responses at once.
                 traffic.forget(answers);
             } else if of(false).any(|reply| reply == Reply::Answer) && traffic.has_no_more_than(answers) {
                 node.set_silent(self.limit);
@@ -250,13 +249,13 @@ impl NameNode {
     }
 }
 
-/// The requests and answers of a connection. Both are counted by parts, which are most often messages.
+/// The requests and responses of a connection. Both are counted in parts, which are usually messages.
 #[derive(Default)]
 struct Traffic(Mutex<Counts>);
 
 #[derive(Default)]
 struct Counts {
-    /// The requests that have no answer yet.
+    /// The requests without a response yet.
     requests: usize,
     /// When the last message was sent or the last answer came.
     last: Option<Instant>,
@@ -286,7 +285,7 @@ impl Traffic {
         });
     }
 
-    /// Returns the number of answers if a request has had none for a time.
+    /// Returns the number of responses if a request has had none for a time.
     fn unanswered_for(&self, time: Duration) -> Option<u64> {
         self.change(|counts| {
             let is_late = counts.last.is_some_and(|last| last.elapsed() >= time);
@@ -294,7 +293,7 @@ impl Traffic {
         })
     }
 
-    /// Waits for no answers to requests of the time with a number of answers.
+    /// Stops waiting for responses to requests sent before the given number of responses.
     fn forget(&self, answers: u64) {
         self.change(|counts| {
             if counts.answers == answers {
@@ -303,7 +302,7 @@ impl Traffic {
         });
     }
 
-    /// Whether there was no answer after a number of them.
+    /// Whether no response came after this number of them.
     fn has_no_more_than(&self, answers: u64) -> bool {
         self.change(|counts| counts.answers == answers)
     }
@@ -346,7 +345,7 @@ fn call_of(request: &[u8]) -> Option<u32> {
             0 => {
                 let value = varint(&mut header)?;
                 if tag >> 3 == 3 {
-                    // Numbers below 0, which are odd here, are of messages without an answer.
+                    // Negative numbers, which are odd here, belong to messages without a response.
                     return u32::try_from(value / 2).ok().filter(|_| value.is_multiple_of(2));
                 }
             }
@@ -461,7 +460,8 @@ mod tests {
 
     const BEGIN: &[u8] = b"hrpc\x09\x00\x00\x00\x00\x00\x02hi";
 
-    /// One that refuses is answered for, and reached through the same connection once it does not.
+    /// The relay responds for a name node that refuses, and reaches it through the same connection
+    /// afterwards.
     #[test]
     fn a_name_node_that_is_not_there_is_answered_for() {
         let listener = net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,4 +1,4 @@
-//! Files of HDFS as a place to write to.
+//! Files of HDFS as a target for writes.
 
 use super::changes::HdfsFiles;
 use super::lock;
@@ -33,14 +33,14 @@ impl Target for HdfsFiles {
         dir.shared.blocking.run(async move { self.delete_dir(&key).await })
     }
 
-    /// Fails if there is no such file. Nothing more can be done: the bytes of a closed file are as durable as
-    /// the data nodes have made them when it was closed.
+    /// Fails if there is no such file. Otherwise there is nothing to do: the data nodes made the bytes of a
+    /// closed file durable when it was closed.
     fn sync_file(self: Arc<Self>, file: TargetPath<'_>) -> io::Result<()> {
         let key = file.key.to_owned();
         file.shared.blocking.run(async move { self.find_existing(&key).await.map(drop) })
     }
 
-    /// Returns at once: the name node writes its journal before it answers.
+    /// Returns immediately: the name node writes its journal before it responds.
     fn sync_dir(self: Arc<Self>, _: TargetPath<'_>) -> io::Result<()> {
         Ok(())
     }

@@ -1,13 +1,13 @@
 //! Files of HDFS that are being written.
 //!
-//! The client goes on with the other data nodes when one fails while a file is written or closed, but not
+//! The client continues with the other data nodes when one fails while a file is written or closed, but not
 //! while it waits for a sync (hdfs-native 0.14: `Pipeline::shutdown` waits for its own sender of packets). So
-//! files are not synced before they are closed: the last packet of each block says that the data nodes are to
-//! sync it. The writing of a log whose sync fails or takes too long is ended, and the log is opened again.
+//! files are not synced before they are closed: the last packet of each block tells the data nodes to sync
+//! it. The writing of a log whose sync fails or takes too long is ended, and the log is opened again.
 //!
-//! Nor does the client ask for other data nodes if those that the name node has chosen for a new block cannot
-//! be reached: for some time, the name node may choose one that has died. A file of which nothing was written
-//! before is created again then, and a log is ended and opened again.
+//! Nor does the client request other data nodes if those chosen for a new block cannot be reached: for some
+//! time, the name node may choose a dead one. A file without any written bytes is then created again, and a
+//! log is ended and opened again.
 
 use super::changes::{HdfsFiles, path_of};
 use super::errors::{io_error, is_loss, is_of_erasure_code, is_passing};
@@ -24,10 +24,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The number of bytes that are handed to the client at once.
+/// The number of bytes passed to the client at once.
 const PART: usize = 1 << 20;
 
-/// How often a file is created, at most, before data nodes take what is written.
+/// The maximum number of times that a file is created before data nodes accept its bytes.
 const ATTEMPTS: u32 = 4;
 
 /// A file that was opened for writing.
@@ -44,7 +44,7 @@ struct Written {
 enum State {
     Open(Box<Inner>),
     Closed,
-    /// A call has failed or had no answer: it is not known what is in the file.
+    /// A call has failed or got no response: the contents of the file are unknown.
     Failed,
 }
 
@@ -86,7 +86,7 @@ impl Written {
         Ok(())
     }
 
-    /// Closes the file. The data nodes have its bytes on disk then.
+    /// Closes the file. The data nodes then have its bytes on disk.
     fn close(&mut self) -> io::Result<()> {
         let mut writer = match mem::replace(&mut self.state, State::Failed) {
             State::Open(writer) => writer,
@@ -112,7 +112,8 @@ impl fmt::Debug for Written {
     }
 }
 
-/// Writes the first bytes of a file. Creates it again if the data nodes of its first block do not take them.
+/// Writes the first bytes of a file. Creates it again if the data nodes of its first block do not accept
+/// them.
 async fn begin(files: &HdfsFiles, key: &str, mut writer: Box<Inner>, bytes: Bytes) -> io::Result<Box<Inner>> {
     let mut attempts = ATTEMPTS;
     loop {
@@ -200,7 +201,7 @@ pub(super) struct HdfsLog {
 }
 
 impl HdfsLog {
-    /// Creates a log, and asks afterwards whether the lock is held, as no append does: the next holder of the
+    /// Creates a log, and then checks that the lock is held, which appends do not: the next holder of the
     /// lock must find the log, to end its writing.
     pub(super) fn create(files: Arc<HdfsFiles>, file: TargetPath<'_>) -> io::Result<Self> {
         let log = Self { file: Written::create(Arc::clone(&files), file, false)?, len: 0 };
@@ -249,9 +250,9 @@ impl HdfsLog {
     }
 }
 
-/// Why a sync of a log has failed.
+/// The reason that a sync of a log has failed.
 enum SyncError {
-    /// The log is not open for this client any more, or its files cannot be synced.
+    /// The log is no longer open for this client, or its files cannot be synced.
     Final(io::Error),
     /// A data node or the name node has failed, or has not answered.
     Passing(io::Error),
@@ -264,7 +265,7 @@ impl From<io::Error> for SyncError {
 }
 
 /// Writes bytes, and waits until the data nodes have them on disk, and the name node knows their number, but
-/// not for longer than the answer to a change may take.
+/// not for longer than the response to a change may take.
 async fn sync_in_time(files: &HdfsFiles, writer: &mut Inner, bytes: Bytes) -> Result<(), SyncError> {
     let synced = async {
         files.client();
@@ -286,9 +287,9 @@ async fn sync_in_time(files: &HdfsFiles, writer: &mut Inner, bytes: Bytes) -> Re
 }
 
 /// Ends the writing of a log after a failure, and opens it again: its last block is then on data nodes that
-/// answer. It has the bytes that were acknowledged, and perhaps the first ones of `bytes`. Writes the others.
-/// Does so again, for some time, if that fails, too: a new block may be given to a data node that has died,
-/// and the next name node may not be active yet.
+/// respond. It has the acknowledged bytes, and perhaps the first of `bytes`. Writes the rest. Retries for
+/// some time if that also fails: a new block may be given to a dead data node, and the next name node may not
+/// be active yet.
 async fn go_on(files: &HdfsFiles, key: &str, acknowledged: u64, bytes: Bytes) -> io::Result<Box<Inner>> {
     let until = Instant::now() + 3 * files.patience();
     loop {
@@ -310,10 +311,10 @@ async fn open_again(
     files.check_locked(key).await?;
     files.recover_lease(key).await?;
     let found = files.find_existing(key).await?.length as u64;
-    // The data nodes count a packet that is to be synced when it is.
+    // The data nodes acknowledge a packet with a sync when it is synced.
     let rest = bytes.slice(found_of(acknowledged, found, bytes.len())?..);
     let mut writer = Box::new(files.client().append(&path_of(key)).await.map_err(io_error)?);
-    // As in the creation of a log: another process that has the lock by now may have looked for logs.
+    // As in the creation of a log: another process that now has the lock may already have listed the logs.
     if let Err(error) = files.check_locked(key).await {
         // Nothing was written to it.
         let _ = writer.close().await;
@@ -323,7 +324,7 @@ async fn open_again(
     Ok(writer)
 }
 
-/// Returns how many bytes of an append that was not acknowledged are in a log that has `found` bytes.
+/// Returns the number of bytes of an unacknowledged append in a log that has `found` bytes.
 fn found_of(acknowledged: u64, found: u64, appended: usize) -> io::Result<usize> {
     let more = found.checked_sub(acknowledged).and_then(|more| usize::try_from(more).ok());
     more.filter(|more| *more <= appended).ok_or_else(|| {
@@ -343,7 +344,7 @@ impl LogFile for HdfsLog {
     }
 
     fn truncate(&mut self, _: u64) -> io::Result<()> {
-        // What is in the file is then unknown to the caller.
+        // The contents of the file are then unknown to the caller.
         self.file.state = State::Failed;
         Err(io::Error::new(io::ErrorKind::Unsupported, "a file of HDFS that is open cannot be shortened"))
     }
@@ -352,7 +353,7 @@ impl LogFile for HdfsLog {
         false
     }
 
-    /// Returns at once: all bytes are on disk.
+    /// Returns immediately: all bytes are on disk.
     fn sync(&mut self) -> io::Result<()> {
         if matches!(self.file.state, State::Failed) { Err(failed()) } else { Ok(()) }
     }
@@ -377,7 +378,7 @@ mod tests {
         for (found, appended) in [(10, 0), (13, 3), (15, 5)] {
             assert_eq!(found_of(10, found, 5).unwrap(), appended);
         }
-        // Acknowledged bytes are missing, or there are those of another writer.
+        // Acknowledged bytes are missing, or another writer has added some.
         for found in [0, 9, 16, u64::MAX] {
             let error = found_of(10, found, 5).unwrap_err();
             assert!(error.to_string().ends_with("expected 10 to 15"), "{error}");

@@ -1,8 +1,8 @@
-//! Changes of objects in a bucket.
+//! Changes objects in a bucket.
 //!
-//! An object appears at once, complete, and is durable when its request is answered. Each request that makes
-//! one has a condition: that there is no object of its key, or the one that was seen. So it can be repeated
-//! until it is answered, and is made at most once; a mark in the object's metadata says by which call.
+//! An object appears complete, and is durable when its request has succeeded. Each request that creates one
+//! has a condition: that there is no object with its key, or the known one. So it can be repeated until it
+//! gets a response, and takes effect at most once; a mark in the object's metadata identifies the call.
 
 use super::lock::Lease;
 use super::{page_of, parse};
@@ -24,10 +24,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// The name of the metadata that says which call has made an object.
+/// The name of the metadata that identifies the call that has made an object.
 const MARK: &str = "hregion-call";
 
-/// The objects of a bucket, as far as they are changed.
+/// The objects of a bucket, for changes.
 #[derive(Debug)]
 pub(crate) struct ObjectFiles {
     /// Repeats requests that fail.
@@ -39,11 +39,11 @@ pub(crate) struct ObjectFiles {
     /// Whether the store has been found to check conditions.
     has_conditions: AtomicBool,
     locks: Locks<Lease>,
-    /// The locks whose release has failed, so that their objects say that they are held.
+    /// The locks whose release has failed, so that their objects still appear held.
     left_held: Mutex<Vec<Arc<Lease>>>,
 }
 
-/// How objects are written.
+/// The settings for writing objects.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WriteSettings {
     pub(crate) retries: usize,
@@ -62,14 +62,14 @@ impl WriteSettings {
 /// Repeats a request, after pauses of which each is twice as long as the one before it.
 #[derive(Debug)]
 pub(super) struct Backoff {
-    /// How often the request is repeated at most.
+    /// The number of repetitions left.
     left: usize,
     pause: Duration,
     max: Duration,
 }
 
 impl Backoff {
-    /// Waits until the request is to be repeated. Returns false at once if it is not repeated any more.
+    /// Waits until the request should be repeated. Returns false immediately if it should not.
     pub(super) async fn wait(&mut self) -> bool {
         let Some(left) = self.left.checked_sub(1) else { return false };
         self.left = left;
@@ -79,7 +79,7 @@ impl Backoff {
     }
 }
 
-/// An object as it was seen.
+/// The known state of an object.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) e_tag: String,
@@ -109,19 +109,19 @@ impl Over {
     }
 }
 
-/// What became of a change.
+/// The outcome of a change.
 pub(super) enum Put {
     /// It was made: the ETag of the object.
     Made(String),
-    /// It was not, and will not be, as there is another object.
+    /// It was not made, and will not be, because there is another object.
     Refused,
 }
 
-/// Why a file was not made, or not for sure.
+/// The reason that a file was not made, or not with certainty.
 pub(super) enum Failure {
     /// It was not, and will not be: it can be tried again.
     Refused(io::Error),
-    /// It may have been made, there is another one, or nothing more is changed.
+    /// It may have been made, there is another one, or the storage makes no more changes.
     Final(io::Error),
 }
 
@@ -147,8 +147,8 @@ impl Put {
     }
 }
 
-/// Returns what became of a change with a mark by the object that is there after it; `None` if that does not
-/// show it.
+/// Returns the outcome of a change with a mark, according to the object found afterwards; `None` if that does
+/// not determine it.
 pub(super) fn fate(seen: Option<Seen>, over: &Over, mark: &str) -> Option<Put> {
     match (seen, over) {
         (Some(seen), _) if seen.mark.as_deref() == Some(mark) => Some(Put::Made(seen.e_tag)),
@@ -204,7 +204,7 @@ impl ObjectFiles {
         self.left_held.lock().unwrap_or_else(PoisonError::into_inner).push(lease);
     }
 
-    /// Whether the release of such a lock has failed: nothing depends on it, whatever its object says.
+    /// Whether the release of such a lock has failed: nothing depends on it, whatever its object contains.
     pub(super) fn has_left_held(&self, is_such: impl Fn(&Lease) -> bool) -> bool {
         self.left_held.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|lease| is_such(lease))
     }
@@ -223,8 +223,8 @@ impl ObjectFiles {
         Ok(())
     }
 
-    /// Fails if the lock of the object is not held any more. Asks in any case: what was changed before, while
-    /// the lock was held, is seen by the process that has the lock next.
+    /// Fails if the lock of the object is no longer held. Always asks the store, so that changes made before
+    /// are visible to the next holder of the lock.
     pub(super) async fn check_now(&self, key: &str) -> io::Result<()> {
         for lease in self.locks.of(key) {
             lease.check_now(self).await?;
@@ -253,22 +253,22 @@ impl ObjectFiles {
 
     /// Returns a failure before any request that may be carried out.
     fn before_request(&self, error: io::Error) -> Failure {
-        // The lock was lost, or a change had no answer: this one, or an earlier one.
+        // The lock was lost, or this or an earlier change got no response.
         let is_final = error.kind() == io::ErrorKind::WouldBlock || self.check_doubt().is_err();
         if is_final { Failure::Final(error) } else { Failure::Refused(error) }
     }
 
-    /// Makes an object. If a request has no answer, it is looked up whether the object was made, and the
-    /// request is repeated if not. At the end the files are in doubt.
+    /// Makes an object. If a request gets no response, checks whether the object was made, and repeats the
+    /// request if not. If this fails in the end, the files are in doubt.
     pub(super) async fn put(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<Put> {
         self.check_doubt()?;
         self.put_in_doubt(key, bytes, over).await
     }
 
-    /// As [`put`](Self::put), also if the files are in doubt.
+    /// Like [`put`](Self::put), also if the files are in doubt.
     pub(super) async fn put_in_doubt(&self, key: &str, bytes: Bytes, over: &Over) -> io::Result<Put> {
         let (path, mark) = (parse(key)?, random());
-        // While a request may be carried out. If the deadline ends this call, it may be later.
+        // In doubt while a request may be executed. If the deadline ends this call, it may be executed later.
         let mut doubt: Option<Doubt<'_>> = None;
         let mut backoff = self.settings.backoff();
         let outcome = loop {
@@ -304,8 +304,8 @@ impl ObjectFiles {
         outcome
     }
 
-    /// Removes the empty object that marks a directory, if there is one, as Hadoop's client makes them
-    /// (`S3AFileSystem`): otherwise the directory would remain, and so would those above it.
+    /// Removes the empty object that marks a directory, if any, as created by Hadoop's client
+    /// (`S3AFileSystem`): otherwise the directory and its parents would remain.
     ///
     /// # Errors
     ///
@@ -361,8 +361,8 @@ impl ObjectFiles {
         }
     }
 
-    /// Fails if the store ignores conditions, or keeps no metadata: writers could not exclude each
-    /// other. It is asked once, by an object beside that of a key, which is removed then.
+    /// Fails if the store ignores conditions, or keeps no metadata: writers could not exclude each other.
+    /// This is tested once, with a temporary object next to a key.
     pub(super) async fn check_conditions(&self, key: &str) -> io::Result<()> {
         if self.has_conditions.load(Ordering::SeqCst) {
             return Ok(());
@@ -371,7 +371,7 @@ impl ObjectFiles {
         let probe = format!("{dir}/.hregion.probe.{}", random());
         let probe = probe.trim_start_matches('/');
         let (path, mark) = (parse(probe)?, random());
-        // Repeated if it has no answer, as it is the only one of its key.
+        // Repeated if it gets no response, because it is the only request for its key.
         let made = self.store.put_opts(&path, Bytes::from_static(b"probe").into(), marked(&mark)).await;
         made.map_err(|error| io_error(&error))?;
         let asked = self.ask_conditions(probe, &mark).await;

@@ -1,21 +1,22 @@
-//! Locks of directories in a bucket: an object that says whether the lock is held.
+//! Locks of directories in a bucket: an object that records whether the lock is held.
 //!
-//! The object is made and replaced by conditional puts, so that one process has the lock. It never expires: a
-//! store does not see the end of a process. [`end_writing`](hregion::Storage::end_writing) frees the lock of
-//! a process that is known to be dead.
+//! The object is made and replaced by conditional puts, so that one process has the lock. It never expires,
+//! because a store cannot detect the end of a process. [`end_writing`](hregion::Storage::end_writing) frees
+//! the lock of a process that is known to be dead.
 //!
-//! Should the process be alive after all, it may have a request in transit when another gets the lock. So
-//! after each object that it makes, it asks whether it still has the lock, and reports success only then:
-//! what it had acknowledged was there before the other process got the lock. It also asks before it makes a
-//! new object, and before other changes if it has not done so within [`FRESH`]. What it does between the
-//! question and the change replaces nothing of the other process: a log is replaced only as it was seen, and
-//! lists of store files have consecutive numbers, of which each can be made once.
+//! If the process is alive after all, it may have a request in transit when another gets the lock. So after
+//! each object that it makes, it checks that it still has the lock, and only then reports success: everything
+//! acknowledged existed before the other process got the lock. It also checks before it makes a new object,
+//! and before other changes if it has not done so within [`FRESH`]. A change after the check replaces nothing
+//! of the other process: a log is replaced only in its known state, and lists of store files have consecutive
+//! numbers, each of which can be made once.
 //!
-//! A storage that changes nothing more, as a change had no answer, frees its locks all the same when they are
-//! dropped: that change may be made while another has the lock, as one of a process that was taken for dead.
+//! A storage that makes no more changes, because one got no response, frees its locks nevertheless when they
+//! are dropped: that change may then be made while another has the lock, as with a process wrongly assumed to
+//! be dead.
 //!
-//! If the request that frees a lock is refused, the lock stays held: others are refused it, but the storage
-//! knows that nothing depends on it, and can take it again.
+//! If the request that frees a lock is refused, the lock stays held for others, but this storage can take it
+//! again, because nothing depends on it.
 
 use super::changes::{ObjectFiles, Over, Put, random};
 use super::{collect, parse};
@@ -31,10 +32,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How long ago it was asked whether the lock is held, at most, when a change begins.
+/// The maximum time since the last check of the lock when a change begins.
 const FRESH: Duration = Duration::from_secs(1);
 
-/// What the content of a lock object begins with.
+/// The beginning of the content of a lock object.
 const HELD: &str = "hregion lock, held by ";
 const FREE: &str = "hregion lock, free ";
 /// The length of a lock object, at most.
@@ -71,18 +72,18 @@ impl DirLock for Lease {
 }
 
 impl Lease {
-    /// Fails if the lock is not held any more. Asks if that was long ago.
+    /// Fails if the lock is no longer held. Asks the store if the last check was long ago.
     pub(super) async fn check_before(&self, files: &ObjectFiles) -> io::Result<()> {
         let is_fresh = self.asked.lock().unwrap_or_else(PoisonError::into_inner).is_within(FRESH);
         if is_fresh { Ok(()) } else { self.check_now(files).await }
     }
 
-    /// Fails if the lock is not held any more.
+    /// Fails if the lock is no longer held.
     pub(super) async fn check_now(&self, files: &ObjectFiles) -> io::Result<()> {
         let before = Moment::now();
         let seen = files.find(&self.key).await?;
         if seen.is_none_or(|seen| seen.e_tag != self.e_tag) {
-            // A lock that was released meanwhile is not lost: what it was for is done.
+            // A lock released in the meantime is not lost: the work that it protected is done.
             if self.is_over() {
                 return Ok(());
             }
@@ -113,7 +114,7 @@ pub(super) async fn take(
     Ok(ObjectLock { lease, files: Arc::clone(files), shared })
 }
 
-/// Makes the lock object one of this process. Returns its ETag.
+/// Makes the lock object this process's. Returns its ETag.
 async fn hold(files: &ObjectFiles, key: &str) -> io::Result<String> {
     // The random part makes the ETag one that no other process has had.
     let content = Bytes::from(format!("{HELD}process {} {}\n", std::process::id(), random()));
@@ -188,13 +189,13 @@ pub(super) struct ObjectLock {
 }
 
 impl ObjectLock {
-    /// Fails if the lock is not held any more.
+    /// Fails if the lock is no longer held.
     pub(super) fn check(&self) -> io::Result<()> {
         let (files, lease) = (Arc::clone(&self.files), Arc::clone(&self.lease));
         self.shared.blocking.run(async move { lease.check_now(&files).await })
     }
 
-    /// Frees the lock, also if a change had no answer: it replaces the object of this lock only. If that
+    /// Frees the lock, even if a change got no response: this replaces only the object of this lock. If that
     /// fails, the lock stays held, but for this storage.
     pub(super) fn release(&self) -> io::Result<()> {
         if self.lease.is_over.swap(true, Ordering::SeqCst) {

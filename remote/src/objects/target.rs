@@ -1,4 +1,4 @@
-//! A bucket as a place to write to.
+//! A bucket as a target for writes.
 
 use super::changes::ObjectFiles;
 use super::lock;
@@ -27,7 +27,7 @@ impl Target for ObjectFiles {
         file.shared.blocking.run(async move { self.delete(&key).await })
     }
 
-    /// Fails if there are objects in the directory. Removes the one that marks it, if there is one.
+    /// Fails if there are objects in the directory. Removes the one that marks it, if any.
     fn remove_dir(self: Arc<Self>, dir: TargetPath<'_>) -> io::Result<()> {
         let key = dir.key.to_owned();
         dir.shared.blocking.run(async move { self.delete_dir(&key).await })
@@ -39,7 +39,7 @@ impl Target for ObjectFiles {
         file.shared.blocking.run(async move { self.find_existing(&key).await.map(drop) })
     }
 
-    /// Sends no request: changes that were answered are durable.
+    /// Sends no request: acknowledged changes are durable.
     fn sync_dir(self: Arc<Self>, _: TargetPath<'_>) -> io::Result<()> {
         self.check_doubt()
     }

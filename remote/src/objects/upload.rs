@@ -1,8 +1,8 @@
 //! Objects that are uploaded in parts.
 //!
-//! The object is made when the upload is completed. That request has a condition, as one that puts an object
-//! whole; a store that ignores it there replaces what another process makes between the last look at the
-//! object and the completion.
+//! The object is made when the upload is completed. That request has a condition, like a put of a whole
+//! object; a store that ignores it there replaces an object that another process makes between the last check
+//! and the completion.
 
 use super::changes::{ObjectFiles, Over, attributes, changed, fate, is_conflict, random};
 use super::parse;
@@ -28,11 +28,11 @@ const MORE_PARTS: usize = 500;
 /// The length of parts that are longer than the first ones, at most.
 const MAX_LONGER: u64 = 1 << 30;
 
-/// How often it is looked whether an object was made, after a completion that has taken too long.
+/// The number of checks whether an object was made, after a completion that has taken too long.
 const LOOKS: u32 = 12;
 
-/// Returns the length of a part that is not the last one. After many parts it is doubled again and again: if
-/// the first ones have the 5 MiB of S3, all parts hold the 5 TiB of an object.
+/// Returns the length of a part that is not the last one. It is doubled repeatedly after many parts: with
+/// first parts of 5 MiB, the minimum of S3, all parts can hold the maximum object of 5 TiB.
 fn part_len(first: usize, number: usize) -> usize {
     let doublings = number.saturating_sub(FIRST_PARTS - MORE_PARTS) / MORE_PARTS;
     let longer = (0..doublings).fold(first as u64, |len, _| len.saturating_mul(2).min(MAX_LONGER));
@@ -87,7 +87,7 @@ impl Parts {
         part_len(self.files.settings.part_bytes, number)
     }
 
-    /// Begins to upload a part, once the one before has been.
+    /// Begins to upload a part, after the previous one is complete.
     pub(super) fn put(&mut self, bytes: Bytes) -> io::Result<()> {
         self.wait()?;
         let number = self.uploaded.len();
@@ -150,7 +150,7 @@ async fn put_part(files: &ObjectFiles, upload: &Upload, number: usize, bytes: By
     }
 }
 
-/// Makes the object of all parts, if it is the one that the upload is to replace, or there is none. Takes the
+/// Makes the object of all parts, if the existing one is the one to replace, or there is none. Consumes the
 /// upload when it is over.
 async fn complete(files: &ObjectFiles, upload: &mut Option<Upload>, parts: Vec<PartId>) -> io::Result<()> {
     let Some(Upload { key, path, id, over, mark }) = upload.clone() else { return Err(ended()) };
@@ -163,12 +163,12 @@ async fn complete(files: &ObjectFiles, upload: &mut Option<Upload>, parts: Vec<P
     let mut completed =
         with_condition(condition, files.store().complete_multipart(&path, &id, parts.clone())).await;
     if matches!(&completed, Err(error) if io_error(error).kind() == io::ErrorKind::Unsupported) {
-        // The store knows conditions of puts only.
+        // The library supports conditions only for puts.
         completed = files.store().complete_multipart(&path, &id, parts).await;
     }
     if let Err(error) = completed {
         let look = || async { files.find(&key).await.ok().and_then(|seen| fate(seen, &over, &mark)) };
-        // A completion that had no answer leaves no upload to complete, and an object that is no other's.
+        // A completion without a response leaves no upload to complete, and an object that is not another's.
         let mut put = look().await;
         if io_error(&error).kind() == io::ErrorKind::TimedOut {
             // S3 may take minutes to make an object of many parts.
@@ -198,7 +198,7 @@ async fn complete(files: &ObjectFiles, upload: &mut Option<Upload>, parts: Vec<P
     files.check_now(&key).await
 }
 
-/// Returns an error of the store for an upload as one of the system.
+/// Converts an error of the store for an upload to one of the system.
 fn fault(error: &Error) -> io::Error {
     match error {
         // It is not the file that is missing.

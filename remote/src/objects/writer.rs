@@ -12,7 +12,7 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where an object is written to.
+/// The target of an object being written.
 struct Written {
     path: PathBuf,
     key: String,
@@ -43,7 +43,7 @@ impl Written {
     fn put(&mut self, bytes: Bytes) -> Result<(), Failure> {
         let (files, key, over) = (Arc::clone(&self.files), self.key.clone(), self.over.clone());
         let put = self.shared.blocking.run(async move { Ok(files.put_file(&key, bytes, &over).await) });
-        // It is not known what was done until the deadline.
+        // The outcome at the deadline is unknown.
         self.over = Over::Version(put.map_err(Failure::Final)??);
         Ok(())
     }
@@ -67,7 +67,7 @@ enum State {
     Synced(Bytes),
     /// The last bytes are in memory.
     Parts(Box<Parts>, BytesMut),
-    /// As [`Synced`](Self::Synced), of an object that was uploaded in parts.
+    /// Like [`Synced`](Self::Synced), of an object that was uploaded in parts.
     Complete,
     /// A call has failed.
     Failed,
@@ -151,7 +151,7 @@ impl FileWriter for ObjectWriter {
     }
 }
 
-/// A log. Each append puts all of the log, in place of the object before.
+/// A log. Each append puts the whole log, replacing the previous object.
 pub(super) struct ObjectLog {
     file: Written,
     bytes: Vec<u8>,
@@ -194,14 +194,14 @@ impl LogFile for ObjectLog {
         put.map_err(io::Error::from)
     }
 
-    /// A store that refuses the log, or is not there, has the one before. If the region's lock was lost, or a
-    /// request had no answer, the log is over.
+    /// If the store refuses the log or is unavailable, it keeps the previous one. If the region's lock was
+    /// lost, or a request got no response, the log is over.
     fn is_unchanged(&self) -> bool {
         self.is_unchanged
     }
 
     fn truncate(&mut self, _: u64) -> io::Result<()> {
-        // What is in the object is then unknown to the caller.
+        // The contents of the object are then unknown to the caller.
         self.is_failed = true;
         Err(io::Error::new(io::ErrorKind::Unsupported, "a log in an object store cannot be shortened"))
     }
@@ -214,7 +214,7 @@ impl LogFile for ObjectLog {
         self.file.files.settings.log_bytes
     }
 
-    /// Returns at once: all bytes are in the object.
+    /// Returns immediately: all bytes are in the object.
     fn sync(&mut self) -> io::Result<()> {
         if self.is_failed { Err(failed()) } else { Ok(()) }
     }

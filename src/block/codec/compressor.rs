@@ -17,7 +17,7 @@ pub(crate) struct CompressorOptions {
     /// Writes ZSTD in Hadoop's framing, which HBase's own codec classes use, instead of the bare frames of
     /// Hadoop's class. Neither class can read the other's format.
     pub(crate) zstd_framed: bool,
-    /// The dictionary for ZSTD. The file contains only its id; readers need the dictionary, too.
+    /// The dictionary for ZSTD. The file contains only its id; readers also need the dictionary.
     pub(crate) zstd_dictionary: Option<Arc<[u8]>>,
 }
 
@@ -55,7 +55,7 @@ impl Compressor {
 
     /// Appends the payload for the bytes `plain` to `out`.
     ///
-    /// Blocks that grow are stored compressed all the same, as in HBase (hfile.md §6.4).
+    /// Blocks that grow are stored compressed nevertheless, as in HBase (hfile.md §6.4).
     pub(crate) fn compress(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {
         let Some(encoder) = &mut self.encoder else {
             out.extend_from_slice(plain);
@@ -67,8 +67,8 @@ impl Compressor {
         }
     }
 
-    /// As [`compress`](Self::compress), for a value of a log: without the empty group after several chunks.
-    /// HBase before HBASE-28390 takes it for the next part of the entry; later ones read it if it is there
+    /// Like [`compress`](Self::compress), for a value of a log: without the empty group after several chunks.
+    /// HBase before HBASE-28390 treats it as the next part of the entry; later versions read it if present
     /// (HBase: `CompressionContext.ValueCompressor`).
     pub(crate) fn compress_value(&mut self, plain: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {
         match (&mut self.encoder, self.max_chunk) {
@@ -110,7 +110,7 @@ fn encoder(codec: Codec, options: &CompressorOptions) -> Result<Option<Box<dyn E
 ///
 /// The classes on aircompressor decode no chunk with more plain bytes than their buffer has, which takes 64
 /// KiB for LZO and 256 KiB for the others. LZO chunks are of the size that its class writes, which hadoop-lzo
-/// reads, too: it would write 245,693 bytes.
+/// can also read: it would write 245,693 bytes.
 fn max_chunk(codec: Codec, zstd_framed: bool) -> Option<usize> {
     const BUFFER: usize = 256 << 10;
     const LZO_BUFFER: usize = 64 << 10;

@@ -61,7 +61,7 @@ impl Decompressor {
         result
     }
 
-    /// Returns the plain bytes of a whole stream, whose number is not known, but at most `max`.
+    /// Returns the plain bytes of a whole stream, whose number is unknown but at most `max`.
     pub(crate) fn decompress_stream(&self, stream: &[u8], max: usize) -> Result<Vec<u8>, Corruption> {
         self.codec.require()?;
         let mut out = Vec::new();

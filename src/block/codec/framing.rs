@@ -34,8 +34,8 @@ pub(super) fn decode(
     Ok(())
 }
 
-/// Decodes all groups of a stream whose plain length is not known, as bytes of at most `max`. An empty group
-/// is the end of a stream.
+/// Decodes all groups of a stream of unknown plain length, to at most `max` bytes. An empty group is the end
+/// of a stream.
 pub(super) fn decode_stream(
     codec: Codec,
     stream: &[u8],
@@ -61,7 +61,7 @@ pub(super) fn decode_stream(
     Ok(())
 }
 
-/// Decodes chunks until no bytes of a group are missing.
+/// Decodes chunks until a group is complete.
 fn decode_group(
     codec: Codec,
     input: &mut Cursor<'_>,
@@ -100,7 +100,7 @@ pub(super) fn encode(
     Ok(())
 }
 
-/// As [`encode`], without the end of the stream.
+/// Like [`encode`], without the end of the stream.
 pub(super) fn encode_group(
     plain: &[u8],
     max: usize,

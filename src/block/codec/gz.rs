@@ -52,7 +52,7 @@ pub(super) fn decode(payload: &[u8], plain: &mut Plain<'_>) -> Result<(), Corrup
     Ok(())
 }
 
-/// Skips the header: HBase's has no optional fields, those of native libraries could have some.
+/// Skips the header: HBase's has no optional fields, but those of native libraries may have some.
 fn skip_header(input: &mut Cursor<'_>) -> Result<(), Corruption> {
     const HEADER_CRC: u8 = 1 << 1;
     const EXTRA: u8 = 1 << 2;

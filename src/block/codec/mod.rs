@@ -41,8 +41,8 @@ pub(crate) use compressor::{Compressor, CompressorOptions};
 pub(crate) use decompressor::{Decompressor, is_bare_zstd};
 
 impl Codec {
-    /// Returns the plain bytes of a stream of Hadoop's, such as HBase's servers compress cells for a client
-    /// that asks for it. Their number is not in the stream: there are at most `max`.
+    /// Returns the plain bytes, at most `max`, of a Hadoop stream, the form in which HBase's servers compress
+    /// cells for clients that request it. The stream does not contain their number.
     ///
     /// # Errors
     ///

@@ -16,7 +16,7 @@ pub(super) struct StreamProgress {
 
 #[cfg(any(feature = "gz", feature = "bzip2", feature = "xz"))]
 impl StreamProgress {
-    /// Returns what a call has done, by the totals of bytes read and written before and after it.
+    /// Returns the progress of a call, given the totals of bytes read and written before and after it.
     pub(super) fn between(before: (u64, u64), after: (u64, u64), ended: bool) -> Self {
         let since = |before: u64, after: u64| usize::try_from(after - before).unwrap_or(usize::MAX);
         Self { read: since(before.0, after.0), written: since(before.1, after.1), ended }

@@ -11,7 +11,7 @@ use zstd_safe::{CCtx, CDict, DCtx, DDict};
 /// The upper bound of the compression ratio: a block of 128 KiB takes at least four bytes.
 const MAX_RATIO: usize = 32 << 10;
 
-/// The library's error for a frame that does not fit the room.
+/// The library's error for a frame that does not fit into the output buffer.
 const NO_ROOM: usize =
     (zstd_safe::zstd_sys::ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall as usize).wrapping_neg();
 
@@ -52,7 +52,7 @@ pub(super) fn decode(
     })
 }
 
-/// Decodes all frames of a stream whose plain length is not known, as bytes of at most `max`.
+/// Decodes all frames of a stream of unknown plain length, to at most `max` bytes.
 pub(super) fn decode_stream(
     frames: &[u8],
     max: usize,

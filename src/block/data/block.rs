@@ -30,7 +30,7 @@ pub(crate) struct DataBlock {
     last: usize,
     index: SeekIndex,
     prev_block_offset: i64,
-    /// Whether the stored block has these cells, as they are, at these offsets.
+    /// Whether the stored block has these cells, unchanged, at these offsets.
     as_stored: bool,
 }
 
@@ -164,12 +164,12 @@ impl DataBlock {
         position.at
     }
 
-    /// Records that the stored block has these cells, as they are, at the same offsets.
+    /// Records that the stored block has these cells, unchanged, at the same offsets.
     pub(crate) fn with_stored_cells(self) -> Self {
         Self { as_stored: true, ..self }
     }
 
-    /// The cells, if the stored block has them as they are, at the same offsets.
+    /// The cells, if the stored block has them unchanged, at the same offsets.
     pub(super) fn stored_cells(&self) -> Option<&[u8]> {
         self.as_stored.then(|| self.cell_bytes())
     }
@@ -218,7 +218,7 @@ impl DataBlock {
     }
 
     /// The bytes up to the end of the cells, where the cells begin in them, and whether the stored block has
-    /// these cells, as they are, at these offsets.
+    /// these cells, unchanged, at these offsets.
     pub(crate) fn content(&self) -> (&[u8], usize, bool) {
         (&self.bytes[..self.cells.end], self.cells.start, self.as_stored)
     }
@@ -258,7 +258,7 @@ impl DataBlock {
         true
     }
 
-    /// As [`advance`](Self::advance), but returns whether the row is still the same.
+    /// Like [`advance`](Self::advance), but returns whether the row is still the same.
     #[inline(always)] // the loop of every scan
     pub(crate) fn advance_in_row(&self, position: &mut CellPosition) -> RowStep {
         let step = self.step_in_row(position);
@@ -268,7 +268,7 @@ impl DataBlock {
         step
     }
 
-    /// As [`advance_in_row`](Self::advance_in_row), for short scans: does not touch the following bytes.
+    /// Like [`advance_in_row`](Self::advance_in_row), for short scans: does not touch the following bytes.
     #[inline(always)] // as `advance`
     pub(crate) fn step_in_row(&self, position: &mut CellPosition) -> RowStep {
         let before = position.at;
@@ -279,9 +279,9 @@ impl DataBlock {
         if same { RowStep::InRow } else { RowStep::NextRow }
     }
 
-    /// Visits the cells of a row from `position` on, until `visit` breaks; then `position` is that of the
-    /// last cell visited. Otherwise returns the result of the step from the last cell of the row; for
-    /// [`RowStep::End`], `position` stays there.
+    /// Visits the cells of a row from `position` on, until `visit` breaks; `position` is then the last cell
+    /// visited. Otherwise returns the result of the step from the last cell of the row; for [`RowStep::End`],
+    /// `position` stays there.
     #[inline(always)] // the loop of every scan
     pub(crate) fn walk_row<B>(
         &self,
@@ -386,7 +386,7 @@ impl DataBlock {
             // nearly always at most one entry has the row's bits
             let entry = if high - low > 1 { self.bisect(low, high, key, order) } else { low };
             if entry > low {
-                // the cells after an entry that have no entry of their own may be less than `key`, too
+                // cells after an entry that have no entry of their own may also be less than `key`
                 self.position(self.entry_at(entry - 1))
             } else if entry == high && entry < self.index.len() {
                 return Some((self.position(self.entry_at(entry)), Ordering::Greater));
@@ -429,20 +429,20 @@ impl DataBlock {
         if low < self.index.len() { RowSearch::Absent } else { RowSearch::After }
     }
 
-    /// Touches what [`find_row`](Self::find_row) reads first: the block's fields.
+    /// Touches the block's fields, which [`find_row`](Self::find_row) reads first.
     #[inline]
     pub(crate) fn prefetch_fields(&self) {
         hint::black_box(self.bytes.len());
         self.index.prefetch_fields();
     }
 
-    /// Touches what [`find_row`](Self::find_row) reads after the fields: index entries.
+    /// Touches the index entries, which [`find_row`](Self::find_row) reads after the fields.
     #[inline]
     pub(crate) fn prefetch_entries(&self, row: &[u8]) {
         self.index.prefetch_entries(&self.bytes, row);
     }
 
-    /// Touches what [`find_row`](Self::find_row) reads last: the row's first cell.
+    /// Touches the row's first cell, which [`find_row`](Self::find_row) reads last.
     #[inline]
     pub(crate) fn prefetch_row(&self, row: &[u8]) {
         if let Candidates::Between { low, high } = self.candidates(row)
@@ -454,7 +454,7 @@ impl DataBlock {
         }
     }
 
-    /// As [`find_row`](Self::find_row), in a block without an index.
+    /// Like [`find_row`](Self::find_row), in a block without an index.
     #[cold]
     fn walk_to_row(&self, row: &[u8], order: CellOrder) -> RowSearch {
         let mut position = self.first();
@@ -468,7 +468,7 @@ impl DataBlock {
         }
     }
 
-    /// As [`find_row`](Self::find_row), among the cells of the entries `low..high`, the only ones where the
+    /// Like [`find_row`](Self::find_row), among the cells of the entries `low..high`, the only ones where the
     /// row can begin.
     #[cold]
     fn bisect_rows(&self, mut low: usize, mut high: usize, row: &[u8], order: CellOrder) -> RowSearch {

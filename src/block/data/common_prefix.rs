@@ -1,4 +1,4 @@
-//! The number of leading bytes of a key that are omitted because the previous key has them, too (hfile.md
+//! The number of leading bytes of a key that are omitted because the previous key also has them (hfile.md
 //! §7.2).
 //!
 //! HBase compares part by part, not byte by byte; this does the same, so that the output is the same. Both

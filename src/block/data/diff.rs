@@ -38,7 +38,7 @@ pub(super) fn decode(block: &mut Delta<'_, '_>) -> Result<usize, Corruption> {
     decode_after(block, before)
 }
 
-/// Decodes the cells after another one, if it is one, and returns their number.
+/// Decodes the cells after the previous one, if any, and returns their number.
 pub(super) fn decode_after(
     block: &mut Delta<'_, '_>,
     mut before: PreviousCell<'_>,

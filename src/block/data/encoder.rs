@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use std::fmt;
 use std::ops::Range;
 
-/// Regions accept less for new cells, but those of HBase's files and logs can have as much.
+/// Regions accept fewer for new cells, but cells of HBase's files and logs can have this many.
 const MAX_TAGS_LEN: usize = u16::MAX as usize;
 /// Sizes within a block are signed.
 const MAX_BLOCK_LEN: usize = i32::MAX as usize;
@@ -15,10 +15,10 @@ const MAX_BLOCK_LEN: usize = i32::MAX as usize;
 /// Encodes data blocks, one after the other.
 pub(crate) struct Encoder {
     format: DataFormat,
-    /// The encoded cells, without what precedes and follows them in the payload.
+    /// The encoded cells, without the preceding and following parts of the payload.
     cells: Vec<u8>,
     unencoded: usize,
-    /// The key of the last cell of this block or the one before; empty before the first cell.
+    /// The key of the last cell of this block or the previous one; empty before the first cell.
     key: Vec<u8>,
     /// The range of the last value in `cells`.
     value: Range<usize>,

@@ -53,8 +53,7 @@ impl DataFormat {
     }
 }
 
-/// The range of the cells in a payload with plain cells. The cells still have to be checked; the rest has
-/// been.
+/// The range of the cells in a payload with plain cells. The cells must still be checked; the rest has been.
 pub(crate) fn plain_cells(format: &DataFormat, payload: &[u8]) -> Result<Range<usize>, Corruption> {
     match format.encoding {
         DataBlockEncoding::RowIndexV1 => row_index::check_rows(payload, format.cells),
@@ -105,8 +104,8 @@ pub(crate) struct Decoded {
     pub(crate) last: usize,
 }
 
-/// As [`decode`], for a delta encoding. On failure, `out` keeps the bytes appended so far. If `marks` are
-/// given, they become those of the cells; then `out` must be empty.
+/// Like [`decode`], for a delta encoding. On failure, `out` keeps the bytes appended so far. If `marks` are
+/// given, they are set for the cells; `out` must then be empty.
 pub(crate) fn decode_delta(
     format: &DataFormat,
     payload: &[u8],
@@ -131,9 +130,9 @@ pub(crate) fn decode_delta(
     Ok(Decoded { cells, last })
 }
 
-/// Appends a cell and those that follow it in a delta encoding. `first` is the plain cell; or its lengths and
-/// its key, and then the payload begins with its value. `tags` are those in the dictionary, if there is one,
-/// before the payload. On failure, `out` keeps the bytes appended so far.
+/// Appends a cell and those that follow it in a delta encoding. `first` is the plain cell, or its lengths and
+/// key if the payload begins with its value. `tags` are the tags in the dictionary, if any, before the
+/// payload. On failure, `out` keeps the bytes appended so far.
 pub(crate) fn decode_after(
     format: &DataFormat,
     (first, tags): (&[u8], &[u8]),

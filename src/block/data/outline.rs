@@ -1,19 +1,20 @@
-//! What is kept of a data block that is not in the cache: enough to read one row of it from the file.
+//! Outlines of data blocks that are not in the cache, with which one row of a block can be read from the
+//! file.
 //!
 //! A cache that is much smaller than the data loses most blocks before they are used again. Reading a block
 //! of 64 KiB, checking all of it and building an index for a single look-up takes ten times as long as the
 //! look-up needs. An outline divides a block into parts of 4 or 16 KiB, each of whole rows, and has the first
 //! row and a checksum of each part. It takes about one percent of the block.
 //!
-//! In a delta encoding, a cell can only be decoded after the one before it. There an outline has the key of
-//! the first cell of each part, and the stored part begins with the value of that cell. If the value is not
-//! stored, because it is that of the cell before, the outline has the whole cell, and the stored part begins
+//! In a delta encoding, a cell can only be decoded after the previous one. An outline then has the key of the
+//! first cell of each part, and the stored part begins with the value of that cell. If the value is not
+//! stored, because it equals the previous cell's, the outline has the whole cell, and the stored part begins
 //! after it. If tags are references to a dictionary, the outline has the tags that were in it before each
 //! part.
 //!
-//! The checksums are those that the parts had when the block's own checksums and cells were checked: bytes
-//! read by means of an outline are the same bytes. HBase's checksums of 16 KiB would need four times as much
-//! to be read.
+//! The checksums are computed when the block's own checksums and cells are checked, so bytes read by means of
+//! an outline are known to be unchanged. HBase's checksums of 16 KiB would require reading four times as
+//! much.
 #![warn(clippy::indexing_slicing)]
 
 use super::block::{DataBlock, Trust};
@@ -35,11 +36,11 @@ pub(crate) struct BlockOutline {
     parts: Box<[Part]>,
     /// The first rows of the parts; in a delta encoding, the keys of their first cells, or these cells.
     firsts: Box<[u8]>,
-    /// The tags to which the parts refer, if there are any.
+    /// The tags to which the parts refer, if any.
     tags: Option<Box<KnownTags>>,
     /// The number of look-ups since the block was read as a whole.
     lookups: AtomicU32,
-    /// Of the first 64 parts, those that have been verified where the file is in memory.
+    /// A bit for each of the first 64 parts that has been verified, if the file is in memory.
     verified: AtomicU64,
     prev_block_offset: i64,
 }
@@ -53,7 +54,7 @@ struct Part {
     sum: u32,
     /// The offset of the first cell in the block that is decoded as a whole.
     at: u32,
-    /// The end of the part's piece of the firsts.
+    /// The end of the part's piece of `firsts`.
     first_end: u32,
 }
 
@@ -64,11 +65,11 @@ impl Part {
     }
 }
 
-/// The dictionary of tags of a block in which no tag has replaced another: each keeps its place.
+/// The dictionary of tags of a block in which no tag has replaced another: each keeps its slot.
 struct KnownTags {
     /// The tags, each after its length, in the order in which they were added.
     all: Box<[u8]>,
-    /// For each part, the end of those that were added before its stored bytes.
+    /// For each part, the end of the tags added before its stored bytes.
     ends: Box<[u32]>,
 }
 
@@ -84,8 +85,8 @@ pub(crate) struct StoredCells<'s> {
 }
 
 impl StoredCells<'_> {
-    /// Returns what an outline has of the cell with which a part begins, and where the stored part begins in
-    /// the bytes. `number` is that of the cell, `before` the place of the one before it.
+    /// Returns an outline's data of the cell with which a part begins, and the start of the stored part in
+    /// the bytes. `number` is the cell's number, `before` the position of the previous cell.
     fn begin_part<'b>(
         &self,
         block: &'b DataBlock,
@@ -115,13 +116,13 @@ impl StoredCells<'_> {
         self.place_of(self.marks.cells.get(number.checked_sub(1)?)?.after)
     }
 
-    /// Returns the offset from which `left` bytes are left.
+    /// Returns the offset at which `left` bytes remain.
     fn place_of(&self, left: u32) -> Option<usize> {
         self.bytes.len().checked_sub(left as usize)
     }
 }
 
-/// A part that has begun, and not ended yet.
+/// A part that has begun but not ended.
 struct OpenPart {
     /// The offsets of the first cell in the decoded block, and of the stored bytes.
     at: usize,
@@ -165,10 +166,10 @@ const MAX_PART: usize = 48 << 10;
 /// Smaller blocks are read as a whole.
 const MIN_BLOCK: usize = 8 << 10;
 
-/// A part has at least this many times the bytes that the outline has of its first cell.
+/// A part is at least this many times as long as the outline's data of its first cell.
 const MAX_FIRST: usize = 16;
 
-/// The firsts and the tags are at most one in this many bytes of the block.
+/// `firsts` and the tags take at most one in this many bytes of the block.
 const MAX_FIRSTS: usize = 8;
 
 impl BlockOutline {
@@ -181,8 +182,8 @@ impl BlockOutline {
         Self::build(block, &StoredCells { format, bytes, at, marks: &marks }, size)
     }
 
-    /// As [`of`](Self::of), for a block that was decoded from a delta encoding. Also returns `None` if its
-    /// dictionary of tags had more than it has places for.
+    /// Like [`of`](Self::of), for a block that was decoded from a delta encoding. Also returns `None` if it
+    /// had more tags than its dictionary has slots.
     pub(crate) fn of_delta(block: &DataBlock, stored: &StoredCells<'_>, size: PartSize) -> Option<Self> {
         stored.marks.tags.as_ref()?;
         Self::build(block, stored, size)
@@ -257,7 +258,7 @@ impl BlockOutline {
         size_of::<Self>() + size_of_val(&*self.parts) + self.firsts.len() + tags
     }
 
-    /// Counts a look-up. Returns the number of those before it.
+    /// Counts a look-up. Returns the number of previous ones.
     pub(crate) fn count_lookup(&self) -> u32 {
         self.lookups.fetch_add(1, Memory::Relaxed)
     }
@@ -309,7 +310,7 @@ impl BlockOutline {
         self.parts.len()
     }
 
-    /// Returns the place of consecutive parts in the stored block; `None` if one is too long to be read
+    /// Returns the range of consecutive parts in the stored block; `None` if one is too long to be read
     /// without the block.
     pub(crate) fn range_of(&self, parts: Range<usize>) -> Option<Range<usize>> {
         let parts = self.parts.get(parts)?;
@@ -322,12 +323,12 @@ impl BlockOutline {
         self.parts.get(part).map(|part| part.at as usize)
     }
 
-    /// Whether the stored bytes of a part are those that the block had.
+    /// Whether the stored bytes of a part are unchanged.
     pub(crate) fn verify(&self, part: usize, stored: &[u8]) -> bool {
         self.parts.get(part).is_some_and(|part| crc32c(stored) == part.sum)
     }
 
-    /// As [`verify`](Self::verify), for bytes that never change: they are verified once.
+    /// Like [`verify`](Self::verify), for bytes that never change: they are verified once.
     pub(crate) fn verify_once(&self, part: usize, stored: &[u8]) -> bool {
         let bit = u32::try_from(part).ok().and_then(|part| 1_u64.checked_shl(part)).unwrap_or(0);
         if self.verified.load(Memory::Relaxed) & bit != 0 {
@@ -374,7 +375,7 @@ impl BlockOutline {
         self.find_in(part, &cells, row, order)
     }
 
-    /// As [`find_row`](Self::find_row), in the cells of the part.
+    /// Like [`find_row`](Self::find_row), in the cells of the part.
     fn find_in(&self, part: usize, cells: &[u8], row: &[u8], order: CellOrder) -> Option<OutlineSearch> {
         let mut at = 0;
         while at < cells.len() {
@@ -401,8 +402,8 @@ impl BlockOutline {
         Some((cell.row(), at + cursor.position()))
     }
 
-    /// Copies the cells of the row that begins at an offset. The first cell of the next row is added if it
-    /// is at hand, so that the row is seen to end.
+    /// Copies the cells of the row that begins at an offset. The first cell of the next row is added if
+    /// available, to show that the row ends.
     fn take_row(&self, cells: &[u8], start: usize, row: &[u8]) -> Option<DataBlock> {
         let (mut at, mut last, mut count) = (start, start, 0);
         let mut is_of_row = true;

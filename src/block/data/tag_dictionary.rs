@@ -67,7 +67,7 @@ impl Recency {
 /// The dictionary of the reader. An entry refers to the cells decoded so far, so tags are not stored twice.
 pub(super) struct TagDecoder<'a> {
     recency: Recency,
-    /// The tags that were in it before these cells.
+    /// The tags that the dictionary had before these cells.
     before: &'a [u8],
     /// The offset of a tag, from its two length bytes on, and its size including them. Offsets count from the
     /// start of `before`, and those in the cells from its end.
@@ -91,7 +91,7 @@ impl<'a> TagDecoder<'a> {
     }
 
     /// Returns the tags of the cells, each with its length, in the order in which they were added; `None` if
-    /// some of their slots have others now.
+    /// others have taken some of their slots.
     pub(super) fn into_added(self) -> Option<Vec<Range<usize>>> {
         let used = self.entries.into_iter().take(self.recency.len.into());
         (!self.replaces).then(|| used.map(|(from, size)| from..from + size).collect())

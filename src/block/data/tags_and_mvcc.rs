@@ -13,11 +13,11 @@ use std::ops::Range;
 pub(super) struct TagsAndMvcc<'a> {
     cells: CellFormat,
     dictionary: Option<Box<TagDecoder<'a>>>,
-    /// One for each cell, if they are wanted.
+    /// One for each cell, if requested.
     marks: Option<Vec<CellMark>>,
 }
 
-/// What is needed to decode the cells of a payload from one of them on.
+/// The data needed to decode the cells of a payload from one of them on.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
     /// One for each cell.
@@ -27,7 +27,7 @@ pub(crate) struct Marks {
     pub(super) tags: Option<Vec<Range<usize>>>,
 }
 
-/// Where a cell ends in the payload, which is counted from its end.
+/// The end of a cell in the payload, counted from the payload's end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct CellMark {
     /// The number of bytes after the value: the tail, and the following cells.
@@ -37,19 +37,19 @@ pub(super) struct CellMark {
 }
 
 impl<'a> TagsAndMvcc<'a> {
-    /// Reads the tails of cells after others, of which the dictionary has these tags.
+    /// Creates a reader of the tails of cells after others, whose tags the dictionary has.
     pub(super) fn after(tags: &'a [u8], format: &DataFormat) -> Self {
         let compressed = format.cells.tags && format.tags_compressed;
         let dictionary = compressed.then(|| Box::new(TagDecoder::with(tags)));
         Self { cells: format.cells, dictionary, marks: None }
     }
 
-    /// Records from now on where each cell ends.
+    /// Starts recording the end of each cell.
     pub(super) fn mark_cells(&mut self) {
         self.marks = Some(Vec::new());
     }
 
-    /// Returns what was recorded.
+    /// Returns the recorded marks.
     pub(super) fn into_marks(self) -> Marks {
         let tags = self.dictionary.map_or_else(|| Some(Vec::new()), |dictionary| dictionary.into_added());
         Marks { cells: self.marks.unwrap_or_default(), tags }

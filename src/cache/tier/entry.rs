@@ -11,11 +11,11 @@ pub(crate) struct TierBlock {
     pub(crate) bytes: Vec<u8>,
     pub(crate) cells: Range<usize>,
     pub(crate) prev_block_offset: i64,
-    /// As of [`DataBlock`].
+    /// Like [`DataBlock`]'s field.
     pub(crate) as_stored: bool,
 }
 
-/// The length of a footer: the file, the offset there, the offset of the block before, the number of bytes,
+/// The length of a footer: the file, the offset there, the offset of the previous block, the number of bytes,
 /// the start of the cells with the flag in its highest bit, and the checksum; all little-endian.
 const FOOTER: usize = 48;
 

@@ -4,7 +4,7 @@
 //! Blocks are stored as they are in memory, plain and decoded. Their files are identified by the numbers of
 //! open files, so a block is only found for the file that it was read from, whatever its path; nothing is
 //! kept when the process ends. Every block has a checksum over its bytes, file and offset, and is checked as
-//! if it came from a store file. A call of the system that fails ends the use of the tier, and no read.
+//! if it came from a store file. A failed system call ends the use of the tier, but fails no read.
 
 mod entry;
 mod ring;
@@ -33,7 +33,7 @@ const FILE: &str = "block-cache";
 /// The file whose lock keeps other processes from using the directory.
 const LOCK: &str = "block-cache.lock";
 
-/// At most this many bytes of blocks wait to be written, and at most [`QUEUE`] blocks.
+/// The maximum number of bytes of blocks that wait to be written; also limited to [`QUEUE`] blocks.
 const QUEUE_BYTES: u64 = 8 << 20;
 
 /// See [`QUEUE_BYTES`].
@@ -46,7 +46,7 @@ const QUEUE: usize = 256;
 pub struct SecondTierStats {
     /// Blocks found there.
     pub hits: u64,
-    /// Rows and pieces of blocks read from blocks that are there.
+    /// Rows and parts of blocks read from blocks there.
     pub partial_reads: u64,
     /// Blocks that were neither in memory nor there.
     pub misses: u64,
@@ -56,7 +56,7 @@ pub struct SecondTierStats {
     pub dropped: u64,
     /// Blocks that were damaged there, and were read from their store files instead.
     pub mismatches: u64,
-    /// Calls of the system that failed: the first ends the use of the tier, and others may have begun before.
+    /// Failed system calls: the first ends the use of the tier, and others may have begun before.
     pub failures: u64,
     /// Blocks that wait to be written.
     pub queued: u64,
@@ -66,7 +66,7 @@ pub struct SecondTierStats {
     pub bytes: u64,
     /// The capacity in bytes.
     pub capacity: u64,
-    /// Whether a call of the system failed, so that the tier is no longer used.
+    /// Whether a system call failed, so that the tier is no longer used.
     pub is_disabled: bool,
 }
 
@@ -107,7 +107,7 @@ struct Counters {
 }
 
 impl Tier {
-    /// A tier of `capacity` bytes in a directory. If a call of the system fails, it is there, but not used.
+    /// A tier of `capacity` bytes in a directory. If a system call fails, it exists but is not used.
     pub(super) fn open(storage: &Arc<dyn Storage>, dir: &Path, capacity: u64) -> Self {
         let path = dir.join(FILE);
         let mut lock = None;
@@ -152,12 +152,12 @@ impl Tier {
         !self.shared.is_off.load(Ordering::Relaxed) && self.owner.is_this()
     }
 
-    /// Returns why the tier is not used.
+    /// Returns the reason that the tier is not used.
     pub(super) fn failure(&self) -> Option<String> {
         unpoisoned(self.shared.failure.lock()).clone()
     }
 
-    /// Takes a block that leaves memory, unless too many others wait to be written.
+    /// Accepts a block that leaves memory, unless too many others wait to be written.
     pub(super) fn offer(&self, key: &BlockKey, block: &Arc<DataBlock>) {
         let Some(queue) = self.queue.as_ref().filter(|_| self.is_on() && !key.file.is_secret()) else {
             return;
@@ -217,8 +217,8 @@ impl Tier {
         self.shared.counters.mismatches.add(1);
     }
 
-    /// Fills `buf` with bytes of a block from `from` on, if they are there as in its store file. They are not
-    /// verified.
+    /// Fills `buf` with bytes of a block from `from` on, if the tier has them unchanged from its store file.
+    /// They are not verified.
     pub(super) fn read_part(&self, key: &BlockKey, from: u64, buf: &mut [u8]) -> bool {
         let Some(file) = self.shared.file.as_ref().filter(|_| self.is_on()) else { return false };
         let Some(extent) = unpoisoned(self.shared.ring.lock()).find(key) else { return false };
@@ -263,7 +263,7 @@ impl Tier {
 }
 
 impl Drop for Tier {
-    /// Ends the writer, and removes the file. In a forked process, both are those of the other.
+    /// Ends the writer, and removes the file. In a forked process, both belong to the other one.
     fn drop(&mut self) {
         if !self.owner.is_this() {
             mem::forget((self.queue.take(), self.writer.take()));
@@ -316,7 +316,7 @@ impl TierShared {
         if ring.find(key).is_some() {
             return;
         }
-        // readers must not find what is overwritten now
+        // readers must not find the blocks that are about to be overwritten
         let Some(mut extent) = ring.reserve(entry::len(block)) else { return };
         extent.as_stored = block.content().2;
         drop(ring);

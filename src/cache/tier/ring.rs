@@ -1,4 +1,4 @@
-//! Where blocks are in the file of the second tier, which is overwritten from the start again and again.
+//! The locations of blocks in the file of the second tier, which is overwritten in a ring.
 
 use crate::cache::{BlockKey, FileId};
 use std::collections::{HashMap, VecDeque};
@@ -7,9 +7,9 @@ use std::collections::{HashMap, VecDeque};
 #[derive(Debug)]
 pub(super) struct Ring {
     capacity: u64,
-    /// Where the next block begins.
+    /// The offset of the next block.
     head: u64,
-    /// The blocks, in the order in which they will be overwritten; those of closed files, too.
+    /// The blocks, in the order in which they will be overwritten, including those of closed files.
     order: VecDeque<(BlockKey, Extent)>,
     /// The blocks of open files by offset. A file is forgotten as a whole.
     files: HashMap<FileId, HashMap<u64, Extent>>,
@@ -20,7 +20,7 @@ pub(super) struct Ring {
 pub(super) struct Extent {
     pub(super) at: u64,
     pub(super) len: u64,
-    /// Whether the bytes of the store file are there, as they are.
+    /// Whether the bytes are unchanged from the store file.
     pub(super) as_stored: bool,
 }
 
@@ -33,8 +33,7 @@ impl Ring {
         self.files.get(&key.file)?.get(&key.offset).copied()
     }
 
-    /// Returns the next extent of `len` bytes. The blocks that are there are forgotten. `None` if the file is
-    /// shorter.
+    /// Returns the next extent of `len` bytes, and forgets the blocks there. `None` if the file is shorter.
     pub(super) fn reserve(&mut self, len: u64) -> Option<Extent> {
         if len > self.capacity {
             return None;

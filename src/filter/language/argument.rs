@@ -24,7 +24,7 @@ impl Argument {
     }
 }
 
-/// Reads an argument and returns it with its length; the error is what was expected.
+/// Reads an argument and returns it with its length; the error names the expected form.
 pub(super) fn read(text: &[u8]) -> Result<(Argument, usize), &'static str> {
     if text.first() == Some(&b'\'') {
         return read_text(text);
@@ -87,7 +87,7 @@ impl Arguments {
         self.all.push_back((argument, at));
     }
 
-    /// Returns how many arguments are left, if that number is allowed.
+    /// Returns the number of remaining arguments, if it is allowed.
     pub(super) fn count(&self, allowed: &[usize]) -> Result<usize> {
         let count = self.all.len();
         if allowed.contains(&count) {

@@ -5,7 +5,7 @@ use super::{MAX_NESTING, Reader, put_literal};
 use crate::error::Result;
 
 impl Reader<'_> {
-    /// Reads what follows the `[` of a class: items, nested classes, and intersections with `&&`.
+    /// Reads the part after the `[` of a class: items, nested classes, and intersections with `&&`.
     pub(super) fn class(&mut self, depth: usize) -> Result<()> {
         if depth > MAX_NESTING {
             return Err(self.wrong(&format!("nests deeper than {MAX_NESTING}")));

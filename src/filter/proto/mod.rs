@@ -1,7 +1,7 @@
 //! Filters as protocol buffers, as clients send them to servers (HBase: `ProtobufUtil.toFilter`, and
 //! `toByteArray` and `parseFrom` of each filter and comparator).
 //!
-//! | file | what it does |
+//! | file | contents |
 //! |---|---|
 //! | `read`, `write` | filters |
 //! | `comparator` | comparators, both ways |
@@ -23,8 +23,8 @@ use prost::Message;
 /// The package of HBase's own filters and comparators.
 const PACKAGE: &str = "org.apache.hadoop.hbase.filter.";
 
-/// Maximum number of regular expressions in one message: each takes memory once compiled, however short it
-/// is.
+/// Maximum number of regular expressions in one message: each takes memory when compiled, even if it is
+/// short.
 const MAX_EXPRESSIONS: usize = 200;
 
 impl Filter {

@@ -68,7 +68,7 @@ impl Reader {
         }
     }
 
-    /// Decodes an operator and its comparator, if there is one.
+    /// Decodes an operator and its comparator, if any.
     fn comparison(
         &mut self,
         class: &str,
@@ -219,8 +219,8 @@ fn fuzzy_row(class: &str, message: proto::FuzzyRowFilter) -> Result<Filter> {
 }
 
 /// Converts a mask from the message to one with 0 for a fixed byte and 1 for any byte. Clients send that form
-/// or, once they have used the filter, its prepared form: −1 for a fixed byte and 2 for any. If the message's
-/// flag is not set and the mask contains only 0 and −1, 0 means any byte.
+/// or, after using the filter, its prepared form: −1 for a fixed byte and 2 for any. If the message's flag is
+/// not set and the mask contains only 0 and −1, 0 means any byte.
 fn plain_mask(mask: &[u8], second: bool) -> Result<Vec<u8>> {
     const FIXED: u8 = 0xff;
     let zero_is_any = !second && mask.iter().all(|byte| matches!(*byte, 0 | FIXED));

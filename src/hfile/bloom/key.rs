@@ -4,8 +4,8 @@ use crate::cell::{CellKey, SeekKey};
 pub use crate::schema::BloomType;
 
 impl BloomType {
-    /// Returns the filter key of a cell with this row and qualifier. `buffer` is used by types whose key is
-    /// not a part of the row.
+    /// Returns the filter key of a cell with this row and qualifier. `buffer` holds keys that are not part of
+    /// the row.
     #[inline]
     pub(crate) fn key<'a>(self, row: &'a [u8], qualifier: &[u8], buffer: &'a mut SeekKey) -> &'a [u8] {
         match self {

@@ -37,7 +37,7 @@ pub struct BloomFilter {
     meta: BloomMeta,
     /// The kind of keys; rows in a delete-family filter.
     bloom_type: BloomType,
-    /// The order of the chunks' first keys; none if the file's order is unknown, and then the filter excludes
+    /// The order of the chunks' first keys; none if the file's order is unknown: the filter then excludes
     /// nothing.
     order: Option<CellOrder>,
     /// The first key of each chunk.
@@ -113,7 +113,7 @@ impl BloomFilter {
         let mut prefix;
         let hashed = match self.bloom_type {
             BloomType::Row => hashed,
-            // The prefixes of rows in the order of hbase:meta are in another order.
+            // Rows sorted as in hbase:meta do not have sorted prefixes.
             BloomType::RowPrefixFixedLength(_) if self.order == Some(CellOrder::Meta) => return true,
             BloomType::RowPrefixFixedLength(len) => {
                 prefix = HashedRow::new(key::prefix(hashed.row(), len));
@@ -143,7 +143,7 @@ impl BloomFilter {
         }
         let Some(order) = self.order else { return true };
         if row.len() > MAX_ROW_LEN {
-            // no cell has such a row, and no key can be made of it
+            // no cell has a row of this length, and no key can be made from it
             return false;
         }
         let mut buffer = SeekKey::new();
@@ -191,7 +191,7 @@ impl BloomFilter {
                 }
                 self.probe_bits(&bits, hashes)
             }
-            // the chunk does not fit the cache
+            // the chunk does not fit into the cache
             Ok(None) => parts.is_none_or(|parts| {
                 let start = file.payload_offset(handle);
                 parts.probe(&*file.source.reader, start, self.meta.hash_count(), hashes)

@@ -1,8 +1,8 @@
-//! Looks up keys in chunks of a filter that have left the cache, by parts of their bytes.
+//! Looks up keys in filter chunks that the cache has evicted, by reading only parts of them.
 //!
-//! A key has few bits in a chunk, and the first that is not set answers the question. So once a chunk has
-//! been read and checked, the checksums of its parts are kept: a part that is read again is compared with
-//! its own.
+//! A key has few bits in a chunk, and the first unset bit shows that the key is absent. The checksums of a
+//! chunk's parts are kept after the chunk has been read and checked, so that a part can be verified when it
+//! is read alone.
 
 use crate::block::bloom::{KeyHashes, probe_bytes};
 use crate::hash::checksum::crc32c;
@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 /// The length of a part in bytes. Its checksum takes 0.4 % of it.
 const PART: usize = 1 << 10;
 
-/// What is kept of each chunk, as long as the file is open.
+/// The checksums of each chunk's parts, kept while the file is open.
 pub(super) struct ChunkParts(Box<[OnceLock<PartSums>]>);
 
 /// The checksums of the parts of a chunk.
@@ -45,7 +45,7 @@ impl ChunkParts {
 
 impl PartSums {
     /// Whether a key may have been added to the chunk, whose bytes are in the file from `start` on. Bits of
-    /// parts that cannot be read, or are not as they were, count as set.
+    /// parts that cannot be read or have changed count as set.
     pub(super) fn probe(&self, reader: &dyn FileReader, start: u64, hash_count: u32, key: KeyHashes) -> bool {
         let (mut buffer, mut at) = ([0; PART], None);
         probe_bytes(self.len, hash_count, key, |byte| {
@@ -60,7 +60,7 @@ impl PartSums {
         })
     }
 
-    /// Reads a part. Returns whether its bytes are those that the chunk had.
+    /// Reads a part. Returns whether its bytes are unchanged.
     fn read(&self, part: usize, reader: &dyn FileReader, start: u64, buffer: &mut [u8; PART]) -> bool {
         let Some(&sum) = self.sums.get(part) else { return false };
         let before = part * PART;
@@ -82,7 +82,7 @@ mod tests {
         KeyHashes::of(BloomHashType::Murmur, format!("row{i}").as_bytes())
     }
 
-    /// A chunk with every second key, and what is kept of it.
+    /// A chunk with every second key, and the checksums kept for it.
     fn chunk(len: usize) -> (Vec<u8>, ChunkParts) {
         let mut bytes = vec![0; len];
         (0..len).for_each(|i| add(&mut bytes, HASH_COUNT, key(2 * i)));
@@ -133,7 +133,7 @@ mod tests {
             let flipped = file(&flipped);
             assert!((0..300).step_by(2).all(|i| ask(&parts, &flipped, i)), "bit {bit}");
         }
-        // the other parts still do
+        // the other parts still match
         let mut damaged = bytes.clone();
         damaged[0] ^= 1;
         let damaged = file(&damaged);

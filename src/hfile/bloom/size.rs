@@ -29,7 +29,7 @@ impl ChunkSize {
     }
 }
 
-/// The bytes of a chunk that are folded together, if any is not zero.
+/// The number of bytes folded at a time; a piece of zeros is skipped.
 const PIECE: usize = 64;
 
 /// Returns the error rate of each of the two look-ups in a ROWCOL filter that together give `error_rate`.
@@ -47,7 +47,7 @@ pub(crate) fn fold(chunk: &mut Vec<u8>, max_keys: u64, key_count: u64) -> u64 {
     while !chunk.is_empty() && chunk.len().is_multiple_of(2) && max_keys > 2 * key_count {
         let half = chunk.len() / 2;
         let (low, high) = chunk.split_at_mut(half);
-        // of a chunk with few keys, most pieces have no bit
+        // in a chunk with few keys, most pieces have no bit set
         let pieces = low.chunks_mut(PIECE).zip(high.chunks(PIECE));
         for (low, high) in pieces.filter(|(_, high)| **high != [0; PIECE][..high.len()]) {
             low.iter_mut().zip(high).for_each(|(low, high)| *low |= *high);

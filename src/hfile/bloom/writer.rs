@@ -59,7 +59,7 @@ impl BloomSettings {
 pub(in crate::hfile) struct BloomWriter {
     bloom_type: BloomType,
     chunks: Chunks,
-    /// The last key, in a filter that not all cells are added to.
+    /// The last key, in a filter of some cells only.
     last_key: Option<Vec<u8>>,
     buffer: SeekKey,
 }
@@ -84,8 +84,8 @@ impl BloomWriter {
         self.bloom_type.key(row, qualifier, &mut self.buffer)
     }
 
-    /// Adds the key of a cell of a filter that all cells are added to, unless it equals that of the previous
-    /// cell. `same_row`: whether the two cells have the same row.
+    /// Adds a cell's key to a filter of all cells, unless it equals the previous cell's key. `same_row`:
+    /// whether the two cells have the same row.
     #[inline]
     pub(in crate::hfile) fn add_next(&mut self, previous: Option<&CellKey>, cell: &CellKey, same_row: bool) {
         let is_known = match (self.bloom_type, previous) {
@@ -102,7 +102,7 @@ impl BloomWriter {
         }
     }
 
-    /// Adds a cell's key, unless it equals the previous one that was added.
+    /// Adds a cell's key, unless it equals the key added last.
     pub(in crate::hfile) fn add(&mut self, cell: &CellKey) {
         let (row, _, qualifier) = cell.split();
         let key = self.bloom_type.key(row, qualifier, &mut self.buffer);
@@ -131,7 +131,7 @@ impl BloomWriter {
     }
 }
 
-/// The chunks of a filter: the open one, those waiting for the next boundary between data blocks, those
+/// The chunks of a filter: the open one, those that wait for the next boundary between data blocks, and those
 /// written.
 struct Chunks {
     size: ChunkSize,

@@ -16,8 +16,8 @@ const RESERVED: &[u8] = b"hfile.";
 impl FileInfoBuilder {
     /// Adds an entry of the caller.
     ///
-    /// Fails if the key exists already, or is one that only the writer adds: another value would mean that
-    /// the file is stored in another way than it is.
+    /// Fails if the key exists already, or is reserved for the writer: a wrong value would misstate how the
+    /// file is stored.
     pub(in crate::hfile) fn add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         if key.starts_with(RESERVED) {
             return Err(Error::invalid_argument(

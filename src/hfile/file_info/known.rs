@@ -32,7 +32,7 @@ impl FileTimeRange {
     }
 }
 
-/// The maximum length of the message in a `COMPACTION_EVENT_KEY`. In memory, names of files take up to some
+/// The maximum length of the message in a `COMPACTION_EVENT_KEY`. In memory, its file names take up to about
 /// 20 times as much.
 const MAX_EVENT: usize = 4 << 20;
 
@@ -88,7 +88,7 @@ impl FileInfo {
         self.int(names::KEY_VALUE_VERSION)
     }
 
-    /// `MAX_MEMSTORE_TS_KEY`: the greatest sequence id of a cell.
+    /// `MAX_MEMSTORE_TS_KEY`: the greatest sequence id of any cell.
     pub fn max_memstore_ts(&self) -> Decoded<i64> {
         self.long(names::MAX_MEMSTORE_TS)
     }

@@ -45,7 +45,7 @@ struct Entry {
     end: u32,
 }
 
-/// The bytes that the list of entries takes for each: a list that grows has room for twice as many.
+/// The memory per entry in the list: a growing list has room for up to twice as many.
 const ENTRY_BYTES: usize = 2 * size_of::<Entry>();
 
 impl FileInfo {
@@ -102,7 +102,7 @@ impl FileInfo {
         Ok(info)
     }
 
-    /// As [`push`](Self::push). Fails if more than `limit` bytes of memory are then taken.
+    /// Like [`push`](Self::push), but fails if more than `limit` bytes of memory are then in use.
     fn push_within(&mut self, key: &[u8], value: &[u8], limit: usize) -> Result<(), Corruption> {
         let list = (self.entries.len() + 1).saturating_mul(ENTRY_BYTES);
         let bytes = list.saturating_add(self.bytes.len()).saturating_add(key.len() + value.len());
@@ -136,7 +136,7 @@ impl FileInfo {
         entries.dedup_by(|a, b| part(bytes, a.key()) == part(bytes, b.key()));
     }
 
-    /// Returns a file info of these keys and values. The last value of a duplicate key counts.
+    /// Returns a file info with these keys and values. The last value of a duplicate key counts.
     ///
     /// # Errors
     ///
@@ -317,7 +317,7 @@ mod tests {
                 prop_assert_eq!(info.get(key), Some(&value[..]));
             }
             prop_assert_eq!(info.get(b"no such key"), None);
-            // there cannot be as many entries as the four bytes of "PBUF" make
+            // the bytes of "PBUF" as a count exceed any possible number of entries
             let plainly = FileInfo::parse(&plain(&pairs), usize::MAX).unwrap();
             prop_assert_eq!(&plainly, &info);
 

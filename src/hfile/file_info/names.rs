@@ -1,6 +1,6 @@
 //! The keys that HBase writes into a file info (hfile.md §11.3).
 
-// of the file: `HFileInfo`, `HFileWriterImpl`, `HFileDataBlockEncoder`
+// keys of the file: `HFileInfo`, `HFileWriterImpl`, `HFileDataBlockEncoder`
 pub(crate) const LAST_KEY: &str = "hfile.LASTKEY";
 pub(crate) const AVG_KEY_LEN: &str = "hfile.AVG_KEY_LEN";
 pub(crate) const AVG_VALUE_LEN: &str = "hfile.AVG_VALUE_LEN";
@@ -16,7 +16,7 @@ pub(crate) const MAX_MEMSTORE_TS: &str = "MAX_MEMSTORE_TS_KEY";
 pub(crate) const DATA_BLOCK_ENCODING: &str = "DATA_BLOCK_ENCODING";
 pub(crate) const INDEX_BLOCK_ENCODING: &str = "INDEX_BLOCK_ENCODING";
 
-// of the store: `HStoreFile`, `StoreFileWriter`, `StripeStoreFileManager`
+// keys of the store: `HStoreFile`, `StoreFileWriter`, `StripeStoreFileManager`
 pub(crate) const MAX_SEQ_ID: &str = "MAX_SEQ_ID_KEY";
 pub(crate) const MAJOR_COMPACTION: &str = "MAJOR_COMPACTION_KEY";
 pub(crate) const EXCLUDE_FROM_MINOR_COMPACTION: &str = "EXCLUDE_FROM_MINOR_COMPACTION";
@@ -37,8 +37,8 @@ pub(crate) const MOB_FILE_REFS: &str = "MOB_FILE_REFS";
 pub(crate) const STRIPE_START_KEY: &str = "STRIPE_START_KEY";
 pub(crate) const STRIPE_END_KEY: &str = "STRIPE_END_KEY";
 
-/// The keys without the prefix of the file layer that record how a file is stored, or what its Bloom filter
-/// has: the writer derives their values.
+/// The keys without the `hfile.` prefix that describe a file's format or its Bloom filter; the writer derives
+/// their values.
 pub(crate) const OF_FORMAT: [&str; 7] = [
     KEY_VALUE_VERSION,
     MAX_MEMSTORE_TS,

@@ -139,7 +139,7 @@ fn blocks_of_the_cache_are_not_read() {
     assert_eq!(cache.stats().misses, after.misses);
 }
 
-/// A block that another scan has put in the cache meanwhile is not taken, and must not be kept.
+/// A block that another scan has put into the cache in the meantime is not taken, and must not be kept.
 #[test]
 fn blocks_that_come_from_the_cache_are_forgotten() {
     let cache = BlockCache::with_capacity(64 << 20);

@@ -23,7 +23,7 @@ fn file_bytes() -> Vec<u8> {
     encoded(DataBlockEncoding::None)
 }
 
-/// As [`file_bytes`], with an encoding of the cells.
+/// Like [`file_bytes`], with an encoding of the cells.
 fn encoded(encoding: DataBlockEncoding) -> Vec<u8> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");

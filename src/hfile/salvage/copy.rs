@@ -1,4 +1,4 @@
-//! The walk that copies the valid cells.
+//! Walks over the blocks and copies the valid cells.
 
 use super::known::KnownKeys;
 use super::losses::Losses;
@@ -50,7 +50,7 @@ enum Link {
 }
 
 impl<'a> Copy<'a> {
-    /// Copies everything valid. Fails, without creating a file, if nothing is.
+    /// Copies everything valid. Fails, without creating a file, if nothing is valid.
     pub(super) fn all(known: KnownKeys, options: &'a HFileOptions, path: &'a Path) -> Result<SalvageReport> {
         let meta_room = options.limits.block_bytes;
         let mut copy = Self {
@@ -210,7 +210,7 @@ impl<'a> Copy<'a> {
                     return Err(mismatch(last));
                 }
             }
-            // the block's own original offset is unknown too, and the next block has the original one
+            // this block's original offset is unknown too, and the next block records the original one
             Link::Shifted => return Ok(()),
             _ => {}
         }

@@ -37,7 +37,7 @@ pub struct SalvageReport {
     pub lost: Vec<LostBlock>,
     /// The number of lost blocks that are not listed.
     pub lost_beyond: u64,
-    /// Other faults, to which no cell was lost. Of the damaged parts, indexes and filters were rebuilt.
+    /// Other faults, which caused no loss of cells. Damaged indexes and filters were rebuilt.
     pub faults: Vec<Error>,
     /// Properties of the file that are not in its metadata and were found by trial.
     pub guesses: Vec<String>,
@@ -47,8 +47,8 @@ pub struct SalvageReport {
 }
 
 impl SalvageReport {
-    /// Whether no cell was lost. What else of the damaged file the new one lacks is in
-    /// [`dropped`](Self::dropped) and [`guesses`](Self::guesses).
+    /// Whether no cell was lost. Other differences are listed in [`dropped`](Self::dropped) and
+    /// [`guesses`](Self::guesses).
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.lost.is_empty()
@@ -61,11 +61,11 @@ impl SalvageReport {
 pub struct LostBlock {
     /// The offset of the block or region.
     pub offset: u64,
-    /// No lost cell sorts before this key; none if the lost cells may include the first of the file. It is
+    /// No lost cell sorts before this key; none if the lost cells may include the file's first cell. It is
     /// the key of the last cell kept before or, within a run of lost blocks, the block's index key, if that
     /// is known.
     pub after: Option<SeekKey>,
-    /// No lost cell sorts after this key; none if the lost cells may include the last of the file.
+    /// No lost cell sorts after this key; none if the lost cells may include the file's last cell.
     pub before: Option<SeekKey>,
     /// The number of cells lost, if known. It is known if the cells are out of order or otherwise invalid in
     /// a file; `after` and `before` are then the least and the greatest of their keys.

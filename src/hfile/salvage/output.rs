@@ -50,7 +50,7 @@ impl Output {
             .mvcc(format.cells.mvcc)
             .bloom(known.bloom)
             .encryption(encryption)
-            // a cell that was read may take more bytes as it is stored now
+            // a cell may take more bytes in the new file's format
             .limits(options.limits.clone().with_block_bytes(options.limits.block_bytes.saturating_mul(2)));
         if let Some(hash) = known.hash {
             new = new.bloom_hash(hash);
@@ -106,7 +106,7 @@ impl Output {
             if is_rewritten(key) {
                 continue;
             }
-            // The new file may have fewer cells, so it replaces none of the files that the damaged one was
+            // The new file may have fewer cells, so it must not replace the files that the damaged one was
             // compacted from.
             if key == names::COMPACTION_EVENT.as_bytes() && names_files(known.info.as_ref()) {
                 known.dropped.push(format!("file info {}", StringBinary(key)));

@@ -49,7 +49,7 @@ pub(super) fn find_codec(
 /// The codec for a walk that finds blocks of any codec; with [`Codec::None`], the walk would compare sizes.
 pub(super) const ANY_CODEC: Codec = Codec::Gz;
 
-/// What a walk over all blocks shows.
+/// The findings of a walk over all blocks.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     pub(super) info: Option<FileInfo>,

@@ -1,4 +1,4 @@
-//! Blocks that a scanner reads in parts, and how many it reads as a whole.
+//! Decides which blocks a scanner reads in parts, and enters them.
 
 use super::super::index::LeafLookup;
 use super::super::read_ahead::ReadAhead;
@@ -10,15 +10,15 @@ use crate::cell::{CellKey, CellOrder};
 use crate::error::Result;
 use std::sync::Arc;
 
-/// After this many blocks, a scan is long: blocks are read as a whole, and not all of them are cached.
+/// After this many blocks, a scan is long: blocks are read whole, and not all of them are cached.
 const LONG_RUN: u32 = 4;
 
-/// Up to this many blocks, a scan may end soon: they are read in parts.
+/// Up to this many blocks, a scan may end soon: blocks are read in parts.
 const SHORT_RUN: u32 = 2;
 
 impl HFileScanner<'_> {
-    /// As [`find_block`](Self::find_block), but may enter a part of the block that has the first cell that is
-    /// not before `key`, if it is in the block.
+    /// Like [`find_block`](Self::find_block), but may enter only a part of the block: the one with the first
+    /// cell that is not before `key`, if the block has it.
     #[inline]
     pub(super) fn find_part(&mut self, key: &CellKey) -> Result<bool> {
         if !self.reads_parts {
@@ -44,7 +44,8 @@ impl HFileScanner<'_> {
         Ok(true)
     }
 
-    /// Enters the part of the path's block that a row can be in; returns false if the block must be read.
+    /// Enters the part of the path's block that a row can be in; returns false if the whole block must be
+    /// read.
     fn enter_part(&mut self, row: &[u8], order: CellOrder) -> bool {
         let Some((block, partial)) = self.file.begin_partial(&self.path, row, order, &mut self.buffers)
         else {
@@ -87,8 +88,8 @@ impl HFileScanner<'_> {
         Ok(self.block.as_ref().is_some_and(|block| block.advance(&mut self.position)))
     }
 
-    /// Enters the path's block, the next one, at its first cell. If `counts_cells`, the block must have all
-    /// its cells. The previous block had `cells` bytes of cells.
+    /// Enters the path's block, which follows the current one, at its first cell. With `counts_cells`, the
+    /// block must be whole. The previous block had `cells` bytes of cells.
     pub(super) fn enter_next(&mut self, counts_cells: bool, cells: usize) -> Result<()> {
         self.run = self.run.saturating_add(1);
         if self.reads_parts
@@ -123,7 +124,7 @@ impl HFileScanner<'_> {
         self.buffers.ahead = None;
     }
 
-    /// What was read ahead.
+    /// Returns the blocks that were read ahead.
     #[cfg(test)]
     pub(in crate::hfile) fn read_ahead(&self) -> Option<&ReadAhead> {
         self.buffers.ahead.as_deref()

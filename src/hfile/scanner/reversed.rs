@@ -1,4 +1,4 @@
-//! A cursor over the cells of one file, row by row from the last to the first.
+//! A cursor over the rows of one file, from the last to the first (HBase: `HFileScanner.seekBefore`).
 
 use super::{Entering, HFileScanner};
 use crate::block::data::{CellPosition, DataBlock, RowSpan};
@@ -58,7 +58,7 @@ enum CursorState {
     InBlock,
     /// In the block after that.
     InNext,
-    /// At the position of `cells`, in any block.
+    /// At the position of `cells`, in any block of the row.
     Wide,
 }
 
@@ -111,7 +111,7 @@ impl<'f> ReversedHFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`seek_to_last_row`](Self::seek_to_last_row).
+    /// Same as [`seek_to_last_row`](Self::seek_to_last_row).
     pub(crate) fn seek_before(&mut self, key: &CellKey) -> Result<bool> {
         self.leave();
         if !self.cells.seek_before(key)? {
@@ -120,12 +120,12 @@ impl<'f> ReversedHFileScanner<'f> {
         self.enter_row_up_to_here()
     }
 
-    /// As [`seek_before`](Self::seek_before), for a `key` that is not after the beginning of the row.
+    /// Like [`seek_before`](Self::seek_before), for a `key` that is not after the beginning of the row.
     ///
     /// # Errors
     ///
-    /// As [`seek_to_last_row`](Self::seek_to_last_row), and if cells or index keys are out of order, so that
-    /// the search leads forward.
+    /// Same as [`seek_to_last_row`](Self::seek_to_last_row), and if cells or index keys are out of order, so
+    /// that the search leads forward.
     pub(crate) fn reseek_before(&mut self, key: &CellKey) -> Result<bool> {
         let (offset, begin) = match (self.begins, &self.wide) {
             (CursorState::InBlock, _) => (self.cells.offset(), Some(self.block()?.first_of(&self.here))),
@@ -158,7 +158,7 @@ impl<'f> ReversedHFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`seek_to_last_row`](Self::seek_to_last_row).
+    /// Same as [`seek_to_last_row`](Self::seek_to_last_row).
     #[inline]
     pub(crate) fn previous_row(&mut self) -> Result<bool> {
         let begins = self.begins;
@@ -181,7 +181,7 @@ impl<'f> ReversedHFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`seek_to_last_row`](Self::seek_to_last_row).
+    /// Same as [`seek_to_last_row`](Self::seek_to_last_row).
     #[inline]
     pub(crate) fn advance(&mut self) -> Result<()> {
         if self.state == CursorState::InBlock
@@ -218,7 +218,7 @@ impl<'f> ReversedHFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`seek_to_last_row`](Self::seek_to_last_row).
+    /// Same as [`seek_to_last_row`](Self::seek_to_last_row).
     #[inline]
     pub(crate) fn walk<B>(
         &mut self,
@@ -266,7 +266,7 @@ impl<'f> ReversedHFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`seek_to_last_row`](Self::seek_to_last_row).
+    /// Same as [`seek_to_last_row`](Self::seek_to_last_row).
     pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<()> {
         let order = self.order()?;
         if self.peek().is_none_or(|cell| order.compare(cell.key(), key).is_ge()) {
@@ -316,7 +316,7 @@ impl<'f> ReversedHFileScanner<'f> {
         Ok(true)
     }
 
-    /// As [`enter_row`](Self::enter_row), for a row that may have begun in the previous block.
+    /// Like [`enter_row`](Self::enter_row), for a row that may have begun in the previous block.
     #[cold]
     fn look_back(&mut self, row: RowSpan) -> Result<bool> {
         let order = self.order()?;
@@ -370,7 +370,7 @@ impl<'f> ReversedHFileScanner<'f> {
     #[inline]
     pub(crate) fn leave(&mut self) {
         if self.begins == CursorState::Wide {
-            // a block that was passed going forward may have no row index
+            // a block that was read in a forward walk may have no row index
             self.cells.leave_block();
         }
         (self.begins, self.state) = (CursorState::Unpositioned, CursorState::Unpositioned);

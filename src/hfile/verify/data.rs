@@ -90,7 +90,7 @@ impl Verification<'_> {
             let message = "first cell of the block is before its index key";
             location.report(Corruption::Malformed(message), &mut self.faults);
         }
-        // an open file returns the first index key as its first key
+        // readers take the first index key as the file's first key
         if self.index.is_whole && number == 0 && block.key(&block.first()).family() != key.family() {
             let message = "first cell of the file is of another family than its index key";
             location.report(Corruption::Malformed(message), &mut self.faults);

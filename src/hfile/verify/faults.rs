@@ -4,7 +4,7 @@ use crate::error::{Corruption, Error, ErrorKind, Result};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-/// The maximum number of faults kept. A file with more is beyond repair by hand.
+/// The maximum number of faults kept. A file with more cannot be repaired manually.
 const MAX_FAULTS: usize = 10_000;
 
 /// A list of limited length without duplicates.

@@ -107,10 +107,10 @@ fn check_last_key(info: &FileInfo, tally: &Tally) -> Option<Corruption> {
     Some(Corruption::Malformed(message))
 }
 
-/// Whether the times may be those of more cells than the file has.
+/// Whether the time range may cover more cells than the file has.
 ///
 /// A flush by 0.94 to 1.x could record the range of a whole memstore although it did not write all of its
-/// cells; and a bulk load that splits a file gives both halves the times of the whole.
+/// cells; and a bulk load that splits a file gives both halves the range of the whole file.
 fn is_of_more_cells(info: &FileInfo, version: Version) -> bool {
     version.major < 3 || version.minor < 3 || info.get(names::BULKLOAD_TIMESTAMP.as_bytes()).is_some()
 }

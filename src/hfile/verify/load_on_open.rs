@@ -100,7 +100,7 @@ impl LoadOnOpen {
     }
 }
 
-/// Fails if the codec is not built in, or a dictionary was not given: then no block can be read, and none is
+/// Fails if the codec is not built in or its dictionary was not given: no block can be read, but none is
 /// faulty.
 fn refuse_unknown(error: &Error) -> Result<()> {
     if error.kind() == ErrorKind::Unsupported { Err(error.clone()) } else { Ok(()) }

@@ -515,7 +515,7 @@ fn pass(file: &HFile) -> Result<u64> {
     Ok(cells)
 }
 
-/// As [`pass`], row by row from the last to the first.
+/// Like [`pass`], row by row from the last to the first.
 fn pass_back(file: &HFile) -> Result<u64> {
     let (mut scanner, mut cells) = (file.reversed_scanner(), 0);
     let mut more = scanner.seek_to_last_row()?;

@@ -20,7 +20,7 @@ pub(super) fn check_alone(trailer: &Trailer, tail: &[u8], faults: &mut Faults) {
         .take(MAGIC_LEN, "trailer magic")
         .and_then(|_| cursor.take(trailer.size() - MAGIC_LEN - VERSION_LEN, "trailer body"));
     let mut body = Cursor::new(body.unwrap_or_default());
-    // the message has been parsed before
+    // the message was parsed successfully before
     let _ = delimited(&mut body, "message of the trailer");
     if body.rest().iter().any(|&byte| byte != 0) {
         let message = "bytes after the message of the trailer that are not zero";

@@ -25,7 +25,7 @@ pub(in crate::hfile) struct Walk<'a> {
     damaged_reads: u64,
     /// Whether payloads are not decompressed.
     is_stored: bool,
-    /// The maximum number of bytes of a plain payload, if it is not that of any block.
+    /// The maximum number of bytes of a plain payload, if it is less than that of any block.
     plain_limit: Option<usize>,
     stored: Vec<u8>,
     plain: Vec<u8>,
@@ -158,9 +158,9 @@ impl<'a> Walk<'a> {
         Some((self.stored_type()?, at + sizes.total_size() as u64))
     }
 
-    /// Returns where to continue: after the block that an index has at `at`, else at the next block according
-    /// to the header, else at the next block found by a search; but no later than at the next block that an
-    /// index has.
+    /// Returns where to continue: after the block that an index lists at `at`, else at the next block
+    /// according to the header, else at the next block found by a search; but no later than at the next block
+    /// that an index lists.
     fn skip_damage(&mut self, at: u64, references: &References) -> Result<u64> {
         let limit = references.next_after(at).map_or(self.end, |next| next.min(self.end));
         if let Some(end) = references.end_of(at).filter(|&end| end <= limit) {

@@ -58,7 +58,7 @@ impl CellStats {
     }
 }
 
-/// Returns the size of a cell in bytes as HBase estimates it: that in a block, and four more.
+/// Returns the size of a cell in bytes as HBase estimates it: its size in a block plus four.
 #[inline]
 fn len_in_memory(cell: &CellRef<'_>) -> usize {
     let tags = if cell.tags.is_empty() { 0 } else { 2 + cell.tags.len() };

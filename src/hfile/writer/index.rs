@@ -54,7 +54,7 @@ impl IndexWriter {
         self.leaf.push_key(key);
     }
 
-    /// Adds where the first data block is without a handle, which has been written.
+    /// Sets the handle of the first data block without one, which has now been written.
     pub(super) fn push_handle(&mut self, handle: BlockHandle) {
         self.leaf.handles.push(handle);
     }

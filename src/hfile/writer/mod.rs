@@ -4,8 +4,8 @@
 //! everything that is due: the open leaf of the index, and full chunks of the Bloom filters. So memory holds
 //! no more than a block, a leaf with the entries above it, and a chunk of each filter.
 //!
-//! In a file with compression, a few data blocks are written later: meanwhile another thread compresses them
-//! ([`pipeline`]). They are written before any other block.
+//! In a file with compression, the writing of a few data blocks is delayed while another thread compresses
+//! them ([`pipeline`]). They are written before any other block.
 
 mod cell_stats;
 mod index;
@@ -134,7 +134,7 @@ impl HFileWriter {
         self.append_ref(&cell)
     }
 
-    /// As [`append`](Self::append), but by reference: functions called for every cell avoid copying it.
+    /// Like [`append`](Self::append), but by reference: functions called for every cell avoid copying it.
     #[inline]
     pub(super) fn append_ref(&mut self, cell: &CellRef<'_>) -> Result<()> {
         let appended = self.check_usable().and_then(|()| self.try_append(cell));
@@ -209,8 +209,8 @@ impl HFileWriter {
         Err(self.sink.error(Corruption::Limit { what: "size of a block", value, limit }))
     }
 
-    /// Whether the open data block has room for another cell of `len` bytes. The half of the limit that is
-    /// left is for what a block has besides its cells.
+    /// Whether the open data block has room for another cell of `len` bytes. The other half of the limit is
+    /// for the block's contents besides cells.
     #[inline]
     fn has_room(&self, len: usize) -> bool {
         self.encoder.unencoded_size() + len <= self.options.half_of_limit() || self.encoder.is_empty()
@@ -267,8 +267,8 @@ impl HFileWriter {
     /// # Errors
     ///
     /// If a write fails, or an earlier one failed. The file then does not exist, or is still the previous
-    /// one. There is one exception: if only the last step fails, the sync of the directory, the file is the
-    /// new one, but after a crash it may be the previous one again.
+    /// one. Exception: if only the last step, the sync of the directory, fails, the file is the new one, but
+    /// a crash may restore the previous one.
     pub fn finish(mut self) -> Result<u64> {
         self.check_usable()?;
         self.finish_block()?;
@@ -326,7 +326,7 @@ impl HFileWriter {
         }
     }
 
-    /// Writes the open data block, if there is one.
+    /// Writes the open data block, if any.
     fn finish_block(&mut self) -> Result<()> {
         if self.encoder.is_empty() {
             return Ok(());
@@ -359,21 +359,21 @@ impl HFileWriter {
         if self.options.codec == Codec::None || limit == 0 {
             return;
         }
-        // the first compressor was made by the same options
+        // the first compressor was made with the same options
         if let Ok(compressor) = Compressor::new(self.options.codec, &self.options.compressor) {
             self.sink.begin_pipeline(compressor, limit);
         }
     }
 
-    /// Writes the first of the data blocks that are not written. Returns false if there is none.
+    /// Writes the first unwritten data block. Returns false if there is none.
     fn write_first(&mut self) -> Result<bool> {
         let Some(written) = self.sink.write_first(self.block_type())? else { return Ok(false) };
         self.add_written(written).map(|()| true)
     }
 
-    /// Adds a data block that was written to the index.
+    /// Adds the handle of a written data block to the index.
     fn add_written(&mut self, Written { handle, plain_size }: Written) -> Result<()> {
-        // also of a single cell, with what a block has besides
+        // also checked for a block of a single cell, with the block's header and checksums
         let size = plain_size.max(handle.on_disk_size.into());
         self.check_size(usize::try_from(size).unwrap_or(usize::MAX))?;
         self.index.push_handle(handle);

@@ -37,9 +37,9 @@ pub struct HFileWriterOptions {
     pub(super) bloom_settings: BloomSettings,
     /// Whether to add a filter of the rows with a marker that deletes a family, unless columns are filtered.
     pub(in crate::hfile) delete_family_bloom: bool,
-    /// Whether there is none, also not in a file of a store.
+    /// Whether to leave it out even in a file of a store.
     pub(in crate::hfile) no_delete_family_bloom: bool,
-    /// Whether there are no filters, whatever else the options say.
+    /// Whether to leave out all filters, whatever the other options are.
     pub(super) no_filters: bool,
     pub(super) checksum: ChecksumType,
     pub(super) bytes_per_checksum: u32,
@@ -49,7 +49,7 @@ pub struct HFileWriterOptions {
     storage: Arc<dyn Storage>,
 }
 
-/// The length of a header: HBase accepts no less.
+/// The length of a block header; HBase accepts no smaller value.
 pub(crate) const MIN_BYTES_PER_CHECKSUM: u32 = 33;
 
 impl HFileWriterOptions {
@@ -84,8 +84,8 @@ impl HFileWriterOptions {
         }
     }
 
-    /// Leaves out all Bloom filters, as in the regions of `hbase:meta`: HBase searches the filters of their
-    /// files in the order of other tables, and overlooks rows and deletes (hfile.md §12.1).
+    /// Leaves out all Bloom filters, as in the regions of `hbase:meta`: HBase searches filters in the order
+    /// of other tables there, and would miss rows and deletes (hfile.md §12.1).
     pub(crate) fn without_filters(mut self) -> Self {
         self.no_filters = true;
         self
@@ -263,8 +263,8 @@ impl HFileWriterOptions {
     }
 
     /// Sets the maximum size of a block: a cell that needs more is refused, as readers with these limits
-    /// would refuse it. Other cells do not share a block if it would take more than half of that; nor are the
-    /// blocks of the index and of the Bloom filters complete only later.
+    /// would refuse it. Cells share a block only up to half of that size, which also limits the blocks of the
+    /// index and of the Bloom filters.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;

@@ -1,8 +1,8 @@
 //! Data blocks that are filled but not written, so that a helper thread can compress them.
 //!
 //! The writer's own thread writes all blocks in order. When it does so depends only on the sizes of the
-//! blocks before compression, so a storage sees the same calls in every run, and the same bytes as without
-//! the helper. The helper compresses; where it has not begun, the writer does so itself.
+//! blocks before compression, so a storage gets the same calls in every run, and the same bytes as without
+//! the helper. The writer compresses blocks itself that the helper has not begun.
 
 use crate::block::codec::Compressor;
 use crate::block::writer::{BlockWriter, compress};
@@ -30,9 +30,9 @@ pub(in crate::hfile) fn hold_queue(end: Instant) -> Box<dyn HeldQueue> {
 pub(super) struct Pipeline {
     /// In the order of the file.
     blocks: VecDeque<Pending>,
-    /// What the blocks take in bytes.
+    /// The memory of the blocks in bytes.
     held: usize,
-    /// How much they may take.
+    /// The maximum of `held`.
     limit: usize,
     compressor: Arc<HelperCompressor>,
     /// Jobs and memory for reuse.
@@ -40,10 +40,10 @@ pub(super) struct Pipeline {
     memory: Vec<Memory>,
 }
 
-/// What the helper compresses the blocks of one file with.
+/// The compressor of the helper for the blocks of one file.
 struct HelperCompressor {
     compressor: Mutex<Compressor>,
-    /// The size in bytes of what precedes the payload of a block.
+    /// The space in bytes before the payload of a block.
     room: usize,
 }
 
@@ -56,14 +56,14 @@ struct Memory {
 
 /// A block that waits to be written.
 struct Pending {
-    /// The memory that it takes, in bytes.
+    /// Its memory in bytes.
     bytes: usize,
     job: Arc<Job<Compressing>>,
     /// The result, if the writer compressed it.
     done: Option<Compressed>,
 }
 
-/// A block that is compressed.
+/// A block to compress.
 struct Compressing {
     compressor: Arc<HelperCompressor>,
     memory: Memory,
@@ -88,16 +88,16 @@ impl Task for Compressing {
     }
 }
 
-/// Why there is no compressed block.
+/// The reason that there is no compressed block.
 pub(super) enum Failure {
     Codec(Corruption),
     /// The helper panicked.
     Panic,
 }
 
-/// A compressed block that is to be written.
+/// A compressed block to write.
 pub(super) struct CompressedBlock {
-    /// The payload, after room for what precedes it.
+    /// The payload, after space for the header.
     pub(super) stored: Vec<u8>,
     /// The size in bytes of the payload before compression.
     pub(super) plain_size: usize,
@@ -105,7 +105,7 @@ pub(super) struct CompressedBlock {
 }
 
 impl Pipeline {
-    /// A pipeline for blocks that take up to `limit` bytes. None if there is no helper thread.
+    /// Creates a pipeline for blocks of up to `limit` bytes in total. None if there is no helper thread.
     pub(super) fn new(compressor: Compressor, blocks: &BlockWriter, limit: usize) -> Option<Self> {
         let is_off = limit == 0 || cores() == 1 || !HELPER.start();
         let compressor = Mutex::new(compressor);
@@ -145,7 +145,7 @@ impl Pipeline {
         self.held -= bytes;
         if done.is_none() {
             let mut claim = job.claim();
-            // meanwhile this thread compresses those after it
+            // this thread compresses later blocks while it waits
             while let Claim::Running = claim
                 && self.compress_another(writer)
             {
@@ -170,7 +170,7 @@ impl Pipeline {
     fn compress_another(&mut self, writer: &mut BlockWriter) -> bool {
         for block in self.blocks.iter_mut().filter(|block| block.done.is_none()) {
             match block.job.claim() {
-                // the error is found when it is its turn
+                // the error is returned when this block's turn comes
                 Claim::Empty | Claim::Running => {}
                 Claim::Done(compressed) => block.done = Some(compressed),
                 Claim::Waiting(task) => {
@@ -199,7 +199,7 @@ fn compress_by(writer: &mut BlockWriter, task: Compressing) -> Compressed {
 }
 
 impl Drop for Pipeline {
-    /// Takes what the helper has not begun, so that the helper does no useless work.
+    /// Takes back the jobs that the helper has not begun, so that it does no useless work.
     fn drop(&mut self) {
         for Pending { job, .. } in mem::take(&mut self.blocks) {
             drop(job.claim());

@@ -34,8 +34,7 @@ impl BlockSink {
         Self { file, blocks, position: 0, plain_bytes: 0, pipeline: None }
     }
 
-    /// Lets another thread compress data blocks that take up to `limit` bytes, by another compressor of the
-    /// file.
+    /// Lets another thread compress up to `limit` bytes of data blocks, with a compressor of its own.
     pub(super) fn begin_pipeline(&mut self, compressor: Compressor, limit: usize) {
         self.pipeline = Pipeline::new(compressor, &self.blocks, limit);
     }
@@ -50,7 +49,7 @@ impl BlockSink {
         self.pipeline.as_ref()
     }
 
-    /// Adds a data block, whose payload is appended by `fill`, to those that are not written.
+    /// Queues a data block, whose payload is appended by `fill`, for writing.
     pub(super) fn push(&mut self, fill: impl FnOnce(&mut Vec<u8>)) {
         if let Some(pipeline) = &mut self.pipeline {
             pipeline.push(fill);
@@ -62,7 +61,7 @@ impl BlockSink {
         self.pipeline.as_ref().is_some_and(Pipeline::is_full)
     }
 
-    /// Writes the first of the data blocks that are not written. None if there is none.
+    /// Writes the first queued data block. None if there is none.
     pub(super) fn write_first(&mut self, block_type: BlockType) -> Result<Option<Written>> {
         let Self { file, blocks, pipeline: Some(pipeline), .. } = self else { return Ok(None) };
         let Some(block) = pipeline.take(blocks) else { return Ok(None) };
@@ -96,7 +95,7 @@ impl BlockSink {
         put(file, position, plain_bytes, block)
     }
 
-    /// As [`write`](Self::write), for a block that HBase does not count in the uncompressed bytes (hfile.md
+    /// Like [`write`](Self::write), for a block that HBase does not count in the uncompressed bytes (hfile.md
     /// §5.1).
     pub(super) fn write_uncounted(
         &mut self,
@@ -140,7 +139,7 @@ fn put(
     block: SealedBlock<'_>,
 ) -> Result<Written> {
     let (offset, plain_size) = (*position, block.plain_size as u64);
-    // a header has 31 bits for the size of the rest of the block
+    // a header has 31 bits for the size of the block without its header
     let on_disk_size = u32::try_from(block.bytes.len()).unwrap_or(u32::MAX);
     file.write_all(block.bytes)?;
     *position += u64::from(on_disk_size);

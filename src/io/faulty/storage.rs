@@ -17,15 +17,14 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 /// Files in memory. Counts all calls, and fails at selected ones.
 ///
-/// Models a loss of power: of a file, the synced bytes remain; of a directory, the names when it was last
-/// synced. Directories that were not created by a call are durable. A directory that was renamed is at the
-/// old path or at the new one, never at both or none, as in a file system with a journal. So is a file that
-/// was renamed to another directory, unless it ever had several names: each of those is kept or lost by
-/// itself.
+/// Models a loss of power: a file keeps its synced bytes, and a directory the names at its last sync.
+/// Directories that were not created by a call are durable. A directory that was renamed is at the old path
+/// or at the new one, never at both or none, as in a file system with a journal. So is a file that was
+/// renamed to another directory, unless it ever had several names: each of those is kept or lost by itself.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage(Arc<Mutex<State>>);
 
-/// What a crash preserves of unsynced changes.
+/// The unsynced changes that a crash preserves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
     /// Everything: the process was killed, the system keeps running.
@@ -35,8 +34,8 @@ pub enum Crash {
     /// Names, and half of the bytes.
     Torn,
     /// Random, from a seed: each changed name is the old or the new one, each file keeps a part of its
-    /// unsynced bytes, and each 512-byte unit of them is either intact or zeros; each unit that was written
-    /// over since it was synced is the old or the new one.
+    /// unsynced bytes, and each 512-byte unit of them is either intact or zeros; each unit overwritten since
+    /// the last sync is the old or the new one.
     Chance(u64),
 }
 
@@ -68,19 +67,19 @@ impl FaultyStorage {
         Self::default()
     }
 
-    /// Makes files have no identity, as on systems that have none.
+    /// Hides the identity of files, as on systems without one.
     pub fn hide_identities(&self) {
         self.state().hides_identities = true;
     }
 
-    /// Makes the storage one without renames, as an object store: a file appears when it is synced, complete,
-    /// and all changes are durable at once.
+    /// Makes the storage behave like an object store, without renames: a file appears complete when it is
+    /// synced, and all changes are durable at once.
     pub fn has_objects(&self) {
         self.state().has_objects = true;
     }
 
     /// Makes files be found by their path at each read, as in HDFS: an open file that is renamed or removed
-    /// cannot be read where it was opened.
+    /// cannot be read at its old path.
     pub fn read_by_path(&self) {
         self.state().reads_by_path = true;
     }
@@ -119,8 +118,7 @@ impl FaultyStorage {
         taken.into_iter().map(|nodes| Self::of(nodes, state.has_objects)).collect()
     }
 
-    /// A storage of its own with the same files. It has no faults and no locks, and what is not synced here
-    /// is not synced there.
+    /// An independent storage with the same files, synced to the same extent. It has no faults and no locks.
     #[must_use]
     pub fn copy(&self) -> Self {
         let state = self.state();
@@ -131,16 +129,16 @@ impl FaultyStorage {
         Self(Arc::new(Mutex::new(State { nodes, has_objects, ..State::default() })))
     }
 
-    /// Makes the calls with these numbers fail, counted from now on over all calls, including opens, reads
-    /// and locks.
+    /// Makes the calls with these numbers fail, counted from the next call over all calls, including opens,
+    /// reads and locks.
     pub fn fail_among_all(&self, numbers: impl IntoIterator<Item = u64>) {
         let mut state = self.state();
         let now = state.all_calls;
         state.faults = Faults::Among(numbers.into_iter().map(|n| now + n).collect());
     }
 
-    /// The calls that [`fail_among_all`](Self::fail_among_all) set to fail and that have not happened yet,
-    /// counted from now on.
+    /// The pending calls that [`fail_among_all`](Self::fail_among_all) set to fail, counted from the next
+    /// call.
     #[must_use]
     pub fn pending_faults(&self) -> Vec<u64> {
         let state = self.state();
@@ -152,7 +150,7 @@ impl FaultyStorage {
         }
     }
 
-    /// Makes all calls of a kind fail from now on.
+    /// Makes all later calls of a kind fail.
     pub fn break_calls(&self, call: Call) {
         self.state().broken.insert(call);
     }
@@ -409,7 +407,7 @@ impl Storage for FaultyStorage {
                 Node::File(content) => (content.bytes.len() as u64, false),
                 Node::Dir(_) => (0, true),
             };
-            // Those that were created later are later.
+            // Files created later have later times.
             let modified_millis = i64::try_from(node).unwrap_or(i64::MAX);
             DirEntry { name: name.clone(), len, is_dir, is_symlink: false, modified_millis }
         };

@@ -76,7 +76,7 @@ impl OpenedFile {
         self.pinned.store(false, Ordering::Relaxed);
     }
 
-    /// Records that the file is no longer used: it gets no handle any more.
+    /// Records that the file is no longer used, so that it gets no further handle.
     pub(super) fn forget(&self) {
         self.forgotten.store(true, Ordering::Relaxed);
     }
@@ -190,10 +190,10 @@ impl BoundedFile {
         }
     }
 
-    /// Opens the file where it is now, and reads it. A handle that is `lost` has not found it.
+    /// Opens the file at its current path, and reads it. `lost` is a handle that no longer finds the file.
     #[cold]
     fn read_reopened(&self, mut lost: Option<Handle>, buf: &mut [u8], offset: u64) -> io::Result<()> {
-        // The file may be renamed again meanwhile.
+        // The file may be renamed again in the meantime.
         let mut attempts = 3;
         loop {
             if let Some(lost) = lost.take() {
@@ -252,7 +252,7 @@ impl FileReader for BoundedFile {
         Ok(())
     }
 
-    /// Does not open the file again: the caller reads it then.
+    /// Does not reopen the file: the caller then reads it.
     fn read_in_place(&self, offset: u64, len: usize, read: &mut dyn FnMut(&[u8])) -> bool {
         let handle = self.file.handle.load();
         let Some(handle) = &*handle else { return false };

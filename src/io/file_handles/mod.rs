@@ -5,8 +5,7 @@
 //! are closed. Such a file is reopened on the next read, by its path, which follows renames made here.
 //! Reading a file whose handle is open takes no lock.
 //!
-//! Lock order: paths that are claimed of `Shared::moves`, a file's `reopening`, `Shared::state`, a file's
-//! `path`.
+//! Lock order: paths claimed in `Shared::moves`, a file's `reopening`, `Shared::state`, a file's `path`.
 
 mod file;
 mod moves;
@@ -30,9 +29,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 /// handles left, handles of files that are not being read are closed, even below the bound.
 ///
 /// A file whose handle was closed is reopened when it is read. It is found even if a region of this process,
-/// or HBase's archiver, has moved it; another file of the same name is never read. If the region is under no
-/// root directory, compactions remove files; such files stay open while a view reads them, beyond the bound
-/// if necessary. A file that another process removes cannot be read once its handle is closed.
+/// or HBase's archiver, has moved it; another file of the same name is never read. If the region is not under
+/// a root directory, compactions remove files; these stay open while a view reads them, beyond the bound if
+/// necessary. A file that another process removes cannot be read once its handle is closed.
 #[derive(Clone)]
 pub struct FileHandles(Arc<Shared>);
 
@@ -67,8 +66,8 @@ type Handle = Arc<Arc<dyn FileReader>>;
 /// The maximum number of handles of the process.
 const MAX_OF_PROCESS: usize = 512;
 
-/// How often a call that finds no handles left closes some and retries: other threads may take the freed
-/// handles.
+/// The number of times that a call that finds no handles left closes some and retries: other threads may take
+/// the freed handles.
 const RETRIES: usize = 100;
 
 impl FileHandles {
@@ -101,7 +100,7 @@ impl FileHandles {
         unpoisoned(self.0.state.lock()).open.len()
     }
 
-    /// Closes a handle that has lost its file, unless the file has another one by now.
+    /// Closes a handle that has lost its file, unless the file already has another one.
     fn discard(&self, file: &Arc<OpenedFile>, handle: &Handle) {
         let mut state = unpoisoned(self.0.state.lock());
         if !file.has_handle(handle) {
@@ -186,7 +185,7 @@ impl FileHandles {
         let files = {
             let state = unpoisoned(self.0.state.lock());
             let files = state.files.get(&key).cloned().unwrap_or_default();
-            // Before unlocking: from now on none of their handles is closed.
+            // Before unlocking, so that none of their handles is closed.
             files.iter().for_each(|file| file.pin());
             files
         };
@@ -234,8 +233,8 @@ impl State {
     /// Closes the handle of a file that has not been read since the hand last passed it. None if all must
     /// stay open.
     fn close_one(&mut self) -> Option<Handle> {
-        // The first round clears the marks. The second takes an unmarked file or, if all have been read
-        // meanwhile, any.
+        // The first round clears the marks. The second takes an unmarked file or, if all have been read in
+        // the meantime, any.
         let len = self.open.len();
         for step in 0..2 * len {
             if self.hand >= self.open.len() {
@@ -257,8 +256,8 @@ impl State {
 struct Reservation<'h>(&'h FileHandles);
 
 impl Reservation<'_> {
-    /// Passes the reserved room to a file and its handle, unless the file has been dropped meanwhile: nothing
-    /// would close the handle.
+    /// Passes the reserved room to a file and its handle, unless the file has been dropped: nothing would
+    /// close the handle.
     fn take(self, file: &Arc<OpenedFile>, handle: Handle) {
         let mut state = unpoisoned(self.0.0.state.lock());
         if file.is_forgotten() {

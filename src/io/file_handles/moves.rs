@@ -1,11 +1,11 @@
-//! Which paths are being opened, and which are being renamed or removed.
+//! Tracks the paths that are being opened, renamed or removed.
 
 use super::FileKey;
 use crate::sync::unpoisoned;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-/// Lets no file be opened at a path while it, or a directory above it, is renamed or removed. Other paths
-/// are not concerned: a rename may take long.
+/// Prevents files from being opened at a path while it, or a directory above it, is renamed or removed. Other
+/// paths are not affected, because a rename may take long.
 #[derive(Default)]
 pub(super) struct Moves {
     active: Mutex<Active>,
@@ -38,7 +38,7 @@ impl Moves {
         Claimed { moves: self, keys: vec![key], is_move: false }
     }
 
-    /// Waits for what is opened, renamed or removed at the paths or below, and keeps it from beginning.
+    /// Waits for operations in progress at or below the paths, and keeps new ones from beginning.
     pub(super) fn change(&self, keys: Vec<FileKey>) -> Claimed<'_> {
         let concerns = |other: &FileKey| keys.iter().any(|key| is_below(other, key) || is_below(key, other));
         let is_opened = |path: &FileKey| keys.iter().any(|key| is_below(path, key));

@@ -1,5 +1,4 @@
-//! Store files that no longer belong to a region: moved to the archive, or to `.tmp` (HBase:
-//! `HFileArchiver`).
+//! Moves store files that no longer belong to a region to the archive, or to `.tmp` (HBase: `HFileArchiver`).
 
 use super::RegionDir;
 use crate::error::Result;
@@ -16,7 +15,7 @@ impl RegionDir {
     ///
     /// # Errors
     ///
-    /// If an I/O operation fails. The file may still be in the directory, or be there again after a crash.
+    /// If an I/O operation fails. The file may still be in the directory, or reappear there after a crash.
     pub(crate) fn archive<'n>(&self, family: &[u8], names: impl IntoIterator<Item = &'n str>) -> Result<()> {
         let storage = &**self.storage();
         let dir = self.family(family);
@@ -33,7 +32,7 @@ impl RegionDir {
         }
         let moved = move_files(self.storage(), &root.path, &path, &archive, names.map(Path::new));
         moved.inspect_err(|_| {
-            // The directory may be another one by now, whose name is not durable.
+            // The directory may have been created again, without a durable name.
             crate::sync::unpoisoned(self.archived.lock()).remove(family);
         })
     }
@@ -43,12 +42,12 @@ impl RegionDir {
         self.table.root.is_some() || self.storage().can_read_removed()
     }
 
-    /// Moves a file that no longer belongs to its store to `.tmp`, from where it is to be removed. Returns
+    /// Moves a file that no longer belongs to its store to `.tmp`, from where it is removed later. Returns
     /// its path. Can be retried after a failure.
     ///
     /// # Errors
     ///
-    /// As [`archive`](Self::archive).
+    /// Same as [`archive`](Self::archive).
     pub(crate) fn set_aside(&self, family: &[u8], name: &str) -> Result<PathBuf> {
         let dir = self.family(family);
         let aside = self.tmp().join(&dir.family);

@@ -1,4 +1,4 @@
-//! New directories of regions.
+//! Creates directories of regions (hfile.md §15).
 
 use super::{REGION_INFO, RESTORED, RegionDir};
 use crate::binary::StringBinary;
@@ -90,7 +90,7 @@ pub(in crate::layout) fn fill(
     write_region_info(storage, dir, info)
 }
 
-/// As [`fill`], with a descriptor, for a region that is in no table's directory.
+/// Like [`fill`], with a descriptor, for a region that is in no table's directory.
 fn fill_alone(storage: &Arc<dyn Storage>, dir: &Path, info: &RegionInfo, families: &[Family]) -> Result<()> {
     create_family_dirs(&**storage, dir, families)?;
     let new = TableDescriptor::new(info.table().clone(), families);
@@ -113,8 +113,7 @@ fn write_region_info(storage: &Arc<dyn Storage>, dir: &Path, info: &RegionInfo) 
     sync_dir(&**storage, parent(dir))
 }
 
-/// Records in the directory of a region, which is filled in place, that the table gets a descriptor with a
-/// number.
+/// Records in the directory of a region, which is filled in place, the number of the table's new descriptor.
 pub(in crate::layout) fn write_restored(storage: &Arc<dyn Storage>, dir: &Path, number: u64) -> Result<()> {
     write_file(storage, &dir.join(format!("{RESTORED}{number}")), &[])
 }

@@ -1,5 +1,5 @@
-//! Writes of a region that are in no store file yet: recovered edits and recovered HFiles; and the greatest
-//! sequence id (HBase: `WALSplitUtil`).
+//! Finds and removes writes of a region that are in no store file yet, recovered edits and recovered HFiles;
+//! and records the greatest sequence id (HBase: `WALSplitUtil`).
 #![warn(clippy::indexing_slicing)]
 
 use super::RegionDir;
@@ -17,8 +17,8 @@ impl RegionDir {
     ///
     /// # Errors
     ///
-    /// If a family has recovered HFiles, which HBase writes instead if it is set so; if there are recovered
-    /// edits in the [wrong directory](Self::misplaced_edits_dir).
+    /// If a family has recovered HFiles, an alternative of HBase's; if there are recovered edits in the
+    /// [wrong directory](Self::misplaced_edits_dir).
     pub(crate) fn recovered_edits(&self) -> Result<&[PathBuf]> {
         if let Some(first) = self.misplaced_edits.first() {
             let corruption = Corruption::Unsupported {
@@ -50,7 +50,7 @@ impl RegionDir {
     }
 
     /// Returns the directory to which some releases of HBase write recovered edits by mistake (HBASE-20734),
-    /// and where later ones look, too (HBASE-22617).
+    /// and which later ones also read (HBASE-22617).
     fn misplaced_edits_dir(&self) -> Option<PathBuf> {
         let table = self.info.table();
         let dir = self.root_of_table()?.join(table.namespace()).join(table.qualifier());
@@ -67,7 +67,7 @@ impl RegionDir {
         for path in torn {
             let mut aside = path.clone().into_os_string();
             aside.push(format!(".{now}"));
-            // Its writes are in store files, so it may have both names.
+            // Its writes are in store files, so it may temporarily have both names.
             move_file(self.storage(), path, Path::new(&aside))?;
         }
         whole.iter().try_for_each(|path| unless_not_found(remove(storage, path)))?;
@@ -140,7 +140,7 @@ pub(in crate::layout) fn write_max_seq_id(
     write_file(storage, &edits.join(format!("{seq_id}.seqid")), &[])
 }
 
-/// As [`write_max_seq_id`]. Removes the files with smaller numbers then, as HBase does.
+/// Like [`write_max_seq_id`], and then removes the files with smaller numbers, as HBase does.
 pub(crate) fn replace_max_seq_id(storage: &Arc<dyn Storage>, edits: &Path, seq_id: i64) -> Result<()> {
     write_max_seq_id(storage, edits, seq_id)?;
     let remove_smaller = || -> Result<()> {
@@ -153,7 +153,7 @@ pub(crate) fn replace_max_seq_id(storage: &Arc<dyn Storage>, edits: &Path, seq_i
         }
         Ok(())
     };
-    // Failures are ignored: the greatest number counts, whether there are others or not.
+    // Failures are ignored: only the greatest number counts.
     remove_smaller().or(Ok(()))
 }
 

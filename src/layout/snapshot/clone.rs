@@ -1,4 +1,4 @@
-//! Tables with the content of a snapshot: their store files are links to those of the snapshot (HBase:
+//! Creates tables with the content of a snapshot: their store files are links to the snapshot's files (HBase:
 //! `RestoreSnapshotHelper`, `HFileLink.create`).
 //!
 //! | file of the snapshot | file of the clone |
@@ -14,10 +14,9 @@
 //! removed.
 //!
 //! In a storage without renames, the table is written in place, and one conditional put makes it one
-//! ([`NewTable`]), or puts its regions in the place of those that the table has
-//! ([`Replacement`](crate::layout::Replacement)). Its regions get new ids there, and so new names: those of a
-//! clone that did not come to its end, or of a table that was deleted, are not given again. Lists track its
-//! files, whatever the table of the snapshot has.
+//! ([`NewTable`]), or replaces the table's regions by its own ([`Replacement`](crate::layout::Replacement)).
+//! Its regions get new ids there, and therefore new names: names of an interrupted clone, or of a deleted
+//! table, are not reused. Lists track its files, whatever the snapshot's settings are.
 
 use super::{Snapshot, SnapshotRegion, not_found};
 use crate::error::{Corruption, Error, Result};
@@ -47,9 +46,9 @@ pub(crate) struct TableClone<'s> {
     storage: &'s Arc<dyn Storage>,
     descriptor: TableDescriptor,
     families: Vec<Family>,
-    /// The id of each region of the snapshot, and that of its clone, if they differ.
+    /// The id of each region of the snapshot, and its clone's id, if they differ.
     ids: BTreeMap<i64, i64>,
-    /// The name of each region of the snapshot, and that of its clone.
+    /// The name of each region of the snapshot, and its clone's name.
     names: BTreeMap<String, String>,
     now: i64,
 }
@@ -75,7 +74,7 @@ impl Snapshot {
         create_aside(storage, &path, |dir| clone.fill(dir))
     }
 
-    /// As [`clone_table`](Self::clone_table), in a storage without renames. Locks the root.
+    /// Like [`clone_table`](Self::clone_table), in a storage without renames. Locks the root.
     fn clone_in_place(
         &self,
         storage: &Arc<dyn Storage>,
@@ -135,7 +134,7 @@ impl<'s> TableClone<'s> {
     }
 
     /// Gives the regions new ids, from one on, in the order of the old ones, and returns them. The first id
-    /// is greater than the given one while `is_taken` says that there have been such regions.
+    /// is increased while `is_taken` returns true for the regions.
     ///
     /// # Errors
     ///
@@ -265,7 +264,7 @@ impl<'s> TableClone<'s> {
                 return Err(corruption.at(&self.snapshot.manifest, 0));
             }
         }
-        // HBase's cleaner must find the links before the table is there.
+        // HBase's cleaner must find the links before the table exists.
         back_references.write(self, &back_reference_name(info.table(), &info.encoded_name()))?;
         self.list(dir, family, &names)?;
         sync_dir(storage, dir)
@@ -301,7 +300,7 @@ impl BackReferences {
         let storage = &**clone.storage;
         let tree = &clone.snapshot.tree;
         for (store, hfiles) in &self.0 {
-            // Fails if a directory on the way is a symbolic link.
+            // Fails if a directory on the path is a symbolic link.
             tree.list(storage, store)?;
             create_dir_durably(storage, &tree.root().path, store)?;
             for hfile in hfiles {
@@ -322,7 +321,7 @@ fn create_empty(storage: &dyn Storage, path: &Path) -> Result<()> {
     let mut file = storage.create(path).map_err(|error| Error::io("create", path, error))?;
     match storage.can_rename(path) {
         true => Ok(()),
-        // Without renames it appears only then.
+        // Without renames, the file appears only then.
         false => file.sync().map_err(|error| Error::io("sync", path, error)),
     }
 }

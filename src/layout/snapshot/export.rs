@@ -1,4 +1,4 @@
-//! Copies of snapshots in other root directories (HBase: `ExportSnapshot`).
+//! Copies snapshots to other root directories (HBase: `ExportSnapshot`).
 
 use super::write::SnapshotContent;
 use super::{
@@ -26,12 +26,12 @@ pub(crate) struct HFilePath {
 }
 
 impl Snapshot {
-    /// Returns the HFiles of the snapshot, also those of parents, each with its current path.
+    /// Returns the HFiles of the snapshot, including those of parents, each with its current path.
     ///
     /// # Errors
     ///
-    /// As [`store_files`](Self::store_files); of kind [`Unsupported`](crate::ErrorKind::Unsupported) if a
-    /// reference is not in the manifest, or if the table has values in MOB files.
+    /// Same as [`store_files`](Self::store_files); of kind [`Unsupported`](crate::ErrorKind::Unsupported) if
+    /// a reference is not in the manifest, or if the table has values in MOB files.
     pub(crate) fn hfiles(&self, storage: &dyn Storage) -> Result<BTreeMap<HFilePath, PathBuf>> {
         if let Some(stored) = &self.descriptor {
             stored.refuse_mob()?;
@@ -68,9 +68,9 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// As [`SnapshotTree::create`]; of kind [`Unsupported`](crate::ErrorKind::Unsupported) if its manifests
-    /// were not joined; if the snapshot has been deleted, or replaced by another of the same name, since it
-    /// was opened.
+    /// Same as [`SnapshotTree::create`]; of kind [`Unsupported`](crate::ErrorKind::Unsupported) if its
+    /// manifests were not joined; if the snapshot has been deleted, or replaced by another of the same name,
+    /// since it was opened.
     pub(crate) fn publish_in(
         &self,
         storage: &Arc<dyn Storage>,
@@ -113,7 +113,7 @@ impl Snapshot {
 }
 
 impl Snapshot {
-    /// Fails if these are the files of another snapshot: the HFiles of this one may not be those of that.
+    /// Fails if these are the files of another snapshot, whose HFiles may differ.
     fn check_same(&self, dir: &Path, info: &[u8], manifest: &[u8]) -> Result<()> {
         let description = SnapshotDescription::parse(self.description.name(), info)
             .map_err(|corruption| corruption.at(&dir.join(SNAPSHOT_INFO), 0))?;
@@ -140,8 +140,8 @@ impl SnapshotTree {
         Ok(false)
     }
 
-    /// Removes what an export that died has left where these HFiles are copied to. The root must be locked:
-    /// no other file is being written there.
+    /// Removes the remains of dead exports in the directories to which these HFiles are copied. The root must
+    /// be locked: no other file is being written there.
     ///
     /// # Errors
     ///
@@ -191,7 +191,7 @@ impl SnapshotTree {
             }
             if is_same_file(&**storage, from, &found)? {
                 verify(&found)?;
-                // An export that was interrupted may have left the name without syncing it.
+                // An interrupted export may have left the name unsynced.
                 let dir = found.parent().unwrap_or(&found);
                 create_dir_durably(&**storage, &root.path, dir)?;
                 sync_file(&**storage, &found)?;

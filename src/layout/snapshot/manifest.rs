@@ -1,4 +1,5 @@
-//! The manifest of a snapshot: a `SnapshotDataManifest`, or one `SnapshotRegionManifest` for each region.
+//! Reads and writes the manifest of a snapshot: a `SnapshotDataManifest`, or one `SnapshotRegionManifest` for
+//! each region.
 //!
 //! Messages that occur in any number are read one by one, and each must have a name, so that a manifest takes
 //! memory in proportion to its size.
@@ -58,12 +59,12 @@ impl SnapshotRegion {
         self.info.is_offline() && self.info.is_split()
     }
 
-    /// Whether the region has rows of its own: it is no parent, no replica, and not that of the MOB files.
+    /// Whether the region has rows of its own: it is not a parent, a replica, or the region of the MOB files.
     pub(super) fn serves(&self) -> bool {
         !self.is_parent() && self.info.replica_id() == 0 && !is_mob_region(&self.info)
     }
 
-    /// Adds a family without store files, unless it is there, and returns its name.
+    /// Adds a family without store files, unless it exists, and returns its name.
     ///
     /// # Errors
     ///
@@ -76,7 +77,7 @@ impl SnapshotRegion {
         Ok(name)
     }
 
-    /// Adds a store file. `len` is the length of the HFile, all of it also for a reference.
+    /// Adds a store file. `len` is the length of the whole HFile, even for a reference.
     pub(crate) fn add(&mut self, family: &str, name: &str, len: u64, reference: Option<&Reference>) {
         let reference = reference.cloned().map(Box::new);
         let file = SnapshotFile { name: name.into(), reference, size: Some(len) };
@@ -129,7 +130,7 @@ pub(super) fn sealed_description(bytes: &[u8]) -> Result<Option<SnapshotDescript
         }
     }
     let missing = Corruption::Malformed("snapshot manifest with a seal, and without a description");
-    // The name is that of the directory, and not compared.
+    // The name is the directory's, and not compared.
     SnapshotDescription::parse("", description.ok_or(missing)?).map(Some)
 }
 

@@ -1,7 +1,7 @@
-//! The parents of splits in a snapshot: regions to whose files the references of others lead.
+//! Finds the parents of splits for a snapshot: regions to whose files other regions refer.
 //!
-//! HBase's cleaner keeps a file of the archive while a snapshot names it, or a link to it exists. For a
-//! reference there is neither, so the parent is in the snapshot, as in HBase, and in a clone has links to its
+//! HBase's cleaner keeps a file of the archive while a snapshot names it, or a link to it exists. A reference
+//! has neither, so the snapshot includes the parent, as in HBase, and a clone's parent has links to its
 //! files, until no region refers to it.
 //!
 //! Regions that were merged are not in the snapshots of HBase, and not in those of hregion.
@@ -28,8 +28,8 @@ struct Referrer<'r> {
 /// # Errors
 ///
 /// If a directory or a file of a parent cannot be read; of kind
-/// [`Unsupported`](crate::ErrorKind::Unsupported) if a parent has been archived although a region refers to
-/// it, as by another process after a compaction of the region.
+/// [`Unsupported`](crate::ErrorKind::Unsupported) if a parent was archived although a region refers to it,
+/// for example by another process after a compaction.
 pub(crate) fn split_parents(
     storage: &Arc<dyn Storage>,
     table: &Path,

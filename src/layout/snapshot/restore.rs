@@ -1,20 +1,21 @@
-//! A table that is replaced by the content of a snapshot of it (HBase: `RestoreSnapshotProcedure`).
+//! Replaces a table by the content of its snapshot (HBase: `RestoreSnapshotProcedure`).
 //!
 //! 1. The new table is written to the root's `.tmp`, under a hidden name. Other changes of the whole table
-//!    remove it, so that a process that has lost the lock of the root does not put it in place late.
-//! 2. The directory of the old table is moved to the root's `.tmp`, where links find its files (§15.5).
+//!    remove it, so that a process that has lost the lock of the root cannot install it late.
+//! 2. The directory of the old table is moved to the root's `.tmp`, where links find its files (hfile.md
+//!    §15.5).
 //! 3. The new one gets its name.
 //! 4. The catalog gets the regions of the new one.
 //! 5. The store files of the old table are moved to the archive, and the rest of it is removed.
 //!
 //! After a crash between 2 and 3 there is no table, and the snapshot [cannot be
-//! deleted](SnapshotTree::table_to_finish); after a crash after 3 the new table is complete. What is left of
-//! the old one remains until step 5 of the next restoration, or, if there is a table again, until its step 2,
-//! or until the snapshot is deleted.
+//! deleted](SnapshotTree::table_to_finish); after a crash after 3 the new table is complete. The remains of
+//! the old one stay until step 5 of the next restoration, or, if a table exists again, until its step 2, or
+//! until the snapshot is deleted.
 //!
 //! In a storage without renames, a restoration is a change of all regions: see
-//! [`Replacement`](crate::layout::Replacement). It needs the snapshot no more once it has been made: the
-//! links of the new table lead to the archive.
+//! [`Replacement`](crate::layout::Replacement). It no longer needs the snapshot after it is made: the links
+//! of the new table lead to the archive.
 
 use super::clone::TableClone;
 use super::{Snapshot, SnapshotTree, read_description};
@@ -29,13 +30,13 @@ use std::sync::Arc;
 
 impl Snapshot {
     /// Replaces the table of the snapshot by the content of the snapshot; creates it if it does not exist.
-    /// The root must be locked. `lock` locks a region of the old table; `follow` makes the catalog follow the
-    /// directories, before what was replaced is removed.
+    /// The root must be locked. `lock` locks a region of the old table; `follow` updates the catalog from the
+    /// directories, before the old table is removed.
     ///
     /// # Errors
     ///
     /// If a region is locked; if a directory or a store file of the old table is a symbolic link; if a store
-    /// file of the snapshot is missing, or has another length; if the snapshot has no descriptor; if values
+    /// file of the snapshot is missing, or its length differs; if the snapshot has no descriptor; if values
     /// of the table, then or now, are in MOB files; if an I/O operation fails.
     pub(crate) fn restore_table(
         &self,
@@ -59,8 +60,8 @@ impl Snapshot {
         let aside = fill_aside(storage, parent(&removed), name, |dir| clone.fill(dir))?;
         let put = || {
             if !replaced.exists()? {
-                // What an interrupted operation has left is the table as it was: it remains until the new one
-                // has its name.
+                // The remains of an interrupted operation are the old table, and stay until the new one has
+                // its name.
                 if replaced.has_remains()? {
                     replaced.sync_parents()?;
                 }
@@ -73,7 +74,7 @@ impl Snapshot {
                 replaced.finish()?;
             }
             replaced.discard_others(Some(aside.as_path()))?;
-            // The clone may have taken long: regions, or the table, may have been created meanwhile.
+            // Cloning may take long: regions, or the table, may have been created in the meantime.
             replaced.move_away(&locks, &lock)?;
             replaced.sync_parents().and_then(|()| move_dir(&**storage, &aside, &path)).inspect_err(|_| {
                 // Otherwise the next restoration finds the table to be missing.
@@ -90,9 +91,8 @@ impl Snapshot {
 }
 
 impl SnapshotTree {
-    /// Returns the table of a snapshot that is to be deleted, if a change of the whole table has left remains
-    /// after the new table was complete: to be archived, for which the snapshot is not needed. The root must
-    /// be locked.
+    /// Returns the table of a snapshot that will be deleted, if a change of the whole table has left remains
+    /// to archive after the new table was complete. The root must be locked.
     ///
     /// # Errors
     ///
@@ -105,7 +105,7 @@ impl SnapshotTree {
     ) -> Result<Option<TableName>> {
         let root = &self.tree.root().path;
         if !storage.can_rename(root) {
-            return Ok(None); // what a restoration has left does not need the snapshot
+            return Ok(None); // the remains of a restoration do not need the snapshot
         }
         let table = match read_description(&self.tree, &**storage, name) {
             Ok(Some(description)) => description.table().clone(),

@@ -1,17 +1,16 @@
-//! The directory of the snapshots: publication and removal (HBase: `TakeSnapshotHandler`,
-//! `SnapshotManager.deleteSnapshot`).
+//! Publishes and removes snapshots (HBase: `TakeSnapshotHandler`, `SnapshotManager.deleteSnapshot`).
 //!
-//! A snapshot is written to `.tmp/<name>.<random>`, and published by one rename. To remove it, it is renamed
-//! to `.tmp/<name>.<random>/removed` first, so that it is never there in part. Each attempt removes such
-//! directories of others before: a process that has lost the lock of the root moves nothing from there, or to
-//! there, late.
+//! A snapshot is written to `.tmp/<name>.<random>`, and published by one rename. To remove it, it is first
+//! renamed to `.tmp/<name>.<random>/removed`, so that a part of it is never visible. Each attempt first
+//! removes such directories of others, so that a process that has lost the lock of the root cannot move
+//! anything from or to them late.
 //!
 //! In a storage without renames, the manifest is written in place, and the creation of `.snapshotinfo`
-//! publishes the snapshot: without it, there is none, here and in HBase. What an attempt has left before that
-//! is replaced by the next one. A removal begins with `.snapshotinfo`. As the request may be carried out
-//! late, a snapshot of the same name could lose its own: the name is noted in [`deleted`] before, and is not
-//! given again. Nor is a description without a manifest a snapshot then: a process that had lost the lock of
-//! the root may make one late.
+//! publishes the snapshot: without it, no snapshot exists, here and in HBase. The next attempt replaces the
+//! remains of a failed one. A removal begins with `.snapshotinfo`. The request may be executed late, and
+//! could hit a new snapshot of the same name: so the name is first recorded in [`deleted`], and is not
+//! reused. A description without a manifest is not a snapshot either: a process that has lost the lock of the
+//! root may make one late.
 
 use super::manifest::data_manifest;
 use super::{
@@ -69,7 +68,7 @@ impl SnapshotTree {
         self.tree.lock(storage)
     }
 
-    /// Creates the root directory, unless it exists. Without renames, it is there once it has a file.
+    /// Creates the root directory, unless it exists. Without renames, it exists when it has a file.
     pub(crate) fn create_root(&self, storage: &dyn Storage) -> Result<()> {
         let root = &self.tree.root().path;
         if storage.can_rename(root) { create_parents(storage, root) } else { Ok(()) }
@@ -79,8 +78,8 @@ impl SnapshotTree {
     ///
     /// # Errors
     ///
-    /// Then; of kind [`Unsupported`](crate::ErrorKind::Unsupported) if a snapshot of this name was removed,
-    /// in a storage without renames; if a directory cannot be listed.
+    /// In these cases; of kind [`Unsupported`](crate::ErrorKind::Unsupported) if a snapshot of this name was
+    /// removed, in a storage without renames; if a directory cannot be listed.
     pub(crate) fn check_new(&self, storage: &dyn Storage, name: &str) -> Result<()> {
         SnapshotDescription::check_name(name)?;
         let path = self.dir().join(name);
@@ -103,7 +102,7 @@ impl SnapshotTree {
     /// # Errors
     ///
     /// Of kind [`std::io::ErrorKind::AlreadyExists`] if there is a snapshot of this name; if the table has no
-    /// descriptor, or one that cannot be read; if a store file, or a directory on the way, is a symbolic
+    /// descriptor, or one that cannot be read; if a store file, or a directory on its path, is a symbolic
     /// link; if the manifest would be larger than HBase reads; if the lock was lost; if an I/O operation
     /// fails.
     pub(crate) fn create(
@@ -137,7 +136,7 @@ impl SnapshotTree {
             let dir = table.join(region.info.encoded_name());
             for (family, files) in &region.families {
                 for file in files {
-                    // One that is not there has been moved to the archive meanwhile.
+                    // A missing file has been moved to the archive.
                     listings.file(&dir.join(&**family).join(&*file.name))?;
                 }
             }
@@ -145,9 +144,9 @@ impl SnapshotTree {
         Ok(())
     }
 
-    /// As [`create`](Self::create), from the contents of the files. Calls `complete` when HBase's cleaner has
-    /// to keep the files of the manifest: once the snapshot is published, which is removed again if that
-    /// fails; in a storage without renames, right before it is.
+    /// Like [`create`](Self::create), from the contents of the files. Calls `complete` when HBase's cleaner
+    /// must keep the files of the manifest: after the snapshot is published, which is removed again if that
+    /// fails; in a storage without renames, right before.
     pub(super) fn publish(
         &self,
         storage: &Arc<dyn Storage>,
@@ -160,7 +159,7 @@ impl SnapshotTree {
         let path = self.dir().join(name);
         let SnapshotContent { info, manifest } = content;
         if !storage.can_rename(&path) {
-            // In place of that of an attempt that was interrupted. Without a description, neither is read.
+            // Replaces the manifest of an interrupted attempt. Without a description, neither is read.
             write_file(storage, &path.join(DATA_MANIFEST), manifest)?;
             complete()?;
             self.tree.check_lock(lock)?;
@@ -174,14 +173,14 @@ impl SnapshotTree {
         write_file(storage, &aside.join(SNAPSHOT_INFO), info)?;
         move_dir(&**storage, &aside, &path)?;
         complete().inspect_err(|_| {
-            // The first error is the one to report.
+            // The first error is reported.
             let _ = self.remove(storage, lock, name);
         })
     }
 
     /// Removes a snapshot, durably: after a failure or a crash there is all of it or none. Its store files
-    /// stay where they are. Remains, which are not read, are removed by the next attempt, or by the next
-    /// snapshot of the name. The root must be locked.
+    /// stay in place. Remains, which are not read, are removed by the next attempt, or by the next snapshot
+    /// of the name. The root must be locked.
     ///
     /// # Errors
     ///
@@ -207,7 +206,7 @@ impl SnapshotTree {
         remove_tree(storage, &aside)
     }
 
-    /// As [`remove`](Self::remove), in a storage without renames.
+    /// Like [`remove`](Self::remove), in a storage without renames.
     fn remove_in_place(&self, storage: &Arc<dyn Storage>, lock: &FileLock, name: &str) -> Result<()> {
         let path = self.dir().join(name);
         if self.tree.list(&**storage, &path)?.is_none() {
@@ -219,21 +218,21 @@ impl SnapshotTree {
         remove_tree(&**storage, &path)
     }
 
-    /// Returns a path that no other attempt has, for a snapshot that is being written or removed, and removes
-    /// what others have left.
+    /// Returns a unique path for a snapshot that is being written or removed, and removes the remains of
+    /// others.
     fn aside(&self, storage: &dyn Storage, name: &str) -> Result<PathBuf> {
         self.remove_left(storage, name)?;
         Ok(self.dir().join(TMP).join(format!("{name}.{}", new_file_name(0))))
     }
 
-    /// Removes what attempts to write or remove a snapshot have left. Returns whether there was any.
+    /// Removes the remains of attempts to write or remove a snapshot. Returns whether there were any.
     ///
     /// # Errors
     ///
     /// If a directory is a symbolic link; if an I/O operation fails.
     fn remove_left(&self, storage: &dyn Storage, name: &str) -> Result<bool> {
         let tmp = self.dir().join(TMP);
-        // Without the random number, it is that of a snapshot that HBase takes or exports.
+        // Without the random number, it belongs to a snapshot that HBase takes or exports.
         let is_of = |dir: &String| {
             let random = dir.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
             random.is_some_and(|random| random.len() == 32 && is_hex(random))
@@ -241,8 +240,8 @@ impl SnapshotTree {
         let mut left = self.tree.dirs(storage, &tmp)?;
         left.retain(is_of);
         if !left.is_empty() {
-            // A process that has died may not have synced the rename of a snapshot to there: it would come
-            // back, maybe without some of its files.
+            // A dead process may not have synced the rename of a snapshot to this directory: it could
+            // reappear, maybe without some of its files.
             sync_dir(storage, &self.dir())?;
         }
         left.iter().try_for_each(|dir| remove_tree(storage, &tmp.join(dir)))?;
@@ -250,8 +249,8 @@ impl SnapshotTree {
     }
 }
 
-/// Creates the description of a snapshot in a storage without renames. One that has appeared since it was
-/// looked for is of a process that has lost the lock, and gets an error: it does not belong to the manifest.
+/// Creates the description of a snapshot in a storage without renames. A description that has appeared in the
+/// meantime is from a process that has lost the lock, does not belong to the manifest, and causes an error.
 fn describe_in_place(storage: &Arc<dyn Storage>, path: &Path, info: &[u8]) -> Result<()> {
     let file = storage.create_new(path).map_err(|error| Error::io("create", path, error));
     match file.and_then(|file| write_synced(file, path, info)) {

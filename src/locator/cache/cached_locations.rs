@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 /// A region's locations in a [`MetaCache`](super::MetaCache), as they were at the look-up.
 ///
-/// A look-up does not read the memory of the region, which is rarely in a processor's cache if there are many
+/// A look-up does not read the region itself, which is rarely in a processor's cache if there are many
 /// regions; the first use of the locations does. A value keeps the regions near it in memory: convert it into
 /// [`RegionLocations`] to store it.
 #[derive(Clone)]

@@ -36,7 +36,7 @@ struct TableRegions {
 /// The origin of a location, which determines its precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocationOrigin {
-    /// The location was looked up in the catalog just now: it replaces any known one.
+    /// The location was just looked up in the catalog: it replaces any known one.
     LookedUp,
     /// The location was read along with another: it does not replace a younger region.
     Prefetched,
@@ -98,7 +98,7 @@ impl MetaCache {
 
     /// Adds the locations of several regions, with one change for each run of regions of one table.
     pub fn insert_all(&self, locations: impl IntoIterator<Item = RegionLocations>, source: LocationOrigin) {
-        // The iterator may use the cache, too, which is locked later.
+        // The iterator may use the cache itself, which is locked later.
         let locations: Vec<RegionLocations> = locations.into_iter().collect();
         let mut locations = locations.into_iter().peekable();
         while let Some(first) = locations.next() {
@@ -187,7 +187,7 @@ impl MetaCache {
         self.tables.store(Arc::default());
     }
 
-    /// Changes the location of a region if this very region is cached; if `change` returns `None`, removes
+    /// Changes the location of a region if exactly this region is cached; if `change` returns `None`, removes
     /// it.
     fn change_known(
         &self,

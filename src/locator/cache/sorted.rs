@@ -50,8 +50,8 @@ impl Common {
     }
 
     /// Returns the number of an end: all rows with the common prefix whose number is less are before the end.
-    /// An end without the prefix is after all of these rows, or before them: that of the item whose key is
-    /// empty may be.
+    /// An end without the prefix is after all of these rows, or, possibly for the item with the empty key,
+    /// before them.
     fn end_number(&self, end: &[u8]) -> u64 {
         if end.is_empty() {
             u64::MAX
@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    /// The first region, and later ones: those between are not known.
+    /// The first region and some later ones are known, the regions between are not.
     #[test]
     fn rows_of_regions_between_are_not_found() {
         let mut regions = Sorted::default();
@@ -267,8 +267,8 @@ mod tests {
             let all = all.map(|(key, end)| {
                 if end.len() % 3 == 0 { (key, String::new()) } else { (key, end) }
             });
-            // the end of the first region, which may be before or after all keys, with or without what they
-            // have in common
+            // the end of the first region, which may be before or after all keys, with or without the common
+            // prefix
             let first = first_end.map(|end| (String::new(), end));
             for thing in all.chain(odd.then(|| ("b".to_owned(), "c".to_owned()))).chain(first) {
                 let at = naive.partition_point(|other| other.0 < thing.0);

@@ -24,7 +24,7 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(90);
 ///
 /// Reads are idempotent and retried on the next server, with a new session, until the deadline. The servers
 /// get equal shares of the remaining time. Threads that read concurrently use separate connections; one
-/// connection is kept as long as its session lives.
+/// connection is kept while its session is alive.
 #[derive(Debug)]
 pub(super) struct Client {
     quorum: Quorum,
@@ -94,7 +94,8 @@ impl Client {
         let path = self.absolute(path);
         let servers = &self.quorum.servers;
         if let Some(connection) = self.take_idle()
-            // its server may be gone, which implies nothing about the other servers, or about itself now
+            // its server may have failed since, which implies nothing about other servers, or a new attempt
+            // on this one
             && let Ok(read) = self.ask(connection, op, &path, parse, self.share(deadline, servers.len() + 1))
         {
             return Ok(read);

@@ -19,7 +19,7 @@ const FAREWELL: Duration = Duration::from_millis(50);
 /// The maximum number of tokens to authenticate a session. Kerberos needs three.
 const MAX_TOKENS: usize = 16;
 
-/// How sessions are secured; not at all by default.
+/// The security of sessions; none by default.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Security {
     pub(super) encryption: Option<Arc<dyn Encryption>>,
@@ -37,12 +37,12 @@ pub(super) struct Connection {
     xid: i32,
     /// Whether a request is in progress: after a failure, the state of the connection is unknown.
     asking: bool,
-    /// The process that has connected. In one that was forked, answers could be those to the other, which
-    /// goes on with the session.
+    /// The process that has connected. In a forked process, answers could belong to the other one, which
+    /// continues the session.
     owner: Owner,
 }
 
-/// Why there is no result.
+/// The reason that there is no result.
 #[derive(Debug)]
 pub(super) enum Failure {
     /// The network failed, or the server took too long.
@@ -125,13 +125,14 @@ fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), InvalidData | PermissionDenied | Unsupported)
 }
 
-/// Whether an error of a connection is one of its encryption that remains: sockets have none of the kind.
+/// Whether an error of a connection is a permanent one of its encryption: sockets have no errors of this
+/// kind.
 fn is_of_encryption(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidData
 }
 
 impl Connection {
-    /// Connects and opens a session, by `deadline`, encrypted and authenticated if it is to be.
+    /// Connects and opens a session, by `deadline`, encrypted and authenticated if required.
     pub(super) fn open(
         server: &Server,
         timeout: Duration,
@@ -208,7 +209,7 @@ impl Connection {
         Err(unauthenticated(io::ErrorKind::PermissionDenied, what))
     }
 
-    /// Whether the session is that of this process, and expected to be alive.
+    /// Whether the session belongs to this process, and is expected to be alive.
     pub(super) fn is_trusted(&self) -> bool {
         !self.asking && !self.trusted.left().is_zero() && self.owner.is_this()
     }
@@ -224,7 +225,7 @@ impl Connection {
         self.send(|xid| wire::request(xid, op, path), parse, deadline)
     }
 
-    /// Sends the request that has a number, and parses the result; `None` if there is no such znode.
+    /// Sends the request with this number, and parses the result; `None` if there is no such znode.
     fn send<T>(
         &mut self,
         request: impl FnOnce(i32) -> Vec<u8>,

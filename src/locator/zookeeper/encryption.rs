@@ -30,8 +30,8 @@ pub trait EncryptedSession: fmt::Debug + Send {
     ///
     /// # Errors
     ///
-    /// If the connection fails, ends before the server has said so, or what it brings was not encrypted by
-    /// the server.
+    /// If the connection fails, ends before the server has announced it, or delivers bytes that the server
+    /// did not encrypt.
     fn read(&mut self, socket: &mut dyn Socket, buffer: &mut [u8]) -> io::Result<usize>;
 
     /// Encrypts bytes, and sends all of them.

@@ -33,8 +33,8 @@ use znode::{META_REGION_SERVER, MetaRegionServer};
 /// Locates the catalog with ZooKeeper.
 ///
 /// Errors name the znode, and the ZooKeeper server, if any. If no server answers, requests are retried until
-/// the deadline. A server that refuses to let the client read a znode, or does not know it, is an error of
-/// the kind [`Remote`](ErrorKind::Remote).
+/// the deadline. A server that refuses to let the client read a znode, or does not recognize the client, is
+/// an error of the kind [`Remote`](ErrorKind::Remote).
 ///
 /// ```no_run
 /// use hregion::locator::ZooKeeperRegistry;
@@ -96,8 +96,8 @@ impl ZooKeeperRegistry {
         self
     }
 
-    /// Encrypts connections, which the port of the quorum must be for (`secureClientPort`); without it they
-    /// are plain.
+    /// Encrypts connections; the ports of the quorum must be for this (`secureClientPort`). By default,
+    /// connections are plain.
     #[must_use]
     pub fn with_encryption(mut self, encryption: Arc<dyn Encryption>) -> Self {
         self.client.set_encryption(encryption);

@@ -1,11 +1,11 @@
-//! Work that may wait without a deadline of its own.
+//! Runs work that may wait without a deadline of its own.
 
 use crate::clock::Deadline;
 use std::io;
 use std::sync::mpsc;
 use std::thread;
 
-/// Does some work on a thread of its own, which goes on after the deadline.
+/// Runs work on a thread of its own, which continues after the deadline.
 pub(super) fn by_deadline<T: Send + 'static>(
     thread: &str,
     deadline: Deadline,

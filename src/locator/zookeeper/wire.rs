@@ -14,7 +14,7 @@ pub(super) const MAX_PACKET: usize = 4 << 20;
 const NO_NODE: i32 = -101;
 const NO_AUTH: i32 = -102;
 const AUTH_FAILED: i32 = -115;
-/// The server has closed the session, as it requires SASL.
+/// The server has closed the session because it requires SASL.
 const SASL_REQUIRED: i32 = -124;
 /// The errors with their names.
 const ERRORS: [(i32, &str); 11] = [
@@ -33,7 +33,7 @@ const ERRORS: [(i32, &str); 11] = [
 
 const CLOSE: i32 = -11;
 const SASL: i32 = 102;
-/// In place of a request number: an event of a watch, the answer to a ping.
+/// Values used instead of a request number: an event of a watch, the answer to a ping.
 const EVENT: i32 = -1;
 const PING: i32 = -2;
 const PASSWORD: usize = 16;
@@ -222,7 +222,7 @@ fn framed(body: &[u8]) -> Vec<u8> {
     [&length(body), body].concat()
 }
 
-/// The lengths of paths are checked before.
+/// The lengths of paths have been checked.
 fn length(bytes: &[u8]) -> [u8; 4] {
     i32::try_from(bytes.len()).unwrap_or(i32::MAX).to_be_bytes()
 }

@@ -1,4 +1,4 @@
-//! Compactions in the background: when they are requested, and what follows them (HBase: `CompactSplit`).
+//! Requests and runs background compactions (HBase: `CompactSplit`).
 
 use super::{Background, Status, Task, caught, is_passing};
 use crate::error::{ErrorKind, Result};
@@ -13,9 +13,9 @@ use std::time::{Duration, Instant};
 const BUSY_CHECK: Duration = Duration::from_secs(1);
 
 impl RegionCore {
-    /// Requests compactions of the stores with halves of a parent's files, which remains until they are
-    /// compacted, or as many files as a minor compaction takes (HBase:
-    /// `HRegionServer.postOpenDeployTasks`). They begin after a while, so that a process that opens a region
+    /// Requests compactions of the stores with references to a parent's files, which keep the parent from
+    /// being removed, and of those with enough files for a minor compaction (HBase:
+    /// `HRegionServer.postOpenDeployTasks`). They begin after a delay, so that a process that opens a region
     /// briefly begins none.
     pub(in crate::region) fn request_compactions_after_open(&self) {
         let Some(background) = &self.background else { return };
@@ -37,7 +37,7 @@ impl RegionCore {
         self.request_compaction_at(background, store, None);
     }
 
-    /// As [`request_compaction`](Self::request_compaction), but not before it is due.
+    /// Like [`request_compaction`](Self::request_compaction), but not before it is due.
     fn request_compaction_at(&self, background: &Background, store: usize, due: Option<Instant>) {
         let next = self.next_compaction(background, store);
         let now = if next.is_err() { self.time() } else { 0 };
@@ -54,7 +54,7 @@ impl RegionCore {
                 }
                 return;
             }
-            // A compaction that is pending reports what becomes of it.
+            // A pending compaction reports its own outcome.
             _ if is_closed || task.status != Status::Idle => return,
             Ok(Some(next)) => next,
             Ok(None) => {
@@ -126,7 +126,7 @@ impl RegionCore {
     }
 
     fn end_compaction(&self, background: &Background, store: usize, kind: WorkKind, result: Result<Outcome>) {
-        // Files may remain, or have been added meanwhile.
+        // Files to compact may remain, or new ones may have been added.
         let (result, next) = match result {
             Ok(Outcome::Compacted) => match self.next_compaction(background, store) {
                 Ok(next) => (Ok(Outcome::Compacted), next),
@@ -172,7 +172,7 @@ impl RegionCore {
             }
         }
         drop(tasks);
-        // Unlocked: a subscriber may ask for the region's health.
+        // Without the lock: a subscriber may ask for the region's health.
         if let Some(failures) = retried {
             self.report_retry(events::Task::Compaction, failures);
         }

@@ -22,17 +22,17 @@ use std::sync::Arc;
 pub(crate) struct CopyInput<'i> {
     family: &'i [u8],
     path: &'i Path,
-    /// The digest of a file that has rows of several regions. Those of the others are left out.
+    /// The digest of a file with rows of several regions. Rows of other regions are left out.
     part_of: Option<Digest>,
 }
 
 impl<'i> CopyInput<'i> {
-    /// A file whose rows are all of the region.
+    /// Creates the input for a file whose rows are all in the region.
     pub(crate) fn whole(family: &'i [u8], path: &'i Path) -> Self {
         Self { family, path, part_of: None }
     }
 
-    /// A file that has rows of the region, and of others.
+    /// Creates the input for a file with rows of this region and of others.
     pub(crate) fn part(family: &'i [u8], path: &'i Path, digest: Digest) -> Self {
         Self { family, path, part_of: Some(digest) }
     }
@@ -53,13 +53,12 @@ impl AsRef<Load> for CopyLoad {
 }
 
 impl Region {
-    /// Copies files into the region, and makes them visible at once. Those that were loaded before, and are
-    /// [not forgotten](Self::forget_loaded), are passed over, if they have not changed. Returns the number of
-    /// the others.
+    /// Copies files into the region, and makes them visible at once. Skips files that were loaded before, are
+    /// [not forgotten](Self::forget_loaded), and have not changed. Returns the number of files loaded.
     ///
     /// # Errors
     ///
-    /// As [`bulk_load`](Self::bulk_load).
+    /// Same as [`bulk_load`](Self::bulk_load).
     pub(crate) fn load_copies(&self, files: &[CopyInput<'_>]) -> Result<usize> {
         self.0.check_not_held(&[Held::Rows, Held::Flush, Held::Compaction], "load files into")?;
         if self.0.observers.is_empty() {
@@ -72,7 +71,7 @@ impl Region {
         if others.is_empty() {
             return Ok(0);
         }
-        // The lock is not held in these hooks, which may load files, too.
+        // The lock is not held in these hooks, because they may load files themselves.
         let mut loaded = 0;
         self.0.observe_load(&others, |_| {
             loaded = self.load_others(files)?;
@@ -81,7 +80,7 @@ impl Region {
         Ok(loaded)
     }
 
-    /// As [`load_copies`](Self::load_copies), without the hooks before and after the load.
+    /// Like [`load_copies`](Self::load_copies), without the hooks before and after the load.
     fn load_others(&self, files: &[CopyInput<'_>]) -> Result<usize> {
         // Two calls at once would load a file twice.
         let _loading = self.0.files.begin_load();
@@ -101,7 +100,7 @@ impl Region {
             let store = self.0.store_index(file.family)?;
             let full_path = resolved_path(&**self.0.dir.storage(), file.path)?;
             let Some(entry) = self.0.entry_of(file.path, &mut listed)? else {
-                // A call that was cut off has removed it.
+                // An interrupted call has removed it.
                 if record.of(file.family, &full_path).any(|copy| copy.state == CopyState::Listed) {
                     continue;
                 }
@@ -123,8 +122,8 @@ impl Region {
         Ok(self.0.dir.copies()?.has_listed_below(dir))
     }
 
-    /// Forgets that files were loaded, as they are not there any more, or are to be loaded again by a later
-    /// call. Forgets all of a directory, by its full path, that are not there any more.
+    /// Forgets that files were loaded: those given, so that they can be loaded again, and all files of a
+    /// directory, by its full path, that no longer exist.
     ///
     /// # Errors
     ///
@@ -140,8 +139,8 @@ impl Region {
 }
 
 impl RegionCore {
-    /// Returns what the listing of its directory says of a file; `None` if it is not there. `listed` has the
-    /// listings so far.
+    /// Returns a file's entry in the listing of its directory; `None` if it does not exist. `listed` caches
+    /// listings.
     fn entry_of(
         &self,
         path: &Path,
@@ -162,7 +161,7 @@ impl RegionCore {
     ///
     /// # Errors
     ///
-    /// If that is not known; if the file cannot be read.
+    /// If this cannot be determined; if the file cannot be read.
     fn is_loaded(
         &self,
         store: usize,
@@ -200,8 +199,8 @@ impl RegionCore {
 
     /// Copies files into their stores.
     fn load_copies(&self, loads: &[CopyLoad]) -> Result<()> {
-        // The files that are flushed meanwhile are newer than the copies. If one was compacted with older
-        // ones, the result would be newer than the copies, and have cells that are not.
+        // Files flushed during the load are newer than the copies. A compaction of such a file with older
+        // ones would count as newer than the copies although it contains older cells.
         let _held = self.mark_held(Held::Compaction);
         let _compacting = self.stop_compactions(loads);
         let seq_id = self.flush_before_load(loads.iter().map(AsRef::as_ref))?;
@@ -228,14 +227,14 @@ impl RegionCore {
         self.commit_loaded(staged, now)
     }
 
-    /// Waits for the compactions of the stores that get files. None begins while the result is held.
+    /// Waits for the compactions of the stores that get files. No compaction begins while the result is held.
     fn stop_compactions(&self, loads: &[CopyLoad]) -> Vec<MutexGuard<'_, ()>> {
         let gets_file = |store: &usize| loads.iter().any(|load| load.load.store == *store);
         let stores = (0..self.stores.len()).filter(gets_file);
         stores.map(|store| unpoisoned(self.compacting[store].lock())).collect()
     }
 
-    /// Copies all bytes of a file, and checks them.
+    /// Copies a whole file, and checks it.
     fn copy(&self, store: usize, from: &Path, to: &Path) -> Result<Digest> {
         let store = &self.stores[store];
         let copy = store.storage.create_new(to).map_err(|error| Error::io("create", to, error))?;

@@ -1,4 +1,4 @@
-//! Plans of compactions: what one would take, keep and drop. Nothing is written or locked.
+//! Plans compactions: which files and cells one would take, keep and drop. Nothing is written or locked.
 
 use super::{Chosen, Compaction};
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-/// What a compaction of a family would do (HBase: `CompactionRequestImpl`).
+/// The effects that a compaction of a family would have (HBase: `CompactionRequestImpl`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CompactionPlan {
@@ -18,11 +18,11 @@ pub struct CompactionPlan {
     pub files: Vec<PathBuf>,
     /// The files it would drop without reading them, because all their cells have expired.
     pub expired_files: Vec<PathBuf>,
-    /// Whether no other files are left, so that delete markers are dropped, too.
+    /// Whether no other files are left, so that delete markers are dropped as well.
     pub all_files: bool,
     /// The bytes of these files.
     pub bytes_before: u64,
-    /// An estimate of the bytes of the new file: as many of those before as of the cells are kept.
+    /// An estimate of the bytes of the new file, in proportion to the cells kept.
     pub bytes_after: u64,
     /// The number of cells in these files.
     pub cells_before: u64,
@@ -33,12 +33,13 @@ pub struct CompactionPlan {
 }
 
 impl Region {
-    /// Returns what [`compact`](Self::compact) would do now, for each family. Passes every cell of the files
-    /// that it would compact to `take`, with the reason to drop it, or [`Returned`](CellReason::Returned) if
-    /// it is kept. `take` can break; the counts of the family are then those of the cells passed so far.
+    /// Returns the plan of what [`compact`](Self::compact) would do now, for each family. Passes every cell
+    /// of the files that it would compact to `take`, with the reason to drop it, or
+    /// [`Returned`](CellReason::Returned) if it is kept. `take` can break; the counts of the family are then
+    /// those of the cells passed so far.
     ///
     /// Reads the files, changes nothing, and excludes no reader or writer. The region may be open for reading
-    /// only. What is in memory is not part of a compaction.
+    /// only. Cells in memory are not part of a compaction.
     ///
     /// # Errors
     ///
@@ -99,7 +100,7 @@ impl RegionCore {
         let info = store.scan_info(now, have_tags(&inputs));
         if store.explain_expired(&expired, &mut count)?.is_continue() {
             let max_read_point = self.mvcc.smallest_read_point();
-            // A break ends the count.
+            // A break ends the count of this family.
             store.explain_compaction(&inputs, plan.all_files, &info, max_read_point, &mut count).map(drop)?;
         }
         plan.bytes_after = bytes.share_of(plan.bytes_before);
@@ -121,7 +122,7 @@ impl CellBytes {
         self.kept += if reason == CellReason::Returned { bytes } else { 0 };
     }
 
-    /// Returns as much of `bytes` as is kept of the cells.
+    /// Returns the share of `bytes` in proportion to the cells kept.
     fn share_of(&self, bytes: u64) -> u64 {
         let share = u128::from(bytes) * u128::from(self.kept) / u128::from(self.all.max(1));
         u64::try_from(share).unwrap_or(u64::MAX)

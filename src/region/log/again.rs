@@ -1,4 +1,4 @@
-//! Logs once more what is in memory, after the log has failed.
+//! Logs the cells in memory again, after the log has failed.
 
 use super::region_log::NamedLog;
 use super::shared::{log_id, log_name};
@@ -12,12 +12,12 @@ use crate::wal::{MARKER_FAMILY, WalWriterOptions};
 use std::path::Path;
 
 impl RegionCore {
-    /// Writes the frozen cells of all stores to another log of the region, which is on disk when this
-    /// returns. The log that has failed may lack some of their writes: if only some families were flushed
-    /// before a loss of power, these writes would be torn. `seq_id` is that of the flush.
+    /// Writes the frozen cells of all stores to another log of the region, which is durable when this
+    /// returns. The failed log may lack some of their writes, which would be torn if only some families were
+    /// flushed before a loss of power. `seq_id` is the sequence id of the flush.
     ///
-    /// Does nothing if a log has all of them from an earlier call: no write follows once the failure is
-    /// known, so that later flushes have the same cells, or fewer. If this is cut off, the other log has the
+    /// Does nothing if an earlier call has logged all of them: no write is accepted once the failure is
+    /// known, so later flushes have the same cells, or fewer. If this is interrupted, the new log has the
     /// first writes, each as a whole.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl RegionCore {
 }
 
 /// Returns the number of cells that an entry of `limit` bytes can have, at least 1. All cells of a write that
-/// was logged fit: they are counted as they were then.
+/// was logged fit, because they are counted in the same way.
 fn fitting(cells: &[SegmentEntry<'_>], limit: usize) -> usize {
     let len = |cell: CellRef<'_>| {
         logged_len(cell.row(), cell.family(), cell.qualifier(), cell.value(), cell.tag_bytes())

@@ -1,8 +1,8 @@
 //! The write-ahead log of the regions of a table (wal.md §13, §17; HBase: `FSHLog`).
 //!
 //! The regions append to one file, which has a name in each region's directory of recovered edits: a hard
-//! link. If the process dies, opening a region replays it, and so does HBase. A region removes its name once
-//! its cells are in store files. A region that is opened alone has a file of its own.
+//! link. If the process dies, the next opening of a region replays the file, as HBase does. A region removes
+//! its name once its cells are in store files. A region that is opened alone has a file of its own.
 
 mod again;
 mod region_log;
@@ -25,8 +25,8 @@ use std::borrow::Borrow;
 
 impl RegionCore {
     /// Begins a write, and appends its cells to the log if it is to be durable at all. The order of the
-    /// entries in the log is that of their sequence ids. Returns the entry to
-    /// [wait for](Self::wait_for_log), if there is one.
+    /// entries in the log is that of their sequence ids. Returns the entry to [wait for](Self::wait_for_log),
+    /// if any.
     ///
     /// # Errors
     ///
@@ -67,7 +67,7 @@ impl RegionCore {
             };
             let key = &mut part.key;
             (key.sequence_id, key.write_time) = (seq_id, self.clock.now());
-            // HBase would give cells the greatest number so far, which may be that of another region.
+            // HBase would give cells the greatest sequence id so far, which may be another region's.
             key.orig_sequence_id = if shared.is_shared() { seq_id } else { 0 };
             let (start, offset) = (pending.len(), encoder.offset());
             let encoded = encoder.begin(key, count, pending).and_then(|entry| {
@@ -87,12 +87,12 @@ impl RegionCore {
         }
     }
 
-    /// Waits until an entry is as durable as asked. If `write` is its write, and the cells are in memory, it
-    /// may be complete then: `write` is `None` in this case.
+    /// Waits until an entry is as durable as requested. If `write` is its write, and the cells are in memory,
+    /// another thread may complete it: `write` is then `None`.
     ///
     /// # Errors
     ///
-    /// If that cannot be. No read must see the write, which is not complete.
+    /// If this is impossible. The write is not complete, and no read may see it.
     pub(super) fn wait_for_log<'r>(
         &'r self,
         ticket: Option<Ticket>,
@@ -107,17 +107,17 @@ impl RegionCore {
         })
     }
 
-    /// Requests flushes of regions with entries in too old files. No lock may be held.
+    /// Requests flushes of regions with entries in files that are too old. No lock may be held.
     pub(super) fn flush_lagging(&self) {
         let Some(log) = &self.log else { return };
         let shared = log.shared();
-        // In a hook with a lock held, a flush of another region on this thread could wait for a thread that
-        // flushes the region of the hook, likewise. A later write requests these flushes.
+        // In a hook with a lock held, flushing another region on this thread could deadlock with a thread
+        // that does the same in the other direction. A later write requests these flushes.
         if !shared.may_lag() || self.is_inline() && is_held() {
             return;
         }
         for region in shared.take_lagging() {
-            // A failure is in the health of that region. It is tried again with the next file.
+            // The health of that region reports a failure, and the next file requests the flush again.
             let _ = region.request_flush();
         }
     }
@@ -149,10 +149,10 @@ impl RegionCore {
     }
 }
 
-/// More than an entry takes besides its cells.
+/// An upper bound on the size of an entry without its cells.
 const ENTRY_OVERHEAD: usize = 4 << 10;
 
-/// Returns more than a cell takes in an entry.
+/// Returns an upper bound on the size of a cell in an entry.
 fn logged_len(row: &[u8], family: &[u8], qualifier: &[u8], value: &[u8], tags: &[u8]) -> usize {
     row.len() + family.len() + qualifier.len() + value.len() + tags.len() + 32
 }

@@ -1,4 +1,4 @@
-//! What a region has of its log: the names of the files that have its entries.
+//! A region's part of a log: the names of the files with its entries (wal.md §17).
 
 use super::shared::{CutLog, LogSettings, SharedLog, State, Ticket};
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
-/// The log of a region: the files that have its entries, by their names in its directory of recovered edits.
+/// The log of a region: the files with its entries, by their names in its directory of recovered edits.
 #[derive(Debug)]
 pub(in crate::region) struct RegionLog {
     pub(super) storage: Arc<dyn Storage>,
@@ -22,14 +22,14 @@ pub(in crate::region) struct RegionLog {
     pub(super) dir: PathBuf,
     /// The region's directory.
     pub(super) region: PathBuf,
-    /// What the region was opened with.
+    /// The log that the region was opened with.
     common: Arc<SharedLog>,
     /// The region's own log, if the storage turned out to have no hard links.
     own: OnceLock<SharedLog>,
     /// Locked after the state of the log that the region appends to.
     part: Mutex<Part>,
-    /// The maximum number of bytes of an entry: a longer one could not be read again. 0 if no entry of the
-    /// region could be, as its key is too long.
+    /// The maximum number of bytes of an entry: a longer one could not be read again. 0 if the region's key
+    /// is too long for any entry.
     pub(super) max_entry: usize,
     /// For each store, the sequence id up to which its cells are in files.
     flushed: Mutex<Vec<i64>>,
@@ -44,15 +44,15 @@ pub(super) struct Part {
     pub(super) key: WalKey,
     /// The number of the region's last entry.
     pub(super) entry: u64,
-    /// If that entry is in doubt, the sequence id up to which all of the region's are on disk.
+    /// If that entry may not be durable, the sequence id up to which all entries of the region are.
     pub(super) synced_to: i64,
     /// The names of files, oldest first.
     pub(super) logs: VecDeque<NamedLog>,
     pub(super) has_dir: bool,
-    /// The sequence id up to which names are not made again when the region is opened again. Matters only in
-    /// a storage without renames.
+    /// The sequence id up to which names are not reused when the region is opened again. Used only in a
+    /// storage without renames.
     reserved_to: i64,
-    /// The sequence id up to which a file has what was in memory after the log failed.
+    /// The sequence id up to which the cells in memory were logged again after the log failed.
     pub(super) logged_again_to: i64,
 }
 
@@ -71,7 +71,7 @@ pub(super) struct NamedLog {
 pub(in crate::region) enum Frozen {
     /// A file of this region alone, which gets no more entries.
     File(Option<Box<CutLog>>),
-    /// Entries up to one of the region's, by the entry's number.
+    /// Entries up to the region's entry with this number.
     Entries(u64),
 }
 
@@ -117,25 +117,25 @@ impl RegionLog {
         if ticket.is_shared { &self.common } else { self.shared() }
     }
 
-    /// Whether the region appends to `log`. It may leave it whenever neither the state of that log nor the
-    /// region's part is locked.
+    /// Whether the region appends to `log`. It may leave that log unless the log's state or the region's part
+    /// is locked.
     pub(super) fn appends_to(&self, log: &SharedLog) -> bool {
         ptr::eq(self.shared(), log)
     }
 
-    /// Gives the region a log of its own, if it has none. Its entries in the log that it leaves are on disk
-    /// then, so that a later failure of that log does not matter to the region. If that has failed, or other
-    /// entries were appended meanwhile, the region stays.
+    /// Gives the region a log of its own, if it has none. Its entries in the old log are durable by then, so
+    /// a later failure of that log does not affect the region. If that log has failed, or the region has
+    /// appended more entries in the meantime, it stays.
     pub(super) fn leave(&self, shared: &SharedLog, state: MutexGuard<'_, State>, part: MutexGuard<'_, Part>) {
         let last = part.entry;
-        drop(part); // locked after the state, which is unlocked meanwhile
+        drop(part); // locked after the state, which is unlocked during the wait
         let state = shared.sync_to(state, last);
         let mut part = self.part();
         if self.appends_to(shared) && !state.is_in_doubt(&part) {
             let own = self.own.get_or_init(|| SharedLog::new(LogSettings::alone()));
             debug_assert!(self.appends_to(own), "only the first own log is used");
             (part.entry, part.synced_to) = (0, i64::MAX);
-            // the numbers of files in the log that is left
+            // these numbers refer to files of the old log
             part.logs.iter_mut().for_each(|log| log.number = 0);
         }
     }
@@ -155,14 +155,13 @@ impl RegionLog {
         unpoisoned(self.part.lock())
     }
 
-    /// Reserves the name that is made with a sequence id. In an object store, a request to remove a file may
-    /// be carried out late, if it had no answer: no name is made again then, whether what was under it has
-    /// left anything or not. So the region records a greater sequence id before, after which it goes on when
-    /// it is opened again.
+    /// Reserves the name made from a sequence id. In an object store, a request to remove a file may take
+    /// effect late if it got no response, so no name may be reused. The region therefore first records a
+    /// greater sequence id, and continues after it when it is opened again.
     ///
     /// # Errors
     ///
-    /// If an I/O operation fails. The name must not be made then.
+    /// If an I/O operation fails. The name must not be used then.
     pub(super) fn reserve_name(&self, part: &mut Part, seq_id: i64) -> Result<()> {
         if seq_id > part.reserved_to && !self.storage.can_rename(&self.dir) {
             let reserved_to = seq_id.saturating_add(SKIPPED_IDS);
@@ -177,7 +176,7 @@ impl RegionLog {
         self.common.add(region);
     }
 
-    /// Returns why no writes are accepted any more; `None` if they are.
+    /// Returns the reason that writes are no longer accepted; `None` if they are accepted.
     pub(in crate::region) fn failure(&self) -> Option<Error> {
         self.shared().failure()
     }
@@ -187,9 +186,9 @@ impl RegionLog {
         self.shared().check()
     }
 
-    /// Returns the sequence id of a flush that would have the given one. After a failure, entries that were
-    /// not acknowledged may be in the file, and no memory has their cells. Files must not claim to have them:
-    /// a replay would add them to the families that were not flushed, and not to the others.
+    /// Limits the sequence id of a flush after a failure: unacknowledged entries may be in the log although
+    /// their cells are not in memory. A file that claimed to have them would let a replay add them only to
+    /// the families that were not flushed.
     pub(in crate::region) fn limit_flush(&self, seq_id: i64) -> i64 {
         if self.failure().is_none() {
             return seq_id;
@@ -199,7 +198,7 @@ impl RegionLog {
     }
 
     /// Syncs the region's entries, as far as that is possible while entries are appended. Called before a
-    /// flush, which keeps writers waiting while it syncs the rest.
+    /// flush, which blocks writers while it syncs the rest.
     pub(in crate::region) fn sync_ahead(&self) {
         let (shared, state, part) = self.locked();
         let is_in_doubt = state.is_in_doubt(&part);
@@ -222,11 +221,11 @@ impl RegionLog {
         Frozen::File(shared.cut(&mut state).map(Box::new))
     }
 
-    /// Waits until the frozen entries are on disk, and completes the file.
+    /// Waits until the frozen entries are durable, and completes the file.
     ///
     /// # Errors
     ///
-    /// If that cannot be.
+    /// If this is impossible.
     pub(in crate::region) fn finish(&self, frozen: Frozen, seq_id: i64) -> Result<()> {
         let log = match frozen {
             Frozen::File(None) => self.shared(),
@@ -234,7 +233,7 @@ impl RegionLog {
                 self.shared().finish(*log);
                 self.shared()
             }
-            // The region may have left this log since.
+            // The region may have left this log in the meantime.
             Frozen::Entries(0) => &self.common,
             Frozen::Entries(entry) => {
                 self.common.sync(entry);
@@ -254,8 +253,8 @@ impl RegionLog {
     }
 
     /// Removes the names of files whose entries of the region are all in store files, oldest first, and each
-    /// durably before the next: a log that came back after a crash without a later one would lack the deletes
-    /// in that. Names that cannot be removed are retried after the next flush.
+    /// durably before the next: a log that reappeared after a crash without a later one would lack that one's
+    /// deletes. Names that cannot be removed are retried after the next flush.
     ///
     /// # Errors
     ///
@@ -286,8 +285,8 @@ impl RegionLog {
         Ok(())
     }
 
-    /// Ends the region's part in the file that is being written, whose name stays. No other name is made from
-    /// it: another process may remove it.
+    /// Ends the region's part in the current file, whose name stays. No other name is linked from it, because
+    /// another process may remove it.
     pub(in crate::region) fn leave_file(&self) {
         let (_, mut state, mut part) = self.locked();
         part.logs.iter_mut().for_each(|log| state.forget_name(log));

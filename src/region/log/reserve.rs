@@ -1,12 +1,12 @@
-//! Room after the last entry of a log (wal.md §16, §17).
+//! Reserves space after the last entry of a log (wal.md §16, §17).
 
 use crate::wal::{END_MARK, TRAILER};
 use std::io;
 
-/// Appends the mark of the end to the last entries of a file, which begin at `base`, if the file is longer;
-/// or if they end with the bytes of a trailer, which HBase would take for one. If they are to be synced and
-/// reach past its length, makes it longer by zeros: then the system need not write another length with each
-/// sync. Returns whether the file becomes longer by more than the entries.
+/// Appends the end mark to the last entries of a file, which begin at `base`, if the file is longer, or if
+/// they end with the bytes of a trailer, which HBase would take for one. If they must be synced and exceed
+/// the file's length, extends it with zeros, so that the system need not update the length with each sync.
+/// Returns whether the file grows by more than the entries.
 pub(super) fn mark_end(bytes: &mut Vec<u8>, base: u64, reserved: &mut u64, syncs: bool) -> bool {
     let end = base + bytes.len() as u64;
     let marked = end + END_MARK.len() as u64;
@@ -23,7 +23,7 @@ pub(super) fn mark_end(bytes: &mut Vec<u8>, base: u64, reserved: &mut u64, syncs
     true
 }
 
-/// How much longer than its entries a file is made, in bytes.
+/// The minimum number of bytes by which a file is extended beyond its entries.
 const MIN_RESERVE: u64 = 32 << 10;
 const MAX_RESERVE: u64 = 512 << 10;
 

@@ -31,10 +31,10 @@ pub(in crate::region) struct SharedLog {
     state: Mutex<State>,
     /// Signalled when a round ends: the even rounds, and the odd ones.
     ended: [Condvar; 2],
-    /// Signalled when a file has been ended, when one that was cut is on disk, and when a sync beside the
-    /// writers has ended.
+    /// Signalled when a file has been ended, when a cut file is durable, and when a concurrent sync has
+    /// ended.
     file_ended: Condvar,
-    /// Why nothing can be logged any more: it is not known what is in the file.
+    /// The reason that nothing can be logged any more: the contents of the file are unknown.
     failure: OnceLock<Error>,
     /// The regions open for writing.
     members: Mutex<Vec<Weak<RegionCore>>>,
@@ -47,14 +47,14 @@ pub(in crate::region) struct SharedLog {
 pub(in crate::region) struct LogSettings {
     /// The length in bytes at which a file is ended.
     pub(in crate::region) roll_size: u64,
-    /// The number of files above which regions that have entries in the oldest are flushed.
+    /// The number of files above which regions with entries in the oldest one are flushed.
     pub(in crate::region) max_logs: u64,
     /// Whether several regions append to the log. If not, a flush of the region ends the file.
     pub(in crate::region) is_shared: bool,
 }
 
 impl LogSettings {
-    /// Those of the log of one region.
+    /// Returns the settings of the log of one region.
     pub(in crate::region) fn alone() -> Self {
         Self { roll_size: u64::MAX, max_logs: u64::MAX, is_shared: false }
     }
@@ -68,49 +68,49 @@ pub(super) struct State {
     file: Option<Box<dyn LogFile>>,
     /// Syncs the file, also while a thread writes to it.
     syncer: Option<LogSyncer>,
-    /// The number of syncs by it that have begun, and have not succeeded.
+    /// The number of its syncs that have begun and not yet succeeded.
     syncs_beside: usize,
     /// The number of the file, or of the last one. The first is 1.
     number: u64,
     /// The names of the file. It has no others.
     names: Vec<PathBuf>,
-    /// Whether a thread is ending the file. Nothing is appended meanwhile.
+    /// Whether a thread is ending the file. Nothing may be appended then.
     is_ending: bool,
-    /// Whether a file that was cut has entries that may not be on disk. No entry of the next one is written
-    /// before they are.
+    /// Whether a cut file has entries that may not be durable. They must be, before an entry of the next file
+    /// is written.
     has_unsynced_cut: bool,
     /// The key of the last entry of one of the regions.
     last_key: WalKey,
     /// The length in bytes at which the file is ended.
     roll_size: u64,
-    /// The length of the file, if it is longer than its entries; otherwise not above theirs.
+    /// The length of the file, if it is longer than its entries; otherwise at most theirs.
     reserved: u64,
     /// Entries that are not in the file yet.
     pub(super) pending: Vec<u8>,
     /// A buffer to reuse.
     spare: Vec<u8>,
-    /// The numbers of the last entries that were appended, handed to the system, and synced; and of the last
-    /// one that is to be synced.
+    /// The numbers of the last entries that were appended, written to the system, and synced; and of the last
+    /// one to sync.
     appended: u64,
     written: u64,
     synced: u64,
     wanted: u64,
     /// The current round, or the last one.
     round: Round,
-    /// How long the last sync took, and when it ended.
+    /// The duration of the last sync, and the time at which it ended.
     sync_time: Duration,
     sync_ended: Stopwatch,
-    /// The number of writers that waited when the last round ended, and when the one before it did.
+    /// The number of writers that waited when the last round ended, and when the previous one ended.
     waited: [u64; 2],
     /// The entry whose writer waits for others before it begins a round.
     gathering: Option<u64>,
-    /// The number of rounds that begin without waiting for others: it took longer than a sync.
+    /// The number of rounds to begin without waiting for others, after a wait that took longer than a sync.
     ungathered: u32,
     /// The number of entries whose writers have not yet seen their outcome.
     unseen: u64,
-    /// Entries that are not in the file, and why.
+    /// Entries that are not in the file, with the error.
     refused: Vec<(RangeInclusive<u64>, Error)>,
-    /// The writes of threads that sleep. The thread that makes their entries durable completes them.
+    /// The writes of sleeping threads. The thread that makes their entries durable completes them.
     asleep: Vec<Asleep>,
 }
 
@@ -119,7 +119,7 @@ pub(super) struct State {
 pub(in crate::region) struct CutLog {
     file: Box<dyn LogFile>,
     encoder: WalEncoder,
-    /// Of an entry after the last.
+    /// The key of the end mark, after the last entry.
     key: WalKey,
     is_reserved: bool,
 }
@@ -129,7 +129,7 @@ pub(in crate::region) struct CutLog {
 #[must_use = "the entry is not durable yet"]
 pub(in crate::region) struct Ticket {
     pub(super) number: u64,
-    /// Whether it is in a log that regions share. The region may have left that since.
+    /// Whether it is in a log that regions share. The region may have left that log in the meantime.
     pub(super) is_shared: bool,
 }
 
@@ -144,7 +144,7 @@ impl State {
         self.encoder.is_some() && part.logs.back().is_some_and(|log| log.number == self.number)
     }
 
-    /// Takes the entry that was encoded last as appended. Returns its number.
+    /// Records the entry that was encoded last as appended. Returns its number.
     pub(super) fn append(&mut self, part: &mut Part, seq_id: i64) -> u64 {
         if !self.is_in_doubt(part) {
             part.synced_to = seq_id - 1;
@@ -162,8 +162,8 @@ impl State {
         self.appended
     }
 
-    /// Gives up a name of the file that is being written, which is about to be removed. Without a name there
-    /// can be no others, so the file is then ended.
+    /// Gives up a name of the file that is being written, which is about to be removed. A file without a name
+    /// cannot get another one, so it is then ended.
     pub(super) fn forget_name(&mut self, log: &mut NamedLog) {
         if self.encoder.is_none() || log.number != self.number {
             return;
@@ -234,12 +234,12 @@ impl SharedLog {
     }
 
     fn fail(&self, error: &Error) {
-        // The first failure is kept: later ones follow from it.
+        // The first failure is kept: later ones are its consequences.
         self.failure.get_or_init(|| Error::poisoned_log(error));
     }
 
-    /// As [`fail`](Self::fail), outside of a round, and wakes all that wait for one: none may follow. A
-    /// thread that has seen no failure waits by the time that the state can be locked.
+    /// Like [`fail`](Self::fail), outside of a round, and wakes all waiting threads, because no round may
+    /// follow. With the state locked, every thread that has not seen the failure is already waiting.
     fn fail_all(&self, error: &Error) {
         self.fail(error);
         drop(self.state());
@@ -267,7 +267,7 @@ impl SharedLog {
         state
     }
 
-    /// Ends the file, if there is one: entries that are appended later go to another.
+    /// Ends the file, if any: later entries are appended to another.
     pub(in crate::region) fn roll(&self) {
         let mut state = self.state();
         while state.is_ending && self.failure.get().is_none() {
@@ -276,8 +276,8 @@ impl SharedLog {
         drop(self.end_file(state));
     }
 
-    /// Ends the file: all its entries are on disk before later ones are appended to another. After a failure
-    /// the file stays as it is.
+    /// Ends the file: all its entries are durable before later ones are appended to another. After a failure
+    /// the file is left unchanged.
     fn end_file<'s>(&'s self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
         if state.encoder.is_none() || self.failure.get().is_some() {
             return state;
@@ -300,13 +300,13 @@ impl SharedLog {
         state
     }
 
-    /// Takes the current file: later entries go to another. No write may be in progress.
+    /// Takes the current file: later entries are appended to another. No write may be in progress.
     pub(super) fn cut(&self, state: &mut State) -> Option<CutLog> {
         let mut encoder = state.encoder.take()?;
         state.syncer = None;
         state.names.clear();
-        // Of writes that were given up, as a thread panicked before it waited for them. They would get into
-        // the next file, where their offsets are wrong.
+        // Drops pending entries, left by a thread that panicked before it waited for them: their offsets
+        // would be wrong in the next file.
         encoder.go_back(encoder.offset() - state.pending.len() as u64);
         state.pending.clear();
         let file = state.file.take()?;
@@ -315,8 +315,8 @@ impl SharedLog {
         Some(CutLog { file, encoder, key: state.last_key.clone(), is_reserved })
     }
 
-    /// Syncs what has been written to the file, while more is written. Then little is left for the sync of
-    /// a file that is cut, for which the writers of the next one wait. If this fails, the log has failed.
+    /// Syncs the entries written so far, while more are written. This leaves little for the sync of a cut
+    /// file, for which the writers of the next file wait. If this fails, the log has failed.
     pub(super) fn sync_written(&self) {
         let mut state = self.state();
         let is_synced = state.written <= state.synced || self.failure.get().is_some();
@@ -335,12 +335,12 @@ impl SharedLog {
                 self.state().syncs_beside -= 1;
                 self.file_ended.notify_all();
             }
-            // A later sync may succeed all the same.
+            // A later sync may succeed nevertheless, so the log fails now.
             Err(error) => self.fail_all(&Error::io("sync", &path, error)),
         }
     }
 
-    /// Syncs a file that was cut, and completes it.
+    /// Syncs a cut file, and completes it.
     pub(super) fn finish(&self, mut log: CutLog) {
         if self.failure.get().is_some() {
             return;
@@ -359,11 +359,11 @@ impl SharedLog {
         }
     }
 
-    /// Waits until the entries of a file that was cut are on disk.
+    /// Waits until the entries of a cut file are durable.
     ///
     /// # Errors
     ///
-    /// If that cannot be. The log has failed then.
+    /// If this is impossible. The log has then failed.
     fn wait_for_cut(&self) -> io::Result<()> {
         let mut state = self.state();
         while state.has_unsynced_cut && self.failure.get().is_none() {
@@ -372,8 +372,8 @@ impl SharedLog {
         self.failure.get().map_or(Ok(()), |error| Err(io::Error::other(error.clone())))
     }
 
-    /// Completes a file whose entries are on disk: a trailer says so. In a file that is longer than its
-    /// entries, an entry without cells does: a reader may be reading the file, which must not become shorter.
+    /// Completes a file whose entries are durable by a trailer or, in a file that is longer than its entries,
+    /// by an entry without cells: the file must not be truncated while a reader may be reading it.
     fn complete(log: CutLog) {
         let CutLog { mut file, mut encoder, key, is_reserved } = log;
         let mut bytes = Vec::new();
@@ -387,13 +387,13 @@ impl SharedLog {
         if is_reserved {
             bytes.extend_from_slice(&END_MARK);
         }
-        // A log without this end, or with a part of it, has the same entries.
+        // A log without this end, or with a part of it, has the same entries, so an error does not matter.
         let _ = file.append(&bytes, kept);
     }
 
-    /// Makes the current file have a name in the region's directory, which is on disk when this returns.
-    /// Creates the file, for entries of this region from `seq_id` on, if there is none. Returns false if the
-    /// storage has no hard links, or no more of this file.
+    /// Gives the current file a name in the region's directory, which is durable when this returns. Creates
+    /// the file, for entries of this region from `seq_id` on, if there is none. Returns false if the storage
+    /// cannot make hard links, or no more of this file.
     ///
     /// # Errors
     ///
@@ -439,8 +439,8 @@ impl SharedLog {
                 self.may_lag.store(state.number > self.settings.max_logs, Ordering::Relaxed);
             }
             Err((is_named, error)) => {
-                // No entry of the region is under this name; the next write makes another. Otherwise each
-                // write that fails would leave a file.
+                // Removes the name, under which the region has no entry; the next write makes another.
+                // Otherwise each failed write would leave a file.
                 if is_named
                     && let Err(error) = storage.remove(&path)
                     && error.kind() != io::ErrorKind::NotFound
@@ -456,7 +456,7 @@ impl SharedLog {
         Ok(true)
     }
 
-    /// Creates a file whose header is on disk. With an error comes whether the file may have a name.
+    /// Creates a file whose header is on disk. An error includes whether the file may have a name.
     #[allow(clippy::type_complexity, reason = "used once")]
     fn create(
         log: &RegionLog,
@@ -506,7 +506,8 @@ fn has_no_links(error: &io::Error) -> bool {
     matches!(error.kind(), CrossesDevices | PermissionDenied | TooManyLinks | Unsupported)
 }
 
-/// Whether there may be a name although making it has failed, as the answer was lost; it is not another's.
+/// Whether the name may exist although making it failed, because the response was lost, and does not belong
+/// to another file.
 fn may_be_made(error: &io::Error) -> bool {
     error.kind() != io::ErrorKind::AlreadyExists
 }
@@ -520,8 +521,8 @@ impl Drop for Busy<'_> {
     }
 }
 
-/// The names of logs are numbers from here on. HBase takes such a file for one of recovered edits, and skips
-/// it if the number is not above all flushed ones.
+/// The least number in the name of a log. HBase takes such a file for recovered edits, and skips it unless
+/// the number is above all flushed sequence ids.
 const FIRST_NAME: i64 = 4_000_000_000_000_000_000;
 
 /// Returns the name of a log whose first entry of the region has this sequence id: names are in the order of
@@ -530,7 +531,7 @@ pub(super) fn log_name(seq_id: i64) -> String {
     format!("{:019}", FIRST_NAME.saturating_add(seq_id))
 }
 
-/// Whether a file of recovered edits is named as a log of a region, which may have entries of others.
+/// Whether a file among recovered edits has the name of a log, which may have entries of other regions.
 pub(in crate::region) fn is_log_name(name: &str) -> bool {
     name.parse().is_ok_and(|number: i64| number >= FIRST_NAME)
 }

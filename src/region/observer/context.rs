@@ -1,4 +1,4 @@
-//! The arguments of hooks, and what a hook may change.
+//! The arguments of hooks, including those that a hook may change.
 
 use crate::clock::whole_millis;
 use crate::error::{Error, Result};
@@ -29,8 +29,8 @@ impl ObserverContext<'_> {
     /// The region can be read at any time. Writes to it fail in hooks that are called while rows are locked:
     /// before and after batches, `after_row_lock`, and before the mutations of a conditional write. So do
     /// flushes and compactions in hooks of flushes, compactions in hooks of compactions, and closing the
-    /// region in hooks of all these, and of a close. [`RegionObserver`](super::RegionObserver) lists what can
-    /// be done with its table.
+    /// region in hooks of all these, and of a close. [`RegionObserver`](super::RegionObserver) lists the
+    /// operations allowed on its table.
     #[must_use]
     pub fn region(&self) -> Option<&Region> {
         self.region.as_ref()
@@ -80,7 +80,7 @@ impl ScanOptions {
     }
 }
 
-/// Returns a duration of milliseconds, of which there are never less than 0.
+/// Returns a duration of milliseconds, which are never negative.
 fn duration(millis: i64) -> Duration {
     Duration::from_millis(millis.try_into().unwrap_or(0))
 }

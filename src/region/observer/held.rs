@@ -1,5 +1,5 @@
-//! What a thread holds of a region or a table while it calls observers, or subscribers to events. A hook or
-//! subscriber that needs it again fails, instead of waiting for its own thread.
+//! Tracks the locks of a region or table that a thread holds while it calls observers or event subscribers. A
+//! call from there that needs the same lock fails, instead of waiting for its own thread.
 
 use crate::error::{Error, Result};
 use crate::region::RegionCore;
@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is held.
+/// A kind of lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Held {
     /// Locks of rows.
@@ -20,17 +20,17 @@ pub(crate) enum Held {
     Close,
     /// The lock with which a table opens a region.
     Open,
-    /// What keeps regions of a table from being split or merged.
+    /// The lock that keeps the regions of a table from being split or merged.
     TableWrite,
     /// The lock of changes of a table.
     TableChange,
 }
 
 impl Held {
-    /// What is held while work on a region's rows or files is under way, for which other threads wait.
+    /// The locks held during work on a region's rows or files, for which other threads wait.
     pub(crate) const BY_WORK: [Self; 5] =
         [Self::Rows, Self::Flush, Self::Compaction, Self::Close, Self::Open];
-    /// Anything.
+    /// All kinds.
     pub(crate) const ANY: [Self; 7] = [
         Self::Rows,
         Self::Flush,
@@ -41,7 +41,7 @@ impl Held {
         Self::TableChange,
     ];
 
-    /// Returns how a hook is called while this is held.
+    /// Returns a description of a hook that is called while this is held.
     fn called(self) -> &'static str {
         match self {
             Self::Rows => "with rows locked",
@@ -78,7 +78,7 @@ fn marks<R: Default>(f: impl FnOnce(&mut Vec<Mark>) -> R) -> R {
     HELD.try_with(|held| f(&mut held.borrow_mut())).unwrap_or_default()
 }
 
-/// Marks what the thread holds, until it is dropped. It is not `Send`.
+/// Marks a lock as held by the thread, until dropped. Not `Send`.
 #[derive(Debug)]
 #[must_use = "a mark that is dropped has no effect"]
 pub(crate) struct HeldMark(Mark);
@@ -100,7 +100,7 @@ impl Drop for HeldMark {
     }
 }
 
-/// Whether the thread is in a hook that is called with a lock held for which a flush may wait, of any region.
+/// Whether the thread is in a hook called with a lock of any region for which a flush may wait.
 pub(in crate::region) fn is_held() -> bool {
     marks(|held| held.iter().any(|mark| Held::BY_WORK.contains(&mark.what)))
 }
@@ -112,13 +112,13 @@ fn refused(asked: &str, what: Held) -> Error {
 }
 
 impl RegionCore {
-    /// Whether nothing of the caller's runs while a thread holds this. Without observers, only subscribers to
-    /// the [events](crate::region::events) of flushes, compactions and closes do.
+    /// Whether no code of the caller runs while a thread holds this. Without observers, only subscribers to
+    /// the [events](crate::region::events) of flushes, compactions and closes run.
     fn is_unobserved(&self, what: Held) -> bool {
         self.observers.is_empty() && (what == Held::Rows || !cfg!(feature = "tracing"))
     }
 
-    /// Marks what the thread holds. `None` if nothing of the caller's runs meanwhile.
+    /// Marks a lock as held by the thread. `None` if no code of the caller runs while it is held.
     pub(in crate::region) fn mark_held(&self, what: Held) -> Option<HeldMark> {
         if self.is_unobserved(what) {
             return None;
@@ -136,7 +136,7 @@ impl RegionCore {
         marks(|marks| marks.iter().find(is_of).map(|mark| mark.what))
     }
 
-    /// Fails in a hook that is called while the thread holds any of `held`, with which the region cannot be
+    /// Fails in a hook that is called while the thread holds any of `held`, which excludes the operation
     /// `asked`.
     pub(in crate::region) fn check_not_held(&self, held: &[Held], asked: &str) -> Result<()> {
         self.held(held).map_or(Ok(()), |what| Err(refused(&format!("{asked} its region"), what)))
@@ -145,13 +145,13 @@ impl RegionCore {
 
 /// Used by tables whose regions have observers.
 impl TableId {
-    /// Returns the id of a table that is opened.
+    /// Returns the id of a table that is being opened.
     pub(in crate::region) fn new() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// Marks what the thread holds.
+    /// Marks a lock as held by the thread.
     pub(crate) fn mark_held(self, what: Held) -> HeldMark {
         HeldMark::new(Mark { what, region: ptr::null(), table: self, is_opening: false })
     }
@@ -167,12 +167,12 @@ impl TableId {
         marks(|marks| marks.iter().find_map(what))
     }
 
-    /// Whether the thread holds something of the table.
+    /// Whether the thread holds this lock of the table.
     pub(crate) fn is_held(self, what: Held) -> bool {
         self.held(&[what]).is_some()
     }
 
-    /// Fails in a hook that is called while the thread holds any of `held`, with which it cannot do what is
+    /// Fails in a hook that is called while the thread holds any of `held`, which excludes the operation
     /// `asked`.
     pub(crate) fn check_not_held(self, held: &[Held], asked: &str) -> Result<()> {
         self.held(held).map_or(Ok(()), |what| Err(refused(asked, what)))

@@ -68,7 +68,7 @@ impl RegionCore {
         self.observers.call(&self.info, self.handle(), false, hook).map(drop)
     }
 
-    /// As [`observe`](Self::observe), for a hook that can be bypassed. Returns whether it was.
+    /// Like [`observe`](Self::observe), for a hook that can be bypassed. Returns whether it was.
     #[inline]
     pub(in crate::region) fn observe_or_bypass(
         &self,

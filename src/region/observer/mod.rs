@@ -1,10 +1,10 @@
 //! Hooks into reads, writes, flushes and compactions (read-path.md §18; HBase: `RegionObserver`,
 //! `RegionCoprocessorHost`).
 //!
-//! | file | what it is |
+//! | file | contents |
 //! |---|---|
-//! | `context` | the arguments of hooks, and what a hook may change |
-//! | `held` | what the thread holds while it calls them |
+//! | `context` | the arguments of hooks |
+//! | `held` | the locks that a thread holds while it calls them |
 //! | `host` | calls the observers, in order |
 //! | `mutation` | chooses the hooks of a mutation |
 //!
@@ -44,8 +44,8 @@ use std::path::{Path, PathBuf};
 ///
 /// # What a hook may call
 ///
-/// A hook may use [its region](ObserverContext::region) and the [`Table`](crate::Table). What could wait for
-/// the thread of the hook fails, with the kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument):
+/// A hook may use [its region](ObserverContext::region) and the [`Table`](crate::Table). Calls that could
+/// wait for the thread of the hook fail with the kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument):
 ///
 /// | hooks | the region | the table |
 /// |---|---|---|
@@ -62,7 +62,7 @@ use std::path::{Path, PathBuf};
 /// before the mutations of a conditional write. Splits, merges, compactions, snapshots and bulk loads of the
 /// table, and closing it, are allowed only where the column has "all".
 ///
-/// Neither what a hook lets other threads do is checked, nor what is done with other tables: hooks of two
+/// Calls that a hook delegates to other threads are not checked, nor are calls to other tables: hooks of two
 /// tables must not each write to the other table.
 #[allow(unused_variables, reason = "the argument names are for implementations")]
 pub trait RegionObserver: Send + Sync + fmt::Debug {
@@ -207,8 +207,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// As [`pre_increment`](Self::pre_increment), but called with the row locked; the increment can no longer
-    /// be changed.
+    /// Like [`pre_increment`](Self::pre_increment), but called with the row locked; the increment can no
+    /// longer be changed.
     fn pre_increment_after_row_lock(
         &self,
         context: &mut ObserverContext<'_>,
@@ -238,7 +238,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// As [`pre_append`](Self::pre_append), but called with the row locked; the append can no longer be
+    /// Like [`pre_append`](Self::pre_append), but called with the row locked; the append can no longer be
     /// changed.
     fn pre_append_after_row_lock(
         &self,
@@ -291,7 +291,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// As [`pre_check_and_mutate`](Self::pre_check_and_mutate), but called with the row locked, before the
+    /// Like [`pre_check_and_mutate`](Self::pre_check_and_mutate), but called with the row locked, before the
     /// condition is checked.
     fn pre_check_and_mutate_after_row_lock(
         &self,

@@ -1,4 +1,4 @@
-//! The directory of a region that is opened: created if it may be, locked, and with the families given.
+//! Opens the directory of a region: creates it if allowed, locks it, and applies the given families.
 
 use super::DEFAULT_TABLE;
 use crate::error::{Corruption, Error, Result};
@@ -24,8 +24,8 @@ impl RegionOptions {
         Ok(Some((descriptor, path)))
     }
 
-    /// Opens the directory, and locks it if it is to be written to. Creates the region if it does not exist
-    /// and may be created. `described` is the given descriptor, and the path of its file.
+    /// Opens the directory, and locks it if it will be written to. Creates the region if it does not exist
+    /// and may be created. `described` is the given descriptor and the path of its file.
     pub(super) fn open_dir(
         &self,
         path: &Path,
@@ -60,7 +60,7 @@ impl RegionOptions {
                 dir = open()?;
             }
         }
-        // A table that is open does so.
+        // An open table does so itself.
         if self.log.is_none() {
             dir.sync_table_dirs()?;
             if let Some(others) = &others {
@@ -73,7 +73,7 @@ impl RegionOptions {
         }
         dir.check_trackers(&families)?;
         if is_altered {
-            // The regions of a table have one descriptor, and only this one's lock is held.
+            // The table's regions share the descriptor, and only this region's lock is held.
             let _altering = unpoisoned(self.altering.lock());
             let _root = dir.root().map(|root| LogTree::new(root).lock(&*self.storage)).transpose()?;
             dir = open()?;
@@ -112,7 +112,7 @@ impl RegionOptions {
             };
         let _lock = if is_occupied { Some(self.lock(path)?) } else { None };
         match RegionDir::create(&self.storage, path, &info, &self.families) {
-            // Another process has created the region meanwhile.
+            // Another process has just created the region.
             Err(error) if error.is_already_exists() => Ok(()),
             created => created.map(drop),
         }
@@ -132,8 +132,8 @@ impl RegionOptions {
         self.lock(dir).map(drop)
     }
 
-    /// Checks the settings of the given families before they are written to a descriptor, with which no
-    /// region could be opened for writing otherwise. `dir` has those of the table.
+    /// Checks the settings of the given families before they are written to a descriptor: with invalid ones,
+    /// no region could be opened for writing. `dir` has the table's settings.
     fn check_given(&self, dir: Option<&RegionDir>) -> Result<()> {
         self.families.iter().try_for_each(|family| {
             let setting = |key: &str| {
@@ -155,8 +155,8 @@ impl RegionOptions {
     }
 }
 
-/// Gives a region the settings of a descriptor, if it has none. Fails if that is of another table.
-/// `described` is the descriptor, and the path of its file.
+/// Gives a region the settings of a descriptor, if it has none. Fails if the descriptor is another table's.
+/// `described` is the descriptor and the path of its file.
 pub(super) fn describe(dir: &mut RegionDir, described: Option<&(TableDescriptor, PathBuf)>) -> Result<()> {
     let Some((descriptor, file)) = described else { return Ok(()) };
     if descriptor.table() != dir.info().table() {
@@ -167,8 +167,8 @@ pub(super) fn describe(dir: &mut RegionDir, described: Option<&(TableDescriptor,
     Ok(())
 }
 
-/// Fails if a split or merge of the region was interrupted, or one that would create it. It may turn out to
-/// have been made, and what is written to a parent then would be lost; or not, and children are removed.
+/// Fails if a split or merge of the region, or one that would create it, was interrupted. It may still be
+/// completed, which would lose writes to a parent, or undone, which would remove its children.
 fn refuse_change_of(dir: &RegionDir, others: &TableListing) -> Result<()> {
     let name = dir.info().encoded_name();
     let is_of = |change: &RegionChange| change.parents().contains(&name) || change.children().contains(&name);

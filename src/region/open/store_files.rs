@@ -1,4 +1,4 @@
-//! The store files of a region that is opened: listed and opened as one state, whatever other processes do.
+//! Lists and opens the store files of a region as one consistent state, even if other processes change them.
 
 use super::{LISTINGS, ListFiles};
 use crate::error::{Error, Result};
@@ -12,8 +12,8 @@ use std::io;
 impl RegionOptions {
     /// Opens the files of the stores. If another process may change the region, the files of all stores are
     /// listed again after they are open: a listing made while files are replaced may have neither the old nor
-    /// the new ones, and those of two families may be from before and after a bulk load into both. In any
-    /// case, another process may move files of other regions, to which links and references lead.
+    /// the new ones, and two families may be listed before and after a bulk load into both. Another process
+    /// may always move the targets of links and references.
     pub(super) fn open_store_files(
         &self,
         dir: &RegionDir,
@@ -48,7 +48,7 @@ impl RegionOptions {
     }
 
     /// Lists the files of a family. Retries if the target of a reference or link, or a file of a snapshot, is
-    /// missing, because another process may have moved it meanwhile.
+    /// missing, because another process may have moved it.
     pub(in crate::region) fn list_store_files(
         &self,
         dir: &RegionDir,
@@ -77,7 +77,7 @@ impl StoreContent {
     /// store; some may be files replaced by compactions.
     fn new(opened: OpenedFiles, unlisted: &[String]) -> Self {
         let OpenedFiles { files, replaced, .. } = opened;
-        // A name that is not a valid store file name may be that of a directory.
+        // A name that is not a valid store file name may belong to a directory.
         let names = unlisted.iter().filter(|name| FileName::parse(name).is_some());
         let names: HashSet<&[u8]> = names.map(String::as_bytes).collect();
         let compacted = files.iter().filter(|file| !file.is_bulk_loaded());
@@ -102,7 +102,7 @@ fn is_same(a: &[StoreFileInfo], b: &[StoreFileInfo]) -> bool {
 }
 
 /// Returns the greatest sequence id in a file. A cell may have a greater id than the file's maximum log
-/// sequence id: one that was computed for it, or one that it kept through a bulk load.
+/// sequence id: an id that was computed for it, or that it kept through a bulk load.
 pub(super) fn greatest_seq_id(file: &StoreFile) -> i64 {
     let (SeqIds::Stored(of_cells) | SeqIds::All(of_cells)) = file.seq_ids();
     file.max_seq_id().max(of_cells)

@@ -84,7 +84,7 @@ fn nothing_is_compacted_before_all_edits_are_in_files() {
     assert_eq!(compacted(), Some(1));
 }
 
-/// A region that replays edits in several windows may be flushed meanwhile, to make room for another region.
+/// A region that replays edits in several windows may be flushed in between, to make room for another region.
 /// A flush that began within a window would have a part of its cells, and later ones would be in no file.
 #[test]
 fn no_flush_begins_while_a_window_is_replayed() {

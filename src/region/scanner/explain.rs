@@ -1,4 +1,4 @@
-//! Explains what a read returns: runs it, and beside it reads every stored cell of its rows.
+//! Explains the result of a read: runs it, and also reads every stored cell of its rows.
 
 use super::stores::{Bounds, query_of};
 use super::{RegionScanner, compare_rows};
@@ -10,7 +10,7 @@ use crate::store::matcher::ScanInfo;
 use crate::store::{ExplainedCell, ExplainedFile, ReturnedCells, StoreExplainer};
 use std::ops::ControlFlow;
 
-/// What a read has looked at, besides the cells.
+/// The files and rows of an explained read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -18,16 +18,16 @@ pub struct Explanation {
     pub files: Vec<ExplainedFile>,
     /// The number of rows returned.
     pub rows: u64,
-    /// Whether `take` or the filter has ended the read, also of the regions that follow.
+    /// Whether `take` or the filter has ended the read, including the following regions.
     pub is_over: bool,
 }
 
 impl Region {
-    /// As [`ReadView::explain`], on the region's current state.
+    /// Like [`ReadView::explain`], on the region's current state.
     ///
     /// # Errors
     ///
-    /// As [`ReadView::explain`].
+    /// Same as [`ReadView::explain`].
     pub fn explain(
         &self,
         scan: &Scan,
@@ -36,11 +36,11 @@ impl Region {
         self.view().explain(scan, take)
     }
 
-    /// As [`ReadView::explain_get`], on the region's current state.
+    /// Like [`ReadView::explain_get`], on the region's current state.
     ///
     /// # Errors
     ///
-    /// As [`ReadView::explain_get`].
+    /// Same as [`ReadView::explain_get`].
     pub fn explain_get(
         &self,
         get: &Get,
@@ -53,18 +53,18 @@ impl Region {
 impl ReadView {
     /// Explains a scan: passes every stored cell of its rows to `take`, with the rule that keeps or hides it,
     /// until `take` breaks. Rows come in the direction of the scan, and their cells in order of the families.
-    /// Those that are [returned](crate::region::CellReason::Returned) are the result of the scan, in order; a
-    /// filter may change their values there.
+    /// The [returned](crate::region::CellReason::Returned) cells are the result of the scan, in order; a
+    /// filter may change their values in the result.
     ///
     /// If a [limit on rows](Scan::limit) ends the scan, the explanation ends with the last row.
     ///
-    /// Reads all files of the rows, also those that the scan skips. Takes memory for one row of the result,
-    /// and for the delete markers of one row.
+    /// Reads all files of the rows, including those that the scan skips. Uses memory for one row of the
+    /// result, and for the delete markers of one row.
     ///
     /// # Errors
     ///
-    /// As [`scan`](Self::scan); or if the region has observers, which may change what is returned; or if a
-    /// file's Bloom filter or time range rules out what is in it.
+    /// Same as [`scan`](Self::scan); or if the region has observers, which may change what is returned; or if
+    /// a file's Bloom filter or time range excludes cells that the file has.
     pub fn explain(
         &self,
         scan: &Scan,
@@ -161,7 +161,7 @@ fn not_stored(view: &ReadView) -> Error {
     Corruption::Malformed("a cell that was read is not found again").at(view.region.dir.path(), 0)
 }
 
-/// The results of a scan, with the parts of a row put together.
+/// The results of a scan, with the parts of each row joined.
 struct WholeRows<'v> {
     scanner: RegionScanner<'v>,
     /// The first part of the next row; empty if it has not been read, or there is none.

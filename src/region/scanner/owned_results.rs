@@ -1,4 +1,4 @@
-//! Reads parts of rows, and owns the scan: a copy of the caller's that was changed.
+//! Reads parts of rows, and owns the scan: a changed copy of the caller's.
 
 use super::partial_results::PartialResults;
 use super::start_filter;
@@ -42,22 +42,22 @@ impl<'v> OwnedResults<'v> {
         .map(Self)
     }
 
-    /// As [`PartialResults::next`].
+    /// Like [`PartialResults::next`].
     pub(super) fn next(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         self.0.with_dependent_mut(|_, rows| rows.next(context, row))
     }
 
-    /// As [`PartialResults::next_row`].
+    /// Like [`PartialResults::next_row`].
     pub(super) fn next_row(&self) -> Option<Vec<u8>> {
         self.0.with_dependent(|_, rows| rows.next_row().map(<[u8]>::to_vec))
     }
 
-    /// As [`PartialResults::is_filter_done`].
+    /// Like [`PartialResults::is_filter_done`].
     pub(super) fn is_filter_done(&self) -> bool {
         self.0.with_dependent(|_, rows| rows.is_filter_done())
     }
 
-    /// As [`PartialResults::may_have_more`].
+    /// Like [`PartialResults::may_have_more`].
     pub(super) fn may_have_more(&self) -> bool {
         self.0.with_dependent(|_, rows| rows.may_have_more())
     }

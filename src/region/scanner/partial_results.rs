@@ -233,7 +233,7 @@ impl<'v> PartialResults<'v> {
     }
 
     /// Whether the current row has a visible cell in the scan's time range, in any column. A row whose cells
-    /// are all deleted may or may not be met, depending on compactions and files, so it does not count.
+    /// are all deleted does not count, because compactions may have removed it.
     #[cold]
     fn row_exists(&self) -> Result<bool> {
         if self.scan.raw {
@@ -257,7 +257,7 @@ impl<'v> PartialResults<'v> {
         }
     }
 
-    /// Whether a row that has been read is to be dropped: it has no cells, or the filter drops it. A row that
+    /// Whether a row that has been read must be dropped: it has no cells, or the filter drops it. A row that
     /// the filter has emptied cell by cell is not dropped: families loaded on demand may still have cells of
     /// it.
     fn is_dropped(&mut self, context: &mut ScannerContext, before: Progress, row: &mut RowBuf) -> bool {
@@ -298,7 +298,7 @@ impl<'v> PartialResults<'v> {
         if self.region.observers.is_empty() { Ok(true) } else { self.observe_row() }
     }
 
-    /// Tells the observers of a row without a result. Returns whether they let the scan continue.
+    /// Notifies the observers of a row without a result. Returns whether they let the scan continue.
     #[cold]
     fn observe_row(&self) -> Result<bool> {
         let mut more = true;

@@ -38,7 +38,7 @@ impl ResultScanner {
     ///
     /// # Errors
     ///
-    /// As [`RegionScanner::next_row`].
+    /// Same as [`RegionScanner::next_row`].
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
         self.0.with_dependent_mut(|_, rows| rows.next_row())
     }
@@ -47,7 +47,7 @@ impl ResultScanner {
     ///
     /// # Errors
     ///
-    /// As [`RegionScanner::next_results`].
+    /// Same as [`RegionScanner::next_results`].
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         self.0.with_dependent_mut(|_, rows| rows.next_results(max))
     }

@@ -46,7 +46,7 @@ pub(super) struct Stores<'v> {
     counters: &'v Counters,
 }
 
-/// Returns the query that a scan becomes for a family.
+/// Returns a scan's query of a family.
 #[inline]
 pub(super) fn query_of<'v>(
     scan: &'v Scan,

@@ -32,7 +32,7 @@ type Spawn = Arc<dyn Fn(&'static str, Box<dyn FnOnce() + Send>) -> io::Result<()
 
 const HAS_THREADS: bool = cfg!(any(not(target_family = "wasm"), target_feature = "atomics"));
 
-/// About 30 years: longer than a process runs.
+/// About 34 years: longer than any process runs.
 const FAR: Duration = Duration::from_secs(1 << 30);
 
 /// A thread without work ends after this time.
@@ -128,8 +128,8 @@ impl Scheduler {
         &self.0.0
     }
 
-    /// Locks the state. A process that was forked has none of the threads, and must not change the regions
-    /// for which there is work.
+    /// Locks the state. A forked process has none of the threads, and must not change the regions that have
+    /// queued work.
     fn state(&self) -> MutexGuard<'_, State> {
         let mut state = unpoisoned(self.shared().state.lock());
         if !state.owner.is_this() {
@@ -163,7 +163,7 @@ impl Scheduler {
         after(first_retry.saturating_mul(factor).min(longest_retry))
     }
 
-    /// Waits as long as the throughput limit requires for `bytes`, unless `check` fails meanwhile.
+    /// Waits as long as the throughput limit requires for `bytes`, unless `check` fails first.
     pub(super) fn spend(&self, bytes: u64, check: impl Fn() -> Result<()>) -> Result<()> {
         self.shared().pace.as_ref().map_or(Ok(()), |pace| pace.spend(bytes, check))
     }
@@ -180,7 +180,7 @@ impl Scheduler {
         let started = self.start_thread(kind);
         let mut state = self.state();
         match started {
-            // Another thread may have taken the job meanwhile.
+            // Another thread may have taken the job.
             Err(error) if state.threads[kind as usize] == 0 && state.queue.cancel(&region, work) => {
                 Err(Error::io("start a thread for", Path::new(work.name()), error))
             }
@@ -205,7 +205,8 @@ impl Scheduler {
         let shared = &self.0.0;
         let at = kind as usize;
         let mut state = self.state();
-        // A job that is not due yet still needs a thread that waits for it: the others may be busy then.
+        // A job that is not due yet also needs a thread that waits for it: the others may be busy when it is
+        // due.
         if state.queue.count_of(kind) <= state.idle[at] || state.threads[at] >= shared.options.threads(kind) {
             return Ok(());
         }
@@ -241,7 +242,7 @@ impl Shared {
         }
     }
 
-    /// Waits for a job. Returns `None` if the thread is to end.
+    /// Waits for a job. Returns `None` if the thread must end.
     fn next(&self, kind: WorkKind) -> Option<Job> {
         let at = kind as usize;
         let mut state = unpoisoned(self.state.lock());
@@ -291,7 +292,7 @@ pub(super) fn now() -> Instant {
     SystemTimer.now()
 }
 
-/// Returns the time `time` from now; one that is far away if the clock does not reach that.
+/// Returns the time `time` from now; a distant time if that overflows the clock.
 pub(super) fn after(time: Duration) -> Instant {
     let now = now();
     now.checked_add(time).or_else(|| now.checked_add(FAR)).unwrap_or(now)
@@ -338,7 +339,7 @@ mod tests {
     fn a_forked_process_starts_threads_of_its_own() {
         let (scheduler, started) = counting(1);
         scheduler.submit(job(None)).unwrap();
-        // As in a process forked from one whose thread waits for work.
+        // Like a process forked from one whose thread waits for work.
         let mut state = scheduler.state();
         (state.owner, state.idle[WorkKind::Flush as usize]) = (Owner::other(), 1);
         drop(state);
@@ -352,11 +353,11 @@ mod tests {
     fn a_job_that_is_not_due_yet_does_not_wait_for_a_busy_thread() {
         let (scheduler, started) = counting(2);
         scheduler.submit(job(None)).unwrap();
-        // As the thread takes it, which is busy from then on.
+        // Taken as by the thread, which is then busy.
         assert!(scheduler.shared().next(WorkKind::Flush).is_some());
         scheduler.submit(job(Some(after(Duration::from_secs(60))))).unwrap();
         assert_eq!(started.load(Ordering::Relaxed), 2);
-        // There are as many as there may be.
+        // The number of threads has reached its limit.
         scheduler.submit(job(None)).unwrap();
         assert_eq!(started.load(Ordering::Relaxed), 2);
     }

@@ -97,10 +97,9 @@ impl SchedulerBuilder {
         self
     }
 
-    /// Sets how long after a region is opened for writing some of its families are compacted: those with
-    /// references to files of a parent, or with as many files as a minor compaction takes. A flush compacts
-    /// them earlier. Default: 60 s, so that a process that opens a region briefly compacts nothing; HBase: at
-    /// once.
+    /// Sets the delay after which a region opened for writing compacts families with references to files of a
+    /// parent, or with enough files for a minor compaction. A flush causes this earlier. Default: 60 s, so
+    /// that a process that opens a region briefly compacts nothing; HBase: at once.
     ///
     /// Has no effect on [inline](Scheduler::inline) schedulers, and on regions without
     /// [compactions](crate::RegionOptions::compaction_enabled).

@@ -22,8 +22,7 @@ impl Pace {
         Self { bytes_per_second: bytes_per_second.max(1), paid: Mutex::new(None) }
     }
 
-    /// Reserves the time for `bytes`, and waits for the bytes reserved before, unless `check` fails
-    /// meanwhile.
+    /// Reserves the time for `bytes`, and waits for the bytes reserved before, unless `check` fails first.
     pub(super) fn spend(&self, bytes: u64, check: impl Fn() -> Result<()>) -> Result<()> {
         let mut left = self.reserve(bytes, SystemTimer.now());
         while !left.is_zero() {

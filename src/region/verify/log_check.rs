@@ -1,5 +1,5 @@
-//! Verification of a log: what an opening of a region or a recovery of a root refuses in it is a fault
-//! (wal.md §10, §12).
+//! Verifies logs: everything that opening a region or recovering a root would refuse is a fault (wal.md §10,
+//! §12).
 
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
@@ -18,19 +18,19 @@ pub(super) struct LogCheck<'o> {
     location: LogLocation,
 }
 
-/// Where logs are, which says what regions their edits may be of.
+/// The location of logs, which determines the regions that their edits may belong to.
 enum LogLocation {
-    /// Among the recovered edits of the region with this encoded name. Edits of others may be there, too: a
-    /// replay skips those of rows outside of the region.
+    /// Among the recovered edits of the region with this encoded name. Edits of other regions may be there as
+    /// well: a replay skips those of rows outside of the region.
     Region { info: RegionInfo, name: String },
-    /// Among the logs of servers under a root. The regions that were looked up are kept; `None` is one that
-    /// is gone.
+    /// Among the logs of servers under a root. Looked-up regions are kept; `None` is one that no longer
+    /// exists.
     Root { tree: LogTree, known: BTreeMap<(TableName, String), Option<RegionInfo>> },
-    /// Anywhere else: the regions are not known.
+    /// Anywhere else: the regions are unknown.
     Elsewhere,
 }
 
-/// The number of regions that are kept.
+/// The maximum number of regions that are kept.
 const MAX_KNOWN: usize = 10_000;
 
 impl<'o> LogCheck<'o> {
@@ -68,12 +68,12 @@ impl<'o> LogCheck<'o> {
     ///
     /// # Errors
     ///
-    /// The first fault; if the log, or what is known of the regions in it, cannot be read.
+    /// The first fault; if the log, or the files of the regions in it, cannot be read.
     pub(super) fn check(&mut self, path: &Path) -> Result<()> {
         let file = self.storage.open(path).map_err(|error| Error::io("open", path, error))?;
         let log = WalReader::new(file, self.limits)?;
         let log = match &self.location {
-            // Each of the regions has the log among its own.
+            // Each region checks its own entries of a shared log.
             LogLocation::Region { name, .. } if is_shared(path) => log.only_cells_of(name.as_bytes()),
             _ => log,
         };
@@ -124,8 +124,8 @@ impl<'o> LogCheck<'o> {
     }
 }
 
-/// Whether an entry of a region has a cell that no replay takes, because of its row. The catalog's region has
-/// all rows.
+/// Whether an entry of a region has a cell that no replay accepts, because of its row. The catalog's region
+/// has all rows.
 fn has_row_outside(entry: &WalEntry, info: &RegionInfo) -> bool {
     let mut edits = entry.cells().filter(|cell| cell.family() != MARKER_FAMILY);
     !info.table().is_meta() && edits.any(|cell| cell.row().is_empty() || !info.contains(cell.row()))

@@ -1,5 +1,5 @@
-//! The settings of a table or a family as its descriptor has them: attributes and configuration (hfile.md
-//! §15.1; HBase: `TableDescriptorBuilder`, `ColumnFamilyDescriptorBuilder`).
+//! The settings of a table or a family in its descriptor: attributes and configuration (hfile.md §15.1;
+//! HBase: `TableDescriptorBuilder`, `ColumnFamilyDescriptorBuilder`).
 
 use crate::binary::StringBinary;
 use crate::error::{Corruption, Error, Result};
@@ -113,7 +113,7 @@ impl Settings {
         pair.second.as_deref()
     }
 
-    /// Returns the text of an attribute. HBase does not look for those of a [`Family`] in the configuration.
+    /// Returns the text of an attribute. HBase does not look up those of a [`Family`] in the configuration.
     fn text(&self, key: &'static str) -> Result<Option<&str>, Corruption> {
         let value = self.attribute(key);
         value.map(|value| std::str::from_utf8(value).map_err(|_| cannot_be(key, value))).transpose()

@@ -2,7 +2,7 @@
 
 use crate::store::StoreFile;
 
-/// A store file, as the selection sees it (HBase: `HStoreFile`).
+/// The properties of a store file that the selection uses (HBase: `HStoreFile`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CandidateFile {
     /// The name in its directory.

@@ -50,9 +50,9 @@ pub(crate) struct CompactionConfig {
     pub(crate) ratio_off_peak: f64,
     /// The off-peak hours (`hbase.offpeak.start.hour` and `end.hour`, never).
     pub(crate) off_peak: Option<OffPeakHours>,
-    /// By how many seconds the local time of these hours is ahead of UTC.
+    /// The number of seconds by which the local time of these hours is ahead of UTC.
     pub(crate) utc_offset: i32,
-    /// With this many files writes are blocked, so that any compaction is better than none
+    /// With this many files, writes are blocked, so that any compaction is better than none
     /// (`hbase.hstore.blockingStoreFiles`, 16).
     pub(crate) blocking_files: usize,
     /// The period of major compactions in milliseconds; 0 for never (`hbase.hregion.majorcompaction`, 7
@@ -60,17 +60,17 @@ pub(crate) struct CompactionConfig {
     pub(crate) major_period: i64,
     /// The fraction of that period by which it may vary (`hbase.hregion.majorcompaction.jitter`, 0.5).
     pub(crate) major_jitter: f64,
-    /// For how many milliseconds major compactions keep every marker (`hbase.hstore.time.to.purge.deletes`,
-    /// 0).
+    /// The number of milliseconds for which major compactions keep every marker
+    /// (`hbase.hstore.time.to.purge.deletes`, 0).
     pub(crate) time_to_purge_deletes: i64,
-    /// For how many milliseconds files keep their sequence ids (`hbase.hstore.compaction.keep.seqId.period`,
-    /// at least 5 days).
+    /// The number of milliseconds for which files keep their sequence ids
+    /// (`hbase.hstore.compaction.keep.seqId.period`, at least 5 days).
     pub(crate) keep_seq_id_period: i64,
     /// Whether expired files are dropped without being read (`hbase.store.delete.expired.storefile`, yes).
     pub(crate) drops_expired: bool,
     /// The codec of the files of major compactions (`COMPRESSION_COMPACT_MAJOR`, that of the family).
     pub(crate) major_codec: Option<Codec>,
-    /// The codec of the files of other compactions, also of those that take all files by chance
+    /// The codec of the files of other compactions, even those that happen to take all files
     /// (`COMPRESSION_COMPACT_MINOR`, that of the family).
     pub(crate) minor_codec: Option<Codec>,
 }
@@ -181,10 +181,10 @@ impl CompactionConfig {
     }
 }
 
-/// The hours of a day from `start` to before `end`, which may be of the next day (HBase: `OffPeakHours`).
+/// The hours of a day from `start` to before `end`, which may be on the next day (HBase: `OffPeakHours`).
 /// Empty if both are equal.
 ///
-/// HBase runs only one off-peak compaction on a server at a time, which here is left to the caller.
+/// HBase runs only one off-peak compaction per server at a time; here this is up to the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OffPeakHours {
     pub(crate) start: u8,
@@ -224,7 +224,7 @@ fn policy(read: &Reader<'_, '_>) -> Result<Policy> {
     }
 }
 
-/// Returns the codec with the name that is set.
+/// Returns the codec named by a setting.
 fn codec(read: &Reader<'_, '_>, key: &'static str) -> Result<Option<Codec>> {
     let Some(name) = (read.setting)(key) else { return Ok(None) };
     Codec::from_name(name).map(Some).ok_or_else(|| read.unsupported(key, name))
@@ -287,7 +287,7 @@ mod tests {
                 CompactionConfig { max_size: 8, max_size_off_peak: 8, ..default.clone() },
             ),
             (&[("hbase.hstore.compaction.ratio", "1.5")], CompactionConfig { ratio: 1.5, ..default.clone() }),
-            // As hbase-default.xml has them.
+            // As in hbase-default.xml.
             (
                 &[
                     ("hbase.hstore.compaction.ratio", "1.2F"),

@@ -3,7 +3,7 @@
 
 use super::{CandidateFile, CompactionConfig};
 
-/// The files of a minor compaction, and where its outputs are cut.
+/// The files of a minor compaction, and the boundaries of its outputs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
     /// Their indices, oldest first.
@@ -32,7 +32,7 @@ pub(super) fn choose(
     }
     let oldest = config.windows.oldest(now);
     let mut window = config.windows.incoming(now);
-    // One file alone would be rewritten again and again.
+    // A single file would be rewritten repeatedly.
     let mut least = config.windows.incoming_min.max(2);
     let mut end = order.len();
     while let Some(&time) = times[..end].last() {
@@ -51,7 +51,7 @@ pub(super) fn choose(
         if within.len() >= least {
             let inside = CompactionConfig { min_files: least, ..config.clone() };
             let candidates: Vec<&CandidateFile> = within.iter().map(|&at| files[at]).collect();
-            // A store that is stuck takes all of them.
+            // A stuck store takes all of them.
             let run = if stuck {
                 0..within.len()
             } else {
@@ -71,8 +71,8 @@ pub(super) fn choose(
     None
 }
 
-/// Returns where the outputs of a major compaction of files are cut: at the start of each window from `now`
-/// back to the files' least timestamp. The first is `i64::MIN`.
+/// Returns the boundaries of the outputs of a major compaction: the start of each window from `now` back to
+/// the files' least timestamp. The first is `i64::MIN`.
 pub(super) fn boundaries(files: &[&CandidateFile], config: &CompactionConfig, now: i64) -> Vec<i64> {
     let least = files.iter().filter_map(|file| file.min_timestamp).min().unwrap_or(i64::MAX);
     config.windows.boundaries(now, least)

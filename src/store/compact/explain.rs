@@ -1,4 +1,4 @@
-//! Says what a compaction would keep and drop, and why. Writes nothing.
+//! Explains which cells a compaction would keep or drop, and why. Writes nothing.
 
 use super::merge::kind_of;
 use crate::error::Result;

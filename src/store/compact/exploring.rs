@@ -11,7 +11,7 @@ use std::ops::Range;
 /// that may be stuck takes a later run only if it has clearly more files per byte. If no run qualifies, such
 /// a store takes the smallest one.
 ///
-/// Empty if there is nothing to compact. At most quadratic: each start with up to `max_files` files.
+/// Empty if there is nothing to compact. Examines up to `max_files` runs from each start.
 pub(super) fn choose(
     files: &[&CandidateFile],
     config: &CompactionConfig,

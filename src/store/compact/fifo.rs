@@ -5,10 +5,10 @@ use super::{CandidateFile, policy};
 /// Returns the indices of the files to drop: those without cells, and those whose cells have all expired
 /// (read-path.md §17.6).
 ///
-/// `files` are all files of the store, oldest first. HBase also drops the newest, and writes an empty file in
-/// its place with the largest sequence id; here the newest stays until there is a newer one. HBase also drops
-/// a file whose newest cell expires exactly at `now`, which reads still return; here that file stays. The
-/// number of cells of a half is not known, so it is dropped only if its cells have expired.
+/// `files` are all files of the store, oldest first. HBase also drops the newest file and replaces it by an
+/// empty one with the largest sequence id; here the newest stays until a newer one exists. HBase also drops a
+/// file whose newest cell expires exactly at `now`, which reads still return; here that file stays. The
+/// number of cells in a half of a file is unknown, so a half is dropped only if its cells have expired.
 pub(super) fn choose(
     files: &[CandidateFile],
     compacting: &[usize],

@@ -35,9 +35,9 @@ pub(super) fn is_old(files: &[&CandidateFile], config: &CompactionConfig, now: i
 /// one, varied by up to the jitter.
 ///
 /// The variation depends on the files' names alone, in any order. It stays the same when a region is
-/// reopened, and regions of one age do not all begin at once. HBase does the same, but with
-/// `java.util.Random`; the hash here is xxh3 of the sorted names. Only one engine at a time runs a region, so
-/// they need not agree.
+/// reopened, and regions of the same age do not all begin at once. HBase does the same, but with
+/// `java.util.Random`; the hash here is xxh3 of the sorted names. A region is open in only one of them at a
+/// time, so they need not agree.
 fn period(files: &[&CandidateFile], config: &CompactionConfig) -> Option<i64> {
     let period = config.major_period;
     if period <= 0 {

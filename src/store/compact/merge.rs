@@ -21,11 +21,11 @@ pub(crate) struct CompactionJob<'m> {
     pub(crate) inputs: &'m [StoreFile],
     /// All files of the store, in the same order.
     pub(crate) files: &'m [StoreFile],
-    /// Whether the store has no other files. Markers are dropped then, too.
+    /// Whether the store has no other files, so that markers are dropped.
     pub(crate) all_files: bool,
     /// Whether a major compaction was requested, or due. Its files may have a codec of their own.
     pub(crate) major: bool,
-    /// Where outputs are cut: see [`Selection::boundaries`](super::Selection::boundaries).
+    /// The boundaries of the outputs: see [`Selection::boundaries`](super::Selection::boundaries).
     pub(crate) boundaries: &'m [i64],
     /// Whether only the files record the store's greatest sequence id, so that there must be an output even
     /// if no cell is kept.
@@ -37,7 +37,7 @@ pub(crate) struct CompactionJob<'m> {
 
 /// The number of bytes between two calls of `progress`.
 const STRIDE: u64 = 64 << 10;
-/// The number of bytes counted for a row besides its cells, so that rows without cells count, too.
+/// The number of bytes counted for a row besides its cells, so that rows without cells count as well.
 const ROW: u64 = 64;
 
 impl Store {

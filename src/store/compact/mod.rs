@@ -4,13 +4,13 @@
 //! |---|---|
 //! | `candidate` | the metadata of a file for the selection |
 //! | `config` | settings, with HBase's defaults |
-//! | `policy` | the frame of the selection, and files that need not be read at all |
+//! | `policy` | the common part of the selection, and files to drop without reading them |
 //! | `exploring`, `ratio` | which run of files to compact |
 //! | `window`, `date_tiered` | windows of time, and which files of a window to compact |
 //! | `fifo` | files as a queue |
 //! | `major` | whether a major compaction is due |
 //! | `merge`, `outputs` | the new files |
-//! | `explain` | what would be in them, and why the rest would not |
+//! | `explain` | the cells they would have, and the reasons for dropping the others |
 
 mod candidate;
 mod config;

@@ -50,8 +50,8 @@ impl<'s> Outputs<'s> {
     /// Finishes the files, in the order in which they must be named. Creates one without cells if there is
     /// none and `needs_one`.
     ///
-    /// Opening a file leaves out the files that it names as compacted. So only the last file names them: once
-    /// it has its name, all cells are in place. Until then some cells are in two files, and equal.
+    /// Only the last file records the inputs, so that they are replaced when all outputs are in place. Until
+    /// then, some cells are duplicated in two files.
     pub(super) fn finish(
         mut self,
         max_seq_id: i64,

@@ -12,8 +12,8 @@ pub(crate) struct Selection {
     pub(crate) all_files: bool,
     /// Whether a major compaction was requested, or due, and this is one.
     pub(crate) major: bool,
-    /// The timestamps from which on cells go to another output: ascending, the first one is `i64::MIN`. With
-    /// one boundary or none there is one output.
+    /// The ascending timestamps at which outputs begin, the first one `i64::MIN`. At most one boundary means
+    /// one output.
     pub(crate) boundaries: Vec<i64>,
 }
 
@@ -21,12 +21,12 @@ pub(crate) struct Selection {
 ///
 /// `files` are all files of the store in the order of read-path.md §6.2, oldest first. `compacting` has the
 /// indices of those being compacted already. `ttl` is the time in milliseconds after which no version is
-/// kept. `force_major` requests all files. `user`: whether a user made the request, rather than the engine;
-/// then there may be more than [`CompactionConfig::max_files`].
+/// kept. `force_major` requests all files. `user`: whether a user made the request, which may then take more
+/// than [`CompactionConfig::max_files`] files.
 ///
 /// With FIFO, nothing is compacted, not even on request, unless the store has halves of a parent's files: see
 /// [`unneeded`]. If a date-tiered store has more halves than one compaction takes, the files before the first
-/// one are left out; HBase would rewrite the oldest files, each into one of its window, again and again.
+/// half are left out; HBase would rewrite the oldest files repeatedly, each within its window.
 pub(crate) fn select(
     files: &[CandidateFile],
     compacting: &[usize],
@@ -54,7 +54,7 @@ pub(crate) fn select(
 
     let most = match config.max_files {
         _ if trying_major && user => usize::MAX,
-        // One file alone would be rewritten again and again.
+        // A single file would be rewritten repeatedly.
         1 => 2,
         most => most,
     };
@@ -65,7 +65,8 @@ pub(crate) fn select(
     // Halves of a parent's files are rewritten soon, so that the parent can be removed.
     if trying_major || first_reference.is_some() {
         if tiered {
-            // There may be as many outputs as inputs: each compaction must take a half at least.
+            // A compaction may have as many outputs as inputs, so it must take at least one half to make
+            // progress.
             if eligible.len() > most {
                 eligible.drain(..first_reference.unwrap_or(0));
             }
@@ -121,7 +122,7 @@ pub(crate) fn unneeded(
 /// Returns the indices of files to drop without a compaction: all their cells have expired
 /// (read-path.md §17.5, "unneeded files"; HBase: `StoreFileManager#getUnneededFiles`).
 ///
-/// `files`, `compacting` and `ttl` are as for [`select`]. The newest file stays, as it has the largest
+/// `files`, `compacting` and `ttl` are as for [`select`]. The newest file stays, because it has the largest
 /// sequence id. Files without times stay.
 pub(super) fn expired(
     files: &[CandidateFile],
@@ -387,7 +388,7 @@ mod tests {
                     (some[at].is_reference, some[at].max_seq_id) = (false, newest);
                     some[at].name = format!("output {passes} {at:02}");
                 }
-                // As `compare_by_seq_id`.
+                // In the order of `compare_by_seq_id`.
                 some.sort_by(|a, b| {
                     let by_len = b.len.cmp(&a.len);
                     a.max_seq_id.cmp(&b.max_seq_id).then(by_len).then_with(|| a.name.cmp(&b.name))

@@ -4,11 +4,11 @@ use super::{CandidateFile, CompactionConfig};
 use std::ops::Range;
 
 /// Chooses all files but the oldest ones that are too large: larger than `min_size` and than `ratio` times
-/// the total of the files after them. Of these, as many count as can be compacted with the file
+/// the total of the files after them. Only as many of these count as can be compacted with the file
 /// (read-path.md §17.6).
 ///
-/// If too few files are left, a store that may be stuck takes its newest files; HBase means to, but its loop
-/// always leaves some, so that it takes none. Empty if there is nothing to compact.
+/// If too few files are left, a store that may be stuck takes its newest files; HBase intends this too, but
+/// never does, because its loop always leaves some files. Empty if there is nothing to compact.
 pub(super) fn choose(
     files: &[&CandidateFile],
     config: &CompactionConfig,

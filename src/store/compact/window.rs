@@ -19,7 +19,7 @@ pub(crate) struct WindowConfig {
     pub(crate) max_file_age: i64,
     /// The number of files for a minor compaction of the newest window (`incoming.window.min`, 6).
     pub(crate) incoming_min: usize,
-    /// Whether minor compactions make one file, even if it reaches into older windows
+    /// Whether minor compactions make one file, even if it extends into older windows
     /// (`single.output.for.minor.compaction`, yes).
     pub(crate) single_output: bool,
 }

@@ -2,7 +2,7 @@
 
 use crate::error::Corruption;
 
-/// The action for a cell, and where to go from it (read-path.md §9.1).
+/// The action for a cell, and the next position (read-path.md §9.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MatchCode {
     /// Return it; go to the next cell.

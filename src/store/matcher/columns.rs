@@ -111,8 +111,8 @@ impl<'q> ColumnTracker<'q> {
         }
     }
 
-    /// As [`check_versions`](Self::check_versions), for a marker with visibility labels. It is no repetition
-    /// of a marker before it, nor is one after it a repetition: they may hide other values (§23.38).
+    /// Like [`check_versions`](Self::check_versions), for a marker with visibility labels. It does not repeat
+    /// a previous marker, and no later one repeats it: they may hide different values (§23.38).
     pub(super) fn check_labelled_marker(
         &mut self,
         marker: Version<'_>,
@@ -124,7 +124,7 @@ impl<'q> ColumnTracker<'q> {
         code
     }
 
-    /// The next version repeats none.
+    /// Makes the next version a new one, not a repetition.
     fn forget_last(&mut self) {
         if let Self::All(all) = self {
             all.last = (0, 0);
@@ -137,7 +137,7 @@ impl<'q> ColumnTracker<'q> {
         if self.done() { MatchCode::SeekNextRow } else { MatchCode::SeekNextCol }
     }
 
-    /// Notes that the rest of a column is not selected, for reasons outside the tracker.
+    /// Records that the rest of a column is not selected, for reasons outside the tracker.
     pub(super) fn done_with_column(&mut self, qualifier: &[u8]) {
         if let Self::Explicit(explicit) = self {
             explicit.done_with_column(qualifier);
@@ -171,7 +171,7 @@ pub(super) struct ExplicitColumns<'q> {
     /// Number of versions of the column at `at` returned so far.
     count: u32,
     /// The timestamp of the last version that did not complete its column. HBase initializes it to the latest
-    /// timestamp, so that an explicit read takes a version of that timestamp for a duplicate.
+    /// timestamp, so an explicit read treats a version of that timestamp as a duplicate.
     last_ts: i64,
 }
 

@@ -6,7 +6,7 @@ use crate::cell::{CellType, has_labels};
 /// The kind of file being written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CompactionKind {
-    /// A file of segments.
+    /// A file made from segments.
     Flush,
     /// A file that replaces some files.
     Minor,
@@ -35,8 +35,8 @@ impl ScanQueryMatcher<'_> {
         Ok(self.stay_in_column(code))
     }
 
-    /// With NEW_VERSION_BEHAVIOR, a column is not left before its end: what some scanner does not see yet may
-    /// follow (§23.33).
+    /// With NEW_VERSION_BEHAVIOR, a column is not left before its end: cells not yet visible to some scanner
+    /// may follow (§23.33).
     pub(super) fn stay_in_column(&mut self, code: MatchCode) -> MatchCode {
         match &mut self.new_version {
             Some(tracker) => tracker.stay_in_column(code),
@@ -44,7 +44,7 @@ impl ScanQueryMatcher<'_> {
         }
     }
 
-    /// Decides on a cell. A code that leaves the column is for the cells of it that every scanner sees.
+    /// Decides on a cell. A code that leaves the column applies to its cells that every scanner sees.
     pub(super) fn judge_in_compaction(
         &mut self,
         version: Version<'_>,

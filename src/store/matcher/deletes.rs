@@ -10,7 +10,7 @@ const DELETE_FAMILY_VERSION: u8 = CellType::DeleteFamilyVersion as u8;
 const DELETE_COLUMN: u8 = CellType::DeleteColumn as u8;
 const DELETE_FAMILY: u8 = CellType::DeleteFamily as u8;
 
-/// After this many markers that each hide the rest of one column, a seek to the next column pays.
+/// After this many markers that each hide the rest of one column, a seek to the next column is faster.
 const SEEK_AFTER: u32 = 10;
 
 /// How the markers affect a value.
@@ -78,7 +78,8 @@ impl DeleteTracker {
         self.column.is_some() && same_bytes(qualifier, &self.qualifier)
     }
 
-    /// Adds a marker. Returns whether enough markers of its kind were repeated that leaving the column pays.
+    /// Adds a marker. Returns whether enough markers of its kind were repeated to make leaving the column
+    /// worthwhile.
     pub(super) fn add(&mut self, marker: Version<'_>) -> bool {
         let Version { qualifier, timestamp, type_code, tags, .. } = marker;
         if has_labels(tags) {
@@ -140,13 +141,12 @@ impl DeleteTracker {
         Ok(DeleteResult::Visible)
     }
 
-    /// Passes over the rest of a column whose values a marker without labels hides, except for cells with
-    /// labels.
+    /// Skips the rest of a column whose values a marker without labels hides, except for cells with labels.
     pub(super) fn leave_unlabelled(&mut self, qualifier: &[u8]) {
         self.labelled.get_or_insert_default().leave(qualifier);
     }
 
-    /// Whether a cell is passed over because [its column was left](Self::leave_unlabelled).
+    /// Whether a cell is skipped because [its column was left](Self::leave_unlabelled).
     pub(super) fn passes_over(&self, version: Version<'_>) -> bool {
         self.labelled.as_ref().is_some_and(|labelled| labelled.has_left(version.qualifier))
             && !has_labels(version.tags)
@@ -171,7 +171,7 @@ impl DeleteTracker {
             || self.is_of_column(put.qualifier)
     }
 
-    /// Whether a marker hides nothing beyond what the current ones hide. HBase keeps all that have labels.
+    /// Whether a marker hides nothing beyond what the current ones hide. HBase keeps all markers with labels.
     pub(super) fn is_redundant(&self, marker: Version<'_>) -> bool {
         if has_labels(marker.tags) {
             return false;

@@ -8,7 +8,7 @@ use crate::cell::CellRef;
 /// The rule that decides on a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// None excludes it.
+    /// No rule excludes it.
     Kept,
     /// It is a delete marker, which only raw scans return.
     Marker,
@@ -25,15 +25,15 @@ pub(crate) enum Rule {
     Column,
     /// It repeats the version before it.
     Duplicate,
-    /// Its column has its versions, of which newer ones may be hidden themselves.
+    /// Its column already has enough versions, some of which may be hidden themselves.
     NewerVersions,
-    /// Its column has its versions, or those that are kept although they have expired.
+    /// Its column already has enough versions, or enough of those kept although expired.
     Versions,
-    /// The row has its columns.
+    /// The row already has all selected columns.
     Done,
 }
 
-/// What the matcher does with a cell.
+/// The matcher's decision on a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Decision {
     pub(crate) code: MatchCode,

@@ -5,11 +5,11 @@ use crate::cell::{CellKey, CellRef, SeekKey, same_bytes};
 use crate::error::Error;
 use crate::filter::{FilterEvaluator, Verdict};
 
-/// The action for a cell, by the matcher and a filter.
+/// The action for a cell, decided by the matcher and a filter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FilteredCode {
     Match(MatchCode),
-    /// Skip the cell and go to the key that has been set, which is ahead (HBase: `SEEK_NEXT_USING_HINT`).
+    /// Skip the cell and seek forward to the key that has been set (HBase: `SEEK_NEXT_USING_HINT`).
     SeekToKey,
     /// End the scan.
     DoneScan,
@@ -21,12 +21,12 @@ impl From<MatchCode> for FilteredCode {
     }
 }
 
-/// Why cells cannot be matched and returned.
+/// The reason that cells cannot be matched and returned.
 #[derive(Debug)]
 pub(crate) enum MatchError {
     /// The cells are invalid.
     Disorder(Disorder),
-    /// The filter cannot judge them, or handing them out failed.
+    /// The filter cannot judge them, or passing them to the caller failed.
     Failed(Error),
 }
 
@@ -71,7 +71,7 @@ impl AcceptedVersions {
 }
 
 /// A hint within the current row that the scan cannot seek to yet: the cells before it may be markers, or
-/// versions that count. They are matched as without a filter, which is not asked about them.
+/// versions that count. They are matched without the filter.
 #[derive(Debug, Default)]
 pub(super) struct PendingHint {
     is_set: bool,
@@ -92,12 +92,12 @@ impl PendingHint {
     }
 }
 
-/// Where a hint leads from a cell.
+/// The direction of a hint from a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lead {
     /// To a later cell in the direction of the scan, at once.
     Ahead,
-    /// To a later cell, and none of the cells before it may be skipped unseen.
+    /// To a later cell, but the cells before it must be matched.
     Pending,
     /// Not forward.
     Nowhere,
@@ -224,11 +224,11 @@ impl ScanQueryMatcher<'_> {
         lead
     }
 
-    /// Where a hint leads from a cell (§9.11). In a reversed scan the hint must be in a previous row: one
-    /// before the cell in its row would lead back (§23.16). In a forward scan no seek may skip markers of the
-    /// family that may come after the cell: they hide what the filter would find (HBase seeks, and deleted
-    /// cells come back). Nor may it skip cells of the cell's column: the versions count, and there may be
-    /// markers among them (§23.26).
+    /// Returns the direction of a hint from a cell (§9.11). In a reversed scan the hint must be in a previous
+    /// row: one before the cell in its row would lead back (§23.16). In a forward scan no seek may skip
+    /// family markers after the cell, which may hide cells that the filter would find (HBase seeks, and
+    /// returns deleted cells). Nor may it skip cells of the cell's column, whose versions count and may
+    /// include markers (§23.26).
     fn lead(&self, hint: &CellKey, cell: CellRef<'_>) -> Lead {
         let same_row = same_bytes(hint.row(), cell.row());
         if self.reversed {

@@ -1,4 +1,4 @@
-//! What only rows with visibility labels need: their markers with labels (read-path.md §9.13).
+//! The state for rows with visibility labels: their markers with labels (read-path.md §9.13).
 
 use super::Version;
 use crate::cell::{CellType, MarkerLabels, same_bytes};
@@ -11,10 +11,10 @@ const DELETE_FAMILY: u8 = CellType::DeleteFamily as u8;
 #[derive(Debug, Default)]
 pub(super) struct LabelledMarkers {
     family: Vec<LabelledMarker>,
-    /// Those of one column.
+    /// The markers of one column.
     column: Vec<LabelledMarker>,
     qualifier: Vec<u8>,
-    /// Whether all cells without labels that are left in a column are passed over.
+    /// Whether the remaining cells without labels in a column are skipped.
     has_left: bool,
     left: Vec<u8>,
 }
@@ -22,13 +22,13 @@ pub(super) struct LabelledMarkers {
 #[derive(Debug)]
 struct LabelledMarker {
     timestamp: i64,
-    /// Whether it covers older versions, too.
+    /// Whether it also covers older versions.
     reaches_back: bool,
     labels: MarkerLabels,
 }
 
 impl LabelledMarkers {
-    /// Whether nothing applies to the cells that follow.
+    /// Whether no marker applies to the cells that follow.
     pub(super) fn is_empty(&self) -> bool {
         self.family.is_empty() && self.column.is_empty() && !self.has_left
     }
@@ -39,20 +39,20 @@ impl LabelledMarkers {
         self.has_left = false;
     }
 
-    /// Passes over the rest of a column, except for cells with labels.
+    /// Skips the rest of a column, except for cells with labels.
     pub(super) fn leave(&mut self, qualifier: &[u8]) {
         self.has_left = true;
         self.left.clear();
         self.left.extend_from_slice(qualifier);
     }
 
-    /// Whether the cells of a column that have no labels are passed over.
+    /// Whether the cells without labels of a column are skipped.
     pub(super) fn has_left(&self, qualifier: &[u8]) -> bool {
         self.has_left && same_bytes(qualifier, &self.left)
     }
 
-    /// Adds a marker. One of a new column takes the place of those of the column before. Keeps no more than
-    /// can hide the cells that follow, which are older: each value is compared with all.
+    /// Adds a marker. A marker of a new column replaces those of the previous column. Keeps only markers that
+    /// can hide the following, older cells, because each value is compared with all of them.
     pub(super) fn add(&mut self, marker: Version<'_>) {
         let Version { qualifier, timestamp, type_code, tags, .. } = marker;
         let reaches_back = matches!(type_code, DELETE_COLUMN | DELETE_FAMILY);

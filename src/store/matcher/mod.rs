@@ -62,7 +62,7 @@ impl<'c> Version<'c> {
     }
 }
 
-/// Which rules apply.
+/// The rules that apply.
 #[derive(Clone, Copy, Debug)]
 enum Rules {
     User,
@@ -104,7 +104,7 @@ pub(crate) struct ScanQueryMatcher<'q> {
     in_row: bool,
     /// Whether the current row is the start row of the scan, and not in `row`.
     at_start: bool,
-    /// The current row, if there is one.
+    /// The current row, if any.
     row: Vec<u8>,
     columns: ColumnTracker<'q>,
     deletes: DeleteTracker,
@@ -358,11 +358,12 @@ impl<'q> ScanQueryMatcher<'q> {
         let Some(ttl) = cell.tags().ttl() else { return Ok(false) };
         let len = u16::try_from(ttl.len()).unwrap_or(u16::MAX);
         let ttl = ttl.try_into().map_err(|_| Disorder::TtlTag(len))?;
-        // HBase's sum may overflow, so that cells with the longest time to live have expired.
+        // HBase's sum may overflow, which makes cells with the longest time to live expire.
         Ok(cell.timestamp().saturating_add(i64::from_be_bytes(ttl)) < self.info.now)
     }
 
-    /// Adds a marker to the tracker. Returns whether the rest of its column can be skipped, which pays.
+    /// Adds a marker to the tracker. Returns whether skipping the rest of its column is possible and
+    /// worthwhile.
     fn track(&mut self, marker: Version<'_>) -> Result<bool, Disorder> {
         match &mut self.new_version {
             None => Ok(self.deletes.add(marker) && !self.info.may_have_tags),
@@ -387,7 +388,7 @@ impl<'q> ScanQueryMatcher<'q> {
     }
 
     /// Returns where to go from a cell if a marker hides all older versions of its column. If those may have
-    /// labels, each is matched; a compaction drops the others as if it had gone to the next column.
+    /// labels, each is matched; a compaction drops the others as if it had left the column.
     fn leave_column(&mut self, version: Version<'_>) -> MatchCode {
         if !self.info.may_have_tags {
             return self.columns.next_row_or_column(version.qualifier);

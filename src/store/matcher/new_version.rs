@@ -81,7 +81,7 @@ impl NewVersionTracker {
         self.full
     }
 
-    /// Replaces a code that leaves the current column by one that goes on in it. In the column of the empty
+    /// Replaces a code that leaves the current column by one that continues in it. In the column of the empty
     /// qualifier no code leaves it, because markers of the family may follow (§23.1).
     pub(super) fn stay_in_column(&mut self, code: MatchCode) -> MatchCode {
         let stays = match code {
@@ -149,7 +149,7 @@ impl NewVersionTracker {
 
     /// Checks whether one more version of the current column is selected.
     ///
-    /// Once there are enough, no more are selected, where HBase still includes an expired one (§23.19).
+    /// Once enough are selected, no more are; HBase would still include an expired one (§23.19).
     pub(super) fn check_versions(&mut self, timestamp: i64, limits: &VersionLimits) -> MatchCode {
         self.count = self.count.saturating_add(1);
         let enough = if limits.is_expired(timestamp) { limits.min.min(limits.max) } else { limits.max };
@@ -240,7 +240,7 @@ struct Era {
     labels: MarkerLabels,
     /// The deletes of single versions: newest version first, then in the order written.
     deletes: Vec<VersionDelete>,
-    /// The versions present before each of those deletes, and at the end; ascending.
+    /// The versions present before each of those deletes, and at the end, in ascending order.
     counts: Vec<Count>,
 }
 
@@ -310,7 +310,7 @@ impl Era {
     }
 
     /// If a delete of a version was written since a value, and hides it, returns the sequence id of the first
-    /// one. That may be one with other labels, as in HBase: the version counts only until then (§23.37).
+    /// one. As in HBase, that delete may have other labels: the version counts only until then (§23.37).
     fn deleted_by(&self, put: Version<'_>) -> Option<i64> {
         let version = Reverse(put.timestamp);
         let at = self.deletes.partition_point(|delete| delete.key() < (version, put.seq_id));

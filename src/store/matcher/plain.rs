@@ -1,5 +1,5 @@
-//! Special cases of matching: cells whose code follows from the query and the cell alone. Each gives what
-//! [`ScanQueryMatcher::match_in_row`] gives; tests compare reads with and without them.
+//! Special cases of matching: cells whose code follows from the query and the cell alone. Each returns the
+//! same as [`ScanQueryMatcher::match_in_row`]; tests compare reads with and without them.
 
 use super::columns::ColumnTracker;
 use super::user::{done_before, times};
@@ -70,7 +70,7 @@ impl ScanQueryMatcher<'_> {
             && matches!(self.columns, ColumnTracker::All(_))
     }
 
-    /// Matches every cell by all rules from now on.
+    /// Makes the matcher apply all rules to every later cell.
     #[cfg(test)]
     pub(crate) fn forget_special_cases(&mut self) {
         (self.plain, self.plain_alone) = (NEVER_PLAIN, NEVER_PLAIN);

@@ -2,7 +2,7 @@
 
 use crate::schema::{Family, KeepDeletedCells};
 
-/// The rules by which a family keeps cells, as of the start of a scan.
+/// The rules by which a family keeps cells, at the start of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ScanInfo {
     pub(crate) max_versions: u32,
@@ -13,10 +13,10 @@ pub(crate) struct ScanInfo {
     pub(crate) now: i64,
     pub(crate) keep_deleted_cells: KeepDeletedCells,
     pub(crate) new_version_behavior: bool,
-    /// For how many milliseconds a major compaction keeps every marker; 0 to keep none.
+    /// The number of milliseconds for which a major compaction keeps every marker; 0 to keep none.
     pub(crate) time_to_purge_deletes: i64,
-    /// Whether cells may have tags. Then a marker may hide only some of the values that it covers, those with
-    /// its visibility labels, and none of them is passed over unseen.
+    /// Whether cells may have tags. A marker may then hide only the values with its visibility labels among
+    /// those that it covers, so each of them is matched.
     pub(crate) may_have_tags: bool,
 }
 

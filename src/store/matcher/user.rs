@@ -18,7 +18,7 @@ pub(super) fn times(query: &Query<'_>) -> (i64, i64) {
 /// Returns the timestamp below which the rest of a column is not returned.
 #[inline]
 pub(super) fn done_before(info: &ScanInfo, new_version: bool) -> i64 {
-    // Only the fake cells of columns, which a file does not have, have the oldest timestamp.
+    // Only the fake cells of columns, which are in no file, have the oldest timestamp.
     let no_cell = OLDEST_TIMESTAMP + 1;
     let expire = info.min_versions == 0 && !new_version;
     if expire { info.oldest_unexpired_ts.max(no_cell) } else { no_cell }

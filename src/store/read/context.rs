@@ -4,7 +4,7 @@ use crate::cell::CellRef;
 use crate::cell::key_value::estimated_size;
 use crate::clock::Clock;
 
-/// Where a limit may cut.
+/// The places where a limit may cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum LimitScope {
     /// After whole rows only.
@@ -13,7 +13,7 @@ pub(crate) enum LimitScope {
     BetweenCells,
 }
 
-/// How a call ended.
+/// The way in which a call ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextState {
     MoreValues,
@@ -25,7 +25,7 @@ pub(crate) enum NextState {
     BatchLimitReached,
 }
 
-/// What has been returned so far.
+/// The cells and bytes returned so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// Cells of the current result.
@@ -39,7 +39,7 @@ pub(crate) struct Progress {
 /// HBase also limits heap and blocks read.
 #[derive(Debug)]
 pub(crate) struct ScannerContext {
-    /// Limit on the cells of a result. [`NO_LIMIT`] if there is none, here and below.
+    /// Limit on the cells of a result. [`NO_LIMIT`] for none, here and below.
     batch: u64,
     /// Limit on the bytes of all results.
     max_bytes: u64,
@@ -79,7 +79,7 @@ impl ScannerContext {
         self.deadline = deadline;
     }
 
-    /// Whether the call is to end. Reads the clock only if there is a limit on time.
+    /// Whether the call must end. Reads the clock only if there is a limit on time.
     #[inline]
     pub(crate) fn is_time_reached(&self, clock: &dyn Clock) -> bool {
         self.deadline != i64::MAX && clock.now() >= self.deadline

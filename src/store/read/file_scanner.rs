@@ -53,7 +53,7 @@ enum Delayed {
     Reseek,
 }
 
-/// Which cells a reader may see.
+/// The cells that are visible to a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Visible {
     All,
@@ -88,7 +88,7 @@ pub(super) fn seq_ids_for(file: &StoreFile, read_point: Option<i64>) -> (Option<
     (seq_id, visible)
 }
 
-/// What is known of the block after the scanner's current block (HBase: `getNextIndexedKey`).
+/// The known bound of the block after the scanner's current block (HBase: `getNextIndexedKey`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextIndexedKey<'a> {
     /// Every cell of the current block is before this key, and every cell of later blocks is not.
@@ -169,7 +169,7 @@ impl<'f> StoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`advance`](Self::advance).
+    /// Same as [`advance`](Self::advance).
     #[inline]
     pub(crate) fn walk<B>(
         &mut self,
@@ -192,7 +192,7 @@ impl<'f> StoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`advance`](Self::advance).
+    /// Same as [`advance`](Self::advance).
     #[inline]
     pub(crate) fn walk_row<V: RowVisitor>(
         &mut self,
@@ -262,7 +262,7 @@ impl<'f> StoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`advance`](Self::advance).
+    /// Same as [`advance`](Self::advance).
     pub(crate) fn seek(&mut self, key: &CellKey) -> Result<bool> {
         self.leave();
         if self.visible == Visible::None {
@@ -284,7 +284,7 @@ impl<'f> StoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// As [`advance`](Self::advance).
+    /// Same as [`advance`](Self::advance).
     pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<bool> {
         if self.is_lost || self.state == CursorState::Nowhere || self.cells.peek().is_none() {
             return self.seek(key);
@@ -296,14 +296,14 @@ impl<'f> StoreFileScanner<'f> {
 
     /// Seeks `key`, or reseeks if `forward`, delaying the seek where possible (read-path.md §7.4).
     ///
-    /// With `use_bloom`, if the Bloom filter rules out the column, the scanner moves to a fake cell after the
+    /// With `use_bloom`, if the Bloom filter excludes the column, the scanner moves to a fake cell after the
     /// whole column, and the seek counts as done. If the whole file is older than `key`, the scanner moves to
-    /// a fake cell before everything that the file may have of the column, and delays the seek. Otherwise it
+    /// a fake cell before all cells that the file may have in the column, and delays the seek. Otherwise it
     /// seeks.
     ///
     /// # Errors
     ///
-    /// As [`advance`](Self::advance).
+    /// Same as [`advance`](Self::advance).
     pub(crate) fn request_seek(&mut self, key: &CellKey, forward: bool, use_bloom: bool) -> Result<bool> {
         if self.visible == Visible::None {
             self.leave();
@@ -340,11 +340,11 @@ impl<'f> StoreFileScanner<'f> {
         !self.non_null_column || !key.cell_type().is_family_delete() || hfile.may_contain_delete_family(row)
     }
 
-    /// Makes the delayed seek, if there is one.
+    /// Makes the delayed seek, if any.
     ///
     /// # Errors
     ///
-    /// As [`advance`](Self::advance).
+    /// Same as [`advance`](Self::advance).
     pub(crate) fn enforce_seek(&mut self) -> Result<bool> {
         let Some(delayed) = self.delayed else { return Ok(self.peek().is_some()) };
         let Some(key) = self.delayed_key.take() else { return Ok(false) };
@@ -362,7 +362,7 @@ impl<'f> StoreFileScanner<'f> {
         self.delayed.is_none()
     }
 
-    /// Returns what is known of the block after the current one.
+    /// Returns the known bound of the block after the current one.
     pub(crate) fn next_indexed_key(&self) -> NextIndexedKey<'_> {
         if self.is_lost || self.reference.is_some() || self.cells.peek().is_none() {
             return NextIndexedKey::Unknown;

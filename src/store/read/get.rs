@@ -21,7 +21,7 @@ use std::ops::ControlFlow;
 /// Cells stepped over before falling back to a scanner, which can seek.
 const STEPS: usize = 64;
 
-/// How a read in place, of cached blocks and segments, ended.
+/// The outcome of a read in place, of cached blocks and segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum InPlace {
     Done,
@@ -51,7 +51,7 @@ impl StoreVersion {
     ) -> Result<()> {
         let only = self.only_file(query, info);
         if let Some(file) = only {
-            // Looking up a row in a cached block costs no more than asking a filter, unless the row is
+            // Looking up a row in a cached block costs no more than checking a filter, unless the row is
             // absent.
             let ask = self.has_bloom && row.expects_nothing();
             if ask && !file.passes_filter(query, &mut HashedRow::new(query.start)) {
@@ -69,7 +69,7 @@ impl StoreVersion {
         self.get_merged(only.is_none(), query, info, row, counts)
     }
 
-    /// As [`get`](Self::get), from any number of sources. `in_place`: whether a read in place has not been
+    /// Like [`get`](Self::get), from any number of sources. `in_place`: whether a read in place has not been
     /// tried yet.
     #[inline(never)] // its locals are large, and most gets do not need them
     fn get_merged<'s>(
@@ -92,7 +92,7 @@ impl StoreVersion {
                 None => {}
             }
         }
-        // Looking up a row in a cached block costs no more than asking a filter.
+        // Looking up a row in a cached block costs no more than checking a filter.
         let ask = sources.len() > 1 && !row.expects_most_files();
         let ruled_out = ask.then(|| self.filter(&mut sources, query, counts));
         if in_place && self.get_in_place(&sources, ruled_out, query, info, row, counts)? == InPlace::Done {
@@ -131,8 +131,8 @@ impl StoreVersion {
         Ok(())
     }
 
-    /// Reads the row in place. If that is not possible, leaves `row` unchanged. `ruled_out`: how many files
-    /// their Bloom filters have ruled out; `None` if they have not been asked.
+    /// Reads the row in place. If that is not possible, leaves `row` unchanged. `ruled_out`: the number of
+    /// files excluded by their Bloom filters; `None` if these were not checked.
     #[inline]
     fn get_in_place<'s>(
         &'s self,
@@ -156,7 +156,7 @@ impl StoreVersion {
                 None => file.hfile().begin_lookup(query.start),
             };
             let block = start.as_ref().and_then(LookupStart::block);
-            // A half is not read in place, but may be ruled out.
+            // A half is not read in place, but may be excluded.
             let is_readable = block.is_some() && !file.is_reference();
             if !is_readable
                 && ruled_out.is_none()
@@ -203,7 +203,7 @@ impl StoreVersion {
         Ok(InPlace::Done)
     }
 
-    /// Adds a source, without what does not matter for the column of the query. Returns false if the row
+    /// Adds a source, skipping cells that do not matter for the query's column. Returns false if the row
     /// cannot be read in place.
     #[inline]
     fn push_of_column<'s>(
@@ -354,8 +354,8 @@ impl StoreVersion {
     }
 }
 
-/// Begins to look up a row in the first files. A search of a cached block waits for memory several times.
-/// Each step is made for all files before the next one, so that these waits overlap.
+/// Begins to look up a row in the first files. A search of a cached block waits for memory several times;
+/// each step is made for all files before the next one, so that these waits overlap.
 #[inline]
 fn begin_lookups<'s>(sources: &Sources<'s>, row: &'s [u8]) -> [Option<LookupStart<'s>>; STARTS] {
     let mut starts = [const { None }; STARTS];
@@ -369,7 +369,7 @@ fn begin_lookups<'s>(sources: &Sources<'s>, row: &'s [u8]) -> [Option<LookupStar
     starts
 }
 
-/// The look-ups that are begun together. A thread should hold few blocks.
+/// The number of look-ups begun together. A thread should hold few blocks.
 const STARTS: usize = 4;
 
 #[cfg(test)]

@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 /// The half of an HFile to which a reference refers (HBase: `Reference`, `HalfStoreFileReader`).
 ///
-/// A split leaves references: small files that represent a part of a file of the parent region, the rows
-/// before a key or those from it on. A [scanner](Self::scanner) returns all cells of the half as they are
-/// stored, like the scanner of an [`HFile`]: it hides none, and drops no duplicates.
+/// A split leaves references: small files that represent a part of a file of the parent region: the rows
+/// before a key, or from it on. A [scanner](Self::scanner) returns all cells of the half as they are stored,
+/// like the scanner of an [`HFile`]: it hides none, and drops no duplicates.
 #[derive(Clone, Debug)]
 pub struct HFileHalf {
     hfile: PathBuf,
@@ -85,7 +85,7 @@ impl HFileHalfScanner<'_> {
     ///
     /// # Errors
     ///
-    /// As [`seek_to_first`](Self::seek_to_first).
+    /// Same as [`seek_to_first`](Self::seek_to_first).
     #[inline]
     pub fn advance(&mut self) -> Result<bool> {
         if !self.is_in {

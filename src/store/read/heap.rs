@@ -12,19 +12,19 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-/// How a heap seeks a key.
+/// The way in which a heap seeks a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SeekMode {
     /// Immediately.
     Real,
-    /// When the cell is needed. `bloom`: whether a Bloom filter may be asked instead.
+    /// When the cell is needed. `bloom`: whether a Bloom filter may decide instead.
     Lazy { bloom: bool },
 }
 
 /// Scanners merged by the order of their cells. Of equal cells, that of the newer source comes first.
 ///
 /// The scanner on top has no delayed seek: lazily-seeked (fake) cells are never exposed, except the fake cell
-/// after a column that a Bloom filter rules out.
+/// after a column that a Bloom filter excludes.
 ///
 /// The heap keeps a prefix of the row of each scanner's cell, so that most comparisons take one instruction.
 /// Among few scanners the least is found by a linear scan, which avoids branch mispredictions; among many, by
@@ -87,7 +87,7 @@ impl Prefix {
     }
 
     /// Returns a number that sorts as the row does, but may be equal for different rows. Rows without the
-    /// common prefix, which may have been written since, map to the least or the greatest number.
+    /// common prefix, which may have been written later, map to the least or the greatest number.
     #[inline]
     pub(super) fn of(&self, row: &[u8]) -> u64 {
         if self.order == CellOrder::Meta {
@@ -107,7 +107,7 @@ impl Prefix {
 
 impl<'s> KeyValueHeap<'s> {
     /// Creates a heap of scanners without a position, from the oldest source to the newest. `many_rows`:
-    /// whether more than one row is to be read.
+    /// whether more than one row will be read.
     pub(crate) fn new(scanners: Vec<KeyValueScanner<'s>>, order: CellOrder, many_rows: bool) -> Self {
         let heads = vec![NOTHING; scanners.len()];
         let tree = if scanners.len() > FEW { (0..scanners.len()).collect() } else { Vec::new() };
@@ -278,7 +278,7 @@ impl<'s> KeyValueHeap<'s> {
         self.scanners.get(self.top)?.peek()
     }
 
-    /// Returns what is known of the block after the current one of the scanner on top.
+    /// Returns the known bound of the block after the current one of the scanner on top.
     pub(crate) fn next_indexed_key(&self) -> NextIndexedKey<'_> {
         match self.scanners.get(self.top) {
             Some(KeyValueScanner::File(scanner)) => scanner.next_indexed_key(),

@@ -87,7 +87,7 @@ impl MergingIterator<'_> {
         }
     }
 
-    /// Whether the cell on top is cheaply seen to be of a row that no other source has.
+    /// Whether it is cheap to see that the cell on top is of a row that no other source has.
     #[inline]
     pub(super) fn has_unshared_row(&self) -> bool {
         match self {
@@ -106,7 +106,7 @@ impl MergingIterator<'_> {
         }
     }
 
-    /// Returns what is known of the block after the current one of the scanner on top.
+    /// Returns the known bound of the block after the current one of the scanner on top.
     pub(super) fn next_indexed_key(&self) -> NextIndexedKey<'_> {
         match self {
             Self::Forward(heap) => heap.next_indexed_key(),

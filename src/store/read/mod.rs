@@ -1,5 +1,5 @@
-//! Reads a store: cursors over files and segments, their merge, and what it selects of a row (read-path.md §6
-//! to §10).
+//! Reads a store: cursors over files and segments, their merge, and the selection of a row's cells
+//! (read-path.md §6 to §10).
 
 pub(crate) mod context;
 pub(crate) mod explain;

@@ -147,7 +147,7 @@ pub(crate) struct ReversedKeyValueHeap<'s> {
 
 impl<'s> ReversedKeyValueHeap<'s> {
     /// Creates a heap of scanners without a position, from the oldest source to the newest. `many_rows`:
-    /// whether more than one row is to be read.
+    /// whether more than one row will be read.
     pub(crate) fn new(scanners: Vec<ReversedScanner<'s>>, order: CellOrder, many_rows: bool) -> Self {
         // A lone scanner is never compared.
         let prefix = if many_rows && scanners.len() > 1 {

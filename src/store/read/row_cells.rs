@@ -26,7 +26,7 @@ pub(super) enum RowCells<'s> {
 
 impl<'s> RowCells<'s> {
     /// Returns the row's cells in a file. Does not support halves of files: for these returns [`NotCached`].
-    /// Adds to `partial_reads` for each block that is not in the cache, and of which a part was read.
+    /// Adds to `partial_reads` for each uncached block of which a part was read.
     #[inline(always)] // large: constructed in place
     pub(super) fn of_file(
         file: &'s StoreFile,
@@ -37,7 +37,7 @@ impl<'s> RowCells<'s> {
         Self::of_started(file, file.hfile().begin_lookup(row), row, read_point, partial_reads)
     }
 
-    /// As [`of_file`](Self::of_file), if the look-up has been [begun](HFile::begin_lookup).
+    /// Like [`of_file`](Self::of_file), if the look-up has been [begun](HFile::begin_lookup).
     #[inline(always)] // as `of_file`
     pub(super) fn of_started(
         file: &'s StoreFile,
@@ -142,7 +142,7 @@ impl<'s> RowCells<'s> {
             let Some(cell) = self.peek() else { return Ok(()) };
             let qualifier = cell.qualifier();
             match compare_bytes(qualifier, column) {
-                // Markers of the family are in the column of the empty qualifier, also after its values.
+                // Markers of the family are in the column of the empty qualifier, even after its values.
                 Ordering::Less if qualifier.is_empty() && cell.cell_type().is_family_delete() => break,
                 Ordering::Less => self.advance()?,
                 Ordering::Equal => break,
@@ -201,7 +201,7 @@ impl<'s> RowMerge<'s> {
         true
     }
 
-    /// Creates one to which [older](Self::push_older) sources are added.
+    /// Creates a merge to which [older](Self::push_older) sources are added.
     pub(super) fn from_newest() -> Self {
         Self { start: MAX_SOURCES, end: MAX_SOURCES, ..Self::default() }
     }

@@ -1,5 +1,5 @@
-//! Applies the matcher's codes to the cells of one row, cell by cell (read-path.md §10). This is the only
-//! place that says what a code does; a test compares it with a plain loop over all cells.
+//! Applies the matcher's codes to the cells of one row, cell by cell (read-path.md §10). Only this module
+//! implements the codes; a test compares it with a plain loop over all cells.
 
 use super::context::{LimitScope, ScannerContext};
 use super::merging_iterator::MergingIterator;
@@ -10,7 +10,7 @@ use crate::hfile::RowVisitor;
 use crate::store::matcher::{Advance, FilteredCode, MatchCode, MatchError, ScanQueryMatcher};
 use std::ops::ControlFlow;
 
-/// Why a walk over cells ends at a cell.
+/// The reason that a walk over cells ends at a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StopReason {
     /// A seek to the key is cheaper than more steps.
@@ -19,7 +19,7 @@ pub(super) enum StopReason {
     Ahead,
     /// The cell is of the next row.
     RowEnd,
-    /// The rest of the cell's row is not wanted.
+    /// The rest of the cell's row is not selected.
     NextRow,
     /// The call has reached a limit before the cell, which the next call begins with.
     Pause,
@@ -98,7 +98,7 @@ impl RowEvaluator for MatcherOnly {
     }
 }
 
-/// Judges by the matcher and then a filter, if there is one. Counts the returned cells towards limits.
+/// Judges by the matcher and then a filter, if any. Counts the returned cells towards limits.
 pub(super) struct Filtered<'f> {
     pub(super) filter: Option<&'f mut FilterEvaluator>,
     pub(super) context: &'f mut ScannerContext,
@@ -159,7 +159,7 @@ pub(super) struct StoreLimit {
     pub(super) offset: u32,
 }
 
-/// What is done with the next cell.
+/// The action for the next cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Evaluate,
@@ -304,7 +304,7 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
 
     #[inline]
     fn is_before_key(&self, cell: CellRef<'_>) -> bool {
-        // In reverse, the cells of the next row are before the key, too.
+        // In reverse, the cells of the next row are also before the key.
         self.order.compare(cell.key(), self.key).is_lt() && cell.row() == self.key.row()
     }
 
@@ -330,7 +330,7 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
                 Ok(ControlFlow::Break(())) => return ControlFlow::Break(StopReason::Stop),
                 Err(error) => return self.fail(error.into()),
             }
-            // A limit of 0 lets one through, as in HBase.
+            // A limit of 0 still allows one cell, as in HBase.
             if self.count >= self.enough {
                 return ControlFlow::Break(StopReason::NextRow);
             }

@@ -1,4 +1,4 @@
-//! Scanner of the cells of one family that a read asks for, row by row (read-path.md §6, §10; HBase:
+//! Scanner of the cells of one family that a read selects, row by row (read-path.md §6, §10; HBase:
 //! `StoreScanner`).
 
 mod next;
@@ -29,7 +29,7 @@ pub(crate) struct StoreScanner<'s> {
     heap: MergingIterator<'s>,
     matcher: ScanQueryMatcher<'s>,
     order: CellOrder,
-    /// How the heap seeks keys after the first one.
+    /// The way in which the heap seeks keys after the first one.
     mode: SeekMode,
     get_like: bool,
     limit: StoreLimit,
@@ -39,7 +39,7 @@ pub(crate) struct StoreScanner<'s> {
     was_over: bool,
     /// Whether the scan has ended.
     done: bool,
-    /// Whether the last row had a single cell, so that the next one may have, too.
+    /// Whether the last row had a single cell, so that the next one may too.
     single_cell: bool,
     key: SeekKey,
     /// Scratch memory for a row that continues in another block.
@@ -179,7 +179,7 @@ impl<'s> StoreScanner<'s> {
 
     /// Passes the selected cells of the current row to `take`, and moves past the row.
     ///
-    /// There may be none: then no cell of the row is selected. If `take` breaks, the scan ends.
+    /// A row may have no selected cells. If `take` breaks, the scan ends.
     #[inline]
     pub(crate) fn next_row(
         &mut self,
@@ -251,7 +251,7 @@ impl<'s> StoreScanner<'s> {
                 RowWalk::RowEnd => Some(StopReason::RowEnd),
                 RowWalk::End => None,
             },
-            // A piece may be a cell only.
+            // A piece may be a single cell.
             heap if may_pause => heap.step(|cell| row.visit(cell))?,
             heap => heap.walk(|cell| row.visit(cell))?,
         };
@@ -262,7 +262,7 @@ impl<'s> StoreScanner<'s> {
         }
         let (cells, count, fault) = (row.cells, row.count, row.fault);
         self.counts.cells += cells;
-        // With two cells, the second may be of the next row, having shown the end of this one.
+        // If two cells were read, the second may belong to the next row and only show the end of this one.
         self.single_cell = cells == 1 || cells == 2 && !alone;
         match leave {
             Some(StopReason::RowEnd) => {
@@ -283,7 +283,7 @@ impl<'s> StoreScanner<'s> {
     }
 
     /// Same as [`read_row`](Self::read_row), for a row with a single cell, a plain value. Returns false if
-    /// that is not cheaply seen.
+    /// that is not cheap to see.
     #[inline(always)] // the loop of every scan
     fn read_single_cell<J: RowEvaluator>(
         &mut self,

@@ -23,7 +23,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
-/// Whether a file can have cells that a query selects, and what ruled it out.
+/// Whether a file can have cells that a query selects, or the check that excludes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Match {
     /// It can have them.
@@ -32,7 +32,7 @@ pub(crate) enum Match {
     NotByTime,
     /// No: all its rows are before or after the query's, or it has none.
     NotByKey,
-    /// No: its Bloom filter rules out the row or column.
+    /// No: its Bloom filter excludes the row or column.
     NotByBloom,
 }
 
@@ -40,7 +40,7 @@ pub(crate) enum Match {
 #[derive(Clone)]
 pub(crate) struct StoreFile(Arc<StoreFileCore>);
 
-/// Says whether a file is still open.
+/// A handle that tells whether a file is still open.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoreFileUse(Weak<StoreFileCore>);
 
@@ -81,7 +81,7 @@ impl StoreFile {
         Ok(Self(Arc::new(StoreFileCore { hfile, info: info.clone(), order, known, rows })))
     }
 
-    /// Returns what says whether the file is still open, without keeping it open.
+    /// Returns a handle that tells whether the file is still open, without keeping it open.
     pub(crate) fn in_use(&self) -> StoreFileUse {
         StoreFileUse(Arc::downgrade(&self.0))
     }
@@ -111,7 +111,7 @@ impl StoreFile {
     /// is not recorded.
     ///
     /// A bulk-loaded file has it in its name. A top half adds one to that of its file, so that both halves of
-    /// one file have different ids if they meet again (read-path.md §7.5).
+    /// one file have different ids if they are merged into one region (read-path.md §7.5).
     pub(crate) fn max_seq_id(&self) -> i64 {
         self.0.known.max_seq_id
     }
@@ -121,8 +121,8 @@ impl StoreFile {
         self.0.known.max_memstore_ts
     }
 
-    /// Whether the cells keep their sequence ids if the file is bulk-loaded. The file's is then one more than
-    /// the one in its name.
+    /// Whether the cells keep their sequence ids if the file is bulk-loaded. The file's sequence id is then
+    /// one more than the one in its name.
     pub(crate) fn keeps_seq_ids(&self) -> bool {
         self.0.known.keeps_seq_ids
     }
@@ -147,7 +147,7 @@ impl StoreFile {
         self.0.info.reference.is_some()
     }
 
-    /// Returns which half of the HFile the file is, if it is one.
+    /// Returns the half of the HFile that the file is, if it is one.
     pub(crate) fn reference(&self) -> Option<&Reference> {
         self.0.info.reference.as_ref()
     }
@@ -220,10 +220,10 @@ impl StoreFile {
     /// Whether the file can have cells that a query selects (read-path.md §6.3).
     ///
     /// `cutoff` is the oldest unexpired timestamp, or `i64::MIN`. With `new_version_behavior` a version after
-    /// the time range affects the result, so the range's end rules nothing out (§23.20). The file's Bloom
-    /// filter is asked only if `ask_filter`, which is false if the family has none.
+    /// the time range affects the result, so the range's end excludes nothing (§23.20). The file's Bloom
+    /// filter is checked only if `ask_filter`, which is false if the family has none.
     ///
-    /// Unlike HBase, also rules out halves by their rows.
+    /// Unlike HBase, also excludes halves by their rows.
     #[inline]
     pub(crate) fn may_match(
         &self,
@@ -267,7 +267,7 @@ impl StoreFile {
         rows.overlap(least, greatest)
     }
 
-    /// Whether the file's Bloom filter, if it has one, passes a query whose first row is `row`.
+    /// Whether the file's Bloom filter, if any, passes a query whose first row is `row`.
     #[inline]
     pub(in crate::store) fn passes_filter(&self, query: &Query<'_>, row: &mut HashedRow<'_>) -> bool {
         let hfile = &self.0.hfile;

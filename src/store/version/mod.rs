@@ -38,7 +38,7 @@ pub(crate) struct StoreVersion {
     file_times: FileTimes,
     /// The segment that is written to.
     pub(crate) active: Arc<Segment>,
-    /// Segments that are not written to any more, from the oldest to the newest: a flat one, and those to be
+    /// Segments that are no longer written to, from the oldest to the newest: a flat one, and those to be
     /// merged into it (HBase: `CompactionPipeline`).
     pub(crate) pipeline: Vec<Arc<Segment>>,
     /// Segments to be flushed to a file, from the oldest to the newest.
@@ -77,7 +77,7 @@ impl StoreVersion {
     /// Returns the state with the active segment, unless it is empty, moved to the pipeline.
     pub(crate) fn with_active_in_pipeline(&self) -> Self {
         let mut next = self.clone();
-        // Writes that failed leave a segment without cells that takes memory.
+        // Failed writes leave a segment without cells that uses memory.
         if next.active.memory() > 0 {
             let active = std::mem::replace(&mut next.active, Arc::new(Segment::new(self.order)));
             next.pipeline.extend(Some(active).filter(|segment| !segment.is_empty()));
@@ -85,8 +85,8 @@ impl StoreVersion {
         next
     }
 
-    /// Returns the state with the segments of the pipeline replaced by a flat one. Without a change if the
-    /// pipeline has other segments meanwhile.
+    /// Returns the state with the segments of the pipeline replaced by a flat one. Unchanged if the pipeline
+    /// has other segments by now.
     pub(crate) fn flushed_in_memory(&self, segments: &[Arc<Segment>], flat: Segment) -> Self {
         let mut next = self.clone();
         if next.pipeline.iter().map(Arc::as_ptr).eq(segments.iter().map(Arc::as_ptr)) {
@@ -100,9 +100,9 @@ impl StoreVersion {
         Self { frozen: vec![Arc::new(flat)], ..self.clone() }
     }
 
-    /// Whether the active segment has this many bytes, or a share of the pipeline's if that is more: a merge
-    /// takes time in proportion to all cells. Not for far larger ones, which a replay leaves: flattening them
-    /// would take a writer too long. 0 for never.
+    /// Whether the active segment has this many bytes, or a share of the pipeline's if that is more, because
+    /// a merge takes time in proportion to all cells. False for far larger segments, which a replay leaves:
+    /// flattening them would delay a writer for too long. 0 for never.
     #[inline]
     pub(crate) fn is_in_memory_flush_due(&self, size: u64) -> bool {
         let active = self.active.memory();
@@ -118,7 +118,7 @@ impl StoreVersion {
         self.frozen.iter().chain(&self.pipeline).chain([&self.active])
     }
 
-    /// Returns the state with segments replaced by a file, if there is one.
+    /// Returns the state with segments replaced by a file, if any.
     pub(crate) fn flushed(&self, segments: &[Arc<Segment>], file: Option<StoreFile>) -> Self {
         let mut next = self.clone();
         next.frozen.retain(|frozen| !segments.iter().any(|flushed| Arc::ptr_eq(frozen, flushed)));
@@ -148,8 +148,7 @@ impl StoreVersion {
         self.files_have_tags || self.segments().any(|segment| segment.has_tags())
     }
 
-    /// Whether a segment or file has a later timestamp than all that were written before it, as far as is
-    /// cheaply seen.
+    /// Whether a segment or file has a later timestamp than all older ones, as far as is cheap to see.
     #[inline]
     pub(super) fn has_later_times(&self) -> bool {
         let is_later = |segment: &Arc<Segment>| segment.time_range().1 > self.file_times.newest;
@@ -171,7 +170,7 @@ impl StoreVersion {
         self.segments().map(|segment| segment.memory()).sum()
     }
 
-    /// Returns the segments and files that a query may read. Asks the files' Bloom filters if `filtered`.
+    /// Returns the segments and files that a query may read. Checks the files' Bloom filters if `filtered`.
     #[inline]
     pub(super) fn sources<'s>(
         &'s self,
@@ -199,7 +198,7 @@ impl StoreVersion {
         sources
     }
 
-    /// Whether a query may read a file, and what rules it out.
+    /// Whether a query may read a file, or the check that excludes it.
     pub(super) fn match_of(&self, file: &StoreFile, query: &Query<'_>, info: &ScanInfo) -> Match {
         file.may_match(query, info.cutoff(query.raw), self.new_version_behavior, self.has_bloom)
     }
@@ -216,7 +215,7 @@ impl StoreVersion {
             .then_some(file)
     }
 
-    /// Drops the files whose Bloom filters rule out what a query selects. Returns how many there were.
+    /// Drops the files whose Bloom filters exclude a query. Returns their number.
     pub(super) fn filter(
         &self,
         sources: &mut Sources<'_>,
@@ -259,7 +258,7 @@ pub(super) struct Sources<'s> {
 struct FileTimes {
     /// The greatest of all files; `i64::MAX` if it is unknown.
     newest: i64,
-    /// Whether that of a file is greater than those of all older ones.
+    /// Whether a file has a greater timestamp than all older ones.
     rise: bool,
 }
 
@@ -394,7 +393,7 @@ mod tests {
     use super::*;
     use crate::cell::{CellRef, CellType, SeekKey};
 
-    /// What was deleted since, and is in no file any more, would come back.
+    /// Cells deleted in the meantime, which are in no file any more, would come back.
     #[test]
     fn segments_that_were_frozen_while_they_were_merged_do_not_come_back() {
         let state = StoreVersion::new(&Family::new("f"), CellOrder::User, Vec::new());

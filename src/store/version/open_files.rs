@@ -13,8 +13,8 @@ pub(crate) struct OpenedFiles {
     /// The files to read, oldest first.
     pub(crate) files: Vec<StoreFile>,
     /// Files that others were compacted from, left over from an interrupted compaction, or not yet archived.
-    /// Reading them with the others would bring back what the compaction dropped. Those that others of them
-    /// replace come first: in this order they can be archived.
+    /// Reading them with the others would bring back cells that the compaction dropped. Each comes before the
+    /// files here that replace it, the order in which they can be archived.
     pub(crate) replaced: Vec<StoreFile>,
     /// Warnings about files whose claims to replace others were rejected.
     pub(crate) warnings: Vec<Error>,
@@ -52,7 +52,7 @@ pub(crate) fn open_files(options: &HFileOptions, infos: &[StoreFileInfo]) -> Res
     let mut is_reached = vec![false; files.len()];
     let mut generation = vec![0; files.len()];
     let mut ended = 0;
-    // Each file comes up a second time after those that it replaces, and is numbered then.
+    // Each file is visited a second time after those that it replaces, and is then numbered.
     let mut next: Vec<(usize, bool)> =
         is_replaced.iter().enumerate().filter(|(_, replaced)| !**replaced).map(|(i, _)| (i, false)).collect();
     while let Some((i, is_second)) = next.pop() {
@@ -81,7 +81,7 @@ pub(crate) fn open_files(options: &HFileOptions, infos: &[StoreFileInfo]) -> Res
     Ok(opened)
 }
 
-/// Returns why a file cannot have been compacted from another.
+/// Returns the reason that a file cannot have been compacted from another.
 fn refusal(file: &StoreFile, input: &StoreFile, is_itself: bool) -> Option<&'static str> {
     if file.is_bulk_loaded() {
         Some("COMPACTION_EVENT_KEY of a bulk-loaded file names a file of the store: ignored")

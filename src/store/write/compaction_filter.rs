@@ -5,16 +5,16 @@ use crate::error::Result;
 use crate::store::matcher::ScanInfo;
 use std::fmt;
 
-/// Sees each cell that a flush or compaction keeps, and decides what is written for it (HBase: the scanner
-/// that an observer wraps around another).
+/// Receives each cell that a flush or compaction keeps, and decides which cells are written for it (HBase:
+/// the scanner that an observer wraps around another).
 pub trait CompactionFilter: fmt::Debug {
     /// Passes the cells to write in place of `cell` to `out`: the cell itself, another, several or none, in
     /// the order of cells.
     ///
     /// # Errors
     ///
-    /// Those of `out`, or the implementation's own. An error ends the flush or compaction, and nothing is
-    /// changed. One of `out` does so even if it is not returned.
+    /// Errors of `out`, or the implementation's own. An error ends the flush or compaction, and nothing is
+    /// changed. An error of `out` does so even if it is not returned.
     fn filter_cell(
         &mut self,
         cell: CellRef<'_>,
@@ -22,7 +22,7 @@ pub trait CompactionFilter: fmt::Debug {
     ) -> Result<()>;
 }
 
-/// Which cells a flush or compaction keeps.
+/// The cells that a flush or compaction keeps.
 #[derive(Debug)]
 pub(crate) struct Retention {
     pub(crate) info: ScanInfo,
@@ -42,7 +42,7 @@ pub(crate) fn apply(
     if passes.is_empty() {
         return out(cell);
     }
-    // Also if a filter ignores it: the file would lack the cell.
+    // Kept even if a filter ignores it, because the file would lack the cell.
     let mut failure = None;
     chain(passes, cell, &mut |cell| {
         out(cell).inspect_err(|error| {
@@ -69,7 +69,7 @@ mod tests {
     use crate::cell::SeekKey;
     use crate::error::{Error, ErrorKind};
 
-    /// Passes each cell on, and ignores whether that fails.
+    /// Passes each cell on, and ignores errors.
     #[derive(Debug)]
     struct Careless;
 

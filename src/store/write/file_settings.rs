@@ -1,4 +1,4 @@
-//! How the files of a store are written, as the configuration of its family says (HBase:
+//! The settings of a store's new files, from the configuration of its family (HBase:
 //! `StoreUtils.getChecksumType`, `getBytesPerChecksum`, `HFileBlockIndex`, `BloomFilterFactory`,
 //! `HFileWriterImpl`, `StoreFileTrackerBase.createFileContext`).
 
@@ -18,7 +18,7 @@ pub(crate) struct FileSettings {
     index_chunk_size: usize,
     /// `hfile.index.block.min.entries`, 16.
     index_min_entries: usize,
-    /// Whether rows or columns have a filter if the family says so (`io.storefile.bloom.enabled`, yes).
+    /// Whether rows or columns have a filter if the family has one (`io.storefile.bloom.enabled`, yes).
     has_bloom: bool,
     /// Whether rows with a marker that deletes the family have one
     /// (`io.storefile.delete.family.bloom.enabled`, yes).
@@ -58,7 +58,7 @@ impl FileSettings {
     ///
     /// # Errors
     ///
-    /// If a checksum or a hash function of the name does not exist, or a number is not one that HBase takes.
+    /// If a named checksum or hash function does not exist, or HBase does not accept a number.
     pub(crate) fn from_settings(family: &[u8], setting: Setting<'_, '_>) -> Result<Self> {
         const CHECKSUM: &str = "hbase.hstore.checksum.algorithm";
         const BYTES: &str = "hbase.hstore.bytes.per.checksum";

@@ -1,4 +1,4 @@
-//! Writes store files: flushes, and what compactions share with them (read-path.md §4, §17).
+//! Writes store files: flushes, and the parts that compactions share with them (read-path.md §4, §17).
 
 pub(in crate::store) mod compaction_filter;
 mod file_settings;

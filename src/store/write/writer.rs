@@ -23,16 +23,16 @@ pub(in crate::store) struct NewStoreFile {
     now: i64,
 }
 
-/// What the cells of a file may have.
+/// Properties of the cells of a file.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::store) struct CellFlags {
     pub(in crate::store) tags: bool,
     pub(in crate::store) seq_ids: bool,
-    /// Whether some of them come from an encrypted file, so that the new file must be encrypted, too.
+    /// Whether some of them come from an encrypted file, so that the new file must be encrypted as well.
     pub(in crate::store) encrypted: bool,
 }
 
-/// How the blocks of a new file are compressed.
+/// The compression of a new file's blocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BlockCompression {
     codec: Codec,
@@ -40,14 +40,14 @@ pub(crate) struct BlockCompression {
 }
 
 impl Store {
-    /// Returns how the blocks of a new file are compressed by `codec`, of the files that the store has,
-    /// newest first. HBase reads all files of a cluster with one class for ZSTD, which reads only frames in
-    /// Hadoop's framing, or only bare ones (hfile.md §8.3): new files have the form of the newest with ZSTD,
-    /// or else that of the options.
+    /// Returns the compression by `codec` of a new file's blocks, given the store's files, newest first.
+    /// HBase reads all ZSTD files of a cluster with one class, which reads only frames in Hadoop's framing,
+    /// or only bare ones (hfile.md §8.3): new files have the form of the newest ZSTD file, or else that of
+    /// the options.
     ///
     /// # Errors
     ///
-    /// If no file shows the form, and one that may cannot be read. Damaged ones are passed over.
+    /// If no file shows the form, and one that might cannot be read. Damaged files are skipped.
     pub(crate) fn compression<'f>(
         &self,
         codec: Codec,
@@ -71,8 +71,8 @@ impl Store {
         }
     }
 
-    /// As [`compression`](Self::compression), for what is in memory, which must get into a file also if no
-    /// old one can be read: the file has the form of the options then.
+    /// Like [`compression`](Self::compression), for a flush, which must succeed even if no old file can be
+    /// read: the new file then has the form of the options.
     pub(crate) fn flush_compression<'f>(
         &self,
         newest_first: impl IntoIterator<Item = &'f HFile>,
@@ -82,12 +82,12 @@ impl Store {
         self.compression(codec, newest_first).unwrap_or(of_options)
     }
 
-    /// Checks that the dictionary that the family names for ZSTD is valid, and is there if new files need it.
-    /// The store's files are given newest first.
+    /// Checks that the family's ZSTD dictionary is valid, and was given if new files need it. The store's
+    /// files are given newest first.
     ///
     /// # Errors
     ///
-    /// If it is not; if the form of new files depends on a file that cannot be read.
+    /// If it is invalid or missing; if the form of new files depends on a file that cannot be read.
     pub(crate) fn check_zstd_dictionary<'f>(
         &self,
         newest_first: impl IntoIterator<Item = &'f HFile>,
@@ -114,8 +114,8 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the dictionary of a new file: that which the family names. Hadoop's class, which has bare
-    /// frames, would not read them with one.
+    /// Returns the family's dictionary for a new file; none for bare frames, which Hadoop's class could not
+    /// read with one.
     fn zstd_dictionary_of(&self, compression: BlockCompression) -> Option<&Arc<[u8]>> {
         let has_one = compression.codec == Codec::Zstd && compression.zstd_framed;
         self.options.given_zstd_dictionary().filter(|_| has_one && self.zstd_dictionary.is_some())
@@ -176,7 +176,7 @@ impl NewStoreFile {
         let options = store.writer_options(carries, compression, now)?;
         let name = new_file_name(now);
         let storage = &store.storage;
-        // Without renames, a list says which files are of the store.
+        // Without renames, a list names the files of the store.
         let is_aside = storage.can_rename(&store.dir);
         let dir = if is_aside { &store.tmp } else { &store.dir };
         let path = dir.join(&name);

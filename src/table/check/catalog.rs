@@ -1,4 +1,4 @@
-//! What `hbase:meta` says of tables and regions.
+//! Reads the tables and regions in `hbase:meta` for a check.
 
 use super::finding::{FindingKind, Severity};
 use super::{Checker, Subject};
@@ -62,7 +62,7 @@ impl CatalogRows {
                         states.insert(table, state);
                     }
                     Some(Err(corruption)) => {
-                        // Not missing as well.
+                        // Enabled, so that the state is not reported as missing too.
                         states.insert(table.clone(), TableState::Enabled);
                         let message = format!("the state of the table in hbase:meta: {corruption}");
                         let subject = Subject::table(&table);

@@ -1,32 +1,32 @@
-//! What a check of a root directory finds (HBase: `hbck`, `CatalogJanitorReport`).
+//! The findings of a check of a root directory (HBase: `hbck`, `CatalogJanitorReport`).
 
 use crate::schema::TableName;
 use std::fmt;
 use std::path::PathBuf;
 
-/// What a check has found. See [`Table::check_root`](crate::Table::check_root) (HBase: what `hbck` prints).
+/// The result of a check. See [`Table::check_root`](crate::Table::check_root) (HBase: the output of `hbck`).
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct CheckReport {
-    /// The findings: those of the root directory, then those of each table.
+    /// The findings of the root directory, then those of each table.
     pub findings: Vec<Finding>,
     /// The number of tables.
     pub tables: u64,
-    /// The number of directories of regions, parents of splits and merges included.
+    /// The number of region directories, including parents of splits and merges.
     pub regions: u64,
-    /// The number of their store files, links and references included.
+    /// The number of their store files, including links and references.
     pub files: u64,
     /// Whether the regions were compared with `hbase:meta`.
     pub has_catalog: bool,
 }
 
-/// An inconsistency of a root directory, which a [check](crate::Table::check_root) has found.
+/// An inconsistency found by a [check](crate::Table::check_root) of a root directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Finding {
-    /// What it is.
+    /// The kind of inconsistency.
     pub kind: FindingKind,
-    /// How bad it is.
+    /// The severity.
     pub severity: Severity,
     /// The table, if it concerns one.
     pub table: Option<TableName>,
@@ -34,16 +34,16 @@ pub struct Finding {
     pub region: Option<String>,
     /// The file or directory, which need not exist.
     pub path: PathBuf,
-    /// What was found, and what was expected.
+    /// A description of what was found and what was expected.
     pub message: String,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Normal for a while, such as the parent of a split.
+    /// Normal for some time, such as the parent of a split.
     Info,
-    /// No read or write is wrong or fails, but something needs care.
+    /// Reads and writes work, but something needs attention.
     Warning,
     /// Reads or writes fail, or rows are missing.
     Error,
@@ -67,7 +67,7 @@ impl fmt::Display for Severity {
     }
 }
 
-/// Defines the kinds with their names and what to do.
+/// Defines the kinds with their names and remedies.
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident = $name:literal, $fix:literal;)*) => {
         /// Kinds of findings.
@@ -89,7 +89,7 @@ macro_rules! kinds {
                 }
             }
 
-            /// Returns what to do about it.
+            /// Returns the remedy.
             #[must_use]
             pub fn fix(self) -> &'static str {
                 match self {
@@ -101,11 +101,11 @@ macro_rules! kinds {
 }
 
 kinds! {
-    /// No region has some rows.
+    /// Some rows are in no region.
     Hole = "hole",
         "if a directory has the rows, add it to hbase:meta (HBCK2 addFsRegionsMissingInMeta); else create an \
          empty region there (HBCK2 fixMeta)";
-    /// Several regions have the same rows.
+    /// Some rows are in several regions.
     Overlap = "overlap", "merge the regions (HBCK2 fixMeta)";
     /// Two regions begin at the same row.
     DuplicateStart = "duplicate_start", "merge the regions (HBCK2 fixMeta)";
@@ -150,25 +150,25 @@ kinds! {
     /// A file on a store's list of files does not exist.
     MissingFile = "missing_file",
         "look for the file in the archive, and move it back";
-    /// A store file, or a reference, of no bytes, which is passed over.
+    /// An empty store file or reference, which is skipped.
     EmptyFile = "empty_file",
         "restore the file from a backup; the cells of a reference are in the file that it names, which is \
          archived if the reference is removed; else move it out of the family's directory: its cells are \
          lost";
-    /// A name that no store file has.
+    /// A file whose name is not a store file's.
     UnknownFile = "unknown_file", "move the file out of the family's directory";
     /// The directory of a family that the table does not have.
     UnknownFamily = "unknown_family",
         "if its cells are wanted, copy the files, add the family to the table, and load the copies with \
          `hregion load`: adding a family archives files that are there; else move them to their place in the \
          archive, where snapshots and clones find them";
-    /// A region has used greater sequence ids than its directory says.
+    /// A region has used greater sequence ids than its directory records.
     SequenceIdBehind = "sequence_id_behind",
         "look for recovered edits or store files that were removed; new writes may be hidden by older ones \
          on peers";
     /// Writes that are in no store file yet.
     RecoveredEdits = "recovered_edits", "replay them with `hregion recover`, or start the cluster";
-    /// A log that is not split over the regions.
+    /// A log that has not been split over the regions.
     UnsplitLog = "unsplit_log",
         "if its server is dead, replay its writes with `hregion recover`, or start the cluster";
     /// A log or a store file that HBase could not read, and moved aside.
@@ -185,7 +185,7 @@ kinds! {
     /// A directory of a table under a hidden name: it gets its name when it is complete.
     UnfinishedTable = "unfinished_table",
         "if no process creates, clones or restores the table, remove the directory";
-    /// What other unfinished work has left.
+    /// Files that other unfinished work has left.
     LeftoverTmp = "leftover_tmp",
         "nothing: it is removed or completed when the region or table is next opened, or the operation that \
          was interrupted is repeated; a split or merge that HBase has begun, by HBase: if that is gone, \

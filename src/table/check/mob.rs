@@ -1,4 +1,4 @@
-//! The MOB files of a table: those to which its store files refer, and those that are there (HBase:
+//! Compares the MOB files to which a table's store files refer with those that exist (HBase:
 //! `MobFileCleanupUtil`).
 
 use super::finding::{FindingKind, Severity};
@@ -12,18 +12,18 @@ use std::path::{Path, PathBuf};
 /// A check of the MOB files of a table. Reads the file infos of store files, and no cells.
 #[derive(Debug)]
 pub(super) struct MobCheck {
-    /// The files in the table's directory of MOB files, listed before the regions: a file that is written
-    /// meanwhile is not among them.
+    /// The files in the table's directory of MOB files, listed before the regions: a file written during the
+    /// check is not among them.
     entries: Vec<MobEntry>,
     /// The files to which the store files of a family refer.
     used: BTreeSet<(String, MobFileName)>,
-    /// Where a file that is missing should be, and of which region, or the parent of others, the cells are.
+    /// The expected paths of missing files, each with the severity and the region whose cells refer to it.
     missing: BTreeMap<PathBuf, (Severity, String)>,
-    /// The names of directories that were looked into.
+    /// The listings of directories.
     listings: BTreeMap<PathBuf, BTreeSet<String>>,
-    /// The number of store files that do not say to which MOB files they refer.
+    /// The number of store files that do not list the MOB files to which they refer.
     unlisted: u64,
-    /// Whether some regions or store files were not read, so that it is not known which MOB files are unused.
+    /// Whether some regions or store files were not read, so that unused MOB files cannot be determined.
     is_partial: bool,
     /// Whether the table is not under a root directory.
     has_no_root: bool,
@@ -62,7 +62,7 @@ impl MobCheck {
         check
     }
 
-    /// A region, or some of its store files, could not be read.
+    /// Records that a region, or some of its store files, could not be read.
     pub(super) fn set_partial(&mut self) {
         self.is_partial = true;
     }
@@ -77,7 +77,7 @@ impl MobCheck {
     ) {
         let severity = if is_parent { Severity::Warning } else { Severity::Error };
         for family in dir.families().iter().filter(|family| dir.may_have_mob(family.name())) {
-            // What is wrong with the files of the family is found with those of all families.
+            // Faults of the family's files are found by the check of all families.
             let Ok(listed) = dir.store_files(family.name()) else {
                 self.is_partial = true;
                 continue;
@@ -97,7 +97,7 @@ impl MobCheck {
                         }
                     }
                     Ok(None) => self.unlisted += 1,
-                    // Another process has moved it since it was listed.
+                    // Another process has moved the file since it was listed.
                     Err(error) if error.is_not_found() => self.is_partial = true,
                     Err(error) => {
                         self.is_partial = true;
@@ -109,8 +109,8 @@ impl MobCheck {
         }
     }
 
-    /// Looks for a MOB file where it may be. It is moved from the first place to the second, which is listed
-    /// last.
+    /// Looks up a MOB file in its possible locations. It may be moved from the first to the second, which is
+    /// therefore listed last.
     fn find(
         &mut self,
         dirs: &MobDirs,
@@ -135,13 +135,13 @@ impl MobCheck {
         let region = subject.region.unwrap_or_default();
         let known =
             self.missing.entry(live.join(&file.file)).or_insert_with(|| (severity, region.to_owned()));
-        // Its children need the file, too.
+        // The children of this region need the file as well.
         if known.0 < severity {
             *known = (severity, region.to_owned());
         }
     }
 
-    /// Adds what was found of all regions.
+    /// Adds the findings of all regions.
     pub(super) fn finish(self, table: &TableName, dir: &Path, checker: &mut Checker<'_>) {
         for (path, (severity, region)) in self.missing {
             let message = "cells have values in the MOB file, which is neither there nor in the archive";
@@ -161,7 +161,7 @@ impl MobCheck {
                 "{unlisted} store files do not list the MOB files that have their values"
             ));
         }
-        // Nothing refers to a file only if all that could is known.
+        // A file is unused only if all store files that may refer to it are known.
         if self.is_partial || self.unlisted > 0 {
             return;
         }

@@ -24,17 +24,17 @@ use regions::TableCheck;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// The maximum number of checks of the same directory, because another process keeps changing it.
+/// The maximum number of checks of a directory that another process keeps changing.
 const CHECKS: u32 = 5;
 
-/// Where HBase moves logs and store files that it cannot read, also by its old versions.
+/// The directories to which HBase, including old versions, moves logs and store files that it cannot read.
 const SIDELINED: [&str; 2] = ["corrupt", ".corrupt"];
 
 impl Table {
     /// Checks the tables under a root directory for inconsistencies, without changing anything: `hbase:meta`
-    /// against directories, these against each other, and the files in them against what refers to them.
-    /// Reads the cells of `hbase:meta` only; [`RegionOptions::verify`] reads those of a region. The MOB files
-    /// to which cells refer (IS_MOB) are taken from the lists in the file infos of store files.
+    /// against directories, directories against each other, and files against the references to them. Reads
+    /// no cells but those of `hbase:meta`; [`RegionOptions::verify`] reads a region's cells. The MOB files to
+    /// which cells refer (IS_MOB) are taken from the lists in the file infos of store files.
     ///
     /// A file that cannot be read is a finding, and the check continues. While servers run, some findings can
     /// be about work in progress. Errors and warnings are checked a second time, and returned only if they
@@ -73,12 +73,12 @@ impl Table {
         Ok(checker.report)
     }
 
-    /// As [`check_root`](Self::check_root), for the directory of one table, which is not compared with
+    /// Like [`check_root`](Self::check_root), for the directory of one table, which is not compared with
     /// `hbase:meta`.
     ///
     /// # Errors
     ///
-    /// If the directory has no region, sound or not; if it cannot be listed.
+    /// If the directory has no region, valid or not; if it cannot be listed.
     pub fn check_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<CheckReport> {
         Error::if_no_clock("a check")?;
         let (dir, options) = (dir.as_ref(), read_only(options));
@@ -119,7 +119,7 @@ fn read_only(options: RegionOptions) -> RegionOptions {
     options.create_if_missing(false).alter(false).writable(false)
 }
 
-/// What a finding concerns.
+/// The subject of a finding.
 #[derive(Clone, Copy, Debug, Default)]
 struct Subject<'s> {
     table: Option<&'s TableName>,
@@ -136,7 +136,7 @@ impl<'s> Subject<'s> {
     }
 }
 
-/// A check, and what it has found up to now.
+/// A check, and its findings so far.
 #[derive(Debug)]
 struct Checker<'o> {
     options: &'o RegionOptions,
@@ -206,7 +206,7 @@ impl Checker<'_> {
         Ok(tables)
     }
 
-    /// Returns the name of the table in a directory, by its first region with a sound `.regioninfo`; if there
+    /// Returns the name of the table in a directory, by its first region with a valid `.regioninfo`; if there
     /// is none, by its descriptor or its path. `None` if there is no region.
     fn table_of(&self, dir: &Path) -> Result<Option<TableName>> {
         let storage = &**self.options.file_storage();
@@ -219,11 +219,11 @@ impl Checker<'_> {
                 Err(error) => first_error = first_error.or(Some(error)),
             }
         }
-        // Each of them becomes a finding, with what is wrong with it.
+        // Each damaged `.regioninfo` becomes a finding later.
         let name = match table_of_descriptor(storage, dir) {
             _ if !dir_names(&entries).any(|name| name.len() == 32 && is_hex(name)) => None,
             Ok(Some(name)) => Some(name),
-            // A damaged descriptor is a finding, too.
+            // A damaged descriptor becomes a finding as well.
             Ok(None) | Err(_) => table_by_path(dir),
         };
         match (name, first_error) {
@@ -258,7 +258,7 @@ impl Checker<'_> {
         self.sidelined(root);
     }
 
-    /// Finds what HBase has moved aside as damaged.
+    /// Finds the files that HBase has moved aside as damaged.
     fn sidelined(&mut self, root: &Path) {
         let subject = Subject::default();
         let entries = self.list(&subject, root);
@@ -283,8 +283,8 @@ impl Checker<'_> {
     }
 }
 
-/// Returns the name that the table in a directory has by its path: in the default namespace, unless the path
-/// is that of a table under a root.
+/// Returns the name of the table in a directory according to its path: in the default namespace, unless the
+/// path is a table's under a root.
 fn table_by_path(dir: &Path) -> Option<TableName> {
     let name = |dir: Option<&Path>| dir?.file_name()?.to_str().map(str::to_owned);
     let table = name(Some(dir))?;

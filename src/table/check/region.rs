@@ -1,4 +1,4 @@
-//! The directory of one region: its files, and what refers to them.
+//! Checks the directory of one region: its files, and the references to them.
 
 use super::finding::{FindingKind, Severity};
 use super::mob::MobCheck;
@@ -16,13 +16,13 @@ pub(super) struct RegionCheck<'c> {
     /// The name of its directory.
     pub(super) name: &'c str,
     pub(super) path: &'c Path,
-    /// Whether it was split or merged: no read needs it, but those of its children.
+    /// Whether it was split or merged: only reads of its children need it.
     pub(super) is_parent: bool,
     pub(super) row: Option<&'c CatalogRow>,
 }
 
 impl RegionCheck<'_> {
-    /// Checks the directory, and the MOB files to which cells refer, if there may be such.
+    /// Checks the directory, and the MOB files to which its cells may refer.
     pub(super) fn check(&self, checker: &mut Checker<'_>, mut mob: Option<&mut MobCheck>) {
         let dir = match RegionDir::open(checker.options.file_storage(), self.path) {
             Ok(dir) => dir,
@@ -93,7 +93,7 @@ impl RegionCheck<'_> {
                 checker.add(kind, severity, &self.subject(), &fault.path, message);
             }
         }
-        // HBase leaves the families of parents that are deleted after the split.
+        // HBase keeps families in parents that were deleted from the table after the split.
         let severity = if self.is_parent { Severity::Info } else { Severity::Warning };
         match dir.unknown_families() {
             Ok(found) => found.iter().for_each(|path| {
@@ -104,7 +104,7 @@ impl RegionCheck<'_> {
         }
     }
 
-    /// Checks for writes that were not replayed, and for what unfinished work has left.
+    /// Checks for writes that were not replayed, and for remains of unfinished work.
     fn unfinished(&self, dir: &RegionDir, checker: &mut Checker<'_>) {
         let severity = if self.is_parent { Severity::Info } else { Severity::Warning };
         for path in dir.unreplayed() {
@@ -120,8 +120,8 @@ impl RegionCheck<'_> {
         }
     }
 
-    /// Checks that the directory has a sequence id as great as that with which the region was opened, by the
-    /// catalog.
+    /// Checks that the directory has a sequence id at least as great as the one with which the region was
+    /// opened, according to the catalog.
     fn sequence_id(&self, dir: &RegionDir, checker: &mut Checker<'_>) -> Result<()> {
         let opened_with =
             self.row.and_then(|row| row.locations().replicas().first()).map_or(-1, |one| one.seq_num);
@@ -129,7 +129,7 @@ impl RegionCheck<'_> {
         if self.is_parent || !is_too_low(dir.max_seq_id().unwrap_or(0)) || dir.unreplayed().next().is_some() {
             return Ok(());
         }
-        // Only now: this reads the trailers of all files.
+        // Only if needed, because this reads the trailers of all files.
         let region = checker.options.clone().open(self.path)?;
         let in_files = region.flushed_seq_ids().into_values().max().unwrap_or(0);
         let used = in_files.max(dir.max_seq_id().unwrap_or(0));

@@ -1,4 +1,4 @@
-//! The regions of a table: those of `hbase:meta`, and those with directories.
+//! Checks the regions of a table: those in `hbase:meta` against those with directories.
 
 use super::catalog::CatalogRows;
 use super::finding::{FindingKind, Severity};
@@ -33,14 +33,14 @@ pub(super) struct TableCheck<'c, 'o> {
     checker: &'c mut Checker<'o>,
 }
 
-/// What the descriptor of a table says.
+/// The relevant content of a table's descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FoundDescriptor {
     /// Values of a family may be in MOB files.
     WithMob,
-    /// Nothing of the kind, or there is none.
+    /// No value may be in a MOB file, or there is no descriptor.
     Other,
-    /// Nothing, as it cannot be read, and no region be opened.
+    /// It cannot be read, so no region can be opened.
     Damaged,
 }
 
@@ -78,7 +78,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         let subject = Subject::table(self.name);
         let entries = self.checker.list(&subject, dir);
         let Some(hidden) = self.check_changes(dir, &entries) else {
-            // It was deleted, or its creation was interrupted.
+            // The table was deleted, or its creation was interrupted.
             self.checker.report.tables -= 1;
             if self.rows.as_ref().is_some_and(|rows| !rows.is_empty()) {
                 self.check_catalog(dir, &BTreeSet::new());
@@ -100,7 +100,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
             dirs.insert(name.to_owned());
             self.checker.report.regions += 1;
             match self.region_info(dir, name) {
-                // It has no row in the catalog, and no cells.
+                // The MOB region has no row in the catalog, and no cells.
                 Some(info) if is_mob_region(&info) => drop(dirs.remove(name)),
                 Some(info) => found.push((name, info)),
                 None => {
@@ -115,7 +115,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
             serving(found.iter().map(|(_, info)| info.clone()).collect()).into_iter().collect();
         match self.rows {
             Some(_) => self.check_catalog(dir, &dirs),
-            // What rows the regions have is not known, and an empty one in their place would be wrong.
+            // The key ranges of the regions are unknown, so a hole would be reported wrongly.
             None if found.is_empty() && !dirs.is_empty() => {}
             None => {
                 let infos: Vec<&RegionInfo> = found.iter().map(|(_, info)| info).collect();
@@ -139,8 +139,8 @@ impl<'c, 'o> TableCheck<'c, 'o> {
     }
 
     /// Checks for changes of regions, and of the whole table, that are not finished. Returns the names of
-    /// directories that are no regions: those of new ones that the catalog does not have, which will be
-    /// undone, and those that a truncation has removed; `None` if there is no table.
+    /// directories that are not regions: new regions that the catalog does not have, which will be undone,
+    /// and regions removed by a truncation; `None` if there is no table.
     fn check_changes(&mut self, dir: &Path, entries: &[DirEntry]) -> Option<BTreeSet<String>> {
         let storage = self.checker.options.file_storage();
         let listing = match TableListing::read(&**storage, dir) {
@@ -168,7 +168,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
             }
         }
         let removed: Vec<String> = listing.made().iter().flat_map(RegionChange::removed).cloned().collect();
-        // What is left of their new regions is removed.
+        // The remains of their new regions are removed.
         let undone_before: Vec<String> =
             listing.undone().iter().flat_map(RegionChange::children).cloned().collect();
         let changes = listing.into_changes();
@@ -204,7 +204,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         if is_none { None } else { Some(hidden.collect()) }
     }
 
-    /// Finds files in a directory of the table that a process did not complete.
+    /// Finds incomplete files in a directory of the table.
     fn check_new_files(&mut self, dir: &Path, entries: &[DirEntry]) {
         let is_left = |entry: &&DirEntry| !entry.is_dir && entry.utf8_name().is_some_and(is_new_file);
         for entry in entries.iter().filter(is_left) {
@@ -213,7 +213,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         }
     }
 
-    /// Leaves out new regions of splits and merges that HBase has begun, and that the catalog does not have.
+    /// Leaves out new regions of splits and merges that HBase has begun but that the catalog does not have.
     fn leave_out_uncommitted(&mut self, dir: &Path, found: &mut Vec<(&str, RegionInfo)>) {
         let Some(rows) = &self.rows else { return };
         if found.iter().all(|(name, _)| rows.contains_key(*name)) {
@@ -258,7 +258,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         }
     }
 
-    /// Returns what the `.regioninfo` of a directory says, if it is sound.
+    /// Returns the content of a directory's `.regioninfo`, if valid.
     fn region_info(&mut self, dir: &Path, name: &str) -> Option<RegionInfo> {
         let (path, subject) = (dir.join(name), Subject::region(self.name, name));
         let checker = &mut *self.checker;
@@ -354,7 +354,7 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         }
     }
 
-    /// Checks that regions have all rows, and each of them once. `source` says where the regions are from.
+    /// Checks that regions have all rows, each of them once. `source` names the origin of the regions.
     fn check_chain(&mut self, mut regions: Vec<RegionInfo>, path: &Path, source: &str) {
         regions.sort_by(|a, b| (a.start_key(), a.region_id()).cmp(&(b.start_key(), b.region_id())));
         let mut starts = BTreeSet::new();
@@ -387,8 +387,8 @@ impl<'c, 'o> TableCheck<'c, 'o> {
         self.checker.add(FindingKind::DuplicateStart, Severity::Error, &subject, path, message);
     }
 
-    /// Without a catalog, a region that a younger one covers is taken for its parent. But a region does not
-    /// replace a single other region with the same rows: that would be neither a split nor a merge.
+    /// Without a catalog, a region covered by a younger one is assumed to be its parent. However, one region
+    /// does not replace another with the same rows: that would be neither a split nor a merge.
     fn check_replaced(&mut self, infos: &[&RegionInfo], serving: &HashSet<RegionInfo>, dir: &Path) {
         let mut by_rows: HashMap<(&[u8], &[u8]), Vec<&RegionInfo>> = HashMap::new();
         for info in infos {

@@ -12,26 +12,25 @@ use std::path::Path;
 
 impl Table {
     /// Creates a table, `name` or `namespace:name`, with the content and the settings of a snapshot, and
-    /// opens it for writing. No store files are copied: those of the new table are links to those of the
-    /// snapshot, until they are compacted.
+    /// opens it for writing. No store files are copied: the new table has links to the snapshot's files until
+    /// they are compacted.
     ///
-    /// The table becomes visible only when it is complete, even if a step fails or the process dies
-    /// meanwhile. If it is complete and cannot be opened, it stays. It is added to `hbase:meta` as by
-    /// [`create`](Self::create).
+    /// The table becomes visible only when it is complete, even if a step fails or the process dies. If it is
+    /// complete and cannot be opened, it stays. It is added to `hbase:meta` as by [`create`](Self::create).
     ///
     /// In a storage without renames, such as an object store, one conditional put makes the directory a
-    /// table; what a clone that was interrupted has left is removed by the next clone or creation of that
-    /// name. Lists track the files of all families there, as by HBase's `CLONE_SFT => 'FILE'`, and the
-    /// regions get new ids.
+    /// table; the next clone or creation of that name removes the remains of an interrupted clone. Lists
+    /// track the files of all families there, as by HBase's `CLONE_SFT => 'FILE'`, and the regions get new
+    /// ids.
     ///
     /// # Errors
     ///
     /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if the table exists, with
     /// [`std::io::ErrorKind::AlreadyExists`]; if the snapshot cannot be read, as for
-    /// [`open_snapshot`](Self::open_snapshot), has no table descriptor, or one of its store files is missing;
-    /// if servers have left logs with edits of regions of the same names, which a table had that has been
-    /// removed: the root must be [recovered](Self::recover) before; or if values of the table are in MOB
-    /// files, or the new table is `hbase:meta` or `hbase:namespace`, which a cluster makes
+    /// [`open_snapshot`](Self::open_snapshot), has no table descriptor, or lacks a store file; if servers
+    /// have left logs with edits of regions of the same names, from a removed table: the root must first be
+    /// [recovered](Self::recover); or if values of the table are in MOB files, or the new table is
+    /// `hbase:meta` or `hbase:namespace`, which only a cluster creates
     /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if an I/O operation fails.
     pub fn clone_snapshot(
         root: impl AsRef<Path>,
@@ -47,12 +46,12 @@ impl Table {
         }
         let storage = options.file_storage();
         let snapshot = Snapshot::open(&**storage, root, name)?;
-        // Otherwise the regions get names that no other has had.
+        // Otherwise the regions get names that no region has had.
         if storage.can_rename(root) {
             let regions = snapshot.regions().map(|(_, region)| region.info.in_table(&table).encoded_name());
             refuse_edits_of(root, &table, &regions.collect(), &options)?;
         }
-        // A table that is there is not compared with the snapshot.
+        // An existing table is not compared with the snapshot.
         let is_created = || Ok(false);
         create_in_catalog(root, &table, &options, is_created, || {
             snapshot.clone_table(storage, &table, options.now())
@@ -60,37 +59,37 @@ impl Table {
         Self::open_with(root, new_table, options.writable(true))
     }
 
-    /// Brings the table of a snapshot back to the content and the settings that it had then, and opens it for
-    /// writing. A table that does not exist any more is created again.
+    /// Restores the content and the settings that a table had in a snapshot, and opens it for writing. A
+    /// table that no longer exists is created again.
     ///
-    /// What was written after the snapshot is gone, also what was only in a log. The store files of the
-    /// replaced table go to the archive, where other snapshots and clones find them.
+    /// Later writes are lost, including those only in a log. The store files of the replaced table are moved
+    /// to the archive, where other snapshots and clones find them.
     ///
     /// No process may have a region of the table open for writing; readers see the old table in regions that
-    /// they have opened, and errors of others, as they must open the table again. If the root has
-    /// `hbase:meta`, it gets the new regions before the old files are archived. After a failure or a crash
-    /// there is the old table or the new one; or, if the process died between the two renames of the last
-    /// step, no table until this is called again.
+    /// they have opened, and get errors for others until they open the table again. If the root has
+    /// `hbase:meta`, it gets the new regions before the old files are archived. After a failure or a crash,
+    /// the table is the old or the new one; or, if the process died between the two renames of the last step,
+    /// there is no table until this is called again.
     ///
     /// In a storage without renames, such as an object store, one conditional put replaces all regions. The
-    /// new ones get new ids, and lists track their files, as in a [clone](Self::clone_snapshot) there. What
-    /// a call that failed has left is completed by the next one, and by other changes of the table.
+    /// new ones get new ids, and lists track their files, as in a [clone](Self::clone_snapshot) there. A
+    /// failed call is completed by the next one, and by other changes of the table.
     ///
     /// # Errors
     ///
     /// If there is no such snapshot, with [`std::io::ErrorKind::NotFound`]; if a region of the table, or the
-    /// root, is [locked](crate::ErrorKind::Locked); if servers have left logs under the root, which must be
-    /// [recovered](Self::recover) before, because they could have edits of the table, or if values of the
+    /// root, is [locked](crate::ErrorKind::Locked); if servers have left logs under the root, which must
+    /// first be [recovered](Self::recover), because they could have edits of the table, or if values of the
     /// table, then or now, are in MOB files, or the table is `hbase:meta`, or, in a storage without renames,
-    /// `hbase:namespace`, or a [bulk load](Self::bulk_load) into it was cut off there
+    /// `hbase:namespace`, or a [bulk load](Self::bulk_load) into it was interrupted there
     /// ([`Unsupported`](crate::ErrorKind::Unsupported)); if the snapshot cannot be read, has no table
-    /// descriptor, or one of its store files is missing; if a directory or a store file of the table is a
-    /// symbolic link; if an I/O operation fails.
+    /// descriptor, or lacks a store file; if a directory or a store file of the table is a symbolic link; if
+    /// an I/O operation fails.
     pub fn restore_snapshot(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
         let (root, storage) = (root.as_ref(), options.file_storage());
         let (logs, is_in_place) = (LogTree::new(root), !storage.can_rename(root));
-        // In place, the change of the table locks the root, or its creation.
+        // In place, the change or the creation of the table locks the root.
         let _lock = (!is_in_place).then(|| logs.lock(&**storage)).transpose()?;
         let snapshot = Snapshot::open(&**storage, root, name)?;
         if let Some(log) = logs.logs(&**storage)?.first() {
@@ -107,7 +106,7 @@ impl Table {
         let follow = || set_regions_on_disk(root, table, &options);
         if is_in_place {
             restore_in_place(root, &snapshot, &options)?;
-            // A call that was interrupted may have created a table that the catalog does not have.
+            // An interrupted call may have created a table that the catalog does not have.
             follow()?;
         } else {
             snapshot.restore_table(storage, options.now(), |region| options.lock(region), follow)?;

@@ -1,4 +1,4 @@
-//! Snapshots that are taken, removed, and copied to other root directories (HBase: `TakeSnapshotHandler`,
+//! Takes and removes snapshots, and copies them to other root directories (HBase: `TakeSnapshotHandler`,
 //! `ExportSnapshot`).
 
 use crate::error::{Error, Result};
@@ -10,15 +10,16 @@ use crate::table::admin::finish_change;
 use std::path::Path;
 
 impl Table {
-    /// Takes a snapshot of the table: flushes its regions, and records the names of their store files. HBase
-    /// reads it, and so does [`open_snapshot`](Self::open_snapshot).
+    /// Takes a snapshot of the table: flushes its regions, and records the names of their store files. It can
+    /// be read by HBase and by [`open_snapshot`](Self::open_snapshot).
     ///
-    /// The table can be written to meanwhile. The snapshot has what was written to each region up to one
+    /// The table can be written to during the call. The snapshot has the writes to each region up to one
     /// moment, which is not the same for all regions. Store files that the table replaces later stay in the
-    /// archive. Regions that were split are in the snapshot, too, while others refer to their files.
+    /// archive. The snapshot includes split regions while others refer to their files.
     ///
-    /// After a failure or a crash there is all of the snapshot or none: its directory is renamed last, or, in
-    /// a storage without renames, its description (`.snapshotinfo`) is written last by one conditional put.
+    /// After a failure or a crash, the snapshot exists as a whole or not at all: its directory is renamed
+    /// last, or, in a storage without renames, its description (`.snapshotinfo`) is written last by one
+    /// conditional put.
     ///
     /// ```
     /// use hregion::{Family, Get, Put, Region, Table};
@@ -38,15 +39,14 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// - If the name is not valid, or there is a snapshot of this name
-    ///   ([`std::io::ErrorKind::AlreadyExists`]).
+    /// - If the name is not valid, or a snapshot of this name exists ([`std::io::ErrorKind::AlreadyExists`]).
     /// - If the table is open for reading only, is [closed](crate::ErrorKind::Closed), or has no region.
     /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the table is not below a root directory, or is one
     ///   of the namespace `hbase`; if a snapshot of this name was deleted in a storage without renames, see
-    ///   [`delete_snapshot`](Self::delete_snapshot); if another process archives a parent meanwhile.
+    ///   [`delete_snapshot`](Self::delete_snapshot); if another process archives a parent during the call.
     /// - If the root is [locked](crate::ErrorKind::Locked) by another change of its snapshots, or a recovery.
-    /// - If a region cannot be opened or flushed; if a store file, or a directory on the way from the root,
-    ///   is a symbolic link; if an I/O operation fails.
+    /// - If a region cannot be opened or flushed; if a store file, or a directory between it and the root, is
+    ///   a symbolic link; if an I/O operation fails.
     pub fn snapshot(&self, name: &str) -> Result<SnapshotDescription> {
         let (table, options) = (self.name(), &self.0.options);
         if !options.is_writable() {
@@ -58,7 +58,7 @@ impl Table {
                 "a snapshot of {table} is not supported: it is HBase's"
             )));
         }
-        // No region is split or merged meanwhile.
+        // No region may be split or merged during the snapshot.
         let _changing = self.0.change("take a snapshot of its table")?;
         let regions = self.0.open_all()?;
         let Some(first) = regions.first() else {
@@ -83,20 +83,20 @@ impl Table {
     /// Removes a snapshot. Its store files stay, in the table or in the archive: nothing here removes files
     /// from the archive, but HBase does if no snapshot and no clone needs them.
     ///
-    /// After a failure or a crash there is all of the snapshot or none. Remains of one that is removed, in
-    /// `.hbase-snapshot/.tmp`, are not read; a repetition removes them, or the next snapshot of the name. A
-    /// restoration that was interrupted after the new table was complete is completed before.
+    /// After a failure or a crash, the snapshot exists as a whole or not at all. Remains of a removed
+    /// snapshot, in `.hbase-snapshot/.tmp`, are not read; a repeated call, or the next snapshot of the name,
+    /// removes them. A restoration that was interrupted after the new table was complete is completed first.
     ///
     /// In a storage without renames, such as an object store, the removal of `.snapshotinfo` removes the
-    /// snapshot. That request may be executed again, late, so no other snapshot gets the name then: an empty
-    /// file in the root's `.hregion.deleted-snapshots` records it. What an attempt to take a snapshot has
-    /// left is removed as a snapshot is.
+    /// snapshot. That request may be executed again later, so no other snapshot may get the name: an empty
+    /// file in the root's `.hregion.deleted-snapshots` records it. The remains of a failed attempt to take a
+    /// snapshot are removed like a snapshot.
     ///
     /// # Errors
     ///
     /// - If the name is not valid, or there is no such snapshot ([`std::io::ErrorKind::NotFound`]).
     /// - If the root is [locked](crate::ErrorKind::Locked).
-    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if there is no table, because its
+    /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the table does not exist because its
     ///   [restoration](Self::restore_snapshot) or [deletion](Self::delete_table) was interrupted: repeat that
     ///   first.
     /// - If the files of a table that was replaced cannot be archived, or an I/O operation fails, such as the
@@ -105,11 +105,11 @@ impl Table {
         Self::delete_snapshot_with(root, name, Region::options())
     }
 
-    /// As [`delete_snapshot`](Self::delete_snapshot), on the storage of the options.
+    /// Like [`delete_snapshot`](Self::delete_snapshot), on the storage of the options.
     ///
     /// # Errors
     ///
-    /// As [`delete_snapshot`](Self::delete_snapshot).
+    /// Same as [`delete_snapshot`](Self::delete_snapshot).
     pub fn delete_snapshot_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<()> {
         SnapshotDescription::check_name(name)?;
         let root = root.as_ref();
@@ -122,22 +122,23 @@ impl Table {
     }
 
     /// Copies a snapshot to another root directory, which is created if it does not exist: its HFiles to the
-    /// archive there, then its manifest. All checksums of each copy are verified before that.
+    /// archive there, then its manifest. All checksums of each copy are verified before the manifest is
+    /// copied.
     ///
-    /// An export that failed or was interrupted can be repeated: files that exist already, with the same
-    /// bytes, are not copied again, and incomplete copies are removed. Files that are moved to the archive
-    /// meanwhile, for example by a compaction, are copied from there.
+    /// An export that failed or was interrupted can be repeated: existing files with the same bytes are not
+    /// copied again, and incomplete copies are removed. Files that are moved to the archive during the
+    /// export, for example by a compaction, are copied from there.
     ///
     /// The other root has the snapshot only after all files have been copied. Files that HBase's cleaner has
-    /// removed there until then are copied again. If some of those cannot be copied, and the snapshot cannot
-    /// be removed again, a repeated call copies them.
+    /// removed there by then are copied again. If some of these cannot be copied, and the snapshot cannot be
+    /// removed again, a repeated call copies them.
     ///
     /// # Errors
     ///
     /// - If there is no such snapshot ([`std::io::ErrorKind::NotFound`]), or a store file is missing or
     ///   damaged.
-    /// - If the other root has a snapshot of this name, or another file in the place of one that is to be
-    ///   copied ([`std::io::ErrorKind::AlreadyExists`]); or if it is [locked](crate::ErrorKind::Locked).
+    /// - If the other root has a snapshot of this name, or a different file at the path of a copy
+    ///   ([`std::io::ErrorKind::AlreadyExists`]); or if it is [locked](crate::ErrorKind::Locked).
     /// - [`Unsupported`](crate::ErrorKind::Unsupported) if the snapshot has no `data.manifest`, or references
     ///   that are not in it; if values of its table are in MOB files; if a snapshot of this name was
     ///   [deleted](Self::delete_snapshot) there, in a storage without renames.
@@ -146,12 +147,12 @@ impl Table {
         Self::export_snapshot_with(root, name, other_root, Region::options())
     }
 
-    /// As [`export_snapshot`](Self::export_snapshot), with the storage of the options for both roots, which
-    /// may be in different places of it, and what their files need to be read: keys, dictionaries.
+    /// Like [`export_snapshot`](Self::export_snapshot), with options that have the storage of both roots,
+    /// which may be in different parts of it, and the keys and dictionaries needed to read their files.
     ///
     /// # Errors
     ///
-    /// As [`export_snapshot`](Self::export_snapshot).
+    /// Same as [`export_snapshot`](Self::export_snapshot).
     pub fn export_snapshot_with(
         root: impl AsRef<Path>,
         name: &str,
@@ -165,7 +166,7 @@ impl Table {
         other.create_root(&**storage)?;
         let lock = other.lock(&**storage)?;
         let is_new = other.check_new(&**storage, name);
-        // A call that failed when it was published may not have been able to remove it again.
+        // An earlier call may have failed to remove the snapshot after publishing it.
         let may_lack_files = match &is_new {
             Err(error) => error.is_already_exists() && snapshot.is_in(&**storage, &other)?,
             Ok(()) => false,
@@ -181,7 +182,7 @@ impl Table {
             let from = hfiles.get(path).cloned().unwrap_or_default();
             match import(path, &from) {
                 Err(error) if error.is_not_found() => {
-                    // A compaction may have moved it to the archive since it was found, and others.
+                    // A compaction may have archived this and other files since they were found.
                     hfiles = snapshot.hfiles(&**storage)?;
                     match hfiles.get(path) {
                         Some(now) if *now != from => import(path, now),
@@ -201,7 +202,8 @@ impl Table {
             return if missing.is_empty() { is_new } else { missing.into_iter().try_for_each(copy) };
         }
         paths.iter().try_for_each(&mut copy)?;
-        // HBase's cleaner removes files of the archive that no snapshot has: until then, also these.
+        // HBase's cleaner removes archived files that no snapshot has: until the snapshot is published, also
+        // these.
         let copy_missing = || {
             paths.iter().try_for_each(|path| match other.has(&**storage, path)? {
                 true => Ok(()),

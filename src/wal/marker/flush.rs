@@ -11,7 +11,7 @@ use prost::Message;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FlushMarker {
-    /// What happened.
+    /// The step.
     pub action: FlushAction,
     /// The table: `table` or `namespace:table`.
     pub table_name: Vec<u8>,
@@ -19,7 +19,7 @@ pub struct FlushMarker {
     pub encoded_region_name: Vec<u8>,
     /// The sequence id of the flush, which is above that of every edit it contains.
     pub flush_sequence_id: Option<i64>,
-    /// The flushed families. Their files are known only once the flush is committed.
+    /// The flushed families. Their files are known only when the flush is committed.
     pub stores: Vec<StoreFiles>,
     /// The full name of the region.
     pub region_name: Option<Vec<u8>>,

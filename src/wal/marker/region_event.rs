@@ -12,7 +12,7 @@ use prost::Message;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RegionEventMarker {
-    /// What happened.
+    /// The event.
     pub event: RegionEvent,
     /// The table: `table` or `namespace:table`.
     pub table_name: Vec<u8>,
@@ -28,7 +28,7 @@ pub struct RegionEventMarker {
     pub region_name: Option<Vec<u8>>,
 }
 
-/// What happened to a region.
+/// An event of a region.
 ///
 /// HBase: `RegionEventDescriptor.EventType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -21,13 +21,13 @@ pub(super) struct Families<'t> {
     target: &'t Path,
     storage: &'t Arc<dyn Storage>,
     options: &'t HFileOptions,
-    /// Whether the headers of the blocks are read, too.
+    /// Whether the headers of the blocks are also read.
     blocks: bool,
     /// The files that are not opened yet.
     listed: VecDeque<(PathBuf, FileKind)>,
     /// The directories of all files listed so far.
     dirs: HashSet<PathBuf>,
-    /// Those of them that were found in place of others.
+    /// The ones that were found as replacements of others.
     found_later: HashSet<PathBuf>,
     /// The directories returned, and their rows, by the table's directory and the family.
     counted: HashMap<(PathBuf, OsString), Vec<(PathBuf, Rows)>>,
@@ -51,7 +51,7 @@ impl<'t> Families<'t> {
     }
 
     /// Opens the files of the next family, each once; `None` after the last one. Lists files again while
-    /// another process renames, archives or removes some of them: there may be others in their place.
+    /// another process renames, archives or removes some of them, because others may have replaced them.
     pub(super) fn next(&mut self) -> Result<Option<Vec<StoreFile>>, Failure> {
         let mut known: HashMap<PathBuf, StoreFile> = HashMap::new();
         let mut attempts = 0;
@@ -86,7 +86,7 @@ impl<'t> Families<'t> {
     }
 
     /// Whether the rows of a directory that was found later are those of one that was returned: its region
-    /// was split since. Otherwise notes them as returned.
+    /// was split since. Otherwise records them as returned.
     fn has_counted(&mut self, dir: &Path, files: &[StoreFile]) -> bool {
         let rows = || files.iter().filter_map(|file| file.rows.as_ref());
         let (first, last) = (rows().map(|rows| &rows.0).min(), rows().map(|rows| &rows.1).max());
@@ -101,8 +101,8 @@ impl<'t> Families<'t> {
         false
     }
 
-    /// Lists a family of which a file is gone. If it has none any more, lists its table: its region may have
-    /// been split or merged.
+    /// Lists a family again after a file has disappeared. If it has none any more, lists its table: its
+    /// region may have been split or merged.
     fn list_again(&mut self, dir: &Path) -> Result<(), Failure> {
         let mut files = match dir.starts_with(self.target) {
             true => unless_gone(dir, list(dir, self.storage))?.unwrap_or_default(),
@@ -133,7 +133,7 @@ fn dir_of(path: &Path) -> &Path {
     path.parent().unwrap_or_else(|| Path::new(""))
 }
 
-/// Lists the store files of a target, in the order of their paths, and again while any is gone since then.
+/// Lists the store files of a target, in the order of their paths, and again while any of them disappears.
 fn list(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf, FileKind)>, Failure> {
     let (mut files, mut is_gone) = store_files(target, storage)?;
     for _ in 1..ATTEMPTS {
@@ -145,8 +145,8 @@ fn list(target: &Path, storage: &Arc<dyn Storage>) -> Result<Vec<(PathBuf, FileK
     Ok(files)
 }
 
-/// Lists the store files of a target, in the order of their paths. Returns, too, whether any was gone since
-/// it was listed.
+/// Lists the store files of a target, in the order of their paths. Also returns whether any has disappeared
+/// since it was listed.
 fn store_files(
     target: &Path,
     storage: &Arc<dyn Storage>,
@@ -179,8 +179,8 @@ fn store_files(
     Ok((files, is_gone))
 }
 
-/// Returns what was found out about a file; `None` if that failed because the file is not there any more:
-/// another process has renamed, archived or removed it since it was listed.
+/// Returns the data of a file; `None` if the file no longer exists, because another process has renamed,
+/// archived or removed it since it was listed.
 fn unless_gone<T>(path: &Path, found: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match found {
         Err(_) if !probe::exists(path)? => Ok(None),
@@ -194,7 +194,7 @@ mod tests {
     use crate::failure::CommandError;
     use hregion::{Compaction, Family, HFile, Put, Table};
 
-    /// Opens all families that are left.
+    /// Opens all remaining families.
     fn left(families: &mut Families<'_>) -> Vec<Vec<PathBuf>> {
         let mut found = Vec::new();
         while let Some(family) = families.next().unwrap() {

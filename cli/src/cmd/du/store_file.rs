@@ -1,4 +1,4 @@
-//! What `hregion du` reads of a store file.
+//! The data of a store file that `hregion du` reads.
 
 use crate::block_totals::BlockTotals;
 use crate::block_usage::blocks_of;
@@ -29,7 +29,7 @@ pub(super) struct StoreFile {
     pub(super) rows: Option<Rows>,
     /// The number of other files of the family that have rows between these.
     pub(super) overlap: Option<usize>,
-    /// The blocks, if they are asked for.
+    /// The blocks, if requested.
     pub(super) blocks: Option<BlockTotals>,
 }
 
@@ -106,7 +106,7 @@ fn is_unfinished(path: &Path) -> bool {
     path.ancestors().skip(1).any(|dir| dir.file_name().is_some_and(|name| name == ".tmp"))
 }
 
-/// Sets the overlap of each file of a family. Returns how many have rows in a range that all of them span.
+/// Sets the overlap of each file of a family. Returns the maximum number of files with rows in one range.
 pub(super) fn set_overlaps(files: &mut [StoreFile]) -> Option<usize> {
     let ranges: Vec<Rows> = files.iter().filter_map(|file| file.rows.clone()).collect();
     for file in files {
@@ -114,7 +114,7 @@ pub(super) fn set_overlaps(files: &mut [StoreFile]) -> Option<usize> {
             |rows: &Rows| ranges.iter().filter(|(first, last)| *first <= rows.1 && rows.0 <= *last).count();
         file.overlap = file.rows.as_ref().map(|rows| touches(rows).saturating_sub(1));
     }
-    // The most files have rows where one of them begins.
+    // The maximum is reached where one of the files begins.
     let at = |row: &Vec<u8>| ranges.iter().filter(|(first, last)| first <= row && row <= last).count();
     ranges.iter().map(|(first, _)| at(first)).max()
 }

@@ -30,9 +30,9 @@ impl Table {
         Ok(Self { regions, is_writable: false })
     }
 
-    /// Flushes what is in memory, except that of poisoned regions, which are closed without.
+    /// Flushes the memory, except that of poisoned regions, which are closed without a flush.
     pub(super) fn flush_before_close(&self) -> hregion::Result<()> {
-        // What regions that are only read have in memory is in logs.
+        // The memory of regions that are only read is also in logs.
         let in_memory = self.regions.iter().filter(|region| self.is_writable && region.memstore_size() > 0);
         in_memory.map(Region::flush).try_for_each(|flushed| match flushed {
             Err(error) if error.kind() == ErrorKind::Poisoned => Ok(()),

@@ -1,4 +1,4 @@
-//! The rows of a block, from the last to the first.
+//! Visits the rows of a block from the last to the first.
 
 use super::{CellPosition, DataBlock, row_at};
 use crate::cell::CellOrder;
@@ -17,7 +17,7 @@ pub(crate) struct RowSpan {
 }
 
 impl RowSpan {
-    /// Whether the block begins with these cells; then the previous block may have more of the row.
+    /// Whether the block begins with these cells, so that the previous block may have more of the row.
     #[inline]
     pub(crate) fn is_first(&self) -> bool {
         self.entry == 0
@@ -44,7 +44,7 @@ impl DataBlock {
     ///
     /// # Errors
     ///
-    /// As [`last_row`](Self::last_row).
+    /// Same as [`last_row`](Self::last_row).
     #[inline]
     pub(crate) fn row_before(&self, row: &RowSpan, order: CellOrder) -> Result<RowSpan, Corruption> {
         self.row_up_to_entry(row.entry, row.start, order)
@@ -54,7 +54,7 @@ impl DataBlock {
     ///
     /// # Errors
     ///
-    /// As [`last_row`](Self::last_row).
+    /// Same as [`last_row`](Self::last_row).
     pub(crate) fn row_up_to(&self, position: &CellPosition, order: CellOrder) -> Result<RowSpan, Corruption> {
         let (mut low, mut high) = (0, self.index.len());
         while low < high {
@@ -68,8 +68,8 @@ impl DataBlock {
         self.row_up_to_entry(low, position.next, order)
     }
 
-    /// The row of the entry before `entry`, up to `end`. The first cell of each row has an entry, and some
-    /// others have, too.
+    /// The row of the entry before `entry`, up to `end`. The first cell of each row has an entry, and so do
+    /// some others.
     #[inline]
     fn row_up_to_entry(&self, entry: usize, end: usize, order: CellOrder) -> Result<RowSpan, Corruption> {
         let Some(mut entry) = entry.checked_sub(1) else { return Err(out_of_order()) };

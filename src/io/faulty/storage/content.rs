@@ -14,12 +14,12 @@ pub(super) struct Content {
     synced: usize,
     /// Whether the file was given another name by a hard link: then its names do not depend on each other.
     pub(super) is_linked: bool,
-    /// The synced bytes of the units that were written over since, by the number of the unit.
+    /// The synced bytes of units overwritten since the last sync, by unit number.
     replaced: BTreeMap<usize, Vec<u8>>,
 }
 
 impl Content {
-    /// Returns what is left after a crash.
+    /// Returns the content after a crash.
     pub(super) fn after(&self, crash: Crash, chance: &mut Chance) -> Self {
         let bytes = self.bytes_after(crash, chance);
         let is_linked = self.is_linked;
@@ -60,7 +60,7 @@ impl Content {
         Arc::new(left)
     }
 
-    /// Writes over the bytes from an offset on, and makes the file longer if need be.
+    /// Overwrites the bytes from an offset on, and extends the file if needed.
     pub(super) fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         let over = offset..self.synced.min(offset + bytes.len());
         if !over.is_empty() {

@@ -155,7 +155,7 @@ impl LogFile for FaultyWriter {
     fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
         self.write(bytes, kept)?;
         let mut state = self.storage.state();
-        // There, the whole log is put again.
+        // An object store writes the whole log again.
         if state.has_objects { self.make_durable(&mut state) } else { Ok(()) }
     }
 

@@ -1,4 +1,5 @@
-//! Group commit: one thread at a time writes what all have appended, in rounds, and completes their writes.
+//! Group commit: one thread at a time writes the entries that all have appended, in rounds, and completes
+//! their writes.
 
 use super::{Busy, SharedLog, State, Ticket};
 use crate::clock::Stopwatch;
@@ -17,25 +18,26 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct Asleep {
     number: u64,
-    /// Whether the entry is to be synced.
+    /// Whether the entry must be synced.
     syncs: bool,
     write: SharedWriteEntry,
 }
 
-/// A thread that waits for an entry. A panic of the file in this thread ends the waiting, too: the cells can
-/// then be taken back before the write is complete.
+/// A thread that waits for an entry. A panic of the file in this thread ends the wait as well: the cells can
+/// then be removed before the write is complete.
 struct Waiter<'l, 'w, 'm> {
     log: &'l SharedLog,
     number: u64,
     mvcc: &'m Arc<Mvcc>,
-    /// `None` while the thread sleeps, and if another thread has completed it.
+    /// `None` while the thread sleeps, and after another thread has completed it.
     write: &'w mut Option<WriteEntry<'m>>,
     is_asleep: bool,
     is_over: bool,
 }
 
 impl Waiter<'_, '_, '_> {
-    /// Records that the thread has seen the outcome, and takes back its write, unless that is complete.
+    /// Records that the thread has seen the outcome, and takes its write back from the sleepers, unless it is
+    /// complete.
     fn end(&mut self, state: &mut State) {
         self.is_over = true;
         state.see_outcome();
@@ -56,7 +58,7 @@ impl Drop for Waiter<'_, '_, '_> {
     }
 }
 
-/// A write of pending entries to the file by one thread. The state is unlocked meanwhile.
+/// A write of pending entries to the file by one thread, with the state unlocked.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Round {
     number: usize,
@@ -71,9 +73,9 @@ struct Batch {
     /// Where the first entry begins in the file.
     base: u64,
     syncs: bool,
-    /// As [`State::reserved`].
+    /// Like [`State::reserved`].
     reserved: u64,
-    /// As [`State::has_unsynced_cut`].
+    /// Like [`State::has_unsynced_cut`].
     is_after_cut: bool,
 }
 
@@ -82,20 +84,20 @@ struct Written {
     outcome: Result<()>,
     /// Whether nothing of the batch is in the file, although `outcome` is an error.
     is_undone: bool,
-    /// `None` if the batch is not to be synced.
+    /// `None` if the batch need not be synced.
     sync_time: Option<Duration>,
 }
 
 impl State {
-    /// Whether as many writers as waited for the last two rounds may soon have appended: one sync is then for
-    /// all of them.
+    /// Whether more writers may append soon, judged by the number that waited for the last two rounds: one
+    /// sync then serves all of them.
     fn expects_more(&self) -> bool {
         let expected = self.waited[0].min(self.waited[1]);
         self.ungathered == 0 && self.sync_time >= MIN_SHARED && self.appended - self.synced < expected
     }
 
-    /// Ends the waiting for others. If it took longer than a sync, the next rounds begin without it: a sync
-    /// for each half of the writers, while the other half appends, then takes less time than one for all.
+    /// Ends the wait for others. If it took longer than a sync, the next rounds begin without it: alternate
+    /// syncs, each for half of the writers while the other half appends, are then faster than one for all.
     fn end_gathering(&mut self) {
         self.ungathered = match self.gathering.take() {
             Some(_) if self.sync_ended.elapsed() > self.sync_time => UNGATHERED,
@@ -104,10 +106,10 @@ impl State {
     }
 
     /// Appends an entry without cells to entries that end with the bytes of a trailer, which HBase would take
-    /// for one: it would not read the last entry.
+    /// for one: it would then not read the last entry.
     fn end_without_trailer(&mut self, bytes: &mut Vec<u8>) {
         if let Some(encoder) = &mut self.encoder {
-            // The key was encoded for the entry before, so this does not fail.
+            // The key was encoded for the previous entry, so this does not fail.
             let _ = encoder.empty_entry(&self.last_key, bytes);
         }
     }
@@ -122,19 +124,19 @@ impl State {
 }
 
 impl SharedLog {
-    /// Waits until all entries up to one are on disk, or known not to be in the file. After a failure of the
-    /// log that is not so.
+    /// Waits until all entries up to one are on disk, or known not to be in the file. Fails after a failure
+    /// of the log.
     pub(in crate::region::log) fn sync(&self, number: u64) {
         drop(self.sync_to(self.state(), number));
     }
 
-    /// As [`sync`](Self::sync). The state is unlocked meanwhile.
+    /// Like [`sync`](Self::sync), with the state unlocked during the wait.
     pub(in crate::region::log) fn sync_to<'s>(
         &'s self,
         mut state: MutexGuard<'s, State>,
         number: u64,
     ) -> MutexGuard<'s, State> {
-        // Rounds that end wake this thread.
+        // The end of a round wakes this thread.
         state.unseen += 1;
         while self.failure.get().is_none() && state.encoder.is_some() && state.synced < number {
             state = match state.file.take() {
@@ -152,16 +154,16 @@ impl SharedLog {
         state
     }
 
-    /// Waits until an entry is as durable as asked. Writes pending entries if no other thread does.
+    /// Waits until an entry is as durable as requested. Writes pending entries if no other thread does.
     ///
     /// If `write` is the write of the entry, whose cells are in memory, another thread may complete it once
-    /// the entry is durable: `write` is `None` then. So a thread does not sleep twice, for the log and for
-    /// the writes before its own.
+    /// the entry is durable: `write` is `None` then. This saves the thread a second sleep, to wait for
+    /// earlier writes.
     ///
     /// # Errors
     ///
-    /// If the entry is not in the file, because the disk is full; if an append or sync has failed, so that it
-    /// is not known what is in the file. The write is not complete.
+    /// If the entry is not in the file, because the disk is full; if an append or sync has failed, so that
+    /// the contents of the file are unknown. The write is not complete.
     pub(in crate::region::log) fn wait<'m>(
         &self,
         Ticket { number, .. }: Ticket,
@@ -189,7 +191,7 @@ impl SharedLog {
             state = match state.file.take_if(|_| !waits) {
                 Some(file) => self.write_pending(state, file, waiter.write),
                 None if !syncs && spins > 0 => {
-                    // To hand bytes to the system takes less time than to sleep.
+                    // Writing bytes to the system takes less time than sleeping.
                     spins -= 1;
                     drop(state);
                     (0..SPIN).for_each(|_| std::hint::spin_loop());
@@ -220,9 +222,9 @@ impl SharedLog {
         outcome
     }
 
-    /// Writes the pending entries to the file, and syncs it if a writer waits for that. The state is unlocked
-    /// meanwhile. If other threads wait for the outcome, completes their writes whose entries are durable
-    /// then, and `own`.
+    /// Writes the pending entries to the file, and syncs it if a writer waits for that, with the state
+    /// unlocked. If other threads wait for the outcome, completes `own` and those of their writes that are
+    /// then durable.
     fn write_pending<'s>(
         &'s self,
         mut state: MutexGuard<'s, State>,
@@ -248,7 +250,7 @@ impl SharedLog {
         mem::forget(busy);
         let Batch { mut bytes, reserved, .. } = batch;
         let mut state = self.state();
-        // The system may say only once that bytes could not be written: to a sync beside this one.
+        // The system may report only once that bytes could not be written: to a concurrent sync.
         while syncs && state.syncs_beside > 0 && self.failure.get().is_none() {
             state = unpoisoned(self.file_ended.wait(state));
         }
@@ -267,7 +269,7 @@ impl SharedLog {
                 }
             }
             Err(error) if is_undone => {
-                // Entries that were appended meanwhile have offsets after those that failed.
+                // Entries appended during the round have offsets after the failed ones.
                 let numbers = state.written + 1..=state.appended;
                 state.refused.push((numbers, error));
                 state.written = state.appended;
@@ -283,15 +285,15 @@ impl SharedLog {
             state.spare = bytes;
         }
         state.waited = [state.unseen, state.waited[0]];
-        // A notification is a call of the system; the entry of this thread is unseen, too.
+        // A notification is a system call; the count includes this thread's entry.
         if state.unseen > 1 {
             state = self.end_round(state, is_done, own);
         }
         state
     }
 
-    /// Writes a batch to the file, and syncs that if it is to be synced. If the disk is full, removes what
-    /// has been written of the batch; if the storage has refused it, nothing was.
+    /// Writes a batch to the file, and syncs it if requested. If the disk is full, removes the part that was
+    /// written; if the storage refused the batch, nothing was.
     fn write_batch(&self, file: &mut dyn LogFile, batch: &mut Batch) -> Written {
         let Batch { bytes, base, syncs, reserved, is_after_cut } = batch;
         let (base, syncs, is_after_cut) = (*base, *syncs, *is_after_cut);
@@ -300,7 +302,7 @@ impl SharedLog {
         // A forked process has the same file.
         let mut written = self.owner.check();
         if written.is_ok() && is_after_cut {
-            // What is written now must not survive a loss of power without the entries of the file before.
+            // The batch must not survive a loss of power without the entries of the previous file.
             written = self.wait_for_cut();
         }
         let mut is_refused = false;
@@ -316,7 +318,7 @@ impl SharedLog {
                 is_undone = is_full(&written) && file.truncate(base).is_ok();
             }
         }
-        // What is refused now must not return after a loss of power.
+        // Refused entries must not return after a loss of power.
         is_undone = is_undone && file.sync().is_ok();
         let started = syncs.then(Stopwatch::start);
         let synced = if written.is_ok() && syncs { file.sync() } else { Ok(()) };
@@ -329,8 +331,8 @@ impl SharedLog {
     }
 
     /// Wakes the threads whose entries the current round has written, and one for the next round. If the
-    /// round has succeeded, first completes the writes whose entries are durable, and `own`. The state is
-    /// unlocked meanwhile.
+    /// round has succeeded, first completes `own` and the writes whose entries are durable, with the state
+    /// unlocked.
     fn end_round<'s>(
         &'s self,
         mut state: MutexGuard<'s, State>,
@@ -339,7 +341,7 @@ impl SharedLog {
     ) -> MutexGuard<'s, State> {
         let Round { number: round, last, syncs } = state.round;
         let State { asleep, refused, .. } = &mut *state;
-        // A writer whose entry was refused may still be about to take its write back.
+        // A writer whose entry was refused may not have taken its write back yet.
         let is_durable = |other: &mut Asleep| {
             other.number <= last
                 && (syncs || !other.syncs)
@@ -349,7 +351,7 @@ impl SharedLog {
             true => asleep.extract_if(.., is_durable).collect(),
             false => Vec::new(),
         };
-        // Unlocked, as those that are woken lock the state. The next round begins first.
+        // Unlocked first, because woken threads lock the state. The thread for the next round is woken first.
         drop(state);
         if is_done {
             drop((own.take(), complete));
@@ -366,17 +368,16 @@ impl SharedLog {
     }
 }
 
-/// How often a writer looks whether the system has its entry, and how long it waits each time, before it
+/// How often a writer checks whether its entry was written, and how long it waits each time, before it
 /// sleeps.
 const SPINS: u32 = 50;
 const SPIN: u32 = 30;
 
 /// A sync that takes less time than a thread needs to sleep is not shared by waiting for other writers.
 const MIN_SHARED: Duration = Duration::from_micros(20);
-/// How long a writer waits for others at most.
+/// The maximum time that a writer waits for others.
 const MAX_GATHERING: Duration = Duration::from_millis(1);
-/// The number of rounds after which it is measured again whether waiting for others takes less time than a
-/// sync.
+/// The number of rounds after which waiting for others is measured again.
 const UNGATHERED: u32 = 64;
 
 /// The largest buffer that is kept for reuse.

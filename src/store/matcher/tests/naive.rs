@@ -64,7 +64,7 @@ impl Count {
         Fate::Excess
     }
 
-    /// As [`add`](Self::add), for a marker in a compaction: one with labels repeats no other (§23.38).
+    /// Like [`add`](Self::add), for a marker in a compaction: one with labels repeats no other (§23.38).
     fn add_marker(&mut self, marker: CellRef<'_>, max: u32, info: &ScanInfo) -> Fate {
         let is_labelled = !labels(marker).is_empty();
         self.last = self.last.filter(|_| !is_labelled);

@@ -1,4 +1,4 @@
-//! The versions of a column that were met so far, to name the one that hides another.
+//! The versions of a column seen so far, to name the one that hides another.
 
 use crate::cell::{Cell, CellRef};
 use crate::store::matcher::Rule;
@@ -9,15 +9,15 @@ pub(super) struct Column {
     qualifier: Option<Vec<u8>>,
     /// Number of values that the matcher included.
     pub(super) count: u32,
-    /// The first one.
+    /// The first of these.
     newest: Option<Cell>,
     /// The last cell that was included.
     last: Option<Cell>,
-    /// The rule by which the rest of the column is passed over.
+    /// The rule by which the rest of the column is skipped.
     pub(super) left: Option<Rule>,
     /// Number of values that the read returns.
     pub(super) returned: u32,
-    /// The first one.
+    /// The first of these.
     newest_returned: Option<Cell>,
 }
 
@@ -31,7 +31,7 @@ impl Column {
         true
     }
 
-    /// Notes that the matcher includes a cell.
+    /// Records that the matcher includes a cell.
     pub(super) fn include(&mut self, cell: CellRef<'_>) {
         if !cell.cell_type().is_delete() {
             self.count = self.count.saturating_add(1);
@@ -40,7 +40,7 @@ impl Column {
         self.last = Some(cell.into());
     }
 
-    /// Notes that the read returns a cell.
+    /// Records that the read returns a cell.
     pub(super) fn note_returned(&mut self, cell: CellRef<'_>) {
         self.returned = self.returned.saturating_add(1);
         self.newest_returned.get_or_insert_with(|| cell.into());

@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 pub(super) struct Markers {
     family: Scope,
     column: Scope,
-    /// Those with visibility labels, of the family and of any column; the others hide no value with labels.
+    /// Markers with visibility labels, of the family and of any column; no others hide values with labels.
     labelled: Vec<Cell>,
 }
 
 /// The markers of the family, or of one column.
 #[derive(Debug, Default)]
 struct Scope {
-    /// Those that reach back in time, newest timestamp first. Each was written after those before it: one
-    /// that was not hides nothing more than they do.
+    /// Markers of all older versions, newest timestamp first. Each was written after the previous ones;
+    /// others are dropped, because they hide nothing more.
     reaching: Vec<Cell>,
-    /// Those of single versions, by timestamp: of each the one written last.
+    /// Markers of single versions: for each timestamp, the one written last.
     versions: BTreeMap<i64, Cell>,
 }
 

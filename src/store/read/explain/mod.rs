@@ -1,9 +1,9 @@
-//! Explains what a read returns of a store, or a compaction keeps: every stored cell, with the rule that
-//! decides on it.
+//! Explains which cells of a store a read returns or a compaction keeps: every stored cell, with the rule
+//! that decides on it.
 //!
 //! The matcher and the loop over a row are those of reads ([`RowMatch`]); but no source is left out, nothing
-//! is sought, and the matcher says which rule decided. What a filter or a limit does is seen by comparing
-//! with the cells that the read itself has returned.
+//! is skipped by a seek, and the matcher names the rule that decided. The effect of a filter or a limit is
+//! determined by comparison with the cells that the read itself has returned.
 
 mod column;
 mod markers;
@@ -38,20 +38,20 @@ pub struct ExplainedCell<'a> {
     pub cell: CellRef<'a>,
     /// The file it is in; `None` for the MemStore.
     pub path: Option<&'a Path>,
-    /// Why it is returned or hidden.
+    /// The reason that it is returned or hidden.
     pub reason: CellReason,
     /// The cell that hides it: the marker, or the newest version of its column that hides it. `None` if no
     /// single cell does.
     pub by: Option<CellRef<'a>>,
 }
 
-/// A file of the store, and why a read uses it or not.
+/// A file of the store, and the reason that a read uses it or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ExplainedFile {
     /// The path of the HFile.
     pub path: PathBuf,
-    /// Why it is read or skipped.
+    /// The reason that it is read or skipped.
     pub reason: FileReason,
 }
 
@@ -61,7 +61,7 @@ pub(crate) struct StoreExplainer<'s> {
     /// The files of the heap; its other sources are in memory.
     files: Vec<&'s Path>,
     order: CellOrder,
-    /// Without one, the reason of all cells.
+    /// If there is none, the reason of all cells.
     matcher: Result<ScanQueryMatcher<'s>, CellReason>,
     key: SeekKey,
     row: Vec<u8>,
@@ -72,8 +72,7 @@ pub(crate) struct StoreExplainer<'s> {
 pub(crate) type TakeExplained<'t> = dyn FnMut(ExplainedCell<'_>) -> ControlFlow<()> + 't;
 
 impl<'s> StoreExplainer<'s> {
-    /// Creates an explainer of what a query reads of a state. If the family is not `wanted`, it reads
-    /// nothing.
+    /// Creates an explainer of a query of a state. If the family is not `wanted`, it reads nothing.
     pub(crate) fn new(
         state: &'s StoreVersion,
         query: &Query<'s>,
@@ -105,7 +104,7 @@ impl<'s> StoreExplainer<'s> {
         Ok(Self::of(heap, files, state.order, matcher, Verdicts::of_query(query)))
     }
 
-    /// Creates an explainer of what a compaction of files keeps.
+    /// Creates an explainer of a compaction of files.
     pub(crate) fn for_compaction(
         files: &[&'s StoreFile],
         order: CellOrder,
@@ -121,7 +120,7 @@ impl<'s> StoreExplainer<'s> {
         Ok(Self::of(heap, files, order, Ok(matcher), Verdicts::of_compaction()))
     }
 
-    /// Creates an explainer of files of which a compaction keeps nothing: all their cells have expired.
+    /// Creates an explainer of files that a compaction drops because all their cells have expired.
     pub(crate) fn of_expired(files: &[&'s StoreFile], order: CellOrder) -> Result<Self> {
         let scanners = files.iter().map(|file| file_scanner(file)).collect();
         let heap = forward_heap(scanners, order, &[], true)?;
@@ -160,8 +159,8 @@ impl<'s> StoreExplainer<'s> {
     ///
     /// # Errors
     ///
-    /// If the read has returned what the rules exclude, or the reverse: it has left out a file that it needs,
-    /// because of a wrong Bloom filter or range in it.
+    /// If the read has returned a cell that the rules exclude, or the reverse: it has left out a file because
+    /// of a wrong Bloom filter or range in it.
     pub(crate) fn explain_row(
         &mut self,
         mut returned: Option<&mut ReturnedCells<'_>>,

@@ -1,9 +1,9 @@
-//! Why cells are kept or hidden, and files read or skipped.
+//! The reasons for which cells are kept or hidden, and files read or skipped.
 
 use crate::store::version::file::Match;
 use std::fmt;
 
-/// Why a read returns a stored cell or does not, or why a compaction drops it.
+/// The reason that a read returns a stored cell or not, or that a compaction drops it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum CellReason {
@@ -66,11 +66,11 @@ impl fmt::Display for CellReason {
     }
 }
 
-/// Why a file is read or skipped.
+/// The reason that a file is read or skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FileReason {
-    /// It is read: nothing rules it out.
+    /// It is read: nothing excludes it.
     MayMatch,
     /// None of its timestamps is in the time range of the read.
     TimeRange,
@@ -78,7 +78,7 @@ pub enum FileReason {
     Ttl,
     /// None of its rows is in the range of the read, or it has none.
     KeyRange,
-    /// Its Bloom filter rules out the row or column.
+    /// Its Bloom filter excludes the row or column.
     Bloom,
     /// The read names families, but not the file's.
     Family,

@@ -1,4 +1,4 @@
-//! From the matcher's rule to the reason of a cell.
+//! Derives the reason of a cell from the matcher's rule.
 
 use super::column::Column;
 use super::markers::Markers;
@@ -68,8 +68,8 @@ impl Verdicts {
         cell.seq_id() <= self.read_point
     }
 
-    /// Returns the reason of the next cell of the row. `decision` is `None` if the matcher was not asked,
-    /// because it had passed over the cell.
+    /// Returns the reason of the next cell of the row. `decision` is `None` if the matcher was not called,
+    /// because it had skipped the cell.
     pub(super) fn of(
         &mut self,
         cell: CellRef<'_>,
@@ -89,14 +89,14 @@ impl Verdicts {
         match (rule, is_returned) {
             (Rule::Kept, false) => self.dropped_later(),
             (Rule::Kept, true) => Ok(self.returned(cell)),
-            // A write since the read may hide what a read of uncommitted writes has returned.
+            // A later write may hide a cell that a read of uncommitted writes has returned.
             (_, true) if self.read_point == i64::MAX => Ok(self.returned(cell)),
             (_, true) => Err(CONTRADICTION),
             (rule, false) => Ok(self.excluded(cell, rule, matcher)),
         }
     }
 
-    /// Notes how a cell affects those after it.
+    /// Records how a cell affects later ones.
     fn note(&mut self, cell: CellRef<'_>, decision: Option<Decision>) {
         let Some(Decision { code, rule, hides }) = decision else { return };
         if hides {
@@ -108,7 +108,7 @@ impl Verdicts {
         if !matches!(code, MatchCode::Include | MatchCode::Skip) && rule != Rule::Done {
             self.column.left = Some(match rule {
                 Rule::Kept => Rule::Versions,
-                // Markers hide the rest of the column, which is passed over.
+                // Markers hide the rest of the column, which is skipped.
                 Rule::Marker => Rule::Deleted,
                 rule => rule,
             });
@@ -121,10 +121,10 @@ impl Verdicts {
         (CellReason::Returned, None)
     }
 
-    /// Returns why the read does not return a cell that the matcher includes.
+    /// Returns the reason that the read does not return a cell that the matcher includes.
     fn dropped_later(&self) -> Result<Verdict<'_>, Corruption> {
         let is_limited = self.max_results < u32::MAX || self.row_offset > 0;
-        // A limit of 0 lets one through.
+        // A limit of 0 still allows one cell.
         let is_row_full = self.returned >= self.max_results.max(1);
         if self.filtered && self.column.returned >= self.max_versions {
             Ok((CellReason::NewerVersions, self.column.newest_returned()))
@@ -139,7 +139,7 @@ impl Verdicts {
         }
     }
 
-    /// Returns why the matcher does not include a cell.
+    /// Returns the reason that the matcher does not include a cell.
     fn excluded(&self, cell: CellRef<'_>, rule: Rule, matcher: &ScanQueryMatcher<'_>) -> Verdict<'_> {
         if cell.cell_type().is_delete() && !self.shows_markers {
             return (CellReason::RawOnly, None);
@@ -171,7 +171,7 @@ impl Verdicts {
     }
 }
 
-/// Which files are read must not change what is returned.
+/// The error if the set of files read changes the result.
 const CONTRADICTION: Corruption = Corruption::Malformed(
     "a Bloom filter, time range or key range of a file is wrong: an answer depends on it",
 );

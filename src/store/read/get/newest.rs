@@ -1,5 +1,5 @@
-//! Reads the newest version of some columns of a row, from the newest source on, and leaves out sources whose
-//! cells are all older than what was found. HBase does the same by lazy seeks (read-path.md §7.4).
+//! Reads the newest version of some columns of a row, newest source first, and leaves out sources whose cells
+//! are all older than those found. HBase does the same by lazy seeks (read-path.md §7.4).
 
 use super::InPlace;
 use crate::block::bloom::HashedRow;
@@ -12,10 +12,10 @@ use crate::store::read::row_cells::{MAX_SOURCES, RowCells, RowMerge};
 use crate::store::version::{Sources, StoreVersion};
 use bytes::Bytes;
 
-/// More columns are read from all sources.
+/// The maximum number of columns; more are read from all sources.
 const MAX_COLUMNS: usize = 8;
 
-/// This many cells of a row are searched for a column before the row is merged.
+/// The number of cells of a row searched for a column before the row is merged.
 const AHEAD: usize = 16;
 
 /// For each source, from the oldest to the newest, the greatest timestamp of all older ones.
@@ -83,9 +83,9 @@ impl<'q> NewestValues<'q> {
 }
 
 impl StoreVersion {
-    /// Reads the row in place, if it can be done, and leaves out sources that cannot change the result.
-    /// Returns `None` if the values found turn out to be hidden: then all sources must be read. Unless it
-    /// returns [`InPlace::Done`], leaves `row` unchanged.
+    /// Reads the row in place, if possible, and leaves out sources that cannot change the result. Returns
+    /// `None` if the values found turn out to be hidden: then all sources must be read. Unless it returns
+    /// [`InPlace::Done`], leaves `row` unchanged.
     #[inline(never)] // its locals are large
     pub(super) fn get_newest<'s>(
         &'s self,

@@ -4,7 +4,7 @@ use crate::error::{Corruption, Result};
 use crate::hfile::HFile;
 use crate::layout::{Half, StoreFileInfo};
 
-/// Which sequence ids the cells of a file have.
+/// The sequence ids that the cells of a file have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SeqIds {
     /// Those stored with them, at most this.

@@ -24,7 +24,7 @@ impl Rows {
         }
         let (first_prefix, last_prefix) = match order {
             CellOrder::User => (prefix(first, 0), prefix(last, 0)),
-            // Rows of `hbase:meta` do not sort as bytes: prefixes decide nothing.
+            // Rows of `hbase:meta` do not sort as bytes, so prefixes decide nothing.
             CellOrder::Meta => (0, u64::MAX),
         };
         Ok(Self { order, first: first.to_vec(), last: last.to_vec(), first_prefix, last_prefix })
