@@ -41,13 +41,14 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If a family is unknown; if a file has rows outside of the region, cells of another family, or cells
-    /// that keep sequence ids of 2^61 or more, is damaged or cannot be moved, or is a store file of a region
-    /// or in the archive; or if the region is read-only. Then nothing is loaded, and the files stay where
-    /// they were. If a file that was copied cannot be removed, or a request fails between the lists of two
-    /// families ([`Poisoned`](crate::ErrorKind::Poisoned)), some are loaded. A file that could not be synced
-    /// must be written again before it is loaded: a later sync may succeed although the system has lost what
-    /// was written.
+    /// If a family is unknown; if a file has rows outside of the region, cells of another family, cells in
+    /// the order of `hbase:meta` for another table, or the other way round, or cells that keep sequence ids
+    /// of 2^61 or more, is damaged or cannot be moved, or is a store file of a region or in the archive; or
+    /// if the region is read-only. Then nothing is loaded, and the files stay where they were. If a file that
+    /// was copied cannot be removed, or a request fails between the lists of two families
+    /// ([`Poisoned`](crate::ErrorKind::Poisoned)), some are loaded. A file that could not be synced must be
+    /// written again before it is loaded: a later sync may succeed although the system has lost what was
+    /// written.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
         self.check_loadable()?;
         self.0.check_not_held(&[Held::Rows], "load files into")?;
