@@ -95,7 +95,8 @@ impl Family {
     }
 
     /// Sets the number of versions to keep even if they are older than the time to live (MIN_VERSIONS,
-    /// default 0).
+    /// default 0). A family with more of them than [versions](Self::max_versions), as HBase has created
+    /// before HBASE-13776, is read and written, but not created.
     #[must_use]
     pub fn min_versions(mut self, versions: u32) -> Self {
         self.min_versions = versions;
@@ -148,7 +149,7 @@ impl Family {
     }
 
     /// Sets the number of bytes of cells after which a block of the family's files ends (BLOCKSIZE, default
-    /// 64 KiB).
+    /// 64 KiB). Families with 0, or with 2^31 or more, are refused when a region is opened for writing.
     #[must_use]
     pub fn block_size(mut self, bytes: u32) -> Self {
         self.block_size = bytes;
