@@ -168,10 +168,10 @@ impl Table {
         survey.report(|_, _| Ok(()))
     }
 
-    /// Whether servers have left logs under a root directory (`WALs/`) that may have edits which reads do not
-    /// see before a [recovery](Self::recover): edits of any table, or, unless `with_meta`, of tables other
-    /// than `hbase:meta`, whose edits are in logs of their own. As no log is opened, all edits may be in store
-    /// files already: [`plan_recovery`](Self::plan_recovery) finds that out.
+    /// Whether servers have left logs under a root directory (`WALs/`) that can have edits which reads do not
+    /// return before a [recovery](Self::recover): edits of any table, or, unless `with_meta`, of tables other
+    /// than `hbase:meta`, whose edits are in logs of their own. No log is opened, so all edits may already be
+    /// in store files: [`plan_recovery`](Self::plan_recovery) finds out.
     ///
     /// Lists `WALs/`, and then the directories of servers until one has a log. In a storage without renames,
     /// such as an object store, lists `WALs/` only: any server there has logs.
