@@ -39,7 +39,7 @@ fn recover(server: &FakeS3) -> Result<RootRecovery> {
 #[test]
 fn a_recovery_is_cut_off_at_each_request() {
     for is_made in [false, true] {
-        for at in turns(if is_made { 20 } else { 1 }, 37) {
+        for at in turns(if is_made { 20 } else { 1 }, 53) {
             let server = FakeS3::start();
             let mut expected = prepare(client(&server), ROOT, &["m"]).acknowledged;
             free_locks(&server);

@@ -137,7 +137,7 @@ fn a_change_is_cut_off_at_each_request() {
     for (splits, after) in CHANGES {
         let (before, unchanged) = prepared(splits);
         for is_made in [false, true] {
-            for at in turns(if is_made { 4 } else { 1 }, 83) {
+            for at in turns(if is_made { 4 } else { 1 }, 127) {
                 let (server, mut attempt) = (before.copy(), unchanged.clone());
                 server.die_at(at, is_made);
                 let result = run(&mut attempt, client(&server));
@@ -180,7 +180,7 @@ fn requests_of_a_change_fail() {
 fn a_process_that_was_taken_for_dead_goes_on_with_a_change() {
     for (splits, after) in CHANGES {
         let (before, unchanged) = prepared(splits);
-        for at in turns(3, 47) {
+        for at in turns(3, 71) {
             let (server, mut attempt) = (before.copy(), unchanged.clone());
             let storage = client_with(&server, patient);
             let first = held_at(&server, at, move || {
