@@ -1,5 +1,5 @@
-//! Allocations of reads: none per cell, none per seek in cached blocks, and for a file that is read without a
-//! cache the same buffers for all its blocks.
+//! Allocations of reads: none per cell, none per seek in cached blocks, and the same buffers for all blocks
+//! of a file that is read without a cache.
 
 mod support {
     pub(crate) mod alloc;
@@ -25,8 +25,7 @@ const ROWS: usize = 2_500;
 const BLOCK: usize = 8 << 10;
 const CODECS: [Codec; 5] = [Codec::None, Codec::Gz, Codec::Snappy, Codec::Lz4, Codec::Zstd];
 
-/// The table in one file for each encoding and each codec that is built in, each with an index of several
-/// levels.
+/// The table in one file for each encoding and each built-in codec, each with an index of several levels.
 struct Files {
     cells: Vec<Cell>,
     /// Deletes the files when dropped.
@@ -269,7 +268,7 @@ fn a_scan_that_filters_or_cuts_rows_allocates_nothing_for_them() {
     }
 }
 
-/// A memstore with this many cells is read in several places at once.
+/// A memstore with this many cells is read in several parts at once.
 #[test]
 fn a_scan_of_much_memory_allocates_for_lots_of_cells_and_not_for_each() {
     const CELLS: usize = 40_000;
@@ -290,7 +289,7 @@ fn a_scan_of_much_memory_allocates_for_lots_of_cells_and_not_for_each() {
     assert!(usage.count < 2 * CELLS / 1_000, "{usage:?}");
 }
 
-/// Of the files that the markers of compactions name, only those that the region has matter.
+/// Of the files named by the markers of compactions, only those still in the region take memory.
 #[test]
 fn names_of_files_that_are_gone_take_no_memory() {
     let folder = tempfile::tempdir().unwrap();
@@ -313,14 +312,14 @@ fn names_of_files_that_are_gone_take_no_memory() {
     assert!(after < before + 2_000_000, "{before} {after}");
 }
 
-/// Small cells take little more memory than the region counts, and a put allocates for little more than its
-/// own parts.
+/// Small cells take little more memory than the region counts, and a put allocates little more than its own
+/// parts.
 #[test]
 fn cells_in_memory_take_what_the_region_counts() {
     const CELLS: usize = 100_000;
-    // what the list takes for each cell, which counts for the size at which memory is flushed
+    // the overhead of the list for each cell, which counts towards the flush size
     const NODE: usize = 74;
-    // In arrays, cells take less, but a merge has its index twice.
+    // In arrays, cells take less, but a merge has two copies of its index.
     for (in_memory_flush_size, tenths) in [(Some(0), 14), (None, 15)] {
         let folder = tempfile::tempdir().expect("a folder");
         let mut options = unlogged().family(Family::new("f"));

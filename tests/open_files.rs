@@ -14,8 +14,8 @@ fn row(i: usize) -> String {
     format!("row-{i:06}")
 }
 
-/// Creates a region of `files` files. Each row is in two of them, and the newer one has the version that is
-/// read.
+/// Creates a region of `files` files. Each row is in two of them, and reads return the version of the newer
+/// one.
 fn create(options: RegionOptions, path: &Path, files: usize) {
     // The name of a region's directory depends on when it is created.
     let options = options.clock(Arc::new(ManualClock::new(1000)));
@@ -115,7 +115,7 @@ fn regions_share_handles() {
     assert_eq!((storage.open_handles(), handles.open_handles()), (0, 0));
 }
 
-/// A region under an HBase root, in a process that may have 64 files open.
+/// Opens a region under an HBase root in a process that may have 64 files open.
 #[cfg(unix)]
 mod limited {
     use super::support::no_sync::NoSync;
@@ -151,7 +151,8 @@ mod limited {
     }
 }
 
-/// Where open files are read by their path, as in HDFS, compactions move and remove what is being read.
+/// Where open files are read by their path, as in HDFS, a compaction must not break reads of the files that
+/// it moves and removes.
 #[test]
 fn compactions_leave_reads_by_path_alone() {
     const ROWS: usize = 400;
@@ -173,7 +174,7 @@ fn compactions_leave_reads_by_path_alone() {
         write("1");
         write("2");
         let view = region.view();
-        // As another process has it: it finds the files in the archive.
+        // Opened as by another process: the files are found in the archive.
         let reader = options().open(path).unwrap();
         let mut scans = vec![region.scan(Scan::new()).unwrap()];
         if path == IN_ROOT {

@@ -1,4 +1,4 @@
-//! The events that a subscriber of crate `tracing` receives.
+//! The events that a subscriber of the crate `tracing` receives.
 #![cfg(feature = "tracing")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
@@ -59,7 +59,7 @@ fn region(storage: &FaultyStorage) -> Region {
         .unwrap()
 }
 
-/// It is called with the locks of the flush or compaction held.
+/// The subscriber is called while the locks of the flush or compaction are held.
 #[test]
 fn a_subscriber_that_uses_the_region_does_not_wait_for_itself() {
     let used = Arc::new(Mutex::new(None::<Region>));
@@ -90,7 +90,7 @@ fn a_subscriber_that_uses_the_region_does_not_wait_for_itself() {
     assert_eq!(*answers.lock().unwrap(), [[of_flush; 4].as_slice(), &[of_compaction; 2]].concat());
 }
 
-/// It is called by a write, with the row locked, or by a change of the files.
+/// The subscriber is called by a write, with the row locked, or by a change of the files.
 #[test]
 fn a_subscriber_that_uses_a_region_that_is_poisoned_does_not_wait_for_itself() {
     for broken in [Call::Sync, Call::SyncDir] {

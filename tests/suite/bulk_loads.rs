@@ -27,7 +27,7 @@ fn options(storage: &FaultyStorage) -> RegionOptions {
     Region::options().storage(Arc::new(storage.clone()))
 }
 
-/// The origin of a file whose cells keep their sequence ids, or not.
+/// The origin of a file whose cells keep their sequence ids if `keeps`.
 fn origin(keeps: bool) -> StoreFileOrigin {
     StoreFileOrigin::BulkLoad {
         timestamp: 7,
@@ -50,12 +50,12 @@ fn write(storage: &dyn Storage, path: &str, rows: &[&str]) {
     Path::new(path).ancestors().skip(1).for_each(|dir| storage.sync_dir(dir).unwrap());
 }
 
-/// A table of three regions, and an input of three files, of which one spans all regions.
+/// A table of three regions, and an input of three files, one of which spans all regions.
 fn world() -> FaultyStorage {
     world_of(&[Family::new("f"), Family::new("g")])
 }
 
-/// As [`world`], with the files of the family f, or of both, on lists.
+/// As [`world`], but file trackers list the files of the family f, or of both families.
 fn world_with_lists(both: bool) -> FaultyStorage {
     let listed =
         |name: &str| Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE");
@@ -78,7 +78,7 @@ fn open(storage: &FaultyStorage) -> Table {
     Table::open_with(ROOT, "t", options(storage).writable(true)).unwrap()
 }
 
-/// Opens the regions of the table, so that a call that fails is one of the load.
+/// Opens the regions of the table, so that later failing calls are calls of the load.
 fn open_regions(table: &Table) {
     for row in ["a", "m", "x"] {
         table.region(row).unwrap();
@@ -108,7 +108,7 @@ fn expected() -> Vec<String> {
     expected
 }
 
-/// Returns the names of the input that are left.
+/// Returns the remaining names of the input.
 fn left(storage: &FaultyStorage) -> Vec<PathBuf> {
     let names = storage.names().into_iter();
     names.filter_map(|path| path.strip_prefix("input").ok().map(Path::to_owned)).collect()
@@ -125,7 +125,7 @@ fn write_and_load(region: &Region, path: &str) -> Result<()> {
     region.bulk_load(&[("f", path)])
 }
 
-/// A table of one region, whose family has settings of its own.
+/// A table of one region, whose family has its own settings.
 fn table_with_settings() -> FaultyStorage {
     let family = Family::new("f").data_block_encoding(DataBlockEncoding::FastDiff);
     table_of_one_region(family.codec(Codec::Snappy).bloom(BloomType::RowCol))
@@ -179,7 +179,7 @@ fn inputs_that_do_not_fit_are_not_copied() {
     assert!(storage.names().iter().all(|name| !name.starts_with("copies")));
     storage.remove(Path::new("/input/h/0d")).unwrap();
     storage.remove_dir(Path::new("/input/h")).unwrap();
-    // What is there is not replaced.
+    // An existing file is not replaced.
     write(&storage, "/copies/f/0a", &["b"]);
     let there = storage.bytes(Path::new("/copies/f/0a"));
     assert!(table.copy_for_bulk_load(INPUT, to).unwrap_err().is_already_exists());
@@ -233,7 +233,7 @@ fn inputs_that_do_not_fit_load_nothing() {
     assert_eq!(left(&storage).len(), 6, "{:?}", left(&storage));
 }
 
-/// Files that a region, or a snapshot by the archive, needs are not moved away.
+/// Files that a region needs, or a snapshot through the archive, are not moved away.
 #[test]
 fn files_of_regions_are_not_loaded() {
     let storage = world();
@@ -254,7 +254,7 @@ fn files_of_regions_are_not_loaded() {
     assert_eq!((rows(&table), storage.names()), (before, names_before));
 }
 
-/// The input that HBase loaded into the table of the stage `bulk-loaded`.
+/// Loads the input that HBase loaded into the table of the stage `bulk-loaded`.
 #[test]
 fn the_input_of_hbase_is_loaded() {
     let Some(cluster) = golden::shared("cluster") else { return };
@@ -270,7 +270,7 @@ fn the_input_of_hbase_is_loaded() {
     let done = table.bulk_load(&input).unwrap();
     assert!(done.loaded >= 4 && files(&input.join("p")) == 0, "{done:?}");
     let loaded = table.scan(Scan::new().family("p")).unwrap().collect::<Result<Vec<Row>>>().unwrap();
-    // Sequence ids are those of the load.
+    // The cells have the sequence ids of the load.
     let shown = |rows: &[Row]| -> Vec<String> {
         rows.iter().flat_map(Row::cells).map(|cell| cells::cell_json(&cell, false)).collect()
     };
@@ -283,7 +283,7 @@ fn hfiles(dir: &Path) -> Vec<PathBuf> {
     paths
 }
 
-/// No compaction could write the cells.
+/// The cells of such a file could not be written by a compaction.
 #[test]
 fn a_file_of_another_family_is_refused() {
     let storage = world();
@@ -299,7 +299,7 @@ fn a_file_of_another_family_is_refused() {
     assert_eq!((rows(&table), left(&storage).len()), (vec!["b/g=/input/g/0b".to_owned()], before.len() - 2));
 }
 
-/// The parts of a file are in a directory whose remains are removed before, but not what a link leads to.
+/// The directory for the parts of a file is cleaned before a load, but the target of a link is not removed.
 #[cfg(unix)]
 #[test]
 fn a_load_removes_nothing_that_a_link_leads_to() {
@@ -321,7 +321,8 @@ fn a_load_removes_nothing_that_a_link_leads_to() {
     assert_eq!(rows(&table).len(), ROWS.len());
 }
 
-/// A storage that notes, before a directory of a family is synced, how many cells another process reads.
+/// A storage that records, before a directory of a family is synced, the number of cells that another process
+/// reads.
 #[derive(Debug)]
 struct ReadAtSyncs {
     files: FaultyStorage,
@@ -341,7 +342,7 @@ impl Storage for ReadAtSyncs {
     }
 }
 
-/// All families have their files before anything is synced, which takes time.
+/// The files of all families are moved before anything is synced, because a sync takes time.
 #[test]
 fn another_process_does_not_read_the_files_of_some_families_for_long() {
     let files = FaultyStorage::new();

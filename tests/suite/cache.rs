@@ -1,4 +1,4 @@
-//! Many threads with one cache too small for the files they read.
+//! Many threads share one cache that is too small for the files they read.
 
 use crate::support::open::{all_cells, options};
 use crate::support::{golden, rng::Rng};
@@ -17,7 +17,7 @@ fn threads_read_correctly_through_a_small_cache() {
         .filter(|(file, _)| file.entry_count() > 100)
         .collect();
     assert!(files.len() >= 3, "files with an index of several levels");
-    // from almost nothing to almost everything
+    // capacities from almost no block to almost all blocks
     for capacity in [4 << 10, 32 << 10, 256 << 10] {
         let cache = BlockCache::with_capacity(capacity);
         let open: Vec<(HFile, Vec<Cell>)> = files
@@ -111,7 +111,7 @@ fn reads_that_do_not_cache_put_no_data_block_in() {
     assert_eq!(after.insertions, before.insertions);
     assert!(after.misses > before.misses, "{after:?}");
 
-    // Cached data blocks are used.
+    // Reads use cached data blocks.
     assert_eq!(count(&region, &Scan::new()), ROWS);
     let full = cache.stats();
     assert!(full.insertions > after.insertions + 100, "{full:?}");

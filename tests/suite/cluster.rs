@@ -20,7 +20,7 @@ fn long() -> Deadline {
     Deadline::after(LONG)
 }
 
-/// Returns the region servers, in order.
+/// Returns the region servers in order.
 fn servers(cluster: &Cluster) -> Vec<ServerName> {
     let names = cluster.ready["servers"].as_array().unwrap();
     let mut servers: Vec<_> = names.iter().map(name).collect();
@@ -44,7 +44,7 @@ fn catalog(registry: &ZooKeeperRegistry) -> ServerName {
     found.server().unwrap().clone()
 }
 
-/// Asks until the answer is `wanted`: HBase's components do not see a change at the same moment.
+/// Repeats `ask` until the answer is `wanted`: HBase's components do not observe a change at the same moment.
 fn until<T: PartialEq + std::fmt::Debug>(wanted: &T, ask: impl Fn() -> T) {
     let begin = Instant::now();
     loop {
@@ -64,7 +64,7 @@ fn in_vain<T: std::fmt::Debug>(ask: impl Fn(Deadline) -> Result<T>) {
     let error = ask(Deadline::after(time)).unwrap_err();
     let took = begin.elapsed();
     println!("after {} ms: {error}", took.as_millis());
-    // far less than without a deadline; the machine may be busy
+    // far less than without a deadline, even on a busy machine
     assert!(took < time + Duration::from_secs(10), "{took:?}");
     assert_eq!((error.kind(), io_kind(&error)), (ErrorKind::Io, Some(io::ErrorKind::TimedOut)));
 }
@@ -106,7 +106,7 @@ fn the_catalog_is_found_wherever_it_moves() {
 
     // a ZooKeeper that stops responding, and then continues
     cluster.signal("STOP");
-    // On a busy machine the process still answers for a moment.
+    // On a busy machine the process may still answer briefly.
     until(&true, || registry.meta_region_locations(Deadline::after(Duration::from_secs(1))).is_err());
     in_vain(|deadline| registry.meta_region_locations(deadline));
     let fresh = ZooKeeperRegistry::new(&zookeeper).unwrap();

@@ -1,5 +1,5 @@
 //! The blocks that a get reads from ten files with an empty cache, according to the region's own counters:
-//! without a cache, and with a small one whose second tier has the blocks that left memory.
+//! without a cache, and with a small one whose second tier has the evicted blocks.
 
 use crate::support::rng::Rng;
 use hregion::{
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 const FILES: usize = 10;
 
-/// Returns a row key for a number, in an order other than that of the numbers. Only rows of even numbers are
-/// written.
+/// Returns a row key for a number; the order of the keys differs from that of the numbers. Only rows of even
+/// numbers are written.
 fn row(number: u64) -> Vec<u8> {
     number.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes().to_vec()
 }
@@ -56,7 +56,7 @@ fn gets_read_little(rows: u64, has_tier: bool) {
         let counts = count(&region, || assert!(region.get_into(&get, &mut buffer).unwrap()));
         let let_through =
             counts.files_considered - counts.files_skipped_by_bloom - counts.files_skipped_by_key;
-        // in a full cache, parts are read again by a scanner if another file's block has no outline yet
+        // in a full cache, a scanner reads parts again if another file's block has no outline yet
         let most = if has_tier { 2 * let_through - 1 } else { let_through };
         assert!(counts.data_blocks_read <= most, "{counts:?}");
         found += counts.data_block_hits;
@@ -165,7 +165,7 @@ fn a_get_reads_one_block_of_a_file_that_may_have_the_row() {
     gets_read_little(20_000, true);
 }
 
-/// Gets random rows of a region that a cache is too small for, and returns the cost of the last.
+/// Gets random rows of a region that is larger than the cache, and returns the cost of the last ones.
 fn gets_of(cache: &BlockCache, dir: &std::path::Path) -> RegionMetrics {
     const ROWS: u64 = 20_000;
     let region = region(dir, ROWS, Some(cache));
@@ -186,7 +186,7 @@ fn gets_of(cache: &BlockCache, dir: &std::path::Path) -> RegionMetrics {
     gets(2000)
 }
 
-/// Blocks that have left memory are not read from their files again.
+/// Evicted blocks are read from the second tier, not from their files.
 #[test]
 fn a_get_finds_in_the_second_tier_what_memory_has_lost() {
     let dir = tempfile::tempdir().unwrap();

@@ -135,7 +135,7 @@ fn failures_of_a_tiered_compaction_lose_nothing() {
     for n in 0..calls {
         let Bed { storage, clock, region } = begin();
         storage.fail_after(n);
-        // Power is lost at each call, also at those that undo what was done before the failure.
+        // Power is lost at each call, including those that undo the work before the failure.
         storage.fork_at_random(1, n);
         let done = region.compact(Compaction::Major).is_ok();
         for (at, fork) in storage.take_forks().iter().enumerate() {
@@ -194,7 +194,7 @@ fn a_fifo_store_only_drops_expired_files() {
     assert!(error.to_string().contains("com.example.Policy"), "{error}");
 }
 
-/// With NEW_VERSION_BEHAVIOR a minor compaction keeps all cells, but not those of a file that has expired.
+/// With NEW_VERSION_BEHAVIOR a minor compaction keeps all cells, except those of an expired file.
 #[test]
 fn a_compaction_does_not_read_an_expired_file() {
     let bed = Bed::new(&Family::new("f").ttl(Duration::from_secs(2 * 3600)).new_version_behavior(true));
@@ -208,7 +208,7 @@ fn a_compaction_does_not_read_an_expired_file() {
         rows.iter().map(|row| (row.key().to_vec(), row.len())).collect::<Vec<_>>()
     };
     let (expired, fresh) = ((b"row-1".to_vec(), 1), (b"row-0".to_vec(), 1));
-    // all of the newest file has expired, and one cell of the second
+    // all cells of the newest file have expired, and one cell of the second
     bed.region.compact_files("f", 2, 1).unwrap();
     bed.region.compact_files("f", 1, 1).unwrap();
     assert_eq!((raw(), bed.count()), (vec![fresh.clone(), expired], 3));
@@ -309,7 +309,7 @@ fn compactions_may_have_a_codec_of_their_own() {
     assert!(error.to_string().contains("COMPRESSION_COMPACT"), "{error}");
 }
 
-/// The number of cells of a half is not known: that of one cell is not taken for empty.
+/// The number of cells of a half is not known: a half of a file with one cell must not be considered empty.
 #[test]
 fn a_fifo_store_keeps_halves_of_small_files() {
     const POLICY: &str = "hbase.hstore.defaultengine.compactionpolicy.class";
@@ -333,8 +333,8 @@ fn a_fifo_store_keeps_halves_of_small_files() {
     }
 }
 
-/// With NEW_VERSION_BEHAVIOR, values hidden by a marker that a view does not see are no versions that push
-/// out what was written after it (read-path.md §23.33).
+/// With NEW_VERSION_BEHAVIOR, values hidden by a marker that a view does not see do not count as versions, so
+/// later values must be kept (read-path.md §23.33).
 #[test]
 fn what_was_written_after_a_view_is_kept_by_a_compaction() {
     let bed = Bed::new(&Family::new("f").max_versions(2).new_version_behavior(true));
@@ -362,7 +362,7 @@ fn what_was_written_after_a_view_is_kept_by_a_compaction() {
 /// `Compactor.getFileDetails`).
 #[test]
 fn a_compaction_of_old_files_keeps_the_sequence_ids_that_are_needed() {
-    // Of values with one timestamp the last one counts. The first is not compacted with the others.
+    // Of values with one timestamp, the last one is returned. The first is not compacted with the others.
     let bed = Bed::new(&Family::new("f"));
     for value in ["first", "second", "third"] {
         bed.region.put(Put::new("r").cell_at("f", "q", NOW, value)).unwrap();
@@ -371,7 +371,7 @@ fn a_compaction_of_old_files_keeps_the_sequence_ids_that_are_needed() {
     bed.clock.set(NOW + 30 * 24 * HOUR);
     bed.region.compact_files("f", 1, 2).unwrap();
     assert_eq!(bed.region.get(&Get::new("r")).unwrap().value("f", "q"), Some(&b"third"[..]));
-    // With NEW_VERSION_BEHAVIOR, a marker that is kept hides what was written before it.
+    // With NEW_VERSION_BEHAVIOR, a kept marker hides earlier writes.
     let family = Family::new("f").keep_deleted_cells(KeepDeletedCells::True).new_version_behavior(true);
     let bed = Bed::new(&family);
     bed.region.delete(Delete::new("r").column_at("f", "q", NOW)).unwrap();

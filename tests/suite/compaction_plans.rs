@@ -1,4 +1,4 @@
-//! Plans of compactions are what compactions then do: the files taken, the cells kept.
+//! Compactions follow their plans: in the files taken and in the cells kept.
 
 use crate::support::files::replace_in_descriptor;
 use crate::support::rng::Rng;
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 const NOW: i64 = 1_000_000;
 
-/// A cell without its sequence id, which a compaction may forget.
+/// A cell without its sequence id, which a compaction may drop.
 fn name(cell: CellRef<'_>) -> String {
     format!("{} {:?} {:?}", cell.key(), cell.value(), cell.tag_bytes())
 }
@@ -53,7 +53,7 @@ fn cells_of(file: &Path) -> Vec<String> {
     cells
 }
 
-/// Plans a compaction, makes it, and compares. Returns the number of files taken, and the reasons.
+/// Plans a compaction, runs it, and compares. Returns the number of files taken, and the reasons.
 fn check(region: &Region, compaction: Compaction) -> (usize, BTreeSet<CellReason>) {
     let names = |family: &[u8]| -> BTreeSet<String> {
         region.store_file_names(family).unwrap().into_iter().collect()
@@ -156,7 +156,7 @@ fn random_regions_are_compacted_as_planned() {
                 clock.set(now);
             }
             let compaction = if step % 2 == 0 { Compaction::Minor } else { Compaction::Major };
-            // A scan that is open holds back what it may still see.
+            // An open scan keeps cells that it may still return.
             let view = (step == 3).then(|| region.view());
             let (files, of_step) = check(&region, compaction);
             drop(view);
@@ -201,7 +201,7 @@ fn expired_files() {
     assert!(plan(&region, Compaction::Minor).0[0].files.is_empty());
 }
 
-/// Also if the region is open for reading only. Its rows can be read whatever the settings are.
+/// Also if the region is open for reading only. Its rows can be read with any settings.
 #[test]
 fn plans_follow_the_settings_of_compactions() {
     let root = tempfile::tempdir().unwrap();

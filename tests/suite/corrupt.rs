@@ -1,5 +1,5 @@
-//! Damaged files are refused as early as required, and never read as different cells. Errors say what is
-//! wrong and where. Reads use no more memory than the limits allow.
+//! Damaged files are refused as early as required, and never read as different cells. Errors name the fault
+//! and its place. Reads use no more memory than the limits allow.
 
 use crate::support::alloc::measure;
 use crate::support::cells::{self, cell_json};
@@ -8,7 +8,7 @@ use crate::support::open::{self, assert_refusal, has_sequence_ids};
 use hregion::{Cell, CellRef, CellType, Error, ErrorKind, HFile, HFileOptions, HFileWriter, Limits, SeekKey};
 use std::path::{Path, PathBuf};
 
-/// More than any of the sound files needs, far less than the damaged ones request.
+/// More than any of the sound files requires, and far less than the damaged ones request.
 const LIMIT: usize = 1 << 20;
 /// The memory that reads may use under that limit: a stored block, the same block decoded, and the rest.
 const MEMORY: usize = 4 * LIMIT;
@@ -225,7 +225,7 @@ fn blocks_over_the_limit_take_no_memory() {
 #[test]
 fn an_index_block_without_the_entries_it_counts_takes_no_memory() {
     let count = LIMIT / 4 - 2;
-    // the fuzz target's choice of a block below the root, in an unknown order
+    // the fuzz target's selection of a block below the root, in an unknown order
     let mut input = vec![3, 0];
     input.extend(u32::try_from(count).unwrap().to_be_bytes());
     input.resize(input.len() + 4 * (count + 1), 0);

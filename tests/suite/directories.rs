@@ -58,7 +58,7 @@ impl Storage for Listings {
     }
 }
 
-/// A region that is opened alone looks once at the others of its table.
+/// Opening a single region lists the directory of its table once.
 #[test]
 fn the_directory_of_a_table_is_listed_once_for_a_region() {
     let storage = FaultyStorage::new();
@@ -73,7 +73,7 @@ fn the_directory_of_a_table_is_listed_once_for_a_region() {
     assert_eq!(counting.number.load(Ordering::Relaxed), 1);
 }
 
-/// Many web servers list no directories. The names of the files say what listings would show.
+/// Many web servers list no directories. The file names contain the information that listings would give.
 #[test]
 fn files_are_opened_by_name_where_none_are_listed() {
     let storage = FaultyStorage::new();
@@ -105,11 +105,11 @@ fn files_are_opened_by_name_where_none_are_listed() {
         assert!(error.is_not_found(), "{error}");
         assert!(options().hfile_of(path).unwrap().is_some());
     }
-    // An empty file of a family is none of its store files.
+    // An empty file of a family is not a store file.
     let empty = files[0].with_file_name("0".repeat(32));
     storage.create(&empty).unwrap().sync().unwrap();
     assert_eq!(options().hfile_of(&empty).unwrap(), None);
-    // Any other failure says nothing of what is there.
+    // Any other failure does not show whether the file exists.
     for kind in [io::ErrorKind::Other, io::ErrorKind::PermissionDenied, io::ErrorKind::TimedOut] {
         storage.fail_with(kind);
         for path in &files {
@@ -201,7 +201,7 @@ fn a_bulk_loaded_file_hides_no_other() {
     write_file(&path.join("f").join(&itself), &["y"], &compacted(99, std::slice::from_ref(&itself)));
     let region = Region::open(&path).unwrap();
     assert_eq!((rows(&region).len(), region.warnings().len()), (1002, 2));
-    // A verification finds no fault within any file, and these two across files.
+    // Verification finds no fault within any file, and these two between files.
     let (mut cells, mut of_files) = (0, Vec::new());
     let faults = Region::options().verify(&path, |_, report| {
         let report = report.unwrap();
@@ -253,8 +253,8 @@ fn the_archive_survives_a_loss_of_power() {
     }
 }
 
-/// HBase's cleaner removes empty directories of the archive, also while a region is open that has made them.
-/// Nothing that was deleted comes back, and the region is compacted and closed as before.
+/// HBase's cleaner removes empty directories of the archive, also while an open region that created them
+/// runs. Nothing deleted reappears, and the region can still be compacted and closed.
 #[test]
 fn the_archive_may_be_removed_at_any_time() {
     let storages: [Arc<dyn Storage>; 2] = [Arc::new(LocalStorage), Arc::new(NoSync::default())];
@@ -285,7 +285,7 @@ fn the_archive_may_be_removed_at_any_time() {
     }
 }
 
-/// A writer compacts and removes files continuously while readers open the region. They see every row.
+/// A writer compacts and removes files continuously while readers open the region. They return every row.
 #[test]
 fn a_region_opens_beside_one_that_is_compacted() {
     let dir = tempfile::tempdir().unwrap();
@@ -462,8 +462,8 @@ fn a_table_is_there_as_a_whole_or_not_at_all() {
     assert_eq!(Table::create("/nowhere", "t", &[], &["a"]).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
-/// Files with one sequence id, as a bulk load of several files leaves them: of equal cells the one in the
-/// file with the greatest name is read, before and after compactions.
+/// Files with the same sequence id, as left by a bulk load of several files: of equal cells, reads return the
+/// one in the file with the greatest name, before and after compactions.
 #[test]
 fn of_equal_cells_the_same_one_is_read_after_a_compaction() {
     for count in [1, 40] {
@@ -494,7 +494,7 @@ fn of_equal_cells_the_same_one_is_read_after_a_compaction() {
     }
 }
 
-/// `.regioninfo` alone tells what region a directory is of, whatever its files are.
+/// `.regioninfo` alone identifies the region of a directory, whatever its files are.
 #[test]
 fn the_region_of_a_directory_is_read_without_its_files() {
     let dir = tempfile::tempdir().unwrap();
@@ -514,7 +514,7 @@ fn the_region_of_a_directory_is_read_without_its_files() {
     assert_eq!(options.region_info_of(&path).unwrap_err().kind(), ErrorKind::Io);
 }
 
-/// Otherwise a region that is opened by a relative path would not be known to be under its root.
+/// Otherwise a region that is opened by a relative path would not be recognized as being under its root.
 #[cfg(feature = "mmap")]
 #[test]
 #[allow(unsafe_code, reason = "to map files")]
@@ -530,8 +530,8 @@ fn mapped_files_have_the_full_paths_of_local_ones() {
     }
 }
 
-/// A log is written while it is read, and may become shorter. So may a file that is closed, and another
-/// thread could still read it.
+/// A log is written while it is read, and may become shorter. So may a closed file that another thread could
+/// still read.
 #[cfg(feature = "mmap")]
 #[test]
 #[allow(unsafe_code, reason = "to map files")]

@@ -1,5 +1,5 @@
-//! Encrypted files: written files can be read back, encrypted data is never written in the clear, and without
-//! the key nothing is written.
+//! Encrypted files: written files can be read back, encrypted data is never written in plain text, and
+//! nothing is written without the key.
 
 use hregion::{Encryption, ErrorKind, HFileWriter};
 
@@ -282,7 +282,7 @@ mod with_the_feature {
         assert_eq!(open::all_cells(&file).unwrap(), cells);
     }
 
-    /// Every flipped bit and every cut ends in an error or in the same cells and file info.
+    /// Every flipped bit and every truncation causes an error, or the same cells and file info.
     #[test]
     fn damage_ends_in_an_error_or_in_the_same_cells() {
         for (encoding, codec) in [
@@ -447,7 +447,7 @@ mod with_the_feature {
 
     #[test]
     fn without_the_key_an_encrypted_family_is_read_and_not_written() {
-        // The open is refused, before any write can be acknowledged.
+        // The opening is refused before any write can be acknowledged.
         let storage = RecordingStorage::default();
         let open = |key| options(&storage, key).create_if_missing(true).family(encrypted()).open(DIR);
         assert_needs_key(&open(None).unwrap_err());
@@ -640,8 +640,8 @@ mod with_the_feature {
         printed.lines().map(str::to_owned).collect()
     }
 
-    /// Writes files of every encoding with each codec, and those of a region that was flushed and compacted.
-    /// HBase checks them all, and finds the cells that were written.
+    /// Writes files of every encoding with each codec, and the files of a region that was flushed and
+    /// compacted. HBase checks them all, and finds the written cells.
     #[test]
     #[ignore = "needs HBase: Java and Maven"]
     fn hbase_reads_encrypted_files() {

@@ -1,4 +1,4 @@
-//! Explanations of reads: each reason, for rows made by hand. `cli/tests/tool/replay.rs` compares
+//! Explanations of reads: each reason, for rows chosen for it. `cli/tests/tool/replay.rs` compares
 //! explanations with the answers of whole scripts.
 
 use hregion::region::{CellReason, ExplainedCell, ExplainedFile};
@@ -105,7 +105,7 @@ fn versions_and_duplicates() {
     assert_eq!(explain(&region, &all), expected);
     let named = explain(&region, &Scan::new().column("f", "q").column("f", "z").max_versions(5));
     assert_eq!((named[0].as_str(), &named[1..]), ("p/9 column", &expected.map(String::from)[1..]));
-    // The cell written last is returned, and says where it is from.
+    // The last written cell is returned, with its source.
     let mut from = Vec::new();
     let get = Get::new("r").column("f", "p").max_versions(5);
     let explained = region.explain_get(&get, |cell| {
@@ -148,7 +148,7 @@ fn markers() {
     assert!(raw.len() == expected.len() && raw.iter().all(|line| line.ends_with(" returned")), "{raw:?}");
 }
 
-/// A scan of older times sees what was deleted since, if the family keeps it.
+/// A scan of an older time range returns cells that were deleted later, if the family keeps them.
 #[test]
 fn markers_after_the_time_range() {
     for (keep, last) in [
@@ -215,7 +215,7 @@ fn times() {
         format!("q/{b} returned"),
     ];
     assert_eq!(explain(&region, &all()), expected);
-    // One version stays although it has expired.
+    // One expired version is kept.
     clock.set(NOW + 1_000_000);
     let expected = [
         format!("q/{a} ttl"),
@@ -249,7 +249,7 @@ fn families_columns_limits_and_visibility() {
     assert_eq!(explain_view(&view, &Scan::new().rows("s"..)), ["a/7 not_yet_visible", "a/6 returned"]);
     let uncommitted = Scan::new().rows("s"..).isolation(Isolation::ReadUncommitted);
     assert_eq!(explain(&region, &uncommitted), ["a/7 returned", "a/6 newer_versions by a/7"]);
-    // Parts of rows are put together.
+    // Parts of rows are joined.
     let parts = explain(&region, &Scan::new().batch(1));
     assert_eq!(parts, explain(&region, &Scan::new()));
     assert_eq!(parts.iter().filter(|line| line.ends_with(" returned")).count(), 5);
@@ -282,7 +282,7 @@ fn filters() {
         filtered("ValueFilter(=, 'binary:v1')"),
         ["a/2 filter", "a/1 returned", "b/3 filter", "a/4 filter", "b/5 filter", "b/6 filter"]
     );
-    // Dropped rows, and rows after the end.
+    // Dropped rows, and rows after the end of the scan.
     assert_eq!(
         filtered("SingleColumnValueFilter('g', 'b', =, 'binary:v5', true, true)"),
         ["a/2 filter", "a/1 filter", "b/3 filter", "a/4 returned", "b/5 returned", "b/6 filter"]
@@ -302,7 +302,7 @@ fn filters() {
     assert_eq!(lines, ["a/4 filter", "b/5 returned"]);
 }
 
-/// No row is empty: a scan from the empty row to it is of all rows.
+/// No row has an empty key: a scan from the empty row to the empty row covers all rows.
 #[test]
 fn a_get_of_the_empty_row_is_not_explained() {
     let Scratch { dir: _dir, region, .. } = scratch([family()]);
@@ -335,7 +335,7 @@ fn files_are_read_or_skipped() {
     clock.set(NOW + 500_005);
     assert_eq!(of(&Scan::new().family("f")), ["ttl", "ttl", "may_match", "family"]);
     assert_eq!(of(&Scan::new().raw(true).family("f"))[..3], read);
-    // A file that is skipped has cells, too.
+    // A skipped file has cells too.
     let lines = explain(&region, &Scan::new().family("f").rows("a".."b"));
     assert_eq!(lines, [format!("q/{NOW} ttl"), format!("q/{NOW} ttl")]);
 }
@@ -351,8 +351,8 @@ fn reads_that_fail_are_not_explained() {
     assert_eq!(kind(&Scan::new()), ErrorKind::Closed);
 }
 
-/// A file with wrong times: the read does not find the cell, and the explanation says so instead of a reason
-/// that is none.
+/// A file with a wrong time range: the read does not find the cell, and the explanation reports that instead
+/// of a wrong reason.
 #[test]
 fn a_wrong_time_range_is_found() {
     let Scratch { dir, region, .. } = scratch([family()]);
@@ -371,8 +371,8 @@ fn a_wrong_time_range_is_found() {
     assert_eq!(explain(&region, &Scan::new()), ["q/5 returned"]);
 }
 
-/// The explanation of a table is that of its regions, in the order of the scan, with one limit and one
-/// filter.
+/// The explanation of a table consists of those of its regions, in the order of the scan, with one limit and
+/// one filter.
 #[test]
 fn tables_are_explained() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/region/split-references/root");

@@ -3,8 +3,8 @@
 //!
 //! A script of writes, deletes, flushes, compactions, bulk loads, closes and crashes is played with one
 //! storage call failing, for each call in turn, reads included. Other runs have several calls failing at
-//! random. After each operation, and after each open, the whole logical state is compared with that of a
-//! model. `HREGION_SEED` sets the first seed, `HREGION_OPS` sets the number of runs.
+//! random. After each operation, and after each open, the whole logical state is compared with a model.
+//! `HREGION_SEED` sets the first seed, `HREGION_OPS` sets the number of runs.
 
 use crate::support::fault_world::{DURABILITIES, KINDS, Op, TRACKERS, World, run, script};
 use crate::support::random_ops::{fresh_seed, number, play_all, say};
@@ -38,8 +38,8 @@ fn single_faults(seed: u64) -> u64 {
 
 /// Plays one long script, and from each of its crashes on, the part up to the next crash with each of its
 /// calls failing, or with one in `one_in`. With `HREGION_SHARD=k/n` calls fail only in each n-th part, from
-/// part k on, so that n processes share the work. Returns the number of calls of these parts, and of those
-/// that failed.
+/// part k on, so that n processes share the work. Returns the number of calls of these parts, and of the
+/// calls that failed.
 fn long_script(operations: usize, one_in: usize) -> (u64, u64) {
     let operations = number("HREGION_OPS").map_or(operations, |ops| usize::try_from(ops).unwrap());
     let seed = number("HREGION_SEED").unwrap_or_else(fresh_seed);
@@ -87,7 +87,7 @@ fn long_script(operations: usize, one_in: usize) -> (u64, u64) {
     (calls, failed.into_inner())
 }
 
-/// The share of the work of this process, `HREGION_SHARD`: all of it if it is not set.
+/// This process's share of the work, `HREGION_SHARD`: all of it if it is not set.
 fn shard() -> (usize, usize) {
     let Ok(shard) = env::var("HREGION_SHARD") else { return (0, 1) };
     let (shard, shards) = shard.split_once('/').expect("k/n");
@@ -114,7 +114,7 @@ fn several_faults(seed: u64) -> usize {
     run(tracker, durability, &ops, &faults, KINDS[rng.below(KINDS.len())], seed).1
 }
 
-/// Plays a script during which the power fails.
+/// Plays a script during which power is lost.
 fn power_cut(seed: u64) {
     let mut rng = Rng::new(seed ^ 0xc07);
     let mut ops = script(&mut rng, 20);
@@ -139,8 +139,8 @@ fn power_cuts_at_length() {
 }
 
 /// A compacted file that cannot be removed is ignored because the file that replaced it lists it as
-/// compacted. If the replacement were itself compacted and removed, the stuck file would be read again, with
-/// everything deleted from it.
+/// compacted. If the replacement were itself compacted and removed, the remaining file would be read again,
+/// with all deleted cells.
 #[test]
 fn a_replaced_file_that_stays_brings_nothing_back() {
     for tracker in TRACKERS {
@@ -173,14 +173,14 @@ fn a_replaced_file_that_stays_brings_nothing_back() {
     }
 }
 
-/// A region in a storage in which a file that was removed cannot be read any more.
+/// A region in a storage in which removed files can no longer be read.
 fn by_path(storage: &FaultyStorage) -> RegionOptions {
     storage.read_by_path();
     let options = Region::options().storage(Arc::new(storage.clone())).compaction_enabled(false);
     options.file_handles(&FileHandles::with_capacity(100)).writable(true)
 }
 
-/// Replaced files that a view reads are set aside until it is done with them. Each call of that fails.
+/// Replaced files that a view reads are set aside until the view is closed. Each call for that fails in turn.
 #[test]
 fn what_is_set_aside_is_read_and_does_not_come_back() {
     let (before, dir) = (FaultyStorage::new(), Path::new("/store/region"));

@@ -1,6 +1,5 @@
-//! Every flipped bit and every truncation ends in an error or in the same cells, in scans and in seeks
-//! (hfile.md §17.1). Tests small files with checksums, of several versions, codecs, encodings and Bloom
-//! filters.
+//! Every flipped bit and every truncation causes an error or the same cells, in scans and in seeks (hfile.md
+//! §17.1). Tests small files with checksums, of several versions, codecs, encodings and Bloom filters.
 
 use crate::support::alloc::measure;
 use crate::support::golden::{self, Golden};
@@ -39,7 +38,7 @@ fn every_flipped_bit_and_every_cut_ends_in_an_error_or_in_the_same_cells() {
     run(&subjects(), |subject, _| {
         let len = subject.bytes.len();
         let padding = subject.padding();
-        // Some bits of the padding are enough: no reader looks at any.
+        // Some bits of the padding are enough: no reader uses it.
         let bits = (0..len * 8).filter(move |bit| !padding.contains(&(bit / 8)) || bit.is_multiple_of(61));
         Box::new(bits.map(Damage::Flip).chain((0..len).map(Damage::Cut)))
     });
@@ -102,7 +101,7 @@ where
     F: Fn(&'a Subject, usize) -> Box<dyn Iterator<Item = Damage> + 'a> + Sync,
 {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    // blocks leave memory, and are found in the second tier
+    // blocks are evicted from memory, and found in the second tier
     let tier = BlockCache::options().capacity(4 << 10).second_tier(dir.path(), 1 << 20);
     let cache = tier.second_tier_min_reads(1).build();
     let next = AtomicUsize::new(0);
@@ -202,7 +201,7 @@ impl Subject {
     }
 
     /// Reads a copy in every way. Returns `Ok(false)` if any result differs from the sound file, even before
-    /// an error, and an error only if all results before it were right.
+    /// an error, and an error only if all earlier results were right.
     fn read(&self, bytes: Vec<u8>, cache: Option<&BlockCache>) -> Result<bool> {
         let file = open::open_bytes(self.options(cache), &self.golden.name, bytes)?;
         let mut first_error = None;

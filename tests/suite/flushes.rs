@@ -59,7 +59,7 @@ fn a_flush_of_large_families_has_all_cells() {
     check(&open(&storage), "reopened");
 }
 
-/// The calls of the threads are in no order, so a call that fails is one of any family.
+/// The calls of the threads are in no fixed order, so the failing call may be one of any family.
 #[test]
 fn any_call_of_a_flush_of_large_families_may_fail() {
     let counted = FaultyStorage::new();
@@ -94,8 +94,8 @@ fn any_call_of_a_flush_of_large_families_may_fail() {
     }
 }
 
-/// Any call of a flush of one family fails, and the others are flushed after. If power is lost then, a row is
-/// in all families or in none, though the log need not have it.
+/// Any call of a flush of one family fails, and the other families are flushed later. If power is lost then,
+/// a row is in all families or in none, although the log may no longer contain it.
 #[test]
 fn a_flush_of_one_family_tears_no_row() {
     let found = |region: &Region, shown: &str| {

@@ -109,7 +109,7 @@ fn inputs_found_by_fuzzing_do_not_panic() {
     let mut count = 0;
     for folder in std::fs::read_dir(&found).expect("testdata is there") {
         let folder = folder.expect("a directory that is read").path();
-        // inputs that no target plays would not be noticed
+        // an input for an unknown target would never be played
         let target = TARGETS.iter().find(|(name, _)| folder.ends_with(name));
         let (_, body) = target.unwrap_or_else(|| panic!("{}: no target", folder.display()));
         for input in std::fs::read_dir(&folder).expect("a directory of inputs") {

@@ -1,5 +1,5 @@
-//! Gets of many rows at once: equal to single gets of a region without a cache, in the order asked, and each
-//! part of a block is read once.
+//! Gets of many rows at once return the same as single gets of a region without a cache, in the order of the
+//! request, and read each part of a block once.
 //!
 //! `HREGION_SEED` sets the first seed. A failure prints the seed.
 
@@ -29,7 +29,7 @@ fn index(number: u64) -> usize {
     usize::try_from(number).unwrap()
 }
 
-/// Gets of rows near each other, anywhere, missing, and asked for more than once.
+/// Gets of adjacent rows, of any rows, of missing rows, and of repeated rows.
 fn gets(rng: &mut Rng, get: impl Fn(&mut Rng, u64) -> Get) -> Vec<Get> {
     let (from, spread) = (rng.next() % ROWS, 1 + rng.below(400) as u64);
     let is_near = rng.below(2) == 0;
@@ -82,7 +82,7 @@ fn many_gets_are_single_gets() {
     }
 }
 
-/// Several families, files, a MemStore, markers, versions and cells that expire.
+/// Covers several families, files, a MemStore, markers, versions and cells that expire.
 #[test]
 fn many_gets_see_what_single_gets_see() {
     let seed = first_seed();
@@ -144,8 +144,8 @@ fn many_gets_see_what_single_gets_see() {
     assert!(found > 1000 && cache.stats().partial_reads > 300, "{found} {:?}", cache.stats());
 }
 
-/// Reads all rows, so that the outlines of the blocks are known, and the cache is full. The region's rows are
-/// read by one thread, so that reads can be counted.
+/// Reads all rows, so that the outlines of the blocks are known, and the cache is full. One thread reads the
+/// region's rows, so that reads can be counted.
 fn outlined(dir: &Path, bytes: u64) -> (Region, BlockCache) {
     let cache = BlockCache::with_capacity(bytes);
     let region = Region::options().cache(&cache).get_threads(1).open(dir).unwrap();
@@ -173,7 +173,8 @@ fn a_part_is_read_once_for_all_its_rows() {
     assert!(many * 10 < single && many > 20, "{many} reads for {single}");
 }
 
-/// Each read of a file fails once: the call fails or has the right answer, and so has the next.
+/// Each read of a file fails once: the call fails or has the right answer, and the next call has the right
+/// answer.
 #[test]
 fn a_failed_read_is_an_error_or_read_again() {
     let storage = FaultyStorage::new();
@@ -244,7 +245,7 @@ fn no_flipped_bit_changes_a_row() {
             let at = rng.below(bytes.len());
             bytes[at] ^= 1 << rng.below(8);
         }
-        // The same file, with other bytes.
+        // The same file with other bytes.
         std::fs::write(&path, &bytes).unwrap();
         let numbers: Vec<u64> = (0..10).map(|_| rng.next() % ROWS).collect();
         let gets: Vec<Get> = numbers.iter().map(|&number| Get::new(row(number))).collect();
@@ -263,14 +264,14 @@ fn no_flipped_bit_changes_a_row() {
     assert!(failed > 5 && right > 5, "{failed} {right}");
 }
 
-/// So many reads fail at a time: what cannot be read in part is read as a whole.
+/// The number of reads that fail at a time: a block that cannot be read in part is read as a whole.
 const FAILING: u64 = 8;
 
-/// How reads of a storage take long, like those of a remote one, and which fail.
+/// Makes the reads of a storage slow, like remote ones, and makes some fail.
 #[derive(Debug, Default)]
 struct Reads {
     micros: AtomicU64,
-    /// The number of reads until [`FAILING`] of them have failed.
+    /// The number of remaining reads until [`FAILING`] of them have failed.
     left: AtomicU64,
     /// The threads that have read.
     readers: Mutex<HashSet<ThreadId>>,
@@ -360,7 +361,7 @@ fn rows_of_a_slow_storage_are_read_by_several_threads() {
         let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         assert!(most <= threads.max(1) && (most > 1 || threads < 2 || cores < 2), "{most} of {threads}");
     }
-    // The first row in the order of rows that cannot be read.
+    // The error names the first row, in the order of rows, that cannot be read.
     let (table, _) = table(4);
     let mut wrong = gets;
     wrong[3] = wrong[3].clone().family("none");
@@ -371,7 +372,7 @@ fn rows_of_a_slow_storage_are_read_by_several_threads() {
     assert_ne!(error.to_string(), table.get(&wrong[other]).unwrap_err().to_string());
 }
 
-/// A filter that does something else at each cell of a row.
+/// A filter that calls a function for each cell of a row.
 #[derive(Clone)]
 struct Hook(Arc<OfRow>);
 
@@ -432,8 +433,8 @@ fn change(table: &Table, rng: &mut Rng) {
     }
 }
 
-/// Several threads at once have gets read by further ones, while writes go on. Some filters panic, and some
-/// read rows in turn: the answers are those of single gets of the same view.
+/// Several threads at once make gets that are read by further threads, while another writes. Some filters
+/// panic, and some read rows themselves: the answers equal single gets of the same view.
 #[test]
 fn several_threads_read_what_one_reads() {
     let seed = first_seed();
@@ -499,7 +500,7 @@ fn several_threads_read_what_one_reads() {
     }
 }
 
-/// Some reads fail, in whichever threads: the call fails or has the right answer, and the next has it.
+/// Some reads fail, in any of the threads: the call fails or has the right answer, and the next call has it.
 #[test]
 fn a_failed_read_of_another_thread_is_an_error() {
     let seed = first_seed();

@@ -1,4 +1,4 @@
-//! Every HFile that HBase wrote has exactly the cells that HBase reads from it.
+//! Every HFile written by HBase has exactly the cells that HBase reads from it.
 
 use crate::support::cells::{cell_json, parse_key};
 use crate::support::golden::{self, Golden};

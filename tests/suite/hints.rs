@@ -1,5 +1,5 @@
-//! Filters with hints do not read the blocks between their hits (read-path.md §9.11, §13.4), according to the
-//! region's own counters.
+//! Filters with hints do not read the blocks between their matches (read-path.md §9.11, §13.4), according to
+//! the region's own counters.
 
 use hregion::filter::Filter;
 use hregion::{Durability, Family, Put, Region, RegionMetrics, Scan};
@@ -52,7 +52,7 @@ fn a_fuzzy_scan_does_not_read_the_blocks_between_its_hits() {
             expected.reverse();
         }
         assert_eq!(rows, expected);
-        // the block of the hit, the one after or before it, and one more where a row starts a block
+        // the block of the match, the one after or before it, and one more where a row starts a block
         assert!(counts.data_blocks_read <= 3 * USERS as u64 + 3, "{reversed} {counts:?}");
     }
 }

@@ -131,8 +131,8 @@ impl Ledger {
         self.state = after(&self.state, number);
     }
 
-    /// Whether a state may be found: all that was acknowledged, and all or nothing of the operation that was
-    /// under way. The files of a bulk load are moved one by one.
+    /// Whether a state may be found: all acknowledged operations, and all or nothing of the operation that
+    /// was running. The files of a bulk load are moved one by one.
     fn allows(&self, found: &[State; 2]) -> bool {
         let Some(number) = self.begun else { return *found == self.state };
         let after = after(&self.state, number);
@@ -187,11 +187,12 @@ fn kill_often(kills: u64, seed: u64) {
                 ("HREGION_KILL_FIRST", next.to_string()),
             ],
         );
-        // One in four is killed at any time, and may still be opening the region; the others write already.
+        // One in four is killed at any time, perhaps while it opens the region; the others are already
+        // writing.
         let mut lines = Vec::new();
         let mut most = 40_000;
         if rng.below(4) > 0 {
-            // A number of operations, however long they take, and a part of the next.
+            // Waits for a number of operations, however long they take, and for a part of the next.
             lines.extend((0..=rng.below(20)).map_while(|_| child.next_line()));
             most = 2_000;
         }

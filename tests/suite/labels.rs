@@ -1,5 +1,5 @@
 //! Values and delete markers with visibility labels (read-path.md §9.13): a marker hides the values that have
-//! the same labels, wherever the cells are, and files that are written lack no other value.
+//! the same labels, wherever the cells are, and compactions and flushes drop only hidden values.
 
 use crate::support::no_sync::NoSync;
 use crate::support::written::job_origin;
@@ -15,7 +15,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
-/// No tags; a format and the ordinal of a label, one and another; a time to live, which is no label.
+/// No tags; a format and the ordinal of a label; another ordinal; a time to live, which is not a label.
 const TAGS: [&[u8]; 4] =
     [&[], &[0, 2, 4, 1, 0, 2, 2, 1], &[0, 2, 4, 1, 0, 2, 2, 2], &[0, 9, 8, 0, 0x7f, 0, 0, 0, 0, 0, 0]];
 
@@ -70,7 +70,7 @@ fn write() -> impl Strategy<Value = Write> {
     })
 }
 
-/// Files of cells. No version of a column is written twice: only one of them would be kept.
+/// Files of cells. Each version of a column is written only once, because only one of two would be kept.
 fn files() -> impl Strategy<Value = Vec<BTreeMap<Place, Write>>> {
     vec(vec(write(), 1..16), 1..5).prop_map(|files| {
         let mut versions = BTreeSet::new();
@@ -193,7 +193,7 @@ fn a_flush_keeps_values_with_labels_that_a_marker_without_covers() {
     let value = Write { row: "a", qualifier: "q", timestamp: 9, kind: CellType::Put, tags: TAGS[1] };
     load(&region, &dir.path().join("file"), &[value]);
     region.append(Append::new("a").column("f", "q", "w")).unwrap();
-    // A value that is hidden comes before it.
+    // A hidden value precedes it.
     let later = 1 << 43;
     region.put(Put::new("a").cell_at("f", "q", later, "hidden")).unwrap();
     region.delete(Delete::new("a").family_at("f", later)).unwrap();
@@ -209,7 +209,7 @@ fn a_flush_keeps_values_with_labels_that_a_marker_without_covers() {
     check("compacted");
 }
 
-/// The marker of a delete has no labels, and is not for a version that has some.
+/// The marker of such a delete has no labels, and does not apply to a labelled version.
 #[test]
 fn a_delete_of_the_newest_version_is_of_one_without_labels() {
     let dir = tempfile::tempdir().unwrap();
@@ -225,7 +225,7 @@ fn a_delete_of_the_newest_version_is_of_one_without_labels() {
     assert_eq!(left(), [9, 7, 6]);
     region.delete(Delete::new("a").version("f", "q")).unwrap();
     assert_eq!(left(), [9, 7]);
-    // There is none any more.
+    // No unlabelled version remains.
     region.delete(Delete::new("a").version("f", "q")).unwrap();
     assert_eq!(left(), [9, 7]);
     region.delete(Delete::new("a")).unwrap();

@@ -28,7 +28,7 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ("block", &[CELLS]),
     // the second tier is a file; its tests make blocks of cells
     ("cache", &[&["cell", "io", "block"]]),
-    // cells that are read ahead are laid out as in a block
+    // cells that are read ahead have the layout of a block
     ("memstore", &[CELLS, &["block"]]),
     ("mvcc", &[CELLS]),
     // values are compressed like blocks
@@ -39,7 +39,7 @@ const LAYERS: &[(&str, &[&[&str]])] = &[
     ("region", &[CELLS, &["io", "cache", "hfile", "layout", "store", "wal", "mvcc", "memstore"]]),
     ("locator", &[CELLS, &["io", "cache", "layout", "region"]]),
     ("table", &[CELLS, &["io", "cache", "hfile", "layout", "region", "store", "wal", "locator"]]),
-    // internal hooks for benches, and bodies of fuzz targets: they use every module they feed
+    // internal hooks for benches, and bodies of fuzz targets: they use every module under test
     ("bench", &[CELLS, &["block", "cache", "hfile", "memstore", "mvcc", "store"]]),
     (
         "fuzzing",
@@ -160,8 +160,8 @@ fn exports(lib: &str) -> BTreeMap<String, String> {
     found
 }
 
-/// Methods of `src/io` with a default that an implementation does not define, and why. A wrapper that does
-/// not forward such a method has the default instead of what it wraps.
+/// Methods of `src/io` with a default that an implementation does not override, and why. A wrapper that does
+/// not forward such a method uses the default instead of the wrapped value's method.
 const OMITTED: &[(&str, &str, &[&str], &str)] = &[
     ("Storage", "LocalStorage", &["can_rename", "can_read_removed"], "as the default says"),
     ("Storage", "LocalStorage", &["rename_new"], "not on every system; the library does not call it"),
@@ -228,7 +228,7 @@ const OMITTED: &[(&str, &str, &[&str], &str)] = &[
     ),
 ];
 
-/// Methods that follow from others.
+/// Methods that are defined by others.
 const DERIVED: &[&str] = &["is_empty"];
 
 #[test]
@@ -269,7 +269,7 @@ fn without_comments(text: &str) -> String {
     text.lines().map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns what is between the first brace after `at` and the one that closes it.
+/// Returns the text between the first brace after `at` and its closing brace.
 fn block(text: &str, at: usize) -> &str {
     let start = at + text[at..].find('{').unwrap() + 1;
     let mut depth = 1;
@@ -299,7 +299,7 @@ fn implementations<'t>(text: &'t str, name: &str) -> Vec<(&'t str, &'t str)> {
     found
 }
 
-/// Returns the methods of a block: those defined, and those that `forward!` defines.
+/// Returns the methods of a block: those defined there, and those that `forward!` defines.
 fn methods(body: &str) -> BTreeSet<String> {
     let (mut found, mut depth) = (BTreeSet::new(), 0);
     for line in body.lines() {
@@ -370,7 +370,7 @@ fn the_reading_of_methods_is_not_blind() {
     assert_eq!(methods(body), expected);
 }
 
-/// The formatter breaks code, but neither comments nor strings.
+/// The formatter breaks code, but not comments or strings.
 #[test]
 fn no_line_is_longer_than_the_width() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,4 @@
-//! Answers do not depend on how cells are distributed over memory and files: random writes in several layouts
+//! Answers do not depend on the distribution of cells over memory and files: random writes in several layouts
 //! are read with the same random filters. Reads take a bounded number of steps.
 
 use crate::support::no_sync::NoSync;
@@ -242,8 +242,8 @@ struct Question {
     filter: Filter,
 }
 
-/// In a time range with an end, versions may already be gone because of newer ones after it, so ends are
-/// generated only if all versions are kept.
+/// In a time range with an end, versions may already be gone because of newer ones after that end, so ends
+/// are generated only if all versions are kept.
 fn question(all_kept: bool) -> impl Strategy<Value = Question> {
     let columns = vec((one_of(&FAMILIES), proptest::option::weighted(0.8, one_of(&QUALIFIERS))), 0..4);
     let to = if all_kept { (2i64..9).boxed() } else { Just(i64::MAX).boxed() };
@@ -267,7 +267,7 @@ fn question(all_kept: bool) -> impl Strategy<Value = Question> {
 }
 
 impl Question {
-    /// Asks a region. Returns the cells as text, or the kind of the error.
+    /// Reads from a region. Returns the cells as text, or the kind of the error.
     fn ask(&self, region: &Region) -> String {
         let before = region.metrics();
         let answer = match self.row {
@@ -467,7 +467,7 @@ fn a_reversed_scan_of_two_fuzzy_keys_ends() {
     assert!(region.metrics().hints_ignored <= 1, "{:?}", region.metrics());
 }
 
-/// The cell `a`, which is not requested, must not cause a seek past `b`, which decides on the row.
+/// The cell `a`, which is not requested, must not cause a seek past `b`, on which the row's result depends.
 #[test]
 fn a_condition_sees_its_column_before_a_later_one_is_read() {
     let (_dir, region) = region(b"r", &[("a", 2, "x"), ("b", 2, "secret"), ("c", 2, "c")]);
@@ -482,8 +482,8 @@ fn a_condition_sees_its_column_before_a_later_one_is_read() {
     }
 }
 
-/// A hint from one version of a column to another must not skip the versions between, which count, or a
-/// marker, which hides.
+/// A hint from one version of a column to another must not skip the versions between them, which count, or a
+/// marker, which hides cells.
 #[test]
 fn hints_pass_over_neither_versions_nor_markers_of_a_column() {
     let dir = tempfile::tempdir().unwrap();
@@ -505,7 +505,7 @@ fn hints_pass_over_neither_versions_nor_markers_of_a_column() {
     assert_eq!(region.metrics().hints_ignored, 0, "they lead forward");
 }
 
-/// A row whose cells are all deleted does not end a scan.
+/// A row with only deleted cells does not end a scan.
 #[test]
 fn a_row_that_is_deleted_ends_no_scan() {
     let rows = |region: &Region, expression: &str, reversed| {

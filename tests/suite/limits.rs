@@ -72,8 +72,8 @@ fn limits_cut_where_they_may() {
         (scan().batch(3), "a:qrs b:qq c:q"),
         (scan().batch(2).caching(2), "a:qr+ a:s | b:qq c:q"),
         (scan().batch(2).limit(1), "a:qr+ a:s"),
-        // bytes of a call: the cell that reaches the limit is included; after the last cell the scan cannot
-        // tell whether there are more
+        // bytes of a call: the cell that reaches the limit is included; after the last cell the scan has not
+        // yet determined whether more follow
         (sized(28), "a:q+ | a:r+ | a:s | b:q+ | b:q | c:q | "),
         (sized(29), "a:qr+ | a:s b:q+ | b:q c:q | "),
         (sized(1000), "a:qrs b:qq c:q"),
@@ -95,7 +95,7 @@ fn limits_cut_where_they_may() {
     }
 }
 
-/// HBase: `RSRpcServices.scan` asks `RegionScanner.isFilterDone` after a call without results.
+/// HBase: `RSRpcServices.scan` calls `RegionScanner.isFilterDone` after a call without results.
 #[test]
 fn a_call_for_no_results_ends_a_scan_whose_filter_is_done() {
     let (_dir, region) = region();
@@ -204,15 +204,15 @@ fn gets_and_conditions_may_be_filtered() {
     assert!(!region.check_and_mutate(check(is("w")).time_range(before)).unwrap().success);
 }
 
-/// HBase: `HRegion.checkAndMutate` leaves `loadColumnFamiliesOnDemand` unset, which `HRegion.get` does not:
-/// the filter judges the row with the cells of all families.
+/// HBase: `HRegion.checkAndMutate` leaves `loadColumnFamiliesOnDemand` unset, unlike `HRegion.get`: the
+/// filter evaluates the row with the cells of all families.
 #[test]
 fn conditions_load_no_families_on_demand() {
     let (_dir, region) = region();
     let other = SingleColumnValue::new("g", "q", Compare::Equal, Comparator::binary("other"));
     let other = other.filter_if_missing(true).latest_version_only(false).exclude(true);
     let filter = Filter::single_column_value(other);
-    // of the family that is needed nothing is left, and so the row is not judged (read-path.md §11.4)
+    // the needed family has no cells left, so the row is not evaluated (read-path.md §11.4)
     let get = Get::new("b").filter(filter.clone());
     assert_eq!(text(region.get(&get).unwrap().as_row()), "b:q");
     assert!(!region.exists(&get.load_families_on_demand(false)).unwrap());
@@ -268,7 +268,7 @@ fn deleted_cells_stay_hidden_after_a_hint() {
     }
 }
 
-/// A row with too many columns ends the families that have visible cells of it, and no others, also after a
+/// A row with too many columns ends the families that have visible cells in it, and no others, also after a
 /// batch that ended with a row (read-path.md §23.10).
 #[test]
 fn a_family_without_visible_cells_of_the_last_row_goes_on_after_a_batch() {
@@ -287,8 +287,8 @@ fn a_family_without_visible_cells_of_the_last_row_goes_on_after_a_batch() {
     assert_eq!(batched.replace('+', ""), "a:q a:q b:q b:r c:t");
 }
 
-/// A row that a filter ends at, and that expires while the scan is under way, is a row as before: the scan
-/// sees the cells of the time when it began.
+/// A row at which a filter ends, and which expires during the scan, is treated as before: the scan returns
+/// the cells of the time when it began.
 #[test]
 fn a_scan_ends_at_a_row_that_expires_meanwhile() {
     let dir = tempfile::tempdir().unwrap();
@@ -342,7 +342,7 @@ impl CellFilter for NeedsF {
     }
 }
 
-/// Puts the parts of rows together. Each has its cells in order.
+/// Joins the parts of rows. The cells of each part are in order.
 fn whole_rows<'r>(rows: impl Iterator<Item = RowRef<'r>>) -> Vec<(Vec<u8>, Vec<String>)> {
     let mut whole: Vec<(Vec<u8>, Vec<String>)> = Vec::new();
     for row in rows {
@@ -356,9 +356,9 @@ fn whole_rows<'r>(rows: impl Iterator<Item = RowRef<'r>>) -> Vec<(Vec<u8>, Vec<S
     whole
 }
 
-/// Another scan goes on at each cursor of a scan that loads families on demand, without a row that is
-/// complete, whatever limits cut the first one. If a limit is reached with the last cell of the family that
-/// the filter needs, the others are not read (read-path.md §23.11).
+/// Another scan continues at each cursor of a scan that loads families on demand, without repeating a
+/// complete row, whichever limits cut the first one. If a limit is reached with the last cell of the family
+/// that the filter needs, the others are not read (read-path.md §23.11).
 #[test]
 fn a_scan_with_families_on_demand_goes_on_after_each_call() {
     let dir = tempfile::tempdir().unwrap();
@@ -423,7 +423,7 @@ fn a_scan_with_families_on_demand_goes_on_after_each_call() {
             let Some(cursor) = cursor else { continue };
             assert_eq!(rows(&plain.clone().resume(cursor)), all[complete..], "{name} {cursor:?}");
         }
-        // a row is in parts one after the other, and the last of them is not marked
+        // the parts of a row follow each other, and the last is not marked as partial
         for (i, result) in results.iter().enumerate() {
             let goes_on = results.get(i + 1).is_some_and(|next| next.row.key() == result.row.key());
             assert!(result.partial || !goes_on, "{name}: {:?}", result.row);

@@ -1,5 +1,5 @@
 //! Chains of rows, each with the key of the one before it, written into a table by a process that is killed
-//! again and again while it flushes, compacts and splits: no row is missing at the end (HBase:
+//! repeatedly while it flushes, compacts and splits: at the end no row is missing (HBase:
 //! `IntegrationTestBigLinkedList`).
 //!
 //! `HREGION_OPS` sets the number of rows, `HREGION_SEED` the seed, which is random by default.
@@ -21,12 +21,12 @@ use std::time::Duration;
 
 /// The number of chains, which are written together.
 const CHAINS: u64 = 64;
-/// The regions that the table is created with.
+/// The initial number of regions of the table.
 const REGIONS: u64 = 2;
 
 const FACTORS: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0xBF58_476D_1CE4_E5B9];
 
-/// Returns the row of a chain at a length. The rows of a chain are in no order.
+/// Returns the row of a chain at a length. The keys of a chain's rows are in no order.
 fn row(chain: u64, at: u64) -> String {
     let mixed = (chain << 40 | at).wrapping_mul(FACTORS[0]);
     format!("{:016x}", (mixed ^ mixed >> 29).wrapping_mul(FACTORS[1]))
@@ -55,7 +55,7 @@ fn open(root: &Path) -> Table {
     }
 }
 
-/// The process to be killed: writes one row of each chain at a time, and prints how long they are.
+/// The process to be killed: writes one row of each chain at a time, and prints their length.
 #[test]
 #[ignore = "run by the test below, in a process of its own"]
 fn child() {
@@ -118,7 +118,7 @@ fn check_row(row: RowRef<'_>) -> (u64, u64) {
     (chain, at)
 }
 
-/// Checks that all rows up to a length are there, and each that one of the later rows refers to.
+/// Checks that all rows up to a length exist, and that each is referred to by a later row.
 fn check_all(dir: &Path, len: u64, last: u64) {
     let table = Table::open(dir, "list").unwrap();
     assert!(table.inconsistencies().is_empty(), "{:?}", table.inconsistencies());
@@ -167,7 +167,7 @@ fn write_and_kill(rows: u64, kills: u64, splits: u64, seed: u64) {
                 ("HREGION_LIST_SPLITS", splits.to_string()),
             ],
         );
-        // Once it has written its part of the rows, at some moment after.
+        // At a random moment after it has written its part of the rows.
         let until = next + 1 + rng.next() % (2 * last / kills).max(1);
         let mut done = None;
         while let Some(line) = child.next_line() {
@@ -184,7 +184,7 @@ fn write_and_kill(rows: u64, kills: u64, splits: u64, seed: u64) {
         done = lines.iter().filter_map(|line| line.parse().ok()).max().max(done);
         assert!(was_killed || done == Some(last - 1), "it ended by itself");
         next = done.map_or(next, |at: u64| at + 1);
-        // As HBase's HFileCleaner does: nothing needs a replaced file any more.
+        // As HBase's HFileCleaner does: no replaced file is needed any more.
         match fs::remove_dir_all(dir.path().join("archive")) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => panic!("{error}"),
             _ => {}

@@ -27,8 +27,8 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap()
 }
 
-/// The rows of a recorded catalog, in key order, with the newest value of each column and HBase's decoded
-/// form of it.
+/// The rows of a recorded catalog, in key order, with the newest value of each column and its form as decoded
+/// by HBase.
 type Recorded = BTreeMap<Vec<u8>, BTreeMap<(String, String), (Vec<u8>, Value)>>;
 
 fn recorded(path: &Path) -> Recorded {
@@ -218,7 +218,7 @@ fn daughters_are_listed_before_they_have_servers() {
     assert!(error.message().contains("b080bd824b133f7fd142d58caf423392"), "{error}");
 }
 
-/// Returns the answers of HBase's clients to look-ups in a table.
+/// Returns the recorded answers of HBase's clients to look-ups in a table.
 fn recorded_look_ups(cluster: &Path, table: &str) -> Vec<(Vec<u8>, Value)> {
     let lines = json_lines(&cluster.join("locator/script.jsonl"));
     let of_table =

@@ -1,4 +1,5 @@
-//! The write-ahead log of a region: what survives what, what is left of it, and that HBase replays it.
+//! The write-ahead log of a region: which writes survive which failures, which logs remain, and HBase replays
+//! them.
 
 mod failures;
 mod hbase;
@@ -36,7 +37,7 @@ fn put(row: &str, value: &str) -> Put {
     Put::new(row.to_owned()).cell("f", "q", value.to_owned()).cell("g", "q", value.to_owned())
 }
 
-/// The values of all rows. Both families must have the same.
+/// The values of all rows, which must be equal in both families.
 fn values(region: &Region) -> BTreeMap<String, String> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let mut found = BTreeMap::new();
@@ -54,7 +55,7 @@ fn logs(storage: &FaultyStorage) -> Vec<PathBuf> {
     storage.names().into_iter().filter(|name| name.starts_with(&dir)).collect()
 }
 
-/// Simulates the end of the process, which frees nothing.
+/// Simulates the end of the process, without releasing anything.
 fn forget(region: Region) {
     std::mem::forget(region);
 }
@@ -89,8 +90,8 @@ fn a_write_survives_what_it_says() {
     }
 }
 
-/// In an object store, a request to remove a log may be carried out late, if it had no answer: no later log
-/// has its name, whatever is left of what was in it.
+/// In an object store, an unanswered request to remove a log may be carried out late: no later log may have
+/// its name, whatever remains of its content.
 #[test]
 fn no_name_of_a_log_is_made_again_in_an_object_store() {
     let open = |storage: &FaultyStorage| {
@@ -138,8 +139,8 @@ fn no_name_of_a_log_is_made_again_in_an_object_store() {
     assert!(at > 5, "{at}");
 }
 
-/// Of mutations that are written together, those with SKIP_WAL are not logged, and the others are as durable
-/// as the greatest of them.
+/// Of mutations that are written together, those with SKIP_WAL are not logged, and the others have the
+/// greatest durability among them.
 #[test]
 fn mutations_written_together_have_their_own_durability() {
     let storage = FaultyStorage::new();
@@ -154,7 +155,7 @@ fn mutations_written_together_have_their_own_durability() {
     let left = storage.after(Crash::Hard);
     forget(region);
     assert_eq!(values(&open(&left)).into_keys().collect::<Vec<_>>(), ["synced", "with it"]);
-    // of the region, unless the write says otherwise
+    // the durability of the region, unless the write sets another
     let region = options(&left).durability(Durability::SkipWal).open(DIR).unwrap();
     region.put(put("lost", "v")).unwrap();
     region.put(put("kept", "v").durability(Durability::FsyncWal)).unwrap();
@@ -184,7 +185,7 @@ fn an_atomic_change_is_logged_as_a_whole() {
     assert_eq!(found.into_keys().collect::<Vec<_>>(), ["checked", "row", "rows 1", "rows 2"]);
 }
 
-/// A write that could not be replayed is refused. All that is accepted can be.
+/// A write that could not be replayed is refused. All accepted writes can be replayed.
 #[test]
 fn an_entry_can_be_read_again() {
     let storage = FaultyStorage::new();
@@ -214,7 +215,7 @@ fn an_entry_can_be_read_again() {
     assert_eq!(region.get(&Get::new("s")).unwrap().len(), 7_000);
 }
 
-/// With the least limits, the key of an entry is too long.
+/// With the smallest limits, the key of an entry is too long.
 #[test]
 fn an_entry_whose_key_could_not_be_read_is_refused() {
     let mut accepted = 0;
@@ -236,8 +237,8 @@ fn an_entry_whose_key_could_not_be_read_is_refused() {
     assert!((1..40).contains(&accepted), "{accepted}");
 }
 
-/// What a process that has died has logged need not be on disk when the next one replays it. The families are
-/// flushed one after the other.
+/// Entries logged by a dead process may not be on disk yet when the next process replays them. The families
+/// are flushed one after the other.
 #[test]
 fn a_loss_of_power_during_a_replay_tears_no_row() {
     for calls in 0.. {
@@ -281,7 +282,7 @@ fn a_log_that_cannot_be_synced_is_not_replayed() {
     assert_eq!(values(&open(&storage)), BTreeMap::from([("r".into(), "v".into())]));
 }
 
-/// A table's setting counts if neither the write nor the caller says anything.
+/// A table's setting applies if neither the write nor the caller sets one.
 #[test]
 fn a_table_has_a_durability() {
     for (name, survives) in
@@ -312,14 +313,14 @@ fn set_durability(storage: &FaultyStorage, name: &str) {
     let is_descriptor = |path: &PathBuf| path.to_string_lossy().contains(".tableinfo.");
     let path = storage.names().into_iter().find(is_descriptor).unwrap();
     let mut bytes = unsealed(&storage.bytes(&path).unwrap()).to_vec();
-    // Of a field that is repeated, parts of a message can be appended.
+    // A repeated field allows parts of a message to be appended.
     let len = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
     let value = [&[2 << 3 | 2, len(name.as_bytes())], name.as_bytes()].concat();
     let pair = [&[1 << 3 | 2, 10][..], b"DURABILITY", &value].concat();
     bytes.extend([2 << 3 | 2, len(&pair)]);
     bytes.extend(pair);
     storage.remove(&path).unwrap();
-    // the name has the length
+    // the length is part of the name
     let mut file = storage.create(&path.with_extension(bytes.len().to_string())).unwrap();
     file.write_all(&bytes).and_then(|()| file.sync()).unwrap();
     storage.sync_dir(path.parent().unwrap()).unwrap();
@@ -347,7 +348,7 @@ fn a_log_is_removed_when_all_its_cells_are_in_files() {
     assert!(logs(&storage).is_sorted());
     region.flush_families(&["g"]).unwrap();
     assert_eq!(logs(&storage).len(), 0);
-    // A log that cannot be removed is named, and removed later.
+    // A log that cannot be removed is reported, and removed later.
     region.put(put("r4", "v4")).unwrap();
     let log = logs(&storage).pop().unwrap();
     storage.stick(&log);
@@ -362,7 +363,7 @@ fn a_log_is_removed_when_all_its_cells_are_in_files() {
     assert_eq!(values(&open(&storage)).len(), 5);
 }
 
-/// Ends, when it is dropped, what others do until a flag is set: also if the test fails.
+/// Sets a flag when it is dropped, so that other threads end, also if the test fails.
 struct Until<'d>(&'d AtomicBool);
 
 impl Drop for Until<'_> {
@@ -371,7 +372,7 @@ impl Drop for Until<'_> {
     }
 }
 
-/// Threads write while the power fails at any moment: all that was acknowledged before is there, and nothing
+/// Threads write until power is lost at any moment: all writes acknowledged before are found, and nothing
 /// that was not written.
 #[test]
 fn a_loss_of_power_under_load_loses_nothing() {
@@ -411,7 +412,7 @@ fn a_loss_of_power_under_load_loses_nothing() {
                 let most: Vec<u64> = begun.iter().map(|n| n.load(Ordering::SeqCst)).collect();
                 let found = values(&open(&left));
                 for thread in 0..threads {
-                    // The last values of a thread, of which each row has one.
+                    // The last values of a thread; each row has one.
                     let prefix = format!("{thread}-");
                     let numbers = found.iter().filter(|(row, _)| row.starts_with(&prefix));
                     let numbers: Vec<u64> = numbers.map(|(_, value)| value.parse().unwrap()).collect();
@@ -433,7 +434,7 @@ fn a_loss_of_power_under_load_loses_nothing() {
     });
 }
 
-/// Rows that are written together survive a loss of power together, at whatever call it happens.
+/// Rows that are written together survive a loss of power together, whichever call it interrupts.
 #[test]
 fn rows_written_together_are_there_together() {
     let all =

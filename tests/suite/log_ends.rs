@@ -1,4 +1,4 @@
-//! Logs that end by a sync that fails, and what in a log could be taken for something else.
+//! Logs that end with a failing sync, and log content that resembles something else.
 
 use crate::support::forward::forward;
 use crate::support::hooked_logs::{HookedLogs, LogCall};
@@ -32,7 +32,7 @@ fn put(row: &str) -> Put {
     Put::new(row.to_owned()).cell("f", "q", "v")
 }
 
-/// A sync that says when it has begun, and ends when it is let.
+/// A sync that signals its beginning, and waits to be released.
 struct Gate {
     begun: Barrier,
     ends: Barrier,
@@ -49,7 +49,8 @@ impl Gate {
     }
 }
 
-/// A flush syncs the file that it has ended while writers use the next one. If that fails, each of them ends.
+/// A flush syncs the file that it has ended while writers use the next one. If that sync fails, each writer
+/// returns.
 #[test]
 fn no_writer_waits_after_the_sync_of_an_ended_file_has_failed() {
     let gates = Arc::new([Gate::new(), Gate::new()]);
@@ -66,20 +67,20 @@ fn no_writer_waits_after_the_sync_of_an_ended_file_has_failed() {
         _ => Ok(()),
     });
     let region = open(storage);
-    // The first sync is that of the header, and the second that of the put.
+    // The first sync is for the header, and the second for the put.
     region.put(put("before")).unwrap();
     let flush = {
         let region = region.clone();
         thread::spawn(move || region.flush())
     };
     gates[0].begun.wait();
-    // Not scoped: the test is to fail, and not to wait, if a writer waits for ever.
+    // Not scoped: the test must fail rather than wait if a writer waits forever.
     let (done, results) = mpsc::channel();
     let write = |row: usize| {
         let (region, done) = (region.clone(), done.clone());
         thread::spawn(move || {
             let written = region.put(put(&format!("row {row}")));
-            // The test has ended if nothing receives.
+            // If nothing receives, the test has ended.
             let _ = done.send(written.map_err(|error| error.kind()));
         });
     };
@@ -109,7 +110,7 @@ impl Delay {
         Self { is_set: AtomicBool::new(false), gate: Gate::new() }
     }
 
-    /// Passes the gate if that is set. Returns whether it was.
+    /// Passes the gate if one is set. Returns whether one was.
     fn pass(&self) -> bool {
         let is_set = self.is_set.swap(false, Ordering::Relaxed);
         if is_set {
@@ -119,8 +120,8 @@ impl Delay {
     }
 }
 
-/// A flush begins a new file, and syncs the old one while writers append to the new one: of what they write
-/// there, nothing must survive without an earlier write that is only in the old file.
+/// A flush begins a new file, and syncs the old one while writers append to the new one: no write to the new
+/// file may survive without an earlier write that is only in the old file.
 #[test]
 fn a_write_does_not_survive_without_those_in_the_file_before() {
     let durabilities = [Durability::AsyncWal, Durability::SyncWal, Durability::FsyncWal];
@@ -147,11 +148,11 @@ fn a_write_does_not_survive_without_those_in_the_file_before() {
             let region = region.clone();
             move || {
                 let written = region.put(put("second").durability(durability));
-                // The test has ended if nothing receives.
+                // If nothing receives, the test has ended.
                 let _ = done.send(written.map_err(|error| error.kind()));
             }
         });
-        // Time for a write that does not wait.
+        // Long enough for a write that does not wait.
         let early = written.recv_timeout(Duration::from_millis(300)).ok();
         for crash in (0..50).map(Crash::Chance).chain([Crash::Hard, Crash::Torn]) {
             let left = open(Arc::new(storage.after(crash)));
@@ -171,13 +172,13 @@ fn a_write_does_not_survive_without_those_in_the_file_before() {
     }
 }
 
-/// A log is created while it is locked.
+/// A log is locked while it is created; health is still reported.
 #[test]
 fn health_is_told_while_a_log_is_created() {
     let asked = Arc::new(Mutex::new(None::<Region>));
     let of_log = Arc::clone(&asked);
     let storage = HookedLogs::shared(&FaultyStorage::new(), move |call| {
-        // That of the header.
+        // The sync of the header.
         if matches!(call, LogCall::Sync { log: 1, sync: 1 }) {
             let region = of_log.lock().unwrap().take().unwrap();
             let (done, health) = mpsc::channel();
@@ -193,7 +194,7 @@ fn health_is_told_while_a_log_is_created() {
     region.close().unwrap();
 }
 
-/// What was written is synced before a flush ends the file, and writers go on meanwhile.
+/// Writes are synced before a flush ends the file, and writers continue during the sync.
 #[test]
 fn a_flush_syncs_what_was_written_beside_the_writers() {
     for fails in [false, true] {
@@ -223,7 +224,7 @@ fn a_flush_syncs_what_was_written_beside_the_writers() {
         let later = region.put(put("third")).map_err(|error| error.kind());
         assert_eq!(later, if fails { Err(ErrorKind::Poisoned) } else { Ok(()) });
         region.close().unwrap();
-        // There is nothing to sync.
+        // Nothing remains to be synced.
         let region = open(hooked);
         *writer.lock().unwrap() = Some(region.clone());
         region.put(put("fourth")).unwrap();
@@ -232,7 +233,7 @@ fn a_flush_syncs_what_was_written_beside_the_writers() {
     }
 }
 
-/// The system may say only once that bytes could not be written: to the sync of the flush.
+/// The system may report only once that bytes could not be written: to the sync of the flush.
 #[test]
 fn no_write_is_acknowledged_if_a_sync_beside_its_own_fails() {
     let both = Barrier::new(2);
@@ -241,7 +242,7 @@ fn no_write_is_acknowledged_if_a_sync_beside_its_own_fails() {
             both.wait();
             Err(io::Error::other("the disk is gone"))
         }
-        // The first is that of the header.
+        // The first sync is for the header.
         LogCall::Sync { log: 1, sync: 2 } => {
             both.wait();
             Ok(())
@@ -280,7 +281,7 @@ fn the_last_entry_of_a_log_may_end_as_a_log_does() {
             let region = open(&storage);
             region.put(put("a").durability(Durability::SyncWal)).unwrap();
             if is_full {
-                // There is room for the entry, but not for anything after it.
+                // There is space for the entry, but not for anything after it.
                 storage.fail_with(io::ErrorKind::StorageFull);
                 storage.fail_after(0);
             }
@@ -301,7 +302,7 @@ fn the_last_entry_of_a_log_may_end_as_a_log_does() {
     }
 }
 
-/// A storage whose logs are only appended to, as those of HDFS are.
+/// A storage whose logs can only be appended to, as in HDFS.
 #[derive(Debug)]
 struct AppendsOnly {
     inner: FaultyStorage,
@@ -385,14 +386,14 @@ fn a_log_that_is_only_appended_to_is_replayed_and_does_not_end_as_a_whole_one() 
     assert_eq!(after.ended.lock().unwrap().len(), 1, "a reader ends nothing");
 }
 
-/// What the next append to a log does.
+/// The behaviour of the next append to a log.
 struct NextAppend {
     panics: AtomicBool,
     delay: Delay,
 }
 
 impl NextAppend {
-    /// Also returns a region whose logs do that.
+    /// Also returns a region whose logs behave so.
     fn with_region() -> (Arc<Self>, Region) {
         let next = Arc::new(Self { panics: AtomicBool::new(false), delay: Delay::new() });
         let of_log = Arc::clone(&next);
@@ -407,7 +408,7 @@ impl NextAppend {
     }
 }
 
-/// What is not in the log must not be read: it would be gone after a crash.
+/// A write that is not in the log must not be read: it would be lost in a crash.
 #[test]
 fn a_write_whose_log_panics_is_not_read() {
     let (next, region) = NextAppend::with_region();
@@ -424,7 +425,7 @@ fn a_write_whose_log_panics_is_not_read() {
     assert!(!found("after"));
 }
 
-/// Flushes, and closing, wait for writes that are pending.
+/// Flushes and closing wait for pending writes.
 #[test]
 fn a_write_that_has_waited_ends_if_its_log_panics() {
     let (next, region) = NextAppend::with_region();
@@ -444,11 +445,11 @@ fn a_write_that_has_waited_ends_if_its_log_panics() {
     assert!(second.join().is_err(), "the append panics");
     let found = |row: &str| !region.get(&Get::new(row)).unwrap().is_empty();
     assert!(found("before") && found("first") && !found("second"));
-    // Not scoped: the test is to fail, and not to wait, if closing waits for ever.
+    // Not scoped: the test must fail rather than wait if closing waits forever.
     let (done, closed) = mpsc::channel();
     thread::spawn({
         let region = region.clone();
-        // The test has ended if nothing receives.
+        // If nothing receives, the test has ended.
         move || drop(done.send(region.close()))
     });
     closed.recv_timeout(Duration::from_secs(20)).expect("it is closed").unwrap();
@@ -458,13 +459,13 @@ fn a_write_that_has_waited_ends_if_its_log_panics() {
 /// The family of markers in logs.
 const MARKERS: &str = "METAFAMILY";
 
-/// Opens a region with the family f, and one with the name of that of markers.
+/// Opens a region with the family f, and one with the name of the markers' family.
 fn open_with_markers(storage: &FaultyStorage) -> Region {
     let options = options(Arc::new(storage.clone())).family(Family::new("f")).family(Family::new(MARKERS));
     options.open(DIR).unwrap()
 }
 
-/// A replay takes cells of a family with the name of that of markers for markers: they are refused.
+/// A replay treats cells of a family with the name of the markers' family as markers: they are refused.
 #[test]
 fn cells_like_markers_are_not_logged() {
     let storage = FaultyStorage::new();
@@ -479,7 +480,7 @@ fn cells_like_markers_are_not_logged() {
     region.put(put("r")).unwrap();
     let left = storage.after(Crash::OfTheProcess);
     assert_eq!(open_with_markers(&left).get(&Get::new("r")).unwrap().len(), 1);
-    // Of what is not logged, only a flush is left.
+    // A write that is not logged survives only a flush.
     region.put(like_a_marker.durability(Durability::SkipWal)).unwrap();
     region.flush().unwrap();
     let left = storage.after(Crash::OfTheProcess);
@@ -487,7 +488,7 @@ fn cells_like_markers_are_not_logged() {
     assert_eq!(open_with_markers(&left).get(&Get::new("r")).unwrap().len(), 2);
 }
 
-/// Nor are they when what is in memory is logged once more, as the log has failed.
+/// They are refused too when the memstore is logged again because the log has failed.
 #[test]
 fn cells_like_markers_are_not_logged_again() {
     let storage = FaultyStorage::new();

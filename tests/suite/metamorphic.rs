@@ -34,7 +34,7 @@ fn answers_depend_on_no_configuration() {
     play_all(34_000, OPS_PER_HISTORY, compare);
 }
 
-/// A long run of some hours.
+/// A run of some hours.
 #[test]
 #[ignore = "takes hours"]
 fn answers_depend_on_no_configuration_at_length() {
@@ -73,7 +73,7 @@ struct Configuration {
     /// The bytes of the second tier of the cache.
     second_tier: Option<u64>,
     lazy_seek: bool,
-    /// The number of threads that ask at once.
+    /// The number of threads that read at once.
     threads: usize,
     /// When to flush and compact, if the history does not decide it: a seed, and the mean number of steps
     /// between.
@@ -151,7 +151,7 @@ impl Configuration {
 #[derive(Debug)]
 struct History {
     families: Vec<Family>,
-    /// Whether the answers are independent of when there was a flush or a compaction.
+    /// Whether the answers are independent of the times of flushes and compactions.
     blind: bool,
     steps: Vec<Action>,
 }
@@ -218,7 +218,8 @@ fn family(name: &'static str, blind: bool, rng: &mut Rng) -> Family {
     let mut family = Family::new(name).max_versions(versions);
     if rng.below(3) == 0 {
         family = family.ttl(Duration::from_secs(1 + rng.below(3) as u64));
-        // of the expired versions still stored, a read returns one more than is kept (read-path.md §9.6)
+        // of the expired versions still stored, a read returns one more than the family keeps (read-path.md
+        // §9.6)
         if !blind && rng.below(2) == 0 {
             family = family.min_versions(1);
         }
@@ -355,7 +356,8 @@ impl Maker<'_> {
     }
 
     fn bulk_load(&mut self) {
-        // of two files with one sequence id the longer is the older, and lengths depend on the configuration
+        // of two files with one sequence id the longer one is the older, and lengths depend on the
+        // configuration
         self.steps.push(Action::Flush(Vec::new()));
         let mut files: BTreeMap<String, Vec<Loaded>> = BTreeMap::new();
         for _ in 0..1 + self.rng.below(8) {
@@ -438,7 +440,7 @@ impl Maker<'_> {
         if self.one_in(4) { scan.filter(self.filter()) } else { scan }
     }
 
-    /// Returns how to read a scan: one with a filter or a limit is read row by row.
+    /// Returns the way to read a scan: one with a filter or a limit is read row by row.
     fn way(&mut self, scan: &Scan) -> Way {
         let text = format!("{scan:?}");
         let simple = text.contains("filter: None") && text.contains(" limit: None");
@@ -453,7 +455,7 @@ struct Player<'h> {
     clock: Arc<ManualClock>,
     region: Option<Region>,
     views: Vec<ReadView>,
-    /// How often a cache with a second tier was made.
+    /// The number of caches with a second tier created so far.
     opened: usize,
     rng: Rng,
     /// Dropped last: a region that is dropped flushes.
@@ -486,7 +488,7 @@ impl Player<'_> {
         if let Some(bytes) = self.configuration.cache {
             let mut cache = BlockCache::options().capacity(bytes);
             if let Some(bytes) = self.configuration.second_tier {
-                // views may still use the cache of a region that was closed
+                // views may still use the cache of a closed region
                 self.opened += 1;
                 let dir = self.dir.path().join(format!("tier{}", self.opened));
                 cache = cache.second_tier(dir, bytes).second_tier_min_reads(1);
@@ -563,7 +565,7 @@ impl Player<'_> {
             7 => {
                 let mut names = region.store_file_names(family).unwrap();
                 names.truncate(count);
-                // background compactions may remove files meanwhile
+                // background compactions may remove files at any time
                 if self.configuration.background.is_none() {
                     region.compact_named_files(family, &names).unwrap();
                 }
@@ -575,7 +577,7 @@ impl Player<'_> {
     }
 
     fn reopen(&mut self) {
-        // views belong to the closed region: skip this step if any is open, in every configuration
+        // views belong to the closed region: this step is skipped if any is open, in every configuration
         if !self.views.is_empty() {
             return;
         }

@@ -1,4 +1,4 @@
-//! Tables whose large values are in MOB files (IS_MOB), as HBase wrote and read them: `testdata/mob`.
+//! Tables with large values in MOB files (IS_MOB), as HBase wrote and read them: `testdata/mob`.
 
 mod verify;
 
@@ -27,7 +27,7 @@ fn stage(name: &str) -> PathBuf {
     golden::root("testdata/mob").join(name)
 }
 
-/// Copies the root of a stage to a directory of its own.
+/// Copies the root of a stage to its own directory.
 fn copy_of(name: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");
@@ -141,7 +141,7 @@ fn gets_views_and_callbacks_read_them_too() {
     }
 }
 
-/// Makes scans take the path of those that observers may change.
+/// An observer that makes scans take the path of scans that observers may change.
 #[derive(Debug)]
 struct Watcher;
 
@@ -233,7 +233,7 @@ fn a_mob_file_that_is_missing_or_damaged_is_an_error() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << (at % 8);
             std::fs::write(path, &flipped).unwrap();
-            // Not all bytes of a file are read, as of the Bloom filter.
+            // Not all bytes of a file are read; those of the Bloom filter are not.
             match scanned() {
                 Ok(count) => assert_eq!(count, all),
                 Err(error) => {
@@ -245,7 +245,7 @@ fn a_mob_file_that_is_missing_or_damaged_is_an_error() {
         std::fs::write(path, bytes).unwrap();
     }
     assert!(checked > 20, "{checked}");
-    // One that was moved to the archive is found there.
+    // A file that was moved to the archive is found there.
     for path in &files {
         let to = root.join("archive").join(path.strip_prefix(root.join("mobdir")).unwrap());
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -296,7 +296,7 @@ fn tables_with_mob_files_are_not_changed() {
     }
 }
 
-/// A log of a server is not split over the regions of a table whose edits cannot be flushed.
+/// A server's log is not split over the regions of a table whose edits cannot be flushed.
 #[test]
 fn a_recovery_of_a_table_with_mob_files_changes_nothing() {
     let (_dir, root) = copy_of("flushed");
@@ -347,7 +347,7 @@ fn a_table_that_has_become_one_with_mob_files_is_not_replaced() {
     assert_eq!(Table::open(root, "t").unwrap().get(&Get::new("a")).unwrap().len(), 1);
 }
 
-/// No writer here could fill it.
+/// No writer of this crate could fill such a table.
 #[test]
 fn no_table_becomes_one_with_mob_files_here() {
     let dir = tempfile::tempdir().unwrap();
@@ -368,7 +368,7 @@ fn no_table_becomes_one_with_mob_files_here() {
     Table::open_with(root, "t", Region::options().writable(true)).unwrap().close().unwrap();
 }
 
-/// As what a cluster is asked for.
+/// The altered schema may be sent to a cluster.
 #[test]
 fn an_altered_schema_keeps_what_it_says_of_mob_files() {
     let dir = stage("flushed").join("root/data/default/mob/.tabledesc");
@@ -399,7 +399,7 @@ fn on(storage: &FaultyStorage) -> RegionOptions {
     Region::options().storage(shared)
 }
 
-/// Returns the number of cells of a table, and of those with values of more than 40 bytes.
+/// Returns the number of cells of a table, and of its values of more than 40 bytes.
 fn count(table: &Table) -> (usize, u64) {
     let rows: Vec<Row> = table.scan(Scan::new().max_versions(5)).unwrap().collect::<Result<_, _>>().unwrap();
     let cells = || rows.iter().flat_map(Row::cells);
@@ -408,7 +408,7 @@ fn count(table: &Table) -> (usize, u64) {
 
 #[test]
 fn a_mob_file_that_is_moved_while_it_is_open_is_read_in_the_archive() {
-    // In HDFS, what is open is found by its path.
+    // In HDFS, open files are found by their path.
     for is_by_path in [false, true] {
         let storage = in_memory("flushed");
         if is_by_path {
@@ -428,7 +428,7 @@ fn a_mob_file_that_is_moved_while_it_is_open_is_read_in_the_archive() {
     }
 }
 
-/// The values of a clone are in the archive, and not looked for elsewhere again and again.
+/// The values of a clone are in the archive, which is searched only once.
 #[test]
 fn a_mob_file_in_the_archive_is_looked_for_once() {
     let storage = in_memory("cloned");
@@ -441,7 +441,7 @@ fn a_mob_file_in_the_archive_is_looked_for_once() {
     assert!(calls < all.1, "{calls} calls for {} values", all.1);
 }
 
-/// The store files of a region, opened without it, have the same values.
+/// The store files of a region, opened separately, have the same values.
 #[test]
 fn store_files_alone_have_the_values_in_mob_files() {
     let raw = || Scan::new().raw(true).max_versions(u32::MAX);
@@ -463,7 +463,7 @@ fn store_files_alone_have_the_values_in_mob_files() {
             }
         }
     }
-    // Elsewhere their values are not known, and their names are not returned instead.
+    // Elsewhere their values are not known, and the names of the MOB files are not returned instead.
     let dir = tempfile::tempdir().unwrap();
     let root = stage("flushed").join("root/data/default/mob");
     let (mut with_values, mut failed) = (0, 0);

@@ -29,7 +29,7 @@ fn a_region_answers_as_the_model() {
     play_all(70_000, OPS_PER_REGION, play);
 }
 
-/// A long run of some hours.
+/// A run of some hours.
 #[test]
 #[ignore = "takes hours"]
 fn a_region_answers_as_the_model_at_length() {
@@ -257,7 +257,7 @@ impl Game {
     }
 
     fn bulk_load(&mut self) {
-        // of two files with one sequence id their lengths decide which is the newest, and the newest does not
+        // of two files with one sequence id the lengths decide which is the newest, and the newest does not
         // expire
         if self.one_in(2) || self.families.iter().any(|(_, settings)| settings.ttl.is_some()) {
             self.did(|| "flush".into());
@@ -454,7 +454,7 @@ impl Game {
     fn compare(&self, query: &Query, found: &[Vec<Found>], expected: &[Vec<Found>]) {
         let shown = |rows: &[Vec<Found>]| {
             let cell = |(family, cell): &Found| {
-                // the engine may assign other sequence ids
+                // the engine may assign different sequence ids
                 let seq_id = 0;
                 format!("    {}/{:?}", text(family), Cell { seq_id, ..cell.clone() })
             };
@@ -570,8 +570,8 @@ fn family(name: &'static str, rng: &mut Rng) -> (Family, Settings) {
     let new_version_behavior = rng.below(6) == 0;
     let max_versions = [1, 1, 2, 3, 5][rng.below(5)];
     // With NEW_VERSION_BEHAVIOR an expired marker still counts, unless everything in its file or segment has
-    // expired: that file or segment is then skipped. In HBase, too, the answer depends on what was flushed
-    // with the marker. See also §23.19.
+    // expired: that file or segment is then skipped. In HBase, too, the answer depends on which cells were
+    // flushed with the marker. See also §23.19.
     let ttl = [None, None, Some(1), Some(3)][rng.below(4)].filter(|_| !new_version_behavior);
     let keeps_some = rng.below(3) == 0;
     let min_versions = if keeps_some { max_versions.min(1 + u32::from(rng.below(2) == 0)) } else { 0 };

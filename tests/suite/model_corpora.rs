@@ -45,7 +45,7 @@ fn play_all(folder: &Path) -> (usize, usize) {
     (played, answers)
 }
 
-/// Plays a script to its end or to the first answer that differs. Returns the number of answers.
+/// Plays a script completely, or up to the first answer that differs. Returns the number of answers.
 fn play(path: &Path, script: &[Value]) -> Result<usize, String> {
     let expected = PathBuf::from(path.to_string_lossy().replace(".script.", ".expect."));
     let expected: Vec<Value> = values(&expected);

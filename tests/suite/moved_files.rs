@@ -1,4 +1,4 @@
-//! Links are followed while another process moves the files to which they lead.
+//! Links are followed while another process moves their target files.
 
 mod regions;
 
@@ -18,10 +18,10 @@ const ROOT: &str = "root";
 const TABLE: &str = "root/data/default/t";
 const REMOVED: &str = "root/.tmp/data/default/t";
 
-/// A storage in which another process does something once, before a file of the table `t` is looked for.
+/// A storage in which another process acts once, before a file of the table `t` is looked up.
 struct Moves {
     files: FaultyStorage,
-    /// How often one is looked for before that, and what is done then.
+    /// The number of look-ups before that, and the action.
     act: Mutex<(usize, Option<Act>)>,
 }
 
@@ -69,7 +69,7 @@ impl Storage for Moves {
     }
 }
 
-/// As in a process of its own.
+/// Options as for a separate process.
 fn options(storage: Arc<dyn Storage>) -> RegionOptions {
     let handles = FileHandles::with_capacity(100);
     Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
@@ -91,7 +91,7 @@ fn cloned() -> FaultyStorage {
     files
 }
 
-/// The same after the first rename of a deletion of the table, whose process has died.
+/// The same after the first rename of a deletion of the table by a process that died.
 fn removed() -> FaultyStorage {
     let files = cloned();
     files.create_dir_all(Path::new(REMOVED).parent().unwrap()).unwrap();
@@ -116,7 +116,7 @@ fn split(storage: Arc<dyn Storage>) {
     table.close().unwrap();
 }
 
-/// Returns a storage in which another process does something before a file is looked for the `n`-th time.
+/// Returns a storage in which another process acts before the `n`-th look-up of a file.
 fn moves(files: &FaultyStorage, n: usize, change: OfStorage<()>) -> Arc<Moves> {
     let other: Arc<dyn Storage> = Arc::new(files.clone());
     let act: Act = Box::new(move || change(other));

@@ -73,7 +73,7 @@ fn counters_count_and_time_does_not_go_back() {
     // the value is after the time range, so it counts as missing
     let early = Increment::new("r").column("f", "b", 2).time_range(TimeRange::new(0, 1000).unwrap());
     assert_eq!(number(&region.increment(early).unwrap(), "b"), 2);
-    // both start from the same old value; the later one wins
+    // both start from the same old value; the later one is stored
     let twice = region.increment(Increment::new("r").column("f", "c", 3).column("f", "c", 4)).unwrap();
     assert_eq!(twice.len(), 2);
     assert_eq!(number(&region.get(&Get::new("r").column("f", "c")).unwrap(), "c"), 4);
@@ -127,7 +127,7 @@ fn the_greatest_time_to_live_is_none() {
     assert_eq!(cells(&region.get(&Get::new("r").column("f", "q")).unwrap()), ["r/f:q/1400/Put=long"]);
 }
 
-/// The new value would have the timestamp `i64::MAX`, which no read returns: HBase acknowledges it.
+/// The new value would have the timestamp `i64::MAX`, which no read returns: HBase acknowledges the write.
 #[test]
 fn nothing_is_added_to_a_value_with_the_greatest_timestamp() {
     let (_dir, region, _) = region();
@@ -193,7 +193,7 @@ fn failed_mutations_change_nothing() {
     assert_eq!(kind(region.check_and_mutate(check("f", "x").then(put_x()))), ErrorKind::WrongRegion);
     assert_eq!(kind(region.check_and_mutate(check("f", "r"))), ErrorKind::InvalidArgument);
     assert_eq!(kind(region.check_and_mutate(check("f", "r").then(put_x()))), ErrorKind::InvalidArgument);
-    // families of mutations are checked once the condition holds
+    // families of mutations are checked after the condition is met
     let put_h = || Put::new("r").cell("f", "q", "v").cell("h", "q", "v");
     assert_eq!(kind(region.check_and_mutate(check("f", "r").then(put_h()))), ErrorKind::NoSuchFamily);
     let wrong = CheckAndMutate::if_equals("r", "f", "text", "eight").then(put_h());
@@ -220,7 +220,7 @@ fn mutations_of_a_row_are_made_at_once() {
             "r",
             vec![
                 Delete::new("r").version("f", "a").into(),
-                // sees the row as it was before the delete
+                // reads the row as it was before the delete
                 Append::new("r").column("f", "a", "+").into(),
                 Put::new("r").cell_at("g", "p", 7, "first").into(),
                 Put::new("r").cell_at("g", "p", 7, "second").into(),
@@ -269,7 +269,7 @@ fn a_batch_applies_its_valid_mutations() {
         Put::new("x").cell("f", "q", "v").into(),
         Put::new("b").cell("h", "q", "v").into(),
         Increment::new("b").column("f", "q", 1).into(),
-        // both see the row as it was before the batch
+        // both read the row as it was before the batch
         Delete::new("c").version("f", "q").into(),
         Delete::new("c").version("f", "q").into(),
         Put::new("").cell("f", "q", "v").into(),

@@ -1,4 +1,4 @@
-//! Asks HBase for the result of every seek and for the content of every block, and keeps the answers for the
+//! Gets from HBase the result of every seek and the content of every block, and stores the answers for the
 //! tests.
 //!
 //! Needs Java and Maven; `.ci/run oracle` runs it. Environment variables: `HREGION_GOLDEN`, a folder of

@@ -1,5 +1,5 @@
-//! The pages for users and contributors: what they name and link to exists, and their numbers are those that
-//! were recorded.
+//! The pages for users and contributors: their links and file names lead to existing files, and their numbers
+//! are the recorded ones.
 
 use super::layers::rust_files;
 use std::collections::HashMap;
@@ -54,7 +54,7 @@ fn read(page: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
 }
 
-/// Every path in backticks that the pages name is that of a file, or the end of one.
+/// Every path in backticks on the pages is the path of a file, or its end.
 #[test]
 fn pages_name_files_that_exist() {
     let root = Path::new(ROOT);
@@ -128,7 +128,7 @@ fn links_lead_to_files_and_headings() {
     assert!(broken.is_empty(), "links that lead nowhere: {broken:#?}");
 }
 
-/// The instructions in `docs/tuning.md` that `benches/counts.rs` counts are those that it has recorded.
+/// The instruction counts in `docs/tuning.md` equal the recorded ones of `benches/counts.rs`.
 #[test]
 fn the_numbers_of_the_tuning_page_are_those_recorded() {
     let record = read("benches/record/counts.csv");
@@ -146,7 +146,7 @@ fn the_numbers_of_the_tuning_page_are_those_recorded() {
         if count < 1000 { count.to_string() } else { format!("{},{:03}", count / 1000, count % 1000) }
     };
     let page = read("docs/tuning.md");
-    // the start of a row of a table, the number of a column, and what was counted
+    // the beginning of a row of a table, the number of a column, and the name of the count
     let cells = [
         ("| instructions, scan of a file, a cell |", 1, "file-scan"),
         ("| seek in a file without a cache, part of a block |", 1, "file-seek"),

@@ -1,5 +1,5 @@
-//! Gets of a region whose cache is much smaller than its data: rows are read from parts of blocks, and are
-//! the same as from whole blocks; changed bytes are noticed.
+//! Gets of a region whose cache is much smaller than its data: rows read from parts of blocks equal rows read
+//! from whole blocks; changed bytes are detected.
 
 use crate::support::mixed_rows::{
     ROWS, cached, family, get, options, row, store_file, tuned, write, write_compacted, write_tagged,
@@ -12,13 +12,13 @@ use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Compares gets with a small cache with those with a large one. Returns the counts of the small one.
+/// Compares gets with a small cache and gets with a large one. Returns the counts of the small one.
 fn compare_gets(dir: &Path, shape: &str, seed: u64) -> CacheStats {
     let (plain, _) = cached(dir, 256 << 20);
     let (small, cache) = cached(dir, 512 << 10);
     let mut rng = Rng::new(seed);
     for i in 0..20_000 {
-        // Some rows are not there, and some are read more often than others.
+        // Some rows do not exist, and some are read more often than others.
         let number = if i % 3 == 0 { rng.next() % 50 } else { rng.next() % (ROWS + 1000) };
         let get = get(&mut rng, number);
         assert_eq!(small.get(&get).unwrap(), plain.get(&get).unwrap(), "{shape} {get:?}");
@@ -54,7 +54,7 @@ fn parts_of_blocks_have_the_rows_of_whole_blocks() {
     }
 }
 
-/// Tags are references to tags of other parts.
+/// Tags may refer to tags in other parts of the block.
 #[test]
 fn parts_of_blocks_have_the_tags_of_whole_blocks() {
     let encodings = [DataBlockEncoding::FastDiff, DataBlockEncoding::Diff, DataBlockEncoding::Prefix];
@@ -86,8 +86,8 @@ fn a_block_that_is_read_often_is_cached() {
     assert_eq!((counts.data_blocks_read, counts.data_block_hits), (0, 200));
 }
 
-/// The cache is a hundredth of the data: it is for index blocks and outlines, and neither blocks nor chunks
-/// of the Bloom filter take their place.
+/// The cache is a hundredth of the data: it holds index blocks and outlines, and neither data blocks nor
+/// chunks of the Bloom filter evict them.
 #[test]
 fn a_small_cache_has_what_leads_to_the_rows() {
     const ROWS: u64 = 100_000;
@@ -220,7 +220,7 @@ fn no_flipped_bit_changes_a_row() {
         change();
     }
     assert!(failed > 1000 && right > 10, "{failed} {right}");
-    // The file is as it was.
+    // The file is unchanged again.
     for (number, expected) in (0..ROWS).zip(&expected) {
         assert_eq!(region.get(&Get::new(row(number))).unwrap(), *expected);
     }

@@ -1,4 +1,4 @@
-//! Scans of a region whose cache is much smaller than its data: blocks are read in parts, and the rows are
+//! Scans of a region whose cache is much smaller than its data: blocks are read in parts, and the rows equal
 //! those of a region without a cache; a scan reads little more than it returns.
 //!
 //! `HREGION_SEED` sets the first seed. A failure prints the seed.
@@ -88,7 +88,7 @@ fn simple(options: hregion::RegionOptions, dir: &Path) -> Region {
     region
 }
 
-/// Each read of a scan fails: the scan fails or is right, and the next one is right.
+/// Each read of a scan fails in turn: the scan fails or is right, and the next one is right.
 #[test]
 fn a_failed_read_is_an_error_or_read_again() {
     let storage = FaultyStorage::new();
@@ -120,7 +120,7 @@ fn a_failed_read_is_an_error_or_read_again() {
             }
         }
     }
-    // A part that cannot be read is read with its block, so that few scans fail.
+    // If reading a part fails, its block is read, so few scans fail.
     assert!(failed > 0 && right > 20, "{failed} {right} {:?}", cache.stats());
 }
 
@@ -144,7 +144,7 @@ fn no_flipped_bit_changes_a_scan() {
                 let at = rng.below(bytes.len());
                 bytes[at] ^= 1 << rng.below(8);
             }
-            // The same file, with other bytes.
+            // The same file with other bytes.
             std::fs::write(&path, &bytes).unwrap();
             let from = rng.below(expected.len());
             let scan = Scan::new().rows(expected[from].key().to_vec()..);
@@ -165,7 +165,7 @@ fn no_flipped_bit_changes_a_scan() {
     }
 }
 
-/// Local files, of which the bytes that are read are counted.
+/// A local storage that counts the bytes read.
 #[derive(Debug, Default)]
 struct Counting {
     files: LocalStorage,
@@ -219,7 +219,7 @@ fn a_short_scan_reads_little_more_than_it_returns() {
     let read = bytes.load(Ordering::Relaxed) - before;
     assert!(read < 4 * returned as u64, "{read} bytes read for {returned}, {:?}", cache.stats());
 
-    // A long scan leaves most of what is in the full cache.
+    // A long scan evicts little of a full cache.
     let hot: Vec<Get> = (3000..3020).map(|at| Get::new(row(number_at(at)))).collect();
     for _ in 0..300 {
         hot.iter().for_each(|get| drop(region.get(get).unwrap()));
@@ -229,7 +229,7 @@ fn a_short_scan_reads_little_more_than_it_returns() {
     hot.iter().for_each(|get| drop(region.get(get).unwrap()));
     assert_eq!(cache.stats().misses, before.misses);
 
-    // A range that is scanned again and again is cached in the end.
+    // A range that is scanned repeatedly is eventually cached.
     let some = Scan::new().rows(row(number_at(500))..row(number_at(2500)));
     let misses = || {
         let before = cache.stats().misses;
@@ -242,7 +242,7 @@ fn a_short_scan_reads_little_more_than_it_returns() {
     assert!(2 * last < first, "{first} {last} {:?}", cache.stats());
 }
 
-/// Files mapped into memory give the same rows, and damage is noticed.
+/// Files mapped into memory give the same rows, and damage is detected.
 #[cfg(feature = "mmap")]
 #[test]
 #[allow(unsafe_code, reason = "to map files")]

@@ -1,7 +1,6 @@
 //! Power is lost at random calls of random histories of a table: writes of all kinds, flushes, compactions,
 //! splits, merges, snapshots, restorations, truncations, alterations, bulk loads, recoveries. After each loss
-//! the table opens, and has everything that was acknowledged, nothing else, and of the call under way all or
-//! nothing.
+//! the table opens with every acknowledged change, nothing else, and all or nothing of the interrupted call.
 //!
 //! A history is played once. The storage is recorded before many of its calls, and each record is then
 //! crashed, recovered and compared with a model; in a third of them power is lost again during the recovery.
@@ -34,18 +33,18 @@ pub(crate) const TABLE: &str = "t";
 pub(crate) fn options(storage: &FaultyStorage, now: i64) -> RegionOptions {
     let options = Region::options().storage(Arc::new(storage.clone())).scheduler(&Scheduler::inline());
     let options = options.clock(Arc::new(ManualClock::new(now))).compaction_enabled(false);
-    // Files of the log that a history fills.
+    // Small log files, so that a history fills several.
     options.log_roll_size(4_000).max_logs(3).in_memory_flush_size(500)
 }
 
-/// Creates the table, with two regions. The files of one family are those on a list.
+/// Creates the table, with two regions. A list tracks the files of one family.
 pub(crate) fn create(storage: &FaultyStorage, now: i64) -> Result<Table> {
     let listed = Family::new("g").configuration("hbase.store.file-tracker.impl", "FILE");
     let families = [Family::new("f").max_versions(1000), listed];
     Table::create_with(ROOT, TABLE, &families, &["d"], options(storage, now))
 }
 
-/// Plays histories on all processors until power was lost so often.
+/// Plays histories on all processors until power was lost `cuts` times.
 fn lose_power(cuts: u64) {
     let (first, cuts) =
         (number("HREGION_SEED").unwrap_or_else(fresh_seed), number("HREGION_OPS").unwrap_or(cuts));
@@ -72,7 +71,7 @@ fn lose_power(cuts: u64) {
             }
         }
     };
-    // A history alone does not need another thread.
+    // A single history does not need another thread.
     let threads = if cuts < 100 { 1 } else { thread::available_parallelism().map_or(1, usize::from) };
     thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(play))));
     let (counts, made) = &*totals.lock().unwrap();

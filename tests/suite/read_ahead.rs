@@ -1,5 +1,5 @@
-//! Scans that read blocks ahead, of which another thread decodes some, have the cells, the errors, the reads
-//! and the cache of scans that do not.
+//! Scans that read blocks ahead, some of them decoded by another thread, return the same cells and errors,
+//! and have the same reads and cache content, as scans that do not.
 //!
 //! `HREGION_SEED` sets the first seed. A failure prints the seed.
 #![allow(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "small numbers")]
@@ -32,7 +32,7 @@ fn key(i: usize) -> SeekKey {
     SeekKey::of(format!("row{:06}", i / 3 * 2).as_bytes(), b"f", &[b'a' + (i % 3) as u8], 7, CellType::Put)
 }
 
-/// The bytes of a file of many small blocks, below several index blocks; none if the codec is not built in.
+/// The bytes of a file of many small blocks, below several index blocks; `None` if the codec is not built in.
 fn file(encoding: DataBlockEncoding, codec: Codec, rng: &mut Rng) -> Option<Vec<u8>> {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("file");
@@ -59,16 +59,16 @@ fn shapes() -> impl Iterator<Item = (DataBlockEncoding, Codec)> {
     DataBlockEncoding::ALL.into_iter().flat_map(move |encoding| codecs.map(|codec| (encoding, codec)))
 }
 
-/// The same with blocks that are stored plain, or encoded only.
+/// All encodings and codecs, including none.
 fn all_shapes() -> impl Iterator<Item = (DataBlockEncoding, Codec)> {
     DataBlockEncoding::ALL.into_iter().map(|encoding| (encoding, Codec::None)).chain(shapes())
 }
 
-/// A file that other threads than that of the scan may read, as they read local files.
+/// A file that threads other than the scan's may read, as with local files.
 #[derive(Debug)]
 struct Shared {
     file: MemoryFile,
-    /// The thread of the scan, if reads by all others fail.
+    /// The thread of the scan, if the reads of all other threads fail.
     only: Option<thread::ThreadId>,
     failed: AtomicU64,
 }
@@ -101,7 +101,7 @@ impl FileReader for Shared {
     }
 }
 
-/// The cells of a scan, and its error.
+/// Returns the cells of a scan, and its error.
 fn scan(file: &HFile) -> (Vec<Cell>, Option<String>) {
     let mut cells = Vec::new();
     let error = open::scan(file, |cell| cells.push(Cell::from(cell))).err();
@@ -134,7 +134,7 @@ fn damaged_files_give_the_same_cells_and_errors() {
         let Some(sound) = file(encoding, codec, &mut rng) else { continue };
         for case in 0..5 {
             let mut bytes = sound.clone();
-            // in the data blocks, mostly
+            // mostly in the data blocks
             let at = rng.below(bytes.len() * 9 / 10);
             match rng.below(3) {
                 0 => bytes[at] ^= 1 << rng.below(8),
@@ -170,7 +170,7 @@ fn damaged_files_give_the_same_cells_and_errors() {
     assert!(failed > 50 && whole > 5, "{failed} {whole}");
 }
 
-/// One step of a random walk. Returns what the scanner answers, and where it is then.
+/// One step of a random walk. Returns the scanner's answer, and its position.
 fn step(scanner: &mut HFileScanner<'_>, kind: usize, i: usize, n: usize) -> String {
     let answer = match kind {
         0 => format!("{:?}", scanner.seek(&key(i)).unwrap()),
@@ -205,7 +205,7 @@ fn random_walks_have_the_same_cells() {
     }
 }
 
-/// A file that records the offsets at which it is read, and fails reads from one on.
+/// A file that records the offsets of its reads, and fails all from a given one on.
 #[derive(Debug)]
 struct Recorded {
     file: MemoryFile,
@@ -269,7 +269,7 @@ fn a_scan_reads_each_block_once_and_in_the_same_thread() {
     }
 }
 
-/// Reads of the helper that fail are repeated by the scan.
+/// The scan repeats failed reads of the helper thread.
 #[test]
 fn what_the_helper_cannot_read_the_scan_reads() {
     let mut rng = Rng::new(first_seed());
@@ -392,7 +392,8 @@ fn rows(region: &Region, scan: &Scan, most: usize) -> hregion::Result<Vec<Row>> 
     region.view().scan(scan)?.take(most).collect()
 }
 
-/// Scans, and then a compaction: the same rows, blocks read and found, contents of the cache, and file.
+/// A scan and then a compaction: they give the same rows, counts of blocks read and found, cache content, and
+/// file.
 #[test]
 #[cfg(feature = "gz")]
 fn regions_have_the_same_rows_metrics_and_files() {
@@ -425,7 +426,7 @@ fn regions_have_the_same_rows_metrics_and_files() {
             region.compact(Compaction::Major).unwrap();
             found.push(rows(&region, &Scan::new().max_versions(3), usize::MAX).unwrap());
             if capacity < 1 << 30 {
-                // which blocks a cache evicts depends on the time between two reads
+                // the blocks that a cache evicts depend on the time between two reads
                 (metrics.data_blocks_read, metrics.data_block_hits) = (0, 0);
             }
             let names = storage.names();

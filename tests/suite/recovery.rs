@@ -1,4 +1,4 @@
-//! Regions with recovered edits: opened, they have the cells that HBase has after it has opened them.
+//! Regions with recovered edits: after opening, they have the same cells as after an opening by HBase.
 
 mod roots;
 
@@ -68,7 +68,7 @@ fn recovered_edits_of_hbase_are_replayed() {
             let dir = region_dir(copied.path(), &encoded);
             let before = contents(copied.path());
             let region = Region::options().writable(false).open(&dir).unwrap();
-            // HBase's raw answer is one after the flush that ends a replay, which drops what has expired.
+            // HBase's raw answer is from after the flush at the end of a replay, which drops expired cells.
             let found = all_cells(&region, true);
             assert!(raw.iter().all(|cell| found.contains(cell)), "{shown}");
             assert_eq!(all_cells(&region, false), plain, "{shown}");
@@ -107,7 +107,7 @@ fn cell(row: &str, family: &str, cell_type: CellType, value: &str) -> Cell {
     Cell::from(CellRef::new(&key, value.as_bytes()))
 }
 
-/// A region with the row `a` in its files. Returns its encoded name, too.
+/// A region with the row `a` in its files. Also returns its encoded name.
 fn flushed() -> (FaultyStorage, String) {
     let storage = FaultyStorage::new();
     let region = options(&storage).open(DIR).unwrap();
@@ -134,7 +134,7 @@ fn write_edits(storage: &FaultyStorage, name: &str, entries: &[(&str, i64, Vec<C
     path
 }
 
-/// Regions take less for new cells, but a log of HBase can have tags of up to 64 KiB.
+/// Regions limit new cells to less, but a log of HBase can have tags of up to 64 KiB.
 #[test]
 fn long_tags_of_logs_are_stored() {
     use DataBlockEncoding::{FastDiff, None, Prefix};
@@ -158,7 +158,7 @@ fn long_tags_of_logs_are_stored() {
     }
 }
 
-/// Cells are replayed with their visibility labels, and a marker hides the values that have the same.
+/// Cells are replayed with their visibility labels, and a marker hides the values with the same labels.
 #[test]
 fn labels_of_logs_are_kept() {
     // A format, and the ordinal of a label.
@@ -304,7 +304,7 @@ fn damage_before_the_end_is_an_error_and_changes_nothing() {
     assert_eq!(values(&opened).len(), 4);
 }
 
-/// Also if all writes of the log are in files, so that it is not replayed.
+/// Even if all writes of the log are in files, so that it is not replayed.
 #[test]
 fn files_that_a_compaction_replaced_are_left_out() {
     for (name, seq_id) in [("0000000000000000031", 31), ("0000000000000000001", 1)] {
@@ -343,16 +343,16 @@ fn edits_that_have_no_place_are_named_or_refused() {
     assert_eq!(warnings, [ErrorKind::NoSuchFamily]);
 }
 
-/// HBase writes a region's edits under a negative number, too; the number is taken without its sign.
+/// HBase also writes a region's edits under a negative number, which is read without its sign.
 #[test]
 fn edits_with_a_negative_name_are_read() {
     let (storage, encoded) = flushed();
     let row = |row: &str| vec![cell(row, "f", CellType::Put, "1")];
     write_edits(&storage, "-0000000000000000040", &[(&*encoded, 40, row("b"))]);
-    // Larger than any number: only a bound.
+    // Larger than any sequence id: only an upper bound.
     write_edits(&storage, "-9223372036854775808", &[(&*encoded, 41, row("c"))]);
     write_edits(&storage, "99999999999999999999", &[(&*encoded, 42, row("d"))]);
-    // Those in files need not be read.
+    // Edits that are in files need not be read.
     let old = write_edits(&storage, "-0000000000000000001", &[(&*encoded, 1, row("e"))]);
     let bytes = storage.bytes(&old).unwrap();
     for writable in [false, true] {
@@ -363,8 +363,8 @@ fn edits_with_a_negative_name_are_read() {
     assert!(!bytes.is_empty() && storage.bytes(&old).is_none(), "removed");
 }
 
-/// Of writes whose cells have all expired, a file without cells has the numbers: no other write gets them,
-/// and HBase, which opens the region next, needs no `.seqid` (wal.md §13).
+/// If all cells of the replayed writes have expired, a file without cells keeps their sequence ids: no other
+/// write gets them, and HBase, which opens the region next, needs no `.seqid` (wal.md §13).
 #[test]
 fn numbers_of_expired_writes_are_not_used_again() {
     let clock = Arc::new(ManualClock::new(1_000_000));
@@ -402,7 +402,7 @@ fn logs_are_replayed_into_regions_only() {
     assert!(Region::options().open_files([&file]).is_ok());
 }
 
-/// A torn log that is given: its whole entries are replayed, the rest is a warning, and it stays.
+/// A given log is torn: its whole entries are replayed, the rest causes a warning, and the log stays.
 #[test]
 fn a_given_log_may_be_torn() {
     let (storage, encoded) = flushed();
@@ -426,8 +426,8 @@ fn a_given_log_may_be_torn() {
     assert_eq!(storage.bytes(log).unwrap().len(), bytes.len() - 12);
 }
 
-/// What a process that has died has written to a log need not be on disk when the log is given, nor need its
-/// name. The families are flushed one after the other.
+/// Entries and the name of a dead process's log may not be on disk yet when the log is given. The families
+/// are flushed one after the other.
 #[test]
 fn a_loss_of_power_during_the_replay_of_a_given_log_tears_no_row() {
     let log = Path::new("/WALs/log");
@@ -461,8 +461,8 @@ fn a_loss_of_power_during_the_replay_of_a_given_log_tears_no_row() {
     }
 }
 
-/// A log that was closed ends with an entry. If it seems to be torn, a length in it is damaged, and entries
-/// that were acknowledged follow.
+/// A closed log is complete. If it seems to be torn, a length in it is damaged, and acknowledged entries may
+/// follow.
 #[test]
 fn a_closed_log_is_not_torn() {
     let (storage, encoded) = flushed();
@@ -511,7 +511,7 @@ fn a_closed_log_is_not_torn() {
     }
 }
 
-/// A reader cannot flush to make room. A writer can, but not within an entry, which has a limit of its own.
+/// A reader cannot flush to free memory. A writer can, but not within an entry, whose size has its own limit.
 #[test]
 fn edits_larger_than_the_limit_are_refused_to_readers() {
     let (storage, encoded) = flushed();
@@ -541,7 +541,7 @@ fn verify_reads_recovered_edits() {
     assert_eq!(faults.iter().map(hregion::Error::path).collect::<Vec<_>>(), [Some(&*path)]);
 }
 
-/// What an opening of the region refuses is a fault, of each log; what it skips is none.
+/// Verification reports, for each log, what an opening of the region would refuse, and not what it skips.
 #[test]
 fn verify_finds_edits_of_rows_outside_of_the_region() {
     let storage = FaultyStorage::new();
@@ -577,7 +577,7 @@ fn verify_finds_edits_of_rows_outside_of_the_region() {
 #[derive(Debug)]
 struct Raced {
     inner: FaultyStorage,
-    /// How often the edits come back, from a split that goes on.
+    /// The number of times that the edits reappear, from a split that is still running.
     again: AtomicU32,
 }
 

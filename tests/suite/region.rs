@@ -19,7 +19,7 @@ fn rows(region: &Region, scan: &Scan) -> Vec<Vec<String>> {
     rows.collect()
 }
 
-/// Merged with others, the cells would be out of order.
+/// Cells of such a file, merged with others, would be out of order.
 #[test]
 fn a_file_with_the_order_of_another_kind_of_table_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -125,7 +125,7 @@ fn a_reopened_region_has_the_flushed_cells() {
     region.flush().unwrap();
     region.put(Put::new("r").cell("f", "q", "in memory")).unwrap();
     assert_eq!(create().unwrap_err().kind(), ErrorKind::Locked);
-    // A reader needs no lock, and sees what is only in the log.
+    // A reader needs no lock, and returns cells that are only in the log.
     let reader = options().open(dir.path()).unwrap();
     assert_eq!(reader.get(&Get::new("r")).unwrap().value("f", "q"), Some(&b"in memory"[..]));
     assert_eq!(reader.put(Put::new("r").cell("f", "q", "v")).unwrap_err().kind(), ErrorKind::InvalidArgument);

@@ -19,7 +19,7 @@ fn values(lines: &[String]) -> Vec<Value> {
     lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Returns the cells that the client read from a region. `testdata` has only those of raw scans.
+/// Returns the cells that the client read from a region. `testdata` has only the raw scans.
 fn recorded_cells(stage: &Path, region: &str, kind: &str) -> Option<Vec<Value>> {
     let names = [format!("cells/{region}.{kind}.jsonl"), format!("{kind}/{region}.{kind}.jsonl.gz")];
     let path = names.iter().map(|name| stage.join(name)).find(|path| path.exists())?;

@@ -1,4 +1,4 @@
-//! What opening a region replays, in which steps, and what it leaves.
+//! The edits that opening a region replays, the steps of the replay, and the files that remain.
 
 use crate::support::hooked_logs::{HookedLogs, LogCall};
 use crate::support::protobuf::field;
@@ -37,7 +37,7 @@ fn names(storage: &FaultyStorage, folder: &str) -> Vec<PathBuf> {
     storage.names().into_iter().filter(is_file).collect()
 }
 
-/// Limits that let a log have entries that no replay has room for.
+/// Limits under which the entries of a log are too large for one replay.
 fn small_memory() -> Limits {
     Limits::new().with_load_on_open_bytes(64 << 10).with_block_bytes(4 << 20)
 }
@@ -46,7 +46,7 @@ fn with_small_memory(storage: &FaultyStorage) -> RegionOptions {
     options(storage).limits(small_memory()).memstore_flush_size(1_000)
 }
 
-/// A region whose logs take more memory than a replay may use, without its process.
+/// A region after the end of its process, whose logs need more memory than a replay may use.
 fn with_long_logs() -> (FaultyStorage, Vec<(String, usize)>) {
     let storage = FaultyStorage::new();
     let region = options(&storage).limits(small_memory()).memstore_flush_size(1 << 20).open(DIR).unwrap();
@@ -60,11 +60,11 @@ fn with_long_logs() -> (FaultyStorage, Vec<(String, usize)>) {
         let row = |n: usize| Mutation::from(put(&format!("r{batch}{n:02}"), &"v".repeat(500)));
         assert!(region.batch((0..40).map(row).collect()).iter().all(Result::is_ok));
     }
-    // Hides what is in a file, and, in the same memory, what an earlier window has.
+    // Hides a cell in a file, and, in the same memory, a cell of an earlier part.
     region.delete(Delete::new("gone")).unwrap();
     region.delete(Delete::new("r000")).unwrap();
     region.put(Put::new("r001").cell("f", "q", "newer")).unwrap();
-    // The version before it must not have been dropped as one too many.
+    // The version before it must not have been dropped as exceeding the maximum.
     region.delete(Delete::new("versions").version_at("f", "q", 2)).unwrap();
     let expected = rows(&region);
     assert_eq!(expected.len(), 200);
@@ -72,8 +72,8 @@ fn with_long_logs() -> (FaultyStorage, Vec<(String, usize)>) {
     (storage.after(Crash::Hard), expected)
 }
 
-/// Acknowledged writes are replayed with whatever memory there is: what there is no room for follows once
-/// the rest is in files.
+/// Acknowledged writes are replayed with any amount of memory: edits for which there is no memory follow
+/// after the rest is in files.
 #[test]
 fn a_replay_without_room_for_all_edits_flushes_between() {
     let (storage, expected) = with_long_logs();
@@ -87,7 +87,7 @@ fn a_replay_without_room_for_all_edits_flushes_between() {
     assert_eq!(region.get(&Get::new("r001")).unwrap().value("f", "q"), Some(&b"newer"[..]));
     assert!(names(&storage, "recovered.edits").is_empty());
     region.put(put("later", "v")).unwrap();
-    // The limits on what flushes and compactions may do during a replay have ended.
+    // The restrictions on flushes and compactions during a replay have ended.
     region.flush().unwrap();
     assert!(names(&storage, "recovered.edits").is_empty());
     region.put(put("later", "w")).unwrap();
@@ -98,7 +98,7 @@ fn a_replay_without_room_for_all_edits_flushes_between() {
     assert_eq!(rows(&options(&storage).open(DIR).unwrap()).len(), 201);
 }
 
-/// Each call fails, or is the last one of its process, while such edits are replayed.
+/// Each call fails, or the process dies after it, while such edits are replayed.
 #[test]
 fn a_replay_that_is_cut_off_loses_nothing() {
     let (whole, expected) = with_long_logs();
@@ -115,7 +115,7 @@ fn a_replay_that_is_cut_off_loses_nothing() {
             } else {
                 storage.fail_after(n);
             }
-            // Later failures than those of the open are of the close.
+            // Failures after the opening happen in the close.
             match with_small_memory(&storage).open(DIR) {
                 Ok(region) => drop(region),
                 Err(error) => assert!(matches!(error.kind(), ErrorKind::Io | ErrorKind::Poisoned), "{error}"),
@@ -127,8 +127,8 @@ fn a_replay_that_is_cut_off_loses_nothing() {
     }
 }
 
-/// Of an entry of several families, cells that are in files are not replayed with the others: what has hidden
-/// them may be gone.
+/// If an entry has cells of several families, its cells that are in files are not replayed with the others:
+/// the markers that hide them may be gone.
 #[test]
 fn cells_of_a_family_that_was_flushed_are_not_replayed_with_those_of_another() {
     let storage = FaultyStorage::new();
@@ -146,7 +146,8 @@ fn cells_of_a_family_that_was_flushed_are_not_replayed_with_those_of_another() {
     assert_eq!((report.edits, report.cells, report.skipped), (1, 2, 1));
 }
 
-/// Logs may have entries between those of others: a log that HBase wrote while it took over another's region.
+/// Entries of several logs may be interleaved: HBase writes such a log when it takes over another server's
+/// region.
 #[test]
 fn logs_with_entries_between_those_of_others_are_replayed_in_order() {
     let storage = FaultyStorage::new();
@@ -177,7 +178,7 @@ fn logs_with_entries_between_those_of_others_are_replayed_in_order() {
     assert!(names(&storage, "recovered.edits").is_empty());
 }
 
-/// What is in memory when a log fails is logged once more, however often it cannot be flushed.
+/// When a log fails, the memstore is logged only once more, however often it cannot be flushed.
 #[test]
 fn flushes_that_fail_after_the_log_add_one_log() {
     let storage = FaultyStorage::new();
@@ -205,21 +206,21 @@ fn flushes_that_fail_after_the_log_add_one_log() {
     storage.repair();
     region.flush().unwrap();
     region.close().unwrap();
-    // Until then, it is not known whether the log has the write that failed.
+    // Until then, it is not known whether the log has the failed write.
     let region = options(&storage).open(DIR).unwrap();
     assert_eq!(names(&storage, "recovered.edits"), Vec::<PathBuf>::new());
     assert!((20..=21).contains(&rows(&region).len()));
 }
 
-/// A flush may find out that the log has failed after later writes were accepted. They are in no log then,
-/// and the next flush must not tear them.
+/// A flush may detect that the log has failed after later writes were accepted. These are in no log then, and
+/// the next flush must not tear them.
 #[test]
 fn what_was_written_before_a_failure_was_known_is_logged_again_too() {
     let (inner, write) = (FaultyStorage::new(), Arc::new(Barrier::new(2)));
     let of_log = Arc::clone(&write);
     // Fails the sync of a log that a flush has ended, after another write.
     let storage = HookedLogs::shared(&inner, move |call| match call {
-        // The first sync is that of the header.
+        // The first sync is for the header.
         LogCall::Sync { log: 1, sync: 2 } => {
             of_log.wait();
             of_log.wait();
@@ -234,7 +235,7 @@ fn what_was_written_before_a_failure_was_known_is_logged_again_too() {
     thread::scope(|scope| {
         scope.spawn(|| {
             write.wait();
-            // One that is logged would wait for the sync.
+            // A logged put would wait for the sync.
             region.put(put("r1", "v").durability(Durability::SkipWal)).unwrap();
             write.wait();
         });
@@ -249,8 +250,8 @@ fn what_was_written_before_a_failure_was_known_is_logged_again_too() {
     assert_eq!(rows(&options(&lost).open(DIR).unwrap()), expected);
 }
 
-/// The list of a family's files may be there without the setting, so that it must agree with the directory.
-/// A file that was replaced, and could not be archived yet, is not on it.
+/// A family's file list may exist without its setting, so it must agree with the directory. It does not name
+/// a replaced file that could not be archived yet.
 #[test]
 fn a_list_without_its_setting_differs_by_files_that_were_replaced() {
     let storage = FaultyStorage::new();
@@ -298,8 +299,8 @@ fn a_list_without_its_setting_differs_by_files_that_were_replaced() {
     assert_eq!(region.flush().map_err(|error| error.kind()), Err(ErrorKind::Unsupported));
 }
 
-/// HBase removes the inputs of a compaction after it has logged them. Its output does not exist if no cell
-/// was kept: then the log is the only record, and remains until the inputs are in the archive.
+/// HBase removes the inputs of a compaction after it has logged them. There is no output if no cell was kept:
+/// then the log is the only record, and remains until the inputs are in the archive.
 #[test]
 fn a_log_remains_until_the_files_that_it_replaces_are_archived() {
     let storage = FaultyStorage::new();
@@ -323,7 +324,7 @@ fn a_log_remains_until_the_files_that_it_replaces_are_archived() {
     }
     log.close().unwrap();
     storage.sync_dir(edits.parent().unwrap()).unwrap();
-    // The file with the put cannot be moved; that with the marker can.
+    // The file with the put cannot be moved; the file with the marker can.
     let stuck: Vec<PathBuf> = ["f", "g"].iter().flat_map(|family| names(&storage, family)).collect();
     assert_eq!(stuck.len(), 4);
     for one in &stuck {
@@ -342,7 +343,7 @@ fn a_log_remains_until_the_files_that_it_replaces_are_archived() {
         assert!(storage.bytes(&edits).is_none());
         assert!(rows(&read(&storage).unwrap()).is_empty(), "{one:?}");
     }
-    // Once they can be, closing the region moves the file, and removes the log.
+    // When they can be moved, closing the region moves the file, and removes the log.
     for one in &stuck {
         let storage = storage.after(Crash::OfTheProcess);
         storage.stick(one);

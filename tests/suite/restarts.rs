@@ -1,5 +1,5 @@
-//! A process dies at each call of a change, another one completes the change, and then the power fails: what
-//! the second one was told is done must not depend on names that the first one did not sync.
+//! A process dies at each call of a change, another one completes the change, and then power is lost: a
+//! change acknowledged to the second process must not depend on names that the first one did not sync.
 
 use crate::support::files::io_kind;
 use hregion::io::faulty::{Crash, FaultyStorage};
@@ -26,7 +26,7 @@ fn put(row: &str, value: &str) -> Put {
     Put::new(row.to_owned()).cell_at("f", "q", 5, value.to_owned()).cell_at("g", "q", 5, value.to_owned())
 }
 
-/// The family f, whose files are those on a list.
+/// The family f, whose files are tracked by a list.
 fn listed() -> Family {
     Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE")
 }
@@ -64,7 +64,7 @@ fn cells(table: &Table) -> Vec<String> {
     found
 }
 
-/// Returns the cells of a table; `None` if there is none.
+/// Returns the cells of a table; `None` if it does not exist.
 fn read(storage: &FaultyStorage, name: &str) -> Option<Vec<String>> {
     match Table::open_with(ROOT, name, options(storage).writable(false)) {
         Err(error) if error.kind() == ErrorKind::TableNotFound => None,
@@ -83,7 +83,8 @@ fn check_snapshot(storage: &FaultyStorage, root: &str, shown: &str) {
 }
 
 /// Makes the process die at each call of `change`, makes the change again, and checks the storage after each
-/// kind of loss of power. `is_done` says which errors mean that the first process had done all.
+/// kind of power loss. `is_done` returns whether an error means that the first process had completed the
+/// change.
 fn each_death(
     setup: impl FnOnce() -> FaultyStorage,
     change: impl Fn(&FaultyStorage) -> Result<()>,
@@ -131,7 +132,7 @@ fn a_truncated_table_is_empty_and_keeps_its_snapshot() {
     each_death(root, truncate, never, |storage, shown| {
         assert_eq!(read(storage, T), Some(Vec::new()), "{shown}");
         check_snapshot(storage, ROOT, shown);
-        // Before the power fails.
+        // Before power is lost.
         if shown.ends_with("OfTheProcess") {
             let tmp = Path::new("hbase/.tmp");
             let left: Vec<_> = storage.names().into_iter().filter(|path| path.starts_with(tmp)).collect();
@@ -152,7 +153,7 @@ fn a_deleted_family_stays_in_the_snapshot() {
 }
 
 /// The second process finds some directories of the family removed, and adds it again. No list of its files
-/// may come back then.
+/// may reappear then.
 #[test]
 fn a_family_that_is_added_again_is_empty() {
     let replace = |storage: &FaultyStorage| {
@@ -208,7 +209,7 @@ fn a_created_table_keeps_what_is_written() {
     });
 }
 
-/// The clock does not move: the regions have the names of those that were deleted.
+/// The clock stands still, so the regions get the names of the deleted ones.
 #[test]
 fn a_table_that_is_created_again_has_no_old_cells() {
     let again = |storage: &FaultyStorage| {
@@ -267,7 +268,7 @@ fn an_exported_snapshot_is_there() {
         if storage.names().iter().any(|name| name.ends_with("other/hbase/.hbase-snapshot/s/.snapshotinfo")) {
             check_snapshot(storage, OTHER, shown);
         } else {
-            // The first process had published it, and the second one has only found it.
+            // The first process had published it, and the second one only found it.
             assert_eq!(read(storage, T), Some(BEFORE.map(str::to_owned).to_vec()), "{shown}");
         }
     });

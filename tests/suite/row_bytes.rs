@@ -1,4 +1,4 @@
-//! `Limits::row_bytes`: no read collects a row of more bytes (HBase: `hbase.table.max.rowsize`).
+//! `Limits::row_bytes`: no read collects a larger row (HBase: `hbase.table.max.rowsize`).
 
 use hregion::filter::SingleColumnValue;
 use hregion::{
@@ -41,7 +41,7 @@ fn rows(region: &Region, scan: &Scan) -> Result<Vec<Row>> {
     region.view().scan(scan)?.collect()
 }
 
-/// Every way to read the row `b` whole.
+/// Every way to read the whole row `b`.
 fn reads(region: &Region) -> Vec<(&'static str, Result<usize>)> {
     let get = || Get::new("b");
     let is = |family: &'static str| {
@@ -123,7 +123,7 @@ fn a_row_of_more_bytes_is_refused_wherever_it_is() {
             for (name, read) in reads(&region) {
                 assert_refused(&read.unwrap_err(), name);
             }
-            // changes of columns, and of other rows, do not read the row
+            // an append to a column does not read the whole row
             region.append(hregion::Append::new("b").column("f", "0", "w")).unwrap();
             let filter = Filter::value(Compare::Equal, Comparator::binary("v"));
             let check = CheckAndMutate::if_filter("b", filter).then(Put::new("b").cell("f", "9", "w"));
@@ -146,7 +146,7 @@ fn the_setting_of_a_family_is_the_limit_of_its_cells() {
                 let is_nothing_read = setting == 0;
                 let reads = if is_nothing_read { Vec::new() } else { reads(region) };
                 for (name, read) in reads {
-                    // That of a family reads the other one.
+                    // A scan of one family reads the other family.
                     match is_refused && name != "scan of a family" {
                         true => assert_refused(&read.unwrap_err(), name),
                         false => assert_eq!(read.unwrap(), 20, "{name} {flushes:?}"),
@@ -172,7 +172,7 @@ fn large() -> (TempDir, Region) {
     (dir, region)
 }
 
-/// Rows that are read in parts, or not at all, have no limit, and neither have flushes and compactions.
+/// Rows that are read in parts, or not at all, have no limit; nor have flushes and compactions.
 #[test]
 fn rows_that_are_not_collected_have_no_limit() {
     let dir = tempfile::tempdir().unwrap();
@@ -200,7 +200,7 @@ fn rows_that_are_not_collected_have_no_limit() {
     assert_eq!(region.get(&Get::new("a")).unwrap().len(), 2);
 }
 
-/// The limit is on the row, so that one cell may exceed it; a scanner that met such a row ends.
+/// The limit applies to the row, so even one cell may exceed it; a scanner ends at such a row.
 #[test]
 fn a_single_cell_counts() {
     let (_dir, region) = large();

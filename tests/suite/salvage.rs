@@ -1,4 +1,4 @@
-//! A salvaged file is sound and has every cell that was not damaged, and the report names what was lost.
+//! A salvaged file is sound and has every undamaged cell, and the report names the lost parts.
 
 use crate::support::rng::Rng;
 use crate::support::written::MemoryWriter;
@@ -102,7 +102,7 @@ impl Sample {
         Self { name, bytes, cells, blocks, bloom }
     }
 
-    /// Returns the file with some data blocks damaged, each in another way, and the remaining cells.
+    /// Returns the file with some data blocks damaged, each differently, and the remaining cells.
     fn damaged(&self, faults: &[usize]) -> (Vec<u8>, Vec<Cell>) {
         let mut bytes = self.bytes.clone();
         for (n, &fault) in faults.iter().enumerate() {
@@ -348,7 +348,8 @@ fn without_a_trailer() {
     }
 }
 
-/// Most files of `hbase:meta` are in the order of other tables, too. Its region takes only those of its own.
+/// Most files of `hbase:meta` are also in the order of other tables. Its region accepts only files in its own
+/// order.
 #[test]
 fn the_place_of_a_file_without_a_trailer_shows_that_it_is_of_meta() {
     let cell = |row: &&str| {
@@ -413,8 +414,7 @@ fn without_a_root_index() {
         let report = sample.assert_salvaged(bytes.clone(), &left);
         sample.assert_named(&FAULTS, &report);
 
-        // the whole load-on-open section: the bytes cannot be distinguished from data except by their
-        // position
+        // the whole load-on-open section: its bytes can be distinguished from data only by their position
         let trailer = sample.trailer();
         bytes[root.start..trailer.start].fill(3);
         let (report, new) = salvage(bytes).unwrap();
@@ -475,7 +475,7 @@ fn an_empty_file_is_salvaged_as_one() {
     assert_eq!(new.entry_count(), 0);
 }
 
-/// Whether the cells of `part` are all in `all`, in the same order.
+/// Whether all cells of `part` are in `all`, in the same order.
 fn is_subsequence(part: &[Cell], all: &[Cell]) -> bool {
     let mut rest = all.iter();
     part.iter().all(|cell| rest.any(|other| other == cell))

@@ -1,4 +1,4 @@
-//! Scanners that own their data, batches of gets, and the effect of closing.
+//! Scanners that own their sources, batches of gets, and the effect of closing.
 
 use hregion::filter::{CellFilter, CustomFilter, Verdict};
 use hregion::io::faulty::FaultyStorage;
@@ -126,7 +126,7 @@ fn a_batch_of_gets_reads_rows_of_a_block_together() {
     assert_eq!(error.kind(), ErrorKind::NoSuchFamily);
 }
 
-/// It would go on without the cells of the file that could not be read: deleted ones would come back.
+/// It would continue without the cells of the unreadable file: deleted cells would reappear.
 #[test]
 fn a_scanner_that_has_failed_returns_nothing_more() {
     let storage = FaultyStorage::new();
@@ -259,7 +259,7 @@ impl CellFilter for PanickingState {
     }
 }
 
-/// It would go on within the row, or pass over a region.
+/// It would continue within the row, or skip a region.
 #[test]
 fn a_scanner_in_which_a_filter_has_panicked_returns_nothing_more() {
     let storage = FaultyStorage::new();

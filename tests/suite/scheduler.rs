@@ -1,5 +1,5 @@
-//! Background flushes and compactions: what waits for them, the number of their threads, and the effect of
-//! failures.
+//! Background flushes and compactions: the calls that wait for them, the number of their threads, and the
+//! effect of failures.
 
 mod memory_limit;
 
@@ -77,7 +77,7 @@ impl<S: Storage> Storage for Gate<S> {
     }
 }
 
-/// Regions without a log: writes fail only if flushes do.
+/// Regions without a log: a write fails only if a flush does.
 fn options(scheduler: &Scheduler) -> RegionOptions {
     let options = Region::options().create_if_missing(true).durability(Durability::SkipWal);
     options.family(Family::new("f")).scheduler(scheduler)
@@ -177,7 +177,7 @@ fn flushes_wait_for_compactions_at_the_blocking_number_of_files() {
     assert!(region.memstore_size() < 80 * KIB);
 }
 
-/// Opens a gate when it is dropped: also if the test fails.
+/// Opens a gate when it is dropped, also if the test fails.
 struct Opening<'g, S>(&'g Gate<S>);
 
 impl<S> Drop for Opening<'_, S> {
@@ -186,7 +186,7 @@ impl<S> Drop for Opening<'_, S> {
     }
 }
 
-/// A flush that waited would keep the writers of all regions that share the memory.
+/// A waiting flush would block the writers of all regions that share the memory.
 #[test]
 fn flushes_wait_for_no_compaction_when_memory_is_short() {
     let (dir, gate) = (tempfile::tempdir().unwrap(), Gate::new(LocalStorage));
@@ -244,13 +244,13 @@ fn failed_flushes_are_reported_and_retried() {
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(region.memstore_size() <= 4 * 64 * KIB);
     storage.repair();
-    // Its retry needs no write.
+    // The retry does not need another write.
     eventually("it is flushed in the end", || region.health().is_sound() && region.metrics().flushes > 0);
     fill(&region, 400).unwrap();
     region.close().unwrap();
 }
 
-/// Refuses flushes, and counts those that it is asked for.
+/// Refuses flushes, and counts the requests.
 #[derive(Debug, Default)]
 struct Refusing {
     refuses: AtomicBool,
@@ -360,7 +360,7 @@ fn failed_compactions_are_retried_and_block_no_flush() {
     region.close().unwrap();
 }
 
-/// A storage on which the next removal of a store file takes until it is let.
+/// A storage on which the next removal of a store file waits to be released.
 #[derive(Debug)]
 struct SlowRemoval {
     inner: FaultyStorage,
@@ -406,14 +406,14 @@ fn flushes_and_health_do_not_wait_for_files_that_are_archived() {
         move || region.compact(Compaction::Major)
     });
     storage.begun.wait();
-    // Not scoped: the test is to fail, and not to wait, if the flush waits.
+    // Not scoped: the test must fail rather than wait if the flush waits.
     let (done, flushed) = mpsc::channel();
     thread::spawn({
         let region = region.clone();
         move || {
             let is_sound = region.health().is_sound();
             let flushed = put(&region, 2).and_then(|()| region.flush());
-            // The test has ended if nothing receives.
+            // If nothing receives, the test has ended.
             let _ = done.send((is_sound, flushed));
         }
     });
@@ -491,7 +491,7 @@ fn without_threads_writers_do_the_work() {
     assert_eq!(files(), files());
 }
 
-/// Also if the memory of the region has not grown since: the limit is full.
+/// Also if the region's memory has not grown since, because the limit is reached.
 #[test]
 fn without_threads_a_full_limit_tries_a_failed_flush_again() {
     let (storage, limit) = (FaultyStorage::new(), MemoryLimit::new(256 * KIB));
@@ -526,7 +526,7 @@ fn a_failed_flush_is_told_until_its_cells_are_in_files() {
     assert!(region.health().is_sound());
 }
 
-/// Opens a region with four files, which nothing has compacted.
+/// Opens a region with four files that have not been compacted.
 fn open_with_files(storage: &FaultyStorage, scheduler: &Scheduler, enabled: bool) -> Region {
     let open = |enabled| in_memory(scheduler, storage, 16).compaction_enabled(enabled).open("/r").unwrap();
     let region = open(false);
@@ -552,7 +552,7 @@ fn a_region_with_many_files_is_compacted_when_it_is_opened() {
     }
 }
 
-/// A flush does not wait for the time at which it would begin.
+/// A flush does not wait for the compaction's scheduled time.
 #[test]
 fn a_compaction_after_opening_begins_with_the_first_flush_at_the_latest() {
     let later = Scheduler::builder().compact_after_open(HOUR).blocking_wait(HOUR).build();
@@ -567,7 +567,7 @@ fn a_compaction_after_opening_begins_with_the_first_flush_at_the_latest() {
     assert_eq!(later.queue_len(), 0);
 }
 
-/// The files of the daughters are compacted although nothing is written.
+/// The files of the daughters are compacted although there are no writes.
 #[test]
 fn daughters_that_are_only_read_do_not_keep_their_parent() {
     let storage = FaultyStorage::new();

@@ -1,4 +1,5 @@
-//! Reads over a cache with a second tier are those without a cache: sound, damaged and with failing calls.
+//! Reads through a cache with a second tier equal reads without a cache: for sound and damaged files, and
+//! with failing calls.
 
 use crate::support::rng::Rng;
 use hregion::io::faulty::{Call, FaultyStorage};
@@ -28,7 +29,7 @@ fn create(dir: &Path, family: Family) -> Region {
     region
 }
 
-/// A small cache, and a second tier that takes every block.
+/// A small cache, and a second tier that is large enough for every block.
 fn cache(dir: &Path, storage: Option<&FaultyStorage>) -> BlockCache {
     let options = BlockCache::options().capacity(60 << 10).second_tier(dir, 4 << 20).second_tier_min_reads(1);
     let to = |storage: &FaultyStorage| Arc::new(storage.clone()) as Arc<dyn Storage>;
@@ -88,7 +89,7 @@ fn answers_are_those_without_a_cache() {
         let stats = cache.stats().second_tier.unwrap();
         assert!(stats.hits > 50 && stats.writes > 50 && stats.mismatches == 0, "{family}: {stats:?}");
         assert!(!stats.is_disabled);
-        // a file that is opened again finds nothing of before
+        // a file that is opened again gets no blocks of its earlier opening
         drop(cached);
         assert_eq!(cache.stats().second_tier.unwrap().blocks, 0);
         let cached = Region::options().cache(&cache).open(dir.path()).unwrap();

@@ -1,5 +1,5 @@
 //! Seeks in a file without a block cache read parts of blocks whose outlines are known. They find the same
-//! cells as seeks that read whole blocks, and notice bytes that have changed since.
+//! cells as seeks that read whole blocks, and detect changed bytes.
 
 use crate::support::mixed_rows::{ROWS, family, row, store_file, tuned, write, write_tagged};
 use crate::support::rng::Rng;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-/// A file in memory that changes, and counts what is read of it.
+/// A changing file in memory that counts its reads.
 #[derive(Debug)]
 struct Bytes {
     bytes: Mutex<Vec<u8>>,
@@ -66,7 +66,7 @@ fn open(file: &Arc<Bytes>, outline_bytes: usize) -> HFile {
     HFile::options().limits(limits).open_reader(reader).unwrap()
 }
 
-/// Writes the cells of a region's file to one whose index has several levels. Returns its path.
+/// Writes the cells of a region's file to a file whose index has several levels. Returns its path.
 fn small_index_blocks(dir: &Path) -> PathBuf {
     let (from, to) = (HFile::open(store_file(dir)).unwrap(), dir.join("leveled"));
     let options = HFileWriter::options().data_block_encoding(DataBlockEncoding::FastDiff);
@@ -81,7 +81,7 @@ fn small_index_blocks(dir: &Path) -> PathBuf {
     to
 }
 
-/// Returns a key that is in the file, or between cells, or before or after all.
+/// Returns a key that is in the file, or between cells, or before or after all cells.
 fn key(rng: &mut Rng) -> SeekKey {
     let mut row = row(rng.next() % (ROWS + 100));
     match rng.below(12) {
@@ -103,7 +103,7 @@ fn key(rng: &mut Rng) -> SeekKey {
     }
 }
 
-/// What a call returned.
+/// The result of a call.
 #[derive(Debug, PartialEq)]
 enum Answer {
     Seek(SeekResult),
@@ -121,7 +121,7 @@ fn step(cells: &mut HFileScanner<'_>, operation: usize, key: &SeekKey, steps: us
     }
 }
 
-/// Compares seeks by parts with those in whole blocks.
+/// Compares seeks by parts with seeks in whole blocks.
 fn compare(path: &Path, shape: &str, seed: u64, (expects_parts, has_levels): (bool, bool)) {
     let (bytes, whole_bytes) = (Bytes::of(path), Bytes::of(path));
     for outline_bytes in [8 << 20, 3000] {
@@ -181,7 +181,7 @@ fn parts_have_the_cells_of_whole_blocks() {
     }
 }
 
-/// A file whose blocks are known in parts.
+/// A file with known outlines of its blocks.
 struct Known {
     bytes: Arc<Bytes>,
     file: HFile,
@@ -207,8 +207,8 @@ impl Known {
         Self { bytes, file, keys }
     }
 
-    /// Seeks to some rows after bits have been flipped, which are then flipped back. Returns how many seeks
-    /// failed, and how many found the right cell.
+    /// Seeks to some rows while bits are flipped, and then flips them back. Returns how many seeks failed,
+    /// and how many found the right cell.
     fn flip(&self, whole: &HFile, bits: &[usize], rows: usize, rng: &mut Rng) -> (usize, usize) {
         bits.iter().for_each(|bit| self.bytes.flip(*bit));
         let (mut failed, mut right) = (0, 0);
@@ -237,8 +237,8 @@ impl Known {
     }
 }
 
-/// The next part has changed, so the whole block is read, in which the rows before the current cell do not
-/// ascend any more.
+/// The next part has changed, so the whole block is read, in which the rows before the current cell are no
+/// longer in ascending order.
 #[test]
 fn a_reseek_in_a_changed_block_never_goes_back() {
     let dir = tempfile::tempdir().unwrap();
@@ -280,7 +280,7 @@ fn flip_often(encoding: DataBlockEncoding, has_tags: bool, times: usize) {
         (failed, right) = (failed + f, right + r);
     }
     assert!(failed > times && right > times, "{failed} {right}");
-    // the file is as it was
+    // the file is unchanged again
     assert_eq!(known.flip(&whole, &[], 1000, &mut rng), (0, 1000));
 }
 

@@ -1,7 +1,7 @@
 //! Seeks return what HBase returns: `seekTo`, `seekBefore`, and the first cell that is not before a key.
 //!
 //! HBase's answers for a few keys are beside the files of `testdata`. The answers for all golden files are
-//! made by `tests/suite/oracle.rs` and read from the folder `HREGION_EXPECT`.
+//! written by `tests/suite/oracle.rs` and read from the folder `HREGION_EXPECT`.
 
 use crate::support::cells::{self, parse_key, without_tags};
 use crate::support::golden::{self, Golden};
@@ -85,7 +85,7 @@ fn compare(golden: &Golden, answers: &Path, faults: &mut Vec<String>) -> usize {
 }
 
 impl Judge<'_> {
-    /// Checks `seekTo` and `seekBefore` where HBase's answer has the member.
+    /// Checks `seekTo` and `seekBefore`, if HBase's answer has the member.
     fn seek_to(&mut self, file: &HFile, key: &SeekKey, answer: &Value) -> Result<()> {
         let mut scanner = file.scanner();
         let code = scanner.seek_to(key)?.code();

@@ -1,4 +1,4 @@
-//! The log that the regions of a table share: one file with a name in the directory of each.
+//! The log shared by the regions of a table: one file with a name in each region's directory.
 
 use crate::support::churn::churn;
 use crate::support::forward::forward;
@@ -54,7 +54,7 @@ fn expected(rows: &[&str], value: &str) -> BTreeMap<String, String> {
     rows.iter().map(|row| ((*row).to_owned(), value.to_owned())).collect()
 }
 
-/// The names of logs of the region with a row.
+/// The names of the logs of a row's region.
 fn logs(storage: &FaultyStorage, table: &Table, row: &str) -> Vec<PathBuf> {
     let dir = table.region(row).unwrap().path().join("recovered.edits");
     let is_log = |path: &PathBuf| path.extension().is_none() && path.file_name().is_some();
@@ -63,7 +63,7 @@ fn logs(storage: &FaultyStorage, table: &Table, row: &str) -> Vec<PathBuf> {
     names.filter(is_log).collect()
 }
 
-/// The bytes of all logs, each once.
+/// The bytes of all logs, each only once.
 fn files(storage: &FaultyStorage, table: &Table) -> BTreeSet<Vec<u8>> {
     let logs = ROWS.iter().flat_map(|row| logs(storage, table, row));
     logs.map(|path| storage.bytes(&path).unwrap()).collect()
@@ -83,7 +83,7 @@ fn regions_share_a_file_and_each_replays_its_own_entries() {
         assert_eq!(files(&storage, &table).len(), 1, "all names are of one file");
         let left = storage.after(crash);
         std::mem::forget(table);
-        // A region alone has its part.
+        // A region opened separately has its part.
         let table = open(&left);
         let path = table.region("b1").unwrap().path().to_owned();
         let replayed = table.region("b1").unwrap().replayed();
@@ -101,7 +101,7 @@ fn regions_share_a_file_and_each_replays_its_own_entries() {
     }
 }
 
-/// A storage that makes the next log, or other name of one, and says that this has failed.
+/// A storage that creates the next log, or another name of one, and reports that this has failed.
 #[derive(Clone, Debug)]
 struct LostAnswers {
     inner: FaultyStorage,
@@ -132,13 +132,13 @@ impl Storage for LostAnswers {
     }
 }
 
-/// Nothing else would remove it before the region is opened again.
+/// Otherwise it would not be removed before the region is opened again.
 #[test]
 fn a_name_that_was_made_although_that_failed_is_removed() {
     let inner = FaultyStorage::new();
     let storage = LostAnswers { inner: inner.clone(), is_lost: Arc::default() };
     let table = create(options(storage.clone()));
-    // The first makes the file, the second another name of it.
+    // The first creates the file, the second another name of it.
     for row in ["a1", "b1"] {
         storage.is_lost.store(true, Ordering::SeqCst);
         assert_eq!(table.put(put(row, "1")).unwrap_err().kind(), ErrorKind::Io, "{row}");
@@ -159,7 +159,7 @@ fn a_region_gives_up_its_name_when_its_cells_are_in_files() {
     table.region("a1").unwrap().flush().unwrap();
     let count = |row| logs(&storage, &table, row).len();
     assert_eq!(ROWS.map(count), [0, 1, 1, 1]);
-    // It was the region that had made the file.
+    // This region had created the file.
     table.put(put("a2", "2")).unwrap();
     assert_eq!(ROWS.map(count), [1, 1, 1, 1]);
     assert_eq!(files(&storage, &table).len(), 1);
@@ -170,7 +170,7 @@ fn a_region_gives_up_its_name_when_its_cells_are_in_files() {
     assert_eq!((replayed.cells, replayed.skipped), (2, 1), "one is in a file");
     table.flush().unwrap();
     assert_eq!(ROWS.map(count), [0; 4]);
-    // A file without a name is not written to again.
+    // A file without a name receives no more writes.
     table.put(put("a2", "3")).unwrap();
     assert_eq!(values(&open(&storage.after(Crash::Hard))), values(&table));
     table.close().unwrap();
@@ -261,7 +261,7 @@ fn a_failed_sync_ends_the_writes_of_all_regions() {
         assert_eq!(table.get(&Get::new(row)).unwrap().value("f", "q"), Some(&b"1"[..]));
     }
     assert!(batch(&table, &ROWS, "4").iter().all(Result::is_err));
-    // What was acknowledged can still be flushed; the entry in doubt is replayed as a whole, or not at all.
+    // Acknowledged writes can still be flushed; the uncertain entry is replayed as a whole, or not at all.
     table.flush().unwrap();
     for crash in (0..10).map(Crash::Chance).chain([Crash::Hard, Crash::OfTheProcess]) {
         let mut found = values(&open(&storage.after(crash)));
@@ -334,9 +334,9 @@ fn daughters_have_no_part_of_a_file_with_entries_of_their_parent() {
 #[derive(Debug, Clone)]
 struct NoLinks {
     inner: FaultyStorage,
-    /// How long creating a log takes at most: it waits for another log that is to be created.
+    /// The maximum time that creating a log takes: it waits for the creation of another log.
     delay: Duration,
-    /// The number of logs that were to be created.
+    /// The number of attempts to create a log.
     created: Arc<AtomicU64>,
 }
 
@@ -369,7 +369,8 @@ fn writers_that_find_no_hard_links_at_once_append_to_one_log() {
     let slow = NoLinks::slow(&storage);
     let table = create(options(slow.clone()));
     within_a_minute("writes", move || {
-        // The first writer makes the common file, with the name that the others' first own file has, too.
+        // The first writer creates the shared file, with a name that equals that of the others' own first
+        // file.
         let first = thread::spawn({
             let table = table.clone();
             move || table.put(put("a1", "1")).unwrap()
@@ -402,8 +403,8 @@ fn an_entry_is_waited_for_in_the_log_that_has_it() {
             table.put(put("a1", value)).unwrap();
         }
         assert_eq!(slow.created.load(Ordering::SeqCst), 1);
-        // The entry of the first region ends the file, and the second region makes the next one, in which the
-        // first finds no name. It gets a log of its own while the third region does.
+        // The entry of the first region ends the file, and the second region creates the next one, in which
+        // the first has no name. The first region gets its own log while the third region creates one.
         let long = "x".repeat(100_000);
         let other = thread::spawn({
             let (table, slow) = (table.clone(), slow.clone());
@@ -440,7 +441,7 @@ fn without_hard_links_each_region_has_a_log() {
     assert_eq!(files(&storage, &table).len(), 0);
 }
 
-/// Panics when it is asked for the time for the `left`th time.
+/// Panics when the time is read for the `left`th time.
 #[derive(Debug)]
 struct PanickingClock {
     left: AtomicU64,
@@ -453,7 +454,7 @@ impl Clock for PanickingClock {
     }
 }
 
-/// Calls `check` after a batch over two regions has panicked, once for each time that it asks for the time.
+/// Calls `check` after a batch over two regions has panicked, once for each reading of the clock.
 fn each_panic<S: Storage + 'static>(
     make: impl Fn(&FaultyStorage) -> S,
     check: impl Fn(&FaultyStorage, &Table, u64),
@@ -494,7 +495,7 @@ fn a_batch_that_panics_leaves_nothing_for_the_next_log() {
 fn what_a_batch_that_panics_has_logged_is_written() {
     let check = |storage: &FaultyStorage, table: &Table, n: u64| {
         let mut rows = values(table);
-        // On disk with all that was logged before.
+        // Synced with everything that was logged before.
         table.put(put("b2", "3")).unwrap();
         rows.extend(expected(&["b2"], "3"));
         assert_eq!(values(table), rows, "{n}");
@@ -504,7 +505,7 @@ fn what_a_batch_that_panics_has_logged_is_written() {
     each_panic(NoLinks::new, check);
 }
 
-/// A storage whose files have two more names at most.
+/// A storage whose files can have at most two more names.
 #[derive(Debug)]
 struct FewLinks {
     inner: FaultyStorage,
@@ -536,8 +537,8 @@ fn a_region_has_a_log_of_its_own_if_the_file_cannot_have_more_names() {
     assert_eq!(files(&storage, &table).len(), 0);
 }
 
-/// The number of syncs of logs while `write` runs, in a table of 16 regions on a disk whose syncs take a
-/// while. All regions have a name of the file before.
+/// The number of syncs of logs while `write` runs, in a table of 16 regions on a disk with slow syncs. All
+/// regions have a name of the file before.
 fn syncs(dir: &Path, write: impl FnOnce(&Table)) -> u64 {
     let storage = NoSync { log_sync: Duration::from_millis(2), ..NoSync::default() };
     let syncs = Arc::clone(&storage.log_syncs);
@@ -585,7 +586,8 @@ fn writers_of_different_regions_share_syncs() {
     assert!(one < 160 && many < 160, "{one} {many}");
 }
 
-/// Batches that lock the same rows in opposite orders, beside flushes and writers of single rows.
+/// Batches that lock the same rows in opposite orders, beside flushes and writers of single rows, must not
+/// deadlock.
 #[test]
 fn batches_over_regions_do_not_wait_for_each_other() {
     let dir = tempfile::tempdir().unwrap();
@@ -628,8 +630,8 @@ fn batches_over_regions_do_not_wait_for_each_other() {
     assert_eq!(ROWS.map(count).iter().sum::<i64>(), 900);
 }
 
-/// A reader in another process sees whole rows of a region, and all that was acknowledged before it opened,
-/// while the writer flushes one family after the other, and while other regions make the file longer.
+/// A reader in another process returns whole rows of a region, and everything acknowledged before it opened,
+/// while the writer flushes one family after the other, and other regions append to the file.
 #[test]
 fn a_reader_sees_whole_rows_while_other_regions_write() {
     let dir = tempfile::tempdir().unwrap();
@@ -652,7 +654,7 @@ fn a_reader_sees_whole_rows_while_other_regions_write() {
         });
         let read = |_| {
             let least = acknowledged.load(Ordering::SeqCst);
-            // It gives up if the files change each time that it looks.
+            // It returns an error if the files change at each attempt.
             let reader = Region::open(region.path()).ok()?;
             let rows = reader.scan(Scan::new()).and_then(Iterator::collect::<hregion::Result<Vec<_>>>);
             Some((least, rows))

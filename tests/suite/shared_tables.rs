@@ -1,4 +1,4 @@
-//! A table that two processes change at the same time, each by a region of its own.
+//! A table that two processes change at the same time, each through its own region.
 
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
@@ -15,14 +15,14 @@ const ROOT: &str = "root";
 
 type Other = Box<dyn FnOnce() + Send>;
 
-/// A storage in which another process does something in the middle of a call.
+/// A storage in which another process acts during a call.
 struct Meddled {
     inner: FaultyStorage,
     moment: Moment,
     other: Arc<Mutex<Option<Other>>>,
 }
 
-/// When the other process does something.
+/// The time at which the other process acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Moment {
     /// Before the root is locked.
@@ -31,7 +31,7 @@ enum Moment {
     Read,
     /// Before a descriptor is created.
     Create,
-    /// After a descriptor was written. The call fails, too.
+    /// After a descriptor was written. The call also fails.
     Written,
 }
 
@@ -89,7 +89,7 @@ impl Storage for Meddled {
     }
 }
 
-/// A file whose last call is made, and has no answer.
+/// A file whose last call is carried out without an answer.
 struct Unanswered {
     file: Box<dyn FileWriter>,
     other: Arc<Mutex<Option<Other>>>,
@@ -121,7 +121,7 @@ fn family(name: &str) -> Family {
     Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE")
 }
 
-/// As in a process of its own.
+/// Options as for a separate process.
 fn options(storage: Arc<dyn Storage>) -> RegionOptions {
     let handles = FileHandles::with_capacity(100);
     Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
@@ -151,7 +151,7 @@ fn regions(storage: &FaultyStorage) -> [PathBuf; 2] {
 fn add(storage: Arc<dyn Storage>, region: &Path, name: &str, row: &str) -> Result<()> {
     let region = options(storage).writable(true).alter(true).family(family(name)).open(region)?;
     region.put(Put::new(row.to_owned()).cell(name.to_owned(), "q", "v"))?;
-    // As if the process was killed: what it has acknowledged is in its log.
+    // As if the process was killed: its acknowledged writes are in its log.
     region.abort()
 }
 
@@ -165,11 +165,11 @@ fn expect_refusal(result: &Result<()>) -> bool {
     }
 }
 
-/// Each process locks only its region. If both wrote a descriptor of the same number, one of the families
-/// would be gone, and what was written to it.
+/// Each process locks only its region. If both wrote a descriptor of the same number, one of the families and
+/// its cells would be lost.
 #[test]
 fn families_that_two_processes_add_are_both_there() {
-    // Descriptors of the same length, and of others.
+    // Descriptors of the same length, and of different lengths.
     for (name, moment) in [("y", Moment::Lock), ("yyyy", Moment::Lock), ("y", Moment::Create)] {
         for objects in [false, true] {
             let storage = storage_with_table(objects);
@@ -217,7 +217,7 @@ fn a_descriptor_that_is_replaced_before_it_is_read_is_read_again() {
     }
 }
 
-/// The last request of the creation has no answer. The table is there, and another process uses it.
+/// The last request of the creation has no answer. The table exists, and another process uses it.
 #[test]
 fn a_creation_that_fails_at_its_end_removes_nothing_that_others_have_written() {
     let storage = FaultyStorage::new();

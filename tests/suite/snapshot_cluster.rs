@@ -1,5 +1,5 @@
-//! A running HBase clones, restores and exports snapshots that hregion took, and serves a table that hregion
-//! restored.
+//! A running HBase clones, restores and exports snapshots taken by hregion, and serves a table restored by
+//! hregion.
 
 use crate::support::hbase::{Client, Cluster, json_cells, programs};
 use hregion::{Compaction, Delete, Family, Put, Region, Table};
@@ -18,8 +18,8 @@ fn write(table: &Table, round: i64) {
     table.delete(Delete::new("k").column_at("f", "q", round)).unwrap();
 }
 
-/// Makes tables in another root, takes snapshots of one with references and one with links, and lets HBase's
-/// `ExportSnapshot` copy these to `root`. Returns their names and cells.
+/// Creates tables in another root, takes snapshots of one with references and one with links, and copies
+/// these to `root` with HBase's `ExportSnapshot`. Returns their names and cells.
 fn export(programs: &Path, other: &Path, root: &Path) -> Vec<(&'static str, Vec<Value>)> {
     let families = [Family::new("f").max_versions(3), Family::new("g").max_versions(2)];
     let options = Region::options().compaction_enabled(false);
@@ -67,7 +67,7 @@ fn a_running_hbase_reads_our_snapshots() {
         }
         client.ask(&json!({"op": "flush", "table": table}));
     }
-    // A table with links: a clone of a table.
+    // A table with links: a clone.
     client.ask(&json!({"op": "snapshot", "name": "theirs", "table": "halves"}));
     client.ask(&json!({"op": "clone_snapshot", "name": "theirs", "table": "linked"}));
     drop(client);
@@ -117,7 +117,7 @@ fn a_running_hbase_reads_our_snapshots() {
         client.ask(&json!({"op": "compact", "table": clone, "major": true}));
         assert_eq!(&client.cells(&clone), cells, "{name}, compacted by HBase");
         println!("{name}: HBase reads {} cells", cells.len());
-        // HBase 2.6.4 restores no FILE list, not even for a snapshot of its own: no region opens then.
+        // HBase 2.6.4 cannot restore a FILE list, not even of its own snapshot: no region opens then.
         if name == "tracked" {
             continue;
         }
@@ -126,7 +126,7 @@ fn a_running_hbase_reads_our_snapshots() {
         client.ask(&json!({"op": "enable", "table": name}));
         assert_eq!(&client.cells(name), cells, "{name}, restored by HBase");
     }
-    // HBase deletes a snapshot of ours.
+    // HBase deletes a snapshot taken by hregion.
     client.ask(&json!({"op": "delete_snapshot", "name": "ours-halves"}));
     drop(client);
     cluster.stop();

@@ -1,5 +1,5 @@
-//! Snapshots that are taken, removed, cloned, restored and exported here: against those of HBase, beside
-//! writes, and with every call failing or the last one.
+//! Snapshots are taken, removed, cloned, restored and exported by hregion: compared with HBase's, beside
+//! writes, and with every call failing or being the last one of the process.
 
 mod beside;
 mod faults;
@@ -55,8 +55,8 @@ fn read_snapshot(storage: &FaultyStorage, root: &str, name: &str) -> Option<Vec<
     }
 }
 
-/// A root with a table of two regions, the snapshots `old` and `new` of it, a clone `c` of `old`, and writes
-/// after `new` that are only in the log; and the rows of each.
+/// A root with a table of two regions, its snapshots `old` and `new`, a clone `c` of `old`, and writes after
+/// `new` that are only in the log; and the rows of each.
 struct World {
     storage: FaultyStorage,
     old: Vec<Row>,
@@ -111,7 +111,7 @@ impl World {
         self.storage.after(Crash::OfTheProcess)
     }
 
-    /// Checks what no change of a snapshot may change.
+    /// Checks the tables and snapshots that no change of a snapshot may affect.
     fn check_others(&self, storage: &FaultyStorage, context: &str) {
         assert_eq!(read_snapshot(storage, ROOT, "old").as_ref(), Some(&self.old), "{context}");
         assert_eq!(read_snapshot(storage, ROOT, "new").as_ref(), Some(&self.new), "{context}");
@@ -174,7 +174,7 @@ fn refused_snapshots_leave_nothing() {
     assert_eq!(names, ["s"]);
 }
 
-/// Nothing is looked for by a name that is a path.
+/// A name that is a path is refused before any file is looked up.
 #[test]
 fn the_name_of_a_snapshot_is_checked_before_it_is_deleted() {
     let storage = World::new().storage;
@@ -186,7 +186,7 @@ fn the_name_of_a_snapshot_is_checked_before_it_is_deleted() {
     assert_eq!(storage.all_calls(), before);
 }
 
-/// A snapshot is read through no symbolic link below the root.
+/// A snapshot does not follow symbolic links below the root.
 #[cfg(unix)]
 #[test]
 fn a_snapshot_is_not_taken_through_symbolic_links() {
@@ -216,7 +216,7 @@ fn a_snapshot_is_not_taken_through_symbolic_links() {
     assert_eq!(rows(&Table::open_snapshot(root, "s").unwrap()), rows(&table));
 }
 
-/// What a region had only in its log when its process died is not replayed into the restored region.
+/// Entries that a dead process left only in its region's log are not replayed into the restored region.
 #[test]
 fn logs_of_a_replaced_table_are_gone_with_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -241,8 +241,8 @@ fn logs_of_a_replaced_table_are_gone_with_it() {
     assert!(!dir.path().join(".tmp/data/default/t").exists());
 }
 
-/// A clone with the name of a table that was deleted has regions of the same names. Edits of these in logs of
-/// servers are not replayed into it.
+/// A clone with the name of a deleted table has regions of the same names. Edits for them in logs of servers
+/// are not replayed into it.
 #[test]
 fn a_clone_gets_no_edits_of_a_deleted_table() {
     use hregion::wal::{WalKey, WalWriterOptions};

@@ -1,4 +1,4 @@
-//! Snapshots: those that HBase took, and those made here by hand, read where they are.
+//! Snapshots taken by HBase, and snapshots composed here, are read in place.
 
 use crate::support::files::{copy_dir, io_kind};
 use crate::support::protobuf::{field, number};
@@ -58,7 +58,7 @@ fn recorded(stage: &Path, table: &str, kind: &str) -> Option<Vec<Value>> {
     Some(found)
 }
 
-/// Compares a snapshot with the cells that were read from its table, at this stage or another one.
+/// Compares a snapshot with the cells that were read from its table, at this or another stage.
 fn compare(stage: &Path, name: &str, table: &str, read_at: &Path) -> usize {
     let mut count = 0;
     let snapshot = Table::open_snapshot(stage.join("root"), name).unwrap();
@@ -184,7 +184,8 @@ fn open(root: &Path) -> Result<Table, Error> {
     Table::open_snapshot(root, "s")
 }
 
-/// One that is missing, or of another length, hides no other. The files of the daughters are references.
+/// A file that is missing, or of another length, hides no other file. The files of the daughters are
+/// references.
 #[test]
 fn the_files_of_a_snapshot_are_listed() {
     let root = root_with_snapshot();

@@ -1,4 +1,4 @@
-//! A running HBase takes tables whose regions hregion has split and merged, and sees every cell.
+//! A running HBase serves tables whose regions hregion has split and merged, and returns every cell.
 
 use crate::support::hbase::{Client, Cluster, programs};
 use hregion::{Compaction, Delete, Family, Put, Scan, Table};

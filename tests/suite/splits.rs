@@ -52,7 +52,7 @@ fn put(row: &str, value: &str) -> Put {
     Put::new(row.to_owned()).cell("f", "q", value.to_owned()).cell("g", "q", value.to_owned())
 }
 
-/// All cells that reads return, all versions, by a scan; the same backward; and by gets.
+/// All versions of all cells, by a scan; the same by a reversed scan; and by gets.
 fn values(table: &Table) -> Vec<String> {
     assert!(table.inconsistencies().is_empty(), "{:?}", table.inconsistencies());
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
@@ -107,7 +107,7 @@ fn region_dirs(storage: &FaultyStorage) -> usize {
 /// The directory of the catalog's region.
 const META: &str = "/hbase/data/hbase/meta/1588230740";
 
-/// Makes a catalog with the regions of the table, as HBase has it.
+/// Creates a catalog with the regions of the table, as HBase writes it.
 fn add_catalog(storage: &FaultyStorage, table: &Table) {
     let options = options(storage).clock(Arc::new(ManualClock::new(1))).table("hbase:meta");
     let (info, table_state) = (Family::new("info").max_versions(3), Family::new("table"));
@@ -116,7 +116,7 @@ fn add_catalog(storage: &FaultyStorage, table: &Table) {
     meta.put(Put::new("t").cell_at("table", "state", 900, &b"\x08\x00"[..])).unwrap();
     for info in table.regions() {
         let file = storage.bytes(&Path::new(TABLE).join(info.encoded_name()).join(".regioninfo")).unwrap();
-        // In the catalog the message is not delimited, and has no seal.
+        // In the catalog the message has no length prefix and no seal.
         let cell = [&file[..4], &unsealed(&file)[5..]].concat();
         let row = Put::new(info.name()).cell_at("info", "regioninfo", 900, cell);
         let row = row.cell_at("info", "state", 900, "OPEN").cell_at("info", "server", 900, "host:1");
@@ -157,7 +157,7 @@ fn the_catalog_has_the_regions_that_replace_others() {
     let parent = row_of(&regions[0]).unwrap();
     assert!(parent.is_split_parent() && parent.region().is_offline());
     assert_eq!((parent.daughters(), row_of(&regions[1])), (&[bottom, top][..], None));
-    // Another process has the catalog: nothing changes.
+    // Another process has the catalog open: nothing changes.
     compact(&table);
     let held = options(&storage).writable(true).open(META).unwrap();
     let names = storage.names();
@@ -195,7 +195,7 @@ fn the_daughters_of_a_split_have_all_rows() {
         "x-z, b-y, l with x's delete"
     );
     assert!(names(&storage, ".change").is_empty());
-    // Equal keys are ordered by sequence ids: those of the daughters are greater.
+    // Equal keys are ordered by sequence ids: the daughters have greater ones.
     for row in ["a", "y"] {
         table.put(put(row, "later")).unwrap();
     }
@@ -242,7 +242,7 @@ fn a_file_may_end_or_begin_with_the_row_of_a_split() {
     }
 }
 
-/// A storage in which another process does something once, right before a change of regions is published.
+/// A storage in which another process acts once, right before a change of regions is published.
 #[derive(Debug)]
 struct BeforePublication {
     files: FaultyStorage,
@@ -263,7 +263,7 @@ impl Storage for BeforePublication {
     }
 }
 
-/// Another process finds that the catalog lacks a region, and makes its rows those of the directories.
+/// Another process finds that the catalog lacks a region, and corrects its rows according to the directories.
 #[test]
 fn a_split_that_the_catalog_has_is_not_taken_back_before_it_is_published() {
     let storage = FaultyStorage::new();
@@ -360,7 +360,7 @@ fn views_and_scanners_keep_what_they_have_read() {
     assert_eq!(keys(&mut unread.scan(&whole).unwrap()), "abmnpq", "as they were when they were split");
     assert_eq!(unread.get_many(&[Get::new("q"), Get::new("b")]).unwrap().len(), 2);
     assert_eq!(keys(&mut table.scan(Scan::new()).unwrap()), "aaammmnpq");
-    // A handle of the parent reads what it was, and writes nothing.
+    // A handle of the parent reads its old content, and cannot write.
     assert_eq!(parent.get(&Get::new("b")).unwrap().len(), 2);
     assert_eq!(parent.put(put("b", "3")).unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(parent.flush().unwrap_err().kind(), ErrorKind::Closed);
@@ -372,7 +372,7 @@ fn views_and_scanners_keep_what_they_have_read() {
     assert_eq!(values(&open(&storage, false)), after);
 }
 
-/// The directories say which regions serve; a locator over them finds the same.
+/// The directories determine the serving regions; a locator over them returns the same.
 #[test]
 fn a_locator_finds_daughters_and_merged_regions() {
     let dir = tempfile::tempdir().unwrap();
@@ -472,11 +472,11 @@ fn a_row_to_split_at_is_neither_the_first_nor_the_last_one() {
     }
 }
 
-/// HBase dies in a merge or split, when some of the new regions have directories, and not all files.
+/// HBase dies in a merge or split, when some of the new regions have directories, but not all files.
 #[test]
 fn a_change_that_hbase_has_begun_hides_no_rows() {
-    // the regions before, whether they were made by a split, the bounds between the new ones, and how many of
-    // these there are
+    // the regions before, whether they were created by a split, the bounds between the new ones, and how many
+    // of these exist
     for (before, is_made_by_split, between, count) in [
         (&["m"][..], false, &[][..], 1),
         (&[][..], true, &[][..], 1),
@@ -496,7 +496,7 @@ fn a_change_that_hbase_has_begun_hides_no_rows() {
         }
         let (expected, regions) = (values(&table), table.regions());
         table.close().unwrap();
-        // The new regions as they are before their files, from a table that has none.
+        // The new regions before they have files, from an empty table.
         let scratch = FaultyStorage::new();
         let later = options(&scratch).clock(Arc::new(ManualClock::new(5000)));
         let mut new = Table::create_with(ROOT, "t", &families(), between, later).unwrap().regions();
@@ -512,7 +512,7 @@ fn a_change_that_hbase_has_begun_hides_no_rows() {
         let refused = Table::open_with(ROOT, "t", options(&storage).writable(true)).unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Inconsistent, "{shown}: {refused}");
         assert!(new.iter().any(|info| refused.to_string().contains(&info.encoded_name())), "{refused}");
-        // With a sequence id, all files are there, and the catalog may lag.
+        // With a sequence id, all files exist, and the catalog may be behind.
         for info in &new {
             let edits = Path::new(TABLE).join(info.encoded_name()).join("recovered.edits");
             storage.create_dir_all(&edits).unwrap();

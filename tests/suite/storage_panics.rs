@@ -1,4 +1,4 @@
-//! A storage of the caller that panics within a change of a region's files: nothing deleted comes back.
+//! The caller's storage panics within a change of a region's files: nothing deleted reappears.
 
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 const DIR: &str = "/store/region";
 
-/// Panics once, in a sync of the directory of the family, or of that of its lists.
+/// Panics once, in a sync of the directory of the family, or of the directory of its lists.
 #[derive(Debug)]
 struct Panicking {
     files: FaultyStorage,
@@ -50,8 +50,8 @@ fn rows(region: &Region) -> Vec<String> {
     found
 }
 
-/// What the panic has left is in no state in memory: a region that went on would not replace it, and it would
-/// be read when the region is opened again.
+/// The files left by the panic are not in the region's memory: a region that continued would not replace
+/// them, and they would be read when the region is opened again.
 #[test]
 fn a_panic_within_a_compaction_brings_nothing_back() {
     for tracker in ["DEFAULT", "FILE"] {
@@ -73,7 +73,7 @@ fn a_panic_within_a_compaction_brings_nothing_back() {
             }
             assert_eq!(rows(&region), ["a", "b"], "{shown}");
             let deleted = region.delete(Delete::new("a"));
-            // The first of these syncs is one of the change itself; the last are of the archive.
+            // The first of these syncs belongs to the change itself; the last ones to the archive.
             assert!(n > 1 || deleted.is_err(), "{shown}: the region is not poisoned");
             let region = match deleted {
                 Ok(()) => region,

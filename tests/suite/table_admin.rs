@@ -59,7 +59,7 @@ fn open(storage: &FaultyStorage, name: &str, writable: bool) -> Result<Table> {
     Table::open_with(ROOT, name, options(storage).writable(writable))
 }
 
-/// Returns the cells that a scan of a table returns; `None` if there is no table.
+/// Returns the cells of a scan of a table; `None` if the table does not exist.
 fn values(storage: &FaultyStorage, name: &str) -> Option<Vec<String>> {
     let table = match open(storage, name, false) {
         Err(error) if error.kind() == ErrorKind::TableNotFound => return None,
@@ -125,7 +125,7 @@ fn all_regions_are_compacted() {
     assert!(read_only.compact(Compaction::Major).is_err());
 }
 
-/// A region that cannot be compacted does not keep the others from it.
+/// A region that cannot be compacted does not prevent the compaction of the others.
 #[test]
 fn a_region_that_fails_leaves_the_others_compacted() {
     let storage = root();
@@ -164,7 +164,7 @@ fn a_deleted_table_is_gone_and_its_files_are_archived() {
     }
 }
 
-/// A process that died between writing a descriptor and removing the one before it has left both.
+/// A process that died between writing a descriptor and removing the previous one has left both.
 #[test]
 fn an_alteration_removes_all_older_descriptors() {
     let storage = root();
@@ -274,7 +274,7 @@ fn tables_that_cannot_be_changed_are_left_alone() {
     assert_eq!(values(&storage, T), Some(old_values()));
 }
 
-/// As in HBase, only the tables that a master makes are special; snapshots are of users' tables.
+/// As in HBase, only the tables created by a master are special; snapshots are made only of users' tables.
 #[test]
 fn tables_of_hbase_are_changed_like_others() {
     let storage = root();
@@ -363,7 +363,7 @@ impl CreatesRegion {
         Arc::new(Self { local: hregion::LocalStorage, root: root.to_owned(), opened: Mutex::default() })
     }
 
-    /// Writes to the region that was created, and checks that its table is still there. Returns the table.
+    /// Writes to the created region, and checks that its table still exists. Returns the table.
     fn check_kept(&self) -> Table {
         let region = self.opened.lock().unwrap().take().unwrap();
         region.put(Put::new("x").cell_at("f", "q", 5, "v")).unwrap();
@@ -400,7 +400,7 @@ fn a_region_that_is_created_meanwhile_keeps_its_table() {
     storage.check_kept();
 }
 
-/// A storage in which another process creates a table right after it was looked for.
+/// A storage in which another process creates a table right after a look-up of it.
 #[derive(Debug)]
 struct CreatesTable {
     local: hregion::LocalStorage,
@@ -469,7 +469,7 @@ fn symbolic_links_are_not_followed() {
     assert_eq!(fs::read_dir(outside.join("f")).unwrap().count(), 1);
 }
 
-/// Nobody could complete a change that has been committed.
+/// A committed change could never be completed.
 #[cfg(unix)]
 #[test]
 fn a_table_whose_files_cannot_be_archived_stays_as_it_is() {
@@ -512,7 +512,7 @@ fn a_table_whose_files_cannot_be_archived_stays_as_it_is() {
     fs::rename(&file, outside.join("file")).unwrap();
     symlink(outside.join("file"), &file).unwrap();
     refused("a store file");
-    // A link to files of another family prevents nothing.
+    // A link to files of another family does not prevent it.
     Table::alter(&root, "t", &TableChanges::new().delete_family("g"), &options).unwrap();
     fs::remove_file(&file).unwrap();
     fs::rename(outside.join("file"), &file).unwrap();

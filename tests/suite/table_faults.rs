@@ -1,5 +1,5 @@
-//! Calls of the storage fail one at a time during random histories of a table, and the process goes on: what
-//! has failed was made or not, can be made again, and nothing deleted comes back.
+//! Calls of the storage fail one at a time during random histories of a table, and the process continues: a
+//! failed change has taken effect or not, it can be repeated, and nothing deleted reappears.
 
 use crate::power_cuts::cut::{abandon, left_by};
 use crate::power_cuts::model::Model;
@@ -33,7 +33,7 @@ struct History {
 }
 
 impl History {
-    /// Creates a table, maybe in an object store, where lists track the files of all families.
+    /// Creates a table, optionally in an object store, where lists track the files of all families.
     fn new(seed: u64, has_objects: bool) -> Self {
         let (storage, now) = (FaultyStorage::new(), 1000);
         if has_objects {
@@ -90,7 +90,7 @@ impl History {
         }
     }
 
-    /// Makes a call during which one of the storage may fail.
+    /// Makes a call during which one call of the storage may fail.
     fn attempt<T>(&mut self, call: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
         if self.rng.below(3) > 0 {
             let kind = [io::ErrorKind::Other, io::ErrorKind::StorageFull][self.rng.below(2)];
@@ -105,7 +105,7 @@ impl History {
         result
     }
 
-    /// Opens the table again if a region takes no writes any more. Returns whether one did not.
+    /// Opens the table again if a region refuses writes. Returns whether one did.
     fn revive(&mut self) -> bool {
         let is_poisoned = |info: &RegionInfo| {
             let region = self.done(self.table().region(info.start_key()));
@@ -119,8 +119,8 @@ impl History {
         has_poisoned
     }
 
-    /// After a call has failed, checks that the table has one of some contents: the first one, unless a
-    /// region takes no writes any more.
+    /// After a failed call, checks that the table has one of the given contents: the first one, unless a
+    /// region refuses writes.
     fn settle(&mut self, contents: &[Model]) {
         let may_be_made = self.revive();
         let found = self.done(Model::read(self.table()));
@@ -129,7 +129,7 @@ impl History {
         self.model = found;
     }
 
-    /// Makes a call that changes nothing that is read, and makes it again if it fails.
+    /// Makes a call that does not change the readable content, and repeats it if it fails.
     fn keep(&mut self, call: impl Fn(&Self) -> Result<()>) {
         if self.attempt(&call).is_err() {
             let before = self.model.clone();
@@ -149,7 +149,7 @@ impl History {
         }
     }
 
-    /// Checks that a table that is closed has one of two contents, or that there is none.
+    /// Checks that a closed table has one of two contents, or that it does not exist.
     fn check_closed(&self, contents: &[Model; 2]) {
         match Table::open_with(ROOT, TABLE, self.options()) {
             Err(error) if error.kind() == ErrorKind::TableNotFound => {}
@@ -241,7 +241,7 @@ impl History {
         self.written(&result, after);
     }
 
-    /// Puts rows of any regions: each is there as a whole or not at all.
+    /// Puts rows of any regions: each is stored as a whole or not at all.
     fn batch(&mut self) {
         let rows = self.rows(3);
         let put = |row: &String| Mutation::from(self.put_of(row, &mut Model::default()));
@@ -379,7 +379,7 @@ impl History {
         }
     }
 
-    /// Loads a file of each family, which may have rows of several regions.
+    /// Loads a file of each family, with rows of one or several regions.
     fn bulk_load(&mut self) {
         let (rows, input) = (self.rows(3), format!("/input/{}", self.step));
         let (value, mut after) = (format!("loaded{}", self.now), self.model.clone());

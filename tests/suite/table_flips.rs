@@ -1,4 +1,4 @@
-//! Every flipped bit of every file of a small table, and of a snapshot of it, ends in an error or in the same
+//! Every flipped bit of every file of a small table, and of a snapshot of it, causes an error or the same
 //! answers (hfile.md §15.9, wal.md §16). Names of files are not changed.
 
 use crate::support::rng::Rng;
@@ -29,11 +29,11 @@ fn flipped_bits_of_a_table_end_in_an_error_or_in_the_same_answers() {
 #[test]
 #[ignore = "a step of .ci/run: hundreds of thousands of cases"]
 fn every_flipped_bit_of_a_table_ends_in_an_error_or_in_the_same_answers() {
-    // All bits of HFiles are flipped by `flips`.
+    // `flips` flips all bits of HFiles.
     flip(&mut |kind, bits| (0..bits).step_by(if kind == "HFile" { 61 } else { 1 }).collect());
 }
 
-/// What is read of a root: rows with all versions, and key ranges.
+/// The content of a root: rows with all versions, and key ranges.
 #[derive(Debug, PartialEq)]
 struct Answers {
     table: (Vec<Row>, Vec<RegionInfo>),
@@ -63,7 +63,7 @@ struct Counts {
 fn flip(choose: &mut dyn FnMut(&str, usize) -> Vec<usize>) {
     let mut counts = BTreeMap::<&str, Counts>::new();
     let mut cut_off = Subject::new(cut_off());
-    // The others have files like these.
+    // The other table has similar HFiles.
     cut_off.files.retain(|path, _| kind(path) != "HFile");
     for subject in [Subject::new(whole()), cut_off] {
         let cases: Vec<(&PathBuf, Vec<usize>)> = subject
@@ -145,14 +145,14 @@ fn made() -> (FaultyStorage, Table) {
     (storage, table)
 }
 
-/// Ends the use of a table as a process does that dies.
+/// Ends the use of a table as when its process dies.
 fn abandon(table: &Table) {
     for info in table.regions() {
         table.region(info.start_key()).unwrap().abort().unwrap();
     }
 }
 
-/// A root with a table that was split, has references, a snapshot, and writes that are only in logs.
+/// A root with a split table that has references, a snapshot, and writes that are only in logs.
 fn whole() -> FaultyStorage {
     let (storage, table) = made();
     table.split("05").unwrap();
@@ -164,7 +164,7 @@ fn whole() -> FaultyStorage {
     storage.after(Crash::OfTheProcess)
 }
 
-/// A root with a table of which a split was cut off when its new regions were complete.
+/// A root with a table whose split was cut off after its new regions were complete.
 fn cut_off() -> FaultyStorage {
     let mut last = None;
     for calls in 0.. {
@@ -198,7 +198,7 @@ impl Subject {
     }
 
     /// Returns the kind of a file. Of a region that does not serve, HFiles and the `.regioninfo` of a parent
-    /// may be read, all others are not.
+    /// may be read, but no other file.
     fn kind(&self, path: &Path) -> &'static str {
         let names: Vec<&str> = path.iter().filter_map(|name| name.to_str()).collect();
         let region = names.iter().find(|name| name.len() == 32);
@@ -242,7 +242,7 @@ impl Subject {
         })
     }
 
-    /// Reads all of a copy with a flipped bit. Returns whether all answers are right, or an error if none is
+    /// Reads a whole copy with a flipped bit. Returns whether all answers are right, or an error if none is
     /// wrong.
     fn read(&self, flip: Option<(&Path, usize)>) -> Result<bool> {
         let storage = self.storage.after(Crash::OfTheProcess);

@@ -1,9 +1,9 @@
 //! A process is killed while threads write to a table and another one flushes, compacts, splits, merges and
-//! takes snapshots: no acknowledged write is lost, no row is torn, nothing deleted comes back, and the table
-//! opens.
+//! takes snapshots: no acknowledged write is lost, no row is torn, nothing deleted reappears, and the table
+//! can be opened.
 //!
-//! What was acknowledged is known from what the process said before it was killed.
-//! `HREGION_OPS` sets the number of kills, `HREGION_SEED` the seed, which is random by default.
+//! The process prints its acknowledged writes before it is killed. `HREGION_OPS` sets the number of kills,
+//! `HREGION_SEED` the seed, which is random by default.
 #![cfg(unix)]
 
 use crate::support::child::{Child, tell};
@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const FAMILIES: [&str; 2] = ["f", "g"];
 const WRITERS: u64 = 3;
-/// The rows of a writer, which are in all regions.
+/// The rows of a writer, spread over all regions.
 const ROWS: usize = 8;
 
 /// The newest values, by row, family and qualifier.
@@ -90,7 +90,7 @@ fn write(table: &Table, writer: u64, number: u64) -> Result<()> {
     }
 }
 
-/// Changes a state as a write does.
+/// Applies a write to a state.
 fn apply(state: &mut State, writer: u64, number: u64) {
     let has = |state: &State, at: usize| state.contains_key(&(row(writer, at), "f", "q"));
     let put = |state: &mut State, at: usize| {
@@ -118,8 +118,8 @@ fn apply(state: &mut State, writer: u64, number: u64) {
     }
 }
 
-/// A clock of microseconds that never says the same twice: a delete also deletes what is written in the same
-/// unit of time after it.
+/// A clock of microseconds that never returns the same time twice: a delete also hides what is written later
+/// in the same unit of time.
 #[derive(Debug, Default)]
 struct UniqueClock(AtomicI64);
 
@@ -176,7 +176,8 @@ fn maintain(table: &Table, mut rng: Rng) {
     }
 }
 
-/// The process to be killed: says `begin WRITER NUMBER` before each write and `done WRITER NUMBER` after it.
+/// The process to be killed: prints `begin WRITER NUMBER` before each write and `done WRITER NUMBER` after
+/// it.
 #[test]
 #[ignore = "run by the test below, in a process of its own"]
 fn child() {
@@ -202,18 +203,18 @@ fn child() {
     });
 }
 
-/// What a writer has written, by what was heard.
+/// The writes of a writer, according to the process's output.
 #[derive(Default)]
 struct Writer {
-    /// The states after the write that was acknowledged last before the process was started, and after each
-    /// later write, acknowledged or begun.
+    /// The state after the last write that was acknowledged before the process was started, and the states
+    /// after each later write, acknowledged or begun.
     states: Vec<State>,
-    /// The number of acknowledged states. At most one more is there.
+    /// The number of acknowledged states. At most one more exists.
     done: usize,
     next: u64,
 }
 
-/// A snapshot, with the numbers of states of each writer that were acknowledged before it was begun.
+/// A snapshot, with the numbers of states of each writer that were acknowledged before it began.
 struct Snapshot {
     name: String,
     before: Vec<usize>,
@@ -272,7 +273,7 @@ fn read(table: &Table) -> State {
     found
 }
 
-/// Whether each row of a writer is as in one of some states. Of a batch each row is written alone.
+/// Whether each row of a writer is as in one of the states. Each row of a batch is written separately.
 fn rows_are_among(found: &State, writer: u64, states: &[State]) -> bool {
     let part = |state: &State, of: &str| -> State {
         state
@@ -346,7 +347,7 @@ fn kill_often(kills: u64, seed: u64) {
     assert!(writes as u64 > kills * 5, "too few writes before the kills: {writes}");
 }
 
-/// A snapshot that was acknowledged has, of each row, a state of the time when it was taken. Another is there
+/// An acknowledged snapshot has, for each row, a state of the time when it was taken. Another snapshot exists
 /// as a whole or not at all.
 fn check_snapshot(root: &Path, snapshot: &Snapshot, writers: &[Writer], shown: &str) {
     let shown = format!("{shown}, {}", snapshot.name);
@@ -364,7 +365,7 @@ fn check_snapshot(root: &Path, snapshot: &Snapshot, writers: &[Writer], shown: &
     }
 }
 
-/// Runs the process until it is killed, and returns what it has said.
+/// Runs the process until it is killed, and updates the ledger from its output.
 fn run_and_kill(dir: &Path, next: &[u64], mut ledger: Ledger, rng: &mut Rng) -> Ledger {
     let firsts: Vec<String> = next.iter().map(u64::to_string).collect();
     let child = Child::start(

@@ -1,4 +1,5 @@
-//! A table through all changes at once: split, merged, snapshotted, cloned, altered, restored, deleted.
+//! A table through all changes in one history: split, merged, snapshotted, cloned, altered, restored,
+//! deleted.
 
 use crate::support::files;
 use hregion::{
@@ -62,7 +63,7 @@ fn snapshots_and_clones_outlive_whatever_happens_to_the_table() {
     table.flush().unwrap();
     write(&table, &mut now, "second", (0..1000).step_by(3));
 
-    // Daughters with references, and a snapshot and a clone of these.
+    // Daughters with references, with a snapshot and a clone.
     table.split("250").unwrap();
     table.split("750").unwrap();
     write(&table, &mut now, "third", (0..1000).step_by(5));
@@ -74,7 +75,7 @@ fn snapshots_and_clones_outlive_whatever_happens_to_the_table() {
         (now.clone(), now.clone(), now.clone())
     );
 
-    // The references go, and with them the parents; then two regions are merged.
+    // The references are compacted, and the parents archived; then two regions are merged.
     assert_eq!(region_dirs(root, "t"), 4 + 2);
     table.compact(Compaction::Major).unwrap();
     assert_eq!(region_dirs(root, "t"), 4);
@@ -91,7 +92,7 @@ fn snapshots_and_clones_outlive_whatever_happens_to_the_table() {
     assert_eq!((snapshot(root, "halves"), rows(&cloned)), (halves.clone(), halves.clone()));
     table.close().unwrap();
 
-    // A family more and less, an empty table, and back.
+    // A family is added and removed, the table is emptied, and restored.
     Table::alter(root, "t", &TableChanges::new().family(Family::new("g")), &options()).unwrap();
     Table::alter(root, "t", &TableChanges::new().delete_family("g"), &options()).unwrap();
     assert_eq!(rows(&Table::open(root, "t").unwrap()), now);
@@ -106,7 +107,7 @@ fn snapshots_and_clones_outlive_whatever_happens_to_the_table() {
     assert_eq!(rows(&table), merged);
     table.close().unwrap();
 
-    // The clone and the snapshots are left.
+    // The clone and the snapshots remain.
     assert!(cloned.split("900").is_err(), "it still has references");
     cloned.close().unwrap();
     Table::delete_table(root, "t", &options()).unwrap();

@@ -1,5 +1,5 @@
-//! Observers that use the table of their region: what a hook may call, and that none waits for its own
-//! thread, or for a thread that waits for it.
+//! Observers that use the table of their region: the calls that a hook may make, and that none of them waits
+//! for its own thread, or for a thread that waits for it.
 
 use crate::support::in_time::within_a_minute;
 use crate::support::written::{job_origin, write_store_file};
@@ -21,14 +21,14 @@ type Context<'c, 'd> = &'c mut ObserverContext<'d>;
 
 const ROOT: &str = "hbase";
 
-/// What is done in a hook, with its name.
+/// A named action in a hook.
 type Act = Arc<dyn Fn(&Table) -> Result<()> + Send + Sync>;
 
-/// Does something with the table in one hook, once.
+/// Runs an action with the table in one hook, once.
 #[derive(Default)]
 struct Hooks {
     hook: &'static str,
-    /// Taken when it is done.
+    /// Taken when the action runs.
     act: Mutex<Option<Act>>,
     table: Mutex<Option<Table>>,
     outcomes: Mutex<Vec<Result<()>>>,
@@ -90,7 +90,7 @@ impl RegionObserver for Hooks {
     }
 }
 
-/// A table of two regions, which meet at `m`, with an observer.
+/// A table of two regions, separated at `m`, with an observer.
 struct Observed {
     storage: FaultyStorage,
     hooks: Arc<Hooks>,
@@ -99,7 +99,7 @@ struct Observed {
 
 impl Drop for Observed {
     fn drop(&mut self) {
-        // The observer has the table, which has the observer.
+        // Breaks the cycle: the observer owns the table, which owns the observer.
         self.hooks.table.lock().unwrap().take();
     }
 }
@@ -132,12 +132,12 @@ impl Observed {
         *self.hooks.table.lock().unwrap() = Some(self.table.clone());
     }
 
-    /// From now on, does something when the hook is called next.
+    /// Sets the action for the next call of the hook.
     fn act(&self, act: impl Fn(&Table) -> Result<()> + Send + Sync + 'static) {
         *self.hooks.act.lock().unwrap() = Some(Arc::new(act));
     }
 
-    /// Returns the outcome of what was done.
+    /// Returns the result of the action.
     fn outcome(&self) -> Result<()> {
         let hook = self.hooks.hook;
         self.hooks.outcomes.lock().unwrap().pop().unwrap_or_else(|| panic!("{hook} was not called"))
@@ -153,7 +153,7 @@ fn put(table: &Table, row: &str) -> Result<()> {
     table.put(Put::new(row.to_owned()).cell("f", "q", "v"))
 }
 
-/// Calls `first`, and `second` while it is in the hook, which goes on with `act` a moment later.
+/// Calls `first`, and `second` while `first` is in the hook, which continues with `act` shortly after.
 fn while_in_hook(
     observed: Observed,
     act: fn(&Table) -> Result<()>,
@@ -208,7 +208,7 @@ fn a_put_in_a_hook_of_a_put_does_not_wait_for_a_merge_that_waits_for_the_put() {
     }
 }
 
-/// A call in a hook: its name, and what it does.
+/// A call in a hook, with its name.
 type Call = (&'static str, fn(&Table) -> Result<()>);
 
 const READS: [Call; 3] = [
@@ -249,11 +249,11 @@ const CHANGES: [Call; 7] = [
     ("close", Table::close),
 ];
 
-/// What makes the hook be called.
+/// An operation that calls the hook.
 type Cause = fn(&Table) -> Result<()>;
 
-/// Calls each of `calls` in a hook. Returns the names of those that worked; the others must fail as calls of
-/// an observer, and `cause` must work all the same.
+/// Makes each of `calls` in a hook. Returns the names of the successful ones; the others must fail as calls
+/// of an observer, and `cause` must succeed nevertheless.
 fn allowed(hook: &'static str, cause: Cause, calls: &[Call]) -> Vec<&'static str> {
     let mut worked = Vec::new();
     for &(name, call) in calls {
@@ -267,7 +267,7 @@ fn allowed(hook: &'static str, cause: Cause, calls: &[Call]) -> Vec<&'static str
             observed.act(call);
             let caused = cause(&observed.table);
             let outcome = observed.outcome();
-            // Closed by the hook.
+            // The hook has closed it.
             if name != "close" || outcome.is_err() {
                 caused.unwrap_or_else(|error| panic!("{name} in {hook}: {error}"));
                 put(&observed.table, "later").unwrap();
@@ -331,7 +331,7 @@ fn a_hook_of_a_flush_compaction_or_close_may_only_read_the_table() {
     }
 }
 
-/// The region takes no writes any more when the hook is called.
+/// The region no longer accepts writes when the hook is called.
 #[test]
 fn a_region_is_opened_again_after_a_split_that_has_panicked() {
     let observed = Observed::new("post_close");
@@ -352,7 +352,7 @@ fn a_hook_of_an_open_opens_no_region() {
         let worked = allowed(hook, |table| table.get(&Get::new("a")).map(drop), &calls());
         assert!(worked.is_empty(), "{hook}: {worked:?}");
     }
-    // Threads of the flush after a replay, too.
+    // Also on the threads of the flush after a replay.
     for hook in ["pre_flush", "pre_flush_store"] {
         within_a_minute(hook, move || {
             let mut observed = Observed::new(hook);
@@ -403,8 +403,7 @@ impl RegionObserver for Hider {
     }
 }
 
-/// A region that returned fewer rows than the limit was taken for one without more, and its other rows were
-/// passed over.
+/// A region that returned fewer rows than the limit was considered finished, and its other rows were skipped.
 #[test]
 fn rows_that_an_observer_hides_do_not_count_towards_the_limit_of_a_scan() {
     let options = Region::options()

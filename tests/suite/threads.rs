@@ -1,4 +1,4 @@
-//! Concurrent readers and writers: each read sees whole rows, and every write that was complete before it
+//! Concurrent readers and writers: each read returns whole rows, and every write that was complete before it
 //! began.
 
 use hregion::{BlockCache, Compaction, Durability, Family, Get, Put, Region, RowRef, Scan};
@@ -125,7 +125,7 @@ fn reads_see_whole_rows_while_flushes_and_compactions_run() {
     run(&region, Duration::from_secs(3), true);
 }
 
-/// Writers that do not wait for a disk leave moments in which none of them writes.
+/// Writers that do not wait for a disk leave times in which none of them writes.
 #[test]
 fn and_while_cells_are_moved_in_memory() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
 //! A running HBase opens tables with FILE and DEFAULT trackers after hregion has changed their files, and
-//! sees every cell.
+//! returns every cell.
 
 use crate::support::hbase::{Client, Cluster, json_cells, programs};
 use crate::support::written::write_store_file;

@@ -141,7 +141,7 @@ fn times_before_1970_are_no_fault() {
     }
 }
 
-/// Writes a file of cells with a tag or none each, in blocks of one cell.
+/// Writes a file of cells, each with a tag or none, in blocks of one cell.
 fn tagged(tags: &[Option<(u8, &[u8])>], info: &[(&str, &[u8])]) -> Vec<u8> {
     let storage = FaultyStorage::new();
     let options = HFileWriter::options().storage(Arc::new(storage.clone())).block_size(1).tags(true);

@@ -1,4 +1,4 @@
-//! Write-ahead logs: those of HBase are read to what HBase's reader found in them, and those written here are
+//! Write-ahead logs: HBase's logs give the same entries as HBase's reader, and logs written by hregion are
 //! read back. Single flipped bits never give other cells where a log has checksums.
 
 mod written;
@@ -14,7 +14,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What was read from a log: the entries, and how it ended or why not.
+/// The result of reading a log: its entries, and its end or an error.
 struct Outcome {
     entries: Vec<WalEntry>,
     end: Result<WalEnd, Error>,
@@ -33,7 +33,7 @@ fn read(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<(Outcome, WalReader)
     Ok((Outcome { entries, end }, reader))
 }
 
-/// The folders with logs: the one of this repository, and the larger one if it is there.
+/// The folders with logs: the one of this repository, and the larger one if it exists.
 fn folders() -> Vec<PathBuf> {
     [golden::root("testdata/wal")].into_iter().chain(golden::shared("cluster/wal")).collect()
 }
@@ -189,7 +189,7 @@ fn marker_text(marker: &Marker) -> String {
     out
 }
 
-/// Checks what was read from a log against HBase's answer. Returns the number of entries.
+/// Checks the result of reading a log against HBase's answer. Returns the number of entries.
 fn check(path: &Path, answer: &Path) -> usize {
     let lines = lines(answer);
     let (first, rest) = lines.split_first().expect("a line about the header");
@@ -302,7 +302,7 @@ fn torn_logs_are_read_up_to_the_tear() {
     }
 }
 
-/// Cuts of a log anywhere never give anything but its first entries.
+/// A log cut at any position gives only its first entries.
 #[test]
 fn every_prefix_of_a_log_is_torn_or_ends_after_an_entry() {
     let variant = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/wal/dictionary");

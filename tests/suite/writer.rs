@@ -178,14 +178,14 @@ fn refuses(cell: CellRef<'_>) -> bool {
         .expect("nothing fails yet");
     writer.append(CellRef::new(&key("row5", "q", 5), b"value")).expect("nothing fails yet");
     let refused = writer.append(cell).is_err();
-    // a valid cell afterwards does not undo the refusal
+    // a valid cell after it does not undo the refusal
     let rest = writer.append(CellRef::new(&key("row9", "q", 5), b"value")).and_then(|()| writer.finish());
     assert_eq!(rest.is_err(), refused);
     assert_eq!(storage.names().is_empty(), refused);
     refused
 }
 
-/// A cell of `len` bytes of value at a row, which nothing compresses.
+/// A cell of a row with an incompressible value of `len` bytes.
 fn random_value(rng: &mut Rng, row: usize, len: usize) -> Cell {
     let value: Vec<u8> = (0..len).map(|_| below(rng, 256)).collect();
     Cell::from(CellRef::new(&key(&format!("row{row:05}"), "q", 5), &value))
@@ -266,7 +266,7 @@ fn cells_of_any_size_read_back() {
     }
 }
 
-/// Regions accept less, but HBase's files can have as much.
+/// Regions have a smaller limit, but HBase's files can have tags of this length.
 #[test]
 fn tags_of_up_to_65535_bytes_read_back() {
     // two bytes for the length, and one for the type
@@ -302,7 +302,7 @@ fn tags_of_up_to_65535_bytes_read_back() {
     }
 }
 
-/// A block ends when its encoded cells have a share of the block size, however large they are when decoded.
+/// A block ends when its encoded cells reach a share of the block size, whatever their decoded size.
 #[test]
 fn blocks_end_by_the_ratio_of_their_encoded_size() {
     let value = [b'v'; 100];
@@ -325,10 +325,10 @@ fn blocks_end_by_the_ratio_of_their_encoded_size() {
     assert!(sizes(0.0).iter().all(|size| *size < 300));
 }
 
-/// Prefixes of rows of `hbase:meta` are not in the order of the rows, as `,` separates their parts.
+/// Prefixes of rows of `hbase:meta` are in another order than the rows, because `,` separates their parts.
 #[test]
 fn filters_in_the_order_of_meta_deny_no_row() {
-    // a chunk has 106 keys, so that some begin with the second of such a pair of rows
+    // a chunk has 106 keys, so some chunks begin with the second of such a pair of rows
     let pairs = (0..300).flat_map(|i| [format!("t,k{i:04}!xx,1"), format!("t,k{i:04},bzz,1")]);
     let keys: Vec<SeekKey> =
         std::iter::once("t,,0".to_owned()).chain(pairs).map(|row| key(&row, "q", 5)).collect();
@@ -383,7 +383,7 @@ fn options_that_make_no_file_are_refused() {
     refused(options().bloom_error_rate(0.0));
     refused(options().bloom_error_rate(1.0));
     refused(options().bloom_error_rate(f32::NAN));
-    // HBase rounds the rate of a look-up to 0 and would set 726,818 bits for each column.
+    // HBase rounds the rate of a look-up to 0 and would use 726,818 bits for each column.
     refused(options().bloom(BloomType::RowCol).bloom_error_rate(1e-8));
     refused(options().bloom_chunk_bytes(usize::MAX));
     refused(options().bloom(BloomType::RowPrefixFixedLength(0)));
@@ -426,7 +426,7 @@ fn names_are_given_once() {
     }
     writer.add_meta_block("name", "content").unwrap();
     assert!(writer.add_meta_block("name", "other").is_err());
-    // what was refused has changed nothing
+    // the refused cells have changed nothing
     writer.finish().unwrap();
     let file = open::open_bytes(HFile::options(), "names", written.bytes()).unwrap();
     assert_eq!(file.file_info().get(b"key"), Some(&b"value"[..]));

@@ -1,4 +1,4 @@
-//! The ZooKeeper registry: znodes that HBase wrote, and servers that are late, broken or gone.
+//! The ZooKeeper registry: znodes written by HBase, and servers that are late, broken or gone.
 
 #![cfg(feature = "cluster")]
 
@@ -310,7 +310,7 @@ fn a_session_that_is_over_is_followed_by_another() {
     assert_eq!(connections.first(), Some(&0));
     assert!(connections.last() > Some(&0), "{connections:?}");
 
-    // or closed by the server, which is noticed only at the next request
+    // or closed by the server, which is detected only at the next request
     let server = FakeZooKeeper::new(simple());
     server.behave([Manner::Once, Manner::Once, Manner::Once]);
     let registry = ZooKeeperRegistry::new(&server.address().to_string()).unwrap();
@@ -371,7 +371,7 @@ fn invalid_hosts_are_an_error_in_time() {
     assert!(registry.active_master(Deadline::after(Duration::ZERO)).is_err());
 }
 
-/// Changes nothing, and notes what it is asked; or fails.
+/// A hook that records the requests without changing them, or fails.
 #[derive(Clone, Debug, Default)]
 struct Noting {
     noted: Arc<Mutex<Vec<String>>>,

@@ -1,4 +1,4 @@
-//! A process of its own that runs one test of this program, until it is killed.
+//! A separate process that runs one test of this program, until it is killed.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
 use std::env;
@@ -7,10 +7,10 @@ use std::process::{Child as Process, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 
-/// The start of what the process says in a line; the test harness writes others.
+/// The prefix of the process's lines; the test harness prints others.
 const PREFIX: &str = "op ";
 
-/// Says a line to the process that has started this one.
+/// Prints a line for the process that has started this one.
 pub(crate) fn tell(line: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{PREFIX}{line}").unwrap();
@@ -36,7 +36,7 @@ impl Child {
         let (said, lines) = mpsc::channel();
         thread::spawn(move || {
             for line in stdout.lines().map_while(Result::ok) {
-                // where tests have one thread, the harness has begun the first line
+                // if tests have one thread, the harness has begun the first line
                 if let Some((_, line)) = line.split_once(PREFIX) {
                     said.send(line.to_owned()).unwrap();
                 }
@@ -54,7 +54,7 @@ impl Child {
         self.process.kill().unwrap();
     }
 
-    /// Waits for the end of the process. Returns the lines that are left, and whether it was killed.
+    /// Waits for the end of the process. Returns the remaining lines, and whether it was killed.
     pub(crate) fn end(self) -> (Vec<String>, bool) {
         let lines = self.lines.iter().collect();
         let output = self.process.wait_with_output().unwrap();
@@ -64,7 +64,7 @@ impl Child {
         (lines, was_killed)
     }
 
-    /// Kills the process, which must not have ended by itself. Returns the lines that are left.
+    /// Kills the process, which must not have ended by itself. Returns the remaining lines.
     pub(crate) fn kill_and_end(mut self) -> Vec<String> {
         self.kill();
         let (lines, was_killed) = self.end();

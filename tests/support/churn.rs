@@ -1,10 +1,10 @@
-//! A region that is written to beside its readers.
+//! Changes a region while it is read.
 
 use hregion::{Compaction, Region};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Writes by `write`, with numbers from 1 on, until `done`. Meanwhile flushes the families `f` and `g`, one
-/// at a time and together, and compacts.
+/// Calls `write` with numbers from 1 on, until `done`, flushes the families `f` and `g`, separately and
+/// together, and compacts.
 pub(crate) fn churn(region: &Region, done: &AtomicBool, mut write: impl FnMut(u64)) {
     for n in 1..=u64::MAX {
         write(n);

@@ -1,11 +1,11 @@
-//! The calls that fail, and the crashes that happen at a call.
+//! The calls that fail, and the crashes after a call.
 
 use super::random_ops::{fresh_seed, number, say};
 use hregion::io::faulty::Crash;
 
-/// Returns numbers of calls, without end: one in `every`, as a failure of each call would take long. The
-/// first is chosen at random, so that each call is among those of some run; `HREGION_SEED` sets it. Returns
-/// all numbers if `HREGION_EVERY` is 1.
+/// Returns an endless series of numbers of calls: one in `every`, as a failure of each call would take long.
+/// The first is random, so that each call is selected in some run; `HREGION_SEED` sets it. Returns all
+/// numbers if `HREGION_EVERY` is 1.
 pub(crate) fn one_in(every: usize) -> impl Iterator<Item = u64> {
     let every = if number("HREGION_EVERY") == Some(1) { 1 } else { every };
     let seed = number("HREGION_SEED").unwrap_or_else(fresh_seed);
@@ -15,8 +15,8 @@ pub(crate) fn one_in(every: usize) -> impl Iterator<Item = u64> {
     (seed % u64::try_from(every).expect("usize fits u64")..).step_by(every)
 }
 
-/// Returns the first of some crashes, and one of the others in turn, as all of them at each call would take
-/// long; all of them if `HREGION_EVERY` is 1.
+/// Returns the first crash, and one of the others in turn, as trying all of them at each call would take
+/// long. Returns all if `HREGION_EVERY` is 1.
 pub(crate) fn crashes_at(n: u64, crashes: &[Crash]) -> Vec<Crash> {
     match crashes {
         [first, others @ ..] if !others.is_empty() && number("HREGION_EVERY") != Some(1) => {

@@ -1,4 +1,4 @@
-//! A bucket with the interface of S3 that serves the files of a test, takes others, and misbehaves as
+//! A bucket with S3's interface that serves the files of a test, accepts new ones, and misbehaves as
 //! configured.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -16,7 +16,7 @@ use std::time::Duration;
 /// How the server answers a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Manner {
-    /// As it should.
+    /// Correctly.
     Good,
     /// With this status, and credentials in the body.
     Fails(u16),
@@ -26,11 +26,11 @@ pub(crate) enum Manner {
     Cuts,
     /// With half of the body, as if that were all.
     Halves,
-    /// With the bytes after those asked for, and says so.
+    /// With the bytes after the requested ones, declared as such.
     WrongRange,
     /// With the whole file.
     IgnoresRange,
-    /// Whatever version was asked for.
+    /// With any version, whatever the request demands.
     IgnoresMatch,
     /// Without an ETag and the time of the last change.
     NoVersion,
@@ -40,33 +40,33 @@ pub(crate) enum Manner {
     Redirects,
     /// With a redirect to the same path at another port.
     RedirectsTo(u16),
-    /// With a redirect to a link-local address, which no packet can be sent to.
+    /// With a redirect to a link-local address, to which no packet can be sent.
     RedirectsAway,
     /// With a redirect to the same URL, after which a client sends a read.
     RedirectsToRead,
-    /// With the error of S3 for a request whose bytes come too slowly.
+    /// With S3's error for a request whose bytes arrive too slowly.
     TimesOut,
     /// With a body that does not end.
     Endless,
     /// With an error whose body does not end.
     EndlessError,
-    /// With a page that says that there are more, but not how to get them.
+    /// With a page that says that more follow, but not how to get them.
     CutPage,
-    /// With the first page, again and again.
+    /// With the first page repeatedly.
     RepeatsPage,
-    /// With a page without entries, after which there are more.
+    /// With a page without entries, after which more follow.
     EmptyPage,
     /// With an error instead of a page, and the status of success.
     ErrorPage,
     /// Not at all: closes the connection.
     Drops,
-    /// As it should, but closes the connection before the answer.
+    /// Correctly, but closes the connection before the answer.
     DropsAfter,
-    /// As it should, but answers with this status.
+    /// Correctly, but answers with this status.
     FailsAfter(u16),
-    /// As it should, but never answers.
+    /// Correctly, but never answers.
     HangsAfter,
-    /// As it should, when it is [released](FakeS3::release).
+    /// Correctly, when it is [released](FakeS3::release).
     Waits,
 }
 
@@ -86,13 +86,13 @@ struct Upload {
     parts: BTreeMap<u64, Vec<u8>>,
 }
 
-/// What a server makes of the conditions of a request.
+/// How a server handles the conditions of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Conditions {
     Knows,
     Ignores,
     Refuses,
-    /// It refuses those of requests that complete uploads, and knows the others.
+    /// It refuses conditions of requests that complete uploads, and supports the others.
     OfPuts,
 }
 
@@ -109,7 +109,7 @@ struct Shared {
     conditions: Mutex<Option<Conditions>>,
     /// The number of requests until all connections are closed, and whether the last one is carried out.
     left: Mutex<Option<(u64, bool)>>,
-    /// Whether requests that wait may go on, and how many wait.
+    /// Whether waiting requests may continue, and how many wait.
     is_released: AtomicBool,
     waiting: AtomicU64,
     largest: AtomicU64,
@@ -125,7 +125,7 @@ pub(crate) struct FakeS3 {
 
 struct Request {
     method: String,
-    /// The path and the query as they were sent.
+    /// The path and the query as sent.
     target: String,
     /// Without the bucket.
     key: String,
@@ -147,7 +147,7 @@ impl FakeS3 {
                     return;
                 }
                 let (Ok(stream), shared) = (stream, Arc::clone(&serving)) else { continue };
-                // A client that goes away ends its connection.
+                // A client that disconnects ends its connection.
                 thread::spawn(move || drop(serve(&stream, &shared)));
             }
         });
@@ -216,7 +216,7 @@ impl FakeS3 {
         self.shared.objects.lock().unwrap().keys().cloned().collect()
     }
 
-    /// Returns the number of uploads that are neither complete nor given up.
+    /// Returns the number of uploads that are neither complete nor aborted.
     pub(crate) fn uploads(&self) -> usize {
         self.shared.uploads.lock().unwrap().len()
     }
@@ -231,7 +231,7 @@ impl FakeS3 {
     }
 
     /// Closes all connections from the `requests`th request on, as if the client were killed. That request is
-    /// carried out, or not.
+    /// carried out if `is_made`.
     pub(crate) fn die_at(&self, requests: u64, is_made: bool) {
         *self.shared.left.lock().unwrap() = Some((requests, is_made));
     }
@@ -246,12 +246,12 @@ impl FakeS3 {
         self.shared.waiting.load(Ordering::SeqCst) > 0
     }
 
-    /// Lets requests that wait go on.
+    /// Lets waiting requests continue.
     pub(crate) fn release(&self) {
         self.shared.is_released.store(true, Ordering::SeqCst);
     }
 
-    /// Sets how the next requests are answered, one each; those after them are answered well.
+    /// Sets how the next requests are answered, one each; later ones are answered correctly.
     pub(crate) fn behave(&self, manners: impl IntoIterator<Item = Manner>) {
         *self.shared.manners.lock().unwrap() = manners.into_iter().collect();
     }
@@ -261,7 +261,7 @@ impl FakeS3 {
         self.shared.page.store(entries, Ordering::Relaxed);
     }
 
-    /// Returns what was asked since the last call, and the bytes of the answers.
+    /// Returns the requests since the last call, and the number of bytes of the answers.
     pub(crate) fn take_asked(&self) -> (Vec<String>, u64) {
         let asked = std::mem::take(&mut *self.shared.asked.lock().unwrap());
         (asked, self.shared.sent.swap(0, Ordering::Relaxed))
@@ -271,7 +271,7 @@ impl FakeS3 {
 impl Drop for FakeS3 {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::Relaxed);
-        // It only wakes the thread.
+        // The connection only wakes the thread.
         let _ = TcpStream::connect(self.address);
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
@@ -280,7 +280,7 @@ impl Drop for FakeS3 {
 }
 
 impl Shared {
-    /// Counts a request. Returns how it is answered: not at all once the server is dead to the client.
+    /// Counts a request. Returns how it is answered: not at all after the simulated death of the client.
     fn until_death(&self, manner: Manner) -> Manner {
         let mut left = self.left.lock().unwrap();
         let Some((left, is_made)) = left.as_mut() else { return manner };
@@ -495,7 +495,7 @@ fn change(request: &Request, shared: &Shared) -> Answer {
     }
 }
 
-/// Makes an object of a request's body, if its condition is met.
+/// Creates an object from a request's body, if its condition is met.
 fn put(request: &Request, shared: &Shared) -> Answer {
     let mut objects = shared.objects.lock().unwrap();
     if let Some(refusal) = refusal(request, objects.get(&request.key), shared) {
@@ -507,7 +507,7 @@ fn put(request: &Request, shared: &Shared) -> Answer {
     (200, named(vec![("ETag", tag)]), Vec::new())
 }
 
-/// Returns the answer to a request whose condition is not met, or not known.
+/// Returns the answer to a request whose condition is not met, or not supported.
 fn refusal(request: &Request, found: Option<&Object>, shared: &Shared) -> Option<Answer> {
     let conditions = shared.conditions.lock().unwrap().unwrap_or(Conditions::Knows);
     let (is_new, same) = (request.headers.get("if-none-match"), request.headers.get("if-match"));
@@ -526,7 +526,7 @@ fn refusal(request: &Request, found: Option<&Object>, shared: &Shared) -> Option
     Some((status, Vec::new(), Vec::new()))
 }
 
-/// Returns the ETag of bytes: as in S3, equal ones have the same.
+/// Returns the ETag of bytes: as in S3, equal bytes have the same one.
 fn tag_of(bytes: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
@@ -558,7 +558,7 @@ fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
         }
         _ => {}
     }
-    // as most web servers
+    // like most web servers
     if request.method == "PROPFIND" {
         return (405, Vec::new(), Vec::new());
     }

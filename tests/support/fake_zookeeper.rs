@@ -15,7 +15,7 @@ pub(crate) enum Manner {
     Good,
     /// Serves it, one byte at a time.
     Dribbles,
-    /// Sends the event of a watch and the answer to a ping before each reply.
+    /// Sends a watch event and the answer to a ping before each reply.
     Talkative,
     /// Closes it at once.
     Closes,

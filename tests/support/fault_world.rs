@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 const FAMILIES: [&str; 2] = ["f", "g"];
 const VERSIONS: usize = 3;
-/// When the region is created.
+/// The time at which the region is created.
 const FIRST_TIME: i64 = 1_000;
 
 /// The content of a family: for each row and qualifier the versions, newest first.
@@ -91,17 +91,18 @@ pub(crate) struct World {
     now: i64,
     region: Option<Region>,
     state: [State; 2],
-    /// For each family, the states that its files may have, which is all that is left without a log.
+    /// For each family, the possible states of its files, which are all that remains without a log.
     durable: [Vec<State>; 2],
     durability: Durability,
-    /// With a log, the states besides the current one that may be there after a crash: those with a write
+    /// With a log, the states other than the current one that may be found after a crash: states with a write
     /// that failed after it may have been logged.
     doubtful: Vec<[State; 2]>,
     loads: usize,
     poisonings: usize,
 }
 
-/// Returns the directory of a region: alone, or below a root, where replaced files are moved to the archive.
+/// Returns the directory of a region: a separate one, or one below a root, where replaced files are moved to
+/// the archive.
 fn dir(is_in_root: bool) -> PathBuf {
     if !is_in_root {
         return PathBuf::from("/store/region");
@@ -136,7 +137,7 @@ impl World {
         world
     }
 
-    /// What a crash leaves: the region is not open.
+    /// Returns the world after a crash: the region is not open.
     pub(crate) fn after(&self, crash: Crash) -> Self {
         Self {
             storage: self.left_by(crash),
@@ -154,7 +155,7 @@ impl World {
         }
     }
 
-    /// The files that a crash leaves. If only the process has ended, what it has not synced can be lost yet.
+    /// Returns the files after a crash. If only the process has ended, its unsynced writes can still be lost.
     fn left_by(&self, crash: Crash) -> FaultyStorage {
         match crash {
             Crash::OfTheProcess => self.storage.copy(),
@@ -162,7 +163,7 @@ impl World {
         }
     }
 
-    /// Goes on from [`after`](Self::after): opens the region and plays operations without crashes, with one
+    /// Continues from [`after`](Self::after): opens the region and plays operations without crashes, with one
     /// of all calls failing. Returns the number of calls.
     pub(crate) fn play_from_open(&mut self, ops: &[Op], fault: Option<u64>, context: &str) -> u64 {
         self.storage.fail_with(KINDS[usize::try_from(fault.unwrap_or(0)).unwrap() % KINDS.len()]);
@@ -278,7 +279,7 @@ impl World {
         self.durable[family] = vec![self.state[family].clone()];
     }
 
-    /// Plays an operation. An operation that fails must not change what is read.
+    /// Plays an operation. A failing operation must not change the readable content.
     pub(crate) fn play(&mut self, op: &Op, context: &str) {
         self.now += 1;
         self.clock.set(self.now);
@@ -353,9 +354,9 @@ impl World {
         }
     }
 
-    /// Lets the power fail, or the process end, after some calls: in the middle of an operation, and then
-    /// perhaps of the recovery. At last, the power fails. Everything that was acknowledged must be there, and
-    /// of the operation all or nothing.
+    /// Loses power, or ends the process, after some calls: during an operation, and then perhaps during the
+    /// recovery. At the end, power is lost. Every acknowledged operation must be found, and all or nothing of
+    /// the interrupted one.
     pub(crate) fn play_until_power_fails(&mut self, ops: &[Op], calls: u64, rng: &mut Rng, context: &str) {
         self.storage.die_after(calls);
         for op in ops {
@@ -378,8 +379,8 @@ impl World {
         self.settle(context);
     }
 
-    /// Applies a write to the state if it was acknowledged. A write may fail only if nothing is known of the
-    /// files or the log any more, or if it could not be logged: then it never happened.
+    /// Applies a write to the state if it was acknowledged. A write may fail only if the state of the files
+    /// or the log is unknown, or if it could not be logged: then it must have no effect.
     fn written(&mut self, done: &Result<()>, context: &str, write: impl FnOnce(&mut Self)) {
         let poisoned = self.region().health().poisoned.is_some();
         let Err(error) = done else {
@@ -430,7 +431,7 @@ impl World {
             Ok(()) => (0..FAMILIES.len()).for_each(|family| self.is_flushed(family)),
             Err(_) => {
                 let after = std::mem::replace(&mut self.state, before.clone());
-                // A load is atomic, but not one that could not be undone.
+                // A load is atomic, unless it could not be undone.
                 if self.region().health().poisoned.is_some() {
                     let [one, other] = after.clone();
                     self.doubtful.push([one, before[1].clone()]);
@@ -460,7 +461,7 @@ impl World {
             writer.append(CellRef::new(&key, value.as_bytes()))?;
         }
         writer.finish(&StoreFileOrigin::flush(0))?;
-        // Rewrites the file without a sync, as other programs may leave it.
+        // Rewrites the file without a sync, as other programs may do.
         let bytes = self.storage.bytes(path).expect("the file that was written");
         let failed = |error| hregion::Error::io("copy", path, error);
         self.storage.create(path).map_err(failed)?.write_all(&bytes).map_err(failed)
@@ -474,7 +475,7 @@ impl World {
         self.open(context);
     }
 
-    /// Ends the process: no later call of the region, as when it is closed, changes the storage.
+    /// Ends the process: later calls of the region, such as those of closing it, do not change the storage.
     pub(crate) fn end_process(&mut self) {
         self.storage.die_after(0);
         self.region = None;
@@ -488,7 +489,7 @@ impl World {
         }
         if self.region().health().poisoned.is_some() {
             self.poisonings += 1;
-            // What is in memory can still be flushed if only the log has failed.
+            // If only the log has failed, the memstore can still be flushed.
             match self.region().flush() {
                 Ok(()) => assert!(self.durability > Durability::SkipWal, "{context}"),
                 Err(error) => {
@@ -524,7 +525,7 @@ impl World {
         };
         let left = names_below(self, ".tmp");
         assert!(left.is_empty(), "{context}: {left:?}");
-        // A closed region has no log. Torn ones are kept aside: their names have an extension.
+        // A closed region has no log. Torn ones are kept under names with an extension.
         self.play(&Op::Put("r1".into(), "q0".into()), context);
         self.region().close().unwrap();
         let mut left = names_below(self, "recovered.edits");
@@ -533,8 +534,8 @@ impl World {
     }
 }
 
-/// Plays a script with the calls in `faults` failing, in a region alone or below a root, by the seed. Returns
-/// the number of calls and the number of times that the region was poisoned.
+/// Plays a script with the calls in `faults` failing, in a separate region or one below a root, depending on
+/// the seed. Returns the number of calls and the number of times that the region was poisoned.
 pub(crate) fn run(
     tracker: Option<[&'static str; 3]>,
     durability: Durability,
@@ -569,7 +570,7 @@ pub(crate) const TRACKERS: [Option<[&str; 3]>; 6] = [
     Some(["MIGRATION", "FILE", "DEFAULT"]),
     Some(OBJECTS),
 ];
-/// With a log, nothing at all may be lost.
+/// With a log, nothing may be lost.
 pub(crate) const DURABILITIES: [Durability; 2] = [Durability::FsyncWal, Durability::SkipWal];
 pub(crate) const KINDS: [io::ErrorKind; 3] =
     [io::ErrorKind::Other, io::ErrorKind::StorageFull, io::ErrorKind::PermissionDenied];

@@ -7,20 +7,20 @@ use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
-/// Returns the number of directories of regions in that of a table.
+/// Returns the number of region directories in a table's directory.
 pub(crate) fn region_dirs(storage: &dyn Storage, table: &Path) -> usize {
     let entries = storage.list_dir(table).unwrap();
     entries.iter().filter(|entry| entry.is_dir && !entry.name.to_string_lossy().starts_with('.')).count()
 }
 
-/// Writes a file of a storage, in place of one that there may be, and syncs it.
+/// Writes a file of a storage, replacing an existing one, and syncs it.
 pub(crate) fn write_synced(storage: &dyn Storage, path: &Path, bytes: &[u8]) {
     let mut file = storage.create(path).unwrap();
     file.write_all(bytes).unwrap();
     file.sync().unwrap();
 }
 
-/// Copies a directory and all below it.
+/// Copies a directory recursively.
 pub(crate) fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -61,7 +61,7 @@ pub(crate) fn relative_to(dir: &Path, files: BTreeMap<PathBuf, Vec<u8>>) -> BTre
     files.into_iter().map(relative).collect()
 }
 
-/// Replaces bytes in the descriptor of a table by as many others, as another program does.
+/// Replaces bytes in a table's descriptor by bytes of the same length, as another program may do.
 pub(crate) fn replace_in_descriptor(table: &Path, from: &[u8], to: &[u8]) {
     let mut found = contents(&table.join(".tabledesc")).into_iter();
     let is_descriptor = |path: &Path| path.file_name().unwrap().to_string_lossy().starts_with(".tableinfo");
@@ -75,7 +75,7 @@ pub(crate) fn replace_in_descriptor(table: &Path, from: &[u8], to: &[u8]) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Returns why the call of the file system or the network failed, if one has led to the error.
+/// Returns the kind of the failed call of the file system or the network that has caused the error, if any.
 pub(crate) fn io_kind(error: &Error) -> Option<io::ErrorKind> {
     error.source().and_then(|source| source.downcast_ref::<io::Error>()).map(io::Error::kind)
 }

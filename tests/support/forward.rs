@@ -1,8 +1,7 @@
-//! Storages, and logs, that change some calls of another.
+//! Storages and logs that change some calls of another.
 
-/// Forwards calls of a `Storage`, or of a `LogFile`, to the one in a field, as in
-/// `forward!(files: open rename)`. `optional` forwards those of a `Storage` with a default, except
-/// `hard_link`.
+/// Forwards calls of a `Storage`, or of a `LogFile`, to the one in a field, as in `forward!(files: open
+/// rename)`. `optional` forwards the methods of a `Storage` that have a default, except `hard_link`.
 macro_rules! forward {
     ($inner:ident: $($call:ident)+) => {
         $(forward!(@$call $inner);)+

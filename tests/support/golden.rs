@@ -1,4 +1,4 @@
-//! The golden files: HFiles that HBase wrote, and the content that HBase reports for them.
+//! The golden files: HFiles written by HBase, and the content that HBase reports for them.
 //!
 //! A few are in `testdata/golden`. The rest is read from `../shared/golden` if that exists.
 
@@ -88,7 +88,7 @@ pub(crate) fn whole() -> Vec<Golden> {
     ["hfile", "hfile-old"].iter().filter_map(|name| shared(name)).flat_map(|f| in_folder(&f)).collect()
 }
 
-/// Returns a folder of `../shared/golden`, or of the path in `HREGION_GOLDEN`. If it does not exist, says
+/// Returns a folder of `../shared/golden`, or of the path in `HREGION_GOLDEN`. If it does not exist, prints
 /// that it is skipped.
 pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let all = std::env::var_os("HREGION_GOLDEN").map_or_else(|| root("../shared/golden"), PathBuf::from);

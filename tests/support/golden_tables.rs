@@ -1,4 +1,4 @@
-//! The tables and snapshots that HBase wrote: those of testdata, and more, if they are there.
+//! The tables and snapshots written by HBase: in testdata, and in `../shared` if it exists.
 
 #![allow(dead_code, reason = "not all tests use all of it")]
 #![allow(clippy::print_stdout, reason = "a test says what it skips")]
@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Adds the directories below a directory that `is` accepts. Nothing is looked for in these.
+/// Adds the directories below a directory that `is` accepts, without searching inside them.
 fn find(dir: &Path, is: fn(&Path) -> bool, found: &mut Vec<PathBuf>) {
     if is(dir) {
         found.push(dir.to_owned());

@@ -15,7 +15,7 @@ pub(crate) fn programs() -> PathBuf {
     packages.map(|package| package.join("interop/cluster")).find(|folder| folder.is_dir()).unwrap()
 }
 
-/// HBase in a JVM of its own: ZooKeeper, a master, two region servers. Killed when dropped.
+/// HBase in a separate JVM: ZooKeeper, a master, two region servers. Killed when dropped.
 pub(crate) struct Cluster {
     programs: PathBuf,
     root: PathBuf,

@@ -1,4 +1,4 @@
-//! Logs whose calls a test sees before they are made: it may delay them, or fail them.
+//! Logs whose calls a test can delay or fail.
 
 use super::forward::forward;
 use hregion::Storage;
@@ -31,7 +31,8 @@ impl fmt::Debug for Hook {
     }
 }
 
-/// A storage that calls a hook before each append to a log and each sync of one. The call fails if that does.
+/// A storage that calls a hook before each append to a log and each sync of one. If the hook fails, the call
+/// fails.
 #[derive(Debug)]
 pub(crate) struct HookedLogs {
     inner: FaultyStorage,

@@ -1,10 +1,10 @@
-//! Tests that could wait for ever.
+//! Tests that could hang.
 
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// Runs a test on another thread. Fails if it takes long.
+/// Runs a test on another thread. Fails if it takes longer than a minute.
 pub(crate) fn within_a_minute(what: &str, test: impl FnOnce() + Send + 'static) {
     let (ended, end) = mpsc::channel();
     let running = thread::spawn(move || {

@@ -22,7 +22,7 @@ pub(crate) fn row(number: u64) -> Vec<u8> {
     row
 }
 
-/// Returns the number of the row at a place in the order of the rows.
+/// Returns the number of the row at a position in the order of the rows.
 pub(crate) fn number_at(place: u64) -> u64 {
     static NUMBERS: LazyLock<Vec<u64>> = LazyLock::new(|| {
         let mut numbers: Vec<u64> = (0..ROWS).collect();
@@ -53,7 +53,7 @@ pub(crate) fn write(dir: &Path, family: Family, files: i64, seed: u64) {
 
 /// As [`write`], with one file. The cells of two thirds of the rows have a tag, one of 40: a time to live.
 pub(crate) fn write_tagged(dir: &Path, family: Family, seed: u64) {
-    // The timestamps are those of 1970.
+    // The timestamps are from 1970.
     let centuries = Duration::from_secs(500 * 365 * 24 * 3600);
     write_puts(dir, family, 1, seed, |number, put| {
         if number.is_multiple_of(3) { put } else { put.ttl(centuries + Duration::from_secs(number % 40)) }

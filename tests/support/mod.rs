@@ -1,4 +1,4 @@
-//! Helpers shared by the tests: files that HBase wrote, cells as text, a seeded generator, the model.
+//! Helpers shared by the tests: files written by HBase, cells as text, a seeded generator, the model.
 #![allow(dead_code, reason = "not every test program uses all of it")]
 
 pub(crate) mod alloc;

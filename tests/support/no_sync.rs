@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-/// Local files that are never synced. Syncs of logs take as long as they are to.
+/// A local storage that does not sync. Syncs of logs take the given time.
 #[derive(Debug, Default)]
 pub(crate) struct NoSync {
     pub(crate) files: LocalStorage,

@@ -1,4 +1,4 @@
-//! Protobuf messages made by hand, for files that no writer of ours makes.
+//! Protobuf messages composed by tests, for files that no writer of this crate produces.
 
 /// Encodes a number as a varint.
 pub(crate) fn varint(mut n: u64) -> Vec<u8> {
@@ -22,7 +22,7 @@ pub(crate) fn number(number: u64, value: u64) -> Vec<u8> {
     [varint(number << 3), varint(value)].concat()
 }
 
-/// Cuts the seal off the end of a file written here (hfile.md §15.9).
+/// Removes the seal at the end of a file written by hregion (hfile.md §15.9).
 pub(crate) fn unsealed(file: &[u8]) -> &[u8] {
     let (rest, seal) = file.split_at(file.len() - 14);
     assert!(seal.starts_with(b"\xc2\x3e\x0bhregion"), "{seal:x?}");

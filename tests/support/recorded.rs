@@ -1,4 +1,4 @@
-//! A file system that keeps every byte that was ever written to it.
+//! A file system that keeps every byte ever written to it.
 
 use super::forward::forward;
 use hregion::io::faulty::FaultyStorage;

@@ -1,6 +1,6 @@
 //! A deterministic pseudo-random generator.
 
-/// A splitmix64 generator that first returns bytes given by a fuzzer, if there are any.
+/// A splitmix64 generator that first returns the bytes of a fuzzer, if there are any.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(u64, Vec<u8>);
 

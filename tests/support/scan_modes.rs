@@ -138,7 +138,7 @@ pub(crate) fn leaping(
     let (column, last) = (qualifiers[rng.below(qualifiers.len())], qualifiers[rng.below(qualifiers.len())]);
     match rng.below(7) {
         // in a reversed scan, the hint of a prefix that ends in this byte is too small (read-path.md §23.4),
-        // and a list does not ask the members after the one that gave a hint (§14.2)
+        // and a list does not call the members after the one that gave a hint (§14.2)
         6 if reversed => (Filter::all([]).expect("a list"), Box::new(|_, _| true)),
         0 | 5 if reversed && row.ends_with(b"\xff") => {
             (Filter::all([]).expect("a list"), Box::new(|_, _| true))

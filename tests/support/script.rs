@@ -94,8 +94,8 @@ impl Player {
             }
             "open_scanner" => {
                 self.close(&operation["scanner"]);
-                // the model does not check whether the scanner is refused: it only keeps what such a scanner
-                // may still see
+                // the model does not check whether the scanner is refused: it only keeps the cells that such
+                // a scanner may still return
                 let read_point = self.model.hold();
                 self.scanners.insert(text(&operation["scanner"]).into(), read_point);
                 return None;

@@ -1,4 +1,4 @@
-//! Inputs for the fuzz targets, cut out of files that HBase wrote. `hregion::fuzzing` describes the input of
+//! Inputs for the fuzz targets, parts of files written by HBase. `hregion::fuzzing` describes the input of
 //! each target.
 
 use hregion::fuzzing::CATALOG_COLUMNS;

@@ -1,4 +1,4 @@
-//! Inputs for the tool's fuzz targets, cut out of HBase's golden cells and operation scripts.
+//! Inputs for the tool's fuzz targets, parts of HBase's golden cells and operation scripts.
 
 use flate2::read::MultiGzDecoder;
 use std::fs::{self, File};

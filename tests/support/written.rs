@@ -1,4 +1,4 @@
-//! Files written by tests: store files, and any in memory.
+//! Files written by tests: store files, and files in memory.
 
 use hregion::io::FileWriter;
 use hregion::{CellRef, HFileWriterOptions, SeekKey, StoreFileOrigin, StoreFileWriter};

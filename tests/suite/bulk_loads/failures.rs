@@ -1,4 +1,4 @@
-//! Loads that fail, and are repeated.
+//! Failing loads, and their repetitions.
 
 use super::{
     INPUT, ROOT, ROWS, expected, left, open, open_copy, rows, table_with_settings, world, world_with_lists,
@@ -9,7 +9,7 @@ use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{Compaction, Delete, Durability, ErrorKind, Get, Put, Region, Result, Table};
 use std::path::{Path, PathBuf};
 
-/// Whichever call fails, the rows of the file are all there or none, and a repeated call loads them.
+/// Whichever call fails, either all rows of the file are loaded or none, and a repeated call loads them.
 #[test]
 fn a_file_that_could_not_be_written_is_written_again() {
     let before = table_with_settings();
@@ -37,8 +37,8 @@ fn a_file_that_could_not_be_written_is_written_again() {
     }
 }
 
-/// Whichever call fails, what is loaded is newer than what was written before. The flush before may find out
-/// that the log has failed: the next opening replays the write then, so nothing is loaded.
+/// Whichever call fails, loaded cells are newer than earlier writes. The flush before the load may find that
+/// the log has failed: the next opening then replays the write, so nothing is loaded.
 #[test]
 fn a_loaded_value_is_newer_than_a_logged_one() {
     let value = |region: &Region| -> String {
@@ -79,7 +79,7 @@ fn a_failing_load_can_be_repeated() {
     repeat_failing_loads(&world());
 }
 
-/// A later sync may succeed although the system has dropped what was written.
+/// A later sync may succeed although the system has dropped the written bytes.
 #[test]
 fn a_file_that_cannot_be_synced_is_to_be_written_again() {
     let storage = world();
@@ -99,8 +99,8 @@ fn a_failing_load_into_listed_families_can_be_repeated() {
     repeat_failing_loads(&world_with_lists(true));
 }
 
-/// Closes a table after a load with a fault, or ends its process, and checks that it has only rows that were
-/// loaded, and all of them if the load succeeded. Returns the storage and the rows.
+/// Closes a table after a load with a fault, or ends its process, and checks that it has only loaded rows,
+/// and all of them if the load succeeded. Returns the storage and the rows.
 fn check_left(
     storage: FaultyStorage,
     table: Table,
@@ -155,7 +155,7 @@ fn repeat_failing_loads(before: &FaultyStorage) {
     }
 }
 
-/// Deletes some rows that were loaded, and checks that a compaction and another opening bring none back.
+/// Deletes some loaded rows, and checks that neither a compaction nor another opening brings them back.
 fn delete_rows(table: Table, storage: &FaultyStorage, shown: &str) {
     let mut left = expected();
     for row in ["a", "m", "x"] {
@@ -169,8 +169,8 @@ fn delete_rows(table: Table, storage: &FaultyStorage, shown: &str) {
     assert_eq!(rows(&open(storage)), left, "{shown}");
 }
 
-/// All calls fail from one on, also those that undo the load: a file that is in the directory of a family
-/// and on no list would be in no input any more.
+/// From one call on, all calls fail, including those that undo the load: a file that is in the directory of a
+/// family and on no list would be lost from the input.
 #[test]
 fn a_load_into_listed_families_that_is_cut_off_can_be_repeated() {
     for both in [false, true] {
@@ -209,7 +209,7 @@ fn a_load_into_listed_families_that_is_cut_off_can_be_repeated() {
     }
 }
 
-/// What the first family has loaded is its own: it can be compacted away before the load is repeated.
+/// The files loaded into the first family belong to it: they may be compacted before the load is repeated.
 #[test]
 fn a_repeated_load_takes_nothing_that_was_taken_before() {
     let before = world_with_lists(true);
@@ -249,7 +249,7 @@ fn a_repeated_load_takes_nothing_that_was_taken_before() {
     }
 }
 
-/// The input that is gone, or there again, is not replaced. A damaged record is an error.
+/// A record does not replace an input that is gone or exists again. A damaged record is an error.
 #[test]
 fn the_record_of_a_load_replaces_nothing() {
     let is_moved = |storage: &FaultyStorage| left(storage).iter().all(|path| !path.starts_with("f"));
@@ -270,7 +270,7 @@ fn the_record_of_a_load_replaces_nothing() {
         }
         unreachable!("a call moves the file")
     };
-    // There again.
+    // The input exists again.
     let storage = cut_off();
     write(&storage, "/input/g/0b", &["b"]);
     let table = open(&storage);
@@ -287,8 +287,8 @@ fn the_record_of_a_load_replaces_nothing() {
     table.bulk_load(INPUT).unwrap();
     assert!(rows(&table).iter().all(|cell| cell.contains("/f=")), "{:?}", rows(&table));
     assert!(!storage.names().iter().any(|path| path.ends_with(".load") || path.starts_with("input/g")));
-    // Another input, by the path of the record or by what is loaded: nothing is moved there, and the record
-    // stays for the first one.
+    // Another input, distinguished by the path in the record or by its files: nothing is moved there, and the
+    // record is kept for the first one.
     let storage = cut_off();
     write(&storage, "/other/f/0c", &["c"]);
     let before = storage.names();

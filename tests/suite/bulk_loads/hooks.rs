@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 
 const OTHER: &str = "/other/f/0a";
 
-/// Loads a file in the first call of a hook, and keeps the outcome.
+/// Loads a file in the first call of a hook, and keeps the result.
 #[derive(Debug)]
 struct Loading {
     hook: &'static str,
@@ -63,7 +63,7 @@ fn open(storage: &FaultyStorage, hook: &'static str) -> (Table, Arc<Loading>) {
     (Table::open_with(ROOT, "t", options).unwrap(), loading)
 }
 
-/// A load is cut off after the split has found that none is unfinished.
+/// A load is cut off after the split has checked for unfinished loads.
 #[test]
 fn a_load_beside_a_split_is_not_made_twice() {
     let storage = world();
@@ -85,7 +85,7 @@ fn a_load_beside_a_split_is_not_made_twice() {
     assert_eq!((table.regions().len(), rows(&table).len()), (4, 0));
 }
 
-/// Also one of the same file, which is then loaded by the hook alone.
+/// A hook of a load may load the same file, which is then loaded by the hook only.
 #[test]
 fn a_hook_of_a_load_may_load_files() {
     for hook in ["pre_bulk_load_hfile", "post_bulk_load_hfile"] {

@@ -38,7 +38,7 @@ pub(super) fn world() -> FaultyStorage {
     storage
 }
 
-/// The names of the input that are left when all was loaded.
+/// The names of the input that remain after a complete load.
 const PASSED_OVER: [&str; 3] = ["_SUCCESS/x", "g/0c", "g/_ignored"];
 
 fn is_removed(storage: &FaultyStorage) -> bool {
@@ -59,7 +59,7 @@ pub(super) fn recorded(storage: &FaultyStorage) -> usize {
     records(storage).iter().map(lines).sum()
 }
 
-/// Deletes cells, and removes all trace of them.
+/// Deletes cells, and removes every trace of them.
 pub(super) fn delete(table: &Table, cells: &[String]) {
     for cell in cells {
         let (row, rest) = cell.split_once('/').unwrap();
@@ -70,7 +70,7 @@ pub(super) fn delete(table: &Table, cells: &[String]) {
     table.compact(Compaction::Major).unwrap();
 }
 
-/// Loads until that succeeds: a process that is taken for dead may make one attempt fail.
+/// Loads until a load succeeds: a process that is taken for dead may make one attempt fail.
 fn load_again(storage: &FaultyStorage, shown: &str) -> Table {
     for _ in 0..3 {
         let table = open(storage);
@@ -83,8 +83,8 @@ fn load_again(storage: &FaultyStorage, shown: &str) -> Table {
     panic!("{shown}: no load succeeds")
 }
 
-/// Checks a table whose load was cut off: each cell is loaded once, also if it was deleted before the load is
-/// repeated. `late` happens after the table was opened.
+/// Checks a table whose load was cut off: each cell is loaded once, even if it was deleted before the load is
+/// repeated. `late` is called after the table was opened.
 fn check_repeated(storage: &FaultyStorage, acknowledged: bool, late: impl FnOnce(), shown: &str) {
     let all = expected();
     let table = open(storage);
@@ -130,7 +130,7 @@ fn files_are_copied_and_removed() {
         assert_eq!(names.len(), files);
         assert!(names.iter().all(|name| name.contains("_SeqId_")), "{names:?}");
     }
-    // What is written later is newer, and what was written before is not.
+    // Later writes are newer than the loaded cells, and earlier writes are older.
     table.put(Put::new("a").cell_at("f", "q", 1, "later")).unwrap();
     assert_eq!(rows(&table)[0], "a/f=later");
     table.close().unwrap();
@@ -138,11 +138,11 @@ fn files_are_copied_and_removed() {
     assert_eq!(rows(&table)[1..], expected()[1..]);
     let again = table.bulk_load(INPUT).unwrap();
     assert_eq!((again.loaded, again.split.len()), (0, 0));
-    // Files of the same names are others.
+    // New files with the same names are different files.
     write(&storage, "/input/f/0a", &["a"]);
     assert_eq!(table.bulk_load(INPUT).unwrap().loaded, 1);
     assert_eq!(rows(&table)[0], "a/f=/input/f/0a");
-    // A region alone, with files of two families.
+    // A load into a single region, with files of two families.
     write(&storage, "/other/f/0d", &["c"]);
     write(&storage, "/other/g/0e", &["c"]);
     let region = table.region("a").unwrap();
@@ -166,13 +166,13 @@ fn what_does_not_fit_loads_nothing() {
     };
     write(&storage, "/unknown/h/0a", &["a"]);
     check("/unknown", ErrorKind::NoSuchFamily);
-    // Of another family than its directory.
+    // A file of another family than its directory.
     let mut bytes = storage.bytes(Path::new("/input/g/0b")).unwrap();
     storage.create_dir_all(Path::new("/wrong/f")).unwrap();
     let put = |path: &str, bytes: &[u8]| write_synced(&storage, Path::new(path), bytes);
     put("/wrong/f/0a", &bytes);
     check("/wrong", ErrorKind::InvalidArgument);
-    // Damaged in a block that is read only to be verified.
+    // Damage in a block that is read only by verification.
     let at = bytes.windows(4).position(|bytes| bytes == b"DATA").unwrap() + 40;
     bytes[at] ^= 1;
     put("/damaged/g/0a", &bytes);
@@ -193,7 +193,8 @@ fn what_does_not_fit_loads_nothing() {
     assert_eq!(read_only.bulk_load(INPUT).unwrap_err().kind(), ErrorKind::InvalidArgument);
 }
 
-/// Calls that change something fail, one or all from one on, as if the process had been killed.
+/// Each call that changes something fails, either alone or with all later ones, as if the process had been
+/// killed.
 fn each_call_fails(step: usize) {
     let (unchanged, mut deaths) = (world(), 0);
     for is_death in [false, true] {
@@ -233,7 +234,7 @@ fn every_failing_load_is_repeated() {
     each_call_fails(1);
 }
 
-/// The call is repeated by the same process, if the region takes writes.
+/// The same process repeats the call, if the region accepts writes.
 #[test]
 fn a_failing_load_is_repeated_by_its_process() {
     let (before, mut poisoned) = (world(), 0);
@@ -266,7 +267,7 @@ fn a_failing_load_is_repeated_by_its_process() {
     }
 }
 
-/// A storage on which something happens when the first file of a load is created.
+/// A storage that calls a hook when the first file of a load is created.
 struct Hooked {
     files: FaultyStorage,
     hook: Mutex<Option<Box<dyn FnOnce() + Send>>>,
@@ -284,7 +285,7 @@ impl Storage for Hooked {
 
     fn create_new(&self, path: &Path) -> io::Result<Box<dyn FileWriter>> {
         let is_load = path.to_string_lossy().contains("_SeqId_");
-        // It writes files, too.
+        // The hook writes files too.
         let hook = self.hook.lock().unwrap().take_if(|_| is_load);
         if let Some(hook) = hook {
             hook();
@@ -293,8 +294,8 @@ impl Storage for Hooked {
     }
 }
 
-/// What is written and flushed while files are copied is newer than they are, and what was written before is
-/// not, whenever it is compacted.
+/// Writes and flushes during the copying of files are newer than the files, and earlier writes are older,
+/// whenever they are compacted.
 #[test]
 fn files_are_not_compacted_while_others_are_copied() {
     let files = world();
@@ -334,7 +335,7 @@ fn files_are_not_compacted_while_others_are_copied() {
     assert_eq!(later.store_file_names("f").unwrap().len(), 1);
 }
 
-/// Nothing may be left of a copy that was refused, and the error is that of the first cause.
+/// A refused copy leaves nothing, and the error is the first one.
 #[test]
 fn a_copy_that_fails_leaves_nothing() {
     let storage = world();
@@ -355,7 +356,7 @@ fn a_copy_that_fails_leaves_nothing() {
     assert!(is_removed(&storage));
 }
 
-/// The cells of files that keep their sequence ids, and of parts of them.
+/// Copies keep the sequence ids of cells, also those of parts of files.
 #[test]
 fn copies_keep_sequence_ids() {
     let storage = world();
@@ -380,7 +381,7 @@ fn copies_keep_sequence_ids() {
     assert_eq!(rows(&open(&storage)), expected);
 }
 
-/// The files of a table whose descriptor says that it takes no data stay.
+/// The input of a table whose descriptor refuses data is left in place.
 #[test]
 fn a_table_that_takes_no_data_leaves_the_input() {
     let files = FaultyStorage::new();

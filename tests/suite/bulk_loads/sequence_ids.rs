@@ -8,7 +8,7 @@ use hregion::{
 };
 use std::path::PathBuf;
 
-/// Writes a file with a cell, which `keeps` its sequence id or not, and loads it.
+/// Writes a file with a cell, which keeps its sequence id if `keeps`, and loads it.
 fn load(region: &Region, path: &str, cell: CellRef<'_>, keeps: bool) -> Result<()> {
     let mut writer = region.bulk_load_writer("f", path)?;
     writer.append(cell)?;
@@ -22,8 +22,8 @@ fn load_with_seq_id(region: &Region, path: &str, seq_id: i64, keeps: bool) -> Re
     load(region, path, CellRef::new(&key, path.as_bytes()).with_seq_id(seq_id), keeps)
 }
 
-/// A file whose cells keep their sequence ids has one more than the flush before. No write has it, too: it
-/// would be taken for one that is in a file.
+/// A file whose cells keep their sequence ids gets one more than the flush before. No write may have that id
+/// too: it would be considered to be in a file already.
 #[test]
 fn a_write_after_a_load_that_keeps_sequence_ids_is_replayed() {
     for seq_id in [0, 1, 3, 1_000] {
@@ -42,8 +42,8 @@ fn a_write_after_a_load_that_keeps_sequence_ids_is_replayed() {
     }
 }
 
-/// Cells that keep their sequence ids are visible at once, and older than what is written later, also when
-/// the region has been opened again.
+/// Cells that keep their sequence ids are visible at once, and older than later writes, also after the region
+/// has been opened again.
 #[test]
 fn cells_that_keep_great_sequence_ids_hide_no_later_write() {
     let storage = table_with_settings();
@@ -58,8 +58,8 @@ fn cells_that_keep_great_sequence_ids_hide_no_later_write() {
     assert_eq!(rows(&open(&storage)), ["a/f=later"]);
 }
 
-/// Reads of named columns skip the latest timestamp, which only files written by others have. A value that is
-/// written after such a cell was checked gets the time of writing, as in HBase.
+/// Reads of named columns skip the latest timestamp, which only files of other writers contain. A value that
+/// is written after a check of such a cell gets the time of writing, as in HBase.
 #[test]
 fn a_conditional_put_does_not_get_the_latest_timestamp() {
     let storage = table_with_settings();
@@ -75,13 +75,13 @@ fn a_conditional_put_does_not_get_the_latest_timestamp() {
     assert_eq!(rows(&table), ["a/f=loaded", "a/f=written"]);
 }
 
-/// A region whose files have sequence ids with too few after them cannot be opened.
+/// A region cannot be opened if almost no sequence ids remain after those of its files.
 #[test]
 fn a_load_leaves_a_region_that_can_be_opened() {
     let storage = table_with_settings();
     let table = open(&storage);
     let region = table.region("").unwrap();
-    // These are not kept.
+    // These sequence ids are not kept.
     load_with_seq_id(&region, "/input/0a", i64::MAX - 1, false).unwrap();
     for (name, seq_id) in [("0b", i64::MAX), ("0c", i64::MAX >> 1), ("0d", (i64::MAX >> 2) + 1)] {
         let refused = load_with_seq_id(&region, &format!("/input/{name}"), seq_id, true).unwrap_err();
@@ -98,8 +98,8 @@ fn a_load_leaves_a_region_that_can_be_opened() {
     assert_eq!(rows(&open(&storage)), expected);
 }
 
-/// With NEW_VERSION_BEHAVIOR, a marker hides what is not newer. In the top half of a loaded file cells have
-/// one sequence id more, which no later write has.
+/// With NEW_VERSION_BEHAVIOR, a marker hides only older cells. In the top half of a loaded file, cells have
+/// one sequence id more, which no later write may have.
 #[test]
 fn a_loaded_marker_hides_no_later_put_after_a_split() {
     for is_opened_again in [false, true] {
@@ -122,7 +122,7 @@ fn a_loaded_marker_hides_no_later_put_after_a_split() {
     }
 }
 
-/// A marker hides nothing that was loaded after it, also once the loaded files have been compacted.
+/// A marker hides nothing that was loaded after it, also after the loaded files have been compacted.
 #[test]
 fn values_that_were_loaded_after_a_marker_outlive_a_compaction_of_their_files() {
     let storage = table_of_one_region(Family::new("f").new_version_behavior(true));

@@ -23,7 +23,7 @@ fn write_for(region: &Region, path: &Path) {
     writer.finish(&origin(false)).unwrap();
 }
 
-/// Also those that only the family's configuration has.
+/// This includes settings that are only in the family's configuration.
 #[test]
 fn parts_of_split_files_have_the_settings_of_the_family() {
     let storage = world();
@@ -89,7 +89,7 @@ fn tags_are_compressed_unless_the_family_says_otherwise() {
     }
 }
 
-/// HBase reads all files of a cluster that are compressed by ZSTD with one class: framed ones, or bare ones.
+/// HBase reads all ZSTD-compressed files of a cluster with one class: either framed ones or bare ones.
 #[cfg(feature = "zstd")]
 #[test]
 fn zstd_files_have_the_form_of_those_that_are_there() {
@@ -109,7 +109,7 @@ fn zstd_files_have_the_form_of_those_that_are_there() {
     let golden = golden::root("testdata/golden/codec-zstd-jni.hfile");
     assert_eq!(framed(&golden), Some(true));
 
-    // What a server has written decides, whatever the options are.
+    // A file that a server has written decides, whatever the options are.
     let region = options().zstd_framed(false).open(dir.path().join("framed")).unwrap();
     let load = dir.path().join("load");
     fs::copy(&golden, &load).unwrap();
@@ -122,7 +122,7 @@ fn zstd_files_have_the_form_of_those_that_are_there() {
     region.compact(Compaction::Major).unwrap();
     assert_eq!(forms(&region), [Some(true)]);
 
-    // The first file has the form of the options, and later ones that of the first.
+    // The first file has the form of the options, and later ones have the form of the first.
     let dictionary = fs::read(golden::root("testdata/golden/zstd.dict")).unwrap();
     for (name, first, expected) in [
         ("default", options(), false),
@@ -152,7 +152,7 @@ fn zstd_files_have_the_form_of_those_that_are_there() {
     }
 }
 
-/// HBase loads the dictionary that a family names with the path; here, it is given.
+/// HBase loads the dictionary from the path that a family names; this test gives it.
 #[cfg(feature = "zstd")]
 #[test]
 fn zstd_files_are_written_with_the_dictionary_of_the_family() {
@@ -182,7 +182,7 @@ fn zstd_files_are_written_with_the_dictionary_of_the_family() {
     let refused = options(&named).open(dir.path().join("missing")).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Unsupported);
     assert!(refused.to_string().contains("hdfs:/zstd.dict"), "{refused}");
-    // Zstandard's mark of a dictionary, without the rest.
+    // The magic number of a Zstandard dictionary, without the rest.
     let broken = options(&named).zstd_dictionary(dictionary[..12].to_vec());
     let refused = broken.open(dir.path().join("broken")).unwrap_err();
     assert!(refused.to_string().contains("dictionary is invalid"), "{refused}");
@@ -198,12 +198,12 @@ fn zstd_files_are_written_with_the_dictionary_of_the_family() {
     assert_eq!(files(&region), [true]);
     assert_eq!(region.get(&Get::new("b")).unwrap().len(), 1);
 
-    // A family that names none has none.
+    // A family that names no dictionary uses none.
     let region = given(&plain).open(dir.path().join("plain")).unwrap();
     flush(&region, "a");
     assert_eq!(files(&region), [false]);
 
-    // Files of Hadoop's class have none either, whatever the family names.
+    // Files of Hadoop's class use none either, whatever the family names.
     let path = dir.path().join("bare");
     let region = options(&named).zstd_framed(false).open(&path).unwrap();
     flush(&region, "a");

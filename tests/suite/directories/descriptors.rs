@@ -53,7 +53,7 @@ fn a_region_without_its_descriptor_is_read_and_not_written() {
     assert_eq!(region.get(&all).unwrap().len(), 6);
 }
 
-/// The settings of the table, not only those of its families, are in a descriptor that is given.
+/// A given descriptor supplies the settings of the table, not only those of its families.
 #[test]
 fn a_given_descriptor_has_the_settings_of_the_table() {
     let dir = tempfile::tempdir().unwrap();
@@ -78,7 +78,7 @@ fn a_given_descriptor_has_the_settings_of_the_table() {
     };
     refused(Region::options().descriptor_file(&descriptor));
     assert!(!path.join(".tabledesc").exists());
-    // The descriptor that the region then has is a whole one.
+    // The descriptor that the region then has is complete.
     refused(Region::options().descriptor_file(&descriptor).alter(true));
     refused(Region::options());
 }
@@ -171,7 +171,7 @@ fn an_alteration_is_there_as_a_whole_or_not_at_all() {
         drop(alter(&storage, &path));
         let region = alter(&storage, &path).unwrap_or_else(|error| panic!("again after call {n}: {error}"));
         assert_eq!(region.families().count(), 2);
-        // What is written to the new family now is not lost with the name of the descriptor.
+        // Later writes to the new family are not lost with the name of the descriptor.
         let put = Put::new("r").cell("f", "q", "v").cell("g", "q", "v");
         region.put(put.durability(Durability::FsyncWal)).unwrap();
         std::mem::forget(region);

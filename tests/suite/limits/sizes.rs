@@ -29,7 +29,7 @@ fn a_row_that_is_too_long_for_a_cell_is_refused() {
             assert_refused(view.explain(&scan, |_| ControlFlow::Continue(())));
         }
     }
-    // no row is as long, but a scan may end there
+    // no row is that long, but a scan may end there
     assert!(calls(&view, &Scan::new().stop_row(long.clone(), true)).starts_with("a:qrs b:qq"));
 
     let dir = tempfile::tempdir().unwrap();
@@ -91,7 +91,7 @@ fn a_region_can_read_what_it_writes_with_its_limits() {
         .limits(Limits::new().with_block_bytes(100_000))
         .open(dir.path().join("region"))
         .unwrap();
-    // without a log, whose entries have the same limit
+    // also without a log, whose entries have the same limit
     let put = |row: String, len| {
         region.put(Put::new(row).cell("f", "q", vec![7; len]).durability(Durability::SkipWal))
     };

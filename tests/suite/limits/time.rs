@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// A clock that goes on by a millisecond when it is read.
+/// A clock that advances by a millisecond at each reading.
 #[derive(Debug, Default)]
 struct Ticking(AtomicI64);
 
@@ -20,8 +20,8 @@ impl Clock for Ticking {
     }
 }
 
-/// Creates a region of 200 rows in two families, in files and in memory. Every seventh row is deleted, and so
-/// are 60 that follow each other; two have the value `hit`.
+/// Creates a region of 200 rows in two families, in files and in memory. Every seventh row and 60 consecutive
+/// rows are deleted; two rows have the value `hit`.
 fn long_region(dir: &TempDir) -> Region {
     let region = Region::options()
         .create_if_missing(true)
@@ -93,7 +93,7 @@ fn a_call_ends_when_its_time_is_over() {
             let Some(cursor) = cursor else { continue };
             let rest = cells(&timed(&view, &scan.clone().limit(0).resume(cursor)));
             let expected = &all[cells(&calls[..=at]).len()..];
-            // the rest of a row is read with its beginning
+            // the rest of a row is read together with its beginning
             let is_cut = results.last().is_some_and(|last| last.partial);
             assert!(if is_cut { rest.ends_with(expected) } else { rest == expected }, "{name}, {cursor:?}");
         }
@@ -106,7 +106,7 @@ fn a_call_ends_when_its_time_is_over() {
     assert_eq!(rows, view.scan(&Scan::new()).unwrap().count());
 }
 
-/// A call of the scanner of a table ends in time, too, and reads one region. Another scan continues where it
+/// A call of a table's scanner also ends in time, and reads one region. Another scan continues where it
 /// ended.
 #[test]
 fn a_call_of_a_table_ends_when_its_time_is_over() {
@@ -144,7 +144,7 @@ fn a_call_of_a_table_ends_when_its_time_is_over() {
             calls_of.iter().flat_map(|(results, ..)| results).map(|result| result.row.clone()).collect();
         assert_eq!(found, whole, "{name}");
         let ended = calls_of.iter().filter(|(_, heartbeat, _)| *heartbeat).count();
-        // three results are not too many for the time of a call
+        // three results fit in the time of a call
         let is_timed = name != "few";
         let made = calls_of.len();
         assert!(made >= least && (ended > 0) == is_timed, "{name}: {made} calls, {ended} by time");
@@ -157,6 +157,6 @@ fn a_call_of_a_table_ends_when_its_time_is_over() {
             assert!(if is_cut { rest.ends_with(expected) } else { rest == expected }, "{name}, {cursor:?}");
         }
     }
-    // without a limit, a call for each region
+    // without a limit, one call for each region
     assert_eq!(calls(&Scan::new()).len(), 4);
 }

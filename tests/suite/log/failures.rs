@@ -1,4 +1,4 @@
-//! Calls that fail, and damaged logs.
+//! Failing calls, and damaged logs.
 
 use super::{DIR, forget, logs, open, options, put, values};
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
@@ -32,7 +32,7 @@ fn a_full_disk_refuses_writes_and_poisons_nothing() {
     region.put(put("r3", "v3")).unwrap();
     region.flush().unwrap();
     region.put(put("r3", "again").durability(Durability::SyncWal)).unwrap();
-    // Room for an entry, but not for zeros after it.
+    // There is space for an entry, but not for zeros after it.
     storage.fail_after(0);
     region.put(put("r4", "v4")).unwrap();
     region.put(put("r5", "v5")).unwrap();
@@ -41,7 +41,7 @@ fn a_full_disk_refuses_writes_and_poisons_nothing() {
     assert_eq!(values(&open(&left)).into_keys().collect::<Vec<_>>(), ["r1", "r3", "r4", "r5"]);
 }
 
-/// The cells of writes that a full disk refuses have been in memory.
+/// The cells of writes that a full disk refuses were temporarily in memory.
 #[test]
 fn refused_writes_of_many_threads_leave_no_cells_and_no_memory() {
     const THREADS: u64 = 8;
@@ -70,7 +70,7 @@ fn refused_writes_of_many_threads_leave_no_cells_and_no_memory() {
         assert_eq!(found.len() as u64, THREADS);
         assert!(found.values().all(|value| *value == newest));
     }
-    // A flush, whenever it was, has freed what refused writes took.
+    // A flush at any time has released the memory of refused writes.
     region.flush().unwrap();
     assert_eq!(region.memstore_size(), 0);
     assert_eq!(values(&open(&storage.after(Crash::Hard))), values(&region));
@@ -102,12 +102,12 @@ fn a_log_whose_end_is_unknown_takes_no_more_writes() {
             let found = values(&open(&storage.after(crash)));
             assert!(found.contains_key("r1") && !found.contains_key("r3"), "{found:?}");
         }
-        // A flush of some families must not tear the doubtful write, which may be in the log as a whole.
+        // A flush of some families must not tear the uncertain write, which may be in the log as a whole.
         region.flush_families(&["f"]).unwrap();
         for crash in [Crash::OfTheProcess, Crash::Hard, Crash::Torn] {
             assert!(values(&open(&storage.after(crash))).contains_key("r1"));
         }
-        // What is in memory can still be flushed. The doubtful write is there as a whole or not at all.
+        // The memstore can still be flushed. The uncertain write is stored as a whole or not at all.
         region.flush().unwrap();
         region.close().unwrap();
         let region = open(&storage);
@@ -118,8 +118,8 @@ fn a_log_whose_end_is_unknown_takes_no_more_writes() {
     }
 }
 
-/// A log that has failed is replayed when the region is opened again, and with it entries whose cells are in
-/// files: what hides them must not be gone.
+/// A failed log is replayed when the region is opened again, including entries whose cells are in files: the
+/// markers that hide them must still exist.
 #[test]
 fn a_marker_outlives_the_entries_of_a_failed_log() {
     let one = |storage: &FaultyStorage| {
@@ -177,7 +177,7 @@ fn writes_that_cannot_create_a_log_leave_no_files() {
     assert_eq!(values(&open(&storage.after(Crash::Hard))), values(&region));
 }
 
-/// Each bit of a log that a killed process left: flipped, it is refused, or changes nothing.
+/// Flips each bit of a log that a killed process left: the log is refused, or the answers are unchanged.
 #[test]
 fn no_flipped_bit_of_a_log_changes_an_answer() {
     let storage = FaultyStorage::new();
@@ -197,7 +197,7 @@ fn no_flipped_bit_of_a_log_changes_an_answer() {
     while reader.next_entry().unwrap().is_some() {}
     let end = usize::try_from(reader.offset()).unwrap();
     let (mut refused, mut same) = (0, 0);
-    // All entries, the mark after them, and some of the zeros, which are all alike.
+    // All entries, the end mark after them, and some of the zeros, which are all equivalent.
     for bit in (0..(end + 64) * 8).chain((bytes.len() - 2) * 8..bytes.len() * 8) {
         let mut bad = bytes.clone();
         bad[bit / 8] ^= 1 << (bit % 8);

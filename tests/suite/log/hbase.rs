@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// HBase opens a region whose process was killed, replays its log, and has its cells.
+/// HBase opens a region whose process was killed, replays its log, and returns its cells.
 #[test]
 #[ignore = "starts a JVM"]
 fn hbase_replays_our_log() {

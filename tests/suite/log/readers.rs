@@ -1,4 +1,4 @@
-//! Readers beside a writer of the log.
+//! Readers beside a process that writes the log.
 
 use super::{put, values};
 use crate::support::churn::churn;
@@ -17,8 +17,8 @@ fn options() -> RegionOptions {
     Region::options().family(Family::new("f")).family(Family::new("g"))
 }
 
-/// Local files. After a log has been opened, and before the files of a family are listed, a writer puts a
-/// row and flushes that family only.
+/// A local storage. After a log has been opened, and before the files of a family are listed, a writer puts a
+/// row and flushes only that family.
 #[derive(Debug)]
 struct Between {
     files: LocalStorage,
@@ -67,7 +67,7 @@ fn a_reader_sees_whole_rows_if_a_log_grows_before_files_are_listed() {
     assert_eq!(values(&writer), values(&reader));
 }
 
-/// What a reader in another process sees: everything that was acknowledged.
+/// A reader in another process returns every acknowledged write.
 #[test]
 fn a_reader_beside_a_writer_sees_its_log() {
     let dir = tempfile::tempdir().unwrap();
@@ -86,7 +86,7 @@ fn a_reader_beside_a_writer_sees_its_log() {
     assert_eq!(values(&options().writable(true).open(&path).unwrap()).len(), 30);
 }
 
-/// A reader in another process sees all that was acknowledged before it opens, and no torn row, while the
+/// A reader in another process returns all writes acknowledged before it opens, and no torn row, while the
 /// writer flushes both families, or one of them, and compacts.
 #[test]
 fn a_reader_sees_whole_rows_while_families_are_flushed() {
@@ -118,7 +118,7 @@ fn a_reader_sees_whole_rows_while_families_are_flushed() {
     for (least, found) in found {
         let rows: Vec<[Option<Vec<u8>>; 2]> = match found {
             Ok(rows) => rows,
-            // It gives up if the files change each time that it looks.
+            // It returns an error if the files change at each attempt.
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Io, "{error}");
                 continue;

@@ -96,7 +96,7 @@ fn a_log_that_is_synced_is_longer_than_its_entries() {
     assert_eq!(values(&open(&left)).len(), 5);
 }
 
-/// What is written over synced bytes is there or not after a loss of power, in units of 512 bytes.
+/// After a loss of power, overwritten synced bytes are old or new, in units of 512 bytes.
 #[test]
 fn bytes_that_are_written_over_are_old_or_new_after_a_loss_of_power() {
     let (storage, path) = (FaultyStorage::new(), Path::new("log"));
@@ -118,7 +118,7 @@ fn bytes_that_are_written_over_are_old_or_new_after_a_loss_of_power() {
     assert_eq!(after(Crash::Hard), after(Crash::OfTheProcess));
 }
 
-/// A log with more entries costs as many more reads as it has more chunks.
+/// The number of reads of a log grows with its number of chunks.
 #[test]
 fn a_log_is_read_once_when_its_region_is_opened() {
     const CHUNK: u64 = 64 << 10;

@@ -10,7 +10,7 @@ use hregion::{
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Verifies the MOB files of a table. Returns their number, and how many faults there are.
+/// Verifies the MOB files of a table. Returns their number, and the number of faults.
 fn verified(table: &Table) -> (usize, usize) {
     let (mut files, mut faults) = (0, 0);
     let others = table.verify_mob_files(|_, report| {
@@ -41,7 +41,7 @@ fn mob_files_are_verified() {
     assert_eq!(verified(&table), (7, 1), "cells of another family");
 }
 
-/// Those of a clone lead to files of the table that was cloned.
+/// The MOB files of a clone are links to files of the cloned table.
 #[test]
 fn links_to_mob_files_are_verified_as_what_they_lead_to() {
     let (_dir, root) = copy_of("cloned");
@@ -50,7 +50,7 @@ fn links_to_mob_files_are_verified_as_what_they_lead_to() {
     assert_eq!((verified(&clone), verified(&snapshot)), ((12, 0), (8, 0)));
     let region = "d03fd4b3e06fa777620047d45772c63d";
     let archived = root.join("archive/data/default/mob").join(region);
-    // Others are in `.links-<file>`.
+    // The other entries are in `.links-<file>`.
     let path = contents(&archived).into_keys().find(|path| path.extension().is_none()).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
@@ -75,7 +75,7 @@ fn verified_region(dir: &Path, family: Option<&[u8]>) -> (Vec<PathBuf>, Vec<Erro
     (paths, faults)
 }
 
-/// Returns the faults of a region, without those of MOB files by themselves.
+/// Returns the faults of a region, without those within MOB files.
 fn faults_of_region(dir: &Path) -> Vec<Error> {
     let mut faults = Vec::new();
     let others = Region::options().verify(dir, |_, report| faults.extend(report.unwrap().faults));
@@ -104,7 +104,7 @@ fn a_region_is_verified_with_the_mob_files_of_its_cells() {
         };
         let region = regions.iter().find(of_region).unwrap();
         let other = regions.iter().find(|other| *other != region).unwrap();
-        // Values that cannot be read are a fault, if that of the file is not found by itself.
+        // Values that cannot be read are a fault, unless the fault of the file itself is found.
         let mut flipped = bytes.clone();
         flipped[50] ^= 1;
         std::fs::write(&path, flipped).unwrap();
@@ -114,7 +114,7 @@ fn a_region_is_verified_with_the_mob_files_of_its_cells() {
         let (_, faults) = verified_region(region, None);
         assert!(!faults.is_empty() && faults.iter().all(|fault| fault.path() == Some(&*path)), "{faults:?}");
         assert_eq!(verified_region(other, None).1.len(), 0);
-        // Once for all values in it.
+        // One fault for all values in it.
         std::fs::remove_file(&path).unwrap();
         let missing = faults_of_region(region);
         assert!(missing.len() == 1 && missing[0].is_not_found(), "{missing:?}");
@@ -132,7 +132,7 @@ fn a_region_is_verified_with_the_mob_files_of_its_cells() {
     }
 }
 
-/// The values to which cells of the other store files refer are looked for.
+/// The values to which cells of the other store files refer are looked up.
 #[test]
 fn a_store_file_that_cannot_be_opened_hides_no_missing_value() {
     let (_dir, root) = copy_of("flushed");
@@ -170,7 +170,7 @@ fn a_store_file_that_cannot_be_opened_hides_no_missing_value() {
     }
 }
 
-/// Those of a clone, and of a snapshot, are in the archive.
+/// The MOB files of a clone and of a snapshot are in the archive.
 #[test]
 fn regions_of_clones_and_snapshots_are_verified_with_their_values() {
     let (_dir, root) = copy_of("cloned");
@@ -244,7 +244,7 @@ fn a_check_finds_mob_files_that_are_missing_or_unused() {
     std::fs::write(&stray, b"x").unwrap();
     assert_eq!(findings(&root)[0], (FindingKind::UnknownFile, Severity::Warning, stray.clone()));
     std::fs::remove_file(&stray).unwrap();
-    // A store file that does not say what it needs may need any.
+    // A store file that does not list the MOB files it needs may need any.
     let region = Table::open(&root, "mob").unwrap().regions()[0].encoded_name();
     let path = table.join(&region).join("m").join("0a".repeat(16));
     let mut writer = HFileWriter::options().tags(true).create(&path).unwrap();
@@ -256,7 +256,7 @@ fn a_check_finds_mob_files_that_are_missing_or_unused() {
     assert_eq!(findings(&root), expected);
 }
 
-/// What it links to is gone, and so is what the cells refer to.
+/// The target of the link is missing, and so are the values of the cells.
 #[test]
 fn a_check_finds_links_of_clones_to_mob_files_that_are_gone() {
     let (_dir, root) = copy_of("cloned");

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 const ROWS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
-/// A table of four regions, of two rows each, and a snapshot of it without rows.
+/// A table of four regions with two rows each, and a snapshot of the empty table.
 fn in_four() -> FaultyStorage {
     let files = FaultyStorage::new();
     let shared: Arc<dyn Storage> = Arc::new(files.clone());
@@ -39,7 +39,7 @@ fn rows(table: &Table, scan: Scan) -> Result<Vec<String>> {
     table.scan(scan)?.map(|row| Ok(text(row?.as_row()))).collect()
 }
 
-/// Returns the results of calls of at most three.
+/// Returns the results of calls with at most three results each.
 fn results(table: &Table, scan: Scan) -> Result<Vec<String>> {
     let (mut scanner, mut found) = (table.scan(scan)?, Vec::new());
     loop {
@@ -206,7 +206,7 @@ fn create_again(storage: Arc<dyn Storage>) {
     table.close().unwrap();
 }
 
-/// Each of these makes another table of the name.
+/// Each of these creates another table of the same name.
 const REPLACEMENTS: [(&str, OfStorage<()>); 4] = [
     ("truncation", |storage| truncate(storage, false)),
     ("truncation with the same bounds", |storage| truncate(storage, true)),
@@ -216,7 +216,7 @@ const REPLACEMENTS: [(&str, OfStorage<()>); 4] = [
     }),
 ];
 
-/// Removes what distinguishes a table from others of its name, which HBase does not write.
+/// Removes the mark that distinguishes a table from others of its name, which HBase does not write.
 fn as_of_hbase(storage: &dyn Storage) {
     let dir = Path::new(ROOT).join("data/default/t/.tabledesc");
     for entry in storage.list_dir(&dir).unwrap() {
@@ -226,13 +226,13 @@ fn as_of_hbase(storage: &dyn Storage) {
     }
 }
 
-/// No rows of the one follow those of the other.
+/// A read must not continue from rows of one table to rows of the other.
 #[test]
 fn another_table_of_the_name_is_not_read_as_the_rest() {
     REPLACEMENTS.into_iter().for_each(|(replaced, replace)| check_replaced(replaced, replace));
 }
 
-/// HBase gives such tables no mark. A restoration keeps the names of regions, and cannot be told then.
+/// HBase writes no such mark. A restoration keeps the names of regions, and cannot be detected then.
 #[test]
 fn another_table_that_hbase_made_is_not_read_as_the_rest() {
     let others: [(&str, OfStorage<()>); 3] = [

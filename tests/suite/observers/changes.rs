@@ -9,7 +9,7 @@ use hregion::{
 };
 use std::sync::Arc;
 
-/// Bypasses everything that can be bypassed, and answers with one cell.
+/// Bypasses every hook that allows it, and answers with one cell.
 #[derive(Debug)]
 struct Bypasser;
 
@@ -209,8 +209,7 @@ fn changes_of_observers_take_effect() {
     let of = |pairs: &[(&str, &str)]| {
         pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>()
     };
-    // two versions are stored, but the observer limits reads to one; cells that it adds or hides are added or
-    // hidden
+    // two versions are stored, but the observer limits reads to one; its changes to cells are applied
     assert_eq!(cells, of(&[("by", "pre_put"), ("q", "2"), ("by", "batch")]));
     assert!(region.increment(Increment::new("n").column("f", "n", 1)).unwrap().is_empty());
     assert_eq!(
@@ -264,7 +263,7 @@ fn changes_of_observers_take_effect() {
     assert_eq!(count, 1);
 }
 
-/// Writes to another row than was asked.
+/// Writes to a row other than the requested one.
 #[derive(Debug)]
 struct Redirect;
 
@@ -275,7 +274,7 @@ impl RegionObserver for Redirect {
     }
 }
 
-/// Only the row of the condition is locked: an increment of the other row at the same time could be lost.
+/// Only the row of the condition is locked: a concurrent increment of the other row could be lost.
 #[test]
 fn an_observer_cannot_change_the_row_of_a_conditional_write() {
     let region = region_of(Redirect);

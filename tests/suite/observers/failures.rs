@@ -1,4 +1,4 @@
-//! Observers that fail.
+//! Failing observers.
 
 use super::{Context, open, region_of};
 use hregion::io::faulty::FaultyStorage;
@@ -91,7 +91,7 @@ impl RegionObserver for PanicsInScans {
     }
 }
 
-/// A second panic while the first one drops the scanner would end the process.
+/// A second panic, when the first one drops the scanner, would abort the process.
 #[test]
 fn hooks_of_a_scanner_that_is_dropped_may_panic() {
     let region = region_of(PanicsInScans);
@@ -102,7 +102,7 @@ fn hooks_of_a_scanner_that_is_dropped_may_panic() {
     assert!(region.exists(&Get::new("r")).unwrap());
 }
 
-/// Refuses to close its region, or panics then.
+/// Refuses to let its region be closed, or panics then.
 #[derive(Debug)]
 struct Open {
     panics: bool,
@@ -120,7 +120,7 @@ fn a_region_that_an_observer_keeps_open_loses_nothing_when_it_is_dropped() {
     for panics in [false, true] {
         let storage = FaultyStorage::new();
         let region = open(&storage, &[(0, Arc::new(Open { panics }))]).unwrap();
-        // Without a log: only a flush keeps them.
+        // Without a log, only a flush preserves the writes.
         let put =
             |row: &'static str| region.put(Put::new(row).cell("f", "q", "v").durability(Durability::SkipWal));
         put("r").unwrap();

@@ -49,7 +49,7 @@ fn mutations() -> impl Strategy<Value = Mutation> {
     })
 }
 
-/// Writes mutations in the way that `way` says, and returns the answers or errors.
+/// Writes mutations in the given way, and returns the answers or errors.
 fn write(region: &Region, way: usize, mutations: &[Mutation]) -> String {
     let row = |mutation: &Mutation| mutation.row().to_vec();
     match (way, mutations) {

@@ -1,4 +1,4 @@
-//! Hooks that use their own region, or in which others are held up.
+//! Hooks that use their own region, or during which other threads must wait.
 
 use super::Context;
 use crate::support::in_time::within_a_minute;
@@ -15,7 +15,7 @@ use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
-/// Does something with its region in one hook, and keeps the outcomes. Not while it does so.
+/// Calls a function on its region in one hook, not recursively, and keeps the results.
 struct Acting {
     hook: &'static str,
     act: fn(&Region) -> Result<()>,
@@ -78,8 +78,8 @@ impl RegionObserver for Acting {
     }
 }
 
-/// Runs `test` on a region with an observer that acts in a hook. Returns the outcomes of what it did. Fails
-/// if that takes long.
+/// Runs `test` on a region with an observer that acts in a hook. Returns the results of its actions. Fails
+/// after a time limit.
 fn acted(
     scheduler: Scheduler,
     hook: &'static str,
@@ -110,7 +110,7 @@ fn put_row(region: &Region) -> Result<()> {
     region.put(Put::new("row").cell("f", "other", vec![0; 1000]))
 }
 
-/// Puts a value if it is not there.
+/// Puts a value if the column has none.
 fn put_if_absent(region: &Region) {
     let check = CheckAndMutate::if_not_exists("row", "f", "q");
     assert!(region.check_and_mutate(check.then(Put::new("row").cell("f", "q", "v"))).unwrap().success);
@@ -170,7 +170,7 @@ fn a_hook_fails_that_would_wait_for_its_own_thread() {
 
 #[test]
 fn a_write_in_a_hook_of_a_flush_does_not_wait_for_it() {
-    // More than that for which other writers wait.
+    // More data than the size at which writers must wait.
     let put_many: fn(&Region) -> Result<()> = |region| (0..100).try_for_each(|_| put_row(region));
     for scheduler in [Scheduler::global(), Scheduler::inline()] {
         for hook in ["pre_flush", "post_flush_store"] {
@@ -298,7 +298,7 @@ fn writes_in_hooks_of_flushes_flush_no_other_region_that_may_do_the_same() {
     assert_eq!(table.scan(Scan::new()).unwrap().count(), 42);
     let memory = || ["a", "z"].map(|row| table.region(row).unwrap().memstore_size());
     assert!(memory().iter().all(|bytes| *bytes > 20_000), "{:?}", memory());
-    // The next write flushes what the hooks have not.
+    // The next write flushes the data that the hooks have not flushed.
     table.put(Put::new("a").cell("f", "q", "v")).unwrap();
     assert!(memory().iter().all(|bytes| *bytes < 1000), "{:?}", memory());
 }

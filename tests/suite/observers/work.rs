@@ -1,4 +1,4 @@
-//! Hooks of flushes and compactions, and those that wait for them.
+//! Hooks of flushes and compactions, and calls that wait for them.
 
 use super::{Context, open, region_of};
 use hregion::io::faulty::{Call, FaultyStorage};
@@ -65,7 +65,7 @@ fn a_filter_may_add_tags() {
     }
 }
 
-/// Counts the flushes of families. A flush waits a while for another.
+/// Counts the flushes of families. A flush waits a limited time for another.
 #[derive(Debug, Default)]
 struct Meeting(Arc<Mutex<usize>>);
 
@@ -86,14 +86,14 @@ fn a_family_that_is_named_twice_is_flushed_once() {
     let meeting = Meeting::default();
     let flushes = Arc::clone(&meeting.0);
     let region = region_of(meeting);
-    // as many as are flushed by several threads
+    // enough for a flush by several threads
     let puts = (0..10_000).map(|i| Put::new(format!("{i}")).cell("f", "q", "v").into());
     assert!(region.batch(puts.collect()).iter().all(Result::is_ok));
     region.flush_families(&["f", "f"]).unwrap();
     assert_eq!((*flushes.lock().unwrap(), region.store_file_count("f").unwrap()), (1, 1));
 }
 
-/// Holds writes of the row "held", with its lock taken, until it is told to go on.
+/// Holds writes of the row "held", with its lock taken, until they are released.
 #[derive(Debug)]
 struct Holding {
     reached: Barrier,
@@ -110,8 +110,8 @@ impl RegionObserver for Holding {
     }
 }
 
-/// A region whose files could not be changed back is closed without a flush. A write that has begun is not
-/// acknowledged afterwards: another process may have opened the region.
+/// A region whose files could not be changed back is closed without a flush. A write that has begun before is
+/// not acknowledged after it: another process may have opened the region.
 #[test]
 fn a_write_that_is_held_does_not_outlive_the_close_of_a_poisoned_region() {
     let holding = Arc::new(Holding { reached: Barrier::new(2), goes_on: Barrier::new(2) });
@@ -136,7 +136,7 @@ fn a_write_that_is_held_does_not_outlive_the_close_of_a_poisoned_region() {
     assert_eq!(storage.names(), names);
 }
 
-/// Calls what could wait for a hook of a flush that writes to the row.
+/// Calls functions that could wait for a hook of a flush that writes to the row.
 #[derive(Debug)]
 struct Impatient;
 

@@ -90,7 +90,7 @@ impl World {
         self.reopen("alter");
     }
 
-    /// Loads one or two files of each family, which have rows of several regions.
+    /// Loads one or two files of each family, with rows of several regions.
     pub(crate) fn bulk_load(&mut self) {
         let (now, step) = (self.now, self.step);
         let (mut model, input) = (self.model.clone(), format!("/input/{step}"));
@@ -100,7 +100,7 @@ impl World {
                 let row = self.row();
                 let file = Path::new(&input).join(family).join(format!("file{}", self.rng.below(2)));
                 let value = format!("loaded{now}");
-                // Once, as equal keys have no order.
+                // Only once, because equal keys have no order.
                 if model.newest(&row, family, "q").is_none_or(|(time, _)| *time < now) {
                     model.put(&row, family, "q", now, value.as_bytes());
                     files.entry(file).or_default().push((row, family));
@@ -126,7 +126,7 @@ impl World {
         self.check(&[model], Repeated::BulkLoad(input), "bulk load");
     }
 
-    /// Recovers what a server of HBase has left in its log: a put of each family into a row of each region.
+    /// Recovers the log of a dead HBase server: a put of each family into a row of each region.
     pub(crate) fn recover(&mut self) {
         let regions = self.table().regions();
         if self.rng.below(2) == 0 {

@@ -7,7 +7,7 @@ use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{Compaction, Delete, ErrorKind, Put, RegionOptions, RegionRecovery, Result, Table};
 use std::collections::BTreeMap;
 
-/// The call under way that is repeated after a crash.
+/// The interrupted call, which is repeated after a crash.
 #[derive(Clone, Debug)]
 pub(crate) enum Repeated {
     None,
@@ -18,27 +18,26 @@ pub(crate) enum Repeated {
     Recover,
 }
 
-/// What may be found after a crash.
+/// The states that may be found after a crash.
 #[derive(Clone, Debug)]
 pub(crate) struct Expected {
-    /// The contents that the table may have. The first is that of before the call under way, the last that of
-    /// after it.
+    /// The possible contents of the table, from the state before the interrupted call to the state after it.
     pub(crate) contents: Vec<Model>,
     pub(crate) repeated: Repeated,
-    /// The snapshots and clones; those in doubt are there as a whole or not at all.
+    /// The snapshots and clones; an uncertain one exists as a whole or not at all.
     pub(crate) snapshots: BTreeMap<String, Model>,
     pub(crate) clones: BTreeMap<String, Model>,
     pub(crate) in_doubt: Option<String>,
     pub(crate) now: i64,
 }
 
-/// How many crashes have been checked.
+/// The numbers of checked crashes.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
     pub(crate) cuts: u64,
-    /// Of these, those whose recovery was cut as well.
+    /// Those whose recovery was interrupted as well.
     pub(crate) again: u64,
-    /// Of these, those in which the call under way had been made.
+    /// Those in which the interrupted call had taken effect.
     pub(crate) made: u64,
 }
 
@@ -51,7 +50,7 @@ fn crash(rng: &mut Rng) -> Crash {
     }
 }
 
-/// Returns what a crash leaves. If only the process has ended, what it has not synced can still be lost.
+/// Returns the storage after a crash. If only the process has ended, its unsynced writes can still be lost.
 pub(crate) fn left_by(storage: &FaultyStorage, crash: Crash) -> FaultyStorage {
     match crash {
         Crash::OfTheProcess => storage.copy(),
@@ -59,7 +58,7 @@ pub(crate) fn left_by(storage: &FaultyStorage, crash: Crash) -> FaultyStorage {
     }
 }
 
-/// Ends all use of a storage, so that dropping what uses it changes nothing.
+/// Ends all use of a storage, so that dropping its users changes nothing.
 pub(crate) fn abandon(storage: &FaultyStorage, table: Option<Table>) {
     storage.die_after(0);
     drop(table);
@@ -78,7 +77,7 @@ impl Expected {
         self.contents.last().expect("one at least")
     }
 
-    /// Opens the table for writing, and completes what its documentation says is to be completed by a call.
+    /// Opens the table for writing, and makes the calls that its documentation requires for completion.
     fn open(&self, storage: &FaultyStorage) -> Result<Table> {
         let options = || self.options(storage);
         if matches!(self.repeated, Repeated::Recover) {
@@ -100,7 +99,7 @@ impl Expected {
         }
     }
 
-    /// Crashes, recovers and compares. In a third of the runs the recovery is cut as well, and so on.
+    /// Crashes, recovers and compares. In a third of the runs the recovery is interrupted as well, and so on.
     pub(crate) fn check(&self, fork: &FaultyStorage, rng: &mut Rng, counts: &mut Counts, shown: &str) {
         let mut storage = left_by(fork, crash(rng));
         counts.cuts += 1;
@@ -144,7 +143,7 @@ impl Expected {
         }
     }
 
-    /// What a reader finds, if no call has to be repeated.
+    /// Returns the content seen by a reader, if no call has to be repeated.
     fn read_only(&self, storage: &FaultyStorage, shown: &str) -> Option<Model> {
         if !matches!(self.repeated, Repeated::None) {
             return None;
@@ -177,7 +176,7 @@ impl Expected {
         }
     }
 
-    /// Writes, flushes, compacts and opens again: nothing comes back.
+    /// Writes, flushes, compacts and opens again: nothing deleted reappears.
     fn use_table(&self, storage: &FaultyStorage, table: Table, mut found: Model, rng: &mut Rng, shown: &str) {
         let now = self.now + 1_000_000;
         let row = found.0.keys().next().map_or_else(|| "a".to_owned(), |(row, ..)| row.clone());
@@ -207,7 +206,7 @@ impl Expected {
     }
 }
 
-/// Closes a table that nothing was written to.
+/// Closes a table without new writes.
 fn close_unchanged(table: Table, shown: &str) {
     table.close().unwrap_or_else(|error| panic!("{shown}: not closed: {error}"));
 }

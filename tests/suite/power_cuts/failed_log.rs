@@ -1,4 +1,4 @@
-//! Power is lost while memory is flushed after the log has failed: no write is torn then either.
+//! Power is lost while the memstore is flushed after the log has failed: no write is torn.
 
 use super::{ROOT, TABLE};
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
@@ -14,7 +14,7 @@ fn options(storage: &FaultyStorage) -> RegionOptions {
     options.clock(Arc::new(ManualClock::new(1))).compaction_enabled(false).in_memory_flush_size(300)
 }
 
-/// A region with a log of its own, or one of a table.
+/// A region with its own log, or with the log of a table.
 fn open(storage: &FaultyStorage, is_alone: bool) -> (Option<Table>, Region) {
     if is_alone {
         return (None, options(storage).writable(true).open(DIR).unwrap());
@@ -39,7 +39,7 @@ fn put(row: &str, value: u32) -> Put {
     FAMILIES.into_iter().fold(Put::new(row.to_owned()), put)
 }
 
-/// The value of each row, which both families must have.
+/// The value of each row, which must be the same in both families.
 fn values(region: &Region, shown: &str) -> BTreeMap<String, u32> {
     let rows = region.scan(Scan::new()).unwrap().map(|row| {
         let row = row.unwrap();
@@ -52,7 +52,7 @@ fn values(region: &Region, shown: &str) -> BTreeMap<String, u32> {
     rows.collect()
 }
 
-/// Writes rows that are not waited for, each to both families. Returns what is to be read after each.
+/// Writes rows to both families without waiting for syncs. Returns the expected content after each.
 fn write(region: &Region) -> Vec<BTreeMap<String, u32>> {
     region.put(put("a", 1)).unwrap();
     let mut states = vec![BTreeMap::from([("a".to_owned(), 1)])];
@@ -78,7 +78,7 @@ enum Failure {
     OfWrite,
     /// At the sync of a flush.
     OfFlush,
-    /// At the sync of a write, and then a flush fails at this one of its calls.
+    /// At the sync of a write; then a flush fails at its call of this number.
     Twice(u64),
 }
 
@@ -96,7 +96,7 @@ fn fail_and_cut(is_alone: bool, failure: Failure) -> (bool, usize) {
         region.put(put("e", 9)).unwrap_err();
         storage.repair();
         assert!(has_failed());
-        // It may be there all the same.
+        // It may have been stored nevertheless.
         let mut last = acknowledged.clone();
         last.insert("e".to_owned(), 9);
         states.push(last);
@@ -149,7 +149,7 @@ fn a_flush_that_fails_after_a_failure_of_the_log_tears_no_write() {
     }
 }
 
-/// What the log lacks can be written to no other log: nothing is flushed, and nothing is lost.
+/// Entries missing from the log can be written to no other log: nothing is flushed, and nothing is lost.
 #[test]
 fn a_flush_that_cannot_log_again_keeps_what_is_in_memory() {
     let storage = FaultyStorage::new();

@@ -1,12 +1,12 @@
-//! What a table is expected to have.
+//! The expected content of a table.
 
 use hregion::{CellRef, Row, Table};
 use std::collections::BTreeMap;
 
 pub(crate) type Key = (String, String, String);
 
-/// The versions of each row, family and qualifier, newest first. Of the family `f` all are kept, of the
-/// others the newest.
+/// The versions of each row, family and qualifier, newest first. The family `f` keeps all, the others the
+/// newest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Model(pub(crate) BTreeMap<Key, Vec<(i64, Vec<u8>)>>);
 
@@ -50,7 +50,7 @@ impl Model {
         Ok(found)
     }
 
-    /// Whether each column is as in one of two models.
+    /// Whether each column equals the same column of one of two models.
     pub(crate) fn is_mix_of(&self, one: &Self, other: &Self) -> bool {
         let mut keys = self.0.keys().chain(one.0.keys()).chain(other.0.keys());
         keys.all(|key| self.0.get(key) == one.0.get(key) || self.0.get(key) == other.0.get(key))

@@ -1,4 +1,4 @@
-//! A random history of a table. At many of its calls the storage is recorded, to lose power there.
+//! A random history of a table. The storage is recorded at many of its calls, to lose power there.
 
 use super::cut::{Counts, Expected, Repeated, abandon, left_by};
 use super::model::Model;
@@ -67,8 +67,8 @@ impl World {
         options(&self.storage, 0).clock(Arc::clone(&self.clock) as _)
     }
 
-    /// Loses power at each of the calls that were recorded since the last call of this, and then takes the
-    /// last of `contents` for what the table has. Without any, the table has what it had.
+    /// Loses power at each of the calls recorded since the last call of this function. After that, the
+    /// expected content is the last of `contents`, or unchanged if there are none.
     pub(crate) fn check(&mut self, contents: &[Model], repeated: Repeated, shown: &'static str) {
         let contents = [std::slice::from_ref(&self.model), contents].concat();
         let snapshots = self.snapshots.iter().map(|(name, (model, _))| (name.clone(), model.clone()));
@@ -90,7 +90,7 @@ impl World {
         *self.made.entry(shown).or_default() += 1;
     }
 
-    /// Closes the table, by which it is flushed.
+    /// Closes the table, which flushes it.
     pub(crate) fn close(&mut self, shown: &'static str) {
         if let Some(table) = self.table.take() {
             table.close().unwrap();
@@ -108,21 +108,21 @@ impl World {
         self.check(&[], Repeated::None, shown);
     }
 
-    /// Goes on with what a crash leaves.
+    /// Continues with the storage after a crash.
     pub(crate) fn crash(&mut self, crash: Crash, shown: &'static str) {
         self.die(crash);
         self.record();
         self.reopen(shown);
     }
 
-    /// Leaves what a crash leaves. The table is not open then, and nothing is recorded.
+    /// Replaces the storage by its state after a crash. The table is not open then, and nothing is recorded.
     pub(crate) fn die(&mut self, crash: Crash) {
         let left = left_by(&self.storage, crash);
         abandon(&self.storage, self.table.take());
         self.storage = left;
     }
 
-    /// Records from now on.
+    /// Starts recording.
     pub(crate) fn record(&mut self) {
         self.storage.fork_at_random(ONE_IN, self.rng.next());
     }
@@ -156,7 +156,7 @@ impl World {
             29..37 => self.delete(&row),
             37..41 => self.keep("flush", Table::flush),
             41..43 => {
-                // The log is rolled, and not removed.
+                // The log is rolled, but not removed.
                 let family = ["f", "g"][self.rng.below(2)];
                 self.keep("flush a family", |table| table.region(&row)?.flush_families(&[family]));
             }
@@ -217,7 +217,7 @@ impl World {
         files::region_dirs(&self.storage, &Path::new(ROOT).join("data/default").join(TABLE))
     }
 
-    /// Makes a call that changes nothing that is read.
+    /// Makes a call that does not change the readable content.
     fn keep(&mut self, shown: &'static str, call: impl FnOnce(&Table) -> hregion::Result<()>) {
         call(self.table()).unwrap_or_else(|error| panic!("HREGION_SEED={}: {shown}: {error}", self.seed));
         self.check(&[], Repeated::None, shown);

@@ -16,7 +16,7 @@ impl World {
         })
     }
 
-    /// Checks a write that is there as a whole or not at all.
+    /// Checks a write that is stored as a whole or not at all.
     fn written(&mut self, model: Model, shown: &'static str) {
         self.check(&[model], Repeated::None, shown);
     }
@@ -51,7 +51,7 @@ impl World {
         self.written(model, "mutate rows");
     }
 
-    /// Puts rows of any regions: each is there as a whole or not at all.
+    /// Puts rows of any regions: each is stored as a whole or not at all.
     pub(crate) fn batch(&mut self) {
         let (mut rows, mut contents) = (Vec::new(), vec![self.model.clone()]);
         let mut puts = Vec::new();
@@ -112,7 +112,7 @@ impl World {
     pub(crate) fn delete(&mut self, row: &str) {
         let (mut model, delete) = (self.model.clone(), Delete::new(row.to_owned()));
         let family = ["f", "g"][self.rng.below(2)];
-        // A version of a family that keeps one alone could show another that is not yet compacted away.
+        // A version of a family that keeps only one could reveal another that is not yet compacted away.
         let time = self.model.newest(row, "f", "q").map_or(1, |(time, _)| *time);
         let delete = match self.rng.below(5) {
             0 => {

@@ -1,4 +1,4 @@
-//! Root directories with logs of servers that have died.
+//! Root directories with logs of dead servers.
 
 mod damage;
 mod edits;
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::{fs, io, iter};
 
-/// The regions, with what was replayed, but without the names of files, which a plan does not have.
+/// The regions with their replayed edits, but without file names, which a plan lacks.
 fn replayed(found: &RootRecovery) -> Vec<(String, String, RegionOutcome, ReplayReport)> {
     let one = |one: &RegionRecovery| {
         let mut report = one.replayed.clone();
@@ -116,7 +116,7 @@ fn families() -> [Family; 2] {
     [Family::new("f"), Family::new("g")]
 }
 
-/// As [`families`], for an object store.
+/// As [`families`], but for an object store.
 fn tracked() -> [Family; 2] {
     families().map(|family| family.configuration("hbase.store.file-tracker.impl", "FILE"))
 }
@@ -127,14 +127,14 @@ fn put(row: &str, family: &str, value: &str) -> Cell {
 
 /// A root with a table `t` of two regions with two families. Returns the encoded names of the regions.
 ///
-/// The row `old` was written with the first sequence ids, then deleted, and is in no file any more.
+/// The row `old` was written with the first sequence ids, then deleted, and is no longer in any file.
 fn flushed() -> (FaultyStorage, [String; 2]) {
     let storage = FaultyStorage::new();
     let names = create_flushed(&storage, &families());
     (storage, names)
 }
 
-/// As [`flushed`], in a storage, with some families.
+/// As [`flushed`], in a given storage, with given families.
 fn create_flushed(storage: &FaultyStorage, families: &[Family]) -> [String; 2] {
     let table = Table::create_with(ROOT, "t", families, &["m"], options(storage)).unwrap();
     for row in ["old", "a-old"] {
@@ -189,14 +189,14 @@ fn tear(storage: &FaultyStorage, path: &Path) {
     rewrite(storage, path, &bytes[..bytes.len() - 4]);
 }
 
-/// A root whose server was killed: a log that was rolled, and one that is torn.
+/// A root whose server was killed, with a rolled log and a torn one.
 fn crashed() -> FaultyStorage {
     let (storage, regions) = flushed();
     write_logs(&storage, &regions, 0);
     storage
 }
 
-/// As [`crashed`], in an object store, where greater sequence ids are used.
+/// As [`crashed`], in an object store, with greater sequence ids.
 fn crashed_in_objects() -> FaultyStorage {
     let storage = FaultyStorage::new();
     storage.has_objects();
@@ -305,14 +305,14 @@ fn a_failing_call_of_a_root_recovery_loses_nothing() {
     fail_each_call(&crashed(), 1, crashes);
 }
 
-/// All that is there in an object store is durable.
+/// In an object store, everything that exists is durable.
 #[test]
 fn a_failing_call_of_a_root_recovery_in_an_object_store_loses_nothing() {
     fail_each_call(&crashed_in_objects(), 3, |_| vec![Crash::OfTheProcess]);
 }
 
-/// Recovers roots, of which every call, or one of some, fails, maybe with one of some crashes. Then another
-/// one fails, and it is recovered.
+/// Recovers roots with every call, or one of several, failing, in some cases with a crash. Then another
+/// recovery fails, and a last one succeeds.
 fn fail_each_call(before: &FaultyStorage, every: usize, crashes: impl Fn(u64) -> Vec<Crash>) {
     let logs = below(before, "/hbase/WALs");
     let mut recoveries = 0;
@@ -337,7 +337,7 @@ fn fail_each_call(before: &FaultyStorage, every: usize, crashes: impl Fn(u64) ->
             if below(&storage, "/hbase/WALs") != logs {
                 assert_eq!(seen, expected(), "{shown}: a log has left its place");
             }
-            // Fails once more, anywhere.
+            // Fails once more, at any call.
             storage.fail_among_all([(n * 31 + 7) % 280]);
             let failed = recover(&storage);
             let storage = crash.map_or_else(|| storage.clone(), |crash| storage.after(crash));
@@ -371,7 +371,7 @@ fn fail_each_call(before: &FaultyStorage, every: usize, crashes: impl Fn(u64) ->
     }
 }
 
-/// Logs whose edits are in files, as if a recovery had been interrupted before it moved them.
+/// Logs whose edits are in files, as if a recovery had been interrupted before moving them.
 #[test]
 fn a_log_that_is_replayed_again_brings_nothing_back() {
     replay_again(&crashed());
@@ -404,7 +404,7 @@ fn replay_again(storage: &FaultyStorage) {
     assert_eq!(values(&open(storage, false)), Vec::<String>::new());
 }
 
-/// Of logs, only names and lengths are looked at.
+/// Only names and lengths of logs are examined.
 #[test]
 fn logs_that_may_have_edits_are_found() {
     let (storage, [one, _]) = flushed();
@@ -436,8 +436,8 @@ fn logs_that_may_have_edits_are_found() {
     assert_eq!(objects.all_calls() - calls, 1, "each listing is paid for");
 }
 
-/// What HBase leaves when it dies while it splits a log: the server's directory with another name, a file
-/// that is being written, and one that has its name, with the same edits in other bytes.
+/// The state that HBase leaves when it dies while splitting a log: the server's directory under another name,
+/// a file that is being written, and one under its final name, with the same edits in other bytes.
 #[test]
 fn a_split_that_hbase_began_is_finished() {
     let storage = crashed();
@@ -468,7 +468,7 @@ fn files(storage: &FaultyStorage) -> Vec<(PathBuf, Vec<u8>)> {
     names.map(|path| (path.clone(), storage.bytes(&path).unwrap())).collect()
 }
 
-/// Fails to recover, with a plan too, and checks that nothing has changed.
+/// Checks that a recovery and its plan fail, and that nothing has changed.
 fn refuse(storage: &FaultyStorage, kind: ErrorKind, path: &Path) -> String {
     let before = files(storage);
     let error = recover(storage).unwrap_err();
@@ -481,7 +481,7 @@ fn refuse(storage: &FaultyStorage, kind: ErrorKind, path: &Path) -> String {
     error.to_string()
 }
 
-/// Files that no lists track are not written in an object store.
+/// In an object store, no file is written for a family without a list.
 #[test]
 fn edits_of_untracked_families_are_refused_in_an_object_store() {
     let storage = crashed();

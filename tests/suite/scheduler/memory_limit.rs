@@ -1,4 +1,4 @@
-//! The memory that regions share: which of them is flushed to make room.
+//! The memory that regions share: which of them is flushed to free some.
 
 use super::{HOUR, KIB, eventually, fill, options, put};
 use hregion::io::faulty::{Call, FaultyStorage};
@@ -28,7 +28,7 @@ fn regions_share_a_limit_of_memory() {
     assert_eq!(limit.used(), 0);
 }
 
-/// What is in the memory of a region whose files could not be changed back is not flushed any more.
+/// The memstore of a region whose files could not be changed back is no longer flushed.
 #[test]
 fn a_poisoned_region_takes_nothing_of_the_limit() {
     let (storages, scheduler) = ([FaultyStorage::new(), FaultyStorage::new()], Scheduler::builder().build());
@@ -50,7 +50,7 @@ fn a_poisoned_region_takes_nothing_of_the_limit() {
         fill(&other, 1000).unwrap();
     }
     assert!(other.metrics().flushes > 0);
-    // A read or a write of it, which fails, counts nothing again.
+    // A failing read or write of it counts nothing again.
     assert_eq!(put(&poisoned, 0).unwrap_err().kind(), ErrorKind::Poisoned);
     other.close().unwrap();
     assert_eq!(limit.used(), 0);
@@ -59,7 +59,7 @@ fn a_poisoned_region_takes_nothing_of_the_limit() {
     assert_eq!(limit.used(), 0);
 }
 
-/// Puts a large cell into another region in a hook, where no write waits for room.
+/// Puts a large cell into another region in a hook, where no write waits for memory.
 #[derive(Debug)]
 struct FillsOther(Region);
 
@@ -73,7 +73,7 @@ fn put_large(region: &Region, bytes: usize) -> hregion::Result<()> {
     region.put(Put::new("large").cell("f", "q", vec![7; bytes]))
 }
 
-/// The others still have more than the limit, but one of them can be flushed.
+/// The other regions still exceed the limit, but one of them can be flushed.
 #[test]
 fn a_region_that_is_poisoned_by_a_flush_for_room_fails_no_write_of_another() {
     let (storages, scheduler) = ([0; 3].map(|_| FaultyStorage::new()), Scheduler::builder().build());
@@ -94,7 +94,7 @@ fn a_region_that_is_poisoned_by_a_flush_for_room_fails_no_write_of_another() {
     assert_eq!(other.memstore_size(), 0);
 }
 
-/// A region whose flush has failed keeps its memory. Another one makes room.
+/// A region whose flush has failed keeps its memory. Another region is flushed instead.
 #[test]
 fn a_region_that_cannot_be_flushed_fails_no_write_while_another_can_be() {
     let storages = [FaultyStorage::new(), FaultyStorage::new()];
@@ -105,7 +105,7 @@ fn a_region_that_cannot_be_flushed_fails_no_write_while_another_can_be() {
     fill(&failing, 1100).unwrap();
     let taken = failing.memstore_size();
     storages[0].break_calls(Call::Create);
-    // Near the limit, a flush of the region that takes most is requested.
+    // Near the limit, a flush of the region with the largest memstore is requested.
     let mut rows = 0..;
     while !failing.health().flush_pending {
         put(&other, rows.next().unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Snapshots and exports beside other changes of the table.
+//! Snapshots and exports during other changes of the table.
 
 use super::{OTHER, ROOT, World, open, options, read_snapshot, rows};
 use crate::support::files::write_synced;
@@ -19,8 +19,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
-/// A row per region has a counter in each family, which is written last of all rows: a snapshot that has one
-/// of its values has all writes before it and none after.
+/// A row per region has a counter in each family, which is written last of all rows: a snapshot with one of
+/// its values has all earlier writes and no later one.
 #[test]
 fn a_snapshot_beside_writes_has_one_moment_of_each_region() {
     let dir = tempfile::tempdir().unwrap();
@@ -85,8 +85,8 @@ fn a_snapshot_beside_writes_has_one_moment_of_each_region() {
     }
 }
 
-/// Holds up a bulk load before its commit until memory is frozen for a snapshot, and then that flush until
-/// the load is done.
+/// Blocks a bulk load before its commit until memory is frozen for a snapshot, and then that flush until the
+/// load has ended.
 #[derive(Debug)]
 struct Meeting {
     loading: Sender<()>,
@@ -159,7 +159,7 @@ fn a_file_loaded_during_a_snapshot_is_not_in_it_before_earlier_writes() {
     table.region("").unwrap().abort().unwrap();
 }
 
-/// HBase writes a snapshot to a directory of its name, and renames that in the end.
+/// HBase writes a snapshot to a directory with its name, and renames the directory at the end.
 #[test]
 fn a_snapshot_that_hbase_is_writing_is_not_removed() {
     let storage = World::new().copy();
@@ -227,7 +227,7 @@ fn a_snapshot_that_is_deleted_meanwhile_is_not_exported() {
 #[derive(Debug)]
 struct Compacted {
     files: FaultyStorage,
-    /// The number of the file at which it does.
+    /// The number of the file at which it moves them.
     at: usize,
     copied: AtomicUsize,
 }
@@ -266,8 +266,8 @@ fn files_that_are_archived_meanwhile_are_exported() {
     }
 }
 
-/// Storage on which a cleaner removes all files of an archive before the snapshot is published there that
-/// names them.
+/// Storage on which a cleaner removes all files of an archive before the snapshot that names them is
+/// published there.
 #[derive(Debug)]
 struct Cleaned {
     files: FaultyStorage,
@@ -330,7 +330,7 @@ fn an_export_has_the_files_that_a_cleaner_removes_meanwhile() {
     }
 }
 
-/// The snapshot is published, files are missing that a cleaner has removed, and it cannot be removed again.
+/// The snapshot is published, a cleaner has removed some of its files, and it cannot be removed again.
 #[test]
 fn an_export_that_could_not_be_undone_is_completed() {
     let world = World::new();
@@ -342,7 +342,7 @@ fn an_export_that_could_not_be_undone_is_completed() {
     export("old").unwrap();
     assert_eq!(read_snapshot(&storage, OTHER, "old"), Some(world.old.clone()));
     assert!(export("old").unwrap_err().is_already_exists());
-    // Another snapshot of the name is none of its files.
+    // Another snapshot of the same name does not own the files.
     export("new").unwrap();
     Table::delete_snapshot_with(ROOT, "new", options(&storage)).unwrap();
     let table = open(&storage, "ns:t");
@@ -352,7 +352,7 @@ fn an_export_that_could_not_be_undone_is_completed() {
     assert_eq!(read_snapshot(&storage, OTHER, "new"), Some(world.new.clone()));
 }
 
-/// A copy that is damaged on its way, and was not removed, is written again.
+/// A damaged copy that was not removed is written again.
 #[test]
 fn a_damaged_copy_is_replaced() {
     for world in [World::new(), World::in_objects()] {
@@ -375,7 +375,7 @@ fn replace_damaged_copies(world: &World) {
         again.create_dir_all(copy.parent().unwrap()).unwrap();
         write_synced(&again, copy, &bytes);
     }
-    // One that is sound is not replaced.
+    // A sound copy is not replaced.
     let [first, second, ..] = &copies[..] else { panic!("{copies:?}") };
     let damaged = again.bytes(first).unwrap();
     let put = |bytes: &[u8]| write_synced(&again, first, bytes);

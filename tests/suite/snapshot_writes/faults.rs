@@ -1,4 +1,4 @@
-//! Every call of a change fails once, or is the last one; and damaged manifests.
+//! Every call of a change fails once, or is the last one; and manifests are damaged.
 
 use super::hbase::compact;
 use super::{OTHER, ROOT, TRACKER, World, files, open, options, read, read_snapshot, rows};
@@ -14,9 +14,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Plays a change with each of its calls failing, and with the process or the machine dying at each, and
-/// repeats it. `check` gets the storage after the first attempt and whether it succeeded; `done`, after the
-/// change has succeeded.
+/// Runs a change with each of its calls failing, and with the process or the machine dying at each, and
+/// repeats it. `check` gets the storage after the first attempt and whether it succeeded; `done` gets the
+/// storage after the change has succeeded.
 fn each_call(
     world: &World,
     crashes: &[Crash],
@@ -37,7 +37,7 @@ fn each_call(
         storage.heal();
         check(&storage, changed, &context);
         if !changed && let Err(error) = change(&storage) {
-            // It failed when all was done: a table that was cloned could not be opened.
+            // It failed after it was complete: a cloned table could not be opened.
             let is_done = [Some(io::ErrorKind::AlreadyExists)];
             assert!(is_done.contains(&io_kind(&error)), "{context}: {error}");
         }
@@ -61,7 +61,7 @@ fn each_call(
     calls
 }
 
-/// Copies a root that HBase wrote into memory.
+/// Copies a root written by HBase into memory.
 fn in_memory(stage: &str) -> FaultyStorage {
     let storage = FaultyStorage::new();
     for (path, bytes) in files(&golden::root("testdata/region").join(stage).join("root")) {
@@ -70,7 +70,7 @@ fn in_memory(stage: &str) -> FaultyStorage {
     storage
 }
 
-/// A manifest of HBase has no checksum: a flipped bit gives an error, or a table that can be opened.
+/// HBase's manifests have no checksum: a flipped bit causes an error, or a table that can be opened.
 #[test]
 fn damaged_manifests_panic_nowhere() {
     let sound = in_memory("clone-references");
@@ -86,7 +86,7 @@ fn damaged_manifests_panic_nowhere() {
         match Table::clone_snapshot(ROOT, name, "d", options(&storage)) {
             Ok(table) => {
                 cloned += 1;
-                // Its regions may be cut elsewhere, or have settings that cannot be.
+                // Its regions may have other bounds, or impossible settings.
                 let _ = table.view().scan(&Scan::new()).map(|rows| rows.collect::<Vec<_>>());
             }
             Err(_) => {
@@ -181,8 +181,8 @@ fn remove_snapshot_with_faults(mut world: World, crashes: &[Crash]) {
     assert!(calls > 5, "{calls}");
 }
 
-/// After a call has failed, deletes a row of a table of links, and compacts them: the row does not come back,
-/// and the other tables and the snapshots keep what they have.
+/// After a failed call, deletes a row of a table of links, and compacts them: the row does not reappear, and
+/// the other tables and the snapshots keep their cells.
 fn compact_links(world: &World, storage: &FaultyStorage, name: &str, context: &str) {
     if !context.starts_with("call") {
         return;
@@ -221,7 +221,7 @@ fn clone_with_faults(world: &World, crashes: &[Crash]) {
         if storage.can_rename(Path::new(ROOT)) {
             return compact_links(world, storage, "ns:d", context);
         }
-        // It is a table like others, whatever an attempt has left; the files of the others stay.
+        // The table can be used like any other, whatever an attempt has left; the files of the others stay.
         let storage = &storage.after(Crash::OfTheProcess);
         let table = open(storage, "ns:d");
         table.put(Put::new("q").cell("f", "q", "6").cell("g", "q", "6")).unwrap();
@@ -243,8 +243,8 @@ fn clone_with_faults(world: &World, crashes: &[Crash]) {
     assert!(calls > 50, "{calls}");
 }
 
-/// Whatever an interrupted clone has left, the table can be created with other families, and no cell of the
-/// clone is in it.
+/// Whatever an interrupted clone has left, the table can be created with other families, and contains no cell
+/// of the clone.
 #[test]
 fn a_table_is_created_after_a_clone_without_renames_that_was_interrupted() {
     let world = World::in_objects();
@@ -269,7 +269,7 @@ fn a_table_is_created_after_a_clone_without_renames_that_was_interrupted() {
             clone.unwrap_err();
             let has_announced =
                 storage.names().iter().any(|name| name.to_string_lossy().contains("/.change."));
-            // The creation is interrupted, too.
+            // The creation is interrupted as well.
             for m in (n % 7..).step_by(7).take_while(|_| has_announced) {
                 let storage = storage.after(Crash::OfTheProcess);
                 storage.die_after(m);
@@ -300,7 +300,7 @@ fn a_table_is_created_after_a_clone_without_renames_that_was_interrupted() {
     assert!(cloned > 0, "{cloned}");
 }
 
-/// HBase finds the files of a clone in an object store by lists, whatever the table had.
+/// HBase finds the files of a clone in an object store by lists, whatever tracker the table had.
 #[test]
 fn a_clone_without_renames_has_lists() {
     let world = World::new();
@@ -326,7 +326,7 @@ fn a_clone_without_renames_has_lists() {
     assert!(found.regions().iter().zip(&ids).all(|(of, clone)| of.region_id() != clone.region_id()));
 }
 
-/// Another process has freed the lock of the root, and made the snapshot, while this one was stopped.
+/// Another process has broken the lock of the root, and created the snapshot, while this one was stopped.
 #[test]
 fn a_snapshot_without_renames_is_that_of_the_lock() {
     let world = World::in_objects();
@@ -358,7 +358,7 @@ fn a_snapshot_without_renames_is_that_of_the_lock() {
     }
 }
 
-/// Storage on which something happens before a file is created.
+/// Storage that calls a function before a file is created.
 struct Paused {
     files: FaultyStorage,
     at: PathBuf,
@@ -396,13 +396,13 @@ fn a_table_is_restored_whole_or_not() {
             Ok(found) => {
                 assert!(found == world.old || !restored && found == world.now, "{context}: {found:?}");
             }
-            // It is between two renames.
+            // The process died between two renames.
             Err(error) => {
                 assert!(!restored && error.kind() == ErrorKind::TableNotFound, "{context}: {error}");
             }
         }
     };
-    // Not by chance: a rename that is lost on one side only would lose the whole table.
+    // Without `Crash::Chance`: a rename that is lost on one side only would lose the whole table.
     let done = |storage: &FaultyStorage, context: &str| {
         check(storage, true, context);
         compact_links(&world, storage, "ns:t", context);
@@ -411,8 +411,7 @@ fn a_table_is_restored_whole_or_not() {
     assert!(calls > 100, "{calls}");
 }
 
-/// The snapshots and the clone have files of the table that is replaced. Calls that fail are those of
-/// `table_admin::objects`.
+/// The snapshots and the clone have files of the replaced table. `table_admin::objects` covers failing calls.
 #[test]
 fn a_table_is_restored_without_renames() {
     let world = World::in_objects();
@@ -430,7 +429,7 @@ fn a_table_is_restored_without_renames() {
     }
 }
 
-/// A restoration that is repeated may fail again, for want of space: what it replaces remains until then.
+/// A repeated restoration may fail again, for lack of space: the replaced table remains until it succeeds.
 #[test]
 fn a_table_between_two_renames_remains_until_the_restored_one_is_complete() {
     let world = World::new();
@@ -467,7 +466,8 @@ fn a_table_between_two_renames_remains_until_the_restored_one_is_complete() {
     assert!(between > 0);
 }
 
-/// What a restoration has moved away comes back only with its snapshot, as long as there is no other table.
+/// A table that a restoration has moved away can be recovered only through its snapshot, as long as no other
+/// table exists.
 #[test]
 fn a_snapshot_whose_restoration_was_interrupted_is_not_deleted() {
     let world = World::new();
@@ -508,10 +508,10 @@ fn a_snapshot_whose_restoration_was_interrupted_is_not_deleted() {
             assert!(delete(&storage, "old"), "{context}");
             assert!(read(&storage, "ns:t").unwrap() == world.old, "{context}");
         }
-        // If the table is gone, it may be restored from another snapshot, too.
+        // If the table is missing, it may also be restored from another snapshot.
         let storage = died.after(Crash::OfTheProcess);
         assert_eq!(delete(&storage, "new"), !is_gone, "{context}");
-        // A deletion of the table ends the restoration, too.
+        // A deletion of the table also ends the restoration.
         Table::delete_table(ROOT, "ns:t", &options(&storage)).unwrap();
         assert!(delete(&storage, "old"), "{context}");
         match (has_remains(&died), is_gone) {
@@ -526,8 +526,8 @@ fn a_snapshot_whose_restoration_was_interrupted_is_not_deleted() {
     assert!(between > 0 && after > 0 && whole > 10, "{between} {after} {whole}");
 }
 
-/// The process died once the restored table was complete: that has been written to since, and needs the
-/// snapshot no more. Its deletion first archives what the restoration has left.
+/// The process died after the restored table was complete: the table has been written to since, and no longer
+/// needs the snapshot. The deletion of the snapshot first archives the remains of the restoration.
 #[test]
 fn a_restoration_is_completed_when_its_snapshot_is_deleted() {
     let mut world = World::new();
@@ -626,7 +626,7 @@ fn export_with_faults(world: &World, crashes: &[Crash]) {
     if !has_renames {
         return;
     }
-    // What a process has left of a copy is removed by another one, of which each call fails.
+    // Another process, each call of which fails, removes the remains of a copy.
     let died = (0..).find_map(|n| {
         let storage = world.copy();
         storage.die_after(n);

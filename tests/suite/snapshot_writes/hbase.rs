@@ -1,4 +1,4 @@
-//! Against the snapshots, clones and archives of HBase.
+//! Comparisons with the snapshots, clones and archives of HBase.
 
 use super::{files, rows, writable};
 use crate::support::files::copy_dir;
@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Returns a copy of a root that HBase wrote.
+/// Returns a copy of a root written by HBase.
 fn root_of_hbase(stage: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     copy_dir(&golden::root("testdata/region").join(stage).join("root"), dir.path());
@@ -48,7 +48,7 @@ fn fields(mut message: &[u8]) -> Vec<(u64, Vec<u8>)> {
     found
 }
 
-/// The files of each family of each region; and the table descriptor. All are messages.
+/// The table descriptor, and the files of each family of each region, as messages.
 type Manifest = (Vec<u8>, BTreeMap<Vec<u8>, BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>>);
 
 fn manifest(root: &Path, name: &str) -> Manifest {
@@ -107,13 +107,13 @@ fn a_snapshot_has_the_manifest_that_hbase_writes() {
 fn a_clone_has_the_files_that_hbase_gives_it() {
     let stage = golden::root("testdata/region").join("clone-references");
     compare_clone(&stage, "joined-snap", "cloned");
-    // HBase has the parent of a split in the snapshot, and links to its files in the clone.
+    // HBase includes the parent of a split in the snapshot, and links to its files in the clone.
     if let Some(stage) = golden::shared("cluster/tables/clone") {
         compare_clone(&stage, "halves-snap", "cloned2");
     }
 }
 
-/// Compares a clone with that of HBase, without the files that HBase writes when it opens a region.
+/// Compares a clone with HBase's, except for the files that HBase writes when it opens a region.
 fn compare_clone(stage: &Path, snapshot: &str, name: &str) {
     let [dir, hbase] = [(); 2].map(|()| {
         let dir = tempfile::tempdir().unwrap();
@@ -168,7 +168,7 @@ fn compare_clone(stage: &Path, snapshot: &str, name: &str) {
         found
     };
     assert_eq!(back_references(dir.path()), back_references(hbase.path()));
-    // Once it is compacted, the clone has files of its own, and the snapshot is as it was.
+    // After a compaction, the clone has its own files, and the snapshot is unchanged.
     let clone = Table::open_with(dir.path(), name, writable()).unwrap();
     for info in clone.regions() {
         clone.region(info.start_key()).unwrap().compact(Compaction::Major).unwrap();
@@ -177,15 +177,15 @@ fn compare_clone(stage: &Path, snapshot: &str, name: &str) {
     assert_eq!(rows(&Table::open_snapshot(dir.path(), snapshot).unwrap()).len(), found.len());
 }
 
-/// Removes from the archive what HBase's cleaner removes: HFiles that no snapshot names and to which no link
-/// exists. Returns how many are left.
+/// Removes from the archive the files that HBase's cleaner removes: HFiles that no snapshot names and that
+/// have no links. Returns how many remain.
 fn clean_archive(root: &Path) -> usize {
     let mut named = BTreeSet::new();
     for snapshot in Table::list_snapshots(root).unwrap() {
         for families in manifest(root, snapshot.name()).1.into_values() {
             for file in families.into_values().flatten() {
                 let name = String::from_utf8(fields(&file)[0].1.clone()).unwrap();
-                // Not the HFile of a reference: old releases do not know it.
+                // The HFile of a reference is not recognized by old releases.
                 let is_link = name.contains('=') && !name.contains('.');
                 let hfile = name.rsplit_once('-').filter(|_| is_link).map(|(_, hfile)| hfile.to_owned());
                 named.insert(hfile.unwrap_or(name));
@@ -222,8 +222,8 @@ pub(super) fn compact(table: &Table) {
     }
 }
 
-/// HBase's cleaner removes files of the archive that neither a snapshot nor a link needs. A reference is no
-/// link: the parent of a split is in the snapshot and in its clone.
+/// HBase's cleaner removes archived files that neither a snapshot nor a link needs. References do not count
+/// as links: the parent of a split is in the snapshot and in its clone.
 #[test]
 fn files_of_parents_are_kept_from_the_cleaner() {
     let dir = tempfile::tempdir().unwrap();
@@ -293,7 +293,7 @@ fn references_links_and_lists_are_carried_over() {
         let again = Table::clone_snapshot(root, "s2", "c2", writable()).unwrap();
         assert_eq!(rows(&again), expected, "{stage}");
         Table::export_snapshot(root, "s2", elsewhere.path()).unwrap();
-        // What the clones do leaves the others as they were.
+        // Changes of the clones leave the other tables unchanged.
         for info in again.regions() {
             let region = again.region(info.start_key()).unwrap();
             region.compact(Compaction::Major).unwrap();

@@ -1,4 +1,4 @@
-//! Every call of a split, merge or archival fails once, or the machine stops there.
+//! Every call of a split, merge or archival fails once, or the machine stops at that call.
 
 use super::{
     META, ROOT, TABLE, add_catalog, check_catalog, compact, create, families, names, open, options, put,
@@ -25,7 +25,7 @@ fn written_in_objects(splits: &[&str]) -> FaultyStorage {
     written_in(storage, splits)
 }
 
-/// The same table. The files of one family are those on a list.
+/// The same table, with a list that tracks the files of one family.
 fn written_with_list(splits: &[&str]) -> FaultyStorage {
     let (storage, [f, g]) = (FaultyStorage::new(), families());
     let listed = f.configuration("hbase.store.file-tracker.impl", "FILE");
@@ -81,8 +81,8 @@ fn compacted(storage: FaultyStorage) -> FaultyStorage {
     storage
 }
 
-/// A region that serves again, as a snapshot with it was restored, and that the catalog has as one that was
-/// split; or, if the parent was archived, not at all.
+/// A region that serves again because a snapshot with it was restored. The catalog has it as split or, if the
+/// parent was archived, not at all.
 fn restored_without_catalog(split_at: &str, is_archived: bool) -> FaultyStorage {
     let storage = in_a_catalog(&[]);
     let table = open(&storage, true);
@@ -124,8 +124,8 @@ fn no_crash(_: u64) -> Vec<Option<Crash>> {
     vec![None]
 }
 
-/// Makes `change` fail at each of its calls, and checks that it is made or not, that nothing is lost, and
-/// that it can be made then. `regions` is the number of regions afterwards.
+/// Makes `change` fail at each of its calls, and checks that it takes effect or not, that nothing is lost,
+/// and that it can be made then. `regions` is the number of regions afterwards.
 fn each_failure(
     crashes: fn(u64) -> Vec<Option<Crash>>,
     setup: impl FnOnce() -> FaultyStorage,
@@ -195,10 +195,10 @@ fn each_failure(
             table.close().unwrap_or_else(|error| panic!("{shown}: {error}"));
             check(&open(&storage, false), true, &shown);
             let mut report = Table::check_root(ROOT, options(&storage)).unwrap();
-            // The parent of the last split.
+            // The finding for the parent of the last split.
             report.findings.retain(|finding| finding.severity > Severity::Info);
             if !storage.can_rename(Path::new(ROOT)) {
-                // A flush that was cut off leaves a file under its name.
+                // A flush that was cut off leaves an untracked file.
                 report.findings.retain(|finding| finding.kind != FindingKind::UntrackedFile);
             }
             assert!(report.findings.is_empty(), "{shown}: {:?}", report.findings);
@@ -206,7 +206,7 @@ fn each_failure(
     }
 }
 
-/// Opens the table again if a region refuses writes, because writing its log failed.
+/// Opens the table again if a region refuses writes because writing its log failed.
 fn sound(table: Table, storage: &FaultyStorage, shown: &str) -> Table {
     let is_poisoned = |info: &RegionInfo| {
         let region = table.region(info.start_key()).unwrap_or_else(|error| panic!("{shown}: {error}"));
@@ -241,8 +241,8 @@ fn a_compaction_of_listed_files_archives_parents_or_the_next_does() {
     each_failure(no_crash, || split(written_with_list(&[])), 2, compact);
 }
 
-/// The rows of the first split do not show that the second one has been made. The clock does not move, so
-/// that daughters of both splits may have the same names.
+/// The rows of the first split do not prove that the second one was made. The clock stands still, so
+/// daughters of both splits may have the same names.
 #[test]
 fn a_split_of_a_restored_region_is_made_or_not() {
     for (split_at, is_archived) in [("g", false), ("g", true), ("m", false), ("m", true)] {
@@ -296,7 +296,7 @@ fn a_compaction_archives_parents_or_the_next_does() {
     each_failure(one_crash, merged, 1, compact);
 }
 
-/// Two calls fail: the change cannot be resolved at once, and is when the region is used next.
+/// Two calls fail: the change cannot be resolved at once, but when the region is used next.
 #[test]
 fn a_change_that_could_not_be_undone_is_resolved_later() {
     for setup in [written, written_in_objects] {
@@ -347,7 +347,7 @@ fn change_that_cannot_be_undone(before: &FaultyStorage) {
     assert!(calls > 50, "{calls}");
 }
 
-/// The process dies after the catalog has a split. HBase, which ignores the file of the change, goes on: it
+/// The process dies after the catalog has a split. HBase, which ignores the file of the change, continues: it
 /// serves the daughters, removes the parent, and replaces and removes daughters.
 #[test]
 fn a_change_that_the_catalog_has_was_made_whatever_came_later() {
@@ -407,7 +407,7 @@ fn a_change_that_the_catalog_has_was_made_whatever_came_later() {
         work(&table).unwrap();
         let (expected, regions) = (values(&table), table.regions());
         table.close().unwrap();
-        // The file was there all the time.
+        // The file existed throughout.
         storage.create(path).unwrap().write_all(&bytes).unwrap();
         let reader = open(&storage, false);
         assert_eq!((values(&reader), reader.regions()), (expected.clone(), regions.clone()), "{shown}");
@@ -423,8 +423,8 @@ fn a_change_that_the_catalog_has_was_made_whatever_came_later() {
     }
 }
 
-/// Merges two regions in a process that dies after `n` calls. Returns what is left, and whether it has died
-/// and the merge has failed.
+/// Merges two regions in a process that dies after `n` calls. Returns the storage, and whether the process
+/// has died and the merge has failed.
 fn died_in_a_merge(before: &FaultyStorage, n: u64) -> (FaultyStorage, bool) {
     let storage = before.copy();
     let table = open(&storage, true);
@@ -435,8 +435,8 @@ fn died_in_a_merge(before: &FaultyStorage, n: u64) -> (FaultyStorage, bool) {
     (storage.after(Crash::OfTheProcess), has_died)
 }
 
-/// The process dies in a merge, before the catalog has it. HBase, which ignores the file of the change, goes
-/// on: it splits one of the parents, and may remove it, and serves the other.
+/// The process dies in a merge, before the catalog has it. HBase, which ignores the file of the change,
+/// continues: it splits one of the parents, and may remove it, and serves the other.
 #[test]
 fn a_merge_that_the_catalog_does_not_have_was_not_made_whatever_came_later() {
     let before = in_a_catalog(&["m"]);
@@ -474,7 +474,7 @@ fn a_merge_that_the_catalog_does_not_have_was_not_made_whatever_came_later() {
         }
         let (expected, regions) = (values(&table), table.regions());
         table.close().unwrap();
-        // The files were there all the time.
+        // The files existed throughout.
         for path in &left {
             storage.create_dir_all(path.parent().unwrap()).unwrap();
             storage.create(path).unwrap().write_all(&begun.bytes(path).unwrap()).unwrap();
@@ -489,7 +489,7 @@ fn a_merge_that_the_catalog_does_not_have_was_not_made_whatever_came_later() {
     }
 }
 
-/// The process dies after the catalog has a merge. HBase goes on, and has removed one of the parents.
+/// The process dies after the catalog has a merge. HBase continues, and has removed one of the parents.
 #[test]
 fn a_merge_that_the_catalog_has_was_made_when_one_parent_is_left() {
     let before = in_a_catalog(&["m"]);
@@ -500,7 +500,7 @@ fn a_merge_that_the_catalog_has_was_made_when_one_parent_is_left() {
     table.merge(&parents[0], &parents[1]).unwrap();
     let calls = storage.all_calls() - calls;
     let died = |n| died_in_a_merge(&before, n).0;
-    // The last one in which the file is there.
+    // The last call at which the file exists.
     let has_change = |storage: &FaultyStorage| !names(storage, "/.change.").is_empty();
     let begun = (0..calls).rev().map(died).find(has_change).unwrap();
     let [change] = &names(&begun, "/.change.")[..] else { panic!("one change") };
@@ -544,7 +544,7 @@ fn each_failure_of_opening(storage: &FaultyStorage, expected: &[String], shown: 
     }
 }
 
-/// The process dies in a split, and regions are then opened by their directories, without their table.
+/// The process dies in a split, and regions are then opened by their directories, not through the table.
 #[test]
 fn what_is_written_by_directory_is_not_lost_with_an_interrupted_split() {
     for setup in [written, in_a_catalog, written_in_objects, objects_in_a_catalog] {
@@ -593,7 +593,7 @@ fn split_or_merge(table: &Table) -> Result<()> {
     }
 }
 
-/// A compaction is made although a reference that it has replaced cannot be archived at first.
+/// A compaction succeeds although a replaced reference cannot be archived at first.
 #[test]
 fn a_compaction_of_a_table_archives_the_parents_or_fails() {
     for (merges, setup) in [(false, written(&[])), (true, written(&["m"]))] {
@@ -624,7 +624,8 @@ fn a_compaction_of_a_table_archives_the_parents_or_fails() {
     }
 }
 
-/// The process dies in a split or merge. The next one that opens the table for writing ends it.
+/// The process dies in a split or merge. The next process that opens the table for writing completes or
+/// undoes it.
 #[test]
 fn an_unfinished_change_is_no_damage() {
     for (setup, splits) in [
@@ -657,7 +658,7 @@ fn an_unfinished_change_is_no_damage() {
     }
 }
 
-/// Another process makes a split or merge after the table was opened here, and before its regions are.
+/// Another process makes a split or merge after the table was opened here, and before its regions are opened.
 #[test]
 fn a_view_has_the_regions_of_a_change_that_ended_meanwhile() {
     let text = |row: RowRef<'_>| {
@@ -703,7 +704,7 @@ fn a_view_has_the_regions_of_a_change_that_ended_meanwhile() {
             drop(table);
             (storage.has_died() || changed.is_ok()).then(|| storage.after(Crash::OfTheProcess))
         };
-        // The last call before which the file of the change is there.
+        // The last call before which the file of the change exists.
         let has_change = |storage: &FaultyStorage| !names(storage, "/.change.").is_empty();
         let begun = (0..).map_while(died).skip_while(|storage| !has_change(storage));
         let begun = begun.take_while(has_change).last().unwrap();
@@ -718,7 +719,7 @@ fn a_view_has_the_regions_of_a_change_that_ended_meanwhile() {
             let table = open(&storage, true);
             assert_eq!(table.regions(), parents, "the change may still fail");
             let view = table.view();
-            // A region that the view has read stays as it was.
+            // A region that the view has read stays unchanged.
             let is_other_read = parents.len() > 2;
             if is_other_read {
                 view.get(&Get::new("y")).unwrap();

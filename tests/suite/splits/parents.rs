@@ -21,8 +21,8 @@ fn create_with_rows(storage: &FaultyStorage) -> Table {
     table
 }
 
-/// A compaction of the table archives the parents that are needed no more, and asks for nothing more than a
-/// listing if there are none.
+/// A compaction of the table archives the parents that are no longer needed, and makes only a listing if
+/// there are none.
 #[test]
 fn a_compaction_archives_parents() {
     let storage = FaultyStorage::new();
@@ -43,7 +43,7 @@ fn a_compaction_archives_parents() {
     let held = options(&storage).writable(true).open(META).unwrap();
     table.region("a").unwrap().compact(Compaction::Major).unwrap();
     assert_eq!(table.archive_parents().unwrap(), [], "the second daughter needs the parent");
-    // The regions are compacted all the same.
+    // The regions are still compacted.
     assert_eq!(table.compact(Compaction::Major).unwrap_err().kind(), ErrorKind::Locked);
     assert_eq!(region_dirs(&storage), 4);
     let references = || {
@@ -70,7 +70,7 @@ fn a_compaction_archives_parents() {
     assert_eq!(values(&table), before);
 }
 
-/// HBase has died after it had written the daughters, and before `hbase:meta` had them.
+/// HBase has died after writing the daughters, and before `hbase:meta` had them.
 #[test]
 fn a_region_that_the_catalog_has_is_not_archived() {
     let storage = FaultyStorage::new();

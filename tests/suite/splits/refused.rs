@@ -1,4 +1,4 @@
-//! Splits, merges and writes that are refused.
+//! Refused splits, merges and writes.
 
 use super::{
     ROOT, TABLE, add_catalog, bounds, check_catalog, compact, create, expected_bounds, families, open,
@@ -11,7 +11,7 @@ use hregion::{
 use std::path::Path;
 use std::sync::Arc;
 
-/// The directory of a region that was split remains while the daughters refer to its files.
+/// The directory of a split region remains while the daughters refer to its files.
 #[test]
 fn a_region_that_was_replaced_is_not_opened_for_writing_by_its_directory() {
     let storage = FaultyStorage::new();
@@ -175,7 +175,7 @@ fn the_catalog_is_not_split() {
     check_catalog(&storage, &table);
 }
 
-/// Regions in place of one with the greatest id could have its name, and so its directory.
+/// New regions that replace one with the greatest id could have its name, and so its directory.
 #[test]
 fn a_region_with_the_greatest_id_is_not_replaced() {
     let storage = FaultyStorage::new();
@@ -216,7 +216,7 @@ fn a_parent_takes_no_writes_of_another_process() {
     assert!(keys.contains(&"q/g/1000=4".to_owned()) && !keys.iter().any(|cell| cell.starts_with('c')));
 }
 
-/// Regions are opened one by one. That one of them still serves says nothing of the others.
+/// Regions are opened one by one. One that still serves does not prove that the others do.
 #[test]
 fn a_parent_takes_no_writes_after_another_region_was_opened() {
     let storage = FaultyStorage::new();
@@ -242,8 +242,7 @@ fn a_parent_takes_no_writes_after_another_region_was_opened() {
     assert_eq!(values(&table), ["q/f/1000=1", "q/g/1000=1", "r/f/1000=1", "r/g/1000=1"]);
 }
 
-/// A region that is open does not have a family that another one has got since: a merge would leave out its
-/// files.
+/// An open region lacks a family that another one has received since: a merge would lose its files.
 #[test]
 fn regions_with_different_families_are_not_merged() {
     for name in ["a", "h"] {

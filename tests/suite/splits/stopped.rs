@@ -1,5 +1,5 @@
-//! A process is stopped within a split, merge, flush, compaction or load until its locks are lost, as by a
-//! lease that ends, and goes on when another process has written to the table.
+//! A process is stopped within a split, merge, flush, compaction or load until its locks are lost, as when a
+//! lease expires, and continues after another process has written to the table.
 
 use super::faults::written;
 use super::{ROOT, TABLE, compact, names, open, options, put, values};
@@ -16,8 +16,8 @@ use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak};
 
-/// The files of a process that is stopped once, before one of its changes. The locks that it has are lost
-/// then, and so are all changes in their directories that it makes later. Other changes are made.
+/// The storage of a process that is stopped once, before one of its changes. Its locks are lost then, and
+/// later changes in the locked directories fail. Other changes succeed.
 struct Stopped {
     files: FaultyStorage,
     state: Mutex<State>,
@@ -27,20 +27,20 @@ struct Stopped {
 struct State {
     /// The number of changes before it is stopped.
     left: Option<usize>,
-    /// What another process does meanwhile.
+    /// The action of another process while it is stopped.
     other: Option<Box<dyn FnOnce() + Send>>,
     locks: Vec<(PathBuf, Weak<Mutex<Option<FileLock>>>)>,
     /// The directories whose locks were lost.
     lost: Vec<PathBuf>,
-    /// Whether the change before which it is stopped is made, late.
+    /// Whether the change before which it is stopped is carried out late.
     is_late: bool,
     /// A directory that it cannot sync.
     unsynced: Option<PathBuf>,
-    /// Whether it keeps the lock of the root: the other process asks for locks of regions only.
+    /// Whether it keeps the lock of the root, because the other process requests only locks of regions.
     keeps_root: bool,
 }
 
-/// A lock; nothing is in it once it was lost.
+/// A lock; `None` after it was lost.
 type Lease = Arc<Mutex<Option<FileLock>>>;
 
 fn check(lease: &Lease) -> io::Result<()> {
@@ -52,7 +52,7 @@ impl Stopped {
         Arc::new(Self { files: files.clone(), state: Mutex::default() })
     }
 
-    /// Returns options of the process, which has file handles of its own.
+    /// Returns options of the process, which has its own file handles.
     fn options(self: &Arc<Self>) -> RegionOptions {
         let handles = FileHandles::with_capacity(100);
         options(&self.files).storage(Arc::clone(self) as _).file_handles(&handles)
@@ -64,7 +64,7 @@ impl Stopped {
         state.other = Some(Box::new(other));
     }
 
-    /// As [`stop_after`](Self::stop_after), but between the question whether the lock is held and the change.
+    /// As [`stop_after`](Self::stop_after), but between the check of the lock and the change.
     fn stop_within(&self, changes: usize, other: impl FnOnce() + Send + 'static) {
         self.stop_after(changes, other);
         self.state.lock().unwrap().is_late = true;
@@ -191,7 +191,7 @@ fn change(table: &Table) -> Result<()> {
     }
 }
 
-/// Calls `run` with a process that is to be stopped before its first change, then with one before its second
+/// Calls `run` with a process that is stopped before its first change, then with one before its second
 /// change, and so on, until `run` returns that the process was not stopped.
 fn each_stop(
     written: impl Fn() -> FaultyStorage,
@@ -218,7 +218,7 @@ fn write(storage: &FaultyStorage) {
     table.close().unwrap();
 }
 
-/// Whatever the first process does later, the regions are those that the other one has written to.
+/// Whatever the first process does later, the regions have the other process's writes.
 #[test]
 fn what_was_written_after_the_locks_of_a_change_were_lost_stays() {
     for splits in [&[][..], &["m"]] {
@@ -252,8 +252,8 @@ fn what_was_written_after_the_locks_of_a_change_were_lost_stays() {
     }
 }
 
-/// One change of the first process may be made when the other has the lock, as if it had been stopped after
-/// the question whether it still has it: one of a flush or compaction, or of the undoing of one that failed.
+/// One change of the first process may be carried out while the other has the lock, as if it had been stopped
+/// after checking its lock: a change of a flush or compaction, or of undoing a failed one.
 #[test]
 fn a_change_that_is_made_after_the_lock_was_lost_takes_no_rows() {
     let expected = {
@@ -301,7 +301,7 @@ fn region_dir(table: &Table) -> PathBuf {
 /// The file of a bulk load.
 const FILE: &str = "/input/f/file";
 
-/// Returns a table of one region, and the file of a bulk load; and the directory of the region.
+/// Returns a table of one region with the file of a bulk load, and the directory of the region.
 fn with_input() -> (FaultyStorage, PathBuf) {
     let storage = written(&[]);
     storage.create_dir_all(Path::new("/input/f")).unwrap();
@@ -321,7 +321,7 @@ fn with_input() -> (FaultyStorage, PathBuf) {
     (storage, region)
 }
 
-/// A bulk load, or its undoing, moves no file that the other process has found, nor one that it has not.
+/// A bulk load, or undoing it, moves no file, whether or not the other process has found it.
 #[test]
 fn a_load_that_goes_on_after_the_lock_was_lost_moves_no_file() {
     let mut outcomes = [0; 2];
@@ -344,7 +344,7 @@ fn a_load_that_goes_on_after_the_lock_was_lost_moves_no_file() {
             let loaded = table.bulk_load("/input");
             if !stopped.was_stopped() {
                 assert_eq!(loaded.is_err(), fails, "{shown}: {loaded:?}");
-                // What could not be undone stays there.
+                // Files that could not be moved back stay there.
                 assert_eq!(names(files, ".loading.").len(), usize::from(fails), "{shown}");
                 assert!(n > 3, "{shown}");
                 return false;
@@ -367,8 +367,8 @@ fn a_load_that_goes_on_after_the_lock_was_lost_moves_no_file() {
     assert!(outcomes.iter().all(|outcome| *outcome > 0), "{outcomes:?}");
 }
 
-/// A storage in which the rename of a file by another process is made late: right before the directory is
-/// removed to which it is moved.
+/// A storage in which another process's rename of a file is carried out late: right before its target
+/// directory is removed.
 #[derive(Debug)]
 struct MovesLate {
     files: FaultyStorage,
@@ -403,7 +403,7 @@ fn a_file_that_a_load_moves_while_the_region_is_opened_is_found_at_once() {
     assert_eq!(values(&open(&files, false)), found);
 }
 
-/// They are not of another family of the name, which the table gets later.
+/// They do not belong to a family of the same name that the table gets later.
 #[test]
 fn files_of_a_load_that_was_cut_off_are_archived_with_their_family() {
     let (files, region) = with_input();
@@ -428,8 +428,8 @@ fn files_of_a_load_that_was_cut_off_are_archived_with_their_family() {
     table.close().unwrap();
 }
 
-/// Runs a change of the first process which is stopped within each of its own changes in turn, with what the
-/// other one does meanwhile, and then `check`.
+/// Runs a change of the first process that is stopped within each of its own changes in turn, while the other
+/// process runs its own, and then `check`.
 fn each_late_change<T: fmt::Debug>(
     written: impl Fn() -> FaultyStorage,
     change: impl Fn(RegionOptions) -> Result<T>,
@@ -439,7 +439,7 @@ fn each_late_change<T: fmt::Debug>(
     each_late_change_with(false, written, change, other, check);
 }
 
-/// As [`each_late_change`]. With `keeps_root`, the first process has the lock of the root all the time.
+/// As [`each_late_change`]. With `keeps_root`, the first process keeps the lock of the root.
 fn each_late_change_with<T: fmt::Debug>(
     keeps_root: bool,
     written: impl Fn() -> FaultyStorage,
@@ -489,7 +489,7 @@ fn an_alteration_that_goes_on_late_replaces_no_other() {
     );
 }
 
-/// Another process takes a snapshot of the same name, in place of one that there may be.
+/// Another process takes a snapshot of the same name, perhaps in place of an existing one.
 #[test]
 fn a_snapshot_is_neither_replaced_nor_removed_late() {
     let take = |files: &FaultyStorage| {
@@ -524,7 +524,7 @@ fn a_table_that_was_deleted_is_not_restored_late() {
     );
 }
 
-/// What another process has written to a table, which it has found, is not moved away with it.
+/// Another process's writes to an existing table are not moved away with it.
 #[test]
 fn a_table_that_is_written_to_is_not_moved_away_late() {
     const WROTE: &str = "/wrote";

@@ -1,4 +1,4 @@
-//! HBase takes over a table that was altered and truncated here.
+//! HBase takes over a table that hregion has altered and truncated.
 
 use super::*;
 use crate::support::hbase::{Client, Cluster, json_cells, programs};
@@ -104,7 +104,7 @@ fn a_running_hbase_serves_the_tables_that_its_catalog_has_now() {
     cluster.stop();
 }
 
-/// Returns all versions of all cells, as the tool prints those of HBase.
+/// Returns all versions of all cells, in the form in which the tool prints HBase's.
 fn read_plain(root: &Path) -> Vec<Value> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-//! The rows of `hbase:meta` follow the tables.
+//! The rows of `hbase:meta` are updated with the tables.
 
 use super::meanwhile::Meanwhile;
 use super::*;
@@ -36,7 +36,7 @@ fn create(storage: &FaultyStorage) -> Result<Table> {
     Table::create_with(ROOT, T, &families, &["m"], options(storage).compaction_enabled(false))
 }
 
-/// Checks that the catalog has the regions of a table, and that it is enabled; or nothing of it, if it does
+/// Checks that the catalog has the regions of a table, and that it is enabled; or no row of it, if it does
 /// not exist. Returns the number of regions.
 pub(super) fn check(storage: &FaultyStorage, name: &str, shown: &str) -> usize {
     let regions = match open(storage, name, false) {
@@ -67,7 +67,7 @@ pub(super) fn check(storage: &FaultyStorage, name: &str, shown: &str) -> usize {
     regions.len()
 }
 
-/// The clock does not move: what is created again has the same names and times.
+/// The clock stands still, so a table that is created again has the same names and times.
 #[test]
 fn the_catalog_follows_tables() {
     let storage = root_with_catalog();
@@ -124,7 +124,7 @@ fn files_of_the_catalog_have_no_filters() {
     assert!(deletes > 0);
 }
 
-/// Without a row, a master would never remove a parent; with another one, it would serve it, or remove it too
+/// Without a row, a master would never remove a parent; with a wrong one, it would serve it, or remove it too
 /// early.
 #[test]
 fn the_catalog_has_the_parents_in_a_snapshot() {
@@ -153,7 +153,7 @@ fn the_catalog_has_the_parents_in_a_snapshot() {
     for _ in 0..2 {
         Table::restore_snapshot(ROOT, "before", options(&storage)).unwrap().close().unwrap();
         assert_eq!((check(&storage, T, "the parent serves"), split(&parent).is_none()), (2, true));
-        // Split again, at another row: these daughters are not those of the snapshot.
+        // Split again, at another row: these daughters differ from the snapshot's.
         let table = open(&storage, T, true).unwrap();
         table.split("c").unwrap();
         table.close().unwrap();
@@ -184,7 +184,7 @@ fn nothing_changes_while_another_process_has_the_catalog() {
     assert_eq!((check(&storage, T, "locked"), check(&storage, "new", "locked")), (2, 0));
 }
 
-/// A table that HBase was never given stays so.
+/// A table without rows in the catalog stays without.
 #[test]
 fn a_table_without_rows_gets_none() {
     let storage = root();
@@ -192,37 +192,37 @@ fn a_table_without_rows_gets_none() {
     Table::truncate(ROOT, T, false, &options(&storage)).unwrap();
     let meta = options(&storage).open(META).unwrap();
     assert_eq!(meta.view().scan(&Scan::new()).unwrap().count(), 0);
-    // Its creation, which fails, adds it: a crash may have left it out.
+    // Its failing creation adds it: a crash may have omitted it.
     let error = create(&storage).unwrap_err();
     assert!(error.to_string().contains("exists"), "{error}");
     assert_eq!(check(&storage, T, "added"), 1);
 }
 
-/// A change of the table `ns:t`, or of one that is cloned, in a root with a catalog.
+/// A change of the table `ns:t`, or of a cloned one, in a root with a catalog.
 struct Change<'c> {
     table: &'c str,
     root: FaultyStorage,
     make: &'c dyn Fn(&FaultyStorage) -> Result<()>,
-    /// The cells before and after the change; `None` if there is no table.
+    /// The cells before and after the change; `None` without a table.
     cells: [Option<Vec<String>>; 2],
-    /// Whether there may be no table until the change is repeated.
+    /// Whether the table may be missing until the change is repeated.
     has_gap: bool,
-    /// Whether an error says that the change has been made.
+    /// Whether an error means that the change has been made.
     is_made: &'c dyn Fn(&Error) -> bool,
 }
 
-/// Which calls fail, and what happens then.
+/// Which calls fail, and what happens after that.
 #[derive(Clone, Copy, Debug)]
 enum Failure {
     /// One of all calls.
     Once(Option<Crash>),
-    /// All calls that change something, from one on.
+    /// All calls from one on that change something.
     ForGood(Crash),
 }
 
 impl Change<'_> {
-    /// Makes the change with each call failing, then again without faults. The catalog and the directories
-    /// agree then.
+    /// Makes the change with each call failing, then again without faults. After that, the catalog and the
+    /// directories agree.
     fn fail_at_each_call(&self) {
         use Crash::{Chance, Hard, OfTheProcess, Torn};
         // Every crash after each call takes minutes.
@@ -268,14 +268,15 @@ impl Change<'_> {
         }
         if let Err(error) = (self.make)(&storage) {
             assert!(found == *after && (self.is_made)(&error), "{shown}: {error}");
-            // A creation is not refused for what the catalog has, as it did not tell that it has it.
+            // A creation is not refused because of the catalog's rows, as the first attempt did not report
+            // them.
             let is_once = before.is_none() && matches!(failure, Failure::Once(_));
             assert!(!is_once || !made.as_ref().is_err_and(is_of_catalog), "{shown}: {error}");
         }
         check(&storage, self.table, &shown);
         assert_eq!(values(&storage, self.table), *after, "{shown}");
         let report = Table::check_root(ROOT, options(&storage)).unwrap();
-        // What an attempt that was cut off has left there belongs to no table. A snapshot may have parents.
+        // Remains of an interrupted attempt belong to no table. A snapshot may have parents.
         let left = [FindingKind::LeftoverTmp, FindingKind::UnfinishedTable, FindingKind::LeftoverParent];
         let mut findings = report.findings.iter().filter(|finding| !left.contains(&finding.kind));
         assert!(report.has_catalog && findings.next().is_none(), "{shown}: {:?}", report.findings);
@@ -295,13 +296,13 @@ fn a_table_is_created_in_the_catalog_or_not_at_all() {
         .fail_at_each_call();
 }
 
-/// Whether an error is of the catalog's files.
+/// Whether an error concerns the catalog's files.
 fn is_of_catalog(error: &Error) -> bool {
     error.path().is_some_and(|path| path.starts_with("/hbase/data/hbase/meta"))
 }
 
-/// A call fails once. If it is one of the catalog, also after the write that adds the table, the table is
-/// there and the creation succeeds, or it is not there.
+/// A call fails once. If it is a call on the catalog, even after the write that adds the table, either the
+/// table exists and the creation succeeds, or the table does not exist.
 #[test]
 fn a_creation_that_fails_at_the_catalog_leaves_no_table() {
     for is_clone in [false, true] {
@@ -335,7 +336,8 @@ fn a_creation_that_fails_at_the_catalog_leaves_no_table() {
     }
 }
 
-/// A process makes the directory and dies, maybe before its name is durable, and another one adds the table.
+/// A process creates the directory and dies, perhaps before its name is durable, and another one adds the
+/// table.
 #[test]
 fn the_catalog_has_no_table_that_is_lost_with_the_power() {
     let before = root_with_snapshot();
@@ -367,8 +369,8 @@ pub(super) fn has_rows(storage: &FaultyStorage) -> bool {
     count > 0
 }
 
-/// A process has made the directory of the table, and died before the catalog had it. A repetition is told
-/// from a creation of a table that is there.
+/// A process has created the directory of the table, and died before the catalog had it. A repeated call must
+/// be distinguished from the creation of an existing table.
 #[test]
 fn a_creation_that_was_cut_off_is_repeated() {
     let is_refused = |storage: &FaultyStorage, families: &[Family], splits: &[&str]| {
@@ -403,7 +405,7 @@ fn a_creation_that_was_cut_off_is_repeated() {
         is_refused(&copy(), &families, &["n"]);
         is_refused(&copy(), &families, &[]);
         is_refused(&copy(), &families, &["m", "n"]);
-        // It is in use, or was.
+        // The table is in use, or was.
         let storage = copy();
         let table = open(&storage, T, true).unwrap();
         table.put(Put::new("a").cell_at("f", "q", 5, "v")).unwrap();
@@ -419,7 +421,8 @@ fn a_creation_that_was_cut_off_is_repeated() {
     assert!(repeated > 2, "{repeated}");
 }
 
-/// The repetition cannot see whether the table is that of the creation: it fails, and another one succeeds.
+/// The repeated call cannot determine whether the table is the one that it creates: it fails, and another one
+/// succeeds.
 #[test]
 fn a_repeated_creation_that_fails_is_repeated_again() {
     let before = root_with_catalog();
@@ -452,7 +455,7 @@ fn a_repeated_creation_that_fails_is_repeated_again() {
             let is_known = has_rows(&storage);
             failed += usize::from(!is_known);
             if let Err(again) = create(&storage).and_then(|table| table.close()) {
-                // The table was complete, and could not be opened.
+                // The table was complete, but could not be opened.
                 assert!(is_known && again.is_already_exists(), "{shown}, {again}");
             }
         }
@@ -536,8 +539,8 @@ fn a_snapshot_is_restored_in_the_catalog_too() {
         .fail_at_each_call();
 }
 
-/// The snapshot has a region that was split, which the catalog has as serving until it follows: its daughters
-/// are not taken for those of a split that HBase has begun.
+/// The snapshot has a split region, which the catalog shows as serving until it is updated: its daughters are
+/// not considered to belong to a split that HBase has begun.
 #[test]
 fn a_snapshot_with_a_split_is_restored_in_the_catalog_too() {
     let root = || {
@@ -574,7 +577,7 @@ fn what_a_creation_has_left_is_found() {
         let asides = storage.names().iter().filter(is_aside).count();
         let left = report.findings.iter().filter(|finding| finding.kind == FindingKind::UnfinishedTable);
         let left: Vec<String> = left.map(|finding| finding.table.as_ref().unwrap().to_string()).collect();
-        // An empty directory has no names of files.
+        // An empty directory has no files.
         assert!(asides == 0 && left.len() < 2 || left == [T], "call {n}: {left:?}");
         found += left.len();
         if is_ok {
@@ -584,7 +587,7 @@ fn what_a_creation_has_left_is_found() {
     assert!(found > 2, "{found}");
 }
 
-/// The table of the snapshot is gone: the restoration creates it again.
+/// The table of the snapshot no longer exists: the restoration creates it again.
 #[test]
 fn a_deleted_table_is_restored_in_the_catalog_or_not_at_all() {
     let root = || {
@@ -600,7 +603,7 @@ fn a_deleted_table_is_restored_in_the_catalog_or_not_at_all() {
         .fail_at_each_call();
 }
 
-/// Another process writes to a table, or to a clone, before the catalog gets it; then each call of the
+/// Another process writes to a table, or to a clone, before the catalog has it; then each call of the
 /// creation fails.
 #[test]
 fn a_table_with_writes_of_others_is_not_removed_when_its_creation_fails() {

@@ -5,7 +5,7 @@ use crate::support::crashes::crashes_at;
 use hregion::io::faulty::Crash;
 use std::iter;
 
-/// The family f, whose files are those on a list.
+/// The family f, whose files are tracked by a list.
 fn listed() -> Family {
     Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE")
 }
@@ -17,7 +17,7 @@ fn crashes(n: u64) -> impl Iterator<Item = Option<Crash>> {
 }
 
 /// Runs `change` on a copy of a root, with the call `n` failing and then a crash. Returns whether it
-/// succeeded, and the copy; `None` if there are fewer calls.
+/// succeeded, and the copy; `None` if `change` makes fewer calls.
 fn failed(
     before: &FaultyStorage,
     n: u64,
@@ -61,7 +61,7 @@ fn a_deletion_is_done_or_not() {
             let Some((is_ok, storage)) = failed(&before, n, crash, &delete) else { return };
             let seen = values(&storage, T);
             assert!(seen.is_none() || !is_ok && seen == Some(old_values()), "{shown}: {seen:?}");
-            // Fails once more, anywhere.
+            // Fails once more, at any call.
             storage.fail_among_all([(n * 31 + 7) % 90]);
             let again = delete(&storage).is_ok();
             let storage = after(&storage, crash);
@@ -138,7 +138,7 @@ fn a_truncation_is_done_or_not_or_can_be_repeated() {
                     seen == Some(Vec::new()) || !is_ok && (seen.is_none() || is_old),
                     "{shown}: {seen:?}"
                 );
-                // Fails once more, anywhere.
+                // Fails once more, at any call.
                 storage.fail_among_all([(n * 31 + 7) % 120]);
                 let again = truncate(&storage).is_ok();
                 let storage = after(&storage, crash);

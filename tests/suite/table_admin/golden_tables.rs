@@ -5,7 +5,7 @@ use crate::support::files::copy_dir;
 use crate::support::{cells, golden};
 use serde_json::Value;
 
-/// The stages with a table that others refer to: the stage, the table, its snapshot, and a clone of it.
+/// The stages with a table to which others refer: the stage, the table, its snapshot, and a clone of it.
 fn stages() -> Vec<(PathBuf, &'static str, &'static str, &'static str)> {
     let mut found =
         vec![(golden::root("testdata/region/clone-references"), "joined", "joined-snap", "cloned")];
@@ -117,7 +117,7 @@ fn clones_and_snapshots_keep_a_deleted_family() {
     });
 }
 
-/// A deleted clone takes nothing of the table that its links name.
+/// Deleting a clone removes no file of the table to which its links lead.
 #[test]
 fn a_table_outlives_its_clone() {
     for (stage, name, snapshot, clone) in stages() {

@@ -1,4 +1,4 @@
-//! What another process does to a table while it is created, restored or deleted.
+//! Changes of a table by another process while it is created, restored or deleted.
 
 use super::*;
 use hregion::io::FileLock;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 type IsTime = Box<dyn Fn(&Path) -> bool + Send + Sync>;
 type Act = Box<dyn FnOnce() + Send>;
 
-/// A storage in which another process does something once, after a directory has been made durable.
+/// A storage in which another process acts once, after a directory has been made durable.
 pub(super) struct Meanwhile<S> {
     inner: S,
     is_time: IsTime,
@@ -50,7 +50,7 @@ impl<S: Storage> Storage for Meanwhile<S> {
     }
 }
 
-/// Whether a path is below a table that is being filled, under a hidden name.
+/// Whether a path is below a table that is being filled under a hidden name.
 fn is_aside(path: &Path) -> bool {
     path.iter().any(|part| part.to_str().is_some_and(|part| part.starts_with(".t.")))
 }
@@ -85,7 +85,7 @@ fn a_table_that_is_created_during_a_restoration_is_not_replaced_while_it_is_open
     table.close().unwrap();
     let table = Table::open(&root, "t").unwrap();
     assert_eq!(cells(&table), ["a/f:q/5=new", "n/f:q/5=new"]);
-    // now that it is closed, it can be replaced
+    // after it is closed, it can be replaced
     let table = Table::restore_snapshot(&root, "s", Region::options()).unwrap();
     assert_eq!(cells(&table), ["old/f:q/5=old"]);
 }
@@ -130,7 +130,7 @@ impl Storage for Leases {
     }
 }
 
-/// The process that opens a region which it has created removes what is to take the place of the table.
+/// The process opens a region that it has created, and removes the new content of the table.
 #[test]
 fn a_table_that_cannot_be_truncated_stays() {
     let dir = tempfile::tempdir().unwrap();
@@ -200,7 +200,7 @@ fn a_table_of_which_another_process_has_a_lock_is_not_altered() {
     assert_eq!(error.kind(), ErrorKind::Locked, "{error}");
 }
 
-/// The options may be those of a region that was created: a region that is gone is an error.
+/// The options may create a region: a missing region is an error.
 #[test]
 fn a_table_that_was_deleted_does_not_come_back_by_a_write() {
     let storage = root();
@@ -217,7 +217,7 @@ fn a_table_that_was_deleted_does_not_come_back_by_a_write() {
     assert!(cells(&table).is_empty());
 }
 
-/// What another process does to the table in a root.
+/// The change that another process makes to the table in a root.
 type Change = fn(&Path);
 
 /// When another process changes a table, while a directory is listed.
@@ -225,8 +225,8 @@ type Change = fn(&Path);
 enum Moment {
     /// Right before.
     Before,
-    /// After the names have been read, but before it is found out what they are: those that are gone then are
-    /// left out.
+    /// After the names have been read, but before their types are determined: names that are gone by then are
+    /// omitted.
     During,
 }
 
@@ -301,7 +301,7 @@ fn a_descriptor_that_is_replaced_while_it_is_listed_is_read() {
     }
 }
 
-/// Returns the number of cells that a scan of a table returns, of all regions.
+/// Returns the number of cells in a scan of all regions of a table.
 fn count(root: &Path, storage: Arc<dyn Storage>) -> Result<usize> {
     let table = Table::open_with(root, "t", Region::options().storage(storage))?;
     let mut cells = 0;
@@ -312,7 +312,7 @@ fn count(root: &Path, storage: Arc<dyn Storage>) -> Result<usize> {
     Ok(cells)
 }
 
-/// The families of a region that is gone have no directories, but that is not to say that they have no files.
+/// The families of a missing region have no directories, but this does not mean that they have no files.
 #[test]
 fn a_region_that_is_gone_once_it_is_read_is_not_read_as_an_empty_one() {
     let delete = |root: &Path| Table::delete_table(root, "t", &Region::options()).unwrap();
@@ -463,7 +463,7 @@ fn a_parent_that_another_process_archives_meanwhile_need_not_be() {
     assert!(archived_here[0] > 1 && archived_here[1] > 1, "{archived_here:?}");
 }
 
-/// A storage in which one file can be archived, and no more.
+/// A storage in which only one file can be archived.
 #[derive(Debug, Default)]
 struct ArchivesOne {
     local: hregion::LocalStorage,

@@ -7,7 +7,7 @@ use flate2::Crc;
 use hregion::io::{DirEntry, FileLock, FileReader, FileWriter, LogFile, ScratchFile};
 use std::path::Component;
 
-/// Names that are a path, or no name.
+/// Names that are a path, or that are invalid.
 const EVIL: [&str; 12] = [
     "",
     ".",
@@ -23,7 +23,7 @@ const EVIL: [&str; 12] = [
     "0a\0/../..",
 ];
 
-/// Local files. Records the path of every call.
+/// A local storage that records the path of every call.
 #[derive(Debug, Default)]
 struct Watched {
     local: hregion::LocalStorage,
@@ -130,7 +130,7 @@ fn delimited(message: &[u8]) -> Vec<u8> {
     [b"PBUF", &varint(message.len() as u64)[..], message].concat()
 }
 
-/// A root with one table, inside of a directory with files that names could lead to.
+/// A root with one table, inside a directory with files to which names could lead.
 struct World {
     dir: tempfile::TempDir,
     region: PathBuf,
@@ -164,8 +164,8 @@ impl World {
         fs::write(path, bytes).unwrap();
     }
 
-    /// Calls everything that reads directories, and returns how many calls succeeded. None may touch a path
-    /// outside of the root.
+    /// Calls every function that reads directories, and returns how many succeeded. None may access a path
+    /// outside the root.
     fn check(&self, shown: &str) -> usize {
         let outside = contents(&self.dir.path().join("outside"));
         let storage = Arc::new(Watched::default());

@@ -1,5 +1,5 @@
-//! Tables that are deleted, truncated, altered and restored in a storage without renames, and every call
-//! fails once.
+//! Tables are deleted, truncated, altered and restored in a storage without renames, and every call fails
+//! once.
 
 mod failures;
 mod late;
@@ -20,12 +20,12 @@ fn families() -> [Family; 2] {
     [listed("f"), listed("g").max_versions(3)]
 }
 
-/// As [`root`](super::root), in an object store, and with a region that was split, and is still there.
+/// As [`root`](super::root), in an object store, with a split region that still exists.
 fn bucket() -> FaultyStorage {
     bucket_with(false)
 }
 
-/// As [`bucket`], and maybe with a catalog.
+/// As [`bucket`], optionally with a catalog.
 fn bucket_with(has_catalog: bool) -> FaultyStorage {
     let storage = FaultyStorage::new();
     storage.has_objects();
@@ -42,8 +42,8 @@ fn bucket_with(has_catalog: bool) -> FaultyStorage {
     storage
 }
 
-/// As [`bucket_with`], with a snapshot of the table, which has lost a row and a family, and has got another
-/// row, since.
+/// As [`bucket_with`], with a snapshot of the table, which has since lost a row and a family, and got another
+/// row.
 fn bucket_since(has_catalog: bool) -> FaultyStorage {
     let storage = bucket_with(has_catalog);
     let options = options(&storage).compaction_enabled(false);
@@ -90,14 +90,14 @@ fn delete(storage: &FaultyStorage) -> Result<()> {
     Table::delete_table(ROOT, T, &options(storage))
 }
 
-/// Checks that nothing is wrong in the root, and that the catalog, if there is one, has the table.
+/// Checks that a check of the root has no findings, and that the catalog, if it exists, has the table.
 fn check_root(storage: &FaultyStorage, shown: &str) {
     if storage.list_dir(&Path::new(ROOT).join("data/hbase/meta")).is_ok() {
         catalog::check(storage, T, shown);
         catalog::check(storage, "other", shown);
     }
     let mut report = Table::check_root(ROOT, options(storage)).unwrap();
-    // The parents of splits, and what a call that was cut off has left under its name.
+    // Allowed are the parents of splits, and the remains of an interrupted call.
     report
         .findings
         .retain(|finding| finding.severity > Severity::Info && finding.kind != FindingKind::UntrackedFile);
@@ -109,7 +109,7 @@ fn use_table(storage: &FaultyStorage, shown: &str) {
     let seen = values(storage, T).unwrap();
     let table = open(storage, T, true).unwrap_or_else(|error| panic!("{shown}: {error}"));
     let before = cells(&table);
-    // An alteration that was made, and whose descriptor was not written, is seen from now on.
+    // An alteration that was made without writing its descriptor is visible from now on.
     let without_f: Vec<String> = seen.iter().filter(|cell| !cell.contains("/f:")).cloned().collect();
     assert!(before == seen || before == without_f, "{shown}: {before:?}");
     for row in ["b", "o"] {
@@ -144,7 +144,7 @@ fn a_deleted_table_is_gone_and_can_be_created_again() {
     assert_eq!(alter.unwrap_err().kind(), ErrorKind::TableNotFound);
     let truncate = Table::truncate(ROOT, T, true, &options(&storage));
     assert_eq!(truncate.unwrap_err().kind(), ErrorKind::TableNotFound);
-    // The clock does not move.
+    // The clock stands still.
     for n in 0..3 {
         let table = create(&storage).unwrap();
         assert_eq!(cells(&table), [""; 0], "{n}");
@@ -172,7 +172,7 @@ fn a_deleted_table_is_gone_and_can_be_created_again() {
     assert_eq!(values(&storage, T), None);
 }
 
-/// A deletion that has failed after the regions were gone.
+/// A deletion that has failed after removing the regions.
 #[test]
 fn a_deletion_that_has_left_descriptors_is_completed() {
     let dir = Path::new(ROOT).join("data/ns/t");
@@ -205,7 +205,7 @@ fn a_deletion_that_has_left_descriptors_is_completed() {
         assert_eq!(delete(&storage).unwrap_err().kind(), ErrorKind::TableNotFound);
         create(&storage).unwrap().close().unwrap();
         assert!(!is_absent() && !is_unfinished());
-        // An older descriptor of a table that is there is none of the deletion's.
+        // An older descriptor of an existing table does not belong to the deletion.
         write_synced(&storage, &descriptor, b"another program's");
         assert!(!is_absent() && !is_unfinished());
         assert_eq!(values(&storage, T), Some(Vec::new()));
@@ -234,7 +234,7 @@ fn a_truncated_table_is_empty_and_keeps_its_settings() {
             table.close().unwrap();
             assert_eq!(values(&storage, T), Some(old_values()));
             check_root(&storage, "truncated");
-            // With the names of before.
+            // With the same names as before.
             let table = open(&storage, T, true).unwrap();
             let regions = table.regions();
             table.merge(&regions[0], &regions[1]).unwrap();
@@ -268,7 +268,7 @@ fn a_table_is_restored_from_a_snapshot() {
             assert_eq!(names.len(), 2);
             before.extend(names);
             check_root(&storage, "restored");
-            // Nothing is left of the change, nor of those before, but of a deletion.
+            // Nothing remains of this change or earlier ones, except of a deletion.
             let is_change = |path: &&PathBuf| path.to_str().unwrap().starts_with(".change.");
             assert_eq!(objects(&storage).iter().filter(is_change).count(), usize::from(n == 2));
             let families: Vec<String> = open(&storage, T, false)
@@ -284,7 +284,7 @@ fn a_table_is_restored_from_a_snapshot() {
                 delete(&storage).unwrap();
             }
         }
-        // The files are in the archive, whether there is a snapshot or not.
+        // The files are in the archive, with or without a snapshot.
         let restored = values(&storage, T);
         Table::delete_snapshot_with(ROOT, "s", options(&storage)).unwrap();
         assert_eq!(values(&storage, T), restored);
@@ -293,7 +293,7 @@ fn a_table_is_restored_from_a_snapshot() {
     }
 }
 
-/// The process dies once a restoration is made, and before it has written the descriptor.
+/// The process dies after a restoration is committed, and before it has written the descriptor.
 #[test]
 fn a_restored_table_without_its_descriptor_has_the_families_of_the_snapshot() {
     let cut_off = (0..).step_by(4).find_map(|n| {
@@ -314,8 +314,8 @@ fn a_restored_table_without_its_descriptor_has_the_families_of_the_snapshot() {
     check_root(&storage, "made");
 }
 
-/// A process that has had the table open since before archives the old regions of a truncation whose process
-/// has died before it has written the descriptor.
+/// A truncation's process has died before writing the descriptor. Another process, which has had the table
+/// open since before, archives the old regions.
 #[test]
 fn the_archival_of_the_regions_of_a_truncation_writes_its_descriptor() {
     let (before, mut cut_off) = (bucket(), 0);
@@ -356,11 +356,11 @@ fn a_family_that_was_deleted_does_not_come_back() {
         check_root(&storage, "altered");
         let descriptors = objects(&storage).into_iter().filter(|path| path.starts_with(".tabledesc"));
         assert_eq!(descriptors.count(), 1);
-        // Its files would not be tracked by lists.
+        // Lists would not track its files.
         let untracked = alter(TableChanges::new().family(Family::new("f"))).unwrap_err();
         assert_eq!(untracked.kind(), ErrorKind::Unsupported, "{untracked}");
         if n == 1 {
-            // As with a region that is opened with other families.
+            // As for a region that is opened with other families.
             let region = Path::new(ROOT).join("data/ns/t").join(&region_names(&storage)[0]);
             let options = options(&storage).writable(true).create_if_missing(false).alter(true);
             options.family(listed("f")).open(region).unwrap().close().unwrap();
@@ -370,7 +370,7 @@ fn a_family_that_was_deleted_does_not_come_back() {
         assert_eq!(values(&storage, T), Some(of_g.clone()), "{n}");
         let table = open(&storage, T, true).unwrap();
         fill(&table, "old");
-        // As a family that is there has files.
+        // As when the files belong to an existing family.
         table.close().unwrap();
         assert_eq!(values(&storage, T), Some(old_values()), "{n}");
     }

@@ -1,4 +1,4 @@
-//! Settings that an alteration or a creation takes or refuses, and what they do.
+//! Settings that an alteration or a creation accepts or refuses, and their effects.
 
 use super::{ROOT, T, old_values, open, options, root, values};
 use crate::support::files::replace_in_descriptor;
@@ -11,7 +11,7 @@ use hregion::{
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Settings with which no region could be opened any more are refused, by a creation, too.
+/// A creation also refuses settings with which no region could be opened again.
 #[test]
 fn settings_that_cannot_be_read_again_are_refused() {
     let storage = root();
@@ -47,7 +47,7 @@ fn settings_that_cannot_be_read_again_are_refused() {
     assert_eq!(values(&storage, T).unwrap().len(), old_values().len() + 1);
 }
 
-/// As HBase created it before HBASE-13776: it reads all versions that MIN_VERSIONS keeps, up to VERSIONS.
+/// As HBase created it before HBASE-13776: reads return all versions that MIN_VERSIONS keeps, up to VERSIONS.
 #[test]
 fn a_family_with_min_versions_above_its_versions_is_read_and_written() {
     let root = tempfile::tempdir().unwrap();
@@ -114,13 +114,13 @@ fn a_table_limits_the_timestamps_of_values_and_the_length_of_cells() {
     append(70).unwrap();
     append(4).unwrap_err();
     append(3).unwrap();
-    // A tag with a time to live counts, too, but not that of a put.
+    // A tag with a time to live also counts, unless it belongs to a put.
     let ttl = Duration::from_secs(60);
     let append = |len: usize| Append::new("c").column("f", "p", vec![b'x'; len]).ttl(ttl);
     table.append(append(61)).unwrap_err();
     table.append(append(60)).unwrap();
     table.put(Put::new("c").cell("f", "p", vec![b'x'; 73]).ttl(ttl)).unwrap();
-    // what has been written before can be deleted
+    // earlier cells can be deleted
     table.delete(Delete::new("a").column("f", "q".repeat(200))).unwrap();
     table.close().unwrap();
     alter(TableChanges::new().set(LEN, "0")).unwrap();
@@ -131,7 +131,7 @@ fn a_table_limits_the_timestamps_of_values_and_the_length_of_cells() {
     }
 }
 
-/// Of two markers for the newest version that are written together, both see the same one (HBase:
+/// Two markers for the newest version that are written together apply to the same one (HBase:
 /// `HRegion.miniBatchSize`).
 #[test]
 fn a_table_limits_how_many_mutations_are_written_together() {
@@ -139,7 +139,7 @@ fn a_table_limits_how_many_mutations_are_written_together() {
     let alter = |storage: &FaultyStorage, size: &str| {
         Table::alter(ROOT, T, &TableChanges::new().set(SIZE, size), &options(storage))
     };
-    // the rows of a batch, and how many of the three versions in each are left
+    // the rows of a batch, and the number of remaining versions, of three, in each
     for (size, rows, left) in [
         (None, &["a", "a"][..], 2),
         (None, &["a", "n", "a", "n"], 2),
@@ -171,7 +171,7 @@ fn a_table_limits_how_many_mutations_are_written_together() {
     }
 }
 
-/// Takes time in proportion to the number of mutations, not to its square.
+/// The time is proportional to the number of mutations, not to its square.
 #[test]
 fn a_large_batch_is_written_however_few_are_written_together() {
     let storage = root();
@@ -196,7 +196,7 @@ fn a_table_says_whether_gets_load_families_on_demand() {
     let storage = root();
     let other = SingleColumnValue::new("g", "q", Compare::Equal, Comparator::binary("other"));
     let other = other.filter_if_missing(true).latest_version_only(false).exclude(true);
-    // of the family that is needed nothing is left, and so the row is not judged (read-path.md §11.4)
+    // the needed family has no cells left, so the row is not evaluated (read-path.md §11.4)
     let get = Get::new("a").column("f", "p").column("g", "q").filter(Filter::single_column_value(other));
     for (setting, is_on_demand) in [("true", true), ("FALSE ", false), ("neither", true)] {
         let changes = TableChanges::new().set("hbase.hregion.scan.loadColumnFamiliesOnDemand", setting);
@@ -210,7 +210,7 @@ fn a_table_says_whether_gets_load_families_on_demand() {
     }
 }
 
-/// HBase: `StoreScanner.next`. The limit of the process is followed, too.
+/// HBase: `StoreScanner.next`. The limit of the process applies too.
 #[test]
 fn a_table_limits_the_size_of_rows_that_are_read() {
     const SIZE: &str = "hbase.table.max.rowsize";
@@ -246,7 +246,7 @@ fn a_table_limits_the_size_of_rows_that_are_read() {
         alter(TableChanges::new().set(SIZE, setting)).unwrap();
         check(limit, is_refused);
     }
-    // a family's own setting goes first
+    // a family's own setting takes precedence
     let family = |name: &'static str, size| Family::new(name).max_versions(3).configuration(SIZE, size);
     for (g, is_refused) in [("60", false), ("59", true)] {
         alter(TableChanges::new().set(SIZE, "1").family(family("f", "60")).family(family("g", g))).unwrap();
@@ -255,13 +255,13 @@ fn a_table_limits_the_size_of_rows_that_are_read() {
     for wrong in
         [TableChanges::new().unset(SIZE).family(family("f", "1g")), TableChanges::new().set(SIZE, "x")]
     {
-        // that of the table matters only to families without their own
+        // the table's setting affects only families without their own
         let error = alter(wrong.family(Family::new("g"))).unwrap_err();
         assert!(error.to_string().contains(SIZE), "{error}");
     }
 }
 
-/// What they mean to HBase is of no effect here, but for BLOCKCACHE.
+/// hregion ignores their meaning, except for BLOCKCACHE.
 #[test]
 fn attributes_of_families_that_have_no_setting_are_kept() {
     let storage = root();
@@ -297,7 +297,7 @@ fn attributes_of_families_that_have_no_setting_are_kept() {
     created.unwrap().close().unwrap();
     assert_eq!(description("new").families()[0].attributes()["BLOCKCACHE"], "false");
 
-    // tables with values in MOB files are only read
+    // tables with values in MOB files are read-only
     let mob = new.set_family_attribute("f", "IS_MOB", "true");
     let created = Table::create_configured(ROOT, "mob", &mob, &[""; 0], options(&storage)).map(drop);
     for refused in [created, Table::alter(ROOT, T, &mob, &options(&storage))] {
@@ -359,7 +359,7 @@ fn settings_with_which_no_file_can_be_written_are_refused() {
         }
     }
     assert_eq!(values(&storage, "new"), None);
-    // A region that was refused has not been created, and one that exists has not been altered.
+    // A refused region has not been created, and an existing one has not been altered.
     for _ in 0..2 {
         let right = region(Family::new("f")).open("/r").unwrap();
         right.put(Put::new("a").cell("f", "q", "v")).unwrap();

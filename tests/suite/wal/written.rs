@@ -1,4 +1,4 @@
-//! Logs written here are read back, here and by HBase, and damage to them is found.
+//! Logs written by hregion are read back by hregion and by HBase, and damage to them is found.
 
 use super::{check_end, entry_json, lines, read};
 use crate::support::hbase::programs;
@@ -53,7 +53,7 @@ fn write(options: &WalWriterOptions, path: &str, edits: &[Edit], close: bool) ->
     sink.bytes.lock().unwrap().clone()
 }
 
-/// The keys and cells of entries. The attribute with the checksum does not count: it is seen where a flip hid
+/// The keys and cells of entries, without the attribute with the checksum: it is visible if a flip has hidden
 /// the checksum of the header.
 fn edits(entries: &[WalEntry]) -> Vec<Edit> {
     let edit = |entry: &WalEntry| {
@@ -126,7 +126,7 @@ fn any_options() -> impl Strategy<Value = WalWriterOptions> {
     })
 }
 
-/// The codecs that this build has.
+/// The codecs of this build.
 fn built_in() -> Vec<Codec> {
     let has = |codec: &Codec| {
         let options = WalWriterOptions::new().compression(true).value_compression(Some(*codec));
@@ -211,7 +211,7 @@ fn no_flipped_bit_of_a_log_with_checksums_gives_other_cells() {
                 let count = found.entries.len();
                 assert!(count <= all.len() && edits(&found.entries) == all[..count], "{shown}");
                 match found.end {
-                    // only a trailer may seem to be cut
+                    // only a trailer may appear cut
                     Ok(end) => {
                         assert_eq!(count, all.len(), "{shown}");
                         let is_torn = matches!(end, WalEnd::Torn { .. });
@@ -226,7 +226,7 @@ fn no_flipped_bit_of_a_log_with_checksums_gives_other_cells() {
     }
 }
 
-/// Bytes that only look like entries are not read as such, whatever offset they have, at a bounded cost.
+/// Bytes that only resemble entries are not read as such, whatever their offset, at a bounded cost.
 #[test]
 fn false_entries_after_a_tear_are_harmless() {
     const LOG_ID: u64 = 0x0123_4567_89ab_cdef;
@@ -244,14 +244,14 @@ fn false_entries_after_a_tear_are_harmless() {
             assert_eq!(found.entries, whole.entries, "{offset}, {len}");
         }
     }
-    // Each of many would take the rest of the file to check.
+    // Each of these would require reading the rest of the file.
     let many: Vec<u8> = (0..40_000).flat_map(|_| false_entry(end, u64::MAX, 1_000_000)).collect();
     let (found, _) = read("log", [&bytes[..], &many].concat()).unwrap();
     assert_eq!(found.entries, whole.entries);
     assert!(found.end.is_err());
 }
 
-/// A crash loses any 512-byte units of what was not on disk. What was there is read, and the rest is torn.
+/// A crash loses any unsynced 512-byte units. Synced ones are read, and the rest is torn.
 #[test]
 fn lost_units_after_a_sync_are_torn_and_before_it_are_damage() {
     let all: Vec<Edit> = (0..6).flat_map(|_| some_edits()).collect();
@@ -285,7 +285,7 @@ fn lost_units_after_a_sync_are_torn_and_before_it_are_damage() {
             assert!(matches!(found.end, Ok(WalEnd::Torn { .. } | WalEnd::NoTrailer)), "{shown}");
         }
     }
-    // What was on disk cannot be lost.
+    // Synced bytes cannot be lost.
     let mut bad = bytes.clone();
     bad[on_disk - 400..on_disk - 200].fill(0);
     let (found, _) = read("log", bad).unwrap();
@@ -348,7 +348,7 @@ fn logs_on_disk_are_written_and_read() {
     assert!(WalReader::open(dir.path().join("none")).is_err());
 }
 
-/// Logs written here, with all settings, are read by HBase's reader entry for entry.
+/// HBase's reader reads logs written by hregion with all settings, entry for entry.
 #[test]
 #[ignore = "starts a JVM"]
 fn hbase_reads_logs_written_here() {
@@ -358,7 +358,7 @@ fn hbase_reads_logs_written_here() {
     let mut random = || -> Vec<Edit> {
         let mut edits = proptest::collection::vec(any_edit(), 60).new_tree(&mut runner).unwrap().current();
         for (key, cells) in &mut edits {
-            // HBase's answer does not show this.
+            // HBase's answer does not contain this.
             key.orig_sequence_id = 0;
             (key.sequence_id, key.write_time) = (key.sequence_id & i64::MAX, key.write_time & i64::MAX);
             // HBase refuses cells with an empty row or a negative timestamp.
@@ -379,7 +379,7 @@ fn hbase_reads_logs_written_here() {
         logs.push((plain.clone(), some_edits()));
         logs.push((plain.clone(), random()));
         for codec in codecs {
-            // as the class that this HBase is set to writes them
+            // compressed by the class that this HBase is configured to use
             let packed = plain.clone().compression(true).value_compression(codec).zstd_framed(true);
             logs.push((packed.clone(), some_edits()));
             logs.push((packed.clone().tag_compression(true), random()));
@@ -403,7 +403,7 @@ fn hbase_reads_logs_written_here() {
         let (last, rest) = lines.split_last().unwrap();
         let expected = found.entries.iter().map(entry_json);
         for (found, mut expected) in rest[1..].iter().zip(expected) {
-            // hregion's reader does not show the checksum
+            // hregion's reader does not return the checksum
             let mut found = found.clone();
             if let Some(extended) = found.get_mut("extended").and_then(Value::as_object_mut) {
                 assert_eq!(extended.remove("hregion").is_some(), i >= logs.len() / 2, "{options:?}");
@@ -411,7 +411,7 @@ fn hbase_reads_logs_written_here() {
                     found.as_object_mut().unwrap().remove("extended");
                 }
             }
-            // Java's bytes have signs.
+            // Java's bytes are signed.
             for cell in expected["cells"].as_array_mut().unwrap() {
                 for tag in cell.get_mut("tags").and_then(Value::as_array_mut).into_iter().flatten() {
                     tag["type"] = json!(u8::try_from(tag["type"].as_u64().unwrap()).unwrap().cast_signed());

@@ -1,8 +1,8 @@
 //! The cells that a flush or a compaction keeps (read-path.md §17.2, §17.3).
 //!
 //! Unlike the result of a read, this cannot be defined on the set of cells: once a column has its versions,
-//! the rest of the column is dropped unseen, markers included. The cells are therefore processed one by one,
-//! as in HBase's matchers.
+//! the rest of the column is dropped without being examined, markers included. The cells are therefore
+//! processed one by one, as in HBase's matchers.
 
 use super::new_version::{Tracker, Versions};
 use super::{Cell, Settings};
@@ -108,8 +108,8 @@ impl Compaction<'_> {
         })
     }
 
-    /// §9.10 in a compaction of all files. Other compactions of such families keep everything. What some
-    /// scanner does not see yet is kept, and counts for nothing (§23.33).
+    /// §9.10 in a compaction of all files. Other compactions of such families keep everything. A cell that
+    /// some scanner does not see yet is kept, and does not count (§23.33).
     fn new_version_row(&self, cells: &[Cell]) -> Vec<Cell> {
         let (live, seen): (Vec<Cell>, Vec<Cell>) = cells.iter().cloned().partition(|cell| self.is_live(cell));
         let mut kept = self.new_version_row_seen(&seen);

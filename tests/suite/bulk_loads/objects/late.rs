@@ -1,4 +1,4 @@
-//! Requests of a process that died, which are carried out late.
+//! Requests of a dead process that are carried out late.
 
 use super::super::{INPUT, ROOT, expected, open, open_regions, options, rows, write};
 use super::{RECORD, TRACKER, check_repeated, recorded, records, world};
@@ -11,8 +11,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// A storage whose nth file, or removal, is made late, or is made and not answered. All calls fail from then
-/// on that change something.
+/// A storage whose nth creation of a file, or removal, is carried out late, or is carried out without an
+/// answer. All later calls that change something fail.
 #[derive(Debug)]
 struct Late {
     files: FaultyStorage,
@@ -21,7 +21,7 @@ struct Late {
 
 #[derive(Debug, Default)]
 struct LateState {
-    /// The number of requests until the one that is late.
+    /// The number of requests before the late one.
     left: u64,
     is_over: bool,
     late: Option<Request>,
@@ -38,7 +38,7 @@ impl LateState {
         if self.is_over { Err(io::Error::other("the storage makes no more changes")) } else { Ok(()) }
     }
 
-    /// Whether a request is the one that is late.
+    /// Whether a request is the late one.
     fn is_late(&mut self) -> io::Result<bool> {
         self.check()?;
         self.is_over = self.left == 0;
@@ -107,11 +107,11 @@ impl Storage for Late {
 /// When a late request is carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum When {
-    /// Only its answer is lost.
+    /// At once; only its answer is lost.
     AtOnce,
     /// After another process has opened the table.
     AfterOpening,
-    /// After that has loaded the files.
+    /// After the other process has loaded the files.
     AfterAll,
 }
 
@@ -130,7 +130,7 @@ fn each_request_is_late(step: usize) {
             drop(table);
             let request = state.lock().unwrap().late.take();
             let is_over = request.is_none();
-            // Whether it is refused or not does not matter to anybody.
+            // The result of a late request has no receiver.
             let carry_out = || match request {
                 Some(Request::Put(mut file)) => drop(file.sync()),
                 Some(Request::Remove(path)) => drop(storage.remove(&path)),
@@ -189,7 +189,7 @@ fn late_at(n: u64) -> (FaultyStorage, Request) {
     (storage, late)
 }
 
-/// A family is deleted, and added again, before the first list of a load is made that was cut off.
+/// A family is deleted and added again before the first list of a load that was cut off is created.
 #[test]
 fn a_late_list_is_ignored_by_a_family_that_was_added_again() {
     let found = (0..).find_map(|n| match late_at(n) {
@@ -204,7 +204,7 @@ fn a_late_list_is_ignored_by_a_family_that_was_added_again() {
         names
     };
     assert_eq!(alter(TableChanges::new().delete_family("f")).unwrap_err().kind(), ErrorKind::Unsupported);
-    // The load is given up.
+    // The load is abandoned.
     for record in records(&storage) {
         storage.remove(&record).unwrap();
     }
@@ -226,8 +226,8 @@ fn a_late_list_is_ignored_by_a_family_that_was_added_again() {
     assert_eq!(rows(&open(&storage)), expected());
 }
 
-/// A family is deleted before a record says that files are about to be those of the family. The deletion is
-/// cut off, and repeated.
+/// A family is deleted before the record of files to be added to it is created. The deletion is cut off, and
+/// repeated.
 #[test]
 fn a_late_record_of_a_deleted_family_is_ignored() {
     let is_of_files = |(storage, late): &(FaultyStorage, Request)| {

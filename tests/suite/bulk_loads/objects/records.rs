@@ -9,7 +9,7 @@ use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{Error, ErrorKind, Family, Put, Table, TableChanges};
 use std::path::{Path, PathBuf};
 
-/// Returns a storage where the load of the input was cut off, at each call for which `is_wanted`.
+/// Returns a storage where the load of the input was cut off, for each call that satisfies `is_wanted`.
 fn cut_off(is_wanted: impl Fn(&FaultyStorage) -> bool) -> FaultyStorage {
     for n in 0.. {
         let storage = world();
@@ -32,7 +32,7 @@ fn seen(storage: &FaultyStorage) -> Vec<String> {
     rows(&Table::open_with(ROOT, "t", options(storage)).unwrap())
 }
 
-/// All is loaded, and nothing is removed yet.
+/// Whether all is loaded, and nothing is removed yet.
 fn all_loaded(storage: &FaultyStorage) -> bool {
     seen(storage) == expected() && left(storage).len() == 6 && recorded(storage) == 5
 }
@@ -49,7 +49,7 @@ fn a_loaded_file_that_has_changed_is_another_one() {
     assert!(is_removed(&storage) && recorded(&storage) == 0);
 }
 
-/// A file that was removed by others is forgotten, so that it can be loaded when it is there again.
+/// A file that was removed by another process is forgotten, so that it can be loaded when it exists again.
 #[test]
 fn a_loaded_file_that_is_gone_is_forgotten() {
     let storage = cut_off(all_loaded);
@@ -65,7 +65,7 @@ fn a_loaded_file_that_is_gone_is_forgotten() {
     assert_eq!(rows(&table), ["b/g=/input/g/0b"]);
 }
 
-/// A load that was cut off when only the records were left of it: there is no directory without files.
+/// A load that was cut off when only its records remained, without the directory of its files.
 fn without_directory() -> FaultyStorage {
     let storage = cut_off(|storage| is_removed(storage) && recorded(storage) > 0);
     left(&storage).iter().for_each(|path| storage.remove(&Path::new(INPUT).join(path)).unwrap());
@@ -87,7 +87,7 @@ fn a_load_whose_directory_is_gone_is_repeated() {
     assert!(table.bulk_load(INPUT).unwrap_err().is_not_found(), "it is complete");
 }
 
-/// Other loads do not forget what was loaded.
+/// Other loads keep the records of loaded files.
 #[test]
 fn a_load_whose_directory_is_gone_is_repeated_after_others() {
     let storage = without_directory();
@@ -139,7 +139,7 @@ fn a_load_into_a_region_is_repeated_after_files_were_removed() {
     assert!(removed > 2, "{removed}");
 }
 
-/// Its daughters would have no record of the loaded files.
+/// The daughters would have no record of the loaded files.
 #[test]
 fn a_region_is_not_split_before_the_load_is_repeated() {
     let storage = cut_off(all_loaded);
@@ -149,7 +149,7 @@ fn a_region_is_not_split_before_the_load_is_repeated() {
     let regions = table.regions();
     let error = table.merge(&regions[0], &regions[1]).unwrap_err();
     assert!(error.to_string().contains(RECORD), "{error}");
-    // Another load does not matter.
+    // A load of other files does not prevent the split.
     write(&storage, "/other/f/0a", &["c"]);
     assert_eq!(table.bulk_load("/other").unwrap().loaded, 1);
     table.split("c").unwrap_err();
@@ -170,7 +170,7 @@ fn a_table_is_not_truncated_before_the_load_is_repeated() {
     let truncate = |preserve| Table::truncate(ROOT, "t", preserve, &options(&storage));
     let alter = |changes: TableChanges| Table::alter(ROOT, "t", &changes, &options(&storage));
     let without = |name: &str| TableChanges::new().delete_family(name.to_owned());
-    // Replays what there is to be replayed, and keeps the records.
+    // Replays the logs, and keeps the records.
     let table = open(&storage);
     assert_eq!(rows(&table), expected());
     table.close().unwrap();
@@ -181,7 +181,7 @@ fn a_table_is_not_truncated_before_the_load_is_repeated() {
         refused(alter(without(family)));
     }
     assert_eq!((seen(&storage), recorded(&storage)), (expected(), 5));
-    // Other alterations go on, and so does the deletion of a family that got no files.
+    // Other alterations succeed, and so does the deletion of a family without loaded files.
     let added = Family::new("h").configuration(TRACKER, "FILE");
     alter(TableChanges::new().family(added).set("DURABILITY", "SYNC_WAL")).unwrap();
     alter(without("h")).unwrap();
@@ -198,7 +198,7 @@ fn a_table_is_not_truncated_before_the_load_is_repeated() {
     assert_eq!(rows(&open(&storage)), [""; 0]);
 }
 
-/// A file that is there again, after a load of it was given up, does not matter to a family that is gone.
+/// A file that exists again after its load was abandoned does not affect a deleted family.
 #[test]
 fn what_was_loaded_is_forgotten_with_the_family() {
     let storage = cut_off(all_loaded);
@@ -224,7 +224,7 @@ fn what_was_loaded_is_forgotten_with_the_family() {
     assert_eq!(rows(&table), [""; 0]);
 }
 
-/// Also if it is not known yet which copies are listed, or the record cannot be read.
+/// Even if the listed copies are not known yet, or the record cannot be read.
 #[test]
 fn a_table_with_any_record_of_a_load_is_not_truncated() {
     let is_pending = |storage: &FaultyStorage| {
@@ -245,7 +245,7 @@ fn a_table_with_any_record_of_a_load_is_not_truncated() {
     let error = truncate().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
     assert!(error.path().is_some_and(|path| path.ends_with(RECORD)), "{error}");
-    // Given up: the files are loaded into the empty table then.
+    // The load is abandoned: the files are loaded into the empty table.
     for record in records(&storage) {
         storage.remove(&record).unwrap();
     }
@@ -256,7 +256,7 @@ fn a_table_with_any_record_of_a_load_is_not_truncated() {
     assert_eq!(rows(&table), expected());
 }
 
-/// What was copied cannot be loaded again then.
+/// The copied files cannot be loaded again then.
 #[test]
 fn a_table_is_truncated_when_the_files_of_a_load_are_gone() {
     let storage = cut_off(all_loaded);
@@ -271,7 +271,7 @@ fn a_table_is_truncated_when_the_files_of_a_load_are_gone() {
     assert_eq!(rows(&open(&storage)), [""; 0]);
 }
 
-/// A new table of the name is another one.
+/// A new table of the same name is a different table.
 #[test]
 fn a_table_is_deleted_before_the_load_is_repeated() {
     let storage = cut_off(all_loaded);
@@ -284,7 +284,7 @@ fn a_table_is_deleted_before_the_load_is_repeated() {
     assert_eq!(rows(&table), expected());
 }
 
-/// A region can be opened, and its record is an error when files are loaded.
+/// The region can be opened, but loading files fails with an error for the record.
 #[test]
 fn a_damaged_record_is_an_error() {
     let storage = cut_off(all_loaded);
@@ -335,7 +335,8 @@ fn a_load_is_not_repeated_if_no_record_says_what_was_loaded() {
     assert_eq!(rows(&table).iter().filter(|cell| cell.contains("/input/")).count(), expected().len());
 }
 
-/// The files stay. A call that is repeated after a failure loads what is left, and one after a success all.
+/// The input files stay. A call that is repeated after a failure loads the remaining files, and one after a
+/// success loads all.
 #[test]
 fn files_that_are_kept_are_loaded_again() {
     let storage = world();

@@ -1,4 +1,4 @@
-//! Damaged and torn logs, and names that HBase does not give.
+//! Damaged and torn logs, and file names that HBase does not produce.
 
 use super::super::rewrite;
 use super::{
@@ -16,7 +16,7 @@ fn damage_is_an_error_and_changes_nothing() {
     let path = Path::new(SERVER).join("h%2C1%2C2.2000");
     let bytes = storage.bytes(&path).unwrap();
     let mut damaged = bytes.clone();
-    // A checksum finds that the name of a region is another.
+    // A changed region name, detected by a checksum.
     let at = bytes.windows(34).position(|part| part.starts_with(b"\x0a\x20")).unwrap() + 2;
     damaged[at] ^= 1;
     rewrite(&storage, &path, &damaged);
@@ -47,7 +47,8 @@ fn names_that_hbase_does_not_give_are_damage() {
     refuse(&storage, ErrorKind::Corrupt, &path);
 }
 
-/// Of the logs of servers, what a recovery refuses, or the opening of a region after it, is a fault.
+/// Verification reports, for the logs of servers, what a recovery, or the opening of a region after it, would
+/// refuse.
 #[test]
 fn verify_finds_names_and_rows_that_no_recovery_takes() {
     let (storage, [one, _]) = flushed();
@@ -76,10 +77,10 @@ fn verify_finds_names_and_rows_that_no_recovery_takes() {
 fn only_the_newest_log_of_a_server_may_be_torn() {
     let (storage, [one, _]) = flushed();
     let entries = [(&*one, 40, vec![put("b", "f", "3")]), (&*one, 41, vec![put("b", "g", "4")])];
-    // By number, not by name.
+    // Compared by number, not by name.
     let older = write_log(&storage, SERVER, "h%2C1%2C2.900", &entries, false);
     write_log(&storage, SERVER, "h%2C1%2C2.1000", &[(&one, 42, vec![put("c", "f", "5")])], true);
-    // Of another writer, of another server, and a checksum of Hadoop.
+    // A log of another writer, one of another server, and a checksum file of Hadoop.
     let meta = write_log(&storage, SERVER, "h%2C1%2C2.meta.800.meta", &[], false);
     let other = write_log(&storage, "/hbase/WALs/i,1,2-splitting", "i%2C1%2C2.700", &[], false);
     storage.create(&Path::new(SERVER).join(".h%2C1%2C2.900.crc")).unwrap().write_all(b"crc").unwrap();
@@ -96,7 +97,8 @@ fn only_the_newest_log_of_a_server_may_be_torn() {
     assert_eq!(values(&open(&storage, false))[2..5].len(), 3);
 }
 
-/// A length is damaged in a log that its server closed. It is the newest: a torn one would be accepted.
+/// A length is damaged in a log that its server closed. It is the newest log, so a torn one would be
+/// accepted.
 #[test]
 fn a_closed_log_is_not_torn() {
     let (storage, [one, _]) = flushed();
@@ -128,10 +130,10 @@ fn a_closed_log_is_not_torn() {
     );
 }
 
-/// HBase leaves such a log when a data node fails: what was not acknowledged is in the next log, too.
+/// HBase leaves such a log when a data node fails: unacknowledged entries are also in the next log.
 #[test]
 fn a_torn_log_before_a_newer_one_is_accepted_if_asked() {
-    // Torn in its last entry, in its header, and empty.
+    // Torn in its last entry, torn in its header, and empty.
     for len in [None, Some(7), Some(0)] {
         let (storage, [one, _]) = flushed();
         let (acknowledged, again) = (put("b", "f", "3"), put("b", "g", "4"));
@@ -156,7 +158,7 @@ fn a_torn_log_before_a_newer_one_is_accepted_if_asked() {
         assert!(found.contains(&"b/g:q/500=4".to_owned()), "{len:?}: {found:?}");
         assert_eq!(below(&storage, "/hbase/oldWALs").len(), 2, "{len:?}");
     }
-    // Damage is none the less.
+    // Damage is still refused.
     let (storage, _) = flushed();
     let path = write_log(&storage, SERVER, "h%2C1%2C2.900", &[], true);
     rewrite(&storage, &path, b"not a log");

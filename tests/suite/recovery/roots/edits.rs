@@ -1,4 +1,4 @@
-//! Which regions and families get the edits of a log, and when they may be opened.
+//! Which regions and families receive the edits of a log, and when they may be opened.
 
 use super::{
     GONE, ROOT, SERVER, below, crashed, expected, families, files, flushed, open, options, put, recover,
@@ -13,7 +13,7 @@ use hregion::{
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Logs have cells of a family that was deleted since, and a family of its name is added.
+/// Logs have cells of a deleted family, and a family of the same name is added.
 #[test]
 fn an_added_family_gets_no_cells_of_a_deleted_one() {
     let (storage, [one, _]) = flushed();
@@ -35,7 +35,7 @@ fn an_added_family_gets_no_cells_of_a_deleted_one() {
     assert!(!found.iter().any(|cell| cell.contains("/h:")), "{found:?}");
 }
 
-/// The same for the options of a region, which alter the descriptor when it is opened.
+/// The same for the options of a region that alter the descriptor when it is opened.
 #[test]
 fn an_option_adds_no_family_with_cells_of_a_deleted_one() {
     let descriptors = |storage: &FaultyStorage| -> Vec<(PathBuf, Vec<u8>)> {
@@ -49,7 +49,7 @@ fn an_option_adds_no_family_with_cells_of_a_deleted_one() {
     for (dir, name, region) in [
         (edits_of(&one), "0000000000000000040", &one),
         (SERVER.to_owned(), log, &one),
-        // The descriptor is that of all regions.
+        // The descriptor applies to all regions.
         (edits_of(&two), "0000000000000000040", &two),
         (SERVER.to_owned(), log, &two),
         ("/elsewhere".to_owned(), log, &one),
@@ -104,14 +104,14 @@ fn edits_of_a_region_without_a_region_info_are_skipped() {
     assert!(storage.list_dir(Path::new("/hbase/WALs")).unwrap().is_empty());
     assert_eq!(below(&storage, edits.to_str().unwrap()), [name], "nothing is added, nothing removed");
 
-    // One with directories of families is a region that is damaged.
+    // A region with directories of families is damaged.
     let storage = crashed();
     storage.create_dir_all(&dir.join("f")).unwrap();
     refuse(&storage, ErrorKind::Io, &dir.join(".regioninfo"));
 }
 
 /// Some releases of HBase write recovered edits to `<namespace>/<table>/<region>` of the root, without `data`
-/// (HBASE-20734); later ones replay those, too (HBASE-22617).
+/// (HBASE-20734); later ones replay those too (HBASE-22617).
 #[test]
 fn edits_in_the_wrong_directory_are_not_overlooked() {
     let (storage, [one, two]) = flushed();
@@ -191,7 +191,7 @@ fn a_split_parent_keeps_its_edits() {
 }
 
 /// A write would get the sequence id of an edit that is only in a log, and be flushed; the recovery would
-/// then leave the edit out. A region that is split would not get its edits at all.
+/// then skip the edit. The edits of a region that is split would be lost.
 #[test]
 fn a_region_with_edits_in_logs_is_recovered_before_it_is_written_to() {
     let storage = crashed();
@@ -213,7 +213,7 @@ fn a_region_with_edits_in_logs_is_recovered_before_it_is_written_to() {
     table.close().unwrap();
     recover(&storage).unwrap();
     assert_eq!(values(&open(&storage, false)), expected());
-    // The same logs, whose edits are in files now.
+    // The same logs again, with edits that are in files.
     for (path, bytes) in logs {
         storage.create_dir_all(Path::new(SERVER)).unwrap();
         storage.create(&path).unwrap().write_all(&bytes).unwrap();
@@ -225,8 +225,8 @@ fn a_region_with_edits_in_logs_is_recovered_before_it_is_written_to() {
     assert_eq!(values(&table).len(), expected().len() + 1, "one row is new, one version is replaced");
 }
 
-/// Edits that a recovery has given to the region before it failed are replayed when the region is opened;
-/// those that it has not given to it are still needed.
+/// Edits that a recovery has written for the region before it failed are replayed when the region is opened;
+/// edits not yet written for it are still required.
 #[test]
 fn a_region_may_be_opened_once_it_has_all_its_recovered_edits() {
     let (storage, [one, _]) = flushed();

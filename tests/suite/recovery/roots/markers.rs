@@ -6,7 +6,7 @@ use hregion::wal::{CompactionMarker, Marker, WalReader};
 use hregion::{Cell, CellRef, CellType, ErrorKind, Limits, SeekKey, Table};
 use std::path::Path;
 
-/// HBase reads no markers but those of compactions when it splits and replays logs.
+/// HBase reads only the markers of compactions when it splits and replays logs.
 #[test]
 fn markers_that_no_replay_needs_are_not_read() {
     let (storage, [one, _]) = flushed();
@@ -14,7 +14,7 @@ fn markers_that_no_replay_needs_are_not_read() {
         let key = SeekKey::of(b"a", b"METAFAMILY", qualifier.as_bytes(), 500, CellType::Put);
         vec![Cell::from(CellRef::new(&key, value))]
     };
-    // The action 9 of a flush, the event 9 of a region, and no message at all.
+    // The unknown flush action 9, the unknown region event 9, and no message at all.
     let unknown = |region: &str, action: u8| {
         let mut value = vec![8, action, 18, 1, b't', 26, 32];
         value.extend_from_slice(region.as_bytes());
@@ -40,13 +40,13 @@ fn markers_that_no_replay_needs_are_not_read() {
         assert_eq!((done.regions[0].replayed.edits, done.regions[0].replayed.cells), (1, 1));
         assert!(values(&open(&storage, false)).contains(&"b/f:q/500=3".to_owned()));
     }
-    // Those of compactions are read.
+    // The markers of compactions are read.
     let path =
         write_log(&storage, SERVER, "log.1", &[(&one, 50, marker("HBASE::COMPACTION", b"\xff"))], true);
     refuse(&storage, ErrorKind::Corrupt, &path);
 }
 
-/// Of the markers, a split keeps those of compactions: the files they name are left out and archived.
+/// A split keeps only the markers of compactions: the files that they name are ignored and archived.
 #[test]
 fn markers_of_compactions_reach_the_regions() {
     let (storage, [one, _]) = flushed();

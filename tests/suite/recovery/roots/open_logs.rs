@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-/// A storage like HDFS: a log that its server has not closed seems to be empty until its writing is ended.
+/// A storage like HDFS: a log that its server has not closed appears empty until its lease is recovered.
 #[derive(Debug)]
 struct Hides {
     inner: FaultyStorage,
@@ -49,8 +49,7 @@ impl Storage for Hides {
     }
 }
 
-/// Edits that cannot be seen are not overlooked: nothing is done until a recovery has ended the writing of
-/// the log.
+/// Invisible edits must not be missed: nothing is done until a recovery has closed the log.
 #[test]
 fn a_log_that_was_not_closed_may_hide_edits() {
     let (storage, [one, _]) = flushed();
@@ -97,12 +96,12 @@ fn a_log_that_was_not_closed_may_hide_edits() {
     assert!(values(&table).contains(&"b/f:q/500=3".to_owned()), "{:?}", values(&table));
     table.close().unwrap();
 
-    // A log that its server has closed is read as it is: it may have no edits that are needed.
+    // A log that its server has closed is read without changes: it may have no required edits.
     write_log(&storage, SERVER, "h%2C1%2C2.2000", &[(GONE, 41, vec![put("b", "f", "gone")])], true);
     Hides::options(&storage).writable(true).open(&dir).unwrap().close().unwrap();
     Table::clone_snapshot(ROOT, "s", "u", Hides::options(&storage)).unwrap().close().unwrap();
     Table::plan_recovery(ROOT, Hides::options(&storage)).unwrap();
-    // The writing of a given log is ended.
+    // A given log is closed.
     let given =
         write_log(&storage, "/elsewhere", "h%2C1%2C2.1000", &[(&*one, 90, vec![put("c", "f", "9")])], false);
     let region = Hides::options(&storage).writable(true).replay_logs([given]).open(&dir).unwrap();

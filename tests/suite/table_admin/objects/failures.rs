@@ -4,11 +4,11 @@ use super::*;
 use crate::support::crashes::one_in;
 use hregion::io::faulty::Crash;
 
-/// Returns a new bucket, maybe with a catalog.
+/// Returns a new bucket, optionally with a catalog.
 type Bucket = fn(bool) -> FaultyStorage;
 
-/// Runs `change` on a copy of a bucket, of which the call `n` fails, or in which the process dies there.
-/// Returns whether it succeeded, and the copy; `None` if there are not as many calls.
+/// Runs `change` on a copy of a bucket whose call `n` fails, or in which the process dies at that call.
+/// Returns whether it succeeded, and the copy; `None` if `change` makes fewer calls.
 fn failed(
     before: &FaultyStorage,
     n: u64,
@@ -73,8 +73,9 @@ fn succeeds_despite(
     is_ok
 }
 
-/// After an attempt at the call `n`: uses the table or not; repeats the change when one of the first `calls`
-/// calls fails or not; then repeats it, unless it is made. Checks that the table has the rows `after` then.
+/// After an attempt that failed at the call `n`: optionally uses the table; optionally repeats the change
+/// with one of the first `calls` calls failing; then repeats it, unless it has succeeded. Checks that the
+/// table has the rows `after` at the end.
 fn complete(
     storage: &FaultyStorage,
     n: u64,
@@ -114,12 +115,12 @@ fn a_deletion_is_done_or_not(every: usize) {
             let again = succeeds_despite(&storage, (n * 31 + 7) % 90, delete);
             assert!(!again || values(&storage, T).is_none(), "{shown}");
         }
-        // It is repeated, or the table is created when it is gone.
+        // It is repeated, or the table is created if it no longer exists.
         if values(&storage, T).is_some() || n % 5 > 1 {
             if let Err(error) = delete(&storage) {
                 assert_eq!(error.kind(), ErrorKind::TableNotFound, "{shown}");
             }
-            // Also if there was no region any more.
+            // Also if there were no regions left.
             let (dir, left) = (Path::new(ROOT).join("data/ns/t"), objects(&storage));
             assert!(
                 left.len() == 1 && left[0].to_string_lossy().starts_with(".change."),
@@ -168,7 +169,7 @@ fn a_truncation_is_done_or_not(every: usize) {
     }
 }
 
-/// Checks that no change is left but such as were undone: their files stay while their parents are there.
+/// Checks that only undone changes remain: their files stay as long as their parents exist.
 fn check_changes(storage: &FaultyStorage, shown: &str) {
     let left = objects(storage);
     let is_open = |path: &PathBuf| {
@@ -186,7 +187,7 @@ fn a_restoration_is_done_or_not(every: usize) {
         assert!(seen == restored || !is_ok && seen == Some(later_values()), "{shown}: {seen:?}");
         complete(&storage, n, 170, &restore, &old_values(), shown);
         assert_eq!(region_names(&storage).len(), 2, "{shown}");
-        // What is created from nothing is complete, too.
+        // A table that is created from nothing is complete too.
         delete(&storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
         let created = succeeds_despite(&storage, (n * 17 + 3) % 150, restore);
         let seen = values(&storage, T);

@@ -1,4 +1,4 @@
-//! Requests of a process that died, which are carried out late.
+//! Requests of a dead process that are carried out late.
 
 use super::*;
 use hregion::io::faulty::Crash;
@@ -12,7 +12,7 @@ fn infos(storage: &FaultyStorage, names: &[String]) -> Vec<Content> {
     names.iter().map(|name| (path(name), storage.bytes(&path(name)).unwrap())).collect()
 }
 
-/// Makes files, as late requests do.
+/// Creates files, as late requests do.
 fn put_files(storage: &FaultyStorage, files: &[Content]) {
     for (path, bytes) in files {
         storage.create_dir_all(path.parent().unwrap()).unwrap();
@@ -22,7 +22,7 @@ fn put_files(storage: &FaultyStorage, files: &[Content]) {
     }
 }
 
-/// It is not one of a table that was created since, either.
+/// The late region does not belong to a table that was created since, either.
 #[test]
 fn a_late_region_of_a_former_table_is_ignored() {
     let (storage, dir) = (bucket(), Path::new(ROOT).join("data/ns/t"));
@@ -34,7 +34,7 @@ fn a_late_region_of_a_former_table_is_ignored() {
         assert_eq!(values(&storage, T), None, "{n}");
         assert!(Table::is_absent(&dir, &storage).unwrap(), "{n}");
         assert!(Table::has_unfinished_deletion(&dir, &storage).unwrap(), "{n}");
-        // What was late is removed.
+        // The late files are removed.
         delete(&storage).unwrap();
         assert_eq!(objects(&storage).len(), 1, "{n}");
         let table = create(&storage).unwrap();
@@ -42,14 +42,14 @@ fn a_late_region_of_a_former_table_is_ignored() {
         fill(&table, "old");
         table.close().unwrap();
         assert!(infos(&storage, &region_names(&storage)).iter().all(|info| !late.contains(info)), "{n}");
-        // Beside the new table, too.
+        // Also beside the new table.
         put_files(&storage, &late);
         assert_eq!(values(&storage, T), Some(old_values()), "{n}");
         use_table(&storage, &n.to_string());
     }
 }
 
-/// Another program has made a table whose descriptor has the number that the one before had.
+/// Another program has created a table whose descriptor has the same number as the previous table's.
 #[test]
 fn of_two_deletions_the_last_one_stays() {
     // The names of the files of deletions are random.
@@ -74,8 +74,8 @@ fn of_two_deletions_the_last_one_stays() {
     }
 }
 
-/// A truncation, or a split, was cut off, and its requests to make the new regions are carried out once the
-/// table is deleted.
+/// A truncation, or a split, was cut off, and its requests to create the new regions are carried out after
+/// the table is deleted.
 #[test]
 fn a_late_region_does_not_bring_a_deleted_table_back() {
     let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, true, &options(storage));
@@ -130,8 +130,8 @@ fn a_late_region_does_not_bring_a_deleted_table_back() {
     }
 }
 
-/// The process dies before the catalog has the table. Lists track the files of all families, as the families
-/// say or the table; and a table of this name may have been deleted before.
+/// The process dies before the catalog has the table. Lists track the files of all families, by a setting of
+/// the families or of the table; a table of the same name may have been deleted before.
 #[test]
 fn a_creation_that_was_cut_off_is_repeated() {
     let by_table = |storage: &FaultyStorage| {
@@ -181,7 +181,7 @@ fn a_creation_that_was_cut_off_is_repeated() {
     }
 }
 
-/// There are no ids for other regions than those of a creation that was cut off, nor for all of a snapshot.
+/// No region ids are left except for the regions of a creation that was cut off, and too few for a snapshot.
 #[test]
 fn new_regions_need_ids() {
     let at_end = |storage: &FaultyStorage| options(storage).clock(Arc::new(ManualClock::new(i64::MAX)));
@@ -212,8 +212,8 @@ fn new_regions_need_ids() {
     assert_eq!(values(&storage, T), Some(later_values()));
 }
 
-/// The request that makes the descriptor of a creation that was cut off is carried out when there is another
-/// table of the name.
+/// The request that creates the descriptor of a creation that was cut off is carried out after another table
+/// of the same name exists.
 #[test]
 fn a_late_descriptor_of_a_creation_is_ignored() {
     let new = || {

@@ -1,4 +1,4 @@
-//! Readers beside a change of the table.
+//! Readers during a change of the table.
 
 use super::*;
 use hregion::Get;
@@ -6,10 +6,10 @@ use std::fmt;
 
 type Act = Box<dyn FnOnce() + Send>;
 
-/// A storage that does something before a call that makes or removes an object, or lists some.
+/// A storage that calls a function before a call that creates, removes or lists objects.
 struct Between {
     inner: FaultyStorage,
-    /// Whether it does it before one that lists.
+    /// Whether the function is called before a listing.
     before_lists: bool,
     left: Mutex<(u64, Option<Act>)>,
 }
@@ -25,7 +25,7 @@ impl Between {
         Arc::new(Self { inner: storage.clone(), before_lists, left: Mutex::new((0, None)) })
     }
 
-    /// Does something before the call after `n` more.
+    /// Calls a function before the call after `n` more.
     fn act(&self, n: u64, act: Act) {
         *self.left.lock().unwrap() = (n, Some(act));
     }
@@ -119,7 +119,7 @@ fn a_reader_never_has_rows_of_both_tables() {
                 (Ok(first), Ok(rest)) => {
                     let is = |all: &[String]| first == of_row("a", all) && rest == of_row("n", all);
                     old_reads += u64::from(is(&old));
-                    // As locally, each region has the families with which it was opened.
+                    // As with local files, each region has the families with which it was opened.
                     let is_altered =
                         name == "alter" && first == of_row("a", &old) && rest == of_row("n", &new);
                     let shown = format!("{name}, call {n}: {first:?}, {rest:?}");
@@ -135,7 +135,7 @@ fn a_reader_never_has_rows_of_both_tables() {
     }
 }
 
-/// As well, if the truncation is completed, and forgotten, while the reader opens a region.
+/// Also if the truncation is completed, and its record removed, while the reader opens a region.
 #[test]
 fn a_reader_never_takes_an_old_region_for_one_of_the_new_table() {
     let truncate = |storage: &FaultyStorage| Table::truncate(ROOT, T, true, &options(storage));
@@ -145,7 +145,7 @@ fn a_reader_never_takes_an_old_region_for_one_of_the_new_table() {
         assert!(storage.has_died(), "{n}: {truncated:?}");
         storage.heal();
     };
-    // The descriptor is there, and no region is archived.
+    // The descriptor exists, and no region is archived.
     let unchanged = bucket();
     let at = (0..).find(|n| {
         let storage = unchanged.copy();
@@ -162,7 +162,7 @@ fn a_reader_never_takes_an_old_region_for_one_of_the_new_table() {
         let reader = Table::open_with(ROOT, T, options).unwrap();
         let opened = open(&storage, T, true).unwrap();
         cut_off(at, &storage);
-        // As another process does.
+        // As another process would.
         let archive = move || opened.archive_parents().map(drop);
         between.act(n, Box::new(|| std::thread::spawn(archive).join().unwrap().unwrap()));
         let read = |row: &str| {
@@ -182,7 +182,7 @@ fn a_reader_never_takes_an_old_region_for_one_of_the_new_table() {
 /// The encoded name of a region of the table with all rows, created at 9000.
 const CREATED: &str = "deebf0fa8248108c32de93527e018a53";
 
-/// It would not be one of the regions that are removed, or be written to meanwhile.
+/// Otherwise it would not be removed with the other regions, or could be written to during the change.
 #[test]
 fn a_region_that_is_created_meanwhile_is_seen() {
     let altered = TableChanges::new().delete_family("f");
@@ -200,7 +200,7 @@ fn a_region_that_is_created_meanwhile_is_seen() {
         let act: Act = {
             let (created, storage) = (Arc::clone(&created), storage.clone());
             Box::new(move || {
-                // Later than the others, which would replace it.
+                // Later than the others, so that it replaces them.
                 let options = options(&storage).clock(Arc::new(ManualClock::new(9000))).table(T);
                 let options = options.writable(true).create_if_missing(true);
                 let options = families().into_iter().fold(options, RegionOptions::family);
@@ -208,7 +208,7 @@ fn a_region_that_is_created_meanwhile_is_seen() {
                 *created.lock().unwrap() = Some(region);
             })
         };
-        // Before the file of the change is made.
+        // Before the file of the change is created.
         between.act(0, act);
         let changed = options(&storage).storage(Arc::clone(&between) as Arc<dyn Storage>);
         assert_eq!(change(&changed).unwrap_err().kind(), ErrorKind::Locked, "{name}");
