@@ -8,7 +8,7 @@ fn bytes_of(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
-/// Whether a value is that which a line names. Java's `NaN` and the like are not among them.
+/// Whether a value equals the value named in a line. Java's `NaN` and similar texts do not occur.
 fn is_value(value: &Value<'_>, text: &str) -> bool {
     match value {
         Value::Null => text == "null",
@@ -38,7 +38,7 @@ fn values_are_those_that_hbase_encoded() {
         let (ty, bytes): (ValueType, _) = (ty.parse().unwrap(), bytes_of(hex));
         let value = decode(ty, &bytes).unwrap_or_else(|| panic!("{line}: not decoded"));
         assert!(is_value(&value, text), "{line}: {value:?}");
-        // neither a part of it nor more is a value of a type with an end
+        // neither a shorter nor a longer encoding is valid for a type with an end
         let has_end = !matches!(
             ty,
             ValueType::Utf8 | ValueType::Decimal(_) | ValueType::Ordered(OrderedType::BlobCopy)
@@ -55,7 +55,7 @@ fn values_are_those_that_hbase_encoded() {
     assert!(count > 1000);
 }
 
-/// `encodeBlobCopy` of a null: one byte, and in descending order its end.
+/// `encodeBlobCopy` encodes a null as one byte, followed by its terminator in descending order.
 #[test]
 fn a_null_of_a_copied_blob_may_have_an_end() {
     let copied = ValueType::Ordered(OrderedType::BlobCopy);

@@ -1,5 +1,6 @@
-//! Comma-separated values, read back by a reader of others and by one that tells null from empty, against the
-//! values that were put, HBase's own texts of its values, and the scans of tables that HBase wrote.
+//! Comma-separated values are read back by a common reader and by one that distinguishes null from empty.
+//! They are compared with the values that were put, HBase's own texts of its values, and the scans of tables
+//! that HBase wrote.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
 
 #[path = "../../tests/support/golden_tables.rs"]
@@ -14,7 +15,7 @@ use proptest::prelude::*;
 
 type Line = Vec<Option<String>>;
 
-/// Reads lines as RFC 4180 defines them. A field without quotes that is empty is null.
+/// Reads lines as RFC 4180 defines them. An empty field without quotes is null.
 fn parse(text: &str) -> Vec<Line> {
     let (mut lines, mut line) = (Vec::new(), Vec::new());
     let mut rest = text;
@@ -51,7 +52,7 @@ fn parse(text: &str) -> Vec<Line> {
     lines
 }
 
-/// Writes a scan, and returns the header and the lines. The reader of others must find the same.
+/// Writes a scan, and returns the header and the lines. The common reader must return the same.
 fn through_csv(table: &Table, scan: Scan, layout: Layout) -> (Line, Vec<Line>) {
     let batches = Batches::of_table(table, scan, layout.clone(), BatchLimits::new(7, 10_000)).unwrap();
     let mut text = Vec::new();
@@ -122,7 +123,7 @@ fn values_are_those_that_hbase_encoded() {
                 }
                 let mut field = field.clone();
                 if !suffix.is_empty() {
-                    // numbers are as they are without a list, all else is a string
+                    // numbers are unchanged in a list, all others are strings
                     let list = field.unwrap();
                     let item = list.strip_prefix('[').and_then(|list| list.strip_suffix(']')).unwrap();
                     field = match serde_json::from_str(item).unwrap() {
@@ -232,7 +233,7 @@ fn golden_tables_come_back_cell_for_cell() {
     assert!(count > 100 && rows > 100);
 }
 
-/// Text with what needs quotes.
+/// Text with characters that need quotes.
 fn text() -> impl Strategy<Value = String> {
     proptest::collection::vec(
         prop_oneof![

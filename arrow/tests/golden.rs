@@ -1,4 +1,4 @@
-//! Tables that HBase wrote, through Parquet and Arrow's files, cell for cell.
+//! Tables that HBase wrote, converted to Parquet and Arrow's files, are compared cell by cell.
 #![cfg(feature = "files")]
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
 
@@ -154,7 +154,7 @@ fn rows_are_mapped() {
         let texts: Vec<_> = batch.column(4).as_string::<i32>().iter().collect();
         assert_eq!(texts, [Some("text 1"), Some("text -2"), Some("text 3"), Some("only text")]);
     }
-    // a value that does not fit is an error that names it, or null and counted
+    // a value that does not fit causes an error that names it, or is null and counted
     let wrong = mapping(&["f:t=long"]);
     let mut batches =
         Batches::of_table(&table, Scan::new(), Layout::Columns(wrong.clone()), BatchLimits::default())
@@ -188,7 +188,7 @@ fn after_an_error_there_are_no_batches() {
     }
     let column = Column::parse("f:j=json").unwrap();
     let layout = Layout::Columns(Mapping::new(RowKey::whole(ValueType::Utf8), vec![column]).unwrap());
-    // the second row has no room beside the first, whose batch is complete when the error comes
+    // the second row does not fit beside the first, whose batch is complete before the error
     let limits = BatchLimits::new(100, 15);
     let mut batches = Batches::of_table(&table, Scan::new(), layout, limits).unwrap();
     assert!(batches.next().unwrap().unwrap_err().to_string().contains("no json"));
@@ -212,7 +212,7 @@ fn mapped_rows_are_whole() {
     assert_eq!(read(Scan::new().max_result_size(1).allow_partial(true)), whole);
 }
 
-/// A row has one of the mapped columns, also if the scan has named others.
+/// A row has at least one of the mapped columns, even if the scan has named others.
 #[test]
 fn a_scan_is_narrowed_to_the_mapped_columns() {
     let dir = tempfile::tempdir().unwrap();
@@ -257,7 +257,7 @@ fn batches_are_bounded_and_projected() {
     assert!(matches!(builder(&[6]), Err(Error::Mapping(_))));
 }
 
-/// Nulls take memory, too: few of many columns are in each row.
+/// Nulls also take memory: each row has few of many columns.
 #[test]
 fn batches_of_many_absent_columns_are_bounded() {
     let dir = tempfile::tempdir().unwrap();

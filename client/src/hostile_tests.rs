@@ -1,4 +1,4 @@
-//! Sessions with servers that fail, send wrong answers or close connections: each ends in an error or the
+//! Sessions with servers that fail, send wrong answers or close connections: each ends with an error or the
 //! right answer, in time.
 
 mod administration;
@@ -30,7 +30,7 @@ use tokio::runtime::Builder;
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::sleep;
 
-/// The time of an operation. A session has several, and a slow machine.
+/// The time limit of an operation. A session has several, and the machine may be slow.
 const OPERATION: Duration = Duration::from_millis(400);
 const CALL: Duration = Duration::from_millis(40);
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -54,7 +54,7 @@ fn is_expected(row: &Row, at: usize) -> bool {
         && (row.is_empty() || row.key() == row_key(at).as_bytes())
 }
 
-/// Reads rows by a scan, and compares them with those there are.
+/// Reads rows by a scan, and compares them with the expected ones.
 async fn scan(table: &Table, random: &mut Rng) -> Result<()> {
     let (low, high) = (random.below(ROWS), random.below(ROWS + 1));
     let (low, high) = (low.min(high), low.max(high));
@@ -96,7 +96,7 @@ async fn scan(table: &Table, random: &mut Rng) -> Result<()> {
     Ok(())
 }
 
-/// Adds to a counter of its own. What is done is done once.
+/// Adds to the session's own counter. Each increment takes effect at most once.
 async fn increment(table: &Table, cluster: &Cluster, random: &mut Rng) -> Result<()> {
     let row = format!("{}-{}", row_key(random.below(ROWS)), random.next());
     let before = cluster.counter(&row);
@@ -134,7 +134,7 @@ async fn operation(table: &Table, cluster: &Cluster, random: &mut Rng) -> Result
     Ok(())
 }
 
-/// What sessions have ended in.
+/// The numbers of results of sessions.
 #[derive(Default)]
 struct Ends {
     right: u64,
@@ -168,7 +168,7 @@ async fn session(cluster: &Cluster, builder: &ClientBuilder, seed: u64, ends: &R
     assert!(took < PATIENCE, "the session of seed {seed} took {took:?}");
 }
 
-/// The sessions that are still to be run.
+/// The sessions that have not run yet.
 struct Queue {
     next: AtomicU64,
     count: u64,
@@ -182,8 +182,8 @@ impl Queue {
     }
 }
 
-/// Waits until the runtime is on time. More sessions at a time than the machine can answer would all end in
-/// time-outs, and check nothing.
+/// Waits until the runtime is on time. More concurrent sessions than the machine can handle would all time
+/// out, and check nothing.
 async fn on_time() {
     loop {
         let begin = Instant::now();
@@ -194,7 +194,7 @@ async fn on_time() {
     }
 }
 
-/// Runs sessions on this thread, with a number of clusters at a time, as most of their time is spent waiting.
+/// Runs sessions on this thread, for several clusters at a time, as most of their time is spent waiting.
 fn sessions_of(queue: &Arc<Queue>, clusters: u64) -> Ends {
     let most = usize::try_from(clusters).unwrap();
     let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(most).build().unwrap();
@@ -280,7 +280,7 @@ async fn calls_that_read_and_that_write_have_times_of_their_own() {
     let table = |builder: ClientBuilder| builder.bootstrap(&cluster.addresses()).unwrap().table(&name);
     let (reads, writes) = (table(builder().read_timeout(short)), table(builder().write_timeout(short)));
     for table in [&reads, &writes] {
-        // the regions are known afterwards
+        // after this call the regions are known
         table.get(&Get::new(row_key(0))).await.unwrap();
     }
     cluster.behave(1, Mischief::SILENCE);
@@ -291,8 +291,8 @@ async fn calls_that_read_and_that_write_have_times_of_their_own() {
     assert_eq!(written.unwrap_err().kind(), hregion::ErrorKind::Io);
 }
 
-/// A region has moved, and back, and its first server opens it: each server knows only the last move that it
-/// took part in.
+/// A region has moved away and back, and its first server is opening it: each server has a record only of the
+/// last move that it took part in.
 #[tokio::test]
 async fn servers_that_name_each_other_are_asked_until_one_has_the_region() {
     const TIME: Duration = Duration::from_millis(300);
@@ -319,7 +319,7 @@ async fn servers_that_name_each_other_are_asked_until_one_has_the_region() {
     assert!(begin.elapsed() >= TIME);
 }
 
-/// One redirect is followed at once.
+/// A single redirect is followed at once.
 #[test]
 fn a_server_that_is_named_is_asked_without_a_pause() {
     let fault = |kind| Fault { kind, ..Fault::no_answer("h", "Get") };
@@ -354,7 +354,7 @@ fn many_sessions_end_in_an_error_or_the_right_answer() {
     println!("HREGION_SEED={seed} HREGION_OPS={count} HREGION_CLUSTERS={clusters}");
     let threads = thread::available_parallelism().map_or(1, |threads| threads.get() as u64);
     sessions(count, seed, clusters, threads);
-    // of the clients, and of the servers, which are in the same process
+    // the memory of the clients, and of the servers, which are in the same process
     if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
         let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap();
@@ -363,5 +363,5 @@ fn many_sessions_end_in_an_error_or_the_right_answer() {
     }
 }
 
-/// The most memory that sessions of 128 clusters at a time may take.
+/// The maximum memory for sessions of 128 clusters at a time.
 const MAX_KIB: u64 = 256 << 10;

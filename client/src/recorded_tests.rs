@@ -1,4 +1,4 @@
-//! What HBase's servers sent to HBase's client, decoded by this one.
+//! Messages that HBase's servers sent to HBase's client are decoded by this one.
 
 use crate::cell_block::{CellCodec, row_of};
 use crate::fault::Fault;
@@ -83,7 +83,7 @@ fn rows_of_method(method: &str, frame: ResponseFrame) -> Vec<Row> {
             ServerName::from_proto_bytes(&response.server_name.unwrap()).unwrap();
             Vec::new()
         }
-        // calls of administration, which this client does not make
+        // administrative calls, which this client does not make
         _ => Vec::new(),
     }
 }

@@ -1,4 +1,4 @@
-//! The recorded session of HBase's client, with its servers' bytes: this client gives its answers.
+//! This client gives the answers of HBase's client for a recorded session, with the bytes of its servers.
 
 use crate::hostile_tests::fake::read_frame;
 use crate::json_cell::json_cell;
@@ -31,7 +31,7 @@ struct StartField {
     start_row: Option<Bytes>,
 }
 
-/// Returns what a call asks for.
+/// Returns a description of the request of a call.
 fn asked(method: &str, param: Bytes) -> String {
     let text = |bytes: Option<Bytes>| String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
     let region = |region: Option<proto::RegionSpecifier>| text(region.and_then(|region| region.value));
@@ -81,9 +81,9 @@ fn request_of(mut frame: Bytes) -> (proto::RequestHeader, Bytes) {
     (header, frame.split_to(len))
 }
 
-/// A call that was recorded.
+/// A recorded call.
 struct Call {
-    /// The number of the command that it belongs to.
+    /// The number of its command.
     command: usize,
     port: u16,
     asked: String,
@@ -92,12 +92,12 @@ struct Call {
     is_used: bool,
 }
 
-/// What was recorded, with the ports of the servers that play it.
+/// The recorded calls, with the ports of the servers that replay them.
 struct Session {
     calls: Vec<Call>,
     /// The current command.
     command: usize,
-    /// What was asked, but not answered in the recording.
+    /// Requests that have no answer in the recording.
     unknown: Vec<String>,
 }
 
@@ -130,8 +130,8 @@ impl Session {
         Self { calls, command: 0, unknown: Vec::new() }
     }
 
-    /// Returns the answer to a call to a server: one of the current command that was not given yet, or the
-    /// last one before.
+    /// Returns the answer to a call to a server: an unused one of the current command, or the last earlier
+    /// one.
     fn answer(&mut self, port: u16, asked: &str) -> Bytes {
         let command = self.command;
         let same = |call: &&mut Call| call.port == port && call.asked == asked;
@@ -140,13 +140,13 @@ impl Session {
             call.is_used = true;
             return call.answer.clone();
         }
-        // what HBase's client knew already, or has not asked so often
+        // HBase's client knew this already, or has requested it less often
         let before = self.calls.iter_mut().filter(same).rfind(|call| call.command <= command);
         if let Some(call) = before {
             return call.answer.clone();
         }
         let response = if asked.starts_with("Open hbase:meta,,1 wired,") {
-            // this client asks for several rows of the catalog, of which the recording has the first one
+            // this client requests several rows of the catalog, and the recording has only the first
             proto::ScanResponse {
                 scanner_id: Some(1),
                 more_results_in_region: Some(false),
@@ -164,7 +164,7 @@ impl Session {
     }
 }
 
-/// Replaces ports in text, and in the messages that name servers. No length changes.
+/// Replaces ports in text, and in the messages that name servers. All lengths stay the same.
 fn with_ports(bytes: &[u8], ports: &[(u16, u16)]) -> Vec<u8> {
     let varint = |port: u16| {
         let mut bytes = vec![0x10];
@@ -177,7 +177,7 @@ fn with_ports(bytes: &[u8], ports: &[(u16, u16)]) -> Vec<u8> {
     let pairs: Vec<(Vec<u8>, Vec<u8>)> = ports.iter().flat_map(both).collect();
     assert!(pairs.iter().all(|(old, new)| old.len() == new.len()), "{ports:?}");
     let (mut bytes, mut at) = (bytes.to_vec(), 0);
-    // in one pass: a new port may be the old one of another server
+    // in one pass: a new port may equal another server's old one
     while at < bytes.len() {
         match pairs.iter().find(|(old, _)| bytes[at..].starts_with(old)) {
             Some((old, new)) => {
@@ -190,7 +190,7 @@ fn with_ports(bytes: &[u8], ports: &[(u16, u16)]) -> Vec<u8> {
     bytes
 }
 
-/// Answers the calls of a connection as the server of a port did.
+/// Answers the calls of a connection like the server of a port.
 async fn serve(
     mut stream: TcpStream,
     port: u16,
@@ -325,7 +325,7 @@ async fn the_recorded_session_has_the_answers_of_hbases_client() {
         return;
     }
     let session = Session::read(&dir);
-    // those of region servers
+    // the exceptions of region servers
     let is_registry = |call: &&Call| call.asked == "GetMetaRegionLocations";
     let mut ports: Vec<u16> = session.calls.iter().filter(is_registry).map(|call| call.port).collect();
     ports.sort_unstable();

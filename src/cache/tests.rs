@@ -81,7 +81,7 @@ fn files_that_are_opened_and_closed_leave_nothing() {
     }
     assert_eq!(unpoisoned(cache.0.blocks_of_files.lock()).len(), 1);
     assert_eq!(cache.stats().blocks, 3);
-    // moka keeps predicates forever; a cache that does not support them has none.
+    // moka keeps predicates forever; a cache without support for them has none.
     assert!(cache.blocks().invalidate_entries_if(|_, _| false).is_err());
 }
 
@@ -198,7 +198,7 @@ fn threads_that_read_and_close_files_leave_no_bytes() {
     }
 }
 
-/// Returns the address of the first of some slots.
+/// Returns the address of the first of the slots.
 fn address(slots: &Arc<Slots<()>>) -> Option<SlotAddress> {
     let slots: Weak<Slots<()>> = Arc::downgrade(slots);
     Some(SlotAddress { slots, slot: 0 })

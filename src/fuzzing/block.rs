@@ -9,8 +9,8 @@ use crate::block::{BlockHeader, BlockType, ChecksumType};
 use crate::limits::Limits;
 use std::num::NonZeroU32;
 
-/// Checks header and checksums of a block: a block that opens is written back to the same bytes, and a block
-/// that was written opens, unless one of its bits is flipped.
+/// Checks header and checksums of a block: a block that opens is written back to the same bytes, and a
+/// written block opens, unless one of its bits is flipped.
 ///
 /// The first byte chooses whether there are checksums; the rest is the block.
 pub fn block(input: &[u8]) {
@@ -57,7 +57,7 @@ fn open(stored: &[u8], has_checksums: bool) {
 
 const LIMIT: usize = 1 << 16;
 
-/// Checks that the header is written as it was read, and that its sizes follow from those of the payload.
+/// Checks that the header is written as it was read, and that its sizes match the payload.
 fn rewritten(header: &BlockHeader, stored: &[u8], has_checksums: bool) {
     let mut written = Vec::new();
     header.write(&mut written);

@@ -9,7 +9,7 @@ use crate::hfile::bloom::size::fold;
 /// Checks Bloom filters: metadata that parses is written and parses to the same again, and a key that was
 /// added is found, in a chunk of any size, folded or not.
 ///
-/// The input is the payload of a metadata block; and choices: a hash function, hash count and size, and then
+/// The input is the payload of a metadata block; then choices: a hash function, hash count and size; then
 /// keys.
 pub fn bloom(input: &[u8]) {
     meta(input);

@@ -22,8 +22,8 @@ pub const CATALOG_COLUMNS: [&str; 14] = [
     "state",
 ];
 
-/// Checks a row: it is refused, or its contents are consistent. The key by itself is checked as a region
-/// name; values are also parsed as everything they could be.
+/// Checks a row: it is refused, or its contents are consistent. The key alone is checked as a region name;
+/// values are also parsed in every form that they could have.
 ///
 /// The input is the row's key, and then columns: each a byte that selects one of [`CATALOG_COLUMNS`], and a
 /// value. The key and each value are preceded by two bytes for their length.

@@ -4,8 +4,8 @@ use super::input::Input;
 use crate::block::Codec;
 use crate::block::codec::{Compressor, CompressorOptions, Decompressor};
 
-/// Checks the framing and every codec that is built in: decompression yields exactly the requested number of
-/// bytes or none, and compressed bytes are restored.
+/// Checks the framing and every built-in codec: decompression returns exactly the requested number of bytes
+/// or none, and compressed bytes are restored.
 ///
 /// A byte of choices: the codec's ordinal in the low four bits, then whether to compress, and whether to
 /// frame ZSTD. Two bytes: the number of plain bytes requested. The rest is the payload, and the plain bytes
@@ -39,7 +39,7 @@ fn there_and_back(codec: Codec, zstd_framed: bool, plain: &[u8], decompressor: &
     let mut back = Vec::new();
     decompressor.decompress(&payload, plain.len(), &mut back).expect("what was compressed");
     assert!(back == plain, "{codec:?}");
-    // more bytes requested than there are
+    // more bytes requested than exist
     back.clear();
     assert!(decompressor.decompress(&payload, plain.len() + 1, &mut back).is_err());
     assert!(back.is_empty());

@@ -71,7 +71,7 @@ pub fn hfile_resealed(input: &[u8]) {
     hfile(&bytes);
 }
 
-/// More than any file needs that is useful as an input.
+/// More than any useful input needs.
 const LIMIT: usize = 1 << 20;
 const MAX_CELLS: usize = 20_000;
 
@@ -85,7 +85,7 @@ fn open(options: &HFileOptions, bytes: &Bytes) -> Result<HFile> {
     options.open_reader(Arc::new(MemoryFile::new("input", bytes.clone())))
 }
 
-/// Calls everything that an open file offers, except for its cells.
+/// Calls every function of an open file, except those that return its cells.
 fn ask(file: &HFile) {
     let _ = (file.first_key(), file.last_key(), file.mid_key(), file.warnings(), format!("{file:?}"));
     for entry in 0..file.root_index().len().min(100) {

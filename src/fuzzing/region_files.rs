@@ -14,12 +14,12 @@ use crate::schema::{RegionInfo, TableDescriptor};
 use std::path::Path;
 use std::sync::Arc;
 
-/// The description of a snapshot of a table that `testdata` has one of: name, table, version.
+/// The description of a snapshot of a table, of which `testdata` has a manifest: name, table, version.
 const SNAPSHOT_INFO: &[u8] = b"\x0a\x01s\x12\x06joined\x28\x02";
 
-/// Checks a file's name or content: it is refused, or its contents are consistent and, if it is of a form
-/// that this crate writes, it is written to the same again. The first byte chooses the kind of file; the rest
-/// is the name or content.
+/// Checks a file's name or content: it is refused, or its contents are consistent and, if this crate writes
+/// such files, it is written to the same bytes. The first byte selects the kind of file; the rest is the name
+/// or content.
 pub fn region_files(input: &[u8]) {
     let Some((&kind, bytes)) = input.split_first() else { return };
     match kind % 6 {
@@ -52,7 +52,7 @@ fn name(bytes: &[u8]) {
     }
 }
 
-/// Checks a list as it is, and with its length and checksum fixed.
+/// Checks a list unchanged, and with its length and checksum corrected.
 fn list(bytes: &[u8]) {
     let _ = FileList::parse(bytes);
     let message = bytes.get(4..bytes.len().saturating_sub(4)).unwrap_or(bytes);

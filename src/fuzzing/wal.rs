@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Checks a log: what is read from it is in order and within the limits, and gives the same when it is
+/// Checks a log: the entries read from it are in order and within the limits, and are the same when they are
 /// written and read again. The first byte decides whether the rest is a file of recovered edits.
 pub fn wal(input: &[u8]) {
     const MAX_BYTES: usize = 1 << 20;
@@ -60,7 +60,7 @@ fn read(path: &str, bytes: Vec<u8>, limits: &Limits) -> Option<Vec<WalEntry>> {
     Some(entries)
 }
 
-/// Returns what is written of an entry: all but the attribute with a checksum.
+/// Returns the written parts of an entry: all but the attribute with a checksum.
 fn edit(entry: &WalEntry) -> (WalKey, Vec<Cell>) {
     let mut key = entry.key().clone();
     key.extended_attributes.retain(|(name, _)| name != "hregion");

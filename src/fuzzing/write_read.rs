@@ -38,12 +38,12 @@ pub fn write_read(input: &[u8]) {
     let (ttl, other): (Vec<_>, Vec<_>) =
         faults.into_iter().partition(|fault| fault.message().starts_with("TTL tag has "));
     assert!(other.is_empty(), "what was written has no fault: {other:?}");
-    // a writer stores any tags, as HBase's does, and a verification names those that stores refuse
+    // a writer stores any tags, like HBase's, and a verification names those that stores refuse
     assert_eq!(!ttl.is_empty(), cells.iter().any(has_wrong_ttl), "{ttl:?}");
     hfile(&bytes);
 }
 
-/// Whether a cell has a time to live of another length than eight bytes.
+/// Whether a cell has a time to live whose length is not eight bytes.
 fn has_wrong_ttl(cell: &Cell) -> bool {
     cell.as_ref().tags().ttl().is_some_and(|ttl| ttl.len() != size_of::<i64>())
 }
@@ -73,7 +73,7 @@ fn settings(input: &mut Input<'_>, format: CellFormat) -> HFileWriterOptions {
         .create_time(1)
 }
 
-/// Returns the file; none if the writer refuses a setting or a cell.
+/// Returns the file; `None` if the writer refuses a setting or a cell.
 fn write(options: HFileWriterOptions, as_store_file: bool, cells: &[Cell]) -> Option<Vec<u8>> {
     let (storage, path) = (FaultyStorage::new(), Path::new("written"));
     let options = options.storage(Arc::new(storage.clone()));

@@ -5,7 +5,7 @@ use crate::locator::zookeeper::wire::{self, Reply};
 use crate::locator::zookeeper::znode::{MetaRegionServer, cluster_id, master, replica_id, table_state};
 
 /// Checks a packet of ZooKeeper's, or the data or the name of a znode: it is refused, or its contents are
-/// consistent. The first byte chooses which of these the rest is.
+/// consistent. The first byte selects one of these for the rest.
 pub fn znode(input: &[u8]) {
     let mut input = Input::new(input);
     match input.byte() % 4 {

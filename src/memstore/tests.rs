@@ -41,7 +41,7 @@ pub(super) fn segment_of(order: CellOrder, cells: &[Cell], parts: usize) -> Segm
         let end = if part + 1 == parts { cells.len() } else { (part + 1) * len };
         Arc::new(fill(&cells[part * len..end]))
     });
-    // as the pipeline does: each is merged into those before it
+    // like the pipeline: each is merged into those before it
     let flat = parts.reduce(|flat, part| Arc::new(Segment::flat(&[flat, part]).unwrap())).unwrap();
     Segment::flat(&[flat]).unwrap()
 }
@@ -315,7 +315,7 @@ fn a_long_walk_may_be_left_and_taken_up_again() {
         let value = vec![b'v'; if i % 9_000 == 8_999 { 9 << 10 } else { 100 }];
         cells.push(Cell::from(CellRef::new(&key(i), &value).with_seq_id((i % 5) as i64)));
     }
-    // enough listed cells that they are read at several points
+    // enough listed cells to be read at several points
     let (segment, flat) = (segment_of(CellOrder::User, &cells, 0), segment_of(CellOrder::User, &cells, 3));
     for segment in [&segment, &flat] {
         walk_in_pieces(segment, CELLS, key);
@@ -338,7 +338,7 @@ fn walk_in_pieces(segment: &Segment, count: u64, key: impl Fn(u64) -> SeekKey) {
     walk(&|scanner| scanner.seek_to_first(), 9_000);
     for i in 0..40 {
         let steps = (i * 2_741 % 11_003) as usize;
-        // on from the current cell, and from elsewhere
+        // from the current cell, and from elsewhere
         walk(&|scanner| scanner.reseek(&key(i * 104_729 % count)), steps);
         walk(&|_| (), steps / 3);
         walk(&|scanner| scanner.seek(&key(i * 15_485_863 % count)), steps);

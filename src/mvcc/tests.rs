@@ -86,7 +86,7 @@ fn read_points_in_use_hold_the_smallest_down() {
     assert_eq!(mvcc.smallest_read_point(), 3);
 }
 
-/// As those of brief scans beside a view that is kept for long.
+/// As with short scans beside a view that is kept for long.
 #[test]
 fn read_points_that_are_not_in_use_are_forgotten() {
     let mvcc = Arc::new(Mvcc::new(1));

@@ -75,7 +75,7 @@ fn lines(path: &Path) -> Vec<Line> {
 }
 
 /// Returns all cells of a region's files, merged by sorting: the result of a raw scan of all versions. Of
-/// cells with equal keys the one with the greater sequence id is kept, then the one of the newer file.
+/// cells with equal keys the one with the greater sequence id is kept, then the one in the newer file.
 fn merged(dir: &RegionDir) -> Vec<Line> {
     let mut cells: Vec<(Cell, usize)> = Vec::new();
     for family in dir.families() {

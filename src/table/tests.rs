@@ -1,4 +1,4 @@
-//! Tests on tables of regions created here.
+//! Tables of regions created by these tests.
 
 use super::*;
 use crate::error::ErrorKind;
@@ -82,7 +82,7 @@ fn rows_come_from_the_regions_that_have_them() {
     assert!(table.put(Put::new("a").cell("f", "q", "x")).is_err(), "it is open for reading");
 }
 
-/// A filter counts the rows of each region for itself. One that accepts nothing in a region ends the scan.
+/// A filter counts the rows of each region separately. If it accepts nothing in a region, the scan ends.
 #[test]
 fn a_filter_starts_anew_in_each_region() {
     let root = table(&[("", "c"), ("c", "f"), ("f", "")]);
@@ -184,7 +184,7 @@ fn a_directory_with_the_region_of_another_is_refused() {
     assert_eq!(Table::open(root.path(), "ns:t").unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
-/// Copies a directory with all that is in it.
+/// Copies a directory recursively.
 fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
@@ -197,7 +197,7 @@ fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// A copy beside a region's directory is not taken for it, under a root or not; two copies are an overlap.
+/// A copy beside a region's directory is not mistaken for it, under a root or not; two copies are an overlap.
 #[test]
 fn copies_of_a_region_are_not_the_region() {
     let root = table(&[("", "c"), ("c", "")]);

@@ -1,12 +1,13 @@
 //! Operation scripts played by the client on a running HBase, which must give the recorded answers.
 //!
-//! A cluster's clock cannot be set, and its files cannot be chosen. So the script's time is written in each
-//! cell that takes the server's, and a script is played up to the first operation of which this is not
-//! enough: an increment or append, a time to live, a minor compaction, a bulk load, a crash, an open scanner.
+//! A cluster's clock cannot be set, and its files cannot be chosen. The script's time is therefore written in
+//! each cell that would get the server's, and a script is played up to the first operation for which this is
+//! not enough: an increment or append, a time to live, a minor compaction, a bulk load, a crash, an open
+//! scanner.
 //!
-//! Lazy seeks are off, as they were when the answers were recorded: with them, filters see cells that do not
-//! exist, and `PrefixFilter` fails. Raw scans after a flush are not compared: the answers are of a release
-//! that drops redundant markers when it flushes (HBASE-30036), which 2.6.4 does not.
+//! Lazy seeks are off, as they were when the answers were recorded: with them, filters are given cells that
+//! do not exist, and `PrefixFilter` fails. Raw scans after a flush are not compared: the answers are from a
+//! release that drops redundant markers in a flush (HBASE-30036), unlike 2.6.4.
 //!
 //! `HREGION_OPS` sets the number of scripts (16, chosen by `HREGION_SEED`).
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
@@ -27,7 +28,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Answers of a release after 2.6.4: a column that is not asked for leads past one where WHILE would have
+/// Answers of a release after 2.6.4: a seek caused by an unrequested column skips one where WHILE would have
 /// ended (read-path.md §23.21).
 const LATER: [(&str, i64); 1] = [("filters_columns-4", 189)];
 
@@ -42,7 +43,7 @@ fn lines(path: &Path) -> Vec<Value> {
     values
 }
 
-/// Returns the scripts of the corpora that are there, by name, each with its answers.
+/// Returns the scripts of the available corpora, by name, each with its answers.
 fn scripts() -> BTreeMap<String, (PathBuf, PathBuf)> {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut scripts = BTreeMap::new();
@@ -59,7 +60,7 @@ fn scripts() -> BTreeMap<String, (PathBuf, PathBuf)> {
     scripts
 }
 
-/// Replaces the server's time by the script's in an operation and in the mutations in it. Returns whether the
+/// Replaces the server's time by the script's in an operation and in its mutations. Returns whether the
 /// operation can be played on a cluster.
 fn at_time(operation: &mut Value, now: i64) -> bool {
     let op = operation["op"].as_str().unwrap().to_owned();
@@ -100,7 +101,7 @@ fn at_time(operation: &mut Value, now: i64) -> bool {
         "compact" => operation["major"] == true && operation.get("families").is_none(),
         "flush" => operation.get("families").is_none(),
         "scan" => {
-            // the default of scripts is not that of a region
+            // the default of scripts differs from a region's
             if operation.get("load_on_demand").is_none() {
                 operation["load_on_demand"] = false.into();
             }
@@ -111,8 +112,8 @@ fn at_time(operation: &mut Value, now: i64) -> bool {
     }
 }
 
-/// Returns the families of a script as HBase's client takes them; `None` if their cells have times to live.
-/// The other settings change no answer.
+/// Returns the families of a script in the form for HBase's client; `None` if their cells have times to live.
+/// The other settings do not affect answers.
 fn families(create: &Value) -> Option<Vec<Value>> {
     let of = |family: &Value| {
         let mut settings = json!({"name": family["name"], "VERSIONS": "1"});
@@ -134,7 +135,7 @@ fn families(create: &Value) -> Option<Vec<Value>> {
     create["families"].as_array().unwrap().iter().map(of).collect()
 }
 
-/// Joins the results of a row: where they are cut depends on the sizes that a server counts.
+/// Joins the results of a row: their bounds depend on the sizes that a server counts.
 fn join_parts(answer: &mut Value) {
     let Some(rows) = answer.pointer_mut("/result/rows").and_then(Value::as_array_mut) else { return };
     let mut joined: Vec<Value> = Vec::new();
@@ -150,7 +151,7 @@ fn join_parts(answer: &mut Value) {
     *rows = joined;
 }
 
-/// A script on a table of its own.
+/// A script on its own table.
 struct Play<'c> {
     java: &'c mut Java,
     name: String,
@@ -158,7 +159,7 @@ struct Play<'c> {
 }
 
 impl Play<'_> {
-    /// Plays an operation, and returns its answer, if there is one.
+    /// Plays an operation, and returns its answer, if any.
     fn play(&mut self, id: i64, operation: Operation) -> Option<Value> {
         let table = &self.table;
         let played = match operation {
@@ -231,7 +232,7 @@ fn play(
     let mut now = create["now"].as_i64().unwrap();
     let (mut played, mut compared, mut was_flushed) = (0, 0, false);
     for mut line in lines {
-        // HBase fails, or does not end; nor does 2.6.4 in some backward scans for fuzzy rows
+        // HBase fails, or hangs; 2.6.4 also hangs in some backward scans for fuzzy rows
         let is_fuzzy = line["filter"].to_string().to_lowercase().contains("fuzzy");
         // compares eight bytes of the value, which the recorded answers refuse
         let is_long = line["filter"].to_string().contains("\"long\":");

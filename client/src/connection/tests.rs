@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-/// An answer that comes late under the id of the next call, or with a bit of its id flipped, must not be
-/// taken for that of the next call.
+/// An answer that comes late under the id of the next call, or with a flipped bit in its id, must not be
+/// returned for the next call.
 #[tokio::test]
 async fn an_answer_with_another_id_is_not_that_of_the_next_call() {
     let (connections, listener) = (Connections::new(settings(Duration::from_secs(60))), listener().await);
@@ -44,7 +44,7 @@ async fn an_answer_with_another_id_is_not_that_of_the_next_call() {
     }
 }
 
-/// A connection as a server has it, after its header.
+/// The server's side of a connection, after its header.
 pub(crate) struct Served(pub(crate) TcpStream);
 
 impl Served {
@@ -101,8 +101,7 @@ pub(crate) fn settings(idle: Duration) -> ConnectionSettings {
     }
 }
 
-/// A server that never answers sees the end of a connection that is not used, and the next call makes
-/// another.
+/// A server that never answers gets the end of an unused connection, and the next call opens another.
 #[tokio::test]
 async fn a_connection_without_calls_is_closed() {
     let listener = listener().await;
@@ -123,7 +122,7 @@ async fn a_connection_without_calls_is_closed() {
     let open = || connections.get("127.0.0.1", port, CLIENT_SERVICE, Deadline::after(patience));
     let first = open().await.unwrap();
     assert!(first.is_new_scanner(7) && first.is_new_scanner(8) && !first.is_new_scanner(7));
-    // a call that waits keeps it open
+    // a waiting call keeps it open
     let get = proto::GetRequest::default();
     let call = first.call::<proto::GetResponse>("Get", &get, None, Duration::from_secs(1));
     let busy = async {
@@ -151,7 +150,7 @@ async fn connected(settings: ConnectionSettings) -> (Arc<Connection>, Served) {
     (opened.unwrap(), served)
 }
 
-/// A call of the server at a port.
+/// A call to the server at a port.
 fn call(port: u16, param: &proto::GetRequest) -> Call<'_, proto::GetRequest> {
     Call {
         host: "127.0.0.1",
@@ -170,8 +169,8 @@ async fn get(connection: &Connection, time: Duration) -> Result<(), Fault> {
     connection.call::<proto::GetResponse>("Get", &get, None, time).await.map(|_| ())
 }
 
-/// Only the call whose answer is too long fails for good. The others have lost their answers, and are made
-/// again, as after any lost connection.
+/// Only the call whose answer is too long fails permanently. The others have lost their answers, and are
+/// repeated, as after any lost connection.
 #[tokio::test]
 async fn an_answer_that_is_too_long_is_that_of_one_call() {
     for of_first in [true, false] {
@@ -195,7 +194,7 @@ async fn an_answer_that_is_too_long_is_that_of_one_call() {
     }
 }
 
-/// Cells that are too long once they are decompressed are the end of a whole answer, and others may follow.
+/// Cells that are too long when decompressed belong to a complete answer, so others may follow.
 #[tokio::test]
 async fn cells_that_are_too_long_leave_the_connection_open() {
     let (connection, _served) = connected(settings(Duration::from_secs(60))).await;
@@ -207,11 +206,11 @@ async fn cells_that_are_too_long_leave_the_connection_open() {
     assert!(!connection.is_open());
 }
 
-/// Only requests that were not sent can be sent again whatever they do.
+/// Only unsent requests can be repeated whatever their effect.
 #[tokio::test]
 async fn requests_that_were_not_sent_are_known() {
     let (connection, served) = connected(settings(Duration::from_secs(60))).await;
-    // the server reads nothing of it
+    // the server does not read it
     let long = proto::GetRequest { region: None, get: Some(vec![0; 32 << 20].into()) };
     let long = connection.call::<proto::GetResponse>("Get", &long, None, PATIENCE);
     let closed = async {
@@ -231,11 +230,11 @@ async fn requests_that_were_not_sent_are_known() {
     assert!(get(&connection, PATIENCE).await.unwrap_err().is_unsent);
 }
 
-/// A call that was given up before it was sent may have been made again: it is not executed later.
+/// A call that was abandoned before it was sent may have been repeated: it must not be executed later.
 #[tokio::test]
 async fn a_request_that_is_no_longer_waited_for_is_not_sent() {
     let (connection, mut served) = connected(settings(Duration::from_secs(60))).await;
-    // the server reads nothing of it at first
+    // the server does not read it at first
     let long = proto::GetRequest { region: None, get: Some(vec![0; 32 << 20].into()) };
     let long = connection.call::<proto::GetResponse>("Get", &long, None, PATIENCE);
     let others = async {
@@ -267,7 +266,7 @@ async fn a_request_that_is_no_longer_waited_for_is_not_sent() {
     assert!(long.is_ok() && last.is_ok());
 }
 
-/// A server that closes each connection is tried twice at most.
+/// A server that closes each connection is tried at most twice.
 #[tokio::test]
 async fn a_server_that_closes_all_connections_is_gone() {
     let (connections, listener) = (Connections::new(settings(Duration::from_secs(60))), listener().await);
@@ -291,7 +290,7 @@ async fn a_server_that_closes_all_connections_is_gone() {
     assert!((1..=2).contains(&attempts), "{attempts}");
 }
 
-/// The answer to a call that is no longer waited for is ignored, and the connection remains in use.
+/// The answer to an abandoned call is ignored, and the connection remains in use.
 #[tokio::test]
 async fn a_call_that_is_dropped_is_forgotten() {
     let (connection, mut served) = connected(settings(Duration::from_secs(60))).await;
@@ -308,7 +307,7 @@ async fn a_call_that_is_dropped_is_forgotten() {
     assert!(connection.is_open() && connection.shared.pending().calls.is_empty());
 }
 
-/// A connection whose tasks have ended with their runtime is replaced on another one.
+/// A connection whose tasks have ended with their runtime is replaced on another runtime.
 #[test]
 fn a_connection_ends_with_its_runtime() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -327,15 +326,15 @@ fn a_connection_ends_with_its_runtime() {
     });
 }
 
-/// A connection on which nothing arrives any more is left to the calls that wait, and the next one is made on
-/// another. One that is slow to answer some calls is not.
+/// A connection on which nothing arrives any more is used only by its waiting calls, and the next call opens
+/// another. A connection that is slow to answer some calls is kept.
 #[tokio::test]
 async fn a_silent_connection_is_not_used_again() {
     let (connection, mut served) = connected(settings(Duration::from_secs(60))).await;
     let slow = get(&connection, PATIENCE);
     let others = async {
         let (slow, _) = served.request().await.unwrap();
-        // too early to tell
+        // too early to decide
         assert!(get(&connection, Duration::from_millis(20)).await.is_err());
         assert!(connection.is_open());
         served.request().await.unwrap();
@@ -358,7 +357,7 @@ async fn a_silent_connection_is_not_used_again() {
     answer.unwrap();
 }
 
-/// A caller that keeps its connection, as an open scan does, makes the next call on another one.
+/// A caller that keeps its connection, such as an open scan, makes the next call on another one.
 #[tokio::test]
 async fn a_silent_connection_is_replaced_for_callers_that_keep_it() {
     let (connections, listener) = (Connections::new(settings(Duration::from_secs(60))), listener().await);

@@ -1,5 +1,5 @@
-//! Exchanges with servers of this process, by a mechanism that only counts: each ends in a connection, or in
-//! an error that says why, in time.
+//! Exchanges with servers in this process, with a mechanism that only counts: each ends with a connection, or
+//! with an error that names the cause, in time.
 
 mod zookeeper;
 
@@ -23,10 +23,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const CLIENT_TOKEN: &[u8] = b"I am the client";
 const SERVER_TOKEN: &[u8] = b"I am the server";
 
-/// Knows the server by one token.
+/// Authenticates the server by one token.
 #[derive(Clone, Copy, Debug, Default)]
 struct Fake {
-    /// Never knows the server.
+    /// Never finishes authenticating the server.
     is_endless: bool,
     /// Fails at the first step.
     failure: Option<(&'static str, bool)>,
@@ -47,7 +47,7 @@ struct FakeContext {
     received: u32,
 }
 
-/// What a message gets before and after it.
+/// The number of bytes added before and after a message.
 const ADDED: usize = 6;
 
 impl FakeContext {
@@ -112,7 +112,7 @@ fn builder(settings: Kerberos, fake: Fake) -> ClientBuilder {
     let mechanism = Arc::new(fake);
     let of_zookeeper = Arc::<Fake>::clone(&mechanism);
     builder.connections.kerberos = Some(KerberosClient { settings, mechanism, of_zookeeper });
-    // the time of a connection ends before
+    // the time limit of a connection ends earlier
     builder.rpc_timeout(Duration::from_millis(1200)).max_response_size(1 << 20)
 }
 
@@ -120,7 +120,7 @@ fn with_len(token: &[u8]) -> Vec<u8> {
     [&(token.len() as u32).to_be_bytes(), token].concat()
 }
 
-/// An answer with a token.
+/// A successful answer with a token.
 fn success(token: &[u8]) -> Vec<u8> {
     [&[0; 4], &with_len(token)[..]].concat()
 }
@@ -136,13 +136,13 @@ async fn read_token(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(token)
 }
 
-/// The token in which a server offers protections, and says how long messages may be.
+/// The token in which a server offers protections, and limits the length of messages.
 fn offer(context: &mut FakeContext, protections: u8, max: u32) -> Vec<u8> {
     let [_, high, middle, low] = max.to_be_bytes();
     success(&context.wrap(&[protections, high, middle, low], false).unwrap())
 }
 
-/// The side of a server up to the header. Returns what was chosen, and the server's context.
+/// The side of a server up to the header. Returns the chosen protection, and the server's context.
 async fn accept(stream: &mut TcpStream, offered: u8, max: u32) -> io::Result<(u8, FakeContext)> {
     let mut preamble = [0; 6];
     stream.read_exact(&mut preamble).await?;
@@ -163,12 +163,12 @@ async fn accept(stream: &mut TcpStream, offered: u8, max: u32) -> io::Result<(u8
 /// The protection of a connection, and the user that its header names.
 type Accepted = (u8, Option<String>);
 
-/// What servers that authenticate have seen.
+/// The connections accepted by authenticating servers.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<Accepted>>>);
 
 impl Seen {
-    /// Authenticates a client, and returns a connection as one of a client that does not authenticate.
+    /// Authenticates a client, and returns a connection like one of a client that does not authenticate.
     async fn serve(self, mut stream: TcpStream, offered: u8, max: u32) -> Option<DuplexStream> {
         let (chosen, context) = accept(&mut stream, offered, max).await.ok()?;
         let (inner, mut outer) = duplex(1 << 16);
@@ -257,7 +257,7 @@ async fn messages_are_protected_as_both_sides_agree() {
             let client = builder(settings().protection(wanted), Fake::default());
             read_and_write(&client.clone().bootstrap(&cluster.addresses()).unwrap()).await;
             let connections = seen.take();
-            // the user is the one who has authenticated
+            // the user is the authenticated one
             assert!(connections.iter().all(|connection| *connection == (chosen, None)), "{connections:?}");
             assert!(connections.len() > 1);
             read_and_write(&client.user("another").bootstrap(&cluster.addresses()).unwrap()).await;
@@ -355,7 +355,7 @@ async fn wrong_answers_end_in_errors() {
         let message = refused(answers).await;
         assert!(message.contains(expected), "{message}: {expected}");
     }
-    // each start of what a server sends
+    // each prefix of a server's messages
     let mut context = FakeContext::of(Fake::default());
     let all = [success(SERVER_TOKEN), offer(&mut context, 1, 0)];
     for cut in 0..all[0].len() {
@@ -390,7 +390,7 @@ async fn offers_must_be_acceptable() {
     assert!(small.contains("takes no messages"), "{small}");
 }
 
-/// What a server sends in place of a response.
+/// The bytes that a server sends in place of a response.
 type Answer = fn(&mut FakeContext) -> Vec<u8>;
 
 #[tokio::test]
@@ -416,7 +416,7 @@ async fn answers_must_be_protected() {
     ] {
         let mut server = FakeContext::of(Fake::default());
         let last = offer(&mut server, 7, 1 << 16);
-        // the answer to the client's choice is nothing, and that to the header is wrong
+        // the client's choice gets no answer, and its header a wrong one
         let answers = vec![success(SERVER_TOKEN), last, Vec::new(), answer(&mut server)];
         let builder = builder(settings().protection(&[protection]), Fake::default());
         let error = answered(builder, answers, false).await;
@@ -463,7 +463,7 @@ fn a_server_of_tickets_that_does_not_answer_is_not_waited_for() {
     assert!(begin.elapsed() < PATIENCE);
 }
 
-/// A server that says its principal, and then authenticates. Old ones cannot say it.
+/// A server that names its principal, and then authenticates. Old servers cannot name it.
 async fn named(principal: Option<&str>, offered: u8, seen: &Seen) -> Cluster {
     let (principal, seen) = (principal.map(str::to_owned), seen.clone());
     Cluster::with_handshake(move |mut stream| {

@@ -155,7 +155,7 @@ fn calls_and_tables_have_times_of_their_own() {
     let _entered = runtime.enter();
     let (user, system) = (TableName::parse("t").unwrap(), TableName::parse("hbase:acl").unwrap());
     let millis = Duration::from_millis;
-    // each is as the one before, unless it is set
+    // each setting defaults to the one before
     let mut properties = vec![("hbase.rpc.timeout", "700"), ("hbase.client.scanner.timeout.period", "800")];
     let times = |found: &crate::client::Settings| {
         [&user, &system].map(|table| (found.read_timeout_of(table), found.scanner_timeout_of(table)))
@@ -194,7 +194,7 @@ fn operations_on_system_tables_have_a_time_of_their_own() {
     assert_eq!(retries(Client::builder(), &[all]), [policy(5), policy(1200)]);
     assert_eq!(retries(Client::builder(), &[of_meta]), [policy(1200), policy(6)]);
     assert_eq!(retries(Client::builder(), &[all, of_meta]), [policy(5), policy(6)]);
-    // what the caller says of a client counts
+    // settings of the builder take precedence
     assert_eq!(retries(Client::builder().retries(policy(9)), &[]), [policy(9); 2]);
     let given = Client::builder().operation_timeout(Duration::from_secs(9));
     assert_eq!(retries(given.clone(), &[all, of_meta]), [policy(9); 2]);
@@ -228,7 +228,7 @@ fn properties_have_comments_and_attributes() {
         let found = Site::parse(&format!("<configuration>{property}</configuration>")).unwrap();
         assert_eq!(found.value("q").unwrap(), Some("a,b"), "{property}");
     }
-    // encryption that is asked for is not left out
+    // requested encryption is not omitted
     let tls = "<property name='hbase.client.netty.tls.enabled' value='true'/>";
     let found = Site::parse(&format!("<configuration>{tls}</configuration>")).unwrap();
     assert_eq!(found.flag("hbase.client.netty.tls.enabled").unwrap(), Some(true));

@@ -1,5 +1,5 @@
-//! Handshakes with servers of this process: each ends in an encrypted connection, or in an error that says
-//! why.
+//! Handshakes with servers in this process: each ends with an encrypted connection, or with an error that
+//! names the cause.
 
 pub(crate) mod zookeeper;
 
@@ -43,7 +43,7 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let dir = tempfile::tempdir().unwrap();
-        // authorities of the same name would be told apart by their signatures only
+        // authorities of the same name would differ only in their signatures
         params.distinguished_name.push(DnType::CommonName, dir.path().to_str().unwrap());
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         fs::write(dir.path().join("trust.pem"), issuer.pem()).unwrap();
@@ -66,8 +66,8 @@ impl Authority {
         path
     }
 
-    /// Returns what encrypts connections of a server with a certificate for a name, which trusts clients as
-    /// the authority says, if any.
+    /// Returns the settings that encrypt connections of a server with a certificate for a name, and that
+    /// accept clients of the authority, if any.
     fn server(&self, name: &str, last_year: i32, clients: Option<&Self>) -> TlsAcceptor {
         self.server_of(&TLS13, name, last_year, clients)
     }
@@ -124,8 +124,8 @@ fn is_right(row: &Row) -> bool {
     row.cells().map(|cell| cell.value()).eq(expected_row(7).cells().map(|cell| cell.value()))
 }
 
-/// A file may be on a disk that does not answer: other connections go on, and have the threads that resolve
-/// names, but for one.
+/// A file may be on a disk that does not respond: other connections continue, and can use all threads but one
+/// of those that resolve names.
 #[test]
 fn files_are_not_read_again_on_a_thread_of_connections() {
     let authority = Authority::new();
@@ -156,7 +156,7 @@ fn files_are_not_read_again_on_a_thread_of_connections() {
         release.send(()).unwrap();
         busy.await.unwrap().unwrap();
         damaged.await.unwrap().unwrap();
-        // the handshake begins, and there is no answer
+        // the handshake begins, but there is no answer
         assert_eq!(first.await.err().unwrap().kind(), io::ErrorKind::TimedOut);
         assert_eq!(second.await.err().unwrap().kind(), io::ErrorKind::InvalidInput);
     });
@@ -175,7 +175,7 @@ async fn both_sides_trust_each_other() {
         for refused in [authority.tls(), stranger] {
             let error = get(&mutual.addresses(), refused).await.unwrap_err();
             let named = error.message().contains("TLS: received fatal alert");
-            // a refusal after the handshake may be overtaken by the end of the connection
+            // a refusal after the handshake may arrive after the end of the connection
             assert!(named || version.version == TLS13.version, "{error}");
         }
     }
@@ -212,7 +212,7 @@ async fn versions_and_cipher_suites_must_be_in_common() {
     assert!(error.kind() == ErrorKind::Unsupported && error.message().contains("NULL"), "{error}");
 }
 
-/// Servers that are no servers: silent, closed, plain, or ending within the handshake.
+/// Invalid servers: silent, closed, plain, or ending within the handshake.
 #[tokio::test]
 async fn a_handshake_that_fails_is_named_in_time() {
     let authority = Authority::new();
@@ -241,7 +241,7 @@ pub(super) async fn answering(answer: Option<&'static [u8]>) -> String {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 let mut hello = [0; 2000];
-                // an error is a client that has gone
+                // an error means that the client has disconnected
                 let _ = stream.read(&mut hello).await;
                 match answer {
                     Some(answer) => drop(stream.write_all(answer).await),
@@ -253,7 +253,7 @@ pub(super) async fn answering(answer: Option<&'static [u8]>) -> String {
     address
 }
 
-/// Passes bytes on to a server, and changes or ends what comes back at a place.
+/// Forwards bytes to a server, and changes or ends the answer at an offset.
 async fn between(server: String, place: usize, flip: Option<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
@@ -340,7 +340,7 @@ fn files_of_keys_are_read_or_named() {
     }
 }
 
-/// The server sees the end of the session, and of the connection, when it is no longer used.
+/// The server gets the end of the session, and of the connection, when it is no longer used.
 #[tokio::test]
 async fn a_connection_that_is_not_used_is_closed() {
     let (authority, listener) = (Authority::new(), TcpListener::bind("127.0.0.1:0").await.unwrap());
@@ -353,7 +353,7 @@ async fn a_connection_that_is_not_used_is_closed() {
     let server = async {
         let (stream, _) = listener.accept().await.unwrap();
         let mut stream = acceptor.accept(stream).await.unwrap();
-        // an end without that of the session is an error
+        // an end of the connection without the end of the session is an error
         stream.read_to_end(&mut Vec::new()).await.unwrap();
         stream
     };

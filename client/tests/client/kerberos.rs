@@ -1,6 +1,6 @@
-//! The client on a cluster that asks for Kerberos, with a KDC of its own.
+//! The client on a cluster that requires Kerberos, with its own KDC.
 //!
-//! The library of MIT reads the environment, so that each case is a process of its own.
+//! MIT's library reads the environment, so each case runs in a separate process.
 
 use crate::hbase::{Client as Java, Cluster, programs};
 use crate::site::write_site;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 const CASE: &str = "HREGION_KERBEROS";
 const ROWS: usize = 100;
-/// Longer than a message, and than what is read without another thread.
+/// Longer than a message, and than the limit for decoding on the same thread.
 const LONG: usize = 3 << 20;
 
 fn value(at: usize) -> String {
@@ -29,7 +29,7 @@ fn builder() -> ClientBuilder {
     Client::builder().retries(retries)
 }
 
-/// What a case needs to know of the clusters.
+/// The parameters of the clusters for a case.
 struct Case(Value);
 
 impl Case {
@@ -37,7 +37,7 @@ impl Case {
         self.0[name].as_str().unwrap()
     }
 
-    /// The servers' principal with their host left open.
+    /// The servers' principal with a placeholder for the host.
     fn kerberos(&self) -> Kerberos {
         Kerberos::new(&self.text("server").replace("localhost", "_HOST")).unwrap()
     }
@@ -55,7 +55,7 @@ async fn refused(client: Client) -> Error {
     client.table(&TableName::parse("t").unwrap()).get(&Get::new("row-00")).await.unwrap_err()
 }
 
-/// Reads what the Java client has written, and writes a row.
+/// Reads the rows written by the Java client, and writes a row.
 async fn read_and_write(client: &Client, row: &str) {
     let table = client.table(&TableName::parse("t").unwrap());
     let mut rows = table.scan(Scan::new().rows("row-00".."row-99z").caching(40)).unwrap();
@@ -86,7 +86,7 @@ async fn case() {
             let builder = builder().idle_timeout(Duration::from_secs(1)).kerberos(case.with_keytab());
             let client = builder.unwrap().bootstrap(case.text("master")).unwrap();
             read_and_write(&client, "before").await;
-            // by then, connections are closed and tickets have expired
+            // at this time, connections are closed and tickets have expired
             tokio::time::sleep(Duration::from_secs(7)).await;
             read_and_write(&client, "after").await;
         }
@@ -114,7 +114,7 @@ async fn keytab(case: &Case) {
         read_and_write(&case.connect(kerberos), &format!("{protection:?}")).await;
         println!("{protection:?}: {:?}", begin.elapsed());
     }
-    // many connections at once get tickets by the same cache
+    // many concurrent connections get tickets through the same cache
     for principal in [None, Some(case.text("client"))] {
         let kerberos = case.kerberos().keytab(case.text("keytab"), principal);
         let builder = builder().kerberos(kerberos).unwrap();
@@ -128,11 +128,11 @@ async fn keytab(case: &Case) {
             assert!(client.await.unwrap().unwrap().is_some());
         }
     }
-    // the name of the host as it is
+    // the unchanged host name
     read_and_write(&case.connect(case.with_keytab().canonical_hosts(false)), "host").await;
     read_and_write(&builder().site(case.text("site")).unwrap(), "site").await;
 
-    // KDC and servers refuse what they have to
+    // KDC and servers refuse invalid principals
     let stranger = Kerberos::new("nobody/localhost@EXAMPLE.COM").unwrap();
     let stranger = stranger.keytab(case.text("keytab"), None);
     let stranger = refused(case.connect(stranger)).await;
@@ -155,7 +155,7 @@ async fn keytab(case: &Case) {
     assert!(allowed.cluster_id().await.unwrap().is_some());
 }
 
-/// Finds the cluster by znodes that only the client may read, and by those that all may.
+/// Finds the cluster through znodes that only the client may read, and through public ones.
 async fn zookeeper(case: &Case) {
     const SERVER: &str = "zookeeper/_HOST@EXAMPLE.COM";
     read_and_write(&builder().site(case.text("protected site")).unwrap(), "zookeeper").await;
@@ -178,7 +178,7 @@ async fn zookeeper(case: &Case) {
     assert!(unknown.to_string().contains(case.text("protected")), "{unknown}");
     assert_eq!((unread.kind(), unknown.kind()), (ErrorKind::Remote, ErrorKind::Remote));
 
-    // a principal that there is not, and one that is another server's
+    // a principal that does not exist, and another server's principal
     let stranger = connect(with("nobody/localhost@EXAMPLE.COM")).cluster_id().await.unwrap_err();
     assert!(stranger.message().contains("not found in Kerberos database"), "{stranger}");
     let other = connect(with("hbase/localhost@EXAMPLE.COM")).cluster_id().await.unwrap_err();
@@ -194,7 +194,7 @@ fn address(cluster: &Cluster) -> String {
     format!("{}:{}", master.host(), master.port())
 }
 
-/// Runs a case in a process of its own.
+/// Runs a case in a separate process.
 fn run(name: &str, case: &Value, variables: &[(&str, &str)]) {
     let mut case = case.clone();
     case["case"] = name.into();
@@ -275,7 +275,7 @@ fn connections_are_authenticated_as_those_of_hbase() {
     run("zookeeper", &case, &[("KRB5_CONFIG", krb5), ("KRB5CCNAME", &none)]);
     assert!(!file("none").exists(), "tickets are kept in memory");
     run("no tickets", &case, &[("KRB5_CONFIG", krb5), ("KRB5CCNAME", &none)]);
-    // the library gets tickets by itself, and another process finds them
+    // the library obtains tickets itself, and another process finds them
     let variables = [("KRB5_CONFIG", krb5), ("KRB5CCNAME", &cache), ("KRB5_CLIENT_KTNAME", keytab)];
     run("own tickets", &case, &variables);
     run("tickets of another", &case, &variables[..2]);

@@ -48,7 +48,7 @@ fn assert_same(ours: &[Value], theirs: &Value, what: &str) {
     println!("{what}: {} cells", ours.len());
 }
 
-/// Whether a row has the cells that [`fill`] gave it.
+/// Whether a row has the cells that [`fill`] wrote.
 fn is_as_filled(at: usize, row: &Row) -> bool {
     let value = format!("value {at}");
     row.value("f", "a") == Some(value.as_bytes())
@@ -58,7 +58,7 @@ fn is_as_filled(at: usize, row: &Row) -> bool {
         })
 }
 
-/// Creates the table by HBase's client, and fills it by this one.
+/// Creates the table with HBase's client, and fills it with this one.
 async fn fill(java: &mut Java, client: &Client) -> Table {
     let splits: Vec<String> = (1..REGIONS).map(|at| row_key(at * ROWS / REGIONS)).collect();
     let family = |name: &str| json!({"name": name, "VERSIONS": "3"});
@@ -181,7 +181,7 @@ async fn reads_are_those_of_hbase(java: &mut Java, table: &Table) {
     }
 }
 
-/// What both clients count of the same scans; and the families are those that were created.
+/// Both clients count the same metrics for the same scans, and the families are the created ones.
 async fn metrics_and_families_are_those_of_hbase(java: &mut Java, client: &Client, table: &Table) {
     let families = client.families(table.name()).await.unwrap();
     assert_eq!(families, ["f", "g"].map(|name| Family::new(name).max_versions(3)));
@@ -212,7 +212,7 @@ async fn metrics_and_families_are_those_of_hbase(java: &mut Java, client: &Clien
     }
 }
 
-/// The same cells with each compressor that servers have; of others, the error names the class.
+/// The same cells are read with each compressor that the servers have; for others, the error names the class.
 async fn cells_are_compressed(cluster: &Cluster, table: &Table) {
     let scan = || Scan::new().rows("row-004000".."row-012000").max_versions(3);
     let expected = scanned(table, scan()).await;
@@ -251,7 +251,7 @@ async fn cells_are_compressed(cluster: &Cluster, table: &Table) {
     }
 }
 
-/// Reads of the copies of regions: the same cells as HBase's client reads, and the same of them may be stale.
+/// Reads of region replicas return the same cells as HBase's client, and mark the same ones as stale.
 async fn copies_are_read_as_by_hbase(java: &mut Java, client: &Client) {
     let name = "copies";
     java.ask(&json!({"op": "create", "table": name, "families": ["f"], "splits": ["m"],
@@ -262,7 +262,7 @@ async fn copies_are_read_as_by_hbase(java: &mut Java, client: &Client) {
     for row in ["a", "b", "m", "n"] {
         table.put(put(row, "old", 1)).await.unwrap();
     }
-    // the copies open with the files that there are then
+    // the replicas open with the files that exist at that time
     for op in ["flush", "disable", "enable"] {
         java.ask(&json!({"op": op, "table": name}));
     }
@@ -297,14 +297,14 @@ async fn copies_are_read_as_by_hbase(java: &mut Java, client: &Client) {
             cells.extend(json_of(&result.row));
             stale.push(result.row.is_stale());
         }
-        // a strong scan of the blocking client asks the copy named, too
+        // a strong scan of the blocking client also reads the named replica
         let mut asynchronous = asked("stale_scan");
         asynchronous["async"] = true.into();
         let scanned = java.ask(&asynchronous);
         if consistency == Consistency::Timeline && replica.is_some() {
             assert_eq!(java.ask(&asked("stale_scan")), scanned, "{what}");
         }
-        // which copy answers first is open
+        // which replica answers first is not determined
         if (consistency, replica) == (Consistency::Timeline, None) {
             let is_new = row.value("f", "q") == Some(&b"new"[..]);
             assert_eq!(is_new, !row.is_stale(), "{row:?}");
@@ -383,7 +383,7 @@ async fn writes_are_read_by_hbase(java: &mut Java, table: &Table) {
         ours.cells().map(|cell| String::from_utf8_lossy(cell.qualifier()).into_owned()).collect();
     assert_eq!(columns, ["lock", "lock", "n", "n", "n", "b", "b", "x"]);
 
-    // one of two fails, the other is written
+    // one of two fails, and the other is written
     let results = table.batch(&[Put::new("row-b1").cell("none", "q", "").into(), put("batch").into()]).await;
     assert_eq!(results[0].as_ref().unwrap_err().kind(), hregion::ErrorKind::NoSuchFamily);
     assert!(results[1].is_ok());
@@ -392,7 +392,7 @@ async fn writes_are_read_by_hbase(java: &mut Java, table: &Table) {
     assert_eq!(java.ask(&json!({"op": "get", "table": TABLE, "row": row})), json!([]));
 }
 
-/// Scans while regions are split, merged and moved, and a server ends: each row once, in order.
+/// Scans while regions are split, merged and moved, and a server stops: each row is returned once, in order.
 async fn rows_are_read_once_while_regions_change(java: &mut Java, cluster: &Cluster, table: &Table) {
     let expected: Vec<String> = (0..ROWS).map(row_key).collect();
     let names = |value: Value| -> Vec<String> {
@@ -412,7 +412,7 @@ async fn rows_are_read_once_while_regions_change(java: &mut Java, cluster: &Clus
                 found.push(String::from_utf8(row.key().to_vec()).unwrap());
                 let at = if reversed { ROWS.saturating_sub(found.len()) } else { found.len() - 1 };
                 assert!(is_as_filled(at, &row), "round {round}, reversed {reversed}: {row:?}");
-                // several changes within a region, and at others' borders
+                // several changes within a region, and at the bounds of others
                 if found.len().is_multiple_of(ROWS / 14 + 21) {
                     let regions = names(java.ask(&json!({"op": "regions", "table": TABLE})));
                     let at = found.len() / (ROWS / 14) % (regions.len() - 1);
@@ -449,7 +449,7 @@ async fn rows_are_read_once_while_regions_change(java: &mut Java, cluster: &Clus
     }
 }
 
-/// Reads and writes on while a server ends.
+/// Continues to read and write while a server stops.
 async fn a_server_ends(java: &mut Java, cluster: &Cluster, client: &Client, table: &Table) {
     let servers: Vec<String> = serde_json::from_value(cluster.ready["servers"].clone()).unwrap();
     let mut scanner = table.scan(Scan::new().caching(500).stop_row("row-1", false)).unwrap();
@@ -470,8 +470,8 @@ async fn a_server_ends(java: &mut Java, cluster: &Cluster, client: &Client, tabl
     println!("{ROWS} rows once, while {} ended", servers[0]);
 }
 
-/// Reads and writes while a server crashes, whose memstores are in its log only: no write that was
-/// acknowledged is lost, each increment counts once, and the cache is right afterwards.
+/// Reads and writes while a server crashes with memstores that are only in its log: no acknowledged write is
+/// lost, each increment counts once, and the cache is right afterwards.
 async fn a_server_crashes(java: &mut Java, root: &Path, victim: &str, client: &Client, table: &Table) {
     const LATE: usize = 2000;
     const COUNTERS: usize = 40;

@@ -1,4 +1,4 @@
-//! The client beside HBase's own, on a running cluster.
+//! Compares the client with HBase's own, on a running cluster.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,

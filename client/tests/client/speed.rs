@@ -1,4 +1,4 @@
-//! The speed of scans and gets beside HBase's client, and the CPU time that either takes.
+//! The speed of scans and gets compared with HBase's client, and the CPU time of both.
 //!
 //! `HREGION_OPS` sets the number of rows (50,000). To measure:
 //!
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 
 const TABLE: &str = "speed";
 const REGIONS: usize = 10;
-/// The gets that are under way at once.
+/// The number of concurrent gets.
 const CONCURRENT: usize = 8;
 /// Passes of each side. The first ones warm the JVM.
 const PASSES: usize = 4;
@@ -36,7 +36,7 @@ fn cpu_time() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// What an operation took.
+/// The time of an operation.
 struct Spent {
     rows: usize,
     time: Duration,

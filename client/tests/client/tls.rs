@@ -1,4 +1,4 @@
-//! The client on a cluster that encrypts connections, and trusts only clients with certificates.
+//! The client on a cluster that encrypts connections, and accepts only clients with certificates.
 
 use crate::hbase::{Client as Java, Cluster, programs};
 use crate::json_cell::json_cell;
@@ -25,7 +25,7 @@ pub(crate) fn write_keys(dir: &Path, names: &[&str]) -> String {
     issuer.pem()
 }
 
-/// Makes a key store by Java's tool, whose owner has signed the certificate itself.
+/// Creates a key store with Java's tool; its certificate is self-signed.
 pub(crate) fn write_own_keys(dir: &Path) {
     let san = "san=dns:localhost,ip:127.0.0.1";
     let key = ["-alias", "own", "-keyalg", "RSA", "-dname", "CN=client", "-ext", san];
@@ -98,7 +98,7 @@ async fn encrypted_connections_are_those_of_hbase() {
     let trusting = || Tls::trusting(file("trust.pem"), None).unwrap();
     let unknown = refused(builder().tls(trusting()).unwrap().bootstrap(&master).unwrap()).await;
     assert!(unknown.message().contains("TLS"), "{unknown}");
-    // the certificate of the client alone has not signed that of the server
+    // the client's certificate alone has not signed the server's
     let distrust = Tls::trusting(file("own.pem"), None).unwrap().keys(file("keys.pem"), None).unwrap();
     let distrust = refused(builder().tls(distrust).unwrap().bootstrap(&master).unwrap()).await;
     assert!(distrust.message().contains("UnknownIssuer"), "{distrust}");

@@ -1,4 +1,4 @@
-//! The client on a cluster whose ZooKeeper is reached by TLS, by HBase's servers and clients, too.
+//! The client on a cluster whose ZooKeeper is used through TLS, also by HBase's servers and clients.
 
 use crate::hbase::{Client as Java, Cluster, programs};
 use crate::json_cell::json_cell;
@@ -24,12 +24,12 @@ async fn read_and_write(client: &Client, java: &mut Java, qualifier: &str) {
     assert_eq!(Value::from(ours), java.ask(&json!({"op": "scan", "table": "t"})));
 }
 
-/// Connects to a port of ZooKeeper by TLS.
+/// Connects to a port of ZooKeeper through TLS.
 async fn id(address: &str, tls: Tls) -> Result<Option<String>, Error> {
     builder().zookeeper_tls(tls).unwrap().zookeeper(address).unwrap().cluster_id().await
 }
 
-/// Asks for the id of the cluster, for a second.
+/// Requests the id of the cluster for at most a second.
 async fn ask_briefly(registry: ZooKeeperRegistry) -> Error {
     use hregion::ConnectionRegistry as _;
     let begin = Instant::now();
@@ -45,7 +45,7 @@ async fn zookeeper_is_reached_by_tls_as_by_hbase() {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str| dir.path().join(name);
     let path = |name: &str| file(name).to_str().unwrap().to_owned();
-    // not for the address, so that the name counts
+    // not for the address, so that the name is checked
     let authority = write_keys(dir.path(), &["localhost"]);
     fs::write(file("authority.pem"), &authority).unwrap();
     write_own_keys(dir.path());
@@ -69,7 +69,7 @@ async fn zookeeper_is_reached_by_tls_as_by_hbase() {
     let (mutual, one_sided) = (address("zk_mutual_tls"), address("zk_tls"));
     let port = mutual.split_once(':').unwrap().1;
 
-    // HBase's client, with the settings of ours
+    // HBase's client, with the same settings
     options.push(format!("-D{PREFIX}clientPort={port}"));
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     let mut java = Java::with(&cluster, &options);
@@ -99,7 +99,7 @@ async fn zookeeper_is_reached_by_tls_as_by_hbase() {
         read_and_write(&client, &mut java, name).await;
     }
 
-    // each side of the trust
+    // the trust of each side
     let trusting = || Tls::trusting(file("trust.pem"), None).unwrap();
     let with_keys = || trusting().keys(file("keys.pem"), None).unwrap();
     assert!(id(&one_sided, trusting()).await.unwrap().is_some());
@@ -119,7 +119,7 @@ async fn zookeeper_is_reached_by_tls_as_by_hbase() {
         assert!(error.to_string().contains("/hbase/hbaseid"), "{error}");
     }
 
-    // a client and a server, of which only one encrypts
+    // a client and a server, only one of which encrypts
     let plain = ask_briefly(ZooKeeperRegistry::new(&mutual).unwrap()).await;
     assert!(plain.to_string().contains(&mutual), "{plain}");
     let to_plain = cluster.zookeeper().replace("127.0.0.1", "localhost");

@@ -1,4 +1,4 @@
-//! How many requests and bytes reads take.
+//! The numbers of requests and bytes for reads.
 
 use crate::support::{ROWS, bucket, key, options, region_path, storage, store_file, value};
 use hregion::{BlockCache, Get, HFile, Region, Scan, Storage as _};
@@ -36,8 +36,8 @@ fn a_region_opens_by_few_listings() {
     Region::options().storage(storage.clone()).open(region_path()).unwrap();
     let (asked, _) = server.take_asked();
     let listings = asked.iter().filter(|asked| asked.contains("list-type")).count();
-    // The directories of the region and of its descriptor, recovered edits, also where some releases of HBase
-    // have them, and files; those of the family and of its list of files are listed twice.
+    // The directories of the region and of its descriptor, recovered edits, also at the path of some HBase
+    // releases, and files; the directories of the family and of its file list are listed twice.
     assert!(listings <= 8, "{asked:#?}");
     assert_eq!(storage.stats().requests, asked.len() as u64);
 }
@@ -63,7 +63,7 @@ fn scans_read_what_they_must_and_little_more() {
         let after = storage.stats();
         let (requests, bytes) = (after.requests - before.requests, after.bytes - before.bytes);
         let must = len / share as u64;
-        // A block of 64 KiB more, and the blocks of the index.
+        // One more block of 64 KiB, and the blocks of the index.
         assert!(bytes <= must + must / 5 + (128 << 10), "1/{share}: {bytes} of {must} bytes");
         // The first blocks are read one by one; later requests are larger.
         assert!(requests < 8 + must / (80 << 10), "1/{share}: {requests} requests for {must} bytes");

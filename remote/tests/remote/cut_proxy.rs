@@ -1,4 +1,4 @@
-//! A proxy of TCP that closes a connection once, holds up a request, or says nothing any more.
+//! A TCP proxy that closes a connection once, delays a request, or stops responding.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,17 +9,17 @@ use std::time::Duration;
 /// Where the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cut {
-    /// The request is not passed on.
+    /// The request is not forwarded.
     Request,
-    /// The request is passed on, and its answer is not.
+    /// The request is forwarded, but its answer is not.
     Answer,
-    /// Nowhere: the request is passed on when the proxy [releases](CutProxy::release) it.
+    /// Nowhere: the request is forwarded when the proxy [releases](CutProxy::release) it.
     Late,
-    /// Nowhere: from this part on, nothing that clients send is passed on, on any connection.
+    /// Nowhere: from this part on, nothing sent by clients is forwarded, on any connection.
     Silent,
 }
 
-/// A proxy that closes a connection at the nth part of what clients send. It ends when it is dropped.
+/// A proxy that closes a connection at the nth part that clients send. It ends when it is dropped.
 pub(crate) struct CutProxy {
     address: String,
     left: Arc<AtomicU64>,
@@ -65,7 +65,7 @@ impl CutProxy {
                         }
                         is_last = true;
                         is_cut.store(true, Ordering::SeqCst);
-                        // The client sees the end of the connection when it waits for the answer.
+                        // The client gets the end of the connection while it waits for the answer.
                         let _ = closed.shutdown(Shutdown::Both);
                         cut == Cut::Answer
                     });
@@ -84,18 +84,18 @@ impl CutProxy {
         self.left.store(at, Ordering::SeqCst);
     }
 
-    /// Passes on what is held up.
+    /// Forwards the delayed request.
     pub(crate) fn release(&self) {
         self.is_released.store(true, Ordering::SeqCst);
     }
 
-    /// Whether the connection was closed, or a request held up.
+    /// Whether the connection was closed, or a request delayed.
     pub(crate) fn has_cut(&self) -> bool {
         is_spent(self.left.load(Ordering::SeqCst))
     }
 }
 
-/// Whether no parts are left, of a number that goes on below 0.
+/// Whether no parts remain; the number may have decreased below 0.
 fn is_spent(left: u64) -> bool {
     left == 0 || left > u64::MAX / 2
 }
@@ -103,12 +103,12 @@ fn is_spent(left: u64) -> bool {
 impl Drop for CutProxy {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
-        // The listener waits for a connection.
+        // Wakes the listener.
         let _ = TcpStream::connect(&self.address);
     }
 }
 
-/// Passes bytes on while `passes` says so.
+/// Forwards bytes as long as `passes` returns true.
 fn pass(mut from: TcpStream, mut to: TcpStream, mut passes: impl FnMut() -> bool) {
     let mut part = vec![0; 64 << 10];
     while let Ok(len @ 1..) = from.read(&mut part) {

@@ -1,4 +1,4 @@
-//! The two name nodes of a name service, in the process. They have files without bytes, and their leases.
+//! The two name nodes of a name service, in this process. They have files without bytes, and leases.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read as _, Write as _};
@@ -6,7 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
 
-/// A name service, of which one name node is active. Its threads end when it is dropped.
+/// A name service with one active name node. Its threads end when it is dropped.
 pub(crate) struct FakeNameNodes {
     shared: Arc<Shared>,
     addresses: [String; 2],
@@ -24,9 +24,9 @@ struct State {
     files: BTreeMap<String, File>,
     last_id: u64,
     active: usize,
-    /// Which of them reads and says nothing, as if its process were stopped.
+    /// Which of them read without answering, as if their processes were stopped.
     is_silent: [bool; 2],
-    /// The request at which the active one becomes silent, and whether it carries that out before.
+    /// The request at which the active one becomes silent, and whether it is carried out first.
     last_request: Option<(String, bool)>,
     is_over: bool,
 }
@@ -35,7 +35,7 @@ struct State {
 struct File {
     id: u64,
     is_dir: bool,
-    /// The client that writes it.
+    /// The client that is writing it.
     holder: Option<String>,
 }
 
@@ -80,13 +80,13 @@ impl FakeNameNodes {
         [&self.addresses[0], &self.addresses[1]]
     }
 
-    /// The active name node becomes silent at the next request of a kind, and the other one active.
-    /// `is_made` says whether the request is carried out before.
+    /// The active name node becomes silent at the next request of a kind, and the other one becomes active.
+    /// `is_made` is whether the request is carried out first.
     pub(crate) fn be_silent_at(&self, method: &str, is_made: bool) {
         self.shared.state().last_request = Some((method.to_owned(), is_made));
     }
 
-    /// Whether a name node has become silent in this way since it was asked for.
+    /// Whether a name node has become silent since the call of `be_silent_at`.
     pub(crate) fn was_silent(&self) -> bool {
         self.shared.state().last_request.is_none()
     }
@@ -97,7 +97,7 @@ impl FakeNameNodes {
         self.shared.changed.notify_all();
     }
 
-    /// Whether there is a file or directory.
+    /// Whether a file or directory exists.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.shared.state().files.contains_key(path)
     }
@@ -107,7 +107,7 @@ impl Drop for FakeNameNodes {
     fn drop(&mut self) {
         self.shared.state().is_over = true;
         self.shared.changed.notify_all();
-        // The listeners wait for connections.
+        // Wakes the listeners.
         self.addresses.iter().for_each(|address| drop(TcpStream::connect(address)));
     }
 }
@@ -144,7 +144,7 @@ impl Shared {
         }
     }
 
-    /// Returns the answer to a request; `None` if there is none.
+    /// Returns the answer to a request, if any.
     fn answer(&self, node: usize, request: &[u8]) -> Option<Vec<u8>> {
         let mut rest = request;
         let [header, named, body] = [(); 3].map(|()| Fields::of(take_message(&mut rest)));
@@ -242,7 +242,7 @@ impl State {
         }
     }
 
-    /// Adds a file or directory, if there is none.
+    /// Adds a file or directory, unless it exists.
     fn add(&mut self, path: &str, is_dir: bool, holder: Option<String>) -> File {
         self.last_id += 1;
         let file = File { id: self.last_id, is_dir, holder };
@@ -298,7 +298,7 @@ fn take_number(from: &mut &[u8]) -> u64 {
     number
 }
 
-/// Takes a message with its length before it.
+/// Takes a message with a length prefix.
 fn take_message<'m>(from: &mut &'m [u8]) -> &'m [u8] {
     let len = usize::try_from(take_number(from)).unwrap();
     let (message, rest) = from.split_at(len);
@@ -340,7 +340,7 @@ fn refusal(call: u64, (class, text): Refusal) -> Vec<u8> {
     whole(&[&fields.concat()])
 }
 
-/// Returns messages, each with its length, with the length of all before them.
+/// Returns messages, each with its length, after their total length.
 fn whole(messages: &[&[u8]]) -> Vec<u8> {
     let mut all = Vec::new();
     for message in messages {

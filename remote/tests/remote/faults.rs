@@ -1,4 +1,4 @@
-//! A server that misbehaves: right answers or errors, within the deadline.
+//! A misbehaving server: reads return right answers or errors, within the deadline.
 
 use crate::fake_s3::{FakeS3, Manner};
 use crate::support::{ROWS, bucket, options, region_path, storage, store_file, value};
@@ -152,7 +152,8 @@ fn an_empty_page_does_not_end_a_listing() {
     storage.is_dir(&family).unwrap_err();
 }
 
-/// The session token and the key of an encryption are in headers that clients do not know as credentials.
+/// The session token and the key of an encryption are in headers that HTTP clients do not treat as
+/// credentials.
 #[test]
 fn requests_with_credentials_stay_on_their_host() {
     let (server, other) = (FakeS3::start(), FakeS3::start());
@@ -210,7 +211,7 @@ fn a_file_replaced_during_a_scan_ends_it_with_an_error() {
             }
             let mut buf = vec![0; 5000];
             match file.read_exact_at(&mut buf, at * 5000) {
-                // What was requested ahead is of the version that was opened.
+                // Bytes that were requested ahead are from the opened version.
                 Ok(()) => assert_eq!(buf, vec![1; 5000]),
                 Err(error) => {
                     assert!(error.to_string().contains("was replaced"), "{error}");

@@ -25,7 +25,7 @@ fn write(runtime: &Runtime, client: &Client, byte: u8, len: usize) {
     });
 }
 
-/// A thread that waits for a file runs no tasks of its own runtime.
+/// A thread that waits for a file does not run tasks of its own runtime.
 #[test]
 fn threads_of_another_runtime_may_open_files() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -34,7 +34,7 @@ fn threads_of_another_runtime_may_open_files() {
     let storage = RemoteOptions::default().deadline(Duration::from_secs(1)).build().unwrap();
     let other = Builder::new_current_thread().enable_all().build().unwrap();
     other.block_on(async { storage.open(&url).unwrap_err() });
-    // it never answers, but was asked
+    // it never answers, but received the request
     server.accept().unwrap();
 }
 
@@ -58,7 +58,7 @@ fn a_replaced_file_is_an_error_and_never_a_mixture() {
     let mut buf = vec![0; 1 << 20];
     file.read_exact_at(&mut buf, 500_000).unwrap();
     assert!(buf.iter().all(|&byte| byte == 1));
-    // The read, and what is read ahead.
+    // The read, and the reading ahead.
     assert!(storage.stats().requests - before.requests <= 6);
 
     let mut buf = vec![0; 1000];
@@ -82,7 +82,7 @@ pub(crate) fn two_name_nodes([first, second]: [&str; 2]) -> RemoteOptions {
         .connect_timeout(Duration::from_secs(1))
 }
 
-/// A name node that accepts connections and says nothing, from some time on or from the start.
+/// A name node that accepts connections without answering, from some time on or from the start.
 #[test]
 #[ignore = "needs a server"]
 fn reads_go_on_with_another_name_node() {
@@ -105,7 +105,7 @@ fn reads_go_on_with_another_name_node() {
     assert_eq!(others[0].list_dir(&dir).unwrap().len(), 1);
     assert!(proxy.has_cut());
     assert_eq!(read_file(&others[1], &file), b"bytes");
-    // It has no other one.
+    // It has no second name node.
     let alone = PathBuf::from(format!("hdfs://{}/silent/file", proxy.address()));
     let options = RemoteOptions::default().connect_timeout(Duration::from_secs(1));
     let error = options.deadline(Duration::from_secs(8)).build().unwrap().open(&alone).unwrap_err();

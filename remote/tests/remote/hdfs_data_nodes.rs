@@ -1,5 +1,5 @@
 //! Data nodes of HDFS die, and the name node is restarted, while a region is written. The test starts HDFS in
-//! a process of its own.
+//! a separate process.
 
 use crate::hdfs_writes::{client, open_in};
 use crate::history::{Rows, put, rows};
@@ -31,7 +31,7 @@ impl Cluster {
             .arg(dir.path().join("hdfs"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // It warns of each data node that does not answer.
+            // It prints a warning for each data node that does not answer.
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
@@ -83,8 +83,9 @@ fn run_beside(cluster: &mut Cluster, command: &str, mut write: impl FnMut()) {
     });
 }
 
-/// The first of the two data nodes of the log dies, to which this process writes, and then the other one. The
-/// log goes on with those that are left, and so do store files and the next logs, although the name node may
+/// The data node of the log to which this process writes dies, and then the other one. The log continues on
+/// the remaining ones, and so do store files and the next logs, although the name node may still place blocks
+/// on the dead node. Then the name node is restarted.
 /// still give blocks to the one that has died. Then the name node is restarted.
 #[test]
 #[ignore = "starts HDFS"]

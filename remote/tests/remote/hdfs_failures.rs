@@ -1,4 +1,4 @@
-//! Calls and requests for a region in HDFS that fail, or lose their answers.
+//! Calls and requests for a region in HDFS that fail, or whose answers are lost.
 
 use crate::cut_proxy::{Cut, CutProxy};
 use crate::hdfs_writes::{base, client, fresh, open_in, read_in};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A storage whose nth call fails: before it is made, or after, as if the answer were lost.
+/// A storage whose nth call fails before it is made, or after, as if the answer were lost.
 #[derive(Debug)]
 struct FailsOnce {
     inner: Arc<RemoteStorage>,
@@ -191,7 +191,7 @@ fn calls_fail_in_turn_and_the_region_is_the_old_or_the_new_one() {
             failures[usize::from(is_made)] += u32::from(result.is_err());
             let context = format!("call {at}, made: {is_made}, {result:?}");
             if result.is_ok() {
-                // Some failures are not those of the caller, such as that of an archive.
+                // Some failures are not returned to the caller, such as a failure to archive.
                 assert!(attempt.in_doubt.is_none());
             }
             let region = open_in(client(), &dir).unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -209,7 +209,7 @@ fn calls_fail_in_turn_and_the_region_is_the_old_or_the_new_one() {
 }
 
 /// The requests to the name node go through a proxy, which closes the connection at the nth: before the name
-/// node has it, or before its answer is there.
+/// node receives it, or before its answer is forwarded.
 #[test]
 #[ignore = "needs a server"]
 fn requests_lose_their_connection_in_turn() {
@@ -230,7 +230,7 @@ fn requests_lose_their_connection_in_turn() {
             let was_cut = proxy.has_cut();
             drop(proxy);
             let after = client();
-            // The locks of the client that has lost its connections are those of a process that has died.
+            // The locks of the client that has lost its connections are released as for a dead process.
             if let Err(error) = after.end_writing(&dir.join(LOCK)) {
                 assert_eq!(error.kind(), io::ErrorKind::NotFound, "{context}");
             }
@@ -244,6 +244,6 @@ fn requests_lose_their_connection_in_turn() {
         }
     }
     println!("{failures} failures");
-    // Questions are repeated, and changes are looked up.
+    // Queries are repeated, and the results of changes are looked up.
     assert!(failures > 0, "{failures}");
 }

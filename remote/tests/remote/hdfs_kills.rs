@@ -22,7 +22,7 @@ fn start_child(dir: &Path, seed: u64, from: u64) -> Child {
         .unwrap()
 }
 
-/// The process that [`start_child`] starts. By itself it does nothing.
+/// The process started by [`start_child`]. Run separately, it does nothing.
 #[test]
 #[ignore = "needs a server"]
 fn a_process_that_is_killed() {
@@ -91,8 +91,8 @@ fn no_acknowledged_write_is_lost_when_the_process_is_killed() {
     assert!(steps > KILLS);
 }
 
-/// A process that lives keeps its lock, however long it is idle. That of one that was killed is free after
-/// the time of a lease.
+/// A living process keeps its lock, however long it is idle. The lock of a killed process becomes free when
+/// its lease expires.
 #[test]
 #[ignore = "needs a server"]
 fn a_lock_lasts_as_long_as_its_process() {
@@ -119,7 +119,7 @@ fn a_lock_lasts_as_long_as_its_process() {
     assert!(since.elapsed() > Duration::from_secs(25), "{:?}", since.elapsed());
     let (mut model, mut next) = (Rows::new(), 0);
     let found = rows(&recovered);
-    // It may have done more steps before it died.
+    // It may have completed more steps before it died.
     while next < 4 || next < 10_000 && found != model {
         Step::number(11, next).apply(&mut model);
         next += 1;

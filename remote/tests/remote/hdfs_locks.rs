@@ -1,4 +1,4 @@
-//! Locks in HDFS: how they are lost, what is done late without them, and answers that are lost.
+//! Locks in HDFS: how they are lost, changes carried out late without them, and lost answers.
 
 use crate::cut_proxy::{Cut, CutProxy};
 use crate::hdfs::two_name_nodes;
@@ -44,8 +44,8 @@ fn a_region_that_lost_its_lock_keeps_its_storage_from_locking_again() {
     place("stale").lock_again_after_a_loss();
 }
 
-/// Calls a storage that has a lock, whose request with a number, from 1 on, is carried out when another
-/// process has the lock. Returns the error of the call.
+/// Calls a storage that has a lock; the request with the given number, from 1 on, is carried out after
+/// another process has taken the lock. Returns the error of the call.
 fn late(
     name: &str,
     request: u64,
@@ -74,31 +74,31 @@ fn late(
     (dir, error)
 }
 
-/// The request to create a log is carried out when another process has the lock, and has looked which logs
-/// there are: what is appended to it would be acknowledged, and not found.
+/// The request to create a log is carried out when another process has the lock, and has listed the logs:
+/// entries appended to it would be acknowledged, but not found.
 #[test]
 #[ignore = "needs a server"]
 fn a_log_that_is_created_late_is_not_written_to() {
-    // The first request asks whether the lock is held.
+    // The first request checks the lock.
     let create = |storage: &RemoteStorage, dir: &Path| storage.create_log(&dir.join("log")).map(drop);
     let (_, error) = late("late-log", 2, |_, _| {}, create);
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
 }
 
-/// The other process has looked which files there are.
+/// The other process has listed the files.
 #[test]
 #[ignore = "needs a server"]
 fn a_file_that_is_renamed_late_is_not_said_to_be_renamed() {
     let prepare = |other: &RemoteStorage, dir: &Path| write_file(other, &dir.join("a"), b"bytes");
-    // It is asked for both names whether the lock is held.
+    // The lock is checked for both names.
     let rename = |storage: &RemoteStorage, dir: &Path| storage.rename(&dir.join("a"), &dir.join("b"));
     let (dir, error) = late("late-rename", 3, prepare, rename);
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
     assert_eq!(read_file(&*client(), &dir.join("b")), b"bytes");
 }
 
-/// The connection is closed at the request that follows the sync of a log by the data nodes: it is not known
-/// what is in the log.
+/// The connection is closed at the request that follows the sync of a log by the data nodes: the content of
+/// the log is uncertain.
 #[test]
 #[ignore = "needs a server"]
 fn a_log_goes_on_after_a_sync_without_an_answer() {
@@ -130,7 +130,7 @@ fn a_log_goes_on_after_a_sync_without_an_answer() {
     }
 }
 
-/// The bytes of a log are continued under the same lock.
+/// The log continues under the same lock.
 #[test]
 #[ignore = "needs a server"]
 fn a_log_goes_on_with_another_name_node() {
@@ -158,8 +158,8 @@ fn a_log_goes_on_with_another_name_node() {
     drop(other.lock(&dir.join(LOCK)).unwrap());
 }
 
-/// The connection is closed at each part of what a client sends while it locks and releases: what it has open
-/// then must not stay so. The client lives on.
+/// The connection is closed at each part that a client sends while it locks and releases: its open files must
+/// then be closed. The client continues to run.
 #[test]
 #[ignore = "needs a server"]
 fn a_lock_is_free_after_a_lost_answer() {

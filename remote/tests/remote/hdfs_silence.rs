@@ -1,4 +1,4 @@
-//! Name nodes that read and say nothing any more, while files are changed.
+//! Name nodes that stop answering while files are changed.
 
 use crate::fake_name_nodes::FakeNameNodes;
 use crate::hdfs::two_name_nodes;
@@ -18,7 +18,7 @@ fn client(nodes: &FakeNameNodes, deadline: u64) -> RemoteStorage {
     two_name_nodes(nodes.addresses()).deadline(Duration::from_secs(deadline)).build().unwrap()
 }
 
-/// Starts name nodes with a directory that is locked, and a file in it.
+/// Starts name nodes with a locked directory that contains a file.
 fn prepare(deadline: u64) -> (FakeNameNodes, RemoteStorage, FileLock) {
     let nodes = FakeNameNodes::start();
     let storage = client(&nodes, deadline);
@@ -29,7 +29,7 @@ fn prepare(deadline: u64) -> (FakeNameNodes, RemoteStorage, FileLock) {
     (nodes, storage, lock)
 }
 
-/// Checks that a lock is held, and is free once it is released.
+/// Checks that a lock is held, and that it is free after its release.
 fn check(nodes: &FakeNameNodes, lock: FileLock) {
     lock.check().unwrap();
     let (other, file) = (client(nodes, 60), dir().join(LOCK));
@@ -38,14 +38,14 @@ fn check(nodes: &FakeNameNodes, lock: FileLock) {
     drop(other.lock(&file).unwrap());
 }
 
-/// A change, the request that makes it, and the file that is there before, or after.
+/// A change, its request, and the file that exists before or after it.
 type Change = (fn(&RemoteStorage, &Path) -> io::Result<()>, &'static str, &'static str, bool);
 
 const CHANGES: [Change; 5] = [
     (|storage, dir| storage.create_dir_all(&dir.join("b")), "mkdirs", "/dir/b", true),
     (|storage, dir| storage.rename(&dir.join("a"), &dir.join("b")), "rename2", "/dir/b", true),
     (|storage, dir| storage.remove(&dir.join("a")), "delete", "/dir/a", false),
-    // These can be repeated: the question that is asked before a change, and the end of the writing.
+    // These can be repeated: the check before a change, and the end of the writing.
     (|storage, dir| storage.create_dir_all(&dir.join("b")), "fsync", "/dir/b", true),
     (|storage, dir| storage.end_writing(&dir.join("a")), "recoverLease", "/dir/a", true),
 ];
@@ -78,7 +78,7 @@ fn changes_are_made_once_although_the_name_node_has_become_silent() {
     });
 }
 
-/// It is not known by which request a file is there: the call fails, and is repeated.
+/// It is not known which request has created a file: the call fails, and is repeated.
 #[test]
 fn a_file_is_created_with_another_name_node() {
     for is_made in [false, true] {
@@ -120,7 +120,7 @@ fn a_lock_is_taken_and_released_with_another_name_node() {
     });
 }
 
-/// The time to connect is not waited for if the call is over before.
+/// The connection timeout is not waited for if the call ends earlier.
 #[test]
 fn a_silent_name_node_is_found_before_the_deadline() {
     let nodes = FakeNameNodes::start();

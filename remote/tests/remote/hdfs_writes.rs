@@ -20,7 +20,7 @@ pub(crate) fn base() -> String {
     std::env::var("HREGION_HDFS").expect("the URL of a file system")
 }
 
-/// Returns a directory that no test has used.
+/// Returns a directory that no other test uses.
 pub(crate) fn fresh(name: &str) -> PathBuf {
     let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     PathBuf::from(format!("{}/writes/{name}-{}", base(), time.as_nanos()))
@@ -70,7 +70,7 @@ fn calls_do_what_the_trait_says() {
     assert_eq!(read("new"), b"third");
     assert_eq!(kind(storage.open(&at("third")).map(drop)), io::ErrorKind::NotFound);
 
-    // A directory replaces an empty one only.
+    // Only an empty directory is replaced by a directory.
     storage.create_dir_all(&at("empty")).unwrap();
     write("d/file", b"kept");
     storage.rename(&at("d"), &at("empty")).unwrap();
@@ -110,7 +110,7 @@ fn calls_do_what_the_trait_says() {
     drop(storage.create(&at("large")).unwrap());
     assert!(read("large").is_empty());
 
-    // A log of several blocks: each append is there when the writing is ended by another client.
+    // A log of several blocks: each append is found after another client has ended the writing.
     let mut log = storage.create_log(&at("log")).unwrap();
     let mut kept = 0;
     for part in bytes.chunks(70_003).take(30) {
@@ -176,8 +176,7 @@ fn a_table_is_created_written_split_and_opened_again() {
     assert_eq!(count(&snapshot), 40);
 }
 
-/// The log of a server that still runs, or has died without anybody knowing: the name node counts none of its
-/// bytes.
+/// The log of a server that is still running, or has died unnoticed: the name node reports none of its bytes.
 #[test]
 #[ignore = "needs a server"]
 fn edits_in_a_log_that_is_open_are_not_overlooked() {
@@ -189,7 +188,7 @@ fn edits_in_a_log_that_is_open_are_not_overlooked() {
     table.close().unwrap();
     let local = tempfile::tempdir().unwrap();
     let mut log = WalWriterOptions::new().create_in(&LocalStorage, &local.path().join("log")).unwrap();
-    // Of the second entry, the last packet has not been sent.
+    // The last packet of the second entry has not been sent.
     for (number, row, len) in [(40, b"b", 1), (41, b"c", 700_000)] {
         let (key, value) = (SeekKey::of(row, b"f", b"q", 500, CellType::Put), vec![b'2'; len]);
         log.append(&WalKey::new(&*encoded, "t", number, 500), [CellRef::new(&key, &value)]).unwrap();
@@ -227,7 +226,7 @@ fn edits_in_a_log_that_is_open_are_not_overlooked() {
     table.close().unwrap();
 }
 
-/// Compactions in the background move what is being read to the archive, or remove it.
+/// Background compactions move files that are being read to the archive, or remove them.
 #[test]
 #[ignore = "needs a server"]
 fn reads_go_on_while_compactions_replace_their_files() {
@@ -236,7 +235,7 @@ fn reads_go_on_while_compactions_replace_their_files() {
     let (name, root) = ("f39a688dd117a795ba32e5609f267c24", fresh("archived"));
     for dir in [root.join("data/default/t").join(name), fresh("alone")] {
         let options = |storage| {
-            // As small files are read as a whole otherwise.
+            // Otherwise small files would be read as a whole.
             let family = Family::new("f").block_size(4096).configuration("hbase.hstore.compaction.min", "2");
             let options = Region::options().storage(storage).clock(Arc::new(ManualClock::new(1000)));
             options.table("t").family(family).create_if_missing(true)

@@ -1,17 +1,17 @@
-//! Histories of a region, and what must be in it after one.
+//! Histories of a region, and its expected content after them.
 
 use hregion::{Compaction, Delete, Durability, ErrorKind, Put, Region, Result, Row, Scan, Storage, Table};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Returns the numbers of the calls or requests that fail: all in turn takes long, so one in `every` does,
-/// unless `HREGION_EVERY` is another number.
+/// Returns the numbers of the calls or requests that fail: one in `every`, as failing each in turn takes
+/// long, unless `HREGION_EVERY` is another number.
 pub(crate) fn turns(first: u64, every: u64) -> impl Iterator<Item = u64> {
     let every = std::env::var("HREGION_EVERY").map_or(every, |every| every.parse().unwrap());
     (first.min(every)..).step_by(usize::try_from(every).unwrap())
 }
 
-/// Returns which of `requests` requests fail in one of some ways: as many as `each`, between those that fail
+/// Returns which of `requests` requests fail in one of several ways: `each` of them, between those that fail
 /// in the other ways, unless `HREGION_EVERY` is set.
 pub(crate) fn spread((way, ways): (usize, usize), each: u64, requests: u64) -> impl Iterator<Item = u64> {
     let every = requests.div_ceil(each);
@@ -35,7 +35,7 @@ pub(crate) fn read_file(storage: &dyn Storage, path: &Path) -> Vec<u8> {
 
 pub(crate) type Rows = BTreeMap<String, String>;
 
-/// Returns the rows, each with its value, which both families have.
+/// Returns the rows, each with its value, which is the same in both families.
 pub(crate) fn rows(region: &Region) -> Rows {
     region.scan(Scan::new()).unwrap().map(|row| key_and_value(&row.unwrap())).collect()
 }
@@ -115,16 +115,16 @@ pub(crate) fn play(seed: u64, region: &Region, model: &mut Rows) {
     assert_eq!(rows(region), *model);
 }
 
-/// Returns an error of the kind of a lock that is held elsewhere, or panics.
+/// Checks that opening fails because another process holds the lock.
 pub(crate) fn expect_locked(opened: Result<Region>) {
     assert_eq!(opened.unwrap_err().kind(), ErrorKind::Locked);
 }
 
-/// What a run that may fail has done.
+/// The progress of a run that may fail.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attempt {
     pub(crate) acknowledged: Rows,
-    /// A write that failed: it may have been made.
+    /// A failed write: it may have taken effect.
     pub(crate) in_doubt: Option<(String, Option<String>)>,
 }
 
@@ -168,7 +168,7 @@ impl Attempt {
         }
     }
 
-    /// Checks that the rows are those acknowledged, with or without the write that failed.
+    /// Checks that the rows are the acknowledged ones, with or without the failed write.
     pub(crate) fn check(mut self, found: &Rows, context: &str) {
         if *found == self.acknowledged {
             return;

@@ -1,4 +1,4 @@
-//! What locks do in a bucket and in HDFS alike.
+//! Properties of locks that buckets and HDFS share.
 
 use crate::history::{Rows, expect_locked, put, rows};
 use hregion::{Compaction, Durability, Region, Result, Storage};
@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The name of a lock file.
 pub(crate) const LOCK: &str = ".hregion.lock";
 
-/// Where a region is locked: in the directory `r` of a root.
+/// The place of a locked region: the directory `r` of a root.
 pub(crate) struct Place<'t> {
     pub(crate) root: PathBuf,
-    /// Makes a storage, as another process has one.
+    /// Creates a storage, as another process would.
     pub(crate) client: &'t dyn Fn() -> Arc<RemoteStorage>,
     pub(crate) open: fn(Arc<dyn Storage>, &Path) -> Result<Region>,
 }
@@ -28,7 +28,7 @@ impl Place<'_> {
         (self.open)(storage.clone(), &self.region())
     }
 
-    /// Opens the region as another process does, which takes the one that has its lock for dead.
+    /// Opens the region like another process that considers the holder of its lock dead.
     fn take_over(&self, storage: &Arc<RemoteStorage>) -> Region {
         storage.end_writing(&self.region().join(LOCK)).unwrap();
         self.open(storage).unwrap()
@@ -63,7 +63,7 @@ impl Place<'_> {
         self.open(&first).unwrap().close().unwrap();
     }
 
-    /// Locks the root and releases that lock, again and again, while a region and files are written.
+    /// Locks the root and releases that lock repeatedly, while a region and files are written.
     pub(crate) fn release_the_lock_above(&self, changes: usize, file: impl Fn(usize) -> PathBuf) {
         let storage = (self.client)();
         let region = self.open(&storage).unwrap();
@@ -87,7 +87,7 @@ impl Place<'_> {
         region.close().unwrap();
     }
 
-    /// As if this process had been stopped while it had the lock of the root.
+    /// As if this process had been stopped while it held the lock of the root.
     pub(crate) fn lose_the_lock_above(&self) {
         let (first, second) = ((self.client)(), (self.client)());
         let region = self.open(&first).unwrap();
@@ -109,7 +109,7 @@ impl Place<'_> {
         region.close().unwrap();
     }
 
-    /// A region whose lock was lost must not change files under the lock that the same storage takes later.
+    /// A region whose lock was lost must not change files under a lock that the same storage takes later.
     pub(crate) fn lock_again_after_a_loss(&self) {
         let (first, second) = ((self.client)(), (self.client)());
         let stale = self.open(&first).unwrap();

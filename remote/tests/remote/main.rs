@@ -1,5 +1,5 @@
-//! Reads of a bucket, of a web server and of HDFS, and writes to buckets and HDFS: what they cost, and what
-//! happens when servers misbehave.
+//! Reads from a bucket, a web server and HDFS, and writes to buckets and HDFS: their costs, and the effects
+//! of misbehaving servers.
 #![cfg(feature = "aws")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 

@@ -1,4 +1,4 @@
-//! Requests for a region in a bucket that fail, are not answered, or are carried out late.
+//! Requests for a region in a bucket that fail, get no answer, or are carried out late.
 
 use crate::fake_s3::{FakeS3, Manner};
 use crate::history::{Attempt, Rows, put, read_file, rows, spread, turns};
@@ -19,7 +19,7 @@ fn prepare() -> (FakeS3, Attempt) {
     (server, attempt)
 }
 
-/// Opens the region as another process does after the writer is known to be dead, and checks its rows.
+/// Opens the region like another process after the death of the writer, and checks its rows.
 fn check(server: &FakeS3, attempt: Attempt, context: &str) {
     let after = client(server);
     after.end_writing(&dir().join(LOCK)).unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -33,7 +33,7 @@ fn check(server: &FakeS3, attempt: Attempt, context: &str) {
     assert_eq!((&again["z"], &again), (&"after".to_owned(), &before), "{context}");
 }
 
-/// What does not answer, or not well, as a whole or for some requests.
+/// Behaviours without an answer, or with a wrong one, for all requests or some.
 const BAD: [Manner; 11] = [
     Manner::Fails(503),
     Manner::FailsAfter(500),
@@ -57,8 +57,8 @@ fn prepare_and_count() -> (FakeS3, Attempt, u64) {
     (before, unchanged, requests)
 }
 
-/// Lets some requests fail in one of the ways, each with those after it up to `count`, while a copy of the
-/// region is changed; then checks it. Returns how many changes failed.
+/// Makes some requests fail in one of the ways, each with the following ones up to `count`, while a copy of
+/// the region is changed; then checks it. Returns how many changes failed.
 fn fail_some(
     (before, unchanged, requests): &(FakeS3, Attempt, u64),
     (way, manner): (usize, Manner),
@@ -89,7 +89,8 @@ fn requests_fail_once_and_nothing_is_lost() {
     }
 }
 
-/// As many requests fail as are repeated, so that the caller sees errors, and does not know what was made.
+/// As many requests fail as are repeated, so that the caller gets errors, and does not know which changes
+/// took effect.
 #[test]
 fn all_requests_fail_for_some_time_and_there_is_the_old_state_or_the_new_one() {
     let impatient = |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(60));
@@ -118,7 +119,7 @@ fn a_writer_is_killed_at_each_request() {
     }
 }
 
-/// Each request that asks whether the store keeps conditions may have no answer.
+/// Each request that checks whether the store supports conditions may get no answer.
 #[test]
 fn whether_a_store_has_conditional_puts_is_asked_again() {
     for at in 0..5 {
@@ -132,7 +133,7 @@ fn whether_a_store_has_conditional_puts_is_asked_again() {
     }
 }
 
-/// A client follows such a redirect by a read, whose answer is a success.
+/// A client follows such a redirect with a read, whose answer is a success.
 #[test]
 fn the_answer_to_a_read_is_not_taken_for_that_of_a_change() {
     let server = FakeS3::start();
@@ -142,7 +143,7 @@ fn the_answer_to_a_read_is_not_taken_for_that_of_a_change() {
     server.behave([Manner::RedirectsToRead]);
     log.append(b"b", 1).unwrap();
     assert_eq!(read_file(&*storage, &path), b"ab");
-    // The first request looks the object up.
+    // The first request looks up the object.
     server.behave([Manner::Good, Manner::RedirectsToRead]);
     storage.remove(&path).unwrap();
     assert!(server.keys().is_empty(), "{:?}", server.keys());
@@ -157,13 +158,13 @@ fn a_request_whose_bytes_came_too_slowly_is_sent_again() {
     server.behave([Manner::TimesOut]);
     log.append(b"b", 1).unwrap();
     assert_eq!(read_file(&*storage, &path), b"ab");
-    // One that is wrong is not.
+    // An invalid request is not repeated.
     server.behave([Manner::Fails(400)]);
     log.append(b"c", 1).unwrap_err();
     assert_eq!(read_file(&*storage, &path), b"ab");
 }
 
-/// Writes that a store refuses to log fail, and no others.
+/// Only writes whose log a store refuses fail.
 #[test]
 fn a_region_goes_on_after_its_log_was_refused() {
     let server = FakeS3::start();
@@ -201,7 +202,7 @@ fn a_change_that_was_refused_is_in_no_doubt() {
     assert_eq!(read_file(&*storage, &dir().join("log")), b"a");
 }
 
-/// A storage that changes nothing more, as a write had no answer, still frees its lock.
+/// A storage that makes no more changes, because a write had no answer, still releases its lock.
 #[test]
 fn a_region_whose_write_had_no_answer_is_opened_again() {
     let impatient = |options: RemoteOptions| options.retries(1).request_timeout(Duration::from_millis(200));
@@ -221,7 +222,7 @@ fn a_region_whose_write_had_no_answer_is_opened_again() {
             attempt.check(&rows(&region), &format!("{manner:?}"));
             region.put(put("e", "1")).unwrap();
             region.close().unwrap();
-            // If not, the question whether the lock is held had no answer, and the write was not sent.
+            // Otherwise the check of the lock had no answer, and the write was not sent.
             if is_in_doubt {
                 break;
             }
@@ -229,8 +230,8 @@ fn a_region_whose_write_had_no_answer_is_opened_again() {
     }
 }
 
-/// A writer is stopped at each request, loses its lock, and goes on when another has changed the region: its
-/// request is carried out late.
+/// A writer is stopped at each request, loses its lock, and continues when another has changed the region:
+/// its request is carried out late.
 #[test]
 fn a_writer_that_was_taken_for_dead_goes_on() {
     let (begun, unchanged) = prepare();
@@ -264,7 +265,7 @@ fn a_writer_that_was_taken_for_dead_goes_on() {
         let found = rows(&region);
         attempt.check(&before, &context);
         assert!(!found.contains_key("b") && found["c"] == "other" && found["d"] == "other", "{context}");
-        // It may have to be opened again, but nothing that it has acknowledged is lost.
+        // It may have to be opened again, but no acknowledged write is lost.
         let flushed = region.flush();
         drop(region);
         other.end_writing(&dir().join(LOCK)).unwrap();

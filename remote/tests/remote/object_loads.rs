@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// The directory of the files.
 const INPUT: &str = "s3://bucket/input";
 
-/// Its files: the first has rows of both regions.
+/// The input files: the first has rows of both regions.
 const FILES: [(&str, &[&str]); 3] = [("f/0a", &["c", "p"]), ("f/0b", &["d"]), ("g/0c", &["c", "d"])];
 
 /// The cells of a table, as their row, family and value.
@@ -57,7 +57,7 @@ fn bucket() -> FakeS3 {
     server
 }
 
-/// Returns the cells that are loaded.
+/// Returns the cells of the input.
 fn loaded() -> Cells {
     let of = |(name, rows): &(&str, &[&str])| {
         let (name, family) = (name.to_string(), name.split_once('/').unwrap().0.to_owned());
@@ -70,7 +70,7 @@ fn open(storage: Arc<RemoteStorage>) -> Result<Table> {
     Table::open_with(ROOT, "t", options(storage).writable(true))
 }
 
-/// Returns the cells of a table that were loaded, and the number of others.
+/// Returns the loaded cells of a table, and the number of others.
 fn cells(table: &Table) -> (Cells, usize) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let rows: Vec<Row> = table.scan(Scan::new()).unwrap().collect::<Result<_>>().unwrap();
@@ -99,15 +99,15 @@ fn input(server: &FakeS3) -> Vec<String> {
     server.keys().into_iter().filter(|key| key.starts_with("input/")).collect()
 }
 
-/// Whether a region has recorded files that it got.
+/// Whether a region has records of loaded files.
 fn has_records(server: &FakeS3) -> bool {
     let (storage, mut keys) = (client(server), server.keys());
     keys.retain(|key| key.ends_with("/.loaded"));
     keys.iter().any(|key| read_file(&*storage, Path::new(&format!("s3://bucket/{key}"))).contains(&b'\t'))
 }
 
-/// Checks what a load that failed has left: each cell is there or can be loaded, and is not loaded again if
-/// it is deleted before. Returns the cells that were left to load.
+/// Checks the state after a failed load: each cell is loaded or can be loaded, and is not loaded again if it
+/// is deleted before. Returns the cells that were not loaded yet.
 fn check(server: &FakeS3, acknowledged: bool, context: &str) -> Cells {
     free_locks(server);
     let fail = |error: hregion::Error| -> ! { panic!("{context}: {error}") };
@@ -126,7 +126,7 @@ fn check(server: &FakeS3, acknowledged: bool, context: &str) -> Cells {
     let is_complete = input(server).is_empty() && !has_records(server);
     match table.bulk_load(INPUT) {
         Ok(_) => assert!(!is_complete, "{context}"),
-        // It is not known any more.
+        // The files are no longer known.
         Err(error) => assert!(is_complete && error.is_not_found(), "{context}: {error}"),
     }
     assert_eq!(cells(&table), (left.clone(), OTHERS), "{context}");
@@ -168,7 +168,7 @@ fn files_are_loaded() {
     check(&server, true, "loaded");
 }
 
-/// It is in no directory.
+/// The file is in no directory.
 #[test]
 fn a_file_in_a_bucket_itself_is_loaded() {
     const FILE: &str = "s3://bucket/file";
@@ -245,8 +245,8 @@ fn requests_of_a_load_fail() {
     assert!(failures > 3, "{failures}");
 }
 
-/// A process is stopped at each request, loses its locks, and goes on when another has loaded the files: its
-/// request is carried out late.
+/// A process is stopped at each request, loses its locks, and continues when another has loaded the files:
+/// its request is carried out late.
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_load() {
     let before = bucket();

@@ -1,4 +1,4 @@
-//! Locks of regions in a bucket: how they are taken, lost and freed.
+//! Locks of regions in a bucket: how they are taken, lost and released.
 
 use crate::fake_s3::{FakeS3, Manner};
 use crate::history::{expect_locked, put, rows};
@@ -10,7 +10,8 @@ use std::io;
 use std::iter::repeat_n;
 use std::time::Duration;
 
-/// If the request that frees a lock is refused, the lock stays held for others, and `Region::close` returns
+/// If the request that releases a lock is refused, the lock stays held, and `Region::close` returns the
+/// error.
 /// the error.
 #[test]
 fn a_lock_that_could_not_be_freed_is_named_and_can_be_taken_again() {
@@ -40,7 +41,7 @@ fn in_a_bucket(test: impl FnOnce(&Place<'_>)) {
     test(&Place { root, client: &|| client(&server), open: open_in });
 }
 
-/// The deadline ends the release while it waits to be repeated.
+/// The deadline ends the release while it waits for its repetition.
 #[test]
 fn a_lock_whose_release_took_too_long_can_be_taken_again() {
     let (server, lock, long) = (FakeS3::start(), dir().join(LOCK), Duration::from_secs(60));

@@ -1,4 +1,4 @@
-//! The logs of servers that have died are recovered in a bucket.
+//! The logs of dead servers are recovered in a bucket.
 
 use crate::fake_s3::FakeS3;
 use crate::history::{Rows, table_rows, turns};
@@ -10,7 +10,7 @@ use std::path::Path;
 /// The length of the parts in which long objects are uploaded.
 const PART: usize = 10_000;
 
-/// Writes a log with a row of each region of the table, whose edits are several parts long. Returns the rows.
+/// Writes a log with a row of each region of the table, with edits of several parts. Returns the rows.
 fn write_log(server: &FakeS3) -> Rows {
     let storage = client(server);
     let log = Path::new(ROOT).join("WALs/server/log.1");
@@ -50,7 +50,7 @@ fn a_recovery_is_cut_off_at_each_request() {
             let context = format!("request {at}, made: {is_made}, {recovered:?}");
             free_locks(&server);
             let read = || table_rows(&Table::open_with(ROOT, "t", options(client(&server))).unwrap());
-            // Each row is whole, or not there.
+            // Each row is complete, or missing.
             assert!(read().iter().all(|(row, value)| expected.get(row) == Some(value)), "{context}");
             let again = recover(&server).unwrap_or_else(|error| panic!("{context}: {error}"));
             assert!(!is_over || again.logs.is_empty() && again.regions.is_empty(), "{context}: {again:?}");

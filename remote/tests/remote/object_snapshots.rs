@@ -1,4 +1,4 @@
-//! Snapshots of a table in a bucket are taken, cloned, exported and deleted, and tables made of them again.
+//! Snapshots of a table in a bucket are taken, cloned, exported, restored and deleted.
 
 use crate::fake_s3::FakeS3;
 use crate::history::{Attempt, Rows, put, table_rows, turns};
@@ -22,7 +22,7 @@ fn open(storage: Arc<RemoteStorage>, root: &str, name: &str) -> Result<Table> {
     Table::open_with(root, name, options(storage).writable(true))
 }
 
-/// Returns the rows of a table; `None` if there is none.
+/// Returns the rows of a table; `None` if it does not exist.
 fn rows_of_table(storage: Arc<RemoteStorage>, root: &str, name: &str) -> Option<Rows> {
     match Table::open_with(root, name, options(storage)) {
         Ok(table) => Some(table_rows(&table)),
@@ -31,7 +31,7 @@ fn rows_of_table(storage: Arc<RemoteStorage>, root: &str, name: &str) -> Option<
     }
 }
 
-/// Returns the rows of a snapshot; `None` if there is none.
+/// Returns the rows of a snapshot; `None` if it does not exist.
 fn rows_of_snapshot(options: RegionOptions, root: &str, name: &str) -> Option<Rows> {
     match Table::open_snapshot_with(root, name, options) {
         Ok(table) => Some(table_rows(&table)),
@@ -40,8 +40,8 @@ fn rows_of_snapshot(options: RegionOptions, root: &str, name: &str) -> Option<Ro
     }
 }
 
-/// Takes a snapshot of the table, moves its files to the archive, makes a table of it, copies it to another
-/// root, and deletes it, until a call fails.
+/// Takes a snapshot of the table, moves its files to the archive, clones it, copies it to another root, and
+/// deletes it, until a call fails.
 fn run(attempt: &mut Attempt, storage: &Arc<RemoteStorage>) -> Result<()> {
     let options = || options(Arc::clone(storage));
     let table = open(Arc::clone(storage), ROOT, "t")?;
@@ -54,8 +54,8 @@ fn run(attempt: &mut Attempt, storage: &Arc<RemoteStorage>) -> Result<()> {
     table.close()
 }
 
-/// Checks what there is, when any call has failed: each part is whole, or not there. Returns whether there
-/// are the snapshot, the clone and the exported snapshot.
+/// Checks the state after a failure of any call: each part is complete, or missing. Returns whether the
+/// snapshot, the clone and the exported snapshot exist.
 fn check_parts(server: &FakeS3, attempt: &Attempt, then: &Rows, context: &str) -> [bool; 3] {
     let rows = rows_of_table(client(server), ROOT, "t").unwrap_or_else(|| panic!("{context}: no table"));
     attempt.clone().check(&rows, context);
@@ -84,7 +84,7 @@ fn check_parts(server: &FakeS3, attempt: &Attempt, then: &Rows, context: &str) -
     parts.map(|part| part.is_some())
 }
 
-/// Does what is left to be done. Returns the rows of the table.
+/// Completes the remaining steps. Returns the rows of the table.
 fn finish(server: &FakeS3, parts: [bool; 3], then: &Rows, context: &str) -> Rows {
     let [has_snapshot, has_clone, is_exported] = parts;
     let new = || options(client(server));
@@ -134,7 +134,7 @@ fn finish(server: &FakeS3, parts: [bool; 3], then: &Rows, context: &str) -> Rows
     rows
 }
 
-/// Checks the table and its clone, when nothing more is to be done.
+/// Checks the table and its clone at the end.
 fn check_end(server: &FakeS3, rows: &Rows, cloned: &Rows, context: &str) {
     assert_eq!(rows_of_table(client(server), ROOT, "t").as_ref(), Some(rows), "{context}");
     assert_eq!(rows_of_table(client(server), ROOT, "c").as_ref(), Some(cloned), "{context}");
@@ -145,7 +145,7 @@ fn check_end(server: &FakeS3, rows: &Rows, cloned: &Rows, context: &str) {
     assert!(left.is_some_and(|left| left.contains_key("a")), "{context}");
 }
 
-/// Checks all after a run that was cut off.
+/// Checks everything after a run that was cut off.
 fn check(server: &FakeS3, attempt: &Attempt, then: &Rows, context: &str) {
     let parts = check_parts(server, attempt, then, context);
     free_locks(server);
@@ -164,7 +164,7 @@ fn snapshots_are_taken_cloned_exported_and_deleted() {
     assert_eq!(check_parts(&server, &attempt, &then, "at once"), [false, true, true]);
     check(&server, &attempt, &then, "at once");
 
-    // Where there is no table, too.
+    // Also in a root without the table.
     let restored = Table::restore_snapshot(OTHER, "s", options(client(&server))).unwrap();
     assert_eq!(table_rows(&restored), then);
     restored.close().unwrap();
@@ -248,8 +248,8 @@ fn requests_of_a_run_fail() {
     assert!(failures > 3, "{failures}");
 }
 
-/// A process is stopped at each request, loses its locks, and goes on when another has done all: its request
-/// is carried out late.
+/// A process is stopped at each request, loses its locks, and continues when another has completed the run:
+/// its request is carried out late.
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
     let (before, unchanged) = prepared(&SPLITS);

@@ -63,8 +63,8 @@ fn check_copy(server: &FakeS3, expected: &Rows, context: &str) {
     assert_eq!(table_rows(&read()), expected, "{context}");
 }
 
-/// Checks what the change has left: the rows are there, with the old regions or the new ones, and it can be
-/// made if it was not.
+/// Checks the state after the change: the rows exist, in the old regions or the new ones, and the change can
+/// be made if it was not.
 fn check(server: &FakeS3, attempt: &Attempt, after: usize, context: &str) {
     let reader = open(client(server), false).unwrap_or_else(|error| panic!("{context}: {error}"));
     let found = table_rows(&reader);
@@ -77,7 +77,7 @@ fn check(server: &FakeS3, attempt: &Attempt, after: usize, context: &str) {
     finish(server, table, found, after, context);
 }
 
-/// Makes the change, unless it was made, and removes what is left of the old regions.
+/// Makes the change, unless it was made, and removes the remains of the old regions.
 fn finish(server: &FakeS3, table: Table, mut expected: Rows, after: usize, context: &str) {
     if table.regions().len() != after {
         change(&table).unwrap_or_else(|error| panic!("{context}: {error}"));
@@ -110,7 +110,7 @@ fn regions_are_split_and_merged() {
     assert_eq!(table.regions(), [bottom.clone(), top.clone()]);
     assert_eq!(table_rows(&table), expected);
     check_copy(&server, &expected, "split");
-    // A second split of what is there still has references.
+    // A second split is refused because there are still references.
     table.split("c").unwrap_err();
     table.put(put("k", "new").durability(Durability::SyncWal)).unwrap();
     // The old region stays while a view reads it.
@@ -174,7 +174,7 @@ fn requests_of_a_change_fail() {
     assert!(failures > 6, "{failures}");
 }
 
-/// A process is stopped at each request, loses its locks, and goes on when another has the table open: its
+/// A process is stopped at each request, loses its locks, and continues when another has the table open: its
 /// request is carried out late.
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_change() {
@@ -209,7 +209,7 @@ fn a_process_that_was_taken_for_dead_goes_on_with_a_change() {
             let mut expected = before;
             expected.extend(["a", "z"].map(|row| (row.to_owned(), "other".to_owned())));
             assert_eq!(table_rows(&table), expected, "{context}");
-            // It may have to be opened again, but nothing that it has acknowledged is lost.
+            // It may have to be opened again, but no acknowledged write is lost.
             let flushed = table.flush();
             let context = format!("{context}, {flushed:?}");
             drop(table);

@@ -14,7 +14,7 @@ const TABLE: &str = "root/data/default/t/";
 /// The split keys of the table.
 const SPLITS: [&str; 1] = ["m"];
 
-/// What is done to the table.
+/// A change of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Change {
     Delete,
@@ -42,7 +42,7 @@ impl Change {
         }
     }
 
-    /// Makes the change, which may have been made.
+    /// Repeats the change, which may have been made.
     fn repeat(self, server: &FakeS3, context: &str) {
         match (self, self.make(&options(client(server)))) {
             (_, Ok(())) => {}
@@ -52,7 +52,7 @@ impl Change {
         }
     }
 
-    /// Returns the cells after the change; `None` if there is no table.
+    /// Returns the cells after the change; `None` if the table does not exist then.
     fn after(self, old: &Cells) -> Option<Cells> {
         match self {
             Self::Delete => None,
@@ -65,7 +65,7 @@ impl Change {
 
 type Cells = BTreeSet<String>;
 
-/// The cells of the snapshot, which are those that [`prepare`] writes.
+/// The cells of the snapshot: the cells written by [`prepare`].
 fn snapshot() -> Cells {
     let rows = ["a/1", "b/2", "x/1", "y/2"].map(|row| row.split_once('/').unwrap());
     rows.iter().flat_map(|(row, value)| ["f", "g"].map(|family| format!("{row}/{family}={value}"))).collect()
@@ -91,7 +91,7 @@ fn create(storage: Arc<RemoteStorage>) -> Result<Table> {
     Table::create_with(ROOT, "t", &["f", "g"].map(tracked), &SPLITS, options(storage))
 }
 
-/// Returns the cells of the table; `None` if there is none.
+/// Returns the cells of the table; `None` if it does not exist.
 fn state(storage: Arc<RemoteStorage>, context: &str) -> Option<Cells> {
     match open(storage, false) {
         Ok(table) => Some(cells(&table)),
@@ -104,7 +104,7 @@ fn put(table: &Table, row: &'static str, value: &str) -> Result<()> {
     table.put(Put::new(row).cell("f", "q", value.to_owned()))
 }
 
-/// What a run has done whose calls may fail.
+/// The progress of a run whose calls may fail.
 #[derive(Clone, Debug, Default)]
 struct Progress {
     is_made: bool,
@@ -130,7 +130,7 @@ fn with(cells: &Cells, cell: &str) -> Cells {
     cells.iter().cloned().chain([cell.to_owned()]).collect()
 }
 
-/// Checks what a run has left: the old table or the new one, or none in between.
+/// Checks the state after a run: the old table, the new one, or none in between.
 fn check_state(change: Change, old: &Cells, progress: &Progress, found: Option<&Cells>, context: &str) {
     let after = change.after(old);
     let empty = after.clone().unwrap_or_default();
@@ -147,7 +147,7 @@ fn check_state(change: Change, old: &Cells, progress: &Progress, found: Option<&
     assert!(allowed.iter().any(|one| one.as_ref() == found), "{context}: {progress:?}, {found:?}");
 }
 
-/// Checks a copy of the bucket in a local directory, for which the same is read, and written.
+/// Checks that a copy of the bucket in a local directory has the same content, and can be written to.
 fn check_copy(server: &FakeS3, expected: Option<&Cells>, context: &str) {
     let local = local_dir();
     server.download("root", local.path());
@@ -174,7 +174,7 @@ fn names(server: &FakeS3) -> BTreeSet<String> {
     server.keys().iter().filter_map(below).filter(|name| name != ".tabledesc").collect()
 }
 
-/// Uses the table, if there is one, makes the change, and uses the new table.
+/// Uses the table, if it exists, makes the change, and uses the new table.
 fn finish(server: &FakeS3, change: Change, is_used: bool, context: &str) {
     let fail = |error: hregion::Error| -> ! { panic!("{context}: {error}") };
     let before = state(client(server), context);
@@ -202,14 +202,14 @@ fn finish(server: &FakeS3, change: Change, is_used: bool, context: &str) {
     table.close().unwrap_or_else(|error| fail(error));
     assert_eq!(state(client(server), context), Some(with(&after, "w/f=end")), "{context}");
     let mut left = names(server);
-    // A part of a new region of a restoration may be made late, and is none without a region info.
+    // A file of a new region of a restoration may be created late; without a region info it is ignored.
     let keys: BTreeSet<String> = server.keys().into_iter().collect();
     let is_part = |name: &str| {
         let is_dir = change == Change::Restore && !name.starts_with('.');
         is_dir && !keys.contains(&format!("{TABLE}{name}/.regioninfo"))
     };
     left.retain(|name| !regions.contains(name) && !is_part(name));
-    // Those of deletions stay, and of creations that were interrupted.
+    // Objects of deletions and of interrupted creations remain.
     let has_left = change == Change::Delete;
     assert!(left.is_empty() != has_left, "{context}: {left:?}");
     assert!(left.iter().all(|name| name.starts_with(".change.")), "{context}: {left:?}");
@@ -310,8 +310,8 @@ fn requests_of_a_run_fail() {
     assert!(failures > 3, "{failures}");
 }
 
-/// A process is stopped at each request, loses its locks, and goes on when another one uses the table, or has
-/// made the same change: its request is carried out late.
+/// A process is stopped at each request, loses its locks, and continues when another one uses the table, or
+/// has made the same change: its request is carried out late.
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
     for change in CHANGES {
@@ -358,7 +358,7 @@ fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
             expected.retain(|cell| !cell.starts_with("y/f="));
             let expected = with(&expected, "y/f=other");
             assert_eq!(cells(&table), expected, "{context}");
-            // It may have to be opened again, but nothing that it has acknowledged is lost.
+            // It may have to be opened again, but no acknowledged write is lost.
             let flushed = table.flush();
             let context = format!("{context}, {flushed:?}");
             drop(table);

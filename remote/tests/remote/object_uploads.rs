@@ -34,7 +34,7 @@ fn large_files_are_uploaded_in_parts() {
         repeat_n(Manner::Good, 38).chain([Manner::FailsAfter(500)]).collect(),
         repeat_n(Manner::Good, 39).chain([Manner::FailsAfter(500)]).collect(),
         repeat_n(Manner::Good, 39).chain([Manner::DropsAfter]).collect(),
-        // Parts whose bytes come too slowly.
+        // Parts whose bytes arrive too slowly.
         repeat_n(Manner::Good, 10).chain([Manner::TimesOut, Manner::TimesOut]).collect(),
     ]
     .into_iter()
@@ -51,19 +51,19 @@ fn large_files_are_uploaded_in_parts() {
     }
     assert_eq!(server.largest_body(), PART as u64);
     assert_eq!(server.uploads(), 0);
-    // One that fails does not appear.
+    // An object whose upload fails does not appear.
     server.behave(repeat_n(Manner::Good, 10).chain(repeat_n(Manner::Fails(500), 4)));
     write(&path).unwrap_err();
     server.behave([]);
     assert!(storage.open(&path).is_err());
     expect_no_uploads(&server);
-    // Nor one whose parts the store has given up. It is not the file that is missing.
+    // Nor does one whose parts the store has discarded. The error is not that the file is missing.
     server.behave(repeat_n(Manner::Good, 10).chain([Manner::Fails(404)]));
     let error = write(&path).unwrap_err();
     server.behave([]);
     assert_eq!(error.kind(), io::ErrorKind::Other, "{error}");
     assert!(error.to_string().contains("has given up the upload"), "{error}");
-    // One that is dropped is given up.
+    // An upload is aborted when it is dropped.
     let mut file = storage.create_new(&path).unwrap();
     file.write_all(&bytes).unwrap();
     assert!(server.uploads() > 0);
@@ -72,7 +72,7 @@ fn large_files_are_uploaded_in_parts() {
     assert!(storage.open(&path).is_err());
 }
 
-/// The process may end then.
+/// The process may end after that.
 #[test]
 fn an_upload_is_given_up_before_its_storage_is_dropped() {
     let server = FakeS3::start();
@@ -84,8 +84,8 @@ fn an_upload_is_given_up_before_its_storage_is_dropped() {
     assert_eq!(server.uploads(), 0);
 }
 
-/// A completion that fails leaves the object that was there, and the error says why; one that was carried out
-/// is a success, whatever its answer.
+/// A completion that fails leaves the existing object, and the error names the cause; a completion that was
+/// carried out succeeds, whatever its answer.
 #[test]
 fn the_completion_of_an_upload_fails_with_its_first_cause() {
     let server = FakeS3::start();
@@ -103,7 +103,7 @@ fn the_completion_of_an_upload_fails_with_its_first_cause() {
     let (asked, _) = server.take_asked();
     let is_completion = |asked: &String| asked.starts_with("POST") && asked.contains("uploadId");
     let before = asked.iter().position(is_completion).unwrap();
-    // With the repetitions of the request.
+    // Including the repetitions of the request.
     let sent = 4;
     for (status, byte) in [(500, b'c'), (503, b'd'), (403, b'e')] {
         let refused = repeat_n(Manner::Fails(status), if status == 403 { 1 } else { sent });
@@ -112,11 +112,11 @@ fn the_completion_of_an_upload_fails_with_its_first_cause() {
         let text = error.to_string();
         let cause = if status == 403 { "denies access".to_owned() } else { status.to_string() };
         assert!(text.contains(&cause) && !text.contains("Missing"), "{status}: {text}");
-        // The process may end then.
+        // The process may end after that.
         assert_eq!(server.uploads(), 0, "{status}");
         assert!(read() == [b'b'; 50_000], "{status}");
     }
-    // Nor does the answer of the look-up take the place of the cause.
+    // Nor does the answer of the look-up replace the cause.
     let failed = repeat_n(Manner::Fails(500), sent).chain(repeat_n(Manner::Fails(502), 3 * sent));
     server.behave(repeat_n(Manner::Good, before).chain(failed));
     let text = write(b'f').unwrap_err().to_string();
@@ -126,7 +126,7 @@ fn the_completion_of_an_upload_fails_with_its_first_cause() {
     expect_no_uploads(&server);
     for (number, carried_out) in [Manner::FailsAfter(500), Manner::DropsAfter].into_iter().enumerate() {
         let byte = b'g' + u8::try_from(number).unwrap();
-        // The repetitions are not answered either.
+        // The repetitions get no answer either.
         let lost = [carried_out].into_iter().chain(repeat_n(Manner::Fails(500), sent - 1));
         server.behave(repeat_n(Manner::Good, before).chain(lost));
         write(byte).unwrap();
@@ -147,7 +147,7 @@ fn write_parts(storage: &RemoteStorage, path: &Path, is_new: bool) -> io::Result
 
 /// Returns the number of requests that [`write_parts`] sends before it completes an upload.
 fn requests_before_completion(server: &FakeS3, storage: &RemoteStorage) -> usize {
-    // The first call asks also what the store knows.
+    // The first call also checks which conditions the store supports.
     write_parts(storage, &dir().join("first"), true).unwrap();
     server.take_asked();
     write_parts(storage, &dir().join("second"), true).unwrap();
@@ -155,7 +155,7 @@ fn requests_before_completion(server: &FakeS3, storage: &RemoteStorage) -> usize
     server.take_asked().0.iter().position(is_completion).unwrap()
 }
 
-/// An object of the name that another process makes before an upload is completed stays.
+/// An object that another process creates under the same name before an upload is completed stays.
 #[test]
 fn the_completion_of_an_upload_replaces_no_object_of_others() {
     for is_new in [true, false] {
@@ -180,7 +180,7 @@ fn the_completion_of_an_upload_replaces_no_object_of_others() {
     }
 }
 
-/// A store may take longer to make an object of many parts than a request may.
+/// A store may need more time to create an object of many parts than a request may take.
 #[test]
 fn the_completion_of_an_upload_may_take_longer_than_a_request() {
     let server = FakeS3::start();
@@ -195,7 +195,7 @@ fn the_completion_of_an_upload_may_take_longer_than_a_request() {
     let (writer, of_writer) = (Arc::clone(&storage), path.clone());
     let running = held_at(&server, before as u64 + 1, move || write_parts(&writer, &of_writer, true));
     server.take_asked();
-    // It looks whether the object is there.
+    // It looks up the object.
     while server.take_asked().0.is_empty() && !running.is_finished() {
         std::thread::sleep(Duration::from_millis(1));
     }
@@ -204,7 +204,7 @@ fn the_completion_of_an_upload_may_take_longer_than_a_request() {
     assert!(read_file(&*storage, &path) == [b'p'; 50_000]);
 }
 
-/// Another request for the object at the same time (409) is told as that, not as an object that is there.
+/// A concurrent request for the object (409) is reported as such, not as an existing object.
 #[test]
 fn a_conflict_with_the_completion_of_an_upload_is_named() {
     let server = FakeS3::start();
@@ -231,7 +231,7 @@ fn uploads_are_completed_in_stores_that_know_conditions_of_puts_only() {
     assert_eq!(server.uploads(), 0);
 }
 
-/// Waits until no upload is left.
+/// Waits until no upload remains.
 fn expect_no_uploads(server: &FakeS3) {
     let since = Instant::now();
     while server.uploads() > 0 {

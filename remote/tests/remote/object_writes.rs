@@ -36,7 +36,7 @@ fn family(name: &str) -> Family {
 }
 
 pub(crate) fn open_in(storage: Arc<dyn Storage>, dir: &Path) -> Result<Region> {
-    // As in processes of their own: a file that is slowly opened holds up the removal of another.
+    // As in separate processes: opening a file slowly delays the removal of another.
     let handles = FileHandles::with_capacity(100);
     let options = Region::options().storage(storage).file_handles(&handles);
     let options = options.create_if_missing(true).compaction_enabled(false);
@@ -63,7 +63,7 @@ fn calls_do_what_the_trait_says() {
     assert_eq!(kind(storage.rename(&at("a"), &at("b"))), io::ErrorKind::Unsupported);
     assert_eq!(kind(storage.hard_link(&at("a"), &at("b"))), io::ErrorKind::Unsupported);
 
-    // There is a file once it is synced, and only if it has not appeared meanwhile.
+    // A file exists after it is synced, and only if it has not appeared before.
     let (mut first, mut second) =
         (storage.create_new(&at("b")).unwrap(), storage.create_new(&at("b")).unwrap());
     first.write_all(b"first").unwrap();
@@ -117,7 +117,7 @@ fn calls_do_what_the_trait_says() {
     log.sync().unwrap();
     storage.end_writing(&at("log")).unwrap();
     assert_eq!(read("log"), b"abcdefg");
-    // Replaced by something else.
+    // Replaced by a different object.
     server.put("r/log", b"other".to_vec());
     log.append(b"h", 1).unwrap_err();
     log.append(b"h", 1).unwrap_err();
@@ -126,7 +126,7 @@ fn calls_do_what_the_trait_says() {
     assert!(server.keys().iter().all(|key| !key.contains("probe")), "{:?}", server.keys());
 }
 
-/// Changes a region as a model, and closes it or not, again and again. Returns the model.
+/// Changes a region and a model, and closes the region or not, repeatedly. Returns the model.
 fn run_model(client: &dyn Fn() -> Arc<RemoteStorage>, dir: &Path) -> Rows {
     let mut model = Rows::new();
     let read = || Region::options().storage(client()).open(dir).unwrap();
@@ -134,7 +134,7 @@ fn run_model(client: &dyn Fn() -> Arc<RemoteStorage>, dir: &Path) -> Rows {
         let region = open_in(client(), dir).unwrap();
         play(seed, &region, &mut model);
         assert!(region.health().is_sound(), "{:?}", region.health());
-        // A reader sees what is logged; the writer may have died then.
+        // A reader returns logged writes; the writer may have died.
         assert_eq!(rows(&read()), model);
         match seed % 2 {
             0 => region.close().unwrap(),
@@ -213,7 +213,7 @@ fn a_region_is_written_and_read_as_the_model_says() {
     region.close().unwrap();
 }
 
-/// A log is longer than what is read when it is opened, and is replaced with each write.
+/// A log is longer than the part that is read when it is opened, and is replaced with each write.
 #[test]
 fn a_region_is_opened_for_reading_while_its_log_grows() {
     let server = FakeS3::start();
@@ -337,7 +337,7 @@ fn what_an_object_store_cannot_do_is_refused_by_name() {
     assert_eq!(server.keys(), before);
     assert_eq!(Region::options().storage(client(&server)).open(other).unwrap().families().count(), 1);
 
-    // Stores that do not know conditions, or do not say so.
+    // Stores that do not support conditions, or do not report it.
     for conditions in [Conditions::Ignores, Conditions::Refuses] {
         let server = FakeS3::start();
         server.set_conditions(conditions);
@@ -370,7 +370,7 @@ fn what_an_object_store_cannot_do_is_refused_by_name() {
     assert_eq!(region.get(&Get::new("a")).unwrap().value("h", "q"), Some(&b"1"[..]));
 }
 
-/// After such a list, none could be made that is made only once, and that is read.
+/// No list that follows such a list could be created exclusively and still be read.
 #[test]
 fn lists_that_no_other_can_follow_are_refused_before_writes_are_accepted() {
     for name in ["f1", "f2", "f1.9223372036854775807"] {

@@ -53,7 +53,7 @@ pub(crate) fn options_at(endpoint: String) -> RemoteOptions {
     RemoteOptions::default()
         .setting("aws_endpoint", endpoint)
         .setting("aws_allow_http", "true")
-        // Parsing them takes longer than most requests, and no server here has one.
+        // Parsing the certificates takes longer than most requests, and no server here uses one.
         .setting("aws_disable_system_certificates", "true")
         .setting("aws_region", "us-east-1")
         .setting("aws_access_key_id", "key")
@@ -64,18 +64,19 @@ pub(crate) fn options_at(endpoint: String) -> RemoteOptions {
         .retries(3)
 }
 
-/// Returns a directory for a copy of a bucket that is written to. It is in memory, if it can be: there no
-/// write waits for a disk.
+/// Returns a directory for a copy of a bucket that is written to. If possible, it is in memory, where writes
+/// do not wait for a disk.
 pub(crate) fn local_dir() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// Options of a client that waits for an answer for as long as a test takes.
+/// Options of a client that waits for an answer for the duration of a test.
 pub(crate) fn patient(options: RemoteOptions) -> RemoteOptions {
     options.request_timeout(Duration::from_secs(60)).deadline(Duration::from_secs(60))
 }
 
-/// Runs a change in a thread, and waits until its request with a number, from 1 on, is held, or it has ended.
+/// Runs a change in a thread, and waits until its request with a number, from 1 on, is held, or the change
+/// has ended.
 pub(crate) fn held_at<T: Send + 'static>(
     server: &FakeS3,
     request: u64,
@@ -90,7 +91,7 @@ pub(crate) fn held_at<T: Send + 'static>(
     running
 }
 
-/// Makes a bucket in moto's server. Returns the endpoint of the server, which is `HREGION_MOTO`.
+/// Creates a bucket in moto's server. Returns the endpoint of the server, `HREGION_MOTO`.
 pub(crate) fn moto(bucket: &str) -> String {
     let endpoint = std::env::var("HREGION_MOTO").expect("the endpoint of a server of moto");
     let host = endpoint.strip_prefix("http://").unwrap();

@@ -1,4 +1,4 @@
-//! A table in a bucket of the server in this process, and requests of it that fail.
+//! A table in a bucket of a server in this process, and its failing requests.
 
 use crate::fake_s3::{FakeS3, Manner};
 use crate::history::{Attempt, spread};
@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The root directory of the table.
 pub(crate) const ROOT: &str = "s3://bucket/root";
 
-/// What is no good answer, or none.
+/// Behaviours without a correct answer.
 const BAD: [Manner; 6] = [
     Manner::Fails(503),
     Manner::FailsAfter(500),
@@ -34,7 +34,7 @@ pub(crate) fn client(server: &FakeS3) -> Arc<RemoteStorage> {
     client_with(server, |options| options)
 }
 
-/// As in a process of its own.
+/// Options as for a separate process.
 pub(crate) fn options(storage: Arc<RemoteStorage>) -> RegionOptions {
     let handles = FileHandles::with_capacity(100);
     Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
@@ -59,8 +59,8 @@ pub(crate) fn prepare(storage: Arc<RemoteStorage>, root: &str, splits: &[&str]) 
     attempt
 }
 
-/// The same in a new bucket, with all locks free. Each case of a test takes a [copy](FakeS3::copy): to create
-/// a table for each would take longer than what is tested.
+/// The same in a new bucket, with all locks free. Each case of a test takes a [copy](FakeS3::copy): creating
+/// a table for each would take longer than the test.
 pub(crate) fn prepared(splits: &[&str]) -> (FakeS3, Attempt) {
     let server = FakeS3::start();
     let attempt = prepare(client(&server), ROOT, splits);
@@ -72,7 +72,7 @@ pub(crate) fn write(attempt: &mut Attempt, table: &Table, row: &str, value: &str
     attempt.write(&table.region(row)?, row, Some(value))
 }
 
-/// Frees all locks, as of processes that are known to be dead.
+/// Releases all locks, as for dead processes.
 pub(crate) fn free_locks(server: &FakeS3) {
     let client = client(server);
     for key in server.keys().iter().filter(|key| key.ends_with(".hregion.lock")) {
@@ -80,8 +80,8 @@ pub(crate) fn free_locks(server: &FakeS3) {
     }
 }
 
-/// Returns cases of requests that fail: the number of a bad answer, the request that gets it, the answer, and
-/// how many get it one after the other: one, or as many as are repeated, so that the caller sees errors.
+/// Returns cases of failing requests: the number of a bad answer, the request that gets it, the answer, and
+/// how many consecutive requests get it: one, or as many as are repeated, so that the caller gets errors.
 /// `requests` returns, by the number of the answer, how many requests a run sends, of which `each` fail in
 /// each way.
 pub(crate) fn failing(each: u64, requests: impl Fn(usize) -> u64) -> Vec<(usize, u64, Manner, usize)> {
@@ -93,12 +93,12 @@ pub(crate) fn failing(each: u64, requests: impl Fn(usize) -> u64) -> Vec<(usize,
     cases.collect()
 }
 
-/// Returns the number of requests that a server has got.
+/// Returns the number of requests that a server has received.
 pub(crate) fn requests(server: &FakeS3) -> u64 {
     server.take_asked().0.len() as u64
 }
 
-/// Runs a change of which `count` requests fail, from one with a number on, which counts from 1. Returns its
+/// Runs a change of which `count` requests fail, starting with a given one, counted from 1. Returns its
 /// result, and that request.
 pub(crate) fn fail_at(
     server: &FakeS3,

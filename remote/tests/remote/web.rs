@@ -1,4 +1,4 @@
-//! Files of a web server: as those of a bucket, without credentials and listings.
+//! Files of a web server are read like those of a bucket, without credentials and listings.
 
 use crate::fake_s3::{FakeS3, Manner};
 use crate::support::{ROWS, bucket, storage, store_file};
@@ -49,7 +49,7 @@ fn an_hfile_is_read_as_a_region_by_its_name_alone() {
     for missing in ["region/f/0", "region/g/0"] {
         assert!(options().open_files([url(&server, missing)]).unwrap_err().is_not_found(), "{missing}");
     }
-    // A server that refuses the listing of its files may have one.
+    // A server that refuses the listing of its files may have some.
     server.take_asked();
     server.behave([Manner::Fails(403)]);
     let error = options().open_files([&path]).unwrap_err();
@@ -86,7 +86,7 @@ fn versions_are_distinguished_or_the_file_is_refused() {
     server.behave([Manner::NoVersion]);
     let error = storage.open(&path).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
-    // a server that refuses ranges from the end is asked for the length first
+    // a server that refuses ranges from the end gets a request for the length first
     server.behave([Manner::Fails(416), Manner::NoVersion, Manner::NoVersion]);
     let error = storage.open(&path).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");

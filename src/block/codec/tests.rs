@@ -1,4 +1,4 @@
-//! Properties of all codecs that are built in.
+//! Properties of all built-in codecs.
 
 use super::*;
 use crate::binary::bytes_of_hex;
@@ -307,7 +307,7 @@ proptest! {
     fn no_bytes_make_it_panic(payload: Vec<u8>, len in 0..5000usize) {
         for case in Case::all() {
             let _ = case.decompress(&payload, len);
-            // after a header that lets the bytes reach the codec
+            // after a header that is accepted, so that the bytes reach the codec
             let mut framed = u32::try_from(len).unwrap().to_be_bytes().to_vec();
             framed.extend(u32::try_from(payload.len()).unwrap().to_be_bytes());
             framed.extend(&payload);

@@ -78,7 +78,7 @@ fn blocks_are_found_until_their_file_is_closed_or_they_are_overwritten() {
     assert!(file.exists());
     drop(tier);
     assert!(!file.exists(), "removed with the tier");
-    // what a process that died has left
+    // the remains of a process that died
     std::fs::write(&file, vec![1; 100]).unwrap();
     let tier = Tier::open(&local, &dir.path().join("a/tier"), 10_000);
     assert!(tier.is_on() && tier.get(&key(1)).is_none());
@@ -101,7 +101,7 @@ fn every_flipped_bit_is_a_miss() {
     for len in 0..stored.len() {
         assert!(entry::read(&key(1), stored[..len].to_vec()).is_none());
     }
-    // in the file: a miss that is counted, and the block is forgotten
+    // a fault in the file: a miss is counted, and the block is discarded
     tier.offer(&key(1), &sound);
     wait(&tier);
     let mut bytes = std::fs::read(dir.path().join(FILE)).unwrap();
@@ -110,7 +110,7 @@ fn every_flipped_bit_is_a_miss() {
     assert!(tier.get(&key(1)).is_none() && tier.get(&key(1)).is_none());
     let stats = tier.stats();
     assert_eq!((stats.mismatches, stats.misses, stats.blocks, stats.is_disabled), (1, 1, 0, false));
-    // a file that has been cut off by another program fails the next read
+    // a file that another program has truncated fails the next read
     tier.offer(&key(2), &sound);
     wait(&tier);
     std::fs::File::options().write(true).open(dir.path().join(FILE)).unwrap().set_len(10).unwrap();
@@ -150,7 +150,7 @@ fn each_failed_call_only_ends_the_use_of_the_tier() {
         let (stats, failure) = run(&storage);
         assert_eq!((stats.is_disabled, stats.failures), (failure.is_some(), 1));
         assert!(stats.is_disabled, "call {number}");
-        // the directory is free again
+        // the directory is available again
         storage.fail_among_all([]);
         assert_eq!(run(&storage).0, sound);
     }
@@ -159,13 +159,13 @@ fn each_failed_call_only_ends_the_use_of_the_tier() {
 #[test]
 fn a_full_disk_ends_the_use_of_the_tier() {
     let dir = tempfile::tempdir().unwrap();
-    // more than any disk has
+    // larger than any disk
     let tier = Tier::open(&LocalStorage::shared(), dir.path(), u64::MAX >> 2);
     tier.offer(&key(1), &block(&[1; 100]));
     assert!(tier.get(&key(1)).is_none() && tier.stats().is_disabled && tier.stats().failures == 1);
     assert!(!dir.path().join(FILE).exists());
     drop(tier);
-    // one that is found to be full later
+    // a disk that becomes full later
     let storage = FaultyStorage::new();
     let tier = Tier::open(&faulty(&storage), Path::new("/tier"), 5000);
     tier.offer(&key(1), &block(&[1; 100]));
@@ -206,7 +206,7 @@ fn a_full_queue_drops_blocks() {
     assert!(stats.writes > 0 && stats.blocks == stats.writes);
 }
 
-/// The thread and the file are those of the process that was forked.
+/// The thread and the file belong to the process that was forked.
 #[test]
 fn a_forked_process_neither_uses_nor_removes_the_file() {
     let storage = FaultyStorage::new();

@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use prost::Message;
 use std::ops::Bound;
 
-/// The filters that `FilterBytes` of `interop/check` prints, by their names there.
+/// The filters that `FilterBytes` of `interop/check` prints, by the names used there.
 fn known(name: &str) -> Filter {
     let v = || Comparator::binary("v");
     let value = |comparator| Filter::value(Compare::Equal, comparator);
@@ -215,7 +215,7 @@ fn invalid_messages_are_rejected_by_name() {
         assert!(refusal.contains(part), "{refusal}, expected {part}");
     }
     assert!(Filter::from_proto_bytes(value_filter(2, regex("a", 34, "utf-8", Some("JAVA")))).is_ok());
-    // Java's flags have those with which the expression begins
+    // Java's flags include those at the beginning of the expression
     for (pattern, flags, expected) in [
         ("(?m)^b$", 32 | 8, "(?m)(?m)^b$"),
         ("^b$", 8, "(?m)(?-s)^b$"),

@@ -139,7 +139,7 @@ fn table() -> impl Strategy<Value = Vec<TestCell>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 1000 } else { 4000 }))]
 
-    /// Whatever verdicts and hints skip, no cell is lost and none is added.
+    /// No cell is lost or added, whatever verdicts and hints skip.
     #[test]
     fn lists_agree_with_their_members(naive in naive(), cells in table(), reversed: bool) {
         let reversed = reversed && !naive.hides_cells_backward(false);
@@ -177,7 +177,7 @@ fn the_farthest_hint_and_the_nearest() {
     assert!(state.skip_hint(cell).is_none());
 }
 
-/// Excluded cells yield skip hints only if no member of the list has to see the skipped cells (read-path.md
+/// Excluded cells give skip hints only if no member of the list must receive the skipped cells (read-path.md
 /// §23.21).
 #[test]
 fn skip_hints_pass_over_nothing_that_a_member_judges() {
@@ -222,7 +222,7 @@ fn reversed_or_skips_members_after_their_hint() {
     assert_eq!(read(&Filter::column_prefix("b"), &table, true).len(), 1);
 }
 
-/// With the hint for a row after all that it matches, the fuzzy filter would end, and keep rows of a list
+/// If the fuzzy filter gave the hint for a row after all its matches, it would end, and keep rows of a list
 /// whose other members drop them.
 #[test]
 fn or_asks_for_hints_when_the_next_cell_of_the_row_comes() {

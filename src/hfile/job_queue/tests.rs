@@ -5,7 +5,7 @@ use std::time::Instant;
 
 const SOON: Duration = Duration::from_millis(50);
 
-/// Returns its number, or does something else.
+/// Returns its number, or takes another action.
 #[derive(Clone, Debug)]
 enum Action {
     Return(usize),
@@ -54,7 +54,7 @@ fn until(what: impl Fn() -> bool) {
     }
 }
 
-/// The result of a job that its owner needs now.
+/// Returns the result of a job, which its owner runs if necessary.
 fn result(job: &Job<Action>) -> Option<usize> {
     match job.claim() {
         Claim::Empty => None,
@@ -73,7 +73,7 @@ fn each_job_is_done_once_by_one_thread_or_another() {
         for owner in 0..4 {
             let runs = &runs;
             scope.spawn(move || {
-                // as a scan does: a few jobs at a time, which are set again when they are done
+                // like a scan: a few jobs at a time, which are set again when they are done
                 let jobs: Vec<_> = (0..5).map(|_| Arc::new(Job::new())).collect();
                 for round in 0..400 {
                     for (i, job) in jobs.iter().enumerate() {
@@ -188,7 +188,7 @@ fn threads_are_started_for_jobs_that_none_is_free_for() {
         open(&gate);
         until(|| counts() == (3, 3, 0));
         assert!(waiting.iter().all(|job| result(job) == Some(0)), "{round}");
-        // a job that follows another needs no second thread, and what else wakes threads is not a call
+        // a job that follows another needs no second thread, and other wake-ups of threads are not calls
         for n in 0..100 {
             let one = job(Action::Return(n));
             queue.push(&one);
@@ -237,7 +237,7 @@ fn threads_that_are_not_needed_end() {
     }
     until(|| waiting.iter().all(|job| matches!(*unpoisoned(job.state.lock()), State::Running)));
     open(&gate);
-    // of two that wait, the same is called each time
+    // of two waiting callers, the same is called each time
     until(|| {
         let one = job(Action::Return(1));
         queue.push(&one);
@@ -262,7 +262,7 @@ fn no_thread_begins_a_job_of_a_queue_that_is_held() {
     queue.push(&slow);
     until(|| is_running(&slow));
     queue.push(&next);
-    // it ends when it is waited for
+    // it ends while another thread waits for it
     let opener = thread::spawn(move || {
         until(|| unpoisoned(queue.state.lock()).is_held);
         open(&gate);
@@ -299,7 +299,7 @@ fn a_queue_is_held_at_the_end_of_the_time() {
 #[test]
 fn a_process_without_the_threads_starts_others() {
     let queue = queue();
-    // as in a forked process: one is counted, but does not run
+    // as in a forked process: a thread is counted, but does not run
     assert!(unpoisoned(queue.state.lock()).start(|| Ok(())));
     let (old, new) = (job(Action::Return(4)), job(Action::Return(5)));
     queue.push(&old);
@@ -308,12 +308,12 @@ fn a_process_without_the_threads_starts_others() {
     drop(held);
     queue.push(&new);
     until(|| matches!(&*unpoisoned(new.state.lock()), State::Done(5)));
-    // its owner does it
+    // its owner runs it
     assert!(matches!(old.claim(), Claim::Waiting(_)));
 }
 
-/// Jobs that were added before the threads slept are not left for the next one that is added: there may be so
-/// many of them that none is.
+/// Jobs that were added before the threads slept must not wait for the next added job: there may be so many
+/// of them that none is added.
 #[test]
 fn jobs_are_done_after_the_queue_was_held() {
     let queue = queue();

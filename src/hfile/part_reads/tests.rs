@@ -1,4 +1,4 @@
-//! Rows that are read together, while the outlines of their blocks are replaced by others.
+//! Rows that are read together, while the outlines of their blocks are replaced.
 
 use super::*;
 use crate::block::data::{DataBlock, PartSize, Trust};
@@ -8,7 +8,7 @@ use crate::io::{FileIdentity, MemoryFile};
 use std::io;
 use std::path::Path;
 
-/// Rows of a block. Cells have a length by which each part begins with a cell.
+/// The rows of a block. The length of cells makes each part begin with a cell.
 const ROWS: usize = 640;
 const HEADER: usize = 33;
 
@@ -71,7 +71,7 @@ fn parts_of_a_replaced_outline_are_not_those_of_the_new_one() {
     for first in (0..ROWS).step_by(16) {
         for (before, after) in [(0, 1), (1, 0)] {
             for second in (first..ROWS).step_by(16) {
-                // Rows of the first block whose parts are read by one call: more bytes than one part has.
+                // Rows of the first block whose parts are read by one call: more bytes than one part.
                 let wanted = [row(0, 0), row(0, 70), row(0, 140), row(0, 210), row(0, 280)];
                 let wanted = wanted.into_iter().chain([row(1, first), row(1, second)]).collect::<Vec<_>>();
                 let _together = ReadTogether::begin(wanted.iter().map(Vec::as_slice));

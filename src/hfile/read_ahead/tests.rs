@@ -1,4 +1,4 @@
-//! What is read ahead, and how much is held. `tests/suite/read_ahead.rs` compares the cells.
+//! The blocks that are read ahead, and their memory. `tests/suite/read_ahead.rs` compares the cells.
 
 use super::*;
 use crate::cell::{CellRef, CellType, SeekKey};
@@ -26,7 +26,7 @@ fn bytes(codec: Codec) -> Vec<u8> {
     fs::read(path).unwrap()
 }
 
-/// A file that is in memory, so that only the thread of a scan reads it.
+/// A file in memory, which only the thread of a scan reads.
 fn open(codec: Codec, read_ahead_bytes: usize) -> HFile {
     let limits = Limits::new().with_read_ahead_bytes(read_ahead_bytes);
     HFile::options().limits(limits).open_reader(Arc::new(MemoryFile::new("file", bytes(codec)))).unwrap()
@@ -41,7 +41,8 @@ fn open_local(codec: Codec, read_ahead_bytes: usize) -> HFile {
     HFile::options().limits(limits).open_reader(Arc::new(LocalFile::open(&path).unwrap())).unwrap()
 }
 
-/// Walks to a row from the first one, and calls `check` with what is read ahead, if anything is, in each.
+/// Walks to a row from the first one, and calls `check` in each row with the blocks read ahead, if there are
+/// any.
 fn walk(scanner: &mut HFileScanner<'_>, to: usize, mut check: impl FnMut(usize, &ReadAhead)) {
     assert!(scanner.seek_to_first().unwrap());
     for i in 0..to {
@@ -107,7 +108,7 @@ fn what_is_held_of(open: impl Fn(usize) -> HFile) {
             assert!(ahead.plain.len() <= MAX_BLOCKS + 1 && ahead.stored.len() <= MAX_BLOCKS + 2);
         });
         assert!(most <= limit, "{most} of {limit}");
-        // one more would be too much, beside the one that the scan was about to enter
+        // one more would exceed the limit, beside the one that the scan was about to enter
         assert!(blocks == MAX_BLOCKS || most + 2 * largest > limit, "{blocks}, {most} of {limit}");
     }
     assert!((BLOCK..3 * BLOCK).contains(&largest), "{largest}");
@@ -139,7 +140,7 @@ fn blocks_of_the_cache_are_not_read() {
     assert_eq!(cache.stats().misses, after.misses);
 }
 
-/// A block that another scan has put into the cache in the meantime is not taken, and must not be kept.
+/// A block that another scan has inserted into the cache since is not taken, and must be discarded.
 #[test]
 fn blocks_that_come_from_the_cache_are_forgotten() {
     let cache = BlockCache::with_capacity(64 << 20);
@@ -167,12 +168,12 @@ fn a_scanner_that_is_dropped_leaves_no_job() {
     assert!(!jobs.is_empty());
     drop(scanner);
     for job in jobs {
-        // one may be running: its result is dropped with it
+        // a job may be running: its result is dropped with it
         assert!(!matches!(job.claim(), Claim::Waiting(_)));
     }
 }
 
-/// A thread may scan several files, as of a store.
+/// A thread may scan several files, such as those of a store.
 #[test]
 fn each_thread_that_scans_has_a_helper_if_there_are_processors() {
     let (mut scanning, this) = (Scanning(Vec::new()), thread::current().id());

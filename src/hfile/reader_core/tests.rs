@@ -1,4 +1,4 @@
-//! What a file without a cache keeps is counted, also if several threads read the same blocks.
+//! The memory that a file keeps without a cache is counted, also if several threads read the same blocks.
 
 use super::*;
 use crate::HFileWriter;
@@ -93,7 +93,7 @@ fn what_is_kept_is_counted_once() {
     }
 }
 
-/// A seek that reads a part of a block ends where one that reads all of it does, with the same result.
+/// A seek that reads a part of a block ends at the same cell as one that reads the whole block.
 #[test]
 fn seeks_in_parts_of_blocks_end_where_others_do() {
     for encoding in DataBlockEncoding::ALL {
@@ -108,7 +108,7 @@ fn seeks_in_parts_of_blocks_end_where_others_do() {
             let row = key(i).row().to_vec();
             let after = SeekKey::first_on_row(&[row.as_slice(), b"a"].concat());
             let ends = [SeekKey::first_on_row(&row), SeekKey::last_on_row(&row)];
-            // the last one is in an earlier part, and often in the same block
+            // the last key is in an earlier part, and often in the same block
             for wanted in [key(i), after].into_iter().chain(ends).chain([key(i.saturating_sub(40))]) {
                 let [a, b] = [&mut in_parts, &mut in_blocks].map(|cells| {
                     let result = cells.seek(&wanted).unwrap();
@@ -139,7 +139,7 @@ fn a_scan_keeps_nothing() {
     assert_eq!((count, file.kept.load(Ordering::Relaxed)), (ROWS, 0));
 }
 
-/// A file of which bytes read after the first 40 are wrong while it is damaged.
+/// A file in which, while it is damaged, read bytes after the first 40 are wrong.
 #[derive(Debug)]
 struct Damaged {
     file: MemoryFile,
@@ -177,7 +177,7 @@ fn blocks_that_cannot_be_read_are_not_counted() {
     assert_eq!(file.kept.load(Ordering::Relaxed), 0);
     damaged.is_damaged.store(false, Ordering::Relaxed);
     seek_all(&file);
-    // blocks that are known, and change
+    // blocks with known outlines, which change
     damaged.is_damaged.store(true, Ordering::Relaxed);
     for i in 0..ROWS {
         assert_eq!(HFileScanner::new(&file).seek(&key(i)).unwrap_err().kind(), ErrorKind::Corrupt);

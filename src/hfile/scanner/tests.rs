@@ -1,4 +1,5 @@
-//! Cells out of order, which no writer produces: a scanner that moved the wrong way could loop forever.
+//! Cells out of order, which no writer produces: a scanner that moved in the wrong direction could loop
+//! forever.
 
 use super::*;
 use crate::ChecksumType;

@@ -1,4 +1,4 @@
-//! Changes valid files in one place and fixes the checksums: each change is found, at its place.
+//! Changes valid files in one place and corrects the checksums: each change is found, at its offset.
 
 use super::*;
 use crate::block::{BlockHeader, checksum};
@@ -122,7 +122,7 @@ fn three_faults_in_one_run() {
 fn blocks_after_a_hole_are_found_without_index() {
     let mut bytes = sound(PLAIN);
     let all = blocks(&bytes);
-    // no index, no filters: the roots are destroyed, as is the header of a block in the middle
+    // no index, no filters: the roots are destroyed, and the header of a block in the middle
     for (at, header) in &all {
         if matches!(header.block_type(), BlockType::RootIndex | BlockType::GeneralBloomMeta) {
             bytes[at + 33..at + header.total_size()].fill(0xaa);
@@ -245,7 +245,7 @@ fn values_of_the_file_info_are_checked() {
         }
     }
     assert_eq!(checked, of_the_cells.len());
-    // without tags the length may be greater than that of the cell here, but not less
+    // without tags the length may be greater than the cell's length here, but not less
     let offset = value_offset(&sound, at, "hfile.LEN_OF_BIGGEST_CELL");
     assert_found_at(with(sound.clone(), at, offset, &[0; 8]), at, "LEN_OF_BIGGEST_CELL");
 
@@ -264,7 +264,7 @@ fn values_of_the_file_info_are_checked() {
 
 #[test]
 fn cells_out_of_order_are_found() {
-    // two whole blocks are swapped, except for their links: everything else about them is right
+    // two whole blocks are swapped, except for their links: they are otherwise correct
     let mut bytes = sound(PLAIN);
     let data = blocks_of(&bytes, BlockType::Data);
     let (a, b) = (data[1], data[2]);
@@ -315,7 +315,7 @@ fn index_keys_lie_between_the_blocks() {
     let count = usize::from(sound[leaf + 33 + 3]);
     let start = 33 + 4 + 4 * (count + 1);
     let mark = |i: usize| usize::from(sound[leaf + 33 + 4 + 4 * i + 3]);
-    // the last byte of the second entry's row: greater than its cells', or not greater than those before
+    // the last byte of the second entry's row: greater than in its cells, or not greater than in earlier ones
     let key = start + mark(1) + 12;
     let row_end = key + 2 + usize::from(sound[leaf + key + 1]) - 1;
     let too_great = with(sound.clone(), leaf, row_end, b"~");
@@ -452,8 +452,8 @@ fn file_of_rows(rows: usize, options: HFileWriterOptions) -> Vec<u8> {
     storage.bytes(Path::new("file")).unwrap()
 }
 
-/// Nothing is known of the order of keys under an unknown comparator, so only the places of blocks show that
-/// the scan does not go on.
+/// The order of keys under an unknown comparator is not known, so only the offsets of blocks show that the
+/// scan does not advance.
 #[test]
 fn a_scan_does_not_enter_a_block_again() {
     let sound = file_of_rows(9, HFileWriter::options().index_chunk_size(1).index_min_entries(2));
@@ -463,7 +463,7 @@ fn a_scan_does_not_enter_a_block_again() {
     let of_leaf = usize::from(sound[first + 33 + 3]);
     let data = blocks_of(&sound, BlockType::Data);
     assert!(of_leaf < data.len() && leaves.len() > 2, "{of_leaf} of {}", data.len());
-    // the second leaf names the blocks of the first one, and these follow each other in a cycle
+    // the second leaf names the blocks of the first one, so the blocks form a cycle
     let link = data[of_leaf - 1] as u64;
     let mut bytes = with(sound, data[0], 16, &link.to_be_bytes());
     let previous = bytes[second + 16..second + 24].to_vec();
@@ -552,7 +552,7 @@ fn end_of_key(last: u8, time: u8, code: u8) -> [u8; 11] {
     [last, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, time, code]
 }
 
-/// What a verification finds, a scan that passes it finds, too.
+/// A scan that passes a fault finds it, like a verification.
 #[test]
 fn a_scan_refuses_what_does_not_fit_together() {
     let sound = file_of_rows(9, HFileWriter::options());
@@ -577,7 +577,7 @@ fn a_scan_refuses_what_does_not_fit_together() {
     // after the cells of its row
     let bytes = with_index_key(&sound, root, "row4", &end_of_key(b'4', 0xff, 0));
     assert_not_passed(&bytes, data[4], "first cell of the block is before its index key");
-    // before the cell of the row before, but after the index key of that
+    // before the cell of the row before, but after that row's index key
     let bytes = with_index_key(&sound, root, "row4", &end_of_key(b'3', 0xfe, 0xff));
     assert_not_passed(&bytes, data[3], "last cell of the block is not before the next index key");
 }
@@ -607,7 +607,7 @@ fn a_scan_refuses_index_blocks_that_do_not_fit_together() {
     }
 }
 
-/// Keys that are no keys, a chunk that is a data block, also if that is in the cache, and one without bits.
+/// Invalid keys, a chunk that is a data block, also if that is in the cache, and a chunk without bits.
 #[test]
 fn a_filter_of_other_bytes_is_not_used() {
     let sound = file_of_rows(9, HFileWriter::options().bloom(BloomType::RowCol));
@@ -621,7 +621,7 @@ fn a_filter_of_other_bytes_is_not_used() {
         let file = open(&HFile::options(), &with(sound.clone(), block, at, &[0x7f, 0xff])).unwrap();
         assert!(file.general_bloom().is_none() && file.warnings().len() == 1, "{:?}", file.warnings());
         assert!(file.may_contain_row(b"none") && file.may_contain_column(b"none", b"q"));
-        // it has no such filter either, and does not say how many markers there are
+        // nor has it such a filter, and it does not name the number of markers
         assert!(file.may_contain_delete_family(b"row5"));
         assert_eq!(pass(&file).unwrap(), 9);
     }

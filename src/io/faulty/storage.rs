@@ -19,17 +19,18 @@ use std::sync::{Arc, Mutex, MutexGuard};
 ///
 /// Models a loss of power: a file keeps its synced bytes, and a directory the names at its last sync.
 /// Directories that were not created by a call are durable. A directory that was renamed is at the old path
-/// or at the new one, never at both or none, as in a file system with a journal. So is a file that was
-/// renamed to another directory, unless it ever had several names: each of those is kept or lost by itself.
+/// or at the new one, never at both or neither, as in a file system with a journal. The same applies to a
+/// file that was renamed to another directory, unless it ever had several names: each of those is kept or
+/// lost independently.
 #[derive(Clone, Debug, Default)]
 pub struct FaultyStorage(Arc<Mutex<State>>);
 
 /// The unsynced changes that a crash preserves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
-    /// Everything: the process was killed, the system keeps running.
+    /// All of them: the process was killed, and the system keeps running.
     OfTheProcess,
-    /// Nothing.
+    /// None.
     Hard,
     /// Names, and half of the bytes.
     Torn,
@@ -78,8 +79,8 @@ impl FaultyStorage {
         self.state().has_objects = true;
     }
 
-    /// Makes files be found by their path at each read, as in HDFS: an open file that is renamed or removed
-    /// cannot be read at its old path.
+    /// Makes each read find a file by its path, as in HDFS: an open file that is renamed or removed cannot be
+    /// read at its old path.
     pub fn read_by_path(&self) {
         self.state().reads_by_path = true;
     }
@@ -91,7 +92,7 @@ impl FaultyStorage {
     }
 
     /// Makes all calls that change something or list a directory fail after `n` more of them, as if the
-    /// process had been killed there.
+    /// process had been killed at that time.
     pub fn die_after(&self, n: u64) {
         let mut state = self.state();
         state.faults = Faults::From(state.calls + n);

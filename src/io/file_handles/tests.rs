@@ -203,7 +203,7 @@ fn another_process_may_archive_a_file_and_no_other_is_taken_for_it() {
     assert_eq!(error.to_string(), "another file has taken its place");
     faulty.remove(&name(3)).unwrap();
     assert_eq!(read(&*open[3]).unwrap_err().kind(), io::ErrorKind::NotFound);
-    // The failure is transient, and the file is there.
+    // The failure is transient, and the file exists.
     faulty.break_calls(Call::Open);
     assert_eq!(read(&*open[4]).unwrap_err().kind(), io::ErrorKind::Other);
     faulty.repair();
@@ -224,7 +224,7 @@ fn a_file_without_an_identity_is_known_by_its_end() {
     assert_eq!(read(&*open[1]).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
-/// Removing a file opens it again if its handle was closed. Its last reader may be dropped at that moment.
+/// Removing a file opens it again if its handle was closed. Its last reader may be dropped at the same time.
 #[test]
 fn a_file_that_is_dropped_while_it_is_removed_keeps_no_handle() {
     let (faulty, storage, handles) = files(2, 1);
@@ -244,7 +244,7 @@ fn a_file_that_is_dropped_while_it_is_removed_keeps_no_handle() {
     assert_eq!((handles.open_handles(), faulty.open_handles()), (0, 0));
 }
 
-/// File systems give the number of a file that was removed to the next one.
+/// File systems reuse the number of a removed file for the next one.
 #[cfg(unix)]
 #[test]
 fn a_file_that_another_process_has_replaced_is_not_read() {
@@ -261,7 +261,7 @@ fn a_file_that_another_process_has_replaced_is_not_read() {
     assert_eq!(read(&*file).unwrap_err().to_string(), "another file has taken its place");
 }
 
-/// As in HDFS: what is open is found by its path at each read.
+/// As in HDFS: each read finds an open file by its path.
 #[test]
 fn a_file_that_loses_its_path_is_read_where_it_is_now() {
     let (faulty, storage, handles) = files(6, 3);

@@ -71,7 +71,7 @@ fn links_and_references_lead_to_data_or_the_archive() {
     );
 }
 
-/// As after a compaction of one daughter, while the other still refers to the parent.
+/// The state after a compaction of one daughter, while the other still refers to the parent.
 #[test]
 fn references_in_the_archive_lead_to_data_or_the_archive() {
     let storage = FaultyStorage::new();
@@ -175,7 +175,7 @@ fn the_newest_whole_list_counts() {
     assert_eq!(files.ignored, [".filelist", "0c"]);
     assert_eq!(names(&of(StoreFileTracker::UNSET).unwrap()), ["0a", "0b"]);
     assert_eq!(names(&of(DIRECTORY).unwrap()), ["0a", "0b", "0c"]);
-    // The list is truncated, so the one of the other name is used.
+    // The list is truncated, so the list with the other name is used.
     let whole = list(7, None, &[("0c", None)]);
     put(&storage, ".filelist/f2.7", &whole[..whole.len() - 1]);
     assert_eq!(names(&of(LIST).unwrap()), ["0a"]);
@@ -241,7 +241,7 @@ proptest! {
         let mut flipped = list(1, Some(1), &[("0a", Some(1))]);
         let bits = flipped.len() * 8;
         flipped[flip % bits / 8] ^= 1 << (flip % 8);
-        // A truncated list is passed over.
+        // A truncated list is ignored.
         let kind = FileList::parse(&flipped).map_err(|error| error.kind());
         prop_assert!(kind.is_err_and(|kind| kind != ErrorKind::Truncated), "no flipped bit goes unseen");
     }

@@ -1,4 +1,4 @@
-//! Tests on region directories created here, in a storage that fails.
+//! Region directories created by these tests, in a failing storage.
 
 use super::*;
 use crate::cell::SeekKey;
@@ -63,7 +63,7 @@ fn the_first_region_brings_the_tables_descriptor() {
     assert_eq!(storage.list_dir(&path.parent().unwrap().join(".tabledesc")).unwrap().len(), 1);
 }
 
-/// A removal without an answer may be carried out when the region has been created again.
+/// A removal without an answer may be carried out after the region has been created again.
 #[test]
 fn a_creation_writes_no_descriptor_of_a_name_that_is_removed() {
     let faulty = FaultyStorage::new();
@@ -81,7 +81,7 @@ fn a_creation_writes_no_descriptor_of_a_name_that_is_removed() {
     let interrupt = || storage.remove(&path.join(REGION_INFO)).unwrap();
     let first = create(7);
     interrupt();
-    // Of another length. The removal of the first one has no answer.
+    // A descriptor of another length. The removal of the first one has no answer.
     faulty.stick(&first);
     create(1000);
     assert_eq!(descriptors(), 2);
@@ -90,13 +90,13 @@ fn a_creation_writes_no_descriptor_of_a_name_that_is_removed() {
     let last = create(7);
     assert_ne!(last, first);
     assert_eq!(descriptors(), 1);
-    // Now it is carried out.
+    // The removal is carried out now.
     storage.remove(&first).unwrap_err();
     let dir = RegionDir::open(&storage, path).unwrap();
     assert_eq!((dir.families[0].max_versions, dir.descriptor.unwrap().path), (7, last));
 }
 
-/// A cluster whose default is FILE would not see the files of a table without the setting.
+/// Without the setting, a cluster whose default is FILE would not find the files of a table.
 #[test]
 fn what_is_new_records_how_its_files_are_tracked() {
     let (storage, path, info) = made(&FaultyStorage::new());
@@ -108,10 +108,10 @@ fn what_is_new_records_how_its_files_are_tracked() {
     let families = [Family::new("f"), Family::new("g").configuration(IMPL, "FILE")];
     assert_eq!(create(&path, &families), [set("DEFAULT"), set("FILE")]);
     assert_eq!(create(Path::new("alone/r"), &families), [set("DEFAULT"), set("FILE")]);
-    // Given families are compared without it.
+    // Given families are compared without the setting.
     let dir = RegionDir::open(&storage, &path).unwrap();
     assert!(!dir.reconcile(&families, SchemaChange::Refuse).unwrap().1);
-    // The files that were there may be on lists.
+    // The existing files may be on lists.
     put(&storage, Path::new("alone/s/g/.filelist/f1.5"), b"x");
     assert_eq!(create(Path::new("alone/s"), &families), [None, set("FILE")]);
     let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
@@ -169,7 +169,7 @@ fn the_region_info_is_that_of_the_directory() {
         put(&storage, &path.join(REGION_INFO), &flipped(&file, bit));
         assert!(RegionDir::open(&storage, &path).is_err(), "bit {bit}");
     }
-    // HBase's has no seal, and the name does not depend on the end key and the flags.
+    // HBase's file has no seal, and the name does not depend on the end key and the flags.
     let file = info.to_unsealed_file();
     for bit in 0..file.len() * 8 {
         put(&storage, &path.join(REGION_INFO), &flipped(&file, bit));
@@ -263,7 +263,7 @@ fn a_root_may_be_named_like_the_archive() {
     dir.archive(b"f", ["0a"]).unwrap();
     let archived = Path::new("root/archive/archive/data/default/t").join(info.encoded_name()).join("f/0a");
     assert_eq!((storage.bytes(&file), storage.bytes(&archived)), (None, Some(b"bytes".to_vec())));
-    // Links are followed there, too.
+    // Links are also followed in this directory.
     let name = format!("t={}-0a", info.encoded_name());
     let (len, is_dir, is_symlink, modified_millis) = (0, false, false, 0);
     let entry = DirEntry { name: name.clone().into(), len, is_dir, is_symlink, modified_millis };

@@ -83,7 +83,7 @@ fn a_change_that_could_not_be_read_is_not_begun() {
     assert!(read_file(&*storage, &most.path(), CHANGE_BYTES).is_ok());
 }
 
-/// As two processes may try, of which one has lost its locks.
+/// Two processes may try, one of which has lost its locks.
 #[test]
 fn without_renames_a_change_is_made_or_undone_for_good() {
     let faulty = FaultyStorage::new();
@@ -131,8 +131,7 @@ fn without_renames_a_change_is_made_or_undone_for_good() {
     }
 }
 
-/// As after requests that are carried out once more, when the parents were removed: all rows are in the
-/// children.
+/// After repeated requests, when the parents were already removed: all rows are in the children.
 #[test]
 fn without_renames_a_directory_without_a_region_info_is_no_parent() {
     let faulty = FaultyStorage::new();
@@ -152,13 +151,13 @@ fn without_renames_a_directory_without_a_region_info_is_no_parent() {
     let found = read().unwrap();
     assert!(found.unfinished.is_empty() && found.hidden(&[]).is_empty());
     assert_eq!(found.over, std::slice::from_ref(&change));
-    // With a region info it is one.
+    // With a region info it is a parent.
     write_file(&storage, &parent.join(REGION_INFO), b"info").unwrap();
     let found = read().unwrap();
     assert_eq!((found.unfinished, found.over), (vec![change], Vec::new()));
 }
 
-/// As well, if the region info of a parent is made once more.
+/// Also if the region info of a parent is created once more.
 #[test]
 fn without_renames_a_change_with_a_child_that_was_written_to_is_over() {
     let restored = Replacement::new(ReplacementKind::Restoration, 3, 4, b"bytes".to_vec());
@@ -172,7 +171,7 @@ fn without_renames_it_is_over(change: &RegionChange) {
     let edits = format!("{RECOVERED_EDITS}/{:019}", 5);
     let files = [
         (format!("f/{reference}"), false),
-        // A restoration makes it before its file is removed.
+        // A restoration creates it before its file is removed.
         (format!("{RECOVERED_EDITS}/5.seqid"), change.is_a(ReplacementKind::Restoration)),
         ("f/.filelist/f1.1".to_owned(), false),
         (format!("f/{}", "0123456789abcdef".repeat(2)), true),
@@ -245,7 +244,7 @@ fn the_regions_of_a_creation_are_hidden_until_it_is_made() {
         }
         assert!(!change.resolve(&*storage).unwrap());
         assert!(change.publish(&*storage).is_err());
-        // A request of it is carried out late.
+        // One of its requests is carried out late.
         write_file(&storage, &table.join(&change.children()[0]).join(REGION_INFO), b"info").unwrap();
         let found = read().unwrap();
         assert_eq!((found.undone.len(), found.hidden(&[]).len()), (1, 2));
@@ -255,7 +254,7 @@ fn the_regions_of_a_creation_are_hidden_until_it_is_made() {
     }
 }
 
-/// A decision may be made although its call fails.
+/// A decision may take effect although its call fails.
 #[test]
 fn each_call_of_a_decision_fails() {
     for n in 0.. {

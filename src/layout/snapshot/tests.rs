@@ -276,7 +276,7 @@ fn the_region_of_mob_files_has_no_rows() {
     let mob = region(region_info(".mob", "", 0), &[file(name)]);
     let storage = storage_with(&manifest(&[region(region_info("", "", 5), &[]), mob]));
     assert_eq!(open(&storage).unwrap().regions().count(), 1);
-    // No store has such a file.
+    // No store can have such a file.
     let storage = storage_with(&manifest(&[region(region_info("", "", 5), &[file(name)])]));
     assert_eq!(files(&storage).unwrap_err().kind(), ErrorKind::Unsupported);
 }
@@ -347,7 +347,7 @@ fn manifests_of_single_regions_are_read() {
     let dir = snapshot.region_dir(&shared, snapshot.region(0).unwrap());
     assert!(!dir.has_descriptor());
     assert_eq!(dir.families(), [Family::new("f").max_versions(u32::MAX)]);
-    // The table still exists: its descriptor counts, with a warning.
+    // The table still exists: its descriptor is used, with a warning.
     let tableinfo = [proto::MAGIC.as_slice(), &schema(&[("VERSIONS", "7")]).encode_to_vec()].concat();
     touch(&storage, "root/data/ns/t/.tabledesc/.tableinfo.0000000001", &tableinfo);
     let snapshot = open(&storage).unwrap();
@@ -377,7 +377,7 @@ fn complete_snapshots_are_listed() {
     assert!(open(&FaultyStorage::new()).unwrap_err().is_not_found());
 }
 
-/// A failing call gives an error or the whole answer, never a part of it.
+/// A failing call causes an error or the complete answer, never a part of it.
 #[test]
 fn failing_calls_lose_no_file() {
     let storage = storage_with(&manifest(&[region(region_info("", "", 5), &[file("0a"), file("0b")])]));
@@ -395,7 +395,7 @@ fn failing_calls_lose_no_file() {
     }
 }
 
-/// The links of a clone are in its directories.
+/// The links of a clone are files in its directories.
 #[test]
 fn a_clone_records_how_its_files_are_tracked() {
     const IMPL: &str = "hbase.store.file-tracker.impl";

@@ -1,4 +1,4 @@
-//! Look-ups in catalogs that the tests write and change in between.
+//! Look-ups in catalogs that the tests write, and change between look-ups.
 
 use super::*;
 use crate::locator::{Replica, ServerName, StaticRegistry};
@@ -112,7 +112,7 @@ impl Setting {
 
 const ID: i64 = 1_700_000_000_000;
 
-/// The catalog has no rows and no state of itself.
+/// The catalog has no rows or state about itself.
 #[test]
 fn the_catalog_has_one_region_and_is_enabled() {
     let setting = setting(Vec::new());
@@ -333,7 +333,7 @@ proptest! {
     }
 }
 
-/// A registry that does not answer before it is let go, and notes the time that it is given.
+/// A registry that does not answer until it is released, and records the time limit that it is given.
 #[derive(Debug)]
 struct Silent {
     given: Mutex<Sender<Duration>>,
@@ -373,7 +373,7 @@ fn no_call_waits_for_the_location_of_the_catalog_after_its_deadline() {
     thread::scope(|scope| {
         let patient = scope.spawn(|| locator.regions_by(&table, Deadline::after(Duration::from_secs(60))));
         assert!(asked.recv().unwrap() <= Duration::from_secs(60));
-        // the registry is being asked
+        // a request to the registry is waiting
         let located = locator.locate_position(&table, b"r", LocateType::At, false, soon());
         assert_eq!(located.unwrap_err().kind(), ErrorKind::Io);
         assert_eq!(locator.regions_by(&table, soon()).unwrap_err().kind(), ErrorKind::Io);

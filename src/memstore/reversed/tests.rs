@@ -84,7 +84,7 @@ fn a_last_cell_that_is_replaced_meanwhile_ends_the_row_all_the_same() {
     assert_eq!(scanner.peek(), None);
 }
 
-/// Row numbers that are dense in one place and sparse in another; rows of one or several cells.
+/// Row numbers that are dense in some ranges and sparse in others; rows of one or several cells.
 #[test]
 fn all_rows_are_met_however_they_lie() {
     for (shape, row) in [
@@ -128,8 +128,8 @@ fn all_rows_are_met_however_they_lie() {
     }
 }
 
-/// The scanner has entries at hand that were removed since, as those of a write that has failed. None of them
-/// is visible, and what follows them is of a row that was read before.
+/// The scanner holds entries that were removed since, such as those of a failed write. None of them is
+/// visible, and their successors belong to a row that was already read.
 #[test]
 fn removed_cells_do_not_lead_back_to_later_rows() {
     let segment = Segment::new(CellOrder::User);

@@ -1,4 +1,4 @@
-//! Replays beside flushes and compactions.
+//! Replays during flushes and compactions.
 
 use super::*;
 use crate::cell::{CellType, SeekKey};
@@ -11,7 +11,7 @@ use crate::wal::{WalKey, WalWriterOptions};
 use std::sync::Weak;
 use std::sync::atomic::AtomicUsize;
 
-/// A log. While it is read, no flush of a region may begin.
+/// A log during whose reading no flush of a region may begin.
 #[derive(Debug)]
 struct Watched {
     file: Arc<dyn FileReader>,
@@ -66,7 +66,7 @@ fn open() -> (Arc<dyn Storage>, Region) {
     (storage, region)
 }
 
-/// What a marker hides may be replayed yet.
+/// Cells that a marker hides may still be replayed.
 #[test]
 fn nothing_is_compacted_before_all_edits_are_in_files() {
     let (_, region) = open();
@@ -84,8 +84,9 @@ fn nothing_is_compacted_before_all_edits_are_in_files() {
     assert_eq!(compacted(), Some(1));
 }
 
-/// A region that replays edits in several windows may be flushed in between, to make room for another region.
-/// A flush that began within a window would have a part of its cells, and later ones would be in no file.
+/// A region that replays edits in several windows may be flushed between them, to free memory for another
+/// region. A flush that began within a window would write only a part of its cells, and later ones would be
+/// in no file.
 #[test]
 fn no_flush_begins_while_a_window_is_replayed() {
     let (storage, region) = open();

@@ -43,8 +43,8 @@ fn all_options() -> Vec<WalWriterOptions> {
     vec![plain.clone(), packed.clone(), plain.checksums(Some(5)), packed.checksums(Some(6))]
 }
 
-/// Logs of HBase have no checksums. What a flip can hide in a log that was closed is noticed: the trailer
-/// says that all entries were there.
+/// Logs of HBase have no checksums. If a flip hides entries of a closed log, this is detected: the trailer
+/// shows that no entries are missing.
 #[test]
 fn a_flipped_bit_hides_no_entry_of_a_closed_log() {
     for options in [WalWriterOptions::new(), WalWriterOptions::new().compression(true)] {
@@ -139,7 +139,7 @@ fn entries_of_other_regions_are_read_without_their_cells() {
         let file = Arc::new(MemoryFile::new("log", bytes.clone()));
         let skips = WalReader::new(file, &Limits::new()).unwrap().only_cells_of(&own).only.is_some();
         assert_eq!(skips, at == 2, "only in a log with checksums and without dictionaries");
-        // All bits but those of a long value.
+        // All bits except those of a long value.
         let last = usize::try_from(offsets[2]).unwrap();
         for bit in (0..(last + 200) * 8).chain((bytes.len() - 9) * 8..=bytes.len() * 8) {
             let mut bad = bytes.clone();
@@ -186,7 +186,7 @@ fn damage_is_an_error_with_its_place() {
     let error = read(&bad).unwrap_err();
     assert_eq!((error.kind(), error.offset()), (ErrorKind::Corrupt, Some(offsets[1])));
     assert_eq!(error.path(), Some(Path::new("dir/log")));
-    // five zeros, and then more
+    // five zeros, followed by more
     let bad = [&bytes[..], &[0; 50], b"x"].concat();
     assert_eq!(read(&bad).unwrap_err().offset(), Some(offsets[3]));
     // zeros before a trailer
@@ -252,7 +252,7 @@ fn an_entry_may_end_with_the_bytes_of_a_trailer() {
     assert_eq!(entries[1].cells().next().unwrap().value(), value);
     let (entries, end) = read(&[&bytes[..], &trailer::BYTES].concat()).unwrap();
     assert_eq!((entries.len(), end), (2, WalEnd::Trailer));
-    // A trailer is one if the entry before it is not whole with its bytes.
+    // The bytes are a trailer if the entry before them is not complete with them.
     let mut bad = bytes.clone();
     bad[usize::try_from(offset).unwrap() + 30] ^= 1;
     assert_eq!(read(&bad).unwrap_err().offset(), Some(offset));
@@ -330,7 +330,7 @@ fn an_entry_of_which_a_unit_is_missing_is_torn() {
         assert_eq!(entries.len(), 1, "{zeros}");
         assert!(matches!(found, WalEnd::Torn { offset: at, .. } if at == offset), "{found:?}");
     }
-    // The unit was written, and a bit of it has changed.
+    // The unit was written, and one of its bits has changed.
     let synced = [&torn[..], &END_MARK, &[0; 100]].concat();
     assert_eq!(read(&synced).unwrap_err().offset(), Some(offset));
     // A bit of another unit has changed.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 const PATH: &str = "dir/file";
 
-/// The codecs that this build has.
+/// The codecs of this build.
 fn codecs() -> impl Iterator<Item = Codec> {
     let all = [Codec::Gz, Codec::Snappy, Codec::Lz4, Codec::Zstd, Codec::Lzo, Codec::Bzip2, Codec::Brotli];
     all.into_iter().chain([Codec::Lzma]).filter(|codec| codec.require().is_ok())
@@ -57,7 +57,7 @@ fn write(storage: &FaultyStorage, options: HFileWriterOptions, cells: u64) -> Re
 #[test]
 fn a_file_is_the_same_with_a_helper_and_without() {
     for codec in codecs() {
-        // the slow codecs need no more than a few blocks to differ
+        // for the slow codecs, a few blocks suffice to find a difference
         let cells = if matches!(codec, Codec::Lzma | Codec::Brotli | Codec::Bzip2) { 900 } else { 4_000 };
         for encoding in DataBlockEncoding::ALL {
             for block_size in [1_000, 4 << 10, 64 << 10] {
@@ -91,7 +91,7 @@ fn a_write_that_fails_leaves_no_file() {
     }
 }
 
-/// Waits until the helper has done all blocks.
+/// Waits until the helper has processed all blocks.
 fn settle(pipeline: &Pipeline) {
     for Pending { job, .. } in &pipeline.blocks {
         loop {

@@ -1,4 +1,4 @@
-//! The bytes of a file, and which of them a loss of power keeps.
+//! The bytes of a file, and which of them are kept in a loss of power.
 
 use super::{Chance, Crash};
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ const UNIT: usize = 512;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Content {
-    /// Shared with the storages that were recorded or are left after a crash.
+    /// Shared with the storages that were recorded or remain after a crash.
     pub(super) bytes: Arc<Vec<u8>>,
     synced: usize,
     /// Whether the file was given another name by a hard link: then its names do not depend on each other.

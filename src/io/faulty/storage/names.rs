@@ -1,4 +1,4 @@
-//! The names in a directory, and which of them a loss of power keeps.
+//! The names in a directory, and which of them are kept in a loss of power.
 
 use super::{Chance, Crash, Node, State};
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,8 +104,8 @@ impl State {
         }
     }
 
-    /// Gives each renamed directory one place in the state after a crash: the new one if it has that,
-    /// otherwise the old one.
+    /// Gives each renamed directory one place in the state after a crash: the new one if the state contains
+    /// it, otherwise the old one.
     pub(super) fn place_renamed_dirs(&self, left: &mut Self) {
         let (now, synced) = (self.dir_places(|names| &names.now), self.dir_places(|names| &names.synced));
         for (node, new) in now {
@@ -124,7 +124,7 @@ impl State {
     }
 
     /// Gives each file that was renamed to another directory one of its places in the state after a crash:
-    /// the new one if it has that, otherwise the old one.
+    /// the new one if the state contains it, otherwise the old one.
     pub(super) fn place_moved_files(&self, left: &mut Self) {
         let files = |names_of: fn(&Names) -> &BTreeMap<OsString, usize>, state: &Self| {
             let mut files: BTreeMap<usize, Vec<Place>> = BTreeMap::new();

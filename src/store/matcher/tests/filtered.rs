@@ -136,21 +136,21 @@ fn hints_of_excluded_cells_are_followed() {
     assert_eq!(codes(&ask, "a=5 a=4 a=3 a=2", &yes, b""), [S, I, C, C].map(Match));
     let ahead = [SeekToKey, Match(I), SeekToKey, SeekToKey];
     assert_eq!(codes(&ask, "a=5 a=4 a=3 a=2", &yes, b"b"), ahead);
-    // The filter is not asked about markers, cells they hide, and cells that have expired by their tag.
+    // The filter is not called for markers, cells they hide, and cells that have expired by their tag.
     assert_eq!(codes(&ask, "a<4 a=4 b=4!9", &yes, b"c"), [S, C, S].map(Match));
 }
 
-/// A hint that a scan cannot seek to yet holds for the cells before it: they are matched, and the filter is
-/// not asked about them (§23.26).
+/// A hint that a scan cannot seek to yet applies to the cells before it: they are matched without calling the
+/// filter (§23.26).
 #[test]
 fn the_filter_is_not_asked_about_cells_before_a_pending_hint() {
     use FilteredCode::{Match, SeekToKey};
     use MatchCode::{Include as I, SeekNextCol as C, Skip as S};
     let then = [Verdict::SeekNextUsingHint, Verdict::Include];
-    // From the empty qualifier, markers of the family may come.
+    // From the empty qualifier on, markers of the family may follow.
     assert_eq!(codes(&ask(3, &[]), "=5 =4 a=5 c=5", &then, b"c"), [S.into(), S.into(), SeekToKey, Match(I)]);
     assert_eq!(codes(&ask(3, &[]), "=5 =4 c=5 d=5", &then, b"c"), [S, S, I, S].map(Match));
     assert_eq!(codes(&ask(1, &[]), "=5 =4 a=5", &then, b"c"), [S.into(), C.into(), SeekToKey]);
-    // They hide what comes after the hint.
+    // They hide cells after the hint.
     assert_eq!(codes(&ask(3, &[]), "=7 ~5 =4 c=5 c=4", &then, b"c"), [S, S, S, S, I].map(Match));
 }

@@ -67,7 +67,7 @@ fn ask() -> impl Strategy<Value = Ask> {
     )
 }
 
-/// What is asked of a row. Its matcher expects tags if there are labels, and sometimes without any.
+/// The query of a row. Its matcher expects tags if there are labels, and sometimes without any.
 fn ask_of(ask: Ask, cells: &[Cell]) -> Ask {
     let tags = ask.tags || cells.iter().any(|cell| cell.as_ref().tags().any(|tag| tag.tag_type == 2));
     Ask { tags, ..ask }
@@ -127,10 +127,10 @@ proptest! {
         }
     }
 
-    /// Where versions are counted, HBase's eras only approximate what was present: a version written again,
-    /// and a DeleteFamilyVersion before a DeleteFamily, are counted in eras they were not in, and one that is
-    /// deleted with its label after it was deleted with another only in the first. Such rows are read without
-    /// a limit.
+    /// Where versions are counted, HBase's eras only approximate which versions were present: a version
+    /// written again, and a DeleteFamilyVersion before a DeleteFamily, are counted in eras to which they do
+    /// not belong, and a version that is deleted with its label after it was deleted with another is counted
+    /// only in the first. Such rows are read without a limit.
     #[test]
     fn new_versions_are_as_they_were_written(ask in ask(), cells in cells(true)) {
         let ask = Ask { raw: false, time_range: TimeRange::ALL, ..ask }.keep(KeepDeletedCells::False);

@@ -38,7 +38,7 @@ fn versions_of_a_column() {
     finds(&ask().columns(&["b"]), "a=1 c=1", "");
 }
 
-/// A read that names columns takes a version of the latest timestamp for a duplicate, as in HBase.
+/// A read that names columns treats a version with the latest timestamp as a duplicate, as in HBase.
 #[test]
 fn the_latest_timestamp() {
     let cells = format!("a={} a=5", i64::MAX);
@@ -70,7 +70,8 @@ fn markers_hide() {
     finds(&ask(), "^9 ~12 a=12 a=11 a=9", "a=11");
 }
 
-/// §23.1: the family's markers after values of the empty qualifier are seen, whether the scan seeks or steps.
+/// §23.1: the family's markers after values of the empty qualifier are applied, whether the scan seeks or
+/// steps.
 #[test]
 fn markers_within_the_empty_column() {
     let cells = "=9 =8 =7 ^6 =5 a=9 a=6";
@@ -80,7 +81,7 @@ fn markers_within_the_empty_column() {
     finds(&ask().times(8, 10), "=9 =7 ^8 a=8", "=9");
 }
 
-/// §23.17: a marker of the empty qualifier is stepped over, though another file has the next key.
+/// §23.17: a marker of the empty qualifier is stepped over, although another file has the next key.
 #[test]
 fn the_empty_column_is_left() {
     finds(&ask().raw().times(7, 20), "<5#9 ~5#8 -5#7 =5#6 a=9", "a=9");
@@ -88,7 +89,7 @@ fn the_empty_column_is_left() {
     keeps(&expiring(8, 0, 3), MAJOR, i64::MAX, "<5#9 ~5#8 -5#7 =5#6 a=9", "a=9");
 }
 
-/// After many markers of a column a seek pays, and finds the same.
+/// After many markers of a column a seek is faster, with the same result.
 #[test]
 fn runs_of_markers() {
     let column: String = (5..40).map(|ts| format!("a<{ts} ")).collect();
@@ -116,7 +117,7 @@ fn labels_of_markers() {
         ("^9", "=9@x =5@x a=9@x a=6@y a=5@x a=4@x b=5@x"),
         ("^9 a<9@x", "=9@x =5@x a=6@y b=5@x"),
         ("^9 ^9@x a<6@y", ""),
-        // Nor does one marker take another's place.
+        // Nor does one marker replace another.
         ("a<9@x a-4", "=9@x =5@x a=6@y a=3 b=5@x b=4"),
     ] {
         let ask = ask().versions(9).family(|family| family.max_versions(9)).tags();
@@ -124,12 +125,12 @@ fn labels_of_markers() {
     }
     let new_version = |max| ask().family(|family| family.new_version_behavior(true).max_versions(max));
     finds(&new_version(3), "^9#9@x a<6#8 a=5#1 a=4#2@x a=3#10@x a=2#3@y", "a=3#10@x a=2#3@y");
-    // §23.37: what the second delete hides counts as a version until the first.
+    // §23.37: a version that the second delete hides counts as a version until the first.
     finds(&new_version(1), "a-5#4@x a=5#1@x a=4#3", "");
     finds(&new_version(1), "a-5#4@x a-5#2@y a=5#1@x a=4#3", "a=4#3");
 }
 
-/// No marker and no value with labels is passed over because of markers without.
+/// No marker and no value with labels is skipped because of markers without labels.
 #[test]
 fn labels_after_what_is_hidden() {
     let family: String = (20..40).map(|ts| format!("^{ts} ")).collect();
@@ -206,7 +207,7 @@ fn expiry() {
     finds(&some, "^4 a=4 b=3 b=5", "b=5");
     keeps(&none, Minor, i64::MAX, "a<4 b=6", "b=6");
     keeps(&some, Minor, i64::MAX, "a<4 b=6", "a<4 b=6");
-    // The first time to live counts, and must be 8 bytes long.
+    // The first time-to-live tag is used, and must be 8 bytes long.
     let key = SeekKey::of(b"r", FAMILY, b"a", 990, CellType::Put);
     let two = [&[0, 9, 8][..], &10i64.to_be_bytes(), &[0, 9, 8], &1i64.to_be_bytes()].concat();
     let info = ask().info();
@@ -232,7 +233,7 @@ fn raw_scans() {
     assert_eq!(refused.unwrap_err().kind(), crate::ErrorKind::InvalidArgument);
 }
 
-/// §9.10: the examples, and versions that were pushed out.
+/// §9.10: the examples, and displaced versions.
 #[test]
 fn new_version_behavior() {
     let new = ask().family(|family| family.new_version_behavior(true));
@@ -250,7 +251,7 @@ fn new_version_behavior() {
     // §23.39: of two markers of one write, the last applies.
     finds(&new, "^20#5 ^10#5 a=15#1 a=9#1", "a=15#1");
     finds(&new, "^20#5 a<10#5 a=15#1 a=9#1 b=15#1", "");
-    // §23.19: no more versions than enough.
+    // §23.19: no more versions than required.
     let min = new.clone().family(|family| family.ttl(Duration::from_secs(994)).min_versions(2)).versions(1);
     finds(&min, "a=5#5 a=4#4 b=1#1", "a=5#5 b=1#1");
     finds(&min.columns(&["a", "b"]), "a=5#5 a=4#4 b=1#1", "a=5#5 b=1#1");
@@ -388,7 +389,7 @@ fn disorder_is_found() {
     }
 }
 
-/// Which files may be left out (§6.3).
+/// Which files may be omitted (§6.3).
 #[test]
 fn cutoffs() {
     let info = expiring(5, 0, 3).info();

@@ -141,7 +141,7 @@ pub(in crate::store) fn shapes() -> impl Strategy<Value = Shape> {
 /// Writes the cells, and opens them as a file of the shape.
 pub(in crate::store) fn store_file(cells: &[Cell], shape: &Shape) -> StoreFile {
     let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
-    // Several cells a block, or one.
+    // Several cells per block, or one.
     let options =
         HFileWriter::options().block_size(shape.block_size).bloom(shape.bloom).storage(Arc::clone(&storage));
     let options = options.mvcc(shape.origin != Origin::WithoutSeqIds);
@@ -164,7 +164,7 @@ pub(in crate::store) fn store_file(cells: &[Cell], shape: &Shape) -> StoreFile {
     StoreFile::open(&HFile::options().storage(storage), &place).unwrap()
 }
 
-/// Returns the cells that a scanner of the shape must show.
+/// Returns the cells that a scanner of the shape must return.
 pub(in crate::store) fn visible(cells: &[Cell], shape: &Shape) -> Vec<Cell> {
     let top = i64::from(shape.reference.as_ref().is_some_and(|r| r.half == Half::Top));
     let seen = |cell: &Cell| {
@@ -224,7 +224,7 @@ fn take(step: &Step, scanner: &mut StoreFileScanner<'_>, naive: &mut Naive, cell
                 if !key.cell_type().is_family_delete() {
                     assert_eq!(cells.iter().find(of_column), None);
                 }
-                // Cells of the empty column are not selected then.
+                // Cells of the empty column are not selected in this case.
                 let found = scanner.advance().unwrap();
                 if *forward {
                     naive.reseek(fake);

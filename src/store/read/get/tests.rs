@@ -24,8 +24,8 @@ const TYPES: [CellType; 8] = [
     CellType::DeleteFamily,
     CellType::DeleteFamilyVersion,
 ];
-/// A time to live of five seconds has passed for timestamps below 4, one of four for nearly all, and one of
-/// six for none.
+/// At this time, a time to live of five seconds has passed for timestamps below 4, one of four for nearly
+/// all, and one of six for none.
 pub(in crate::store) const NOW: i64 = 5_004;
 
 /// A cell to write: its row, qualifier, timestamp, type, and whether it may expire.
@@ -54,7 +54,7 @@ pub(in crate::store) fn cells(writes: &[Write]) -> Vec<Cell> {
     writes.iter().zip(1..).map(cell).collect()
 }
 
-/// Returns the cells with visibility labels: every third with none, one and another.
+/// Returns the cells with visibility labels: in turn none, one label, and another.
 pub(in crate::store) fn labelled(cells: Vec<Cell>) -> Vec<Cell> {
     // A format, and the ordinal of a label.
     const LABELS: [[u8; 8]; 2] = [[0, 2, 4, 1, 0, 2, 2, 1], [0, 2, 4, 1, 0, 2, 2, 2]];
@@ -186,7 +186,7 @@ pub(in crate::store) fn asks() -> impl Strategy<Value = Vec<Ask>> {
 }
 
 impl Ask {
-    /// Asks for the newest version of columns of a row.
+    /// Returns a get of the newest version of columns of a row.
     fn of(row: &str, columns: Vec<Bytes>) -> Self {
         Self {
             row: row.into(),
@@ -219,7 +219,7 @@ impl Ask {
     }
 }
 
-/// Returns the cells as a scanner of all sources finds them.
+/// Returns the cells that a scanner of all sources finds.
 pub(in crate::store) fn scanned(state: &StoreVersion, query: &Query<'_>, info: &ScanInfo) -> RowBuf {
     let mut row = RowBuf::new();
     let mut scanner = StoreScanner::new(state, query, info).unwrap();
@@ -233,7 +233,7 @@ pub(in crate::store) fn scanned(state: &StoreVersion, query: &Query<'_>, info: &
     row
 }
 
-/// Returns all rows from the start row on, as a scanner of all sources finds them.
+/// Returns all rows from the start row on that a scanner of all sources finds.
 fn scanned_from(state: &StoreVersion, query: &Query<'_>, info: &ScanInfo) -> RowBuf {
     let query = Query { stop: &[], get_like: false, ..*query };
     let mut row = RowBuf::new();
@@ -282,7 +282,7 @@ fn check_gets_of(
         prop_assert_eq!(&found, &scanned(&in_memory, &query, &info).freeze(), "{:?} in memory", ask);
         let (all, expected) = (scanned_from(&state, &query, &info), scanned_from(&in_memory, &query, &info));
         prop_assert_eq!(&all.freeze(), &expected.freeze(), "{:?} and the rows after it", ask);
-        // What may be hidden by its labels is stepped over, not passed over.
+        // Cells that labels may hide are stepped over, not skipped.
         prop_assert_eq!(&found, &scanned(&state, &query, &steps).freeze(), "{:?} with steps", ask);
     }
     Ok(())
@@ -413,8 +413,8 @@ fn gets_after_misses_ask_the_bloom_filter_first() {
     assert_eq!(get(1), (0, 0));
 }
 
-/// Returns four files of a family, of two blocks each. Each has the rows up to 049, every fourth of those
-/// from 100 on, and 999; of the last file, there is only the half without 999 if `has_half`.
+/// Returns four files of a family with two blocks each. Each has the rows up to 049, every fourth row from
+/// 100 on, and 999; if `has_half`, the last file is a half without 999.
 fn four_files(family: &Family, has_half: bool) -> StoreVersion {
     let cache = BlockCache::with_capacity(1 << 20);
     let cells = |number: usize| -> Vec<Cell> {
@@ -439,7 +439,7 @@ fn load(state: &StoreVersion, family: &Family) {
     assert_eq!(scanned_from(state, &ask.query(), &info).len(), 91);
 }
 
-/// Gets a row into a buffer of other gets. Returns the number of its cells, and the counts.
+/// Gets a row into a buffer that other gets have used. Returns the number of its cells, and the counts.
 fn get_after(row: &mut RowBuf, state: &StoreVersion, family: &Family, number: usize) -> (usize, ReadCounts) {
     let (ask, mut counts) = (Ask::of(&format!("{number:03}"), Vec::new()), ReadCounts::default());
     let (query, info) = (ask.query(), ScanInfo::new(family, NOW, false));
@@ -486,7 +486,7 @@ fn gets_of_rows_in_most_files_ask_the_bloom_filters_of_other_blocks() {
     for number in 100..104 {
         row.note_files(100, 0);
         assert_eq!(get_after(&mut row, &state, &family, number).0, 1, "{number}");
-        // The block of the file that has the row is in the cache now.
+        // The cache now has the block of the file that contains the row.
         row.note_files(100, 0);
         let (found, counts) = get_after(&mut row, &state, &family, number);
         assert_eq!(found, 1, "{number}");
@@ -494,7 +494,7 @@ fn gets_of_rows_in_most_files_ask_the_bloom_filters_of_other_blocks() {
         skipped += counts.files_skipped_by_bloom;
     }
     assert!(skipped > 3, "{skipped}");
-    // Of rows that are in no file, no block is read, but for the errors of the filters.
+    // No block is read for rows that are in no file, except for errors of the filters.
     let (state, mut in_place) = (four_files(&family, false), 0);
     skipped = 0;
     for number in 50..100 {
@@ -521,7 +521,7 @@ fn gets_of_rows_in_most_files_ask_the_bloom_filters_of_halves() {
         in_place += usize::from((counts.files_skipped_by_bloom, counts.data_block_hits) == (1, 3));
     }
     assert!(in_place > 6, "{in_place}");
-    // Rows that only the half has.
+    // Rows that only the half contains.
     row.note_files(100, 0);
     for number in (103..140).step_by(4) {
         assert_eq!(get_after(&mut row, &state, &family, number).0, 1, "{number}");
@@ -572,14 +572,14 @@ fn files_that_are_older_than_what_was_found_are_not_read() {
     assert_eq!(get("a", &["p", "q", "r"]), (3, 1, 2));
     assert_eq!(get("a", &[]), (3, 0, 3));
     assert_eq!(get("a", &["o"]), (0, 0, 3));
-    // A value that is hidden, and one beside it that is not.
+    // A hidden value, and a visible one beside it.
     assert_eq!(get("b", &["p"]).0, 0);
     assert_eq!(get("b", &["q"]), (1, 3, 0));
     assert_eq!(get("b", &["r"]), (1, 3, 0));
 }
 
 /// Gets the newest version of `q` of row `a`, in a family with a time to live of some seconds or none.
-/// Returns the number of cells, and how many files were left out by their times.
+/// Returns the number of cells, and how many files were skipped by their times.
 fn get_newest_of(cells: &[Cell], cuts: &[usize], range: TimeRange, ttl: Option<u32>) -> (usize, u64) {
     let cache = BlockCache::with_capacity(1 << 20);
     let mut family = Family::new("f");
@@ -596,7 +596,7 @@ fn version(timestamp: i64, kind: CellType, seq_id: i64) -> Cell {
     Cell::from(CellRef::new(&key, b"v").with_seq_id(seq_id))
 }
 
-/// The newest value says that the file need not be read, and is hidden in its own segment.
+/// The newest value suggests that the file need not be read, but is hidden in its own segment.
 #[test]
 fn a_value_of_the_time_of_an_older_marker_is_looked_for_in_all_sources() {
     for (marker, expected) in [(4, (1, 1)), (5, (0, 0)), (6, (0, 0))] {

@@ -1,5 +1,5 @@
-//! Compares rows that scanners read, whole and in pieces, with a plain loop over all cells, which has none of
-//! the special cases and says on its own what each code means.
+//! Compares rows that scanners read, whole and in pieces, with a plain loop over all cells, which has no
+//! special cases and its own implementation of each match code.
 
 use super::*;
 use crate::cache::BlockCache;
@@ -57,7 +57,7 @@ struct Judged {
     dropped: bool,
 }
 
-/// Judges the rows of `source` until the filter ends the read.
+/// Evaluates the filter on the rows of `source` until it ends the read.
 fn judge(filter: Option<&Filter>, source: &mut impl Source) -> Vec<Judged> {
     let mut filter = filter.map(FilterEvaluator::new);
     let mut rows = Vec::new();
@@ -80,7 +80,7 @@ fn judge(filter: Option<&Filter>, source: &mut impl Source) -> Vec<Judged> {
 trait Source {
     fn peek_row(&self) -> Option<Vec<u8>>;
 
-    /// Reads the cells of a row, or passes over it, and returns what has been counted of it.
+    /// Reads the cells of a row, or skips it, and returns its counts.
     fn read(&mut self, skips: bool, filter: Option<&mut FilterEvaluator>) -> (Row, Progress);
 }
 
@@ -263,7 +263,7 @@ proptest! {
     ) {
         let cells = if labels { labelled(cells(&writes)) } else { cells(&writes) };
         let mut state = store(&cells, &cuts, &family, &BlockCache::with_capacity(1 << 20));
-        // With a delayed seek, a row without the columns may be passed over unseen.
+        // With a delayed seek, a row without the columns may be skipped without being returned.
         state.lazy_seek = lazy_seek;
         let sees_all = |query: &Query<'_>| !lazy_seek || query.columns.is_empty();
         let info = ScanInfo::new(&family, NOW, labels);
@@ -330,6 +330,6 @@ fn rows_of_one_cell_need_no_matcher() {
     let shown = |i: usize| rows[i].1;
     assert_eq!((rows.len(), shown(19), shown(29), shown(39)), (59, 2, 0, 0));
     assert!(rows.iter().enumerate().all(|(i, row)| row.1 == 1 || [19, 29, 39].contains(&i)), "{rows:?}");
-    // A row of more cells switches it off for one row.
+    // A row of more cells disables it for one row.
     assert!(rows.iter().enumerate().all(|(i, row)| row.2 == (i != 19)), "{rows:?}");
 }

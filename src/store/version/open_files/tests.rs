@@ -55,8 +55,8 @@ fn names_that_are_repeated_count_once() {
     assert_eq!(open(&files), (names(&["0b"]), 1));
 }
 
-/// A file must not be archived before those that it replaces: without it, they would be read again. Files of
-/// a compaction often have the same sequence id as their newest input.
+/// A file must not be archived before the files that it replaces: without it, they would be read again. Files
+/// of a compaction often have the same sequence id as their newest input.
 #[test]
 fn older_generations_come_first() {
     let dir = tempfile::tempdir().unwrap();
@@ -109,7 +109,7 @@ fn a_file_replaces_neither_itself_nor_newer_ones_nor_in_a_circle() {
         write("1a", compacted(4, &[])),
     ];
     assert_eq!(open(&circle), (names(&["0d", "0e", "0f", "1a"]), 3));
-    // A file outside replaces the circle.
+    // A file outside the cycle replaces its files.
     let outside = write("1b", compacted(4, &["0e"]));
     let files: Vec<_> = circle.into_iter().chain([outside]).collect();
     assert_eq!(open(&files), (names(&["1a", "1b"]), 0));

@@ -7,8 +7,8 @@ use crate::store::matcher::{Disorder, Version};
 
 /// The markers of a row and the versions of a column (HBase: `NewVersionBehaviorTracker`).
 ///
-/// A marker hides only what was written before it, and a version that newer ones pushed out stays hidden even
-/// if one of them is deleted later. So writes are grouped by the markers that came between them: see [`Era`].
+/// A marker hides only earlier writes, and a version that newer ones displaced stays hidden even if one of
+/// them is deleted later. Writes are therefore grouped by the markers that came between them: see [`Era`].
 ///
 /// HBase has no eras in the column of the empty qualifier, where family markers come between the values; here
 /// that column is like any other (§23.2).
