@@ -82,7 +82,7 @@ fn descriptor(bytes: &[u8]) {
     }
 }
 
-/// Checks that a snapshot with this manifest is refused, or misses its files: there are none.
+/// Checks that a snapshot with this manifest is refused, or has missing files, as none exist.
 fn manifest(bytes: &[u8]) {
     let (storage, root) = (FaultyStorage::new(), Path::new("root"));
     write(&storage, &root.join(".hbase-snapshot/s/.snapshotinfo"), SNAPSHOT_INFO);

@@ -1,5 +1,5 @@
-//! `hregion export --to parquet` and `arrow`: what is left of an export that was cut off is kept, the files
-//! are the same as of one that was not, and `--check` finds what differs from the source.
+//! `hregion export --to parquet` and `arrow`: the remains of an export that was cut off are reused, the files
+//! equal those of an uninterrupted export, and `--check` finds differences from the source.
 #![cfg(all(unix, feature = "arrow"))]
 
 use crate::library::files::copy_dir;
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-/// The time by which cells expire.
+/// The time that determines which cells have expired.
 const NOW: &str = "1800000000000";
 
 pub(crate) fn text(path: &Path) -> &str {
@@ -67,9 +67,9 @@ fn exports_are_those_of_their_source() {
         assert!(lines.iter().all(|line| line["contents"].as_str().is_some_and(|sum| sum.len() == 64)));
         assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
         assert_eq!(code(&run(&args)), 2);
-        // other options than those of the export
+        // options other than the export's
         assert_eq!(code(&run(&[&args[..], &["--check", "--start", "a"]].concat())), 2);
-        // a file that was changed
+        // a changed file
         let name = dir.join(lines[0]["file"].as_str().unwrap());
         let mut bytes = fs::read(&name).unwrap();
         bytes[20] ^= 1;
@@ -86,7 +86,7 @@ fn exports_are_those_of_their_source() {
         ["export", text(&path), "--to", "parquet", "--columns", "f:n=long@,f:t=utf8", "--out", text(&dir)];
     ok(&args);
     assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
-    // a file that readers of the directory would read, too
+    // a file that readers of the directory would also read
     let file = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
     let file =
         file.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "parquet")).unwrap();
@@ -98,7 +98,7 @@ fn exports_are_those_of_their_source() {
         assert_eq!(code(&checked), i32::from(is_read));
         fs::remove_file(dir.join(name)).unwrap();
     }
-    // a source that was changed
+    // a changed source
     let table = Table::open_with(scratch.path().join("own"), "t", Region::options().writable(true)).unwrap();
     table.put(Put::new("3-00003").cell_at("f", "t", 7, "other")).unwrap();
     table.close().unwrap();
@@ -122,7 +122,7 @@ fn exports_are_those_of_their_source() {
 }
 
 /// A filter may end the scan in a region whose file is damaged or missing: the files of later regions are
-/// right.
+/// still correct.
 #[test]
 fn a_damaged_file_does_not_make_others_differ() {
     let scratch = tempfile::tempdir().unwrap();
@@ -200,7 +200,7 @@ fn types_are_those_of_the_mapping() {
         &["--columns", "f:n=long", "--raw"],
         &["--invalid-as-null"],
         &["--gzip"],
-        // values that are not of the type
+        // values that do not have the type
         &["--columns", "f:t=int"],
     ] {
         let refused = export(wrong);
@@ -228,7 +228,7 @@ fn types_are_those_of_the_mapping() {
     let columns = r#"[{"column":"f:n","type":"long"}]"#;
     fs::write(&mapping, format!(r#"{{"row":{parts},"columns":{columns}}}"#)).unwrap();
     assert_eq!(code(&export(&["--force", "--mapping", text(&mapping)])), 0);
-    // a mapping names all columns that are read
+    // a mapping names all columns to be read
     for columns in ["f:t", "f:t=utf8", "f"] {
         let refused = export(&["--force", "--mapping", text(&mapping), "--columns", columns]);
         assert_eq!(code(&refused), 2, "{columns}");
@@ -258,7 +258,7 @@ fn an_export_that_was_cut_off_is_continued() {
     assert!(export(&whole).status().unwrap().success());
     let expected = files(&whole);
     assert_eq!(expected.len(), 5);
-    // complete files, a part of a file, a temporary one, and a file of another export
+    // complete files, a part of a file, a temporary file, and a file of another export
     fs::create_dir(&partial).unwrap();
     let names: Vec<_> =
         expected.keys().filter(|name| name.extension().is_some_and(|e| e == "parquet")).collect();
@@ -268,7 +268,7 @@ fn an_export_that_was_cut_off_is_continued() {
     }
     let bytes = &expected[names[2]];
     fs::write(partial.join(names[2]), &bytes[..bytes.len() / 2]).unwrap();
-    // a complete file that was damaged since, not at its end
+    // a complete file that was damaged later, not at its end
     let mut bytes = expected[names[1]].clone();
     bytes[40] ^= 1;
     fs::write(partial.join(names[1]), bytes).unwrap();
@@ -302,7 +302,7 @@ fn an_export_that_was_cut_off_is_continued() {
     assert!(dir.exists() || export(&dir).status().unwrap().success());
     assert!(kills > 0 && files(&dir) == expected && !partial.exists(), "{kills} kills");
     fs::remove_dir_all(&dir).unwrap();
-    // a disk that takes only some kilobytes of a file
+    // a disk that accepts only some kilobytes of a file
     let script = "ulimit -f 6; exec \"$0\" \"$@\"";
     let command = export(&dir);
     let mut limited = Command::new("sh");
@@ -312,7 +312,7 @@ fn an_export_that_was_cut_off_is_continued() {
     assert!(stderr(&failed).contains("File too large"), "{}", stderr(&failed));
     assert!(!dir.exists() && export(&dir).status().unwrap().success());
     assert!(files(&dir) == expected);
-    // what is not of an export is never removed
+    // files that do not belong to an export are never removed
     fs::remove_dir_all(&dir).unwrap();
     fs::create_dir(&partial).unwrap();
     fs::write(partial.join("notes.txt"), "mine").unwrap();
@@ -331,7 +331,7 @@ fn describe(file: &Path, now: &Value) {
     fs::write(format!("{}.json", text(file)), description.to_string()).unwrap();
 }
 
-/// Leaves an export as one that is killed before its end.
+/// Makes an export look as if it had been killed before its end.
 fn cut_off(dir: &Path) {
     let partial = dir.with_file_name(format!(".{}.partial", dir.file_name().unwrap().to_str().unwrap()));
     fs::rename(dir, &partial).unwrap();
@@ -362,7 +362,7 @@ fn files_that_were_read_without_checksums_are_not_kept() {
     assert_eq!(export(&[]), verified);
 }
 
-/// An export that is continued later has the cells that had not expired when it was begun.
+/// An export that is continued later has the cells that had not expired when it began.
 #[test]
 fn an_export_is_of_one_time() {
     const WRITTEN: i64 = 1_500_000_000_000;
@@ -373,7 +373,7 @@ fn an_export_is_of_one_time() {
     let table = Table::create_with(&root, "t", &[family], &["2", "4"], options).unwrap();
     for row in ["1", "2", "3", "4", "5"] {
         table.put(Put::new(row).cell_at("f", "q", WRITTEN, row)).unwrap();
-        // expires between the first run and others
+        // expires between the first run and the others
         table.put(Put::new(row).cell_at("f", "r", WRITTEN - 30_000, row)).unwrap();
     }
     table.flush().unwrap();
@@ -412,14 +412,14 @@ fn an_export_is_of_one_time() {
         assert_eq!(dir.join(region).metadata().unwrap().ino(), kept);
         assert!(files(&dir) == expected);
 
-        // so is a comparison
+        // a comparison uses the same time
         assert_eq!(code(&export(&dir, &["--check"])), 0);
         assert_eq!(code(&export(&dir, &["--check", "--now", &first])), 0);
         let other_time = export(&dir, &["--check", "--now", &later]);
         refused(&other_time, "compared");
         // the export is complete
         assert!(!stderr(&other_time).contains("remove the"), "{}", stderr(&other_time));
-        // one that replaces it is of its own
+        // an export that replaces it uses its own time
         assert_eq!(code(&export(&dir, &["--force", "--now", &later])), 0);
         let manifest: Value = serde_json::from_slice(&files(&dir)[Path::new("manifest.json")]).unwrap();
         assert_eq!((&manifest["cells"], manifest["now"].to_string()), (&json!(5), later.clone()));
@@ -481,14 +481,14 @@ fn files_of_what_a_source_was_before_are_not_kept() {
     assert_eq!(ok(&[&args[..], &["--check"]].concat()), "");
 }
 
-/// Cells in a log have no file by which they are told from others of the same size.
+/// Cells in a log have no file that distinguishes them from others of the same size.
 #[test]
 fn files_of_a_region_with_unflushed_cells_are_not_kept() {
     let scratch = tempfile::tempdir().unwrap();
     let [first, second, root] = ["first", "second", "root"].map(|name| scratch.path().join(name));
     Table::create(&first, "t", &[Family::new("f")], &[] as &[&str]).unwrap().close().unwrap();
     copy_dir(&first, &second);
-    // the directory as it is before the cell is flushed
+    // the directory before the cell is flushed
     let write = |from: &Path, value: &'static str| {
         let table = Table::open_with(from, "t", Region::options().writable(true)).unwrap();
         table.put(Put::new("r").cell_at("f", "q", 7, value)).unwrap();

@@ -1,4 +1,4 @@
-//! `hregion bench`: measures what was asked, checks what it reads, and leaves nothing.
+//! `hregion bench`: runs the requested measurements, checks the results of reads, and leaves no files.
 
 use crate::support::{code, hregion, json_lines, last_error, members, ok, run, stderr, stdout};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! A headless Chromium, driven by the DevTools protocol over two pipes.
+//! A headless Chromium, controlled through the DevTools protocol over two pipes.
 
 use serde_json::{Value, json};
 use std::fs::{File, OpenOptions};
@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
-/// The longest time that an answer may take.
+/// The maximum time for an answer.
 const PATIENCE: Duration = Duration::from_secs(180);
 
 /// A browser with one page.
@@ -19,12 +19,12 @@ pub(crate) struct Browser {
     session: Option<String>,
     last_id: u64,
     events: Vec<Value>,
-    /// Holds the pipes and the profile.
+    /// Owns the pipes and the profile.
     _dir: tempfile::TempDir,
 }
 
 impl Browser {
-    /// Starts the browser of `HREGION_CHROMIUM`, by default `chromium`.
+    /// Starts the browser named by `HREGION_CHROMIUM`, by default `chromium`.
     pub(crate) fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name).into_os_string().into_string().unwrap();
@@ -68,12 +68,12 @@ impl Browser {
         for domain in ["Page", "Runtime", "Log", "Network"] {
             browser.call(&format!("{domain}.enable"), json!({}));
         }
-        // else no element gets events of the focus
+        // otherwise no element gets focus events
         browser.call("Emulation.setFocusEmulationEnabled", json!({ "enabled": true }));
         browser
     }
 
-    /// Calls a method and returns its result. Events that come meanwhile are kept.
+    /// Calls a method and returns its result. Events that arrive before it are kept.
     fn call(&mut self, method: &str, params: Value) -> Value {
         self.last_id += 1;
         let mut message = json!({ "id": self.last_id, "method": method, "params": params });
@@ -165,7 +165,7 @@ impl Browser {
         decode(printed["data"].as_str().unwrap())
     }
 
-    /// Returns the exceptions, the errors of the console and the dialogs up to now.
+    /// Returns the exceptions, the errors of the console and the dialogs so far.
     pub(crate) fn faults(&self) -> Vec<Value> {
         let is_fault = |event: &&Value| match event["method"].as_str() {
             Some("Runtime.exceptionThrown" | "Page.javascriptDialogOpening") => true,
@@ -176,7 +176,7 @@ impl Browser {
         self.events.iter().filter(is_fault).cloned().collect()
     }
 
-    /// Returns the addresses that were requested.
+    /// Returns the requested addresses.
     pub(crate) fn requests(&self) -> Vec<String> {
         let requests = self.events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
         requests.map(|event| event["params"]["request"]["url"].as_str().unwrap().to_owned()).collect()

@@ -1,4 +1,5 @@
-//! `hregion bulkload` as a process: its output reads back, region by region, and a running HBase loads it.
+//! `hregion bulkload` as a process: its output can be read back, region by region, and a running HBase loads
+//! it.
 
 use crate::support::*;
 use serde_json::Value;
@@ -53,7 +54,7 @@ fn bytes_are_shown_as_they_are_typed() {
     assert!(stderr(&output).contains("'a\\x0A' is not a valid family name"), "{}", stderr(&output));
 }
 
-/// The files show no cell in the clear, and the output directory is the only thing left.
+/// The files show no cell in plain text, and only the output directory remains.
 #[cfg(feature = "crypto")]
 #[test]
 fn files_are_encrypted() {
@@ -150,7 +151,7 @@ fn cells_come_back_by_family_and_region() {
 }
 
 /// A running HBase bulk-loads cells, and markers that hide some of them. A raw scan of its client must return
-/// all of them, a plain scan those that are not hidden.
+/// all of them, and a plain scan those that are not hidden.
 #[test]
 #[ignore = "needs a running HBase: Java and Maven"]
 fn a_running_hbase_loads_the_directory() {
@@ -197,7 +198,7 @@ fn a_running_hbase_loads_the_directory() {
     }
 }
 
-/// Returns a cell as HBase's client sees it: without tags and sequence id.
+/// Returns a cell in the form of HBase's client: without tags and sequence id.
 fn seen(cell: &Value) -> String {
     let parts = ["row", "family", "qualifier", "timestamp", "type", "value"];
     parts.map(|part| cell[part].to_string()).join(" ")
@@ -249,7 +250,7 @@ fn bad_input_leaves_no_directory() {
     assert_eq!(load(&line("a", "f"), &twice, &[]).0, 2);
     assert_eq!(load(&line("a", "f"), &splits, &["--writer", "hfile"]).0, 2);
     assert_eq!(load(&line("a", "f"), "none.txt", &[]).0, 5);
-    // the cells would be taken for split points
+    // the cells would be read as split points
     let both = run(&["bulkload", "-", "--regions", "-", "--out", &out]);
     assert_eq!(code(&both), 2, "{}", stderr(&both));
     assert!(stderr(&both).contains("--regions: standard input"), "{}", stderr(&both));
@@ -308,7 +309,7 @@ fn no_half_of_a_directory_gets_the_name() {
         let signal = if round % 2 == 0 { "TERM" } else { "KILL" };
         let kill = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
         let status = child.wait().unwrap();
-        // a signal that arrives before its handler is installed leaves nothing either
+        // a signal that arrives before its handler is installed leaves no files either
         let names: Vec<_> =
             fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         if signal == "TERM" {
@@ -358,7 +359,7 @@ fn files_of_another_file_system_are_copied() {
     assert!(state() == before, "the files stay as they are");
 }
 
-/// Files cut at other rows than those at which the regions of the table begin.
+/// The files are cut at rows other than the region bounds of the table.
 #[test]
 fn the_output_is_loaded_into_a_table_of_other_regions() {
     let dir = tempfile::tempdir().unwrap();
@@ -374,7 +375,7 @@ fn the_output_is_loaded_into_a_table_of_other_regions() {
     assert_eq!(ok(&["count", &table, "--versions", "all"]).lines().last().unwrap(), "cells 2000");
     assert_eq!(ok(&["load", &table, &out]), "loaded 0, split 0, passed over 0\n");
     assert_eq!(code(&run(&["load", &out, &out])), 4, "not a table");
-    // the folder of a family in place of the directory of all
+    // the folder of a family instead of the parent directory
     let folder = out.clone() + "/f";
     assert_eq!(ok(&["load", &table, &folder]), "loaded 0, split 0, passed over 0\n");
     fs::write(out.clone() + "/f/_SUCCESS", "").unwrap();
@@ -384,7 +385,7 @@ fn the_output_is_loaded_into_a_table_of_other_regions() {
     let refused = run(&["load", &table, &folder, "--json"]);
     assert_eq!((code(&refused), last_error(&refused)["path"].as_str()), (2, Some(&*folder)));
     assert!(Path::new(&folder).join(file).exists());
-    // beside folders of families, what is passed over is told
+    // beside folders of families, ignored files are reported
     fs::remove_file(format!("{folder}/{file}")).unwrap();
     fs::copy(plain(), format!("{out}/{file}")).unwrap();
     assert!(ok(&["load", &table, &out]).ends_with("loaded 0, split 0, passed over 2\n"));

@@ -1,5 +1,5 @@
-//! `hregion check`: no false alarm in what HBase wrote, and a finding for everything that is broken on
-//! purpose.
+//! `hregion check`: no false alarm for directories written by HBase, and a finding for everything that is
+//! broken on purpose.
 
 use crate::library::files::copy_dir;
 use crate::library::golden;
@@ -113,7 +113,7 @@ fn a_consistent_root_has_no_errors() {
     assert_eq!(lines.iter().filter(|line| line["message"] == "it was merged").count(), 2);
 }
 
-/// Directories that HBase wrote: roots, and those of them with writes that no server has replayed.
+/// Directories written by HBase: roots, and whether they have writes that no server has replayed.
 fn written() -> Vec<(PathBuf, bool)> {
     let mut roots = vec![(testdata("wal/plain/split"), true), (testdata("wal/plain/recovered/root"), false)];
     let below = |dir: &Path| {
@@ -167,7 +167,7 @@ fn regions_of_the_catalog_without_directories_are_found() {
     let found = findings(&output).0;
     assert!(found.iter().all(|one| one["kind"] == "no_directory"), "{found:#?}");
     let severity = |name: &str| found.iter().filter(|one| one["severity"] == name).count();
-    // Those of regions that were split are warnings.
+    // The findings for split regions are warnings.
     assert_eq!((severity("error"), severity("warning")), (26, 6));
 }
 
@@ -205,8 +205,8 @@ fn write_region_info(root: &Path, table: &str, region: &str, message: &[u8]) {
     fs::write(dir.join(".regioninfo"), [b"PBUF".as_slice(), &length, message].concat()).unwrap();
 }
 
-/// Breaks something. Returns the kind and severity of what must be found, and its path; with the other kinds
-/// that follow from it.
+/// Breaks something. Returns the kind and severity of the expected finding, and its path; with the other
+/// kinds that result from it.
 type Break = fn(&Path) -> (&'static str, &'static str, PathBuf, &'static [&'static str]);
 
 const HALVES: &str = "data/default/halves";
@@ -461,13 +461,13 @@ fn infos_are_about_what_is_normal_for_a_while() {
     let descriptor = root.path().join(HALVES).join(".tmp/.tableinfo.0000000002.400");
     fs::create_dir_all(descriptor.parent().unwrap()).unwrap();
     fs::write(&descriptor, b"x").unwrap();
-    // as a process that dies leaves them
+    // the remains of a process that died
     let aside = root.path().join(HALVES).join(".0123456789abcdef.tmp");
     let descriptor_aside = root.path().join(HALVES).join(".tabledesc/.fedcba9876543210.tmp");
     for path in [&aside, &descriptor_aside] {
         fs::write(path, b"x").unwrap();
     }
-    // as HBase moves a log and a store file aside, with checksums of Hadoop
+    // as HBase moves a log and a store file aside, with Hadoop's checksums
     let sidelined =
         ["corrupt/h%2C1%2C2.18", "corrupt/t/0a/f/0b", ".corrupt/h%2C1%2C2.19", "corrupt/t/.0a.crc"]
             .map(|name| root.path().join(name));
@@ -495,7 +495,7 @@ fn infos_are_about_what_is_normal_for_a_while() {
         assert!(lines.iter().any(|line| is_it(&line)), "{kind}: {lines:#?}");
     }
     assert!(lines.iter().all(|line| line["path"] != checksum.to_str().unwrap()), "{lines:#?}");
-    // What the catalog has only in its log is not seen.
+    // Rows that the catalog has only in its log are not read.
     let of_meta = lines.iter().find(|line| line["path"] == log_of_meta.to_str().unwrap()).unwrap();
     assert!(of_meta["message"].as_str().unwrap().contains("findings about hbase:meta"), "{of_meta}");
 }
@@ -506,7 +506,7 @@ fn regions_of_a_table_are_compared_without_a_catalog() {
     copy_dir(&testdata("region/split-references/root"), dir.path());
     let table = dir.path().join(HALVES);
     fs::remove_dir_all(table.join(SECOND)).unwrap();
-    // The parent serves again, as only one of the daughters is left: several regions have its rows.
+    // The parent serves again, as only one of the daughters remains: several regions have its rows.
     let (found, _) = findings(&check(&table));
     assert_eq!(kinds(&found), ["duplicate_start"], "{found:#?}");
     fs::remove_dir_all(table.join(PARENT)).unwrap();
@@ -518,7 +518,7 @@ fn regions_of_a_table_are_compared_without_a_catalog() {
     assert_eq!(code(&output), 3);
 }
 
-/// Nothing is left that says what rows the regions have, but they are there.
+/// Nothing remains that names the key ranges of the regions, but the regions exist.
 #[test]
 fn regions_of_a_table_are_found_though_none_is_sound() {
     for (is_cut, has_descriptor, kind) in
@@ -555,7 +555,7 @@ fn regions_of_a_table_are_found_though_none_is_sound() {
     assert_eq!((code(&output), &last_error(&output)["kind"]), (1, &json!("TableNotFound")));
 }
 
-/// A directory is not to be removed with what a load passes over.
+/// A directory must not be removed together with files that a load ignores.
 #[test]
 fn the_fix_of_a_region_without_its_info_loses_no_cells() {
     let dir = tempfile::tempdir().unwrap();

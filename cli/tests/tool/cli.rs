@@ -1,4 +1,4 @@
-//! Runs the tool as a process on files of HBase, with valid and invalid arguments.
+//! Runs the tool as a process on files written by HBase, with valid and invalid arguments.
 
 use crate::support::*;
 use serde_json::{Value, json};
@@ -78,7 +78,7 @@ fn seeks_agree_with_hbase() {
         assert_eq!(printed.len(), expected.len(), "{name}: {}", stderr(&output));
         for (printed, expected) in printed.iter().zip(&expected) {
             assert_eq!(members(printed), ["key", "seek", "cell", "before"]);
-            // HBase's wrong answers are left out of the file: a member, or the tags of a cell
+            // HBase's wrong answers are omitted from the file: a member, or the tags of a cell
             for (member, value) in expected.as_object().unwrap() {
                 let mut found = printed[member].clone();
                 if value.get("tags").is_none()
@@ -366,7 +366,7 @@ fn errors_have_path_offset_and_block() {
     let line = stderr(&output);
     assert!(line.starts_with(&format!("error: {file}: DATA at {}: checksum", error["offset"])), "{line}");
 
-    // the cells before the error are printed, and right
+    // the cells before the error are printed, and are correct
     let sound = ok(&["cells", "--json", &corrupt("sound-plain.hfile")]);
     let printed = stdout(&output);
     let cells = printed.trim_end().rsplit_once('\n').expect("some cells").0;
@@ -385,10 +385,10 @@ fn errors_have_path_offset_and_block() {
         (&["cells", &golden("codec-zstd-dictionary.hfile")], "--zstd-dictionary"),
         (&["cells", "--limit-block-bytes", "9", &plain()], "--limit-block-bytes"),
         (&["cells", &file], "hregion verify"),
-        // a table by its name
+        // a table given by its name
         (&["scan", "users"], "scan TABLE --zookeeper"),
         (&["compact", "ns:users"], "ROOT/data/NAMESPACE/TABLE"),
-        // these two have no option --as
+        // these two commands have no option --as
         (&["cells", &golden("")], "`hregion scan --as family`"),
         (&["seek", &plain(), "--keys", &logs], "expected a file, perhaps one"),
         (&["check", &logs], "`hregion wal` prints its entries"),
@@ -690,6 +690,6 @@ fn a_manual_page_replaces_only_regular_files() {
     assert_eq!(code(&output), 2);
     assert!(stderr(&output).contains("not a regular file"), "{}", stderr(&output));
     assert!(page.symlink_metadata().unwrap().is_symlink());
-    // not even those before it are written
+    // not even the files before it are written
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
 }

@@ -1,4 +1,4 @@
-//! `hregion compact --dry-run`: what it prints, that it writes nothing, and that `compact` then does it.
+//! `hregion compact --dry-run`: its output, that it writes nothing, and that `compact` then does the same.
 
 use crate::support::*;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// Creates a region by a script: three files, and in them an old version, a deleted one and a marker.
+/// Creates a region by a script: three files with an old version, a deleted one and a marker.
 fn scratch(dir: &Path) -> PathBuf {
     let (script, region) = (dir.join("script.jsonl"), dir.join("region"));
     let mut lines = vec![json!({"id": 1, "op": "create", "now": 1000, "families": [{"name": "f"}]})];
@@ -32,7 +32,7 @@ fn scratch(dir: &Path) -> PathBuf {
     region
 }
 
-/// Returns the files below a directory, with length and time of the last change.
+/// Returns the files below a directory, with length and modification time.
 fn state_of(dir: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
@@ -80,7 +80,7 @@ fn a_region_is_compacted_as_planned() {
     assert!(text.contains("\n  newer_versions   1\n") && text.contains("\n  merge  "), "{text}");
     let brief = ok(&["compact", "--dry-run", "--major", path]);
     assert!(text.ends_with(&brief) && brief.starts_with("f: 3 files"), "{brief}");
-    // A minor compaction of all files drops markers, too.
+    // A minor compaction of all files also drops markers.
     assert_eq!(json_lines(&ok(&["compact", "--dry-run", "--json", path])), lines);
     assert_eq!(state_of(&region), before);
 

@@ -1,5 +1,5 @@
-//! What becomes of the files that were compacted: a copy of their successor does not name them, and if they
-//! cannot be archived, that is an error.
+//! The files that were compacted: a copy of their successor does not name them, and a failure to archive them
+//! is an error.
 
 use crate::support::{code, last_error, ok, run, stderr, stdout, temp_file};
 use hregion::{Delete, Family, Put, Table};
@@ -34,7 +34,7 @@ fn copies_replace_no_files() {
     }
 }
 
-/// The compaction is made, and the next one archives what it has replaced.
+/// The compaction succeeds, and the next one archives the files that it has replaced.
 #[test]
 fn replaced_files_that_cannot_be_archived_are_an_error() {
     let dir = tempfile::tempdir().unwrap();
@@ -66,7 +66,7 @@ fn replaced_files_that_cannot_be_archived_are_an_error() {
         let place = error["path"].as_str().unwrap();
         assert!(error["kind"] == "Io" && place.contains("archive"), "{error}");
         let lines = stdout(&output);
-        // what was done is printed
+        // the completed work is printed
         assert_eq!(lines.matches(r#""files":1"#).count(), regions, "{lines}");
         assert_eq!(rows(), before);
         assert_eq!(code(&run(&["check", dir.path().to_str().unwrap()])), 0);

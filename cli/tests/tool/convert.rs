@@ -1,4 +1,4 @@
-//! `hregion convert` and `hregion diff` as processes: the cells stay the same in every encoding and codec.
+//! `hregion convert` and `hregion diff` as processes: the cells are the same in every encoding and codec.
 
 use crate::library::golden::{self, Golden};
 use crate::support::*;
@@ -141,11 +141,11 @@ fn convert_keeps_encryption_unless_plaintext_is_requested() {
     assert!(!converted(&[&[encrypted.as_str()], &with_key[..]].concat()).contains("warning"));
     assert_eq!(code(&run(&["cells", &out])), 4);
     assert_eq!(ok(&[&["cells", "--json", &out], &with_key[..]].concat()), cells);
-    // one encrypted input of several is enough, and compression does not matter
+    // one encrypted input of several is enough, and compression has no effect
     converted(&[&[clear.as_str(), &encrypted, "--compression", "NONE"], &with_key[..]].concat());
     assert!(!shows(&out));
     assert_eq!(code(&run(&["cells", &out])), 4);
-    // encryption and clear output on request
+    // encrypted or unencrypted output on request
     converted(&[&[clear.as_str(), "--encryption", "AES"], &with_key[..]].concat());
     assert!(!shows(&out));
     let in_the_clear = ["--encryption", "NONE", "--compression", "NONE", "--quiet"];
@@ -190,7 +190,7 @@ fn convert_keeps_encryption_unless_plaintext_is_requested() {
 }
 
 /// HBase reads a ZSTD file only with the kind of class (framed or bare) that wrote it. Without the key, the
-/// kind of an encrypted file is not visible.
+/// kind of an encrypted file cannot be determined.
 #[cfg(feature = "crypto")]
 #[test]
 fn an_encrypted_zstd_file_stays_framed_or_bare() {
@@ -348,7 +348,7 @@ fn files_are_merged() {
     assert_eq!(printed[0]["cells"], 6);
     let values: Vec<Value> =
         json_lines(&ok(&["cells", "--json", &out])).iter().map(|cell| cell["value"].clone()).collect();
-    // of the same sequence id, those of the newer file are first
+    // of cells with the same sequence id, the newer file's are first
     assert_eq!(values, ["a1", "b1", "b2", "b3", "a2", "a3"]);
     assert_eq!(json_lines(&ok(&["inspect", "--json", &out]))[0]["file_info"]["MAX_SEQ_ID_KEY"], 9);
     assert_eq!(ok(&["convert", &a, &b, "--to", "jsonl", "--out", "-"]), ok(&["cells", "--json", &out]));
@@ -384,7 +384,7 @@ fn lists_go_out_and_come_back() {
         assert!(!file.unwrap().file_name().to_str().unwrap().ends_with(".tmp"));
     }
 
-    // a list has no settings of a file
+    // a list has no file settings
     let new = path(&dir, "new");
     for (setting, name) in [
         (&["--encoding", "FAST_DIFF"][..], "--encoding"),
@@ -462,7 +462,7 @@ fn store_files(dir: &Path) -> Vec<String> {
     files
 }
 
-/// The cells of a file that a table has taken over in a bulk load have the sequence id of the file.
+/// The cells of a file that a table has bulk-loaded have the sequence id of the load.
 #[test]
 fn merged_files_answer_as_the_table_does() {
     let dir = tempfile::tempdir().unwrap();
@@ -506,8 +506,8 @@ fn merged_files_answer_as_the_table_does() {
     }
 }
 
-/// Makes a table of one file that a split left to two references. Returns these, the one of the first rows
-/// first, and the file.
+/// Creates a table of one file with two references to it, as after a split. Returns the references, the one
+/// with the first rows first, and the file.
 fn halves_of_a_file(dir: &Path) -> ([String; 2], String) {
     let (root, table) = (dir.to_str().unwrap(), dir.join("data/default/t"));
     let commands = ["create 't', 'f'", "put 't', 'a', 'f:q', '1'", "put 't', 'z', 'f:q', '2'", "flush 't'"];
@@ -520,7 +520,7 @@ fn halves_of_a_file(dir: &Path) -> ([String; 2], String) {
     ([references.remove(0), references.remove(0)], hfiles.remove(0))
 }
 
-/// A scan shows the first of two cells with one key, and none from before 1970.
+/// A scan returns the first of two cells with one key, and none from before 1970.
 #[test]
 fn halves_have_every_stored_cell() {
     let dir = tempfile::tempdir().unwrap();
@@ -551,7 +551,7 @@ fn halves_have_every_stored_cell() {
         let out = path(&dir, "converted");
         ok(&["convert", half, "--out", &out, "--force"]);
         assert_eq!(ok(&["cells", "-p", &out]), ok(&["cells", "-p", half]));
-        // the metadata is of all the file
+        // the metadata covers the whole file
         let said = stderr(&run(&["cells", "-m", half]));
         assert!(said.contains("a reference, `hregion inspect` shows"), "{said}");
     }
@@ -607,7 +607,7 @@ fn no_file_that_is_read_is_replaced() {
     assert_eq!(fs::read(hfile).unwrap(), before);
     assert_eq!(fs::read_to_string(&key).unwrap(), "00112233445566778899aabbccddeeff");
     assert_eq!(ok(&["scan", &table]), cells);
-    // any other file there is replaced
+    // any other file at that path is replaced
     let picture = path(&dir, "stats.svg");
     fs::write(&picture, "").unwrap();
     ok(&["stats", &table, "--svg", &picture, "--force"]);

@@ -1,4 +1,4 @@
-//! `hregion copy`: rows of any source become rows of a table, or none does.
+//! `hregion copy`: either all rows of a source become rows of a table, or none.
 
 use crate::support::{
     code, golden, has_leftovers, hregion, json_lines, last_error, ok, run, stderr, temp_file, testdata,
@@ -22,7 +22,7 @@ fn halves() -> String {
     testdata("region/split-references/root/data/default/halves").into_os_string().into_string().unwrap()
 }
 
-/// Rows of a table that HBase wrote, in references: those that a reader sees, and with delete markers.
+/// Rows of a table with references, written by HBase: without and with delete markers.
 #[test]
 fn rows_are_the_same_in_the_other_table() {
     let dir = tempfile::tempdir().unwrap();
@@ -51,7 +51,7 @@ fn rows_are_the_same_in_the_other_table() {
     }
 }
 
-/// Lost rows come back from a snapshot of the same table. What was written or deleted later still counts.
+/// Lost rows are recovered from a snapshot of the same table. Later writes and deletes take precedence.
 #[test]
 fn rows_come_back_from_a_snapshot() {
     let dir = tempfile::tempdir().unwrap();
@@ -73,7 +73,7 @@ fn rows_come_back_from_a_snapshot() {
     assert_eq!(found, [json!(["a", "old"]), json!(["b", "newer"]), json!(["o", "old"])]);
 }
 
-/// A file alone, into a table.
+/// A single file, copied into a table.
 #[test]
 fn a_file_is_copied() {
     let dir = tempfile::tempdir().unwrap();
@@ -124,7 +124,8 @@ fn nothing_is_copied_if_anything_is_wrong() {
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Locked")));
 }
 
-/// As the master key, which its files may need, though the rows are of a running cluster.
+/// An example is the master key, which the table's files may need, although the rows come from a running
+/// cluster.
 #[test]
 fn options_for_reading_files_are_those_of_the_table_that_gets_the_rows() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! `hregion diff` of tables, regions and snapshots: what was written in between, and nothing else.
+//! `hregion diff` of tables, regions and snapshots: exactly the writes made between them.
 
 use crate::library::files::copy_dir;
 use crate::support::{code, json_lines, last_error, ok, plain, run, stderr, stdout, testdata};
@@ -53,13 +53,13 @@ fn a_table_is_compared_with_its_snapshot() {
     table.delete(Delete::new("x").column("b", "q")).unwrap();
     let expected = ["right a a:q 7 Put", "right c b:q 6 Put", "left x b:q 5 Put"];
     assert_eq!(differences(&both), expected);
-    // A compaction changes files, and no answer.
+    // A compaction changes files, but not answers.
     table.flush().unwrap();
     table.compact(Compaction::Major).unwrap();
     assert_eq!(differences(&both), expected);
     assert_eq!(differences(&[&both[..], &["--columns", "b"]].concat()), expected[1..]);
     assert_eq!(differences(&[&both[..], &["--start", "b", "--stop", "m"]].concat()), expected[1..2]);
-    // Each with one version: the new one replaces the other.
+    // With one version each: the new one replaces the other.
     let one = differences(&[&both[..], &["--versions", "1", "--prefix", "a"]].concat());
     assert_eq!(one, ["right a a:q 7 Put", "left a a:q 5 Put"]);
     table.close().unwrap();
@@ -67,8 +67,8 @@ fn a_table_is_compared_with_its_snapshot() {
     assert_eq!((code(&same), stdout(&same)), (0, String::new()));
 }
 
-/// In a file of which a cell expires each millisecond, and whose first ones have expired long ago, so that
-/// the first row of one side is found some time before the other side is opened.
+/// In one file, a cell expires each millisecond, and the first ones have expired long ago, so the first row
+/// of one side is found some time before the other side is opened.
 #[test]
 fn cells_that_expire_meanwhile_are_no_differences() {
     let dir = tempfile::tempdir().unwrap();
@@ -115,14 +115,14 @@ fn regions_and_files_of_hbase_are_compared() {
         assert_eq!((only("left"), only("right")), expected);
         assert!(expected != (0, 0));
     }
-    // Files without options as they are stored, else as rows.
+    // Files are compared as stored if no options are given, otherwise as rows.
     assert_eq!(ok(&["diff", &plain(), &plain()]), "");
     assert_eq!(ok(&["diff", &plain(), &plain(), "--versions", "1"]), "");
     let missing = run(&["diff", "--json", &plain(), "no-such"]);
     assert_eq!((code(&missing), last_error(&missing)["kind"].as_str()), (5, Some("Io")));
 }
 
-/// Root directories, with a catalog whose rows have another order, and with a table that only one has.
+/// Root directories, with a catalog whose rows have another order, and with a table that exists in only one.
 #[test]
 fn directories_of_tables_are_compared() {
     let dir = tempfile::tempdir().unwrap();
@@ -167,7 +167,7 @@ fn directories_of_tables_are_compared() {
     assert_eq!(code(&mixed), 2, "{}", stderr(&mixed));
 }
 
-/// The rows of `hbase:meta` have an order of their own.
+/// The rows of `hbase:meta` have their own order.
 #[test]
 fn a_catalog_is_compared() {
     let dir = tempfile::tempdir().unwrap();
@@ -190,7 +190,7 @@ fn a_catalog_is_compared() {
     assert_eq!(code(&mixed), 4, "{}", stderr(&mixed));
 }
 
-/// Many cells of one key, which may be in any order in a file.
+/// Many cells of one key, which may be in any order within a file.
 #[test]
 fn many_cells_of_one_key_are_compared() {
     let dir = tempfile::tempdir().unwrap();
@@ -209,7 +209,7 @@ fn many_cells_of_one_key_are_compared() {
     let left = write("left", &mut (0..count).map(cells));
     let right = write("right", &mut (0..count).rev().map(cells));
     assert_eq!(ok(&["diff", &left, &right]), "");
-    // a cell that the other has as often less, and one that it has not at all
+    // a cell that occurs less often in the other file, and one that is missing there
     let more = write("more", &mut (0..count + 1).rev().map(|at| cells(at % (count - 1))));
     let found = run(&["diff", &more, &left, "--json"]);
     let lines = json_lines(&stdout(&found));

@@ -1,4 +1,4 @@
-//! `hregion du`: the bytes and cells of every store file, and sums that agree with them.
+//! `hregion du`: the bytes and cells of every store file, and matching sums.
 
 use crate::support::{
     code, golden, json_lines, last_error, members, ok, plain, run, stderr, stdout, testdata, unread,
@@ -29,7 +29,7 @@ fn every_store_file_is_measured_once() {
         assert_eq!(line["cells"].is_null(), !is_whole, "{path}");
         if is_whole {
             let cells = json_lines(&ok(&["cells", "--json", path]));
-            // HBase counts a marker that deletes all older versions from 0 on.
+            // In HBase, a marker that deletes all older versions covers times from 0 on.
             let time = |cell: &Value| match cell["type"].as_str().unwrap() {
                 "DeleteColumn" | "DeleteFamily" => vec![0, cell["timestamp"].as_i64().unwrap()],
                 _ => vec![cell["timestamp"].as_i64().unwrap()],
@@ -49,7 +49,7 @@ fn every_store_file_is_measured_once() {
     assert_eq!(text.lines().count(), 1 + 14 + 6 + 3 + 1, "{text}");
 }
 
-/// The rows and blocks of files are those that `cells` and `inspect` say; files overlap as their rows do.
+/// The rows and blocks of files equal those of `cells` and `inspect`; files overlap as their rows do.
 #[test]
 fn overlaps_and_savings_are_those_of_the_files() {
     let table = testdata("region/bulk-loaded/root/data/default/loaded");
@@ -84,7 +84,8 @@ fn overlaps_and_savings_are_those_of_the_files() {
     assert!(columns[4].ends_with('%') && columns[5].parse::<usize>().unwrap() <= most + 1, "{text}");
 }
 
-/// The blocks are those that `inspect` lists, and with the trailers they are all bytes of the files.
+/// The blocks equal those listed by `inspect`, and together with the trailers they make up all bytes of the
+/// files.
 #[test]
 fn blocks_are_summed_by_type() {
     let table = testdata("region/bulk-loaded/root/data/default/loaded");
@@ -121,7 +122,7 @@ fn blocks_are_summed_by_type() {
     assert!(text.contains("  DATA\n") && text.contains(" %  "), "{text}");
 }
 
-/// The estimate for the settings of a file is its size, and others are what `convert` writes.
+/// The estimate for a file's own settings equals its size, and other estimates equal the output of `convert`.
 #[test]
 fn what_another_encoding_would_give_is_estimated() {
     let file = golden("region-a-major.hfile");
@@ -168,7 +169,8 @@ fn any_level_and_single_files_are_targets() {
     assert_eq!((code(&missing), &last_error(&missing)["kind"]), (5, &json!("Io")));
 }
 
-/// A family is printed before the files of the next one are opened, which they are not if no one reads it.
+/// A family is printed before the files of the next one are opened; they are not opened if the output is
+/// closed.
 #[test]
 fn each_family_is_printed_when_its_files_are_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -214,7 +216,7 @@ fn files_of_others_in_a_family_are_left_out() {
     assert!(stderr(&scanned).contains(&format!("README.txt: at 0: {warning}\n")), "{}", stderr(&scanned));
 }
 
-/// One region has most of the bytes, and two neighbours few.
+/// One region has most of the bytes, and two neighbours have few.
 #[test]
 fn regions_out_of_balance_are_named() {
     let dir = tempfile::tempdir().unwrap();

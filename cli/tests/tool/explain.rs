@@ -1,4 +1,4 @@
-//! `hregion explain`: text, JSON, and agreement with `get` and `scan` on what HBase wrote.
+//! `hregion explain`: text, JSON, and agreement with `get` and `scan` on tables written by HBase.
 
 use crate::support::*;
 use serde_json::{Value, json};
@@ -88,7 +88,7 @@ fn a_get_is_explained() {
     assert_eq!(lines.len(), 8);
 }
 
-/// No row is empty: a scan from the empty row to it is of all rows.
+/// No row has an empty key: a scan from the empty row to the empty row covers all rows.
 #[test]
 fn a_get_of_the_empty_row_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -147,7 +147,7 @@ fn a_scan_is_explained() {
     }
 }
 
-/// On tables that HBase wrote, the cells kept are those that a scan returns, and no stored cell is left out.
+/// For tables written by HBase, the kept cells equal those of a scan, and no stored cell is omitted.
 #[test]
 fn explanations_agree_with_scans_of_tables_of_hbase() {
     let mut tables = 0;

@@ -1,4 +1,4 @@
-//! `hregion export`: the files together have what `scan` prints, and the manifest describes them.
+//! `hregion export`: the files together equal the output of `scan`, and the manifest describes them.
 
 use crate::support::{code, golden, json_lines, last_error, members, ok, plain, read_gz, run, testdata};
 use serde_json::{Value, json};
@@ -143,7 +143,7 @@ fn files_of_others_are_not_replaced_by_an_export() {
         assert_eq!((code(&refused), last_error(&refused)["kind"].as_str()), (2, Some("InvalidArgument")));
         assert_eq!(fs::read(dir.join("src/main.js")).unwrap(), b"code", "{manifest}");
     }
-    // an export, and a file that was put beside it
+    // an export, and a file that was added beside it
     fs::remove_dir_all(&dir).unwrap();
     assert_eq!(code(&export()), 0);
     fs::write(dir.join("notes"), "kept").unwrap();
@@ -153,14 +153,14 @@ fn files_of_others_are_not_replaced_by_an_export() {
     assert_eq!(fs::read(dir.join("notes")).unwrap(), b"kept");
     fs::remove_file(dir.join("notes")).unwrap();
     assert_eq!(code(&export()), 0);
-    // a directory by the name of one of its files
+    // a directory with the name of one of its files
     fs::remove_file(dir.join("rows.jsonl")).unwrap();
     fs::create_dir(dir.join("rows.jsonl")).unwrap();
     fs::write(dir.join("rows.jsonl/notes"), "kept").unwrap();
     assert_eq!((code(&export()), fs::read(dir.join("rows.jsonl/notes")).unwrap()), (2, b"kept".to_vec()));
 }
 
-/// Neither a link nor what it leads to is replaced.
+/// Neither a link nor its target is replaced.
 #[cfg(unix)]
 #[test]
 fn links_are_not_replaced_by_an_export() {
@@ -180,7 +180,7 @@ fn links_are_not_replaced_by_an_export() {
         for force in [&[][..], &["--force"]] {
             for out in [text(&link).to_owned(), format!("{}/", text(&link))] {
                 let refused = export(&out, force);
-                // with a slash, a link to nothing or to a file is no name of a directory
+                // with a slash, a link to nothing or to a file is not a directory
                 let is_refused = matches!(code(&refused), 2 | 5);
                 assert!(is_refused, "{out}: {}", last_error(&refused));
                 assert_eq!(fs::read_link(&link).unwrap(), path(to), "{out}");

@@ -1,8 +1,8 @@
-//! Each call of the tool to the operating system fails once: a command that reads has the same answer or an
-//! error; a command that writes has changed all or nothing, and works when it is repeated.
+//! Each call of the tool to the operating system fails once: a command that reads gives the same answer or an
+//! error; a command that writes has changed everything or nothing, and succeeds when it is repeated.
 //!
-//! The calls are failed by a library that is preloaded, `failing_calls/fail.c`. Only some of the calls of a
-//! command are failed; with `HREGION_OPS`, up to that many. `HREGION_SEED` sets the seed, which chooses them.
+//! The calls are failed by a preloaded library, `failing_calls/fail.c`. Only some of the calls of a command
+//! are failed, up to `HREGION_OPS` if it is set. `HREGION_SEED` sets the seed, which selects them.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
 use crate::library::files::copy_dir;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-/// The number of calls of a command that are failed.
+/// The maximum number of failed calls of a command.
 const MOST: u64 = 12;
 
 /// The library that fails calls.
@@ -25,7 +25,7 @@ struct Shim {
     random: Rng,
 }
 
-/// What a process did.
+/// The result of a process.
 struct Ran {
     output: Output,
     calls: u64,
@@ -46,7 +46,7 @@ impl Shim {
         Self { dir, most: number("HREGION_OPS").unwrap_or(MOST), random: Rng::new(seed) }
     }
 
-    /// Runs the tool, with a call on files below a directory that fails; 0 for none.
+    /// Runs the tool with a failing call on files below a directory; 0 for none.
     fn run(&self, below: &Path, at: u64, line: &[String]) -> Ran {
         self.run_with(below, ("FAIL_AT", &at.to_string()), line)
     }
@@ -62,7 +62,7 @@ impl Shim {
         Ran { output, calls: calls.parse().unwrap(), failed: failed.to_owned() }
     }
 
-    /// Chooses the calls to fail, by their numbers from 1 to `calls`.
+    /// Selects the calls to fail, by their numbers from 1 to `calls`.
     fn chosen(&mut self, calls: u64) -> BTreeSet<u64> {
         if calls <= self.most {
             return (1..=calls).collect();
@@ -150,14 +150,14 @@ fn state(dir: &Path) -> BTreeMap<String, BTreeSet<String>> {
     found
 }
 
-/// Counts the files below a directory by their paths, whatever the random names and the digits in them.
+/// Counts the files below a directory by their paths, ignoring random names and digits in them.
 fn shape(dir: &Path) -> BTreeMap<String, usize> {
     fn add(base: &Path, dir: &Path, found: &mut BTreeMap<String, usize>) {
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             let parts = path.strip_prefix(base).unwrap().iter().map(|part| part.to_str().unwrap());
             let without = |part: &str| {
-                // distinguishes a table that was truncated
+                // distinguishes a truncated table
                 let part = part.strip_prefix(".clone.").unwrap_or(part);
                 // a directory of one opening of a region
                 let part = match part.rsplit_once('.') {
@@ -242,17 +242,17 @@ fn a_failed_call_is_an_error_or_changes_no_answer() {
     assert!(tried > 100);
 }
 
-/// What a failed command may leave.
+/// The possible state after a failed command.
 #[derive(Clone, Copy)]
 enum Effect {
-    /// All of the change or nothing of it.
+    /// The complete change, or none of it.
     Whole,
     /// The cells of some regions, or some of the files.
     Parts,
-    /// Nothing, beside files that the next attempt keeps.
+    /// No change, except for files that the next attempt reuses.
     #[cfg_attr(not(feature = "arrow"), allow(dead_code, reason = "no such command"))]
     Resumed,
-    /// No table: it is truncated when the command is repeated.
+    /// No table, because a truncation was interrupted; repeating the command completes it.
     NoTable,
 }
 
@@ -354,7 +354,7 @@ fn a_failed_call_changes_all_or_nothing() {
 }
 
 /// The references of the new regions may not be archived at first, and then the region to which they refer is
-/// not either.
+/// not archived either.
 #[test]
 fn a_region_that_was_split_is_archived_or_an_error_says_that_it_is_not() {
     let dir = tempfile::tempdir().unwrap();
@@ -384,7 +384,7 @@ fn a_region_that_was_split_is_archived_or_an_error_says_that_it_is_not() {
     }
 }
 
-/// What a command was to remove and could not is an error. Its change is made nevertheless.
+/// A failure to remove something is an error. The command's change is made nevertheless.
 #[test]
 fn what_cannot_be_removed_is_an_error() {
     let dir = tempfile::tempdir().unwrap();
@@ -431,7 +431,7 @@ fn what_cannot_be_removed_is_an_error() {
     }
 }
 
-/// The region that a script leaves is closed: what that cannot do is an error.
+/// The region that a script keeps is closed: a failure of the close is an error.
 #[test]
 fn a_kept_region_is_closed_or_there_is_an_error() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Operation scripts of fresh seeds, answered by HBase and by the tool.
+//! Operation scripts from new seeds, answered by HBase and by the tool.
 //!
 //! `hb-generate` and `hb-replay` are in `interop/region`. `ORACLE_SEED` repeats a run; `ORACLE_SCRIPTS` is
 //! the number of scripts, and `ORACLE_PROFILE` a profile for all of them, so that the seed in a script's name
@@ -119,7 +119,7 @@ fn fresh_scripts_give_the_answers_of_hbase() {
     assert!(answers > 50 * count, "only {answers} answers");
 }
 
-/// A difference that is excused if HBase gives the same answer to `form`, or else by `or`.
+/// A difference that is excused if HBase gives the same answer to `form`, or otherwise by `or`.
 struct Doubt<'s> {
     script: &'s Path,
     id: i64,

@@ -1,5 +1,5 @@
-//! Commands that write, on a disk that takes only some kilobytes of each file: an error that names the file,
-//! nothing of it left, nothing changed, and the same command works afterwards.
+//! Commands that write, on a disk that accepts only some kilobytes of each file: they return an error that
+//! names the file, leave no part of it, and change nothing, and the same command succeeds afterwards.
 #![cfg(unix)]
 
 use crate::library::files::{copy_dir, unlocked_contents};
@@ -12,9 +12,9 @@ use std::process::{Command, Output};
 /// The maximum length of a file, in units of the shell: half or whole kilobytes.
 const LIMIT: &str = "6";
 
-/// Runs a command that can write files of a limited length only.
+/// Runs a command that can write only files of a limited length.
 fn run_limited(args: &[&str]) -> Output {
-    // The shell leaves SIGXFSZ alone, which ends a process that does not catch it.
+    // The shell does not change SIGXFSZ, which ends a process that does not catch it.
     let script = format!("ulimit -f {LIMIT}; exec \"$0\" \"$@\"");
     Command::new("sh").args(["-c", &script]).arg(hregion().get_program()).args(args).output().unwrap()
 }
@@ -61,7 +61,7 @@ fn nothing_is_left_or_lost_on_a_full_disk() {
         let changed: Vec<_> = after.keys().filter(|path| before.get(*path) != after.get(*path)).collect();
         assert!(changed.is_empty() && after.len() == before.len(), "{line:?}: {changed:?}");
     }
-    // the same commands on a disk with room
+    // the same commands on a disk with enough space
     for line in [
         &["import", &table, &cells][..],
         &["copy", &joined, &table],

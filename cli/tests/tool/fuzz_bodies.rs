@@ -7,7 +7,7 @@ use hregion_cli::fuzzing::{cells_json, script};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Few, because one script takes milliseconds.
+/// Few, because a script takes milliseconds.
 const SCRIPTS: usize = 100;
 const CELLS: usize = 3_000;
 
@@ -45,7 +45,7 @@ fn seeds_and_changes_of_them_end_in_an_error_or_an_answer() {
     }
 }
 
-/// Writes inputs of every fuzz target, cut out of the files of `testdata`, to folders of the target's name.
+/// Writes inputs for every fuzz target, parts of the files of `testdata`, to folders named after the targets.
 #[test]
 #[ignore = "writes files: see fuzz/seed.sh"]
 fn seeds_are_written() {
@@ -62,7 +62,7 @@ fn seeds_are_written() {
             write(seed.target, format!("{name}-{i}"), &seed.bytes);
         }
     }
-    // Any bytes are operations: these are a first corpus of some lengths.
+    // Any bytes are operations: these form a first corpus with several lengths.
     for len in [20, 60, 200, 600] {
         let bytes: Vec<u8> = (0..len).map(|i: u32| i.wrapping_mul(2_654_435_761).to_be_bytes()[0]).collect();
         write("region_operations", format!("mixed-{len}"), &bytes);

@@ -1,4 +1,4 @@
-//! `hregion import`: rows of text and lists of cells become part of a table, or nothing does.
+//! `hregion import`: either all rows of text or lists of cells become part of a table, or none.
 
 use crate::library::files::copy_dir;
 use crate::support::{
@@ -63,7 +63,7 @@ fn rows_of_text_become_rows_of_a_table() {
     ];
     assert_eq!(cells(&table), expected);
     assert!(!has_leftovers(&table));
-    // Again, in a file that is sorted on disk: the same rows.
+    // Again, with sorting on disk: the result has the same rows.
     let plain = |table: &str| json_lines(&ok(&["count", "--versions", "all", "--json", table]));
     let before = plain(&table);
     let printed = ok(&[&args[..], &more, &["--sort-memory", "1"]].concat());
@@ -88,7 +88,7 @@ fn each_text_may_begin_with_a_byte_order_mark() {
     assert_eq!(cells(&table), expected);
 }
 
-/// An export of each region of a table that HBase wrote, into another table, in one call.
+/// Exports each region of a table written by HBase, and imports them into another table in one call.
 #[test]
 fn an_export_is_imported() {
     let dir = tempfile::tempdir().unwrap();
@@ -122,7 +122,7 @@ fn an_export_is_imported() {
     assert!(cells(&to).len() > 500);
 }
 
-/// Of cells with the same key in bulk-loaded files, the order is that of the files.
+/// Cells with the same key in bulk-loaded files are in the order of the files.
 #[test]
 fn cells_of_bulk_loaded_files_have_their_sequence_ids() {
     let dir = tempfile::tempdir().unwrap();
@@ -139,7 +139,7 @@ fn cells_of_bulk_loaded_files_have_their_sequence_ids() {
     loaded.sort_by_key(|cell| cell["value"].to_string());
     let ids: Vec<i64> = loaded.iter().map(|cell| cell["sequence_id"].as_i64().unwrap_or(0)).collect();
     assert!(ids.len() == 6 && ids[0] > 0 && ids.is_sorted_by(|a, b| a < b), "{loaded:?}");
-    // Of one file, what it stores, as HBase's reader says
+    // For one file, its stored cells, as printed by HBase's reader
     for cell in &loaded {
         let alone = ok(&["cells", "--json", cell["file"].as_str().unwrap()]);
         let stored = json_lines(&alone).into_iter().map(|cell| cell["sequence_id"].as_i64().unwrap_or(0));
@@ -152,7 +152,7 @@ fn cells_of_bulk_loaded_files_have_their_sequence_ids() {
     }
 }
 
-/// A range of rows, from one root directory to another, through a pipe.
+/// A range of rows, copied from one root directory to another through a pipe.
 #[test]
 fn a_range_is_copied_to_another_root() {
     let dir = tempfile::tempdir().unwrap();
@@ -189,7 +189,7 @@ fn several_lists_are_one() {
         );
         assert!(ok(&["get", &table, "r"]).contains(&format!("value={value}")), "{lists:?}");
     }
-    // Rows of text without a timestamp have the same one.
+    // Rows of text without a timestamp all get the same one.
     let text = |value: &str| write(dir.path(), &format!("{value}.tsv"), &format!("r\t{value}\nbad\n"));
     let (scratch, columns) = (tempfile::tempdir().unwrap(), ["--columns", "HBASE_ROW_KEY,f:q"]);
     let table = table(scratch.path());
@@ -198,7 +198,7 @@ fn several_lists_are_one() {
     assert_eq!(said, [json!({"cells": 2, "files": 1, "regions": 3, "skipped_lines": 2})]);
     let found = json_lines(&ok(&["get", "--json", "--versions", "all", &table, "r"]));
     assert_eq!((found.len(), found[0]["value"].as_str()), (1, Some("first")), "{found:?}");
-    // Errors after sorting name the list and the line in it.
+    // Errors after sorting name the list and the line.
     let lines = [cell("b", "f", "q", 1, "v"), cell("c", "a/b", "q", 1, "v")].map(|line| format!("{line}\n"));
     let wrong = write(dir.path(), "wrong.jsonl", &lines.concat());
     for lists in [[&first, &second, &wrong], [&wrong, &first, &second]] {
@@ -208,7 +208,7 @@ fn several_lists_are_one() {
     }
 }
 
-/// A directory that was unpacked from an archive may have links.
+/// A directory that was unpacked from an archive may contain links.
 #[cfg(unix)]
 #[test]
 fn nothing_is_removed_or_written_through_a_link() {
@@ -262,7 +262,7 @@ fn nothing_is_imported_if_anything_is_wrong() {
         assert_eq!(cells(&table), before, "{name}");
         assert!(!has_leftovers(&table), "{name}");
     }
-    // of cells that are loaded at once, none is written before the other
+    // of cells that are loaded at once, none counts as written before another
     let families = [Family::new("f").new_version_behavior(true)];
     Table::create(dir.path().join("root"), "n", &families, &[""; 0]).unwrap().close().unwrap();
     let ordered = dir.path().join("root/data/default/n").display().to_string();
@@ -286,7 +286,7 @@ fn nothing_is_imported_if_anything_is_wrong() {
     drop(open);
 }
 
-/// Each of its regions would get a file by which it is locked.
+/// Otherwise each of its regions would get a lock file.
 #[test]
 fn a_table_is_not_opened_without_what_it_is_to_get() {
     let dir = tempfile::tempdir().unwrap();
@@ -312,7 +312,7 @@ fn a_table_is_not_opened_without_what_it_is_to_get() {
     }
 }
 
-/// What an import that failed has left is removed by the next one, which must not read it.
+/// The next import removes the remains of a failed one, which it must not read.
 #[cfg(unix)]
 #[test]
 fn files_of_the_last_import_are_no_input() {
@@ -345,7 +345,7 @@ fn files_of_the_last_import_are_no_input() {
     assert!(!has_leftovers(&table));
 }
 
-/// A file where the directory of imports would be is found before the regions are locked.
+/// A file in place of the directory of imports is found before the regions are locked.
 #[test]
 fn a_table_without_a_place_for_imports_is_not_opened() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! Unusable input (overlong lines, damaged lists), and failures of the system: no threads, no output.
+//! Unusable input (overlong lines, damaged lists), and failures of the system: no threads, closed output.
 
 use crate::support::{
     code, corrupt, golden, hregion, last_error, ok, plain, run, run_with_input, stderr, stdout, temp_file,
@@ -90,7 +90,7 @@ fn lines_have_a_limit() {
     assert!(stderr(&output).contains("line 1: a command over the limit of 99 bytes"), "{}", stderr(&output));
 }
 
-/// A row of 2 MiB is over a limit of 1 MiB where it is read as a whole.
+/// A row of 2 MiB exceeds a limit of 1 MiB where it is read as a whole.
 #[test]
 fn rows_have_a_limit() {
     let dir = tempfile::tempdir().unwrap();
@@ -237,7 +237,7 @@ fn output_that_goes_nowhere_is_an_error() {
     assert_eq!((code(&output), stdout(&output)), (0, String::new()), "{}", stderr(&output));
 }
 
-/// With `<&-`, input would be taken for empty, and an empty file be written.
+/// With `<&-`, the input would be considered empty, and an empty file be written.
 #[cfg(target_os = "linux")]
 #[test]
 fn input_that_is_closed_is_an_error() {
@@ -259,7 +259,7 @@ fn input_that_is_closed_is_an_error() {
         assert!(error["message"].as_str().unwrap().starts_with("cannot read"), "{args:?}: {error}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "{args:?}");
     }
-    // a command that reads none needs no standard input
+    // a command that does not read standard input works without it
     let output = closed(vec!["count".to_owned(), plain()], &[]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
 }
@@ -276,12 +276,12 @@ fn errors_are_reported_though_no_one_reads_the_output() {
         assert_eq!(code(&failed), 3, "{json:?}");
         assert!(stderr(&failed).starts_with("error: "), "{json:?}: {}", stderr(&failed));
     }
-    // the answer stays, too
+    // the answer is also unchanged
     let differs = unread(&["diff", "--quiet", &plain(), &golden("cells-diff-tags1-mvcc2.hfile")]);
     assert_eq!((code(&differs), stderr(&differs)), (1, String::new()));
 }
 
-/// The exit code does not depend on how much is printed.
+/// The exit code does not depend on how much of the output is read.
 #[test]
 fn an_answer_stays_though_no_one_reads_all_of_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -304,11 +304,11 @@ fn an_answer_stays_though_no_one_reads_all_of_it() {
     assert_eq!((code(&faults), stderr(&faults)), (3, String::new()));
 }
 
-/// A command that writes does not stop because no one reads what it prints.
+/// A command that writes does not stop when its output is closed.
 #[test]
 fn all_regions_are_flushed_though_no_one_reads_of_it() {
     let dir = tempfile::tempdir().unwrap();
-    // names that are printed in many bytes
+    // names with a long printed form
     let families: Vec<Family> =
         (10..40).map(|n| Family::new(format!("{}{n}", "\u{fc}".repeat(60)))).collect();
     let starts: Vec<String> = (1..10).map(|n| n.to_string()).collect();
@@ -330,6 +330,6 @@ fn all_regions_are_flushed_though_no_one_reads_of_it() {
     let flushed = unread(&args);
     assert_eq!((code(&flushed), stderr(&flushed)), (0, String::new()));
     assert_eq!(files(), 10);
-    // more than is written at once
+    // more than one write call prints
     assert!(ok(&args).len() > 128 << 10);
 }

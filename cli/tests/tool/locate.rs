@@ -1,4 +1,4 @@
-//! `hregion locate` and `hregion regions` on directories that HBase wrote.
+//! `hregion locate` and `hregion regions` on directories written by HBase.
 
 use crate::library::golden;
 use crate::support::*;
@@ -37,7 +37,7 @@ fn regions_are_listed_in_the_order_of_their_rows() {
         lines.iter().map(|line| line["start"].clone()).collect()
     };
     assert_eq!(starts("halves", &root), [json!(""), json!("row-0060")]);
-    // without a catalog, where the parent's directory is still present
+    // without a catalog, where the parent's directory still exists
     assert_eq!(starts("halves", &testdata("region/split-references/root")), [json!(""), json!("row-0060")]);
     let text = ok(&["regions", "halves", "--meta", &root]);
     assert!(
@@ -83,7 +83,7 @@ fn holes_and_overlaps_are_pointed_out() {
     let table = root.join("data/default/halves");
     let from = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../testdata/region/split-references/root/data/default/halves");
-    // the lower daughter alone
+    // only the lower daughter
     let region = "b080bd824b133f7fd142d58caf423392";
     fs::create_dir_all(table.join(region)).unwrap();
     fs::copy(from.join(region).join(".regioninfo"), table.join(region).join(".regioninfo")).unwrap();

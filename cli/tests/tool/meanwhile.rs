@@ -1,4 +1,4 @@
-//! Commands read a table that another process splits, merges and compacts meanwhile.
+//! Commands read a table while another process splits, merges and compacts it.
 
 use crate::support::{code, run, stderr, stdout};
 use hregion::{Compaction, Family, Put, Table};
@@ -61,7 +61,7 @@ fn regions_and_files_that_are_replaced_are_found() {
                 thread::sleep(Duration::from_millis(20));
             }
         });
-        // Ends, too, if the thread has failed.
+        // Also ends if the thread has failed.
         while ran.len() < 80 || changes.load(Ordering::Relaxed) < 5 && !changing.is_finished() {
             for args in commands {
                 ran.push((args, run(args)));

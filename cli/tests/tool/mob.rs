@@ -1,4 +1,4 @@
-//! Tables with values in MOB files (IS_MOB): read by every command, and changed by none.
+//! Tables with values in MOB files (IS_MOB) are read by every command, and changed by none.
 
 use crate::library::files::{copy_dir, unlocked_contents};
 use crate::support::{
@@ -13,7 +13,7 @@ fn text(path: impl AsRef<Path>) -> String {
     path.as_ref().to_str().unwrap().to_owned()
 }
 
-/// The rows of a table, a clone and a snapshot have their large values in another table, too.
+/// The large values of a table, a clone and a snapshot are also copied into another table.
 #[test]
 fn large_values_are_copied_into_other_tables() {
     let dir = tempfile::tempdir().unwrap();
@@ -70,7 +70,7 @@ fn no_command_changes_a_table_with_mob_files() {
     assert!(unlocked_contents(&root) == before);
 }
 
-/// Returns the files of a report's regions that serve no rows: those of the MOB files.
+/// Returns the files of a report's regions that serve no rows, which contain the MOB files.
 fn mob_files_of_report(target: &str) -> (Value, Vec<Value>) {
     let report = json_lines(&ok(&["report", "--json", "--no-cells", target])).remove(0);
     let table = report["tables"][0].clone();
@@ -83,7 +83,7 @@ fn mob_files_of_report(target: &str) -> (Value, Vec<Value>) {
 
 #[test]
 fn mob_files_count_in_reports_and_measures_of_tables() {
-    // Eight store files in MOB families, four in another; of the clone with links, and own ones.
+    // Eight store files in MOB families, four in another; the clone has links, and its own files.
     for (stage, table, files, mob) in [("flushed", "mob", 20, 8), ("cloned", "copy", 30, 12)] {
         let root = testdata("mob").join(stage).join("root");
         let dir = text(root.join("data/default").join(table));
@@ -104,7 +104,7 @@ fn mob_files_count_in_reports_and_measures_of_tables() {
         let count = families.map(|family| family["files"].as_array().unwrap().len()).sum::<usize>();
         assert_eq!((&last["start"], count), (&json!(".mob"), mob), "{stage}");
     }
-    // Once, if both directories are given.
+    // Only once, even if both directories are given.
     let root = testdata("mob/flushed/root");
     let both = [text(root.join("data")), text(root.join("mobdir"))];
     assert_eq!(json_lines(&ok(&["du", "--json", &both[0], &both[1]])).len(), 20);
@@ -135,10 +135,10 @@ fn no_command_prints_the_name_of_a_mob_file_as_a_value_in_silence() {
     let root = testdata("mob/flushed/root");
     let file = text(store_file(&root));
     let is_name = |cell: &Value| cell["tags"].as_array().is_some_and(|tags| tags[0]["type"] == 5);
-    // With its root, the values are found.
+    // Within its root, the values are found.
     let cells = json_lines(&ok(&["scan", "--json", "--versions", "all", &file]));
     assert!(cells.len() > 5 && !cells.iter().any(is_name));
-    // Commands for what is stored say what it is, once.
+    // Commands for stored cells report once that values are references.
     let out = text(dir.path().join("cells.jsonl"));
     for line in [&["cells", "--json", &file][..], &["convert", &file, "--to", "jsonl", "--out", &out]] {
         let output = run(line);
@@ -156,7 +156,7 @@ fn no_command_prints_the_name_of_a_mob_file_as_a_value_in_silence() {
             .unwrap(),
     );
     assert!(!stderr(&run(&["cells", &other])).contains("MOB"));
-    // Elsewhere, they are not.
+    // Elsewhere, the values are not found.
     let copy = text(dir.path().join("0123456789abcdef0123456789abcdef"));
     fs::copy(&file, &copy).unwrap();
     Table::create(dir.path().join("root"), "t", &[Family::new("m")], &[""; 0]).unwrap().close().unwrap();

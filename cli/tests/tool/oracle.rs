@@ -1,6 +1,6 @@
-//! The tool prints what HBase's own tools print: `inspect`, `inspect --blocks`, `cells`, `seek --keys`.
+//! The tool prints the same as HBase's own tools: `inspect`, `inspect --blocks`, `cells`, `seek --keys`.
 //!
-//! HBase's answers are beside the files of `testdata`. Those for all golden files are made by
+//! HBase's answers are beside the files of `testdata`. The answers for all golden files are written by
 //! `tests/suite/oracle.rs` and read from the folder `HREGION_EXPECT`.
 
 #![cfg(all(feature = "lzo", feature = "bzip2", feature = "brotli", feature = "crypto"))]
@@ -83,7 +83,7 @@ fn seek(golden: &Golden, answers: &Path) {
     assert_eq!(found.lines().count(), answers.len(), "{}", golden.name);
     for (found, expected) in found.lines().zip(&answers) {
         let mut found: Value = serde_json::from_str(found).expect("JSON lines");
-        // HBase's answer lacks what it gets wrong: compressed tags after its seeker moved back
+        // HBase's answer omits its own errors: compressed tags after its seeker moved backward
         for member in ["cell", "before"] {
             let moved_back = member == "before" || expected["seek"] == 1;
             let left_out = golden.made.contains("--compress-tags")

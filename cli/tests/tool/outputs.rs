@@ -1,4 +1,4 @@
-//! Output files: files of other programs are not touched, whatever their names.
+//! Output files: files of other programs are not changed, whatever their names.
 
 use crate::support::{code, hregion, json_lines, ok, plain, run, stderr, stdout, temp_file};
 use std::fs;
@@ -55,7 +55,7 @@ fn files_of_the_user_are_not_used() {
     }
 }
 
-/// What is no regular file is refused before anything is read, also with --force.
+/// A path that is not a regular file is refused before anything is read, also with --force.
 #[cfg(unix)]
 #[test]
 fn only_regular_files_are_replaced() {
@@ -94,7 +94,7 @@ fn only_regular_files_are_replaced() {
     assert!(fs::symlink_metadata(path("pipe")).unwrap().file_type().is_fifo());
     assert!(fs::symlink_metadata(path("link")).unwrap().is_symlink());
     assert!(names(&dir.path().join("directory")).is_empty());
-    // the name of a directory, which there is not, before anything is read
+    // the name of a missing directory is refused before anything is read
     for name in ["new/", "new/.", "file/"] {
         fs::write(path("file"), "bytes").unwrap();
         let out = dir.path().to_str().unwrap().to_owned() + "/" + name;
@@ -103,7 +103,7 @@ fn only_regular_files_are_replaced() {
         assert!(stderr(&output).contains("the name of a directory"), "{name}: {}", stderr(&output));
         fs::remove_file(path("file")).unwrap();
     }
-    // a link that leads nowhere is replaced
+    // a link without a target is replaced
     symlink(path("nothing"), path("dangling")).unwrap();
     ok(&["write", &list, "--out", &path("dangling"), "--force"]);
     assert!(fs::symlink_metadata(path("dangling")).unwrap().is_file());
@@ -138,7 +138,7 @@ fn one_of_two_writers_wins() {
     }
 }
 
-/// With --force, too: a directory that was made since the command began is looked at.
+/// Also with --force: a directory that was created after the command began is checked.
 #[test]
 fn a_directory_of_others_is_not_replaced_at_the_end() {
     let splits = temp_file("outputs-splits-3.txt", b"");
@@ -147,7 +147,7 @@ fn a_directory_of_others_is_not_replaced_at_the_end() {
     let mut command = hregion();
     command.args(["bulkload", "-", "--regions", &splits, "--force", "--out"]).arg(&out);
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // the directory of the new files is made when the name has been looked at
+    // the directory of the new files is created after the name has been checked
     while names(dir.path()).is_empty() {
         std::thread::yield_now();
     }
@@ -159,7 +159,7 @@ fn a_directory_of_others_is_not_replaced_at_the_end() {
     assert_eq!((names(dir.path()), names(&out)), (vec!["o".to_owned()], vec!["mine".to_owned()]));
 }
 
-/// With --force the last directory replaces the earlier one completely.
+/// With --force the new directory replaces the earlier one completely.
 #[test]
 fn directories_are_replaced_as_a_whole() {
     let splits = temp_file("outputs-splits-2.txt", b"000005\n");
@@ -176,7 +176,7 @@ fn directories_are_replaced_as_a_whole() {
     assert_eq!(code(&output), 2, "{}", stderr(&output));
 }
 
-/// A directory that cannot be read is an error. It is not treated as one without tables or without settings.
+/// An unreadable directory is an error. It is not treated as one without tables or settings.
 #[cfg(unix)]
 #[test]
 fn an_unreadable_directory_is_an_error() {
@@ -198,7 +198,7 @@ fn an_unreadable_directory_is_an_error() {
     }
 }
 
-/// A URL is no path of a local directory `s3:`.
+/// A URL is not the path of a local directory `s3:`.
 #[test]
 fn nothing_is_written_to_a_url() {
     let dir = tempfile::tempdir().unwrap();

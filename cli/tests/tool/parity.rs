@@ -201,7 +201,7 @@ fn compare_uncompressed(options: &HFileOptions, ours: &[u8], original: &[u8]) ->
     Ok(())
 }
 
-/// A file without the effects of its codec: block numbers replace offsets; sizes and checksums are left out.
+/// A file without the effects of its codec: block numbers replace offsets; sizes and checksums are omitted.
 #[derive(Debug, PartialEq)]
 struct Uncompressed {
     blocks: Vec<Block>,

@@ -1,4 +1,4 @@
-//! Paths as they are typed: relative ones, and those by symbolic links, are the same table.
+//! Relative paths and symbolic links lead to the same table.
 
 use crate::support::{code, hregion, json_lines, last_error, ok, stderr, stdout};
 use hregion::{Family, Put, Table};
@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 
 const TABLE: &str = "data/default/users";
 
-/// A root with a table of two files, of which there is a snapshot.
+/// A root with a table of two files, and a snapshot of it.
 struct Root {
     dir: tempfile::TempDir,
     region: PathBuf,
@@ -38,7 +38,7 @@ impl Root {
         self.dir.path().join("hbase")
     }
 
-    /// The directories to be in, and the paths of the table or the region from there.
+    /// The working directories, and the paths of the table or the region relative to them.
     fn paths(&self) -> Vec<(PathBuf, PathBuf)> {
         let (outside, root) = (self.dir.path().to_owned(), self.path());
         let name = self.region.file_name().unwrap();
@@ -139,7 +139,8 @@ fn archived_files_are_not_loaded_whatever_the_path() {
     }
 }
 
-/// A pipe where HBase has a file is an error that names it. If it were opened, the command would not end.
+/// A pipe in place of one of HBase's files is an error that names it. If it were opened, the command would
+/// hang.
 #[test]
 fn pipes_among_files_are_not_opened() {
     let root = Root::new();

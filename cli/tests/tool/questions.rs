@@ -1,5 +1,5 @@
-//! The questions that an operator asks of HBase's files, each answered by one command of the tool. The
-//! answers are compared with what HBase said about the same files.
+//! An operator's questions about HBase's files, each answered by one command of the tool. The answers are
+//! compared with HBase's for the same files.
 
 use crate::check::base;
 use crate::library::files::copy_dir;
@@ -31,7 +31,7 @@ fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// Returns what HBase's catalog said of the regions of a table, in row order.
+/// Returns the regions of a table from HBase's catalog, in row order.
 fn regions(stage: &str, table: &str) -> Vec<Value> {
     let mut regions =
         json_lines(&fs::read_to_string(testdata("region").join(stage).join("regions.jsonl")).unwrap());
@@ -50,7 +50,7 @@ fn raw_of(stage: &str, table: &str) -> Vec<Value> {
     regions(stage, table).iter().flat_map(|region| raw(stage, region)).collect()
 }
 
-/// Parses cells that the tool printed, without the sequence ids, which HBase's client does not have.
+/// Parses the tool's output of cells, without the sequence ids, which HBase's client does not have.
 fn cells(lines: &str) -> Vec<Value> {
     let mut cells = json_lines(lines);
     cells.iter_mut().for_each(|cell| drop(cell.as_object_mut().unwrap().shift_remove("sequence_id")));
@@ -66,15 +66,14 @@ fn sum<'v>(values: impl IntoIterator<Item = &'v Value>) -> u64 {
     values.into_iter().map(|value| value.as_u64().unwrap_or(0)).sum()
 }
 
-/// Returns the length of what an escaped text represents.
+/// Returns the length of the bytes that an escaped text represents.
 fn len(escaped: &Value) -> usize {
     hregion::cell::from_string_binary(escaped.as_str().unwrap()).len()
 }
 
 #[test]
 fn how_large_are_the_regions() {
-    // The files of a region that was split have the cells that a client read in the new ones, which refer to
-    // them.
+    // The files of a split region have the cells that a client read in the new regions, which refer to them.
     let files = answer(&["du", &dir("tracked-split", "tracked")]);
     let (whole, references): (Vec<&Value>, Vec<&Value>) =
         files.iter().partition(|file| file["cells"].is_number());
@@ -127,7 +126,7 @@ fn which_files_are_not_needed() {
 
 #[test]
 fn which_file_is_newer() {
-    // Of a bulk-loaded file, the name has the sequence id of the load; the file has that of its writer.
+    // The name of a bulk-loaded file contains the sequence id of the load; the file itself has its writer's.
     let found = answer(&["inspect", &dir("bulk-loaded", "loaded")]).remove(0);
     let listed = |value: &Value, member: &str| value[member].as_array().unwrap().clone();
     let families = listed(&found, "regions").into_iter().flat_map(|region| listed(&region, "families"));
@@ -167,7 +166,7 @@ fn what_is_in_a_file() {
 
 #[test]
 fn why_does_a_get_return_nothing() {
-    // A client of HBase saw these cells of the row, and a marker as new as the newest of them.
+    // A client of HBase read these cells of the row, and a marker as new as the newest of them.
     let row = "row-0012";
     let mut stored = raw_of("clone-references", "joined");
     stored.retain(|cell| cell["row"] == row);
@@ -200,7 +199,7 @@ fn what_does_a_major_compaction_drop() {
             // HBase: the cells of a raw scan, and those of a plain scan of all versions.
             let [before, after] =
                 ["cells_before", "cells_after"].map(|name| sum(plans.iter().map(|plan| &plan[name])));
-            // A raw scan leaves out what was written twice, too.
+            // A raw scan also omits cells that were written twice.
             let twice = sum(plans.iter().map(|plan| &plan["dropped"]["duplicate"]));
             let said = [&region["raw"], &region["plain"]].map(|count| count.as_u64().unwrap());
             assert_eq!([before - twice, after], said, "{stage} {}", region["encoded"]);
@@ -241,7 +240,7 @@ fn what_can_be_rescued_of_a_damaged_file() {
         let members = ["row", "family", "qualifier", "timestamp", "type"];
         sound.iter().position(|one| members.iter().all(|name| one[name] == cell[name]))
     };
-    // What is before and after the lost block is all there.
+    // All cells before and after the lost block are recovered.
     let (first, last) = (
         if lost["after"].is_null() { 0 } else { at(&lost["after"]).unwrap() + 1 },
         if lost["before"].is_null() { sound.len() } else { at(&lost["before"]).unwrap() },
@@ -357,7 +356,7 @@ fn is_a_table_sound() {
         let [Value::Object(line)] = &lines[..] else { panic!("{lines:#?}") };
         let summary = &line["summary"];
         assert_eq!(summary["faults"], 0);
-        // Files of parents are read, too, and the halves of references.
+        // Files of parents are read too, and the halves of references.
         let stored = raw_of(stage, table).len() as u64;
         assert!(summary["cells"].as_u64().unwrap() >= stored, "{table}: {summary}");
     }
@@ -365,7 +364,7 @@ fn is_a_table_sound() {
 
 #[test]
 fn does_the_catalog_agree_with_the_disk() {
-    // The catalog is of all tables that HBase had, the directories are of one of them.
+    // The catalog lists all tables that HBase had, and the directories contain only one of them.
     let scratch = tempfile::tempdir().unwrap();
     copy_dir(&testdata("meta/root"), scratch.path());
     copy_dir(&root("split-references"), scratch.path());
@@ -384,7 +383,7 @@ fn does_the_catalog_agree_with_the_disk() {
     }
 }
 
-/// What HBase's client read in one table is imported into another one, which has other regions.
+/// The cells that HBase's client read in one table are imported into another one, which has other regions.
 #[test]
 fn how_are_rows_imported() {
     let scratch = tempfile::tempdir().unwrap();

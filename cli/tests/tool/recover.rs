@@ -1,4 +1,4 @@
-//! `hregion recover`: regions and root directories that HBase left when it was killed.
+//! `hregion recover`: regions and root directories left by HBase when it was killed.
 
 use crate::library::files::{copy_dir, unlocked_contents};
 use crate::support::{code, hregion, json_lines, last_error, members, ok, run, stderr, stdout, testdata};
@@ -9,14 +9,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const ROOT: &str = "wal/plain/split";
-/// The region of `w2` that was split.
+/// The split region of `w2`.
 const PARENT: &str = "e1d6328125d87bc475b8635bba240574";
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// The files below a directory but locks, with their contents; none if there is no directory.
+/// The files below a directory except locks, with their contents; none if the directory does not exist.
 fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     if dir.exists() { unlocked_contents(dir) } else { BTreeMap::new() }
 }
@@ -74,7 +74,7 @@ fn answers() -> Vec<(String, String, Vec<Value>)> {
     found
 }
 
-/// Checks that the tool's scans of the regions are HBase's.
+/// Checks that the tool's scans of the regions equal HBase's.
 fn assert_recovered(root: &Path) {
     for (table, encoded, cells) in answers() {
         let found = ok(&["scan", "--json", "--versions", "all", text(&region(root, &table, &encoded))]);
@@ -165,7 +165,7 @@ fn a_region_is_recovered_with_its_edits_and_with_logs() {
     let again = json_lines(&ok(&["recover", "--json", "--wal", text(&server), "--", dir]));
     assert_eq!((&again[0]["skipped"], &again[0]["flushed"]), (&again[0]["cells"], &json!([])));
 
-    // Its recovered edits need no option.
+    // Recovered edits in the region's directory need no option.
     let root = split_root();
     let path = region(root.path(), &table, &encoded);
     let done = json_lines(&ok(&["recover", "--json", text(&path)]));
@@ -174,7 +174,7 @@ fn a_region_is_recovered_with_its_edits_and_with_logs() {
     let again = json_lines(&ok(&["recover", "--json", text(&path)]));
     assert_eq!(again[0]["edits"], 0);
 
-    // A region outside of a root, without a directory of recovered edits.
+    // A region outside a root, without a directory of recovered edits.
     let copy = tempfile::tempdir().unwrap();
     let root = crashed_root();
     let path = copy.path().join(&encoded);
@@ -205,7 +205,7 @@ fn damage_exits_with_3_and_changes_nothing() {
     let root = crashed_root();
     let log = logs(root.path()).remove(1);
     let bytes = fs::read(&log).unwrap();
-    // A rolled log that is torn; the last bytes are a trailer.
+    // A rolled log that is torn; its last bytes are a trailer.
     for (kind, damaged) in [("Truncated", &bytes[..bytes.len() - 20]), ("Corrupt", &b"not a log"[..])] {
         fs::write(&log, damaged).unwrap();
         let before = contents(root.path());
@@ -217,7 +217,7 @@ fn damage_exits_with_3_and_changes_nothing() {
         }
         assert!(contents(root.path()) == before, "{kind}");
     }
-    // With the key of an encrypted log.
+    // The header of a log with an encryption key.
     fs::write(&log, b"PWAL\x05\x08\0\x12\x01k").unwrap();
     let output = run(&["recover", "--json", text(root.path())]);
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (4, Some("Unsupported")));
@@ -256,7 +256,7 @@ fn an_open_region_exits_with_5() {
     let root = crashed_root();
     let path = region(root.path(), &table, &encoded);
     let (wal, aside) = (root.path().join("WALs"), root.path().join("aside"));
-    // Not opened with logs that have its edits.
+    // The region is not opened while logs have its edits.
     let refused = Region::options().writable(true).open(&path).unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::InvalidArgument, "{refused}");
     fs::rename(&wal, &aside).unwrap();
@@ -274,14 +274,14 @@ fn an_open_region_exits_with_5() {
     assert_recovered(root.path());
 }
 
-/// A dry run fails as the change does: without a descriptor, the settings of the families are not known.
+/// A dry run fails like the change itself: without a descriptor, the settings of the families are not known.
 #[test]
 fn dry_runs_need_the_descriptor_that_the_change_needs() {
     let root = crashed_root();
     let (table, encoded, _) = answers().remove(0);
     let dir = region(root.path(), &table, &encoded);
     fs::remove_dir_all(dir.parent().unwrap().join(".tabledesc")).unwrap();
-    // The region would be refused for its edits in them.
+    // The region would be refused because of its edits in the logs.
     fs::rename(root.path().join("WALs"), root.path().join("aside")).unwrap();
     for command in ["recover", "compact"] {
         for dry_run in [&["--dry-run"][..], &[]] {
@@ -329,7 +329,7 @@ fn what_cannot_be_recovered_is_an_error() {
     assert_eq!(code(&run(&["recover"])), 2);
 }
 
-/// What a warning of logs says.
+/// A part of the warning about logs.
 const UNREAD: &str = "logs of servers may have writes that are not read";
 
 #[test]

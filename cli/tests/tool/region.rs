@@ -1,4 +1,4 @@
-//! Reads regions and tables that HBase wrote.
+//! Reads regions and tables written by HBase.
 
 use crate::library::golden;
 use crate::support::*;
@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Returns the folders of tables that a running HBase wrote, with the cells that its client read. Empty if
-/// there are none.
+/// Returns the folders of tables written by a running HBase, with the cells that its client read. Empty if
+/// none exist.
 fn tables() -> Vec<PathBuf> {
     let Some(dir) = golden::shared("cluster/tables") else { return Vec::new() };
     let mut stages: Vec<PathBuf> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -27,7 +27,7 @@ fn table_dir(stage: &Path, region: &Value) -> PathBuf {
     stage.join("root/data").join(namespace).join(name)
 }
 
-/// Parses cells that the tool printed, without the sequence ids, which HBase's client does not have.
+/// Parses the tool's output of cells, without the sequence ids, which HBase's client does not have.
 fn cells(lines: &str) -> Vec<Value> {
     let mut cells = json_lines(lines);
     for cell in &mut cells {
@@ -61,7 +61,7 @@ fn tables_are_their_regions_in_order() {
         let regions = regions(&stage);
         let dir = table_dir(&stage, &regions[0]);
         if regions.iter().any(|region| table_dir(&stage, region) != dir) {
-            // a clone and the table it was cloned from
+            // a clone and the cloned table
             continue;
         }
         let all: Vec<Value> = regions
@@ -189,7 +189,7 @@ fn tables_are_flushed_and_compacted() {
     assert_eq!(ok(&["scan", &dir, "--versions", "all"]), before);
 }
 
-/// Each region that fails is named, and the others are compacted.
+/// Each failing region is named, and the others are compacted.
 #[test]
 fn all_regions_that_fail_are_named() {
     let root = tempfile::tempdir().unwrap();
@@ -208,7 +208,7 @@ fn all_regions_that_fail_are_named() {
             fs::write(file.unwrap().path(), "no HFile").unwrap();
         }
     }
-    // planned first: nothing is changed by that
+    // a plan comes first, and changes nothing
     for (options, of_sound) in [
         (&["--dry-run"][..], json!({"region": names[1], "cells_before": 2, "cells_after": 1})),
         (&[], json!({"region": names[1], "family": "f", "files_before": 2, "files": 1})),

@@ -1,4 +1,4 @@
-//! Targets by URL: what the tests of reads, changes and copies share.
+//! Targets given as URLs: helpers shared by the tests of reads, changes and copies.
 
 mod changes;
 mod copies;
@@ -19,10 +19,10 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// The settings of a server of a test, but its endpoint.
+/// The settings of a test's server, except its endpoint.
 pub(crate) const SETTINGS: [(&str, &str); 5] = [
     ("aws_allow_http", "true"),
-    // Parsing them takes longer than most requests, and no server here has one.
+    // Parsing the certificates takes longer than most requests, and no server here uses one.
     ("aws_disable_system_certificates", "true"),
     ("aws_region", "us-east-1"),
     ("aws_access_key_id", "key"),
@@ -42,7 +42,7 @@ fn run(endpoint: &str, args: &[String]) -> Output {
     command(endpoint, args).output().unwrap()
 }
 
-/// Runs a command with words that have no spaces.
+/// Runs a command whose words contain no spaces.
 pub(crate) fn ask(server: &FakeS3, line: &str) -> Output {
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     run(&server.endpoint(), &words)
@@ -62,7 +62,7 @@ pub(crate) fn put(endpoint: &str, path: &str, bytes: &[u8]) {
     assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
 }
 
-/// Returns the root directories that HBase wrote, by name.
+/// Returns the root directories written by HBase, by name.
 fn roots() -> Vec<(String, PathBuf)> {
     let mut dirs = vec![testdata("region")];
     dirs.extend(golden::shared("cluster/tables"));
@@ -77,7 +77,7 @@ fn roots() -> Vec<(String, PathBuf)> {
         }
     }
     assert!(roots.len() >= 4);
-    // As the tool shows paths of snapshots: without `..`.
+    // The tool prints paths of snapshots without `..`.
     roots.into_iter().map(|(name, root)| (name, root.canonicalize().unwrap())).collect()
 }
 
@@ -104,7 +104,7 @@ fn snapshots(root: &Path) -> Vec<String> {
     names.filter(|name| !name.starts_with('.')).collect()
 }
 
-/// Returns the reading commands for a root, with `ROOT` for its place.
+/// Returns the reading commands for a root, with `ROOT` in place of its path.
 fn questions(root: &Path) -> Vec<Vec<String>> {
     let mut questions: Vec<Vec<String>> = Vec::new();
     let mut ask = |words: &str| questions.push(words.split_whitespace().map(str::to_owned).collect());
@@ -134,7 +134,7 @@ fn questions(root: &Path) -> Vec<Vec<String>> {
     questions
 }
 
-/// Asks for the same of a directory and of a URL. Returns the number of answers that are no errors.
+/// Runs the same commands on a directory and on a URL. Returns the number of answers that are not errors.
 fn compare(endpoint: &str, url: &str, root: &Path) -> usize {
     let local = root.to_str().unwrap();
     let mut compared = 0;
@@ -152,8 +152,8 @@ fn compare(endpoint: &str, url: &str, root: &Path) -> usize {
     compared
 }
 
-/// Puts a root in a bucket, whose table `t` has two regions of two files each and rows that are in its logs
-/// only. Returns the encoded names of the regions.
+/// Uploads a root to a bucket. Its table `t` has two regions of two files each, and rows that are only in its
+/// logs. Returns the encoded names of the regions.
 fn put_root(server: &FakeS3) -> Vec<String> {
     let (dir, regions) = local_root();
     server.upload("root", dir.path());
@@ -161,7 +161,7 @@ fn put_root(server: &FakeS3) -> Vec<String> {
     regions
 }
 
-/// Makes that root in a directory.
+/// Creates that root in a local directory.
 fn local_root() -> (tempfile::TempDir, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
     let family = Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE");
@@ -181,7 +181,7 @@ fn local_root() -> (tempfile::TempDir, Vec<String>) {
     (dir, regions)
 }
 
-/// Takes, reads, clones, exports, deletes and restores snapshots of the table `root/data/default/t` of a
+/// Takes, reads, clones, exports, deletes and restores snapshots of the table `root/data/default/t` in a
 /// bucket, which has rows.
 fn use_snapshots(endpoint: &str, bucket: &str) {
     let dir = tempfile::tempdir().unwrap();
@@ -206,7 +206,7 @@ fn use_snapshots(endpoint: &str, bucket: &str) {
     assert_eq!(rows(&format!("{root}/data/default/u")), before);
     done(&format!("compact --major {root}/data/default/u"));
     assert_eq!(rows(&format!("{root}/data/default/u")), before);
-    // Within the bucket, from it, and back.
+    // Within the bucket, from it, and back to it.
     for (from, to) in [(&root, &format!("{bucket}/a")), (&root, &local), (&local, &format!("{bucket}/b"))] {
         done(&format!("snapshot export {from} s {to}"));
         assert_eq!(rows(&format!("{to}/.hbase-snapshot/s")), before);
@@ -259,13 +259,13 @@ fn without_sequence_ids(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the files below a directory, by path, without those that lock it.
+/// Returns the files below a directory, by path, without lock files.
 fn files_below(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     relative_to(dir, unlocked_contents(dir))
 }
 
 /// Runs a command with some of its requests refused, or with a connection that ends in the middle of an
-/// answer, which is asked for again: about a dozen of these cases, or one in `HREGION_EVERY`. `check` gets
+/// answer, which is requested again: about a dozen of these cases, or one in `HREGION_EVERY`. `check` gets
 /// the exit code, after which the command is repeated.
 pub(crate) fn with_each_request(server: &FakeS3, line: &str, prepare: impl Fn(), check: impl Fn(i32, &str)) {
     prepare();
@@ -275,7 +275,7 @@ pub(crate) fn with_each_request(server: &FakeS3, line: &str, prepare: impl Fn(),
     let requests = server.take_asked().0.len();
     assert!(requests > 5, "{line}: {requests}");
     let cases = (0..requests).flat_map(|at| [Manner::Fails(403), Manner::Cuts].map(|manner| (at, manner)));
-    // An odd number, so that both happen.
+    // An odd number, so that both kinds occur.
     let every = std::env::var("HREGION_EVERY").map_or(3 + requests / 20 * 2, |every| every.parse().unwrap());
     for (at, manner) in cases.step_by(every) {
         prepare();

@@ -1,5 +1,5 @@
-//! Exports and files that are written to URLs: they are those of a local one, whichever call fails, however
-//! many processes write at once, and whenever one of them is killed.
+//! Exports and files written to URLs equal local ones, whichever call fails, however many processes write at
+//! once, and whenever one of them is killed.
 
 use crate::batches::{files, table, text};
 use crate::library::fake_s3::{FakeS3, Manner};
@@ -18,7 +18,7 @@ use std::process::{Child, Output, Stdio};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The forms of an export, with the options that make its files the same whenever it is repeated.
+/// The forms of an export, with options that make its files the same in each repetition.
 const FORMS: [&str; 5] = [
     "--to jsonl --gzip --now 1800000000000",
     "--to csv --now 1800000000000",
@@ -31,7 +31,7 @@ fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }
 
-/// A directory by URL, and the endpoint of its server.
+/// A directory given as a URL, and the endpoint of its server.
 struct Place {
     endpoint: String,
     url: String,
@@ -96,7 +96,7 @@ impl Place {
     }
 }
 
-/// Returns the files that a manifest lists, which must be there, without their names.
+/// Returns the files listed by a manifest, which must exist, without their names.
 fn listed<N: AsRef<Path> + Ord>(files: &BTreeMap<N, Vec<u8>>) -> Vec<Value> {
     let bytes = |name: &str| {
         let found = files.iter().find(|(found, _)| found.as_ref() == Path::new(name));
@@ -121,7 +121,7 @@ fn is_complete(files: &BTreeMap<String, Vec<u8>>) -> bool {
     files.contains_key("manifest.json") && listed(files).len() + 1 == files.len()
 }
 
-/// Exports in each form are those to a local directory, are not replaced, and are compared with their source.
+/// Exports in each form equal local ones, are not replaced, and are compared with their source.
 fn exports_are_those_of_a_directory(place: &Place) {
     let scratch = tempfile::tempdir().unwrap();
     let halves = testdata("region/split-references/root/data/default/halves");
@@ -146,7 +146,7 @@ fn exports_are_those_of_a_directory(place: &Place) {
         }
     }
 
-    // A source that was changed, and a file.
+    // A changed source, and a changed file.
     let root = scratch.path().join("root");
     let path = table(&root, 100);
     for form in ["parquet", "csv"] {
@@ -176,7 +176,7 @@ fn exports_are_those_of_a_directory(place: &Place) {
         |found: &Value| found["file"] == **name && found["message"].as_str().unwrap().contains("sha256");
     assert!(found.iter().any(is_of_file), "{found:?}");
 
-    // What is there is of others, also beside an export.
+    // Files of others are kept, also beside an export.
     let beside = dir.join("notes.csv");
     place.storage.create_new(&beside).unwrap().sync().unwrap();
     let before = place.files("own-parquet");
@@ -200,7 +200,7 @@ fn exports_are_those_of_a_directory(place: &Place) {
     assert_eq!(place.files("others").into_keys().collect::<Vec<_>>(), ["notes.csv"]);
 }
 
-/// Exports by processes that are killed, and by two at once.
+/// Exports by processes that are killed, and by two processes at once.
 fn exports_survive_kills_and_others(place: &Place, step: Duration) {
     let scratch = tempfile::tempdir().unwrap();
     let path = table(&scratch.path().join("root"), 4000);
@@ -320,7 +320,7 @@ fn loads_are_those_of_a_directory(place: &Place) {
     }
     place.fails(&format!("bulkload {load} --out {out}"), 2, "exists");
     place.fails(&format!("bulkload {load} --force --out {out}"), 4, "not replaced");
-    // Nothing is there after a failure in the middle.
+    // Nothing remains after a failure in the middle.
     let wrong = load.replace("--sort ", "");
     place.fails(&format!("bulkload {wrong} --out {}/wrong", place.url), 2, "order");
     let parent = place.storage.list_dir(Path::new(&place.url)).unwrap();
@@ -358,13 +358,13 @@ fn a_bulk_load_to_a_bucket_is_complete_or_not_there() {
     server.revive();
     assert_eq!(code(&cut), 5, "{}", stderr(&cut));
     assert!(stderr(&cut).contains("may be left"), "{}", stderr(&cut));
-    // It is not added to.
+    // It is not extended.
     let left = server.keys();
     assert_eq!((left.len(), code(&ask(&server, &line))), (6, 2));
     assert_eq!(server.keys(), left);
 }
 
-/// A process that begins to fill a directory while another one does.
+/// A process that begins to fill a directory while another one does so.
 #[test]
 fn a_bulk_load_to_a_bucket_has_no_files_of_others() {
     let (server, scratch) = (FakeS3::start(), tempfile::tempdir().unwrap());
@@ -383,7 +383,7 @@ fn a_bulk_load_to_a_bucket_has_no_files_of_others() {
     assert_eq!(server.keys(), ["load/f/other"]);
 }
 
-/// Removes all objects, and holds the request after some more.
+/// Removes all objects, and delays a later request.
 fn prepare_wait(server: &FakeS3, at: usize) {
     server.keys().iter().for_each(|key| server.remove(key));
     server.behave(repeat_n(Manner::Good, at).chain([Manner::Waits]));
@@ -411,7 +411,7 @@ fn an_export_to_a_bucket_is_complete_or_not_there() {
         let prepare = || server.keys().iter().for_each(|key| server.remove(key));
         with_each_request(&server, &line, prepare, |exit, context| {
             let mut found = place.files("");
-            // It is removed by an export that is complete.
+            // It is removed by an export that completes.
             found.retain(|name, _| exit == 0 || !name.starts_with(".hregion.probe."));
             match exit {
                 0 => {
@@ -426,7 +426,7 @@ fn an_export_to_a_bucket_is_complete_or_not_there() {
                 _ => assert!(!found.contains_key("manifest.json"), "{context}"),
             }
         });
-        // All requests from some point on.
+        // All requests from one on fail.
         prepare();
         server.take_asked();
         assert_eq!(code(&ask(&server, &line)), 0);
@@ -451,7 +451,7 @@ fn an_export_to_a_bucket_is_complete_or_not_there() {
             let found = place.files("");
             assert!(is_complete(&found), "{context}: {:?}", found.keys());
             assert_eq!(listed(&found), expected, "{context}");
-            // Those that have a description are kept.
+            // Files with a description are kept.
             for name in left.keys().filter_map(|name| name.strip_suffix(".json")) {
                 assert!(found.contains_key(name), "{context}: {name}");
             }
@@ -467,8 +467,8 @@ fn until_waiting(server: &FakeS3, child: &mut Child) {
     }
 }
 
-/// Stops a process at its request for the manifest, the first such of `asked`, while another one completes
-/// the same export. Checks that the first fails and the export stays. Returns the files before and after.
+/// Stops a process at its request for the manifest, the first one in `asked`, while another one completes the
+/// same export. Checks that the first fails and the export stays. Returns the files before and after.
 fn overtake(server: &FakeS3, place: &Place, line: &str, asked: &[String]) -> [BTreeMap<String, Vec<u8>>; 2] {
     let at = asked.iter().position(|asked| asked.starts_with("PUT out/manifest.json")).unwrap();
     server.behave(repeat_n(Manner::Good, at).chain([Manner::Waits]));
@@ -503,7 +503,7 @@ fn the_first_manifest_in_a_bucket_stays() {
     }
 }
 
-/// A request that fails, or whose answer is cut off, while an export takes the place of another one.
+/// A request that fails, or whose answer is cut off, while an export replaces another one.
 #[test]
 fn a_replaced_export_is_the_old_one_or_the_new_one() {
     let (server, scratch) = (FakeS3::start(), tempfile::tempdir().unwrap());
@@ -523,7 +523,7 @@ fn a_replaced_export_is_the_old_one_or_the_new_one() {
             server.keys().iter().for_each(|key| server.remove(key));
             old.iter().for_each(|(name, bytes)| server.put(&format!("out/{name}"), bytes.clone()));
         };
-        // Returns whether it is the new one.
+        // Returns whether the export is the new one.
         let is_new = |found: &BTreeMap<String, Vec<u8>>, context: &str| {
             if found.get("manifest.json") == old.get("manifest.json") {
                 assert!(old.iter().all(|(name, bytes)| found.get(name) == Some(bytes)), "{context}");
@@ -534,14 +534,14 @@ fn a_replaced_export_is_the_old_one_or_the_new_one() {
         };
         with_each_request(&server, &line, prepare, |exit, context| {
             let mut found = place.files("");
-            // It is removed by an export that is complete.
+            // It is removed by an export that completes.
             found.retain(|name, _| exit == 0 || !name.starts_with(".hregion.probe."));
             let is_new = is_new(&found, context);
             assert_eq!(is_new, exit == 0, "{context}");
             let is_alone = if is_new { is_complete(&found) } else { found == old };
             assert!(is_alone || context.contains("is left"), "{context}: {:?}", found.keys());
         });
-        // All requests from that on which makes the manifest.
+        // All requests from the creation of the manifest on fail.
         prepare();
         server.take_asked();
         assert_eq!(code(&ask(&server, &line)), 0);
@@ -561,7 +561,7 @@ fn a_replaced_export_is_the_old_one_or_the_new_one() {
     }
 }
 
-/// A process that is about to replace an export while another one does.
+/// A process that is about to replace an export while another one does so.
 #[test]
 fn the_first_replacement_in_a_bucket_stays() {
     let scratch = tempfile::tempdir().unwrap();
@@ -578,7 +578,7 @@ fn the_first_replacement_in_a_bucket_stays() {
     }
 }
 
-/// A file that another process replaces before the manifest is there.
+/// Another process replaces a file before the manifest exists.
 #[test]
 fn a_manifest_is_of_what_is_in_the_bucket() {
     let (server, scratch) = (FakeS3::start(), tempfile::tempdir().unwrap());

@@ -1,4 +1,4 @@
-//! Plays operation scripts with the tool and compares the answers with those of a real HBase.
+//! Plays operation scripts with the tool and compares the answers with a real HBase's.
 
 #[cfg(all(unix, feature = "internals"))]
 mod kills;
@@ -16,12 +16,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// The number of answers in the scripts of the whole corpus.
 const ANSWERS: usize = 55_570;
 
-/// Answers in which HBase does not do what it intends.
+/// Answers in which HBase deviates from its own intention.
 ///
 /// - A flush drops cells that an open scanner (a raw one, or one of older times) has not returned yet; when
 ///   the scanner continues, it reads the new file (read-path.md §4.4).
-/// - In a backward scan, a range of rows without an end is taken for the least of them (§13.5).
-/// - A column that is not asked for leads past one where WHILE would have ended (§23.21; 2.6.4 ends there).
+/// - In a backward scan, a range of rows without an end is treated as the least range (§13.5).
+/// - A seek caused by an unrequested column skips one where WHILE would have ended (§23.21; 2.6.4 ends
+///   there).
 const FAULTS: [(&str, i64); 6] = [
     ("large-1.script.jsonl", 493),
     ("filters_columns-4.script.jsonl", 189),
@@ -125,8 +126,8 @@ fn play_all(scripts: &[PathBuf], settings: &[&str]) -> Tally {
     total
 }
 
-/// Plays a script. Without settings, each get and scan is also explained: by the hidden option `--explain`,
-/// the tool fails if the cells that an explanation keeps are not those of the answer, in order.
+/// Plays a script. Without settings, each get and scan is also explained: with the hidden option `--explain`,
+/// the tool fails unless the cells kept by an explanation equal those of the answer, in order.
 fn play(script: &Path, settings: &[&str]) -> Tally {
     let lines = read_lines(script);
     let mut args = vec!["replay".into(), script.as_os_str().to_owned()];
@@ -305,7 +306,7 @@ fn answers_of_a_few_operations() {
     assert_eq!((code(&output), stdout(&output).as_str()), (0, expected.trim_start()), "{}", stderr(&output));
 }
 
-/// HBase's driver builds mutations before it plays an operation, and looks at files before it loads one.
+/// HBase's driver builds mutations before it plays an operation, and examines files before it loads one.
 #[test]
 fn what_the_client_of_hbase_refuses_has_no_effect() {
     let script = r#"
@@ -373,7 +374,7 @@ fn a_region_is_kept_where_it_is_to_be() {
         json!({"id": 3, "op": "flush"}),
     ];
     fs::write(&script, lines.map(|line| line.to_string()).join("\n")).unwrap();
-    // what another process that creates the same region fills, or one that was killed has left
+    // a directory that another process fills to create the same region, or that a killed process has left
     let aside = dir.path().join(".region.0123456789abcdef.tmp");
     fs::create_dir_all(aside.join("f")).unwrap();
     let args = ["replay".as_ref(), script.as_os_str(), "--dir".as_ref(), region.as_os_str()];
@@ -406,7 +407,7 @@ fn nothing_is_left_of_a_scratch_region() {
     assert_eq!(fs::read_dir(&scratch).unwrap().count(), 0);
 }
 
-/// Files of a bulk load are moved, which must not be from one file system to another.
+/// Files of a bulk load are moved, which is not possible between file systems.
 #[test]
 fn a_region_that_is_kept_needs_no_temporary_directory() {
     let dir = tempfile::tempdir().unwrap();

@@ -1,5 +1,5 @@
-//! `hregion report`: its data are those of the commands that it summarizes, and its page is one file in which
-//! nothing of a table becomes markup.
+//! `hregion report`: its data equal the output of the commands that it summarizes, and its page is one file
+//! in which no content of a table becomes markup.
 
 use crate::library::files::copy_dir;
 use crate::support::{code, json_lines, last_error, members, ok, plain, run, stderr, stdout, testdata};
@@ -104,7 +104,7 @@ fn the_data_are_those_of_other_commands() {
         assert_eq!(total["newest"].as_i64(), du.iter().filter_map(|file| file["newest"].as_i64()).max());
         assert_eq!(&data["summary"]["total"], total);
 
-        // the cells are those of stats, the findings those of check
+        // the cells equal those of stats, and the findings those of check
         check_statistics(table, path);
         let mut findings = json_lines(&stdout(&run(&["check", "--json", path])));
         let summary = findings.pop().unwrap()["summary"].clone();
@@ -114,7 +114,7 @@ fn the_data_are_those_of_other_commands() {
         }
         assert_eq!(list(table, "gaps"), [] as [Value; 0]);
 
-        // a file that is a reference or a link shows the HFile that it leads to
+        // a file that is a reference or a link shows its target HFile
         for file in files(&data) {
             assert_eq!(file["kind"] == "file", file["target"].is_null(), "{file}");
             assert_eq!(file["error"], Value::Null);
@@ -124,7 +124,7 @@ fn the_data_are_those_of_other_commands() {
     }
 }
 
-/// Returns what `du` prints of files and a report has, too, by path.
+/// Returns the part of `du`'s output that a report also has, by path.
 fn files_of_du(path: &str) -> Vec<Value> {
     let mut files = json_lines(&ok(&["du", "--json", path]));
     for file in &mut files {
@@ -135,7 +135,7 @@ fn files_of_du(path: &str) -> Vec<Value> {
     files
 }
 
-/// Returns the files of a table of a report as [`files_of_du`] does.
+/// Returns the files of a table in a report, in the form of [`files_of_du`].
 fn measured(table: &Value) -> Vec<Value> {
     let mut files = Vec::new();
     for region in list(table, "regions") {
@@ -151,14 +151,14 @@ fn measured(table: &Value) -> Vec<Value> {
     files
 }
 
-/// Compares the statistics of a report with those of `stats`.
+/// Compares the statistics of a report with the output of `stats`.
 fn check_statistics(table: &Value, path: &str) {
     let mut statistics = table["statistics"].clone();
     assert_eq!(statistics.as_object_mut().unwrap().shift_remove("unread_regions"), Some(json!(0)), "{path}");
     assert_eq!(statistics, json_lines(&ok(&["stats", "--json", "--now", NOW, path]))[0], "{path}");
 }
 
-/// Compares what the report says about an HFile with what `inspect` does.
+/// Compares a report's data of an HFile with the output of `inspect`.
 fn check_file(hfile: &Value, path: &str) {
     let inspected = &json_lines(&ok(&["inspect", "--json", "--blocks", path]))[0];
     let blocks = list(inspected, "blocks");
@@ -242,7 +242,7 @@ fn only(data: &Value) -> (&Value, &Value) {
     (table, region)
 }
 
-/// Files, references and a link, as the report of their table has them.
+/// Files, references and a link are reported as in the report of their table.
 #[test]
 fn a_family_and_a_file_are_shown_in_their_region() {
     let table = testdata("region/split-references/root/data/default/halves");
@@ -277,7 +277,7 @@ fn a_family_and_a_file_are_shown_in_their_region() {
     assert_eq!(kinds, BTreeSet::from(["file", "link", "reference"]));
 }
 
-/// The files of a region that was split, copied without it; a golden file; damaged ones.
+/// The files of a split region, copied without it; a golden file; damaged files.
 #[test]
 fn files_in_no_region_are_shown_without_names() {
     let parent = "region/split-references/root/data/default/halves/36870a128e2b61b11b5b6154f73464e8/p";
@@ -318,7 +318,7 @@ fn files_in_no_region_are_shown_without_names() {
     }
 }
 
-/// Of a merged region, with references, and one of which files may be missing.
+/// A snapshot of a merged region, with references, and one with possibly missing files.
 #[test]
 fn a_snapshot_is_shown_where_its_files_are() {
     let mob = testdata("mob/cloned/root/.hbase-snapshot/shot");
@@ -351,7 +351,7 @@ fn a_snapshot_is_shown_where_its_files_are() {
         check_file(&file["hfile"], of);
     }
 
-    // once the table is gone, all of it is in the archive
+    // after the table is deleted, all of it is in the archive
     let (data_dir, archive) =
         (root.path().join("data/default/joined"), root.path().join("archive/data/default"));
     fs::remove_dir_all(archive.join("joined")).unwrap();
@@ -361,7 +361,7 @@ fn a_snapshot_is_shown_where_its_files_are() {
     assert_eq!(archived["tables"][0]["statistics"], table["statistics"]);
     assert_eq!(archived["summary"]["total"], sound["summary"]["total"]);
 
-    // a file that is missing hides no other
+    // a missing file hides no other
     let whole = files(&archived).into_iter().find(|file| file["kind"] == "file").unwrap();
     fs::remove_file(whole["path"].as_str().unwrap()).unwrap();
     assert_eq!(code(&report(&target, &["--json"])), 5);
@@ -389,7 +389,7 @@ fn what_is_broken_is_shown_and_hides_nothing_else() {
     assert_eq!(code(&report(&table, &["--json"])), 0);
     assert_eq!((list(&sound["tables"][0], "regions").len(), &sound["findings"]), (4, &json!([])));
 
-    // a region is gone, and a file of another one is cut off
+    // a region is missing, and a file of another one is truncated
     fs::remove_dir_all(&regions[1]).unwrap();
     let file = any_file(&regions[2].join("d"));
     let bytes = fs::read(&file).unwrap();
@@ -419,7 +419,7 @@ fn what_is_broken_is_shown_and_hides_nothing_else() {
         assert!(is_cut || shown == before);
     }
 
-    // the same with overlapping regions, of which one has no readable region info
+    // the same with overlapping regions, one of which has no readable region info
     fs::write(regions[3].join(".regioninfo"), b"PBUF").unwrap();
     let broken = data(&table, &[]);
     let last = list(&broken["tables"][0], "regions").last().unwrap();
@@ -431,7 +431,7 @@ fn what_is_broken_is_shown_and_hides_nothing_else() {
     );
 }
 
-/// Outside of a root directory, the `.regioninfo` says whether a directory is one of a family.
+/// Outside a root directory, the `.regioninfo` determines whether a directory belongs to a family.
 #[test]
 #[cfg(unix)]
 fn what_cannot_be_examined_hides_nothing_else() {
@@ -441,7 +441,7 @@ fn what_cannot_be_examined_hides_nothing_else() {
     copy_dir(&table, &copy);
     let sound = data(&table, &["--no-cells"]);
 
-    // links that lead to themselves
+    // links to themselves
     let namespace = dir.path().join("data/shop");
     let links: Vec<PathBuf> = [&namespace, &table, &regions[0], &regions[0].join("d")]
         .into_iter()
@@ -542,7 +542,7 @@ fn the_page_is_one_file_without_markup_from_outside() {
         assert!(!before.contains(loader), "{loader}");
     }
     check_tags(&page);
-    // nothing but the page was written
+    // only the page was written
     assert!(names(dir.path()).iter().all(|name| !name.ends_with(".tmp")), "{:?}", names(dir.path()));
 }
 
@@ -630,7 +630,7 @@ fn a_page_is_written_whole_or_not_at_all() {
     let whole = fs::read(path("page")).unwrap();
     assert!(whole.starts_with(b"<!DOCTYPE html>"));
     assert_eq!(names(dir.path()).len(), 5);
-    // the same page again, though it was cut off
+    // the same page again, although it was truncated
     fs::write(path("page"), &whole[..1000]).unwrap();
     assert_eq!(code(&report(&table, &["--force", "--out", &path("page")])), 0);
     assert!(fs::read(path("page")).unwrap().ends_with(b"</html>\n"));

@@ -1,5 +1,5 @@
-//! The page of `hregion report` in a headless Chromium: what it draws, light and dark, wide and narrow, by
-//! keyboard, on paper. `.ci/run report` runs this if there is a browser.
+//! The page of `hregion report` in a headless Chromium: its drawing, light and dark, wide and narrow, its
+//! keyboard controls, and its print. `.ci/run report` runs this if there is a browser.
 
 use crate::browser::Browser;
 use crate::report::hostile;
@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 const WIDE: (u32, u32) = (1280, 1600);
 const NARROW: (u32, u32) = (480, 1600);
 
-/// Where screenshots are left.
+/// The directory for screenshots.
 fn pictures() -> PathBuf {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("report");
     fs::create_dir_all(&dir).unwrap();
@@ -56,7 +56,7 @@ fn the_page_is_drawn_and_used_by_keyboard() {
         .into();
     assert_eq!(backgrounds[0], backgrounds[2]);
     assert_ne!(backgrounds[0], backgrounds[1]);
-    // the button goes through light to dark
+    // the button switches to light and then to dark
     browser.evaluate("document.getElementById('theme').click(), document.getElementById('theme').click()");
     assert_eq!(browser.evaluate("getComputedStyle(document.body).backgroundColor"), backgrounds[1]);
     browser.evaluate("document.getElementById('theme').click()");
@@ -119,7 +119,7 @@ fn drawn(browser: &mut Browser) {
     let odd = "[...document.querySelectorAll('#strip rect, #files rect, #blocks rect')].filter((rect) => \
                ['x', 'y', 'width', 'height'].some((name) => !(rect.getAttribute(name) >= 0))).length";
     assert_eq!(browser.evaluate(odd), 0);
-    // no label leaves its drawing to the side
+    // no label extends beyond the sides of its drawing
     let outside = "[...document.querySelectorAll('svg text')].filter((text) => {
         const [label, drawing] = [text, text.ownerSVGElement].map((one) => one.getBoundingClientRect());
         return label.left < drawing.left - 1 || label.right > drawing.right + 1;
@@ -166,7 +166,7 @@ fn holes_cover_no_region(browser: &mut Browser, root: &Path) {
     assert_eq!(browser.evaluate(covered), 0);
 }
 
-/// A directory has a character that reverses a line; keys have 32,000 bytes, and one is of a hole.
+/// A directory has a character that reverses text; keys have 32,000 bytes, and one bounds a hole.
 fn long_and_hostile_names_leave_their_places_to_others(browser: &mut Browser, root: &Path) {
     fs::create_dir(root).unwrap();
     let long = |first: &str| format!("{first}{}", "k".repeat(32_000));
@@ -203,7 +203,7 @@ fn long_and_hostile_names_leave_their_places_to_others(browser: &mut Browser, ro
     assert_eq!(browser.evaluate(wide), false);
 }
 
-/// A file has timestamps in nanoseconds, another one in milliseconds.
+/// A file has timestamps in nanoseconds, and another one in milliseconds.
 fn times_that_are_no_dates_stay_in_the_picture(browser: &mut Browser, root: &Path) {
     fs::create_dir(root).unwrap();
     let table = Table::create(root, "nanos", &[Family::new("f")], &[] as &[&str]).unwrap();
@@ -259,7 +259,7 @@ fn a_file_in_no_region_is_shown_alone(browser: &mut Browser, page: &Path) {
     assert_eq!((count(browser, "#strip"), count(browser, "#files g.file")), (0, 1));
     assert!(count(browser, "#blocks g.piece") > 1 && count(browser, "#cells .card") > 1);
     assert_eq!(browser.evaluate("document.getElementById('table').hidden"), true);
-    // the file can be closed, but not what it is in
+    // the file can be closed, but nothing outside it
     browser.key("Escape");
     browser.key("Escape");
     assert_eq!(count(browser, "#file"), 0);

@@ -129,11 +129,11 @@ fn a_file_from_before_a_change_of_the_master_key_is_read() {
     let alternate = ["--alternate-master-key-file", &old];
     let with_old = ok(&["cells", &file, "--master-key-file", &old]);
     assert_eq!(ok(&[&with_new[..], &alternate[..]].concat()), with_old);
-    // By itself, it is no master key.
+    // Alone, it is not a master key.
     assert_eq!(code(&run(&[&["cells", &file][..], &alternate[..]].concat())), 2);
 }
 
-/// Neither the damaged file nor what is read besides it.
+/// Neither the damaged file nor any other input is replaced.
 #[cfg(feature = "crypto")]
 #[test]
 fn a_key_or_a_dictionary_is_not_replaced() {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// Compares the first rows of two files with what the versions and markers of their cells leave visible.
+/// Compares the first rows of two files with the cells that their versions and markers leave visible.
 #[test]
 fn a_file_has_the_rows_that_its_cells_make() {
     let first_rows = "\
@@ -71,8 +71,8 @@ fn raw_scans_of_files_are_their_cells() {
     assert!(files > 50, "{files}");
 }
 
-/// Compares a scan with a naive reference: of each column, the newest Put that no marker hides. The reference
-/// is right only for files with one version of each key.
+/// Compares a scan with a naive reference: for each column, the newest Put that no marker hides. The
+/// reference is right only for files with one version of each key.
 #[test]
 fn delete_markers_hide_older_cells() {
     let name = "region-a-flush1";
@@ -105,7 +105,7 @@ fn delete_markers_hide_older_cells() {
     assert_eq!(json_lines(&counted)[0]["cells"], expected.len());
 }
 
-/// The region info of a directory that is not below a root says whether it is a region.
+/// The region info of a directory that is not below a root determines whether it is a region.
 #[test]
 fn a_file_is_read_whatever_is_damaged_beside_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -132,7 +132,7 @@ fn a_file_is_read_whatever_is_damaged_beside_it() {
     }
     assert_eq!(ok(&["diff", file, &plain()]), "");
     ok(&["salvage", file, "--out", new.to_str().unwrap()]);
-    // which trusts nothing there
+    // unlike `verify`, which accepts no damage there
     assert_ne!(code(&run(&["verify", file])), 0);
 }
 
@@ -209,7 +209,7 @@ fn a_family_is_read_with_or_without_its_region() {
     assert_eq!(ok(&["scan", &family, "--json", "--as", "family"]), of_region);
     let output = run(&["scan", &family, "--columns", "q"]);
     assert_eq!((code(&output), stderr(&output).contains("not in the family p")), (2, true));
-    // copies elsewhere: how many versions the family keeps is unknown, so all are read
+    // copies elsewhere: the number of kept versions of the family is unknown, so all are read
     let dir = tempfile::tempdir().unwrap();
     for entry in fs::read_dir(&family).unwrap() {
         let entry = entry.unwrap();

@@ -1,4 +1,4 @@
-//! The tool on a running cluster: what it prints is what it prints of the same tables' files.
+//! The tool on a running cluster prints the same as for the files of the same tables.
 #![cfg(feature = "cluster")]
 
 #[allow(dead_code, reason = "the library's tests use all of it")]
@@ -118,7 +118,7 @@ fn a_running_cluster_is_read_as_its_files_are() {
     assert_eq!(code(&refused), 4, "{}", stderr(&refused));
     assert!(stderr(&refused).contains("NEW_VERSION_BEHAVIOR"), "{}", stderr(&refused));
     ok(&["copy", "ordered", &copy, zookeeper[0], zookeeper[1]]);
-    // the catalog is a table, too
+    // the catalog is a table too
     let rows = json_lines(&ok(&["scan", "hbase:meta", "--json", "--batch", "1", zookeeper[0], zookeeper[1]]));
     let counted = json_lines(&ok(&["count", "hbase:meta", "--json", zookeeper[0], zookeeper[1]])).remove(0);
     assert_eq!(counted["cells"], rows.len());

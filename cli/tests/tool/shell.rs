@@ -81,7 +81,7 @@ Table t2 does not exist
 => false
 ";
     assert_eq!(made, expected);
-    // everything was flushed at the end, and the families have the settings they were created with
+    // everything was flushed at the end, and the families still have their initial settings
     let again = done(
         &root,
         "scan 't1', {COLUMNS => ['f:q'], STARTROW => 'r1', STOPROW => 'r2', VERSIONS => 9, \

@@ -1,4 +1,4 @@
-//! `hregion shell` with others around: readers of its output that leave, processes that change its tables.
+//! `hregion shell` beside other processes: its output is closed, or its tables are changed.
 
 use crate::support::*;
 use std::fs;
@@ -6,13 +6,13 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Output, Stdio};
 
-/// Runs commands in a shell of their own.
+/// Runs commands in a separate shell.
 fn done(root: &Path, commands: &str) -> String {
     let root = root.to_str().unwrap();
     ok(&["shell", root, "-e", commands])
 }
 
-/// A shell that is told one command after the other.
+/// A shell that receives one command after the other.
 struct Running {
     child: Child,
     input: ChildStdin,
@@ -28,7 +28,7 @@ impl Running {
         Self { child, input, output: BufReader::new(output) }
     }
 
-    /// Runs a command; returns what it prints.
+    /// Runs a command; returns its output.
     fn run(&mut self, command: &str) -> String {
         let end = "=> \"end of the command\"\n";
         writeln!(self.input, "{command}\nx = 'end of the command'").unwrap();
@@ -53,7 +53,7 @@ fn region_of(root: &Path, table: &str) -> PathBuf {
     paths.find(|path| path.join(".regioninfo").is_file()).unwrap()
 }
 
-/// Runs a shell with standard output a pipe whose reader is closed.
+/// Runs a shell whose standard output is a closed pipe.
 fn unread(root: &Path, args: &[&str], commands: &str) -> Output {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -75,7 +75,7 @@ fn commands_that_are_left_when_no_one_reads_are_an_error() {
         assert!(stderr(&output).contains("the commands left were not executed"), "{}", stderr(&output));
         assert!(done(dir.path(), "count 't'").starts_with("0 row(s)"), "{args:?} {commands}");
     }
-    // those before, or after the end of the shell, are none of them
+    // these are not affected by earlier commands, or by the end of the shell
     for (args, commands) in [
         (&[][..], format!("{put}\nlist\n\n# done\n")),
         (&[], format!("list\nexit\n{put}")),
@@ -157,7 +157,7 @@ fn a_new_table_has_no_rows_of_one_that_another_process_dropped() {
         let counted = shell.run("count 't'");
         assert!(counted.starts_with(&format!("{rows} row(s)")), "{create}: {counted}");
         done(dir.path(), "disable 't'; drop 't'");
-        // one that was disabled here is not disabled as a new one
+        // a table that was disabled in this shell does not disable a new table of the same name
         done(dir.path(), "create 't', 'f'");
         shell.run("disable 't'");
         done(dir.path(), "disable 't'; drop 't'");
@@ -183,7 +183,7 @@ fn regions_that_another_process_split_are_merged_beside_a_table_with_a_hole() {
     assert_eq!(code(&shell.end()), 0);
 }
 
-/// How the files of a table or a family are tracked is in the configuration.
+/// The configuration determines how the files of a table or a family are tracked.
 #[test]
 fn files_are_tracked_by_lists_if_the_configuration_says_so() {
     let dir = tempfile::tempdir().unwrap();
@@ -204,7 +204,7 @@ fn files_are_tracked_by_lists_if_the_configuration_says_so() {
     assert!(has_list("t", "f") && !has_list("t", "g") && has_list("u", "f"));
     assert!(done(dir.path(), "count 't'; count 'u'").starts_with("1 row(s)"));
 
-    // A family that is added, and other keys of the one that is there.
+    // A new family, and other keys of the existing one.
     let changes = format!(
         "alter 't', {{NAME => 'h', {file}}}, \
          {{NAME => 'f', CONFIGURATION => {{'hbase.hstore.compaction.min' => 5}}}}"
@@ -220,7 +220,7 @@ fn files_are_tracked_by_lists_if_the_configuration_says_so() {
     assert!(!done(dir.path(), unset).contains("compaction.min"));
 
     for (command, exit, expected) in [
-        // Files that are there would not be found.
+        // Existing files would not be found.
         (format!("alter 't', NAME => 'g', {file}"), 4, "tracker"),
         (
             "create 'w', 'f', CONFIGURATION => {'hbase.store.file-tracker.impl' => 'NONE'}".into(),

@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 const ROWS: usize = 4_000;
-/// A pattern that takes many steps at each value of the long table, and is in none.
+/// A pattern that takes many steps at each value of the long table, and matches none.
 const SLOW: &str = r"'regexstring:(.+)\\1x'";
 
-/// A terminal of 100 by 40 characters, in a tmux of its own.
+/// A terminal of 100 by 40 characters, in a separate tmux.
 struct Terminal {
     dir: tempfile::TempDir,
 }
@@ -26,7 +26,7 @@ impl Terminal {
         let terminal = Self { dir: tempfile::tempdir().unwrap() };
         let home = terminal.dir.path().display();
         let tool = hregion().get_program().to_str().unwrap().to_owned();
-        // It stays open after the shell, whatever is pressed.
+        // It stays open after the shell, whatever is typed.
         let command = format!(
             "trap : INT; HOME='{home}' '{tool}' shell '{}'; echo ended with $?; trap '' INT; exec sleep 600",
             root.display()
@@ -90,7 +90,7 @@ impl Terminal {
         self.wait(line, |screen| screen.lines().last() == Some(line))
     }
 
-    /// Checks the whole screen, and leaves it in a file.
+    /// Checks the whole screen, and saves it in a file.
     fn shows(&self, name: &str, expected: &str) {
         let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("terminal");
         fs::create_dir_all(&dir).unwrap();
@@ -108,7 +108,7 @@ impl Drop for Terminal {
     }
 }
 
-/// Makes a table `users`, and a table `long` of long values.
+/// Creates a table `users`, and a table `long` with long values.
 fn fill(root: &Path) {
     let path = root.to_str().unwrap();
     let commands = "create 'users', 'info', 'log'
@@ -149,7 +149,7 @@ fn the_shell_is_used_in_a_terminal() {
     terminal.wait_line("hregion:002> get 'users', 'r1', 'info:q:toLong'");
     terminal.press("Enter");
     terminal.wait_line("hregion:003>");
-    // several options begin so
+    // several options begin with this prefix
     terminal.type_in("scan 'users', {COL");
     terminal.press("Tab");
     terminal.wait_line("hregion:003> scan 'users', {COLUMN");
@@ -204,7 +204,7 @@ hregion:006>
     assert!(!history.contains("{COLUMN\n"), "{history}");
 }
 
-/// A command that waits for a file of which nothing comes ends with the shell.
+/// A command that waits for a file without content ends with the shell.
 #[test]
 #[ignore = "needs tmux: .ci/run terminal"]
 fn a_second_interrupt_ends_the_shell() {
@@ -222,15 +222,15 @@ fn a_second_interrupt_ends_the_shell() {
     let (opened, reader) = mpsc::channel();
     spawn(move || opened.send(File::options().write(true).open(pipe)));
     terminal.press("Enter");
-    // the command reads it then
+    // the command is reading it at this point
     let _writer = reader.recv_timeout(PATIENCE).unwrap().unwrap();
     terminal.press("C-c");
     terminal.wait("the interrupt", |screen| screen.contains("^C"));
-    // it is handled meanwhile, and nothing ends
+    // the interrupt is handled during this time, and nothing ends
     sleep(Duration::from_millis(500));
     let screen = terminal.screen();
     assert!(!screen.contains("ended with") && !screen.contains("hregion:003>"), "{screen}");
-    // pressed until it ends: if the process has not run since, two interrupts are one
+    // repeated until it ends: if the process has not run in between, two interrupts count as one
     let screen = terminal.wait("the end", |screen| {
         let has_ended = screen.contains("ended with ");
         if !has_ended {
@@ -239,9 +239,9 @@ fn a_second_interrupt_ends_the_shell() {
         }
         has_ended
     });
-    // that is how shells say SIGINT
+    // this is how shells report SIGINT
     assert!(screen.contains("ended with 130"), "{screen}");
-    // what was written is there
+    // earlier writes are kept
     assert_eq!(ok(&["count", root.join("data/default/t").to_str().unwrap()]), "rows 2\ncells 2\n");
     assert_eq!(
         ok(&["shell", root.to_str().unwrap(), "-e", "exists 'u'"]),
@@ -249,7 +249,7 @@ fn a_second_interrupt_ends_the_shell() {
     );
 }
 
-/// Ends a scan that prints, and a count that finds nothing.
+/// Interrupts a scan that prints, and a count that finds nothing.
 fn interrupts(terminal: &Terminal) {
     terminal.press("C-l");
     terminal.wait("an empty screen", |screen| screen == "hregion:006>\n");
@@ -266,7 +266,7 @@ fn interrupts(terminal: &Terminal) {
     let command = format!("count 'long', FILTER => \"ValueFilter(=, {SLOW})\"");
     terminal.type_in(&command);
     terminal.press("Enter");
-    // until then the line would be cleared
+    // before that, the line would be cleared
     sleep(Duration::from_millis(500));
     terminal.press("C-c");
     terminal.wait_line("hregion:008>");

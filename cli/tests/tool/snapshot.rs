@@ -1,4 +1,4 @@
-//! Snapshots as targets: the cells of a table when HBase took a snapshot of it.
+//! Snapshots as targets: the cells of a table at the time when HBase took a snapshot of it.
 
 use crate::support::{code, json_lines, last_error, members, ok, read_gz, run, stderr, stdout, testdata};
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ fn a_snapshot_elsewhere_is_refused() {
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (4, Some("Unsupported")));
 }
 
-/// Copies a root directory that HBase wrote.
+/// Copies a root directory written by HBase.
 fn root() -> tempfile::TempDir {
     fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to).unwrap();

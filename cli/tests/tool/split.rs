@@ -40,7 +40,7 @@ fn a_split_is_printed_before_a_compaction_fails() {
     assert_eq!(Table::open(root, "t").unwrap().regions().len(), 2);
 }
 
-/// The bounds of the regions are too long for a buffer: printing them fails before the compaction.
+/// The bounds of the regions are longer than a buffer: printing them fails before the compaction.
 #[test]
 fn a_split_is_compacted_though_no_one_reads_the_new_regions() {
     let dir = tempfile::tempdir().unwrap();
@@ -100,7 +100,7 @@ fn a_table_is_split_and_merged_again() {
     assert_eq!(dirs(path), [merged[0]["encoded"].as_str().unwrap()]);
 }
 
-/// HBase has one region of it. The error was that of a lock, as if another process had it open.
+/// HBase has a single region of it. The error used to be about a lock, as if another process had it open.
 #[test]
 fn the_catalog_is_not_split() {
     let dir = tempfile::tempdir().unwrap();
@@ -111,7 +111,7 @@ fn the_catalog_is_not_split() {
     assert!(said.contains("a split of hbase:meta is not supported"), "{said}");
 }
 
-/// A mistyped option is not taken for the row: the region would be split there.
+/// A mistyped option is not used as the row, at which the region would be split.
 #[test]
 fn a_mistyped_option_is_no_row() {
     let dir = tempfile::tempdir().unwrap();
@@ -157,7 +157,7 @@ fn regions_are_split_and_merged_by_their_directories() {
     let split = json_lines(&ok(&["split", &first, "b", "--compact", "--json"]));
     assert_eq!((split.len(), &split[1]["start"], &split[1]["end"]), (2, &"b".into(), &"c".into()));
     let region = format!("{path}/{}", split[1]["encoded"].as_str().unwrap());
-    // of a table, the region that has the row
+    // of a table, the region that contains the row
     let split = json_lines(&ok(&["split", "--json", "--compact", &path, "e"]));
     assert_eq!((split.len(), &split[0]["start"], &split[0]["end"]), (2, &"c".into(), &"e".into()));
     assert!(!fs::exists(&second).unwrap());
@@ -186,7 +186,7 @@ fn a_region_that_was_split_is_not_written() {
     let under_root = path("root/data/default/t");
     let parent = dirs(&under_root).remove(0);
     ok(&["split", &root, "t", "m"]);
-    // outside of a root directory, files that are replaced are removed
+    // outside a root directory, replaced files are removed
     let alone = path("alone");
     fs::rename(&under_root, &alone).unwrap();
     let before = ok(&["scan", &alone]);
@@ -204,7 +204,7 @@ fn a_region_that_was_split_is_not_written() {
         assert!(stderr(&refused).contains("was split or merged"), "{args:?}: {}", stderr(&refused));
     }
     assert_eq!(ok(&["scan", &alone]), before);
-    // that it was split is not known while a region beside it cannot be read
+    // it is not known that it was split while a region beside it cannot be read
     let child = dirs(&alone).into_iter().find(|name| *name != parent).unwrap();
     let info = format!("{alone}/{child}/.regioninfo");
     fs::rename(&info, path("aside")).unwrap();

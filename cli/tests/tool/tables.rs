@@ -18,7 +18,7 @@ fn text(path: PathBuf) -> String {
     path.into_os_string().into_string().unwrap()
 }
 
-/// Returns what HBase's catalog said of the regions, and how many cells its client read in each.
+/// Returns the regions from HBase's catalog, and the number of cells that its client read in each.
 fn regions(table: &str) -> Vec<Value> {
     let list = fs::read_to_string(testdata("region").join(STAGE).join("regions.jsonl")).unwrap();
     json_lines(&list).into_iter().filter(|region| region["table"] == table).collect()
@@ -60,7 +60,7 @@ fn rows_and_cells_are_counted_by_table() {
 }
 
 /// A filter that accepts no more rows ends a scan in a region that returns none; commands that read the
-/// regions one by one stop there, too.
+/// regions one by one also stop there.
 #[test]
 fn regions_after_the_end_of_a_scan_are_not_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -85,7 +85,7 @@ fn regions_after_the_end_of_a_scan_are_not_read() {
         rows.dedup();
         rows
     };
-    // without the column, a row is excluded when it has been read
+    // without the column, a row is excluded after it has been read
     let late = "SingleColumnValueFilter('f', 'late', =, 'binary:1', true, true)";
     for (at, (filter, forward, back)) in [
         ("WHILE RowFilter(!=, 'binary:c')", &["a", "b"][..], &["g", "f", "d", "b", "a"][..]),
@@ -176,7 +176,7 @@ fn statistics_are_by_table_and_the_same_on_any_number_of_threads() {
     );
 }
 
-/// The density of delete markers by region is that of the cells that HBase's client read.
+/// The density of delete markers by region equals that of the cells that HBase's client read.
 #[test]
 fn delete_markers_are_counted_by_region_and_by_file() {
     let path = text(root_table("joined"));
@@ -212,7 +212,7 @@ fn delete_markers_are_counted_by_region_and_by_file() {
     assert_eq!((columns.len(), columns[6]), (7, regions("joined")[0]["encoded"].as_str().unwrap()));
 }
 
-/// All store files of a directory, each with its name: together the cells that HBase's client read.
+/// All store files of a directory, each with its name, contain together the cells that HBase's client read.
 #[test]
 fn cells_of_directories_are_those_of_their_files() {
     for table in ["joined", "cloned"] {
@@ -235,7 +235,7 @@ fn cells_of_directories_are_those_of_their_files() {
         let names: Vec<&str> = printed.lines().filter_map(|line| line.strip_prefix("Scanning -> ")).collect();
         assert_eq!(names, by_file.iter().map(|(file, _)| file.as_str()).collect::<Vec<_>>());
         assert_eq!(printed.lines().count() as u64, cells_of(table, "raw") + names.len() as u64);
-        // A family, and lines that are read again.
+        // A family, and its output, which is read again.
         let family = fs::canonicalize(PathBuf::from(&by_file[0].0).parent().unwrap()).unwrap();
         let lines = ok(&["cells", "--json", family.to_str().unwrap()]);
         let expected =
@@ -249,8 +249,8 @@ fn cells_of_directories_are_those_of_their_files() {
     }
 }
 
-/// A snapshot has the files that its table had: the same cells while they are there, in the archive after
-/// that, and an error for a reference that only the manifest has.
+/// A snapshot has the files that its table had: the same cells while they exist there, then in the archive,
+/// and an error for a reference that is only in the manifest.
 #[test]
 fn the_files_of_a_snapshot_are_found_where_they_are() {
     let dir = tempfile::tempdir().unwrap();
@@ -325,7 +325,7 @@ fn the_files_of_a_snapshot_are_found_where_they_are() {
     assert_eq!((code(&missing), last_error(&missing)["kind"].as_str()), (5, Some("Io")));
 }
 
-/// `du` of a snapshot has the files that `inspect` has, and their sum.
+/// `du` of a snapshot lists the same files as `inspect`, and their sum.
 fn measured(snapshot: &str, inspected: &Value) {
     let listed = |value: &Value, member: &str| value[member].as_array().unwrap().clone();
     let families = listed(inspected, "regions").into_iter().flat_map(|region| listed(&region, "families"));
@@ -376,7 +376,8 @@ fn directories_are_inspected_without_reading_cells() {
     assert_eq!(code(&run(&["inspect", "-m", &family])), 2);
 }
 
-/// The store files of a directory become one list, or one HFile of a family: the cells of HBase's client.
+/// The store files of a directory are converted to one list, or one HFile of a family: the cells of HBase's
+/// client.
 #[test]
 fn directories_are_converted() {
     let (dir, table) = (tempfile::tempdir().unwrap(), text(root_table("joined")));

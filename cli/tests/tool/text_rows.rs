@@ -1,5 +1,5 @@
-//! `bulkload` and `write` with --columns: rows of text become the cells that ImportTsv makes of them, and an
-//! export is loaded into another table.
+//! `bulkload` and `write` with --columns: rows of text become the same cells as with ImportTsv, and an export
+//! is loaded into another table.
 
 use crate::support::{code, json_lines, last_error, ok, run, stderr, testdata};
 use flate2::Compression;
@@ -63,7 +63,7 @@ fn rows_of_text_become_cells() {
         load("some", &["--quoted", "--skip-lines", "1", "--skip-bad-lines", "--skip-empty-columns"]);
     assert_eq!(code(&output), 0);
     assert_eq!(cells(&dir), [expected[0], expected[2], expected[3]]);
-    // Without --skip-bad-lines, a bad line is an error with its number, and nothing is left.
+    // Without --skip-bad-lines, a bad line is an error with its number, and no output remains.
     let (output, dir) = load("none", &["--skip-lines", "1"]);
     let error = last_error(&output);
     assert_eq!((code(&output), error["kind"].as_str()), (3, Some("Corrupt")), "{error}");
@@ -89,7 +89,7 @@ fn a_line_without_a_separator_is_malformed() {
     assert_eq!(json_lines(&ok(&["cells", "--json", text(&file)])).len(), 2);
 }
 
-/// As in HBase, which has no rows without a key, but rows and values of blanks.
+/// As in HBase, which has no rows without a key, but accepts rows and values of blanks.
 #[test]
 fn a_line_of_blanks_is_read_as_any_other() {
     let scratch = tempfile::tempdir().unwrap();
@@ -110,7 +110,7 @@ fn a_line_of_blanks_is_read_as_any_other() {
     ok(&args);
     let cells: Vec<String> = json_lines(&ok(&["cells", "--json", text(&file)])).iter().map(shown).collect();
     assert_eq!(cells, ["  f:n 9  ", "   f:n 9 ", "a f:n 9 Ann"]);
-    // Splits are rows, too.
+    // Splits are rows too.
     let (splits, load) = (scratch.path().join("splits"), scratch.path().join("load"));
     fs::write(&splits, " !\n\n  \n").unwrap();
     let args = ["bulkload", "--json", text(&input), "--regions", text(&splits), "--out", text(&load)];
@@ -118,8 +118,8 @@ fn a_line_of_blanks_is_read_as_any_other() {
     assert_eq!(files.len(), 3, "{files:?}");
 }
 
-/// As by ImportTsv: the mark that some programs write before text is not of the first row. It does not count
-/// against the limit of a line.
+/// As with ImportTsv: the byte order mark that some programs write before text does not belong to the first
+/// row. It does not count towards the limit of a line.
 #[test]
 fn a_byte_order_mark_is_left_out() {
     const LIST: &[u8] = b"\xEF\xBB\xBFr1\tv\nr2\tv\n";

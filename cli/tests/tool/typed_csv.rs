@@ -1,5 +1,5 @@
-//! `hregion export --to csv` with typed columns: the lines are those of a scan, `--check` finds what differs,
-//! and complete files are kept when an export that failed is repeated.
+//! `hregion export --to csv` with typed columns: the lines equal those of a scan, `--check` finds
+//! differences, and complete files are reused when a failed export is repeated.
 #![cfg(all(unix, feature = "arrow"))]
 
 use crate::batches::{files, table, text};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 const COLUMNS: [&str; 2] = ["--columns", "f:n=long@,f:t=utf8"];
 
-/// Returns the lines that a scan gives, with the header before each region.
+/// Returns the lines for a scan, with the header before each region.
 fn expected(table: &Path) -> Vec<String> {
     let header = "row,f:n,f:n_timestamp,f:t";
     let cells = json_lines(&ok(&["scan", "--json", text(table)]));
@@ -31,7 +31,7 @@ fn expected(table: &Path) -> Vec<String> {
             (i64::from_be_bytes(bytes.try_into().unwrap()).to_string(), cell["timestamp"].to_string())
         });
         let (number, time) = number.unwrap_or_default();
-        // only quotes and empty values are there to be quoted
+        // only quotes and empty values occur that need quoting
         let value = cell("t").map(|cell| match cell["value"].as_str().unwrap() {
             value if value.is_empty() || value.contains('"') => format!("\"{}\"", value.replace('"', "\"\"")),
             value => value.to_owned(),
@@ -83,9 +83,9 @@ fn lines_are_those_of_a_scan() {
         }
         let check = || run(&[&args[..], &["--check"]].concat());
         assert_eq!((code(&check()), check().stdout), (0, Vec::new()));
-        // another form of the same, and other rows
+        // another form of the same rows, and other rows
         assert_eq!(code(&run(&[&args[..], &["--check", "--start", "2"]].concat())), 2);
-        // a file that was changed, and a manifest that was changed with it
+        // a changed file, and a manifest that was changed with it
         let file = dir.join(lines[1]["file"].as_str().unwrap());
         let sound = fs::read(&file).unwrap();
         let mut bytes = sound.clone();
@@ -97,7 +97,7 @@ fn lines_are_those_of_a_scan() {
         fs::write(&file, sound).unwrap();
         assert_eq!(code(&check()), 0);
     }
-    // a file of one cell less, whose sums are those of the manifest
+    // a file with one cell less, whose sums match the manifest
     let dir = scratch.path().join("out-false");
     let name = fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path());
     let file = name.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "csv")).unwrap();
@@ -120,7 +120,7 @@ fn lines_are_those_of_a_scan() {
     let checked = run(&[&args[..], &COLUMNS].concat());
     assert_eq!(code(&checked), 1);
     assert!(String::from_utf8_lossy(&checked.stdout).contains("not those of the source"));
-    // a source that was changed
+    // a changed source
     let table = Table::open_with(&root, "t", Region::options().writable(true)).unwrap();
     table.put(Put::new("7-00007").cell_at("f", "t", 7, "other")).unwrap();
     table.close().unwrap();
@@ -151,7 +151,7 @@ fn what_has_no_place_is_refused() {
         assert_eq!(code(&refused), 2, "{wrong:?}: {}", stderr(&refused));
         assert!(!dir.exists());
     }
-    // JSON has no types; a qualifier that only looks so is one
+    // JSON has no types; a qualifier that only looks like a typed one is valid
     for (columns, exit) in [("f:n=long", 2), ("f:n=long@,f:t=utf8[]", 2), ("f:n=number", 0), ("f:n,f:t=x", 0)]
     {
         let out = scratch.path().join(columns);
@@ -217,13 +217,13 @@ fn complete_files_are_kept_when_a_failed_export_is_repeated() {
     let before = inodes(&partial);
     assert!(kept.iter().all(|name| partial.join(format!("{name}.json")).exists()));
     fs::write(&store, &sound).unwrap();
-    // a file that was damaged meanwhile is written again
+    // a file that was damaged since is written again
     fs::write(partial.join(&kept[1]), "row\n").unwrap();
     assert_eq!(code(&export(&dir, &[])), 0);
     assert!(timeless(files(&dir)) == timeless(expected.clone()) && !partial.exists());
     assert_eq!(inodes(&dir)[0], before[0]);
     assert_ne!(inodes(&dir)[1], before[1]);
-    // other options: nothing is kept
+    // other options: no file is reused
     fs::remove_dir_all(&dir).unwrap();
     fs::write(&store, &expected[Path::new("manifest.json")]).unwrap();
     assert_eq!(code(&export(&dir, &[])), 3);
@@ -233,7 +233,7 @@ fn complete_files_are_kept_when_a_failed_export_is_repeated() {
     assert!(inodes(&dir).iter().zip(before).all(|(now, before)| *now != before));
 }
 
-/// A directory of the temporary name may be of others: nothing of theirs is removed, or written to.
+/// A directory with the temporary name may belong to others: nothing in it is removed or changed.
 #[test]
 fn what_others_have_under_the_temporary_name_remains() {
     let scratch = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! `hregion verify` as a process: accepts what HBase wrote, and nothing else.
+//! `hregion verify` as a process: it accepts files written by HBase, and no damaged ones.
 
 use crate::support::*;
 use hregion::{Family, Put, RegionInfo, Table};
@@ -159,7 +159,7 @@ fn verify_finds_faults_of_a_region() {
     assert!(faults.iter().any(|fault| fault["kind"] == "Io"), "{faults:?}");
 }
 
-/// The names of tables and families may be those of regions.
+/// Tables and families may have names like those of regions.
 #[test]
 fn a_kind_that_a_target_cannot_be_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -208,14 +208,14 @@ fn a_kind_that_a_target_cannot_be_is_refused() {
             refused(&["get", "--as", kind, other, "r"], &message);
         }
     }
-    // What does not exist is not of a wrong kind.
+    // A target that does not exist does not have the wrong kind.
     for (kind, _) in targets {
         let missing = format!("{root}/none");
         assert_eq!(code(&run(&["count", "--as", kind, &missing])), 5, "{kind}");
     }
 }
 
-/// A sound file in the directory of another family, or of another region, is a fault of that place.
+/// A sound file in the directory of another family, or of another region, is a fault of its place.
 #[test]
 fn verify_finds_files_in_the_wrong_place() {
     let dir = tempfile::tempdir().unwrap();
@@ -255,7 +255,7 @@ fn verify_finds_files_in_the_wrong_place() {
     }
     fs::write(file(0, "f"), &bytes).unwrap();
     assert_eq!(faults().len(), 0);
-    // A file of the family that cannot be opened hides none that is in the wrong place.
+    // A file of the family that cannot be opened hides no file in the wrong place.
     let damaged = file(0, "f");
     fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
     let misplaced = damaged.with_file_name("0123456789abcdef0123456789abcdef");
@@ -286,7 +286,7 @@ fn copy_tree(from: &Path, to: &Path) {
     }
 }
 
-/// Every file below a table that HBase wrote is known for what it is.
+/// Every file below a table written by HBase is recognized.
 #[test]
 fn verify_finds_every_file_of_a_root() {
     let mut with_references = 0;
@@ -364,7 +364,7 @@ fn faults_are_in_the_order_of_the_files_whatever_the_number_of_jobs() {
     assert_eq!(code(&run(&["verify", "--jobs", "0", &plain()])), 2);
 }
 
-/// References and links are read as what they lead to.
+/// References and links are read as their targets.
 #[test]
 fn references_and_links_are_read() {
     let table = testdata("region/split-references/root/data/default/halves");
@@ -412,7 +412,7 @@ fn references_and_links_are_read() {
     assert_eq!(code(&run(&["diff", "--ignore-sequence-ids", &out, &whole])), 0);
 }
 
-/// A table that has lost its descriptor is one nevertheless: what is wrong with its files is found.
+/// A table without its descriptor is still a table: faults in its files are found.
 #[test]
 fn tables_without_a_descriptor_are_not_left_out() {
     let dir = tempfile::tempdir().unwrap();
@@ -442,7 +442,7 @@ fn tables_without_a_descriptor_are_not_left_out() {
     assert!(stdout(&output).contains(store.to_str().unwrap()));
 }
 
-/// A directory that cannot be read, as on a broken disk, hides nothing of the others.
+/// A directory that cannot be read, as on a broken disk, does not hide others.
 #[cfg(unix)]
 #[test]
 fn verify_goes_on_after_a_directory_that_cannot_be_read() {
@@ -454,7 +454,7 @@ fn verify_goes_on_after_a_directory_that_cannot_be_read() {
     let sound = json_lines(&ok(&["verify", "--json", root])).remove(0)["summary"].clone();
     let namespace = dir.path().join("data/default");
     let broken = namespace.join("loop");
-    // an error for root, too, unlike missing permissions
+    // also an error for root, unlike missing permissions
     symlink(&broken, &broken).unwrap();
     for target in [root, namespace.to_str().unwrap()] {
         let output = run(&["verify", "--json", target]);
@@ -512,7 +512,7 @@ fn verify_reads_the_mob_files_of_tables() {
         let (code, lines) = verify(target);
         assert_eq!((code, &lines[0]["path"]), (3, &json!(damaged.to_str().unwrap())), "{lines:#?}");
     }
-    // Those of a clone, and of a snapshot, are in the archive.
+    // The MOB files of a clone, and of a snapshot, are in the archive.
     for target in ["cloned/root", "compacted/root", "cloned/root/.hbase-snapshot/shot"] {
         let (code, lines) = verify(&testdata("mob").join(target));
         assert_eq!(code, 0, "{target}: {lines:#?}");

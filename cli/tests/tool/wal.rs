@@ -1,4 +1,4 @@
-//! `hregion wal`: the entries of logs that HBase wrote, torn ends, and what options leave out.
+//! `hregion wal`: the entries of logs written by HBase, torn ends, and the entries that options omit.
 
 use crate::support::{
     code, hregion, json_lines, last_error, members, ok, plain, run, stderr, stdout, testdata,
@@ -47,7 +47,7 @@ fn without_markers(out: &str) -> Vec<(Value, bool)> {
     json_lines(out).into_iter().map(split).collect()
 }
 
-/// The logs of a variant that were read whole, with the files of HBase's answers.
+/// The logs of a variant that were read completely, with the files of HBase's answers.
 fn logs(variant: &str) -> Vec<(PathBuf, PathBuf)> {
     let root = testdata("wal").join(variant);
     let of_split = files(&root.join("split")).into_iter().filter_map(|log| {
@@ -136,7 +136,7 @@ fn inspect_counts_the_entries_of_regions() {
     }
 }
 
-/// Copies the logs of a server to a directory of another name, with a file that is no log.
+/// Copies the logs of a server to a directory with another name, and a file that is not a log.
 fn copy_of_server(server: &Path, dir: &Path) -> PathBuf {
     let copy = dir.join("copy");
     fs::create_dir(&copy).unwrap();
@@ -147,7 +147,8 @@ fn copy_of_server(server: &Path, dir: &Path) -> PathBuf {
     copy
 }
 
-/// By the name of the directory, or by its first file: as each log by itself, and then the sums.
+/// Recognized by the name of the directory, or by its first file: prints each log separately, and then the
+/// sums.
 #[test]
 fn inspect_takes_directories_of_logs() {
     let dir = tempfile::tempdir().unwrap();
@@ -211,7 +212,7 @@ fn inspect_takes_directories_of_logs() {
     }
 }
 
-/// They are no cells, and `verify` reads them as it does those under a root.
+/// Such directories have no cells, and `verify` reads them like those under a root.
 #[test]
 fn directories_of_logs_are_no_cells() {
     let dir = tempfile::tempdir().unwrap();
@@ -325,7 +326,7 @@ fn what_is_no_log_is_an_error() {
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Io")));
 }
 
-/// A pipe is refused, rather than taken for an empty log or a file without bytes.
+/// A pipe is refused, rather than treated as an empty log or a file without bytes.
 #[cfg(unix)]
 #[test]
 fn a_pipe_is_no_log() {

@@ -1,4 +1,4 @@
-//! The answers of the page in `web/` are those of the tool.
+//! The answers of the page in `web/` equal the tool's.
 
 use crate::support::{code, corrupt, golden, golden_names, json_lines, ok, run, stdout, testdata};
 use hregion::{
@@ -11,7 +11,7 @@ use std::fs;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Files that need a key or a dictionary, which the page does not ask for.
+/// Files that need a key or a dictionary, which the page does not support.
 const NEED_MORE: [&str; 2] = ["small-encrypted", "codec-zstd-dictionary"];
 
 fn open(path: &str) -> Session {
@@ -22,7 +22,7 @@ fn ask(session: &Session, request: &Value) -> Value {
     serde_json::from_str(&session.answer(&request.to_string())).unwrap()
 }
 
-/// Makes strings of the integers that JavaScript would round.
+/// Converts the integers that JavaScript would round to strings.
 fn exact(value: &Value) -> Value {
     match value {
         Value::Number(number) if number.as_i64().is_none_or(|n| n.unsigned_abs() >= 1 << 53) => {
@@ -116,7 +116,7 @@ fn golden_files_are_shown_as_the_tool_prints_them() {
     }
 }
 
-/// Compares a verification with that of the tool. Returns the number of faults.
+/// Compares a verification with the tool's. Returns the number of faults.
 fn verified(session: &Session, path: &str) -> usize {
     let lines = json_lines(&stdout(&run(&["verify", "--json", path])));
     let expected: Vec<Value> = lines.iter().filter(|line| line.get("kind").is_some()).map(exact).collect();
@@ -143,7 +143,7 @@ fn pages_of_cells_join_forward_and_backward() {
         let cells = all_cells(&session, 1000);
         assert_eq!(all_cells(&session, 7), cells, "{name}");
         if name.starts_with("shape-equal-keys") {
-            // there are fewer keys than cells
+            // more cells than keys
             continue;
         }
         let at = cells.len() / 2;
@@ -157,7 +157,7 @@ fn pages_of_cells_join_forward_and_backward() {
     }
 }
 
-/// The cells of each block are together those of the file, if no two blocks have the same key.
+/// The cells of all blocks together equal those of the file, if no two blocks have the same key.
 #[test]
 fn each_cell_is_in_one_block() {
     let mut checked = 0;
@@ -251,7 +251,7 @@ fn damage_is_an_answer() {
         ] {
             let answer = ask(&session, &request);
             assert!(answer.is_object(), "{name}: {request}");
-            // a file that does not open has no other answer
+            // a file that cannot be opened has no other answer
             if let Some(error) = summary.get("error") {
                 assert_eq!(answer["error"], *error, "{name}: {request}");
             }
@@ -269,12 +269,12 @@ fn finish(mut writer: HFileWriter, cells: &[(&str, Vec<u8>)]) {
     writer.finish().unwrap();
 }
 
-/// The page draws what it is answered.
+/// The page draws the answers.
 #[test]
 fn long_keys_and_many_entries_make_no_long_answer() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("long.hfile");
-    // each cell in a block of its own
+    // each cell in a separate block
     let mut writer = HFileWriter::options().block_size(1).create(&path).unwrap();
     for entry in 0..2000 {
         writer.add_file_info(format!("entry {entry:04}"), "v").unwrap();
@@ -283,7 +283,7 @@ fn long_keys_and_many_entries_make_no_long_answer() {
     writer.add_file_info(vec![b'b'; 1 << 20], "v").unwrap();
     let long = |byte: u8, len: usize, last: u8| [vec![byte; len], vec![last]].concat();
     let mut cells: Vec<_> = (0..100).map(|last| ("r", long(b'a', 100_000, last))).collect();
-    // too long to be shown
+    // too long to be displayed
     cells.extend([0, 1].map(|last| ("r", long(b'b', 200_000, last))));
     finish(writer, &cells);
 
@@ -351,18 +351,18 @@ fn replace_last(bytes: &mut [u8], old: &[u8], new: &[u8]) {
     bytes[at..at + old.len()].copy_from_slice(new);
 }
 
-/// Without a known order of keys, only the places of blocks tell that an index leads back. One that does so
-/// on each of its levels has no end.
+/// Without a known order of keys, only the offsets of blocks show that an index leads back. If it does so on
+/// each of its levels, it has no end.
 #[test]
 fn an_index_that_leads_back_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("back.hfile");
-    // without checksums of what is changed
+    // without checksums of the changed bytes
     let options = HFileWriter::options().checksum(ChecksumType::Null).block_size(1);
     let writer = options.index_chunk_size(1).index_min_entries(1).create(&path).unwrap();
     finish(writer, &["a", "b", "c", "d"].map(|row| (row, b"q".to_vec())));
     let file = HFile::open(&path).unwrap();
-    // the index blocks above the leaves, of which each has a block
+    // the index blocks above the leaves, each with one block
     let leaves = [[0, 0, 0], [0, 0, 1], [0, 1, 0]].map(|at| file.index_entries(&at).unwrap().unwrap());
     assert_eq!((file.index_levels(), leaves.each_ref().map(Vec::len)), (5, [2, 1, 1]));
     let bytes_of =

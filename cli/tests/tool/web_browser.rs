@@ -1,5 +1,5 @@
-//! The page of `web/` in a headless Chromium: a file is chosen, shown, searched and verified. `.ci/run web`
-//! builds the page and runs this; `HREGION_PAGE` is its path.
+//! The page of `web/` in a headless Chromium: a file is selected, displayed, searched and verified. `.ci/run
+//! web` builds the page and runs this; `HREGION_PAGE` is its path.
 
 use crate::browser::Browser;
 use crate::support::{corrupt, golden, json_lines, ok, run, stdout};
@@ -12,7 +12,7 @@ fn page() -> PathBuf {
     std::env::var_os("HREGION_PAGE").expect("HREGION_PAGE, the page").into()
 }
 
-/// Leaves a screenshot.
+/// Saves a screenshot.
 fn picture(browser: &mut Browser, name: &str) {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("web");
     fs::create_dir_all(&dir).unwrap();
@@ -24,7 +24,7 @@ fn text(browser: &mut Browser, id: &str) -> String {
     browser.evaluate(&format!("document.getElementById('{id}').innerText")).as_str().unwrap().to_owned()
 }
 
-/// Chooses a file, and waits until everything is drawn.
+/// Selects a file, and waits until everything is drawn.
 fn choose(browser: &mut Browser, path: &str) {
     browser.evaluate("delete document.getElementById('page').dataset.state");
     browser.choose("#file", Path::new(path));
@@ -46,14 +46,14 @@ fn click(browser: &mut Browser, selector: &str) {
     browser.evaluate(&format!("document.querySelector({}).click()", json!(selector)));
 }
 
-/// Returns the rows of the cells that are shown.
+/// Returns the rows of the displayed cells.
 fn rows(browser: &mut Browser, section: &str) -> Vec<Value> {
     let cells =
         format!("[...document.querySelectorAll('#{section} tbody tr')].map((row) => row.cells[0].innerText)");
     browser.evaluate(&cells).as_array().unwrap().clone()
 }
 
-/// Verifies the file, and returns what is listed.
+/// Verifies the file, and returns the list of faults.
 fn verify(browser: &mut Browser) -> String {
     click(browser, "#verify-start");
     browser.wait_until("document.querySelector('#faults > *') !== null");
@@ -130,7 +130,7 @@ fn pages(browser: &mut Browser, cells: &[Value]) {
     assert!(hex.as_str().is_some_and(is_hex), "{hex}");
 }
 
-/// Opens the first block by keyboard, and looks at the index.
+/// Opens the first block by keyboard, and examines the index.
 fn blocks_and_index(browser: &mut Browser, cells: &[Value]) {
     browser.evaluate("document.querySelector('#blocks g.block').focus()");
     browser.key("Home");
@@ -179,7 +179,7 @@ fn the_name_of_a_file_reverses_no_text() {
     assert_eq!(browser.faults(), [] as [Value; 0]);
 }
 
-/// Rows of 32,000 bytes make no section long, and a block is shown from its heading on.
+/// Rows of 32,000 bytes do not make a section long, and a block is displayed from its heading on.
 #[test]
 #[ignore = "needs Chromium and the page: .ci/run web"]
 fn what_is_long_leaves_the_rest_in_reach() {
@@ -214,7 +214,7 @@ fn what_is_long_leaves_the_rest_in_reach() {
     assert_eq!(browser.faults(), [] as [Value; 0]);
 }
 
-/// Drawn as a whole, the keys and the entries of such files would keep the page from answering.
+/// If all keys and entries of such files were drawn, the page would stop responding.
 #[test]
 #[ignore = "needs Chromium and the page: .ci/run web"]
 fn long_keys_and_many_entries_are_drawn_in_part() {
@@ -237,13 +237,13 @@ fn long_keys_and_many_entries_are_drawn_in_part() {
     assert!(text(&mut browser, "info").contains("without the last"));
     let shown = rows(&mut browser, "found").len();
     assert!((10..50).contains(&shown), "{shown}");
-    // all headers, by several answers
+    // all headers, from several answers
     let blocks = text(&mut browser, "blocks");
     assert!(blocks.contains("DATA\t100\t"), "{blocks}");
     assert_eq!(browser.faults(), [] as [Value; 0]);
 }
 
-/// Returns how many of the rows that are shown have a length.
+/// Returns how many of the displayed rows have a length.
 fn rows_of_length(browser: &mut Browser, length: usize) -> usize {
     rows(browser, "found").iter().filter(|row| row.as_str().unwrap().len() == length).count()
 }
@@ -254,7 +254,7 @@ fn rows_of_length(browser: &mut Browser, length: usize) -> usize {
 fn each_header_is_read_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("blocks.hfile");
-    // each cell in a block of its own
+    // each cell in a separate block
     let mut writer = HFileWriter::options().block_size(1).create(&path).unwrap();
     for i in 0..21_000 {
         let key = SeekKey::of(format!("{i:05}").as_bytes(), b"f", b"q", 5, CellType::Put);

@@ -183,7 +183,7 @@ fn settings_that_mean_nothing_are_named() {
     assert!(said.contains("--mvcc keeps them"), "{said}");
 }
 
-/// As `hb write`, whose file info of a bulk load does not depend on the kind of file.
+/// As `hb write` does: the file info of a bulk load does not depend on the kind of file.
 #[test]
 fn a_plain_file_for_a_bulk_load_says_so() {
     let dir = tempfile::tempdir().unwrap();
@@ -205,7 +205,7 @@ fn a_plain_file_for_a_bulk_load_says_so() {
     ] {
         assert_eq!(written[key], value, "{key}");
     }
-    // its conversion keeps them
+    // a conversion keeps them
     let again = text(&dir.path().join("again"));
     let converted = run(&["convert", &out, "--out", &again, "--encoding", "DIFF"]);
     assert_eq!((code(&converted), stderr(&converted).lines().count()), (0, 1), "{}", stderr(&converted));
@@ -279,8 +279,8 @@ fn a_signal_leaves_no_file() {
         assert_eq!(names(dir.path()).len(), left, "{signal} {sort}");
         assert!(!Path::new(&out).exists());
         drop(stdin);
-        // the next run removes the remains of a killed process, but not what another one is writing, nor what
-        // has such a name and is not of this output
+        // the next run removes the remains of a killed process, but no file that another process is writing,
+        // nor a file with such a name that does not belong to this output
         let path = dir.path().join("out");
         let (written, other) = (name_unfinished(&path), name_unfinished(&dir.path().join("other")));
         let _writer = LocalFileWriter::create_new(&written).unwrap();
@@ -293,7 +293,7 @@ fn a_signal_leaves_no_file() {
     }
 }
 
-/// Whether this process ignores a signal, and so do those that it starts.
+/// Whether this process ignores a signal, as the processes that it starts then do.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -301,7 +301,7 @@ fn is_ignored(signal: i32) -> bool {
     u64::from_str_radix(set.trim(), 16).unwrap() >> (signal - 1) & 1 == 1
 }
 
-/// As `nohup`, whose processes go on when their terminal is closed.
+/// As with `nohup`, whose processes continue when their terminal is closed.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_ignored_signal_stays_ignored() {

@@ -254,8 +254,8 @@ fn a_filter_of_ones_own() {
     assert_eq!(filter.to_expression(), None);
 }
 
-/// A filter that neither ends reads nor rejects rows by their keys is not asked whether it does. Debug
-/// builds ask it, and check the answer.
+/// A filter that can neither end reads nor reject rows by their keys is not called for that. Debug builds
+/// call it, and check the answer.
 #[test]
 fn filters_that_judge_cells_only_are_not_asked_about_rows() {
     let judges = |expression: &str| FilterEvaluator::new(&Filter::parse(expression).unwrap()).judges_keys();
@@ -273,7 +273,7 @@ fn filters_that_judge_cells_only_are_not_asked_about_rows() {
     }
 }
 
-/// Which scans of several regions depend on the order of the regions.
+/// Determines which scans of several regions depend on the order of the regions.
 #[test]
 fn filters_that_may_end_scans_are_known() {
     let (page, cell) = ("PageFilter(1)", "ValueFilter(=, 'binary:1')");

@@ -252,7 +252,7 @@ fn an_entry_may_end_with_the_bytes_of_a_trailer() {
     assert_eq!(entries[1].cells().next().unwrap().value(), value);
     let (entries, end) = read(&[&bytes[..], &trailer::BYTES].concat()).unwrap();
     assert_eq!((entries.len(), end), (2, WalEnd::Trailer));
-    // The bytes are a trailer if the entry before them is not complete with them.
+    // The last bytes are a trailer, unless they complete the last entry.
     let mut bad = bytes.clone();
     bad[usize::try_from(offset).unwrap() + 30] ^= 1;
     assert_eq!(read(&bad).unwrap_err().offset(), Some(offset));

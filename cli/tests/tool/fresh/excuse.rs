@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 pub(crate) enum Excuse {
     /// HBase is known to answer such an operation differently than intended.
     Known(&'static str),
-    /// Excused by `what` if HBase gives the same answer to the last operation of `form`, a script that is
-    /// equivalent. Otherwise excused by `or`, if given.
+    /// Excused by `what` if HBase gives the same answer to the last operation of `form`, an equivalent
+    /// script. Otherwise excused by `or`, if given.
     Other { what: &'static str, form: Vec<Value>, or: Option<&'static str> },
 }
 
-/// A script, and the properties of its region that excuses depend on.
+/// A script, and the properties of its region on which excuses depend.
 pub(crate) struct Script {
     pub(crate) lines: Vec<Value>,
     new_versions: bool,

@@ -1,4 +1,4 @@
-//! Tables of a bucket are compacted, recovered, split and merged.
+//! Tables in a bucket are compacted, recovered, split and merged.
 
 use super::{TABLE, ask, put_root, run, use_snapshots, without_sequence_ids};
 use crate::library::fake_s3::FakeS3;
@@ -92,11 +92,11 @@ fn regions_of_a_bucket_are_recovered_and_untracked_files_are_refused() {
     let message = last_error(&output)["message"].as_str().unwrap().to_owned();
     assert!(message.contains("no such snapshot"), "{message}");
     assert!(objects() == expected);
-    // nothing is locked
+    // no lock is left
     let compacted = ask(&server, &format!("compact --major {TABLE}"));
     assert_eq!(code(&compacted), 0, "{}", stderr(&compacted));
     assert_eq!(scan(), before);
-    // files that no list names
+    // files that are on no list
     let dir = tempfile::tempdir().unwrap();
     Table::create(dir.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap().close().unwrap();
     server.upload("untracked", dir.path());
@@ -124,7 +124,7 @@ fn regions_of_a_bucket_are_split_and_merged() {
     assert_eq!(new.len(), 2, "{new:?}");
     let merged = replaced(&format!("merge --compact s3://bucket/root t {} {}", new[1], regions[1]));
     assert_eq!(merged.len(), 1, "{merged:?}");
-    // Nothing is left of the regions that were replaced but files in the archive.
+    // Only files in the archive remain of the replaced regions.
     let keys = server.keys();
     let below = keys.iter().filter_map(|key| key.strip_prefix("root/data/default/t/")?.split('/').next());
     let found: BTreeSet<&str> = below.collect();

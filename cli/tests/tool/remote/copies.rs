@@ -32,12 +32,12 @@ fn a_snapshot_of_a_bucket_is_exported() {
     let copied = scan(info.to_str().unwrap());
     assert_eq!(copied, scan("s3://bucket/root/.hbase-snapshot/joined-snap"));
     assert!(copied.len() > 1000);
-    // It is there.
+    // It exists already.
     let output = ask(&server, &line);
     assert_eq!(code(&output), 5, "{}", stderr(&output));
     is_there("nothing is replaced");
 
-    // A server that is gone, a file that is missing, one that is damaged, and one in the place of a copy.
+    // A server that is gone, a missing file, a damaged one, and a file in place of a copy.
     let hfile = server.keys().into_iter().rfind(|key| {
         let name = key.rsplit('/').next().unwrap();
         name.len() == 32 && key.contains("/data/default/")
@@ -124,7 +124,7 @@ fn files_of_a_bucket_are_loaded() {
     fs::write(files.join("_SUCCESS"), "").unwrap();
     server.upload("files", &files);
     let keys = server.keys();
-    // A load from a directory moves them.
+    // A load from a directory moves the files.
     let key = keys.iter().rfind(|key| key.contains("/g/")).unwrap();
     let sound = fs::read(dir.path().join(key)).unwrap();
     let root = dir.path().join("root");
@@ -139,7 +139,7 @@ fn files_of_a_bucket_are_loaded() {
         assert_eq!(count(), if exit == 0 { all } else { none }, "{context}");
         assert_eq!(server.keys(), keys, "{context}");
     });
-    // The same as from a directory.
+    // The same result as from a directory.
     let scan =
         || without_sequence_ids(&ok(&["scan", "--format", "csv", "--raw", "--versions", "all", table]));
     let from_bucket = scan();
@@ -160,7 +160,8 @@ fn files_of_a_bucket_are_loaded() {
     }));
     assert_eq!(code(&run("", &["verify".into(), table.into()])), 0);
 
-    // Nothing is loaded if a file is damaged, or the family is unknown, or it is no such directory.
+    // Nothing is loaded if a file is damaged, if the family is unknown, or if the directory has another
+    // structure.
     prepare();
     let mut damaged = sound.clone();
     damaged[60] ^= 1;
@@ -183,7 +184,7 @@ fn files_of_a_bucket_are_loaded() {
     refused(&format!("load {table} s3://bucket/{region}"), 2);
 }
 
-/// Creates a table for such files, whose own files are on lists. Returns its root.
+/// Creates a table for such files, with file lists. Returns its root.
 fn tracked_table(dir: &Path) -> PathBuf {
     let family = |name: &str| {
         Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE").max_versions(9)
@@ -193,14 +194,14 @@ fn tracked_table(dir: &Path) -> PathBuf {
     root
 }
 
-/// Puts a table with the families f and g and three regions in a bucket, in place of all that is there.
+/// Uploads a table with the families f and g and three regions to a bucket, replacing its content.
 fn put_table(server: &FakeS3, root: &Path) {
     server.keys().iter().for_each(|key| server.remove(key));
     server.upload("root", root);
     server.keys().iter().filter(|key| key.ends_with('/')).for_each(|marker| server.remove(marker));
 }
 
-/// Removes the locks of processes that could not free them.
+/// Removes the locks of processes that could not release them.
 fn remove_locks(server: &FakeS3) {
     server.keys().iter().filter(|key| key.ends_with(".hregion.lock")).for_each(|key| server.remove(key));
 }
@@ -222,7 +223,7 @@ fn files_are_loaded_into_a_bucket() {
         || -> Vec<String> { server.keys().into_iter().filter(|key| key.starts_with("files/")).collect() };
     let has_leftovers = || server.keys().iter().any(|key| key.contains("/.tmp/import"));
 
-    // Those of the same bucket are removed.
+    // Files in the same bucket are removed.
     let prepare = || {
         put_table(&server, &root);
         server.upload("files", &files);
@@ -258,7 +259,7 @@ fn files_are_loaded_into_a_bucket() {
     let again: serde_json::Value = serde_json::from_str(&done(&line)).unwrap_or_default();
     assert_eq!(again["loaded"], 0, "{again}");
 
-    // Others stay, and are loaded again.
+    // Files elsewhere stay, and are loaded again.
     put_table(&server, &root);
     let local = files_below(&files);
     let line = format!("--json load {TABLE} {}", files.display());
@@ -282,7 +283,8 @@ fn files_are_loaded_into_a_bucket() {
     let verified = run(&server.endpoint(), &["verify".into(), TABLE.into()]);
     assert_eq!(code(&verified), 0, "{}{}", stdout(&verified), stderr(&verified));
 
-    // Nothing is loaded if a file is damaged, or the family is unknown, or it is no such directory.
+    // Nothing is loaded if a file is damaged, if the family is unknown, or if the directory has another
+    // structure.
     put_table(&server, &root);
     server.upload("files", &files);
     let key = left().into_iter().rfind(|key| key.contains("/g/")).unwrap();
@@ -299,7 +301,7 @@ fn files_are_loaded_into_a_bucket() {
     refused(&format!("import {TABLE} {}", dir.path().join("none").display()), 5);
 }
 
-/// All files are removed, and with them their directory, when the command fails.
+/// When the command fails, all files are already removed, and their directory with them.
 #[test]
 fn a_load_of_which_only_records_are_left_is_repeated() {
     let (server, dir) = (FakeS3::start(), tempfile::tempdir().unwrap());
@@ -318,7 +320,7 @@ fn a_load_of_which_only_records_are_left_is_repeated() {
     assert_eq!(code(&load(Vec::new())), 0);
     let requests = server.take_asked().0;
     let last_removal = requests.iter().rposition(|asked| asked.starts_with("DELETE files/")).unwrap();
-    // How often locks are asked depends on the time.
+    // The number of lock requests depends on the time.
     let failed = (last_removal..requests.len()).find(|good| {
         let output = load([vec![Manner::Good; *good], vec![Manner::Fails(403)]].concat());
         code(&output) != 0 && !server.keys().iter().any(|key| key.starts_with("files/"))

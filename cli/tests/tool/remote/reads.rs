@@ -1,4 +1,4 @@
-//! Files, tables and snapshots are read by URL as from a directory.
+//! Files, tables and snapshots are read by URL, with the same results as from a directory.
 
 use super::{TABLE, ask, compare, put_root, roots, run, tables};
 use crate::library::fake_s3::{FakeS3, Manner};
@@ -13,7 +13,7 @@ fn a_bucket_answers_as_a_directory() {
     let server = FakeS3::start();
     let mut compared = 0;
     for (name, root) in roots() {
-        // Only those that this repository has, too: `against_moto` takes all.
+        // Only roots that are also in this repository: `against_moto` covers all.
         if testdata("region").join(&name).is_dir() {
             server.upload(&name, &root);
             compared += compare(&server.endpoint(), &format!("s3://bucket/{name}"), &root);
@@ -85,8 +85,8 @@ fn a_file_of_a_web_server_without_listings_answers_as_a_local_one() {
     assert!(server.take_asked().0.iter().any(|asked| asked.starts_with("PROPFIND ")));
 }
 
-/// Returns a root directory with a snapshot `s` of a table of four regions, about 2.5 MB each, and the bytes
-/// of its store files.
+/// Returns a root directory with a snapshot `s` of a table of four regions, about 2.5 MB each, and the number
+/// of bytes of its store files.
 fn root_with_snapshot() -> (tempfile::TempDir, u64) {
     let dir = tempfile::tempdir().unwrap();
     let table = Table::create(dir.path(), "t", &[Family::new("f")], &["1", "2", "3"]).unwrap();
@@ -139,7 +139,7 @@ fn commands_read_a_snapshot_of_a_bucket_once() {
         if !command.starts_with("export") {
             assert!(stdout(&found) == stdout(&expected), "{command}");
         }
-        // Listings and what describes the snapshot and the table are in it.
+        // This includes listings and the descriptions of the snapshot and the table.
         assert!(bytes <= must + must / 5, "{command}: {bytes} bytes of {must}");
         assert!((asked.len() as u64) < 60 + must / (80 << 10), "{command}: {asked:#?}");
     }
@@ -153,12 +153,12 @@ fn commands_read_a_snapshot_of_a_bucket_once() {
     }
 }
 
-/// Each listing of a bucket is paid for.
+/// Each listing of a bucket costs money.
 #[test]
 fn logs_are_looked_for_in_a_bucket_by_one_request() {
     let server = FakeS3::start();
     put_root(&server);
-    // What is printed, what is said of logs, and the numbers of the requests for them.
+    // The output, the message about logs, and the number of requests for them.
     let count = || {
         server.take_asked();
         let output = ask(&server, &format!("--json count {TABLE}"));
@@ -214,13 +214,13 @@ fn lists_of_cells_are_read_by_url() {
     assert_eq!(code(&imported), 0, "{}", stderr(&imported));
     let count = ask(&server, &format!("--json count {table}"));
     assert!(stdout(&count).contains(r#""rows":40000"#), "{}", stdout(&count));
-    // missing, and damaged on the way
+    // missing, and damaged in transit
     let output = ask(&server, &format!("write s3://bucket/in/none {columns} --out {}", path("none")));
     assert_eq!(code(&output), 5, "{}", stderr(&output));
     server.put("in/cut.tsv.gz", vec![0x1f, 0x8b, 8]);
     let output = ask(&server, &format!("write s3://bucket/in/cut.tsv.gz {columns} --out {}", path("cut")));
     assert_eq!(code(&output), 3, "{}", stderr(&output));
-    // shorter than the server has said
+    // shorter than declared by the server
     server.behave(std::iter::repeat_n(Manner::Halves, 1000));
     let output = ask(&server, &format!("write s3://bucket/in/cells.tsv {columns} --out {}", path("cut")));
     assert_eq!(code(&output), 5, "{}", stderr(&output));

@@ -1,4 +1,4 @@
-//! Tests on real servers, which `.ci/run remote` starts: moto's, with the interface of S3, and HDFS.
+//! Tests on real servers, which `.ci/run remote` starts: moto's, with S3's interface, and HDFS.
 
 use super::{
     bulk_load_files, compare, files_below, local_root, put, roots, run, table_of, use_snapshots,
@@ -32,8 +32,8 @@ fn against_moto() {
     use_snapshots(&endpoint, &format!("s3://{bucket}"));
 }
 
-/// Every golden root, in HDFS: `HREGION_HDFS` is the URL of a directory that has each root by the name of its
-/// directory.
+/// Every golden root, in HDFS: `HREGION_HDFS` is the URL of a directory that contains each root under the
+/// name of its directory.
 #[test]
 #[ignore = "needs a server"]
 fn against_hdfs() {
@@ -45,7 +45,7 @@ fn against_hdfs() {
     assert!(compared > 50, "{compared}");
 }
 
-/// What writes to a table in HDFS, and what refuses to as long as a server's log is open.
+/// Commands that write to a table in HDFS, and those that refuse to while a server's log is open.
 #[test]
 #[ignore = "needs a server"]
 fn writes_against_hdfs() {
@@ -114,7 +114,7 @@ fn writes_against_hdfs() {
     assert!(listed.len() >= 2, "{listed:?}");
 }
 
-/// What is written to HDFS, and read from there.
+/// Commands that copy into HDFS, and from it.
 #[test]
 #[ignore = "needs a server"]
 fn copies_against_hdfs() {
@@ -192,7 +192,7 @@ fn copies_against_hdfs() {
     assert_eq!(count(&loaded), all);
     assert_eq!(done(&format!("diff {imported} {loaded} --versions all")), "");
     assert_eq!(fs::read_dir(files.join("f")).unwrap().count(), 2, "they stay");
-    // Those in HDFS are moved, and those that are copied from there stay.
+    // Files in HDFS are moved, and files copied from there stay.
     let input = format!("{remote}/input");
     for family in ["f", "g"] {
         for file in fs::read_dir(files.join(family)).unwrap() {
@@ -214,7 +214,7 @@ fn copies_against_hdfs() {
     assert_eq!((left("f"), left("g")), (0, 0));
     assert_eq!(done(&format!("load {moved} {input}")), "loaded 0, split 0, passed over 0\n");
 
-    // What fails leaves nothing, and what was left is removed.
+    // A failing command leaves nothing, and earlier remains are removed.
     let failed = in_hdfs("failed");
     fails(&format!("import {failed} {}", plain()), 3, "");
     fails(&format!("load {failed} {local}/none"), 5, "");

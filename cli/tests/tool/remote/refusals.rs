@@ -1,4 +1,4 @@
-//! What is refused by URL, and what the messages show.
+//! Refused URLs, and the messages for them.
 
 use super::run;
 use crate::library::fake_s3::FakeS3;
@@ -12,7 +12,7 @@ fn commands_that_write_refuse_urls() {
     for args in [
         vec!["report", table, "--out", s3],
         vec!["salvage", &local, "--out", s3],
-        // which those in buckets are not
+        // unlike directories in buckets
         vec!["bulkload", &local, "--regions", &local, "--out", web],
         vec!["write", &local, "--out", web],
         vec!["convert", &local, "--out", web],
@@ -58,7 +58,7 @@ fn errors_show_the_url_and_no_credentials() {
     }
 }
 
-/// The metadata services that the environment names are the server, which is asked for nothing.
+/// The metadata services named by the environment are this server, which must receive no requests.
 #[test]
 fn without_credentials_nothing_is_requested() {
     let server = FakeS3::start();

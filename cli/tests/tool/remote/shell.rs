@@ -83,7 +83,7 @@ fn the_shell_reads_and_writes_a_bucket() {
     let found =
         done(root, &[&format!("create 'x', 'f', {file}"), "put 'x', 'r', 'f:q', 'again'", "scan 'x'"]);
     assert!(found.contains("value=again") && !found.contains("value=made"), "{found}");
-    // A new shell does not show the table that was dropped, whatever is left of it.
+    // A new shell does not list the dropped table, whatever remains of it.
     let is_of_x = |key: &String| {
         let is_file = !key.ends_with('/') && !key.ends_with(".lock");
         key.starts_with("root/data/default/x/") && is_file

@@ -1,5 +1,5 @@
-//! Scripts whose crashes are real: at each, the process that has played up to there is killed, and another
-//! one continues with the files that it left.
+//! Scripts with real crashes: at each, the process that has played the preceding part is killed, and another
+//! one continues with its files.
 
 use super::{Tally, by_id, compare, corpus, json_lines, name, read_lines, scripts, testdata};
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ fn play(script: &Path, lines: &[Value]) -> Tally {
     compare(name, lines, &expected, &by_id(given))
 }
 
-/// Plays lines in a process of its own, which is killed when all are done. Returns the answers.
+/// Plays lines in a separate process, which is killed when all are done. Returns the answers.
 fn play_and_kill(region: &Path, lines: &[Value]) -> Vec<Value> {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "replay::kills::child", "--ignored", "--nocapture"])
@@ -78,7 +78,7 @@ fn play_and_kill(region: &Path, lines: &[Value]) -> Vec<Value> {
         .spawn()
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    // Its answer tells that all before it is done.
+    // Its answer shows that all earlier lines are done.
     let last = json!({ "id": 0, "op": "files" });
     let text: String = lines.iter().chain([&last]).map(|line| format!("{line}\n")).collect();
     let mut answers = Vec::new();
@@ -86,7 +86,7 @@ fn play_and_kill(region: &Path, lines: &[Value]) -> Vec<Value> {
         let writer = scope.spawn(move || stdin.write_all(text.as_bytes()).map(|()| stdin));
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
-            // The first answer follows what the test harness prints.
+            // The first answer follows the test harness's output.
             let Some(answer) = line.find('{').and_then(|at| json_lines(&line[at..]).pop()) else { continue };
             if answer["id"] == 0 {
                 break;

@@ -1,4 +1,4 @@
-//! The tool on a cluster that asks for Kerberos, and encrypts connections, those to ZooKeeper included.
+//! The tool on a cluster that requires Kerberos, and encrypts connections, including those to ZooKeeper.
 
 use super::hbase::{Cluster, programs};
 use super::site::{keytool, write_site};
@@ -26,7 +26,7 @@ fn a_secured_cluster_is_read_and_written() {
         return;
     }
 
-    // a certificate that has signed itself
+    // a self-signed certificate
     let san = "san=dns:localhost,ip:127.0.0.1";
     let key = ["-alias", "own", "-keyalg", "RSA", "-dname", "CN=localhost", "-ext", san];
     keytool(dir.path(), &[&["-genkeypair", "-keystore", "keys.p12"][..], &key].concat());

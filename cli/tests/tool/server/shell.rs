@@ -3,8 +3,9 @@
 use crate::support::{code, json_lines, ok, run, stderr};
 use std::path::Path;
 
-/// What to type. Times are given where they are printed, and to delete a counter: the second increment of a
-/// millisecond has the time after it, and is not deleted by a delete of the same millisecond.
+/// The typed commands. Times are given where they are printed, and for the deletion of a counter: the second
+/// increment of a millisecond gets the following time, and is not deleted by a delete of the same
+/// millisecond.
 const SESSION: &str = r#"
 list
 create 's', {NAME => 'f', VERSIONS => 3}, 'g', SPLITS => ['m']
@@ -105,12 +106,12 @@ drop 's'
 exists 's'
 "#;
 
-/// Runs the shell, and returns what it prints of each command.
+/// Runs the shell, and returns the output of each command.
 fn play(target: &[&str]) -> Vec<(String, String)> {
     let commands: Vec<&str> = SESSION.lines().filter(|line| !line.is_empty()).collect();
     let mut line = vec!["shell"];
     line.extend(target);
-    // a value is printed as it is
+    // a value is printed unchanged
     let marks: Vec<String> = (0..commands.len()).map(|at| format!("mark = 'mark {at}'")).collect();
     for (command, mark) in commands.iter().zip(&marks) {
         line.extend(["-e", command, "-e", mark]);
@@ -127,7 +128,7 @@ fn play(target: &[&str]) -> Vec<(String, String)> {
     parts
 }
 
-/// Compares sessions, and asks for what only one of them has.
+/// Compares sessions, and runs commands that only one of them supports.
 pub(super) fn check(dir: &Path, servers: &[[&str; 2]]) {
     let root = dir.join("shell").display().to_string();
     let local = play(&[&root]);

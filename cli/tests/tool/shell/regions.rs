@@ -120,14 +120,14 @@ fn writers_are_alone() {
     let (first, input) = start(dir.path(), "put 't', 'r', 'f:q', 'v', 1\nget 't', 'r'");
     let (code, said) = failed(dir.path(), "put 't', 's', 'f:q', 'v', 1");
     assert!(code == 5 && said.contains("region is open for writing elsewhere"), "{code} {said}");
-    // it is in the log of the first shell
+    // the row is in the log of the first shell
     assert!(done(dir.path(), "scan 't'").ends_with("1 row(s)\n"));
     drop(input);
     assert!(first.wait_with_output().unwrap().status.success());
     assert!(done(dir.path(), "scan 't'").ends_with("1 row(s)\n"));
 }
 
-/// Regions that a shell has read may have been replaced by another process before it writes.
+/// Another process may have replaced regions that a shell has read before it writes.
 #[test]
 fn writes_go_to_the_regions_that_serve() {
     let dir = tempfile::tempdir().unwrap();

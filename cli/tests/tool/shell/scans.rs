@@ -2,7 +2,7 @@
 
 use super::done;
 
-/// As in HBase's shell, the number after a scan is that of its results, and a limit is one of rows.
+/// As in HBase's shell, the number after a scan counts its results, and a limit counts rows.
 #[test]
 fn batches_of_a_scan_are_counted() {
     let dir = tempfile::tempdir().unwrap();
@@ -47,7 +47,7 @@ fn filters_end_scans_of_several_regions() {
     }
 }
 
-/// HBase's shell makes a get of a scan whose rows are the same.
+/// HBase's shell makes a get of a scan whose bounds are the same row.
 #[test]
 fn a_scan_from_a_row_to_itself_returns_it() {
     let dir = tempfile::tempdir().unwrap();

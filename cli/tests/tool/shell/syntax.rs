@@ -173,7 +173,7 @@ TABLE
     assert_eq!(json_lines(&stdout(&json)), [value.clone(), json!({"rows": 0}), value]);
 }
 
-/// All lines after an odd quote are of one string. Each of them was read again for each line.
+/// All lines after an unclosed quote belong to one string. Each of them used to be read again for each line.
 #[test]
 fn an_odd_quote_in_a_long_script_does_not_hang_the_shell() {
     let dir = tempfile::tempdir().unwrap();
@@ -182,7 +182,7 @@ fn an_odd_quote_in_a_long_script_does_not_hang_the_shell() {
     let (code, message) = failed(dir.path(), &format!("create 't', 'f'\nput 't', \"r\n{rest}"));
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
     assert_eq!((code, message.contains("line 2, column 10: the string has no end")), (2, true), "{message}");
-    // a list that is as long is read in the same way, and its commands are executed
+    // a list of the same length is read in the same way, and its commands are executed
     let list = "'f:q',\n".repeat(20_000);
     let printed = done(dir.path(), &format!("scan 't', {{COLUMNS => [\n{list}]}}\nlist"));
     assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());

@@ -5,7 +5,7 @@ use crate::support::*;
 use serde_json::json;
 use std::fs;
 
-/// Files that a compaction has replaced, and a table that was deleted, when nothing can be archived.
+/// Files replaced by a compaction, and a deleted table, when nothing can be archived.
 #[test]
 fn what_cannot_be_archived_is_an_error_until_it_is_repeated() {
     for repeated in ["drop 't'", "disable 't'; drop 't'"] {
@@ -31,7 +31,7 @@ fn what_cannot_be_archived_is_an_error_until_it_is_repeated() {
     }
 }
 
-/// Between the renames of a truncation there is no table, and no other command brings it back.
+/// Between the renames of a truncation the table does not exist, and no other command restores it.
 #[test]
 fn a_truncation_that_was_interrupted_is_completed_when_it_is_repeated() {
     let dir = tempfile::tempdir().unwrap();
@@ -135,7 +135,7 @@ ROW                       COLUMN+CELL
     assert!(code == 2 && said.contains("drop: needs a root directory"), "{said}");
 }
 
-/// Attributes that mean something to HBase only.
+/// Attributes that only HBase uses.
 #[test]
 fn attributes_for_hbase_are_kept_and_shown() {
     let dir = tempfile::tempdir().unwrap();
@@ -185,7 +185,7 @@ alter 't', METHOD => 'table_att_unset', NAME => ['ours']",
     }
 }
 
-/// The regions of a new table: in a file, or by HBase's algorithms.
+/// The regions of a new table: from a file, or by HBase's algorithms.
 #[test]
 fn tables_are_created_with_regions() {
     let dir = tempfile::tempdir().unwrap();
@@ -214,7 +214,7 @@ get_splits 'c'"
         ("NUMREGIONS => 1, SPLITALGO => 'HexStringSplit'", "from 2 to"),
         ("NUMREGIONS => 3, SPLITALGO => 'Other'", "expected HexStringSplit"),
         ("SPLITS_FILE => '/missing/file'", "/missing/file"),
-        // the commands are read from there
+        // the commands are read from standard input
         ("SPLITS_FILE => '-'", "not standard input"),
     ] {
         let (code, said) = failed(dir.path(), &format!("create 'd', 'f', {options}"));
@@ -256,7 +256,7 @@ fn an_encrypted_table_is_written_with_the_key_alone() {
     assert!(exit == 2 && said.contains("expected AES"), "{said}");
 }
 
-/// `list` shows HBase's own tables if they are asked for; all but those that a master makes can be changed.
+/// `list` shows HBase's own tables on request; all but those created by a master can be changed.
 #[test]
 fn tables_of_hbase_are_changed_like_others() {
     let dir = tempfile::tempdir().unwrap();
@@ -310,7 +310,7 @@ fn a_root_that_an_interrupted_create_has_begun_is_empty() {
     let root = dir.path().to_str().unwrap();
     ok(&["shell", root, "-e", "create 't', 'f'", "-e", "put 't', 'r', 'f:q', 'v'"]);
     assert!(ok(&["shell", root, "-e", "get 't', 'r'"]).contains("value=v"));
-    // Anything else is not replaced.
+    // No other directory is replaced.
     let other = tempfile::tempdir().unwrap();
     fs::write(other.path().join(".other"), "").unwrap();
     assert_eq!(code(&run(&["shell", other.path().to_str().unwrap(), "-e", "create 't', 'f'"])), 4);

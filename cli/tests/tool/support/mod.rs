@@ -36,7 +36,7 @@ pub fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
     hregion().args(args).output().unwrap()
 }
 
-/// Runs a command with `input` as standard input, which it need not read to the end.
+/// Runs a command with `input` as standard input, which it need not read completely.
 pub fn run_with_input(command: &mut Command, stdout: impl Into<Stdio>, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -44,7 +44,7 @@ pub fn run_with_input(command: &mut Command, stdout: impl Into<Stdio>, input: &[
     child.wait_with_output().unwrap()
 }
 
-/// Runs the tool with standard output a pipe whose reader is closed.
+/// Runs the tool with a closed pipe as standard output.
 pub fn unread<S: AsRef<OsStr>>(args: &[S]) -> Output {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
@@ -104,7 +104,7 @@ pub fn golden_names() -> Vec<String> {
     names
 }
 
-/// Runs a command on a file of `golden`, with the options that it needs.
+/// Runs a command on a file of `golden`, with the options required for it.
 pub fn run_golden(command: &[&str], name: &str) -> Output {
     let key = temp_file(&format!("{}-{name}.key", command[0]), b"000102030405060708090a0b0c0d0e0f\n");
     let file = golden(&format!("{name}.hfile"));
@@ -127,7 +127,7 @@ pub fn temp_file(name: &str, bytes: &[u8]) -> String {
     path.into_os_string().into_string().unwrap()
 }
 
-/// Returns the answer without `partial` on each piece that turns out to be the last of its row.
+/// Returns the answer without `partial` on each piece that is the last of its row.
 pub fn settled(answer: &Value) -> Value {
     let mut answer = answer.clone();
     let more = answer["result"]["more"] == Value::Bool(true);
@@ -145,7 +145,7 @@ pub fn settled(answer: &Value) -> Value {
     answer
 }
 
-/// Whether anything but regions and the descriptor is in the directory of a table.
+/// Whether the directory of a table contains anything but regions and the descriptor.
 pub fn has_leftovers(table: &str) -> bool {
     let names = fs::read_dir(table).unwrap().map(|entry| entry.unwrap().file_name());
     names.into_iter().any(|name| name.len() != 32 && name != ".tabledesc")
