@@ -1,4 +1,4 @@
-//! The tables that the arguments name, and how their columns are mapped.
+//! The tables named by the arguments, and the mappings of their columns.
 
 use crate::Failure;
 use hregion_arrow::{Invalid, Layout, Mapping};
@@ -6,7 +6,7 @@ use hregion_datafusion::{HregionTable, Target, read_mapping};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The mappings that were read, by file: a pipe cannot be read again for another table.
+/// The mappings read so far, by file: a pipe cannot be read again for another table.
 #[derive(Default)]
 pub(crate) struct Mappings(BTreeMap<String, Mapping>);
 
@@ -21,7 +21,7 @@ impl Mappings {
     }
 }
 
-/// Returns a target as a table of SQL.
+/// Opens a target as an SQL table.
 pub(crate) fn open(
     target: &Target,
     map: Option<&str>,
@@ -43,11 +43,11 @@ pub(crate) fn open(
     Ok(target.table(layout)?)
 }
 
-/// Returns the file of the map of each table.
+/// Returns the mapping file of each table.
 pub(crate) fn maps<'a>(maps: &'a [String], names: &[&'a str]) -> Result<BTreeMap<&'a str, &'a str>, Failure> {
     let (mut found, mut of_all) = (BTreeMap::new(), None);
     for map in maps {
-        // a name before the sign is that of a table, or else it is of the file's name
+        // a name before the sign is a table's name, or else a part of the file's name
         let named = map.split_once('=').filter(|(name, _)| names.contains(name));
         let earlier = match named {
             Some((name, file)) => found.insert(name, file),

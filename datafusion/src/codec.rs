@@ -34,16 +34,16 @@ const TABLE: u8 = 1;
 const EXEC: u8 = 2;
 
 /// Encodes tables that were opened by their path ([`Target`](crate::Target)), and plan nodes that read them.
-/// What it decodes opens the same path, when it is first read: the path must be that of the same files on all
-/// machines. What is not of this crate is left to other codecs.
+/// A decoded table opens the same path when it is first read: the path must lead to the same files on all
+/// machines. Other codecs handle tables and nodes of other crates.
 ///
-/// The bytes have a version and a checksum: those of another version, and damaged ones, are errors.
-/// Options, such as a master key, are those of the codec that decodes, and never in the bytes.
+/// The bytes have a version and a checksum: another version and damaged bytes are errors. Options, such as a
+/// master key, belong to the decoding codec, and are never in the bytes.
 ///
 /// A decoded table plans its scans as files, one for each partition, in a
 /// [`DataSourceExec`](datafusion::datasource::source::DataSourceExec): schedulers such as Ballista's divide
 /// only leaves of known kinds among tasks. The codec encodes such a scan as a node that reads the files that
-/// the scheduler left.
+/// the scheduler has selected.
 #[derive(Debug)]
 pub struct HregionCodec {
     options: TargetOptions,
@@ -58,14 +58,14 @@ impl Default for HregionCodec {
 }
 
 impl HregionCodec {
-    /// Opens what it decodes by these options.
+    /// Creates a codec that opens decoded tables with these options.
     #[must_use]
     pub fn new(options: TargetOptions) -> Self {
         let physical = Arc::new(DefaultPhysicalExtensionCodec {});
         Self { options, logical: Arc::new(DefaultLogicalExtensionCodec {}), physical }
     }
 
-    /// Sets the codecs of what is not of this crate.
+    /// Sets the codecs for tables and nodes of other crates.
     #[must_use]
     pub fn over(
         mut self,

@@ -1,8 +1,8 @@
-//! The columns of the SQL table, and where they are from.
+//! The columns of the SQL table, and their sources.
 
 use hregion_arrow::{Invalid, Layout, Mapping, ValueType};
 
-/// What a column of the SQL table is.
+/// The source of a column of the SQL table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Field {
     /// A part of the row key, and its type.
@@ -36,7 +36,7 @@ pub(crate) fn fields_of(layout: &Layout) -> Vec<Field> {
     fields
 }
 
-/// The mapping of a table that has one.
+/// Returns the mapping of a table, if it has one.
 pub(crate) fn mapping_of(layout: &Layout) -> Option<&Mapping> {
     match layout {
         Layout::Columns(mapping) => Some(mapping),
@@ -44,7 +44,7 @@ pub(crate) fn mapping_of(layout: &Layout) -> Option<&Mapping> {
     }
 }
 
-/// Whether a value that is not of its type is null.
+/// Whether a value that does not have its type is null.
 pub(crate) fn invalid_is_null(mapping: &Mapping) -> bool {
     mapping.invalid() == Invalid::Null
 }

@@ -12,7 +12,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 /// Writes record batches as CSV, quoted as by `hregion export`: a null is an empty field, and an empty text
-/// has quotes. Lists and structures are JSON. The first line has the names of the columns.
+/// is quoted. Lists and structures are JSON. The first line has the names of the columns.
 #[derive(Debug)]
 pub struct CsvWriter<W> {
     out: W,
@@ -25,7 +25,7 @@ pub struct CsvWriter<W> {
 /// The values of a column.
 enum Values<'a> {
     Text(ArrayFormatter<'a>, Option<NullBuffer>),
-    /// Lists and structures: in Arrow's text of them, nothing tells where a text ends, or that it is null.
+    /// Lists and structures: Arrow's text of them does not show where a text ends, or that it is null.
     Json(NullableEncoder<'a>),
 }
 
@@ -40,7 +40,7 @@ impl<W: Write> CsvWriter<W> {
     ///
     /// # Errors
     ///
-    /// If a value has no text, such as a timestamp that no calendar has, or writing fails.
+    /// If a value has no text, such as a timestamp outside any calendar, or writing fails.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
         let schema = batch.schema();
         self.put_header(&schema);
@@ -52,7 +52,7 @@ impl<W: Write> CsvWriter<W> {
                 check_column(field, column)?;
                 Values::Json(make_encoder(field, column, &json_options)?)
             } else {
-                // a value may be null without being so itself, as one of a dictionary
+                // a value may be logically null, such as one in a dictionary
                 Values::Text(ArrayFormatter::try_new(column, &options)?, column.logical_nulls())
             });
         }
@@ -84,7 +84,7 @@ impl<W: Write> CsvWriter<W> {
         self.write_lines()
     }
 
-    /// Writes the names of the columns if there was no batch, and flushes.
+    /// Writes the names of the columns if there were no batches, and flushes.
     ///
     /// # Errors
     ///

@@ -1,13 +1,13 @@
-//! Errors as DataFusion's.
+//! Converts errors to DataFusion's.
 
 use datafusion::error::DataFusionError;
 
-/// An error of the reader, with its source.
+/// Converts an error of the reader, which stays its source.
 pub(crate) fn of_reader(error: hregion::Error) -> DataFusionError {
     DataFusionError::External(Box::new(error))
 }
 
-/// An error of a mapping or a value.
+/// Converts an error of a mapping or a value.
 pub(crate) fn of_batches(error: hregion_arrow::Error) -> DataFusionError {
     match error {
         hregion_arrow::Error::Read(error) => of_reader(error),

@@ -27,9 +27,9 @@ pub type RowRange = (Vec<u8>, Option<Vec<u8>>);
 pub struct HregionExec {
     pub(crate) reading: Reading,
     pub(crate) partitions: Vec<Partition>,
-    /// About how many cells of the files are in a row of the output.
+    /// The approximate number of cells in the files for a row of the output.
     pub(crate) cells_of_row: u64,
-    /// The columns of the layout that are the output, and by which of these it is sorted.
+    /// The columns of the layout in the output, and those of them by which it is sorted.
     pub(crate) output: Vec<usize>,
     pub(crate) sorted: Vec<usize>,
     properties: Arc<PlanProperties>,
@@ -37,7 +37,7 @@ pub struct HregionExec {
 }
 
 impl HregionExec {
-    /// `sorted` are the columns by which the output is sorted.
+    /// Creates the node. `sorted` are the columns by which the output is sorted.
     pub(crate) fn new(
         reading: Reading,
         partitions: Vec<Partition>,
@@ -73,7 +73,7 @@ impl HregionExec {
         self.partitions.iter().map(ranges).collect()
     }
 
-    /// Returns the scan of each partition, without its rows. It has no filter.
+    /// Returns the scan of each partition, without its range of rows and filter.
     #[must_use]
     pub fn scan(&self) -> &hregion::Scan {
         &self.reading.scan
@@ -171,7 +171,7 @@ impl ExecutionPlan for HregionExec {
         Some(self.metrics.clone_inner())
     }
 
-    /// What the trailers of the files say: none of it is exact, as versions, deletes and filters hide cells.
+    /// Statistics from the trailers of the files: none is exact, as versions, deletes and filters hide cells.
     fn statistics_from_inputs(
         &self,
         _: &[Arc<Statistics>],
@@ -200,7 +200,7 @@ impl ExecutionPlan for HregionExec {
     }
 }
 
-/// The schema of some columns.
+/// Returns the schema of some columns.
 pub(crate) fn projected(schema: &SchemaRef, columns: &[usize]) -> Result<SchemaRef> {
     Ok(Arc::new(schema.project(columns)?))
 }

@@ -22,8 +22,8 @@ use futures::StreamExt as _;
 use std::fmt;
 use std::sync::Arc;
 
-/// Reads each partition of a node as a file, which is a group of its own. Schedulers give a task some groups
-/// of files, but not some partitions of a node of another kind.
+/// Reads each partition of a node as a file in a separate group. Schedulers can assign a task some groups of
+/// files, but not some partitions of another kind of node.
 #[derive(Clone)]
 struct PartitionSource {
     exec: Arc<HregionExec>,
@@ -51,7 +51,7 @@ pub(crate) fn grouped(exec: HregionExec) -> Result<Arc<dyn ExecutionPlan>> {
         batch_rows: 0,
         metrics: ExecutionPlanMetricsSet::new(),
     };
-    // nothing is read from the store, which every session has
+    // nothing is read from this store, which every session has
     let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
         .with_file_groups(groups)
         .with_statistics(whole)
@@ -62,8 +62,8 @@ pub(crate) fn grouped(exec: HregionExec) -> Result<Arc<dyn ExecutionPlan>> {
     Ok(DataSourceExec::from_data_source(config))
 }
 
-/// Returns the node whose partitions are the groups of files that are left of [`grouped`]; `None` if it is
-/// another node.
+/// Returns the node whose partitions are the remaining groups of files of [`grouped`]; `None` for another
+/// node.
 pub(crate) fn ungrouped(node: &dyn ExecutionPlan) -> Result<Option<HregionExec>> {
     let own = node.downcast_ref::<DataSourceExec>().and_then(DataSourceExec::downcast_to_file_source);
     let Some((config, source)): Option<(&FileScanConfig, &PartitionSource)> = own else { return Ok(None) };

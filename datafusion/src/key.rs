@@ -1,19 +1,19 @@
-//! From sets of the parts of a row key to ranges of row keys.
+//! Converts sets of the parts of a row key to ranges of row keys.
 
 use crate::ranges::RangeSet;
 use hregion::op::next_prefix;
 use hregion_arrow::{KeyPart, RowKey};
 
-/// The maximum number of ranges of row keys made of the points of several parts.
+/// The maximum number of row key ranges that result from points of several parts.
 const MAX_RANGES: usize = 1000;
-/// The maximum length of a bound that is not a point: there is a range for each of its prefixes.
+/// The maximum length of a bound that is not a point: each of its prefixes gets a range.
 const MAX_BOUND: usize = 64;
 
-/// How a part that is not the last is found in a row key.
+/// The way to find a part that is not the last in a row key.
 #[derive(Clone, Copy)]
 enum Form<'k> {
     Separator(&'k [u8]),
-    /// By its width; the bytes are after it.
+    /// By its width, with the bytes after it.
     Width(usize, &'k [u8]),
 }
 
@@ -37,7 +37,7 @@ fn forms(row: &RowKey) -> Option<Vec<Form<'_>>> {
     }
 }
 
-/// Whether parts of a row key sort as their bytes, each within the parts before it: how many of the first do.
+/// Returns how many of the first parts of a row key sort like their bytes, each within the parts before it.
 pub(crate) fn sorted_parts(row: &RowKey) -> usize {
     let is_sorted = |ty: hregion_arrow::ValueType| {
         matches!(
@@ -57,8 +57,8 @@ pub(crate) fn sorted_parts(row: &RowKey) -> usize {
     }
 }
 
-/// Returns the ranges of the row keys whose parts are in these sets, and whether these are exact: otherwise,
-/// the ranges have other row keys, too. Row keys that lack a part may be in any range.
+/// Returns the ranges of the row keys whose parts are in these sets, and whether they are exact: otherwise,
+/// the ranges also contain other row keys. Row keys that lack a part may be in any range.
 pub(crate) fn ranges_of(row: &RowKey, sets: &[RangeSet]) -> (RangeSet, bool) {
     match forms(row) {
         Some(forms) if sets.len() == forms.len() + 1 => of_parts(&forms, sets),
@@ -90,7 +90,7 @@ fn of_parts(forms: &[Form<'_>], sets: &[RangeSet]) -> (RangeSet, bool) {
 }
 
 impl Form<'_> {
-    /// Returns what row keys with this value of the part begin with; `None` if there are none.
+    /// Returns the prefix of row keys with this value of the part; `None` if there are no such row keys.
     fn prefix_of(self, value: &[u8]) -> Option<Vec<u8>> {
         match self {
             Self::Width(width, after) => (value.len() == width).then(|| [value, after].concat()),
@@ -102,7 +102,7 @@ impl Form<'_> {
         }
     }
 
-    /// Returns the row keys whose part is in the set; `None` if these are too many ranges.
+    /// Returns the row keys whose part is in the set; `None` if this would be too many ranges.
     fn spread(self, set: &RangeSet) -> Option<RangeSet> {
         let mut ranges = Vec::new();
         for range in set.ranges() {
@@ -131,7 +131,7 @@ impl Form<'_> {
                 if bound.len() > MAX_BOUND {
                     return None;
                 }
-                // a part that the bound begins with is less, whatever the separator after it is
+                // a part that is a prefix of the bound is less, whatever the separator after it is
                 let shorter = (0..bound.len()).filter_map(|len| bound.get(..len));
                 let shorter = shorter.map(|shorter| RangeSet::prefix(&[shorter, separator].concat()));
                 let ranges = shorter.flat_map(|set| set.ranges().to_vec());
@@ -151,7 +151,7 @@ mod tests {
         KeyPart::new(name, ValueType::Binary)
     }
 
-    /// Cuts a row key independently of the library.
+    /// Splits a row key independently of the library.
     fn cut(row: &RowKey, key: &[u8]) -> Option<Vec<Vec<u8>>> {
         match row {
             RowKey::Separated { separator, parts } => {
@@ -185,7 +185,7 @@ mod tests {
         }
     }
 
-    /// For every row key of up to five bytes of three values, and many sets of each part.
+    /// Compares every row key of up to five bytes of three values with many sets of each part.
     #[test]
     fn ranges_have_the_row_keys_whose_parts_are_in_the_sets() {
         let bytes = b"a|z";

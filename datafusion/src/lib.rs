@@ -24,9 +24,9 @@
 //! # }
 //! ```
 //!
-//! What the reader does of a query, and when that is exact, is in `docs/sql.md` of the repository. Errors of
-//! the reader are [`External`](datafusion::error::DataFusionError::External) errors of DataFusion, with the
-//! reader's error as their source.
+//! The parts of a query that the reader executes, and when they are exact, are described in `docs/sql.md` of
+//! the repository. Errors of the reader are [`External`](datafusion::error::DataFusionError::External) errors
+//! of DataFusion, with the reader's error as their source.
 
 #[cfg(feature = "codec")]
 mod codec;
@@ -63,5 +63,6 @@ pub use target::{Target, TargetOptions};
 pub use text::{AllFloats, check_values, printable};
 
 /// The stack in bytes that threads need to plan and evaluate queries with long chains of terms: DataFusion
-/// does so by recursion, and a chain of OR is as deep as it is long. Memory is taken as far as it is used.
+/// does so by recursion, and the depth of a chain of OR equals its length. Only the used part of a stack
+/// takes memory.
 pub const STACK_BYTES: usize = 32 << 20;

@@ -1,12 +1,12 @@
-//! From comparisons with literals to sets of bytes.
+//! Converts comparisons with literals to sets of bytes.
 
 use crate::ranges::{Range, RangeSet, next};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Operator;
 use hregion_arrow::ValueType;
 
-/// The bytes of the values of a type for which a comparison is true. `None` if the bytes do not tell, because
-/// equal values have different bytes, or the bytes do not sort as the values.
+/// Returns the bytes of the values of a type for which a comparison is true. `None` if the bytes do not
+/// determine this, because equal values have different bytes, or the bytes do not sort like the values.
 pub(crate) fn set_of(ty: ValueType, op: Operator, literal: &ScalarValue) -> Option<RangeSet> {
     match ty {
         ValueType::Binary => bytes_set(op, bytes_of(literal)?),
@@ -19,7 +19,7 @@ pub(crate) fn set_of(ty: ValueType, op: Operator, literal: &ScalarValue) -> Opti
     }
 }
 
-/// The bytes of the text that matches a pattern of LIKE, and whether no other text is in the set.
+/// Returns the bytes of the texts that match a pattern of LIKE, and whether the set contains no other text.
 pub(crate) fn like_set(ty: ValueType, pattern: &ScalarValue) -> Option<(RangeSet, bool)> {
     if !matches!(ty, ValueType::Utf8 | ValueType::Json) {
         return None;
@@ -30,7 +30,7 @@ pub(crate) fn like_set(ty: ValueType, pattern: &ScalarValue) -> Option<(RangeSet
             None => return Some((RangeSet::point(prefix.as_bytes()), true)),
             Some('%') => return Some((RangeSet::prefix(prefix.as_bytes()), rest.all(|c| c == '%'))),
             Some('_') => return Some((RangeSet::prefix(prefix.as_bytes()), false)),
-            // what an escape at the end means is left to the engine
+            // the engine handles an escape at the end
             Some('\\') => match rest.next() {
                 Some(c) => prefix.push(c),
                 None => return Some((RangeSet::prefix(prefix.as_bytes()), false)),
@@ -40,7 +40,7 @@ pub(crate) fn like_set(ty: ValueType, pattern: &ScalarValue) -> Option<(RangeSet
     }
 }
 
-/// The texts that begin with a literal.
+/// Returns the texts that begin with a literal.
 pub(crate) fn prefix_set(ty: ValueType, prefix: &ScalarValue) -> Option<RangeSet> {
     match ty {
         ValueType::Utf8 | ValueType::Json => Some(RangeSet::prefix(prefix.try_as_str()??.as_bytes())),
@@ -48,9 +48,9 @@ pub(crate) fn prefix_set(ty: ValueType, prefix: &ScalarValue) -> Option<RangeSet
     }
 }
 
-/// Whether all bytes of the set are values of the type, if those that a comparison has given are no others.
+/// Whether all bytes of the set, which comes from a comparison, are values of the type.
 pub(crate) fn is_of_type(ty: ValueType, set: &RangeSet) -> bool {
-    // a set of single values comes from literals of the type, but one for JSON is any text
+    // a set of single values comes from literals of the type, except that a literal for JSON is any text
     ty == ValueType::Binary || ty != ValueType::Json && set.points().is_some()
 }
 
@@ -76,7 +76,7 @@ fn bytes_set(op: Operator, bytes: &[u8]) -> Option<RangeSet> {
     })
 }
 
-/// One byte, of which all but zero are true.
+/// Booleans of one byte, where all bytes but zero are true.
 fn boolean_set(op: Operator, literal: &ScalarValue) -> Option<RangeSet> {
     let ScalarValue::Boolean(Some(literal)) = literal else { return None };
     let is_false = RangeSet::point(&[0]);
@@ -87,7 +87,7 @@ fn boolean_set(op: Operator, literal: &ScalarValue) -> Option<RangeSet> {
     }
 }
 
-/// The value of a literal, if it is of the type, an integer; `None` for other types.
+/// Returns the value of an integer literal, if it has the type; `None` for other types.
 fn integer_of(ty: ValueType, literal: &ScalarValue) -> Option<i64> {
     match (ty, literal) {
         (ValueType::Byte, ScalarValue::Int8(value)) => value.map(i64::from),

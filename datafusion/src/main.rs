@@ -1,4 +1,4 @@
-//! `hregion-sql`: SQL over the files of HBase, without HBase.
+//! `hregion-sql`: SQL over HBase's files, without HBase.
 
 mod arguments;
 mod output;
@@ -71,14 +71,14 @@ Examples:
   hregion-sql 'SELECT row, \"cf:name\" FROM t LIMIT 5' --table t=/hbase/data/default/users --infer
   hregion-sql 'EXPLAIN SELECT * FROM t' --table t=/hbase/.hbase-snapshot/monday --map users.json";
 
-/// Why there is no answer, or not all of it.
+/// The reason for which there is no answer, or not a complete one.
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
     exit: Exit,
 }
 
-/// Exit codes, as those of the tool.
+/// Exit codes, the same as the tool's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Exit {
     Done = 0,
@@ -104,7 +104,7 @@ impl Failure {
         Self::new(Exit::Usage, message)
     }
 
-    /// What is printed is no longer read: that ends the program, without a message.
+    /// The reader of the output has closed it: this ends the program without a message.
     pub(crate) fn closed_pipe() -> Self {
         Self::new(Exit::Done, "")
     }
@@ -140,7 +140,7 @@ impl From<hregion_arrow::Error> for Failure {
 impl From<DataFusionError> for Failure {
     fn from(error: DataFusionError) -> Self {
         let message = error.strip_backtrace();
-        // the reader's errors say by themselves what they are
+        // the reader's errors are understandable without this prefix
         let message = message.strip_prefix("External error: ").unwrap_or(&message).to_owned();
         let mut source: Option<&(dyn Error + 'static)> = Some(&error);
         while let Some(error) = source {
@@ -188,7 +188,7 @@ fn run(args: &Args) -> Result<(), Failure> {
         thread.spawn_scoped(scope, || runtime.block_on(answer(args))).map(ScopedJoinHandle::join)
     });
     let answered = joined.map_err(cannot_start)?.unwrap_or_else(|panic| resume_unwind(panic));
-    // does not wait for reads that are no longer needed, which may take long
+    // does not wait for unnecessary reads, which may take long
     runtime.shutdown_background();
     answered
 }
@@ -202,7 +202,7 @@ async fn answer(args: &Args) -> Result<(), Failure> {
     for (name, table) in tables(args)? {
         context.register_table(TableReference::bare(name), Arc::new(table))?;
     }
-    // files are read only
+    // files are read-only
     let options = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
     let rows = context.sql_with_options(&args.sql, options.with_allow_statements(false)).await;
     let rows = rows.map_err(|error| of_query(error, args))?;
@@ -219,8 +219,8 @@ async fn answer(args: &Args) -> Result<(), Failure> {
     output.finish()
 }
 
-/// The failure of a query. Says which table is meant if its name lacks the quotes that it needs: SQL reads a
-/// name without them in lower case, and what is before a dot as that of a schema.
+/// Returns the failure of a query. Names the intended table if its name lacks the required quotes: SQL reads
+/// an unquoted name in lower case, and a part before a dot as a schema.
 fn of_query(error: DataFusionError, args: &Args) -> Failure {
     let failure = Failure::from(error);
     let is_missing = |name: &str| failure.message.contains(&format!(".{}' not found", name.to_lowercase()));
@@ -236,7 +236,7 @@ fn of_query(error: DataFusionError, args: &Args) -> Failure {
     }
 }
 
-/// Opens the tables. Warns once of each root directory whose logs may have more of their rows.
+/// Opens the tables. Prints a warning for each root directory whose logs may have more of their rows.
 fn tables(args: &Args) -> Result<Vec<(String, HregionTable)>, Failure> {
     let names: Vec<&str> = args.tables.iter().map(|(name, _)| name.as_str()).collect();
     if let Some(name) = names.iter().enumerate().find(|(at, name)| names.iter().take(*at).any(|n| n == *name))

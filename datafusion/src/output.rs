@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 
-/// How rows are printed.
+/// The format of printed rows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Format {
     Table,
@@ -21,7 +21,7 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// Prints rows: those of a table at the end, because columns are as wide as their widest value.
+/// Prints rows. A table is printed at the end, because columns are as wide as their widest value.
 pub(crate) struct Output {
     schema: SchemaRef,
     to: To,
@@ -34,7 +34,7 @@ enum To {
 }
 
 impl Output {
-    /// Fails if rows of these columns cannot be printed so.
+    /// Creates an output. Fails if rows of these columns cannot be printed in this format.
     pub(crate) fn new(format: Format, schema: SchemaRef) -> Result<Self, Failure> {
         let out = || BufWriter::new(Stdout::new());
         let to = match format {
@@ -91,7 +91,8 @@ fn closed(error: &io::Error) -> Failure {
     }
 }
 
-/// Fails if columns have the same name: readers take only one of the members of an object with the same name.
+/// Fails if columns have the same name: readers use only one of several members of an object with the same
+/// name.
 fn check_names(schema: &SchemaRef) -> Result<(), Failure> {
     let mut names = BTreeSet::new();
     match schema.fields().iter().find(|field| !names.insert(field.name())) {

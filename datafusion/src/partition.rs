@@ -1,4 +1,4 @@
-//! Partitions of the rows that are read: regions, and parts of them that begin at a block.
+//! Partitions of the rows to be read: regions, and parts of them that begin at a block.
 
 use crate::ranges::RangeSet;
 use crate::source::Part;
@@ -7,15 +7,15 @@ use crate::source::Part;
 #[derive(Clone, Debug)]
 pub(crate) struct Partition {
     pub(crate) ranges: RangeSet,
-    /// About how many cells are stored in them, and how many bytes, before anything is selected.
+    /// The approximate numbers of stored cells and bytes, before any selection.
     pub(crate) cells: u64,
     pub(crate) bytes: u64,
 }
 
-/// Divides row ranges into about `target` partitions, in row order. There is no partition without rows.
+/// Divides row ranges into about `target` partitions, in row order. No partition is empty.
 ///
-/// With fewer regions than that, each is at least one partition, and large ones are divided at blocks, into
-/// parts of at least `min_bytes`. With more regions, neighbours are in one partition.
+/// If there are fewer regions, each is at least one partition, and large ones are divided at blocks, into
+/// parts of at least `min_bytes`. If there are more regions, neighbours share a partition.
 pub(crate) fn divide(ranges: &RangeSet, parts: &[Part], target: usize, min_bytes: u64) -> Vec<Partition> {
     let target = target.max(1);
     let mut pieces: Vec<Partition> = Vec::new();
@@ -24,7 +24,7 @@ pub(crate) fn divide(ranges: &RangeSet, parts: &[Part], target: usize, min_bytes
     let total = sum(bytes.iter().copied()).max(1);
     let mut start = Vec::new();
     for (at, (part, bytes)) in parts.iter().zip(&bytes).enumerate() {
-        // rows that no region has are in a partition, too: reading them is an error
+        // rows of no region also belong to a partition: reading them is an error
         let end = parts.get(at + 1).map(|next| next.start.clone());
         let own = RangeSet::range(start, end.clone()).intersect(ranges);
         start = end.unwrap_or_default();
@@ -42,7 +42,8 @@ pub(crate) fn divide(ranges: &RangeSet, parts: &[Part], target: usize, min_bytes
     join(pieces, target)
 }
 
-/// Adds numbers of cells or bytes. Trailers may say anything, and files may be sparse, of any length.
+/// Adds numbers of cells or bytes, saturating. Trailers may contain any number, and files may be sparse, of
+/// any length.
 pub(crate) fn sum(numbers: impl Iterator<Item = u64>) -> u64 {
     numbers.fold(0, u64::saturating_add)
 }
@@ -59,7 +60,7 @@ fn bytes_of(part: &Part, ranges: &RangeSet) -> u64 {
     }
 }
 
-/// The share of a region's cells in some of its bytes.
+/// Returns the share of a region's cells in some of its bytes.
 fn share_of(cells: u64, bytes: u64, part: &Part) -> u64 {
     let all = sum(part.blocks.iter().map(|(_, bytes)| *bytes)).max(1);
     u64::try_from(u128::from(cells) * u128::from(bytes) / u128::from(all)).unwrap_or(u64::MAX)

@@ -1,4 +1,4 @@
-//! Predicates that the reader can apply, in part or as they are.
+//! Predicates that the reader can apply, partially or exactly.
 
 mod condition;
 mod filters;
@@ -20,10 +20,10 @@ use hregion::filter::Filter;
 use hregion_arrow::{Column, Layout, RowKey, ValueType};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The maximum number of ranges of a predicate on a column, each of which is a filter; also of predicates of
-/// an OR that have filters.
+/// The maximum number of ranges of a predicate on a column, each of which becomes a filter; also of
+/// predicates of an OR that have filters.
 const MAX_COLUMN_RANGES: usize = 1000;
-/// The maximum depth of nested ANDs and ORs, as each takes a part of the stack. A chain of one of them is one
+/// The maximum depth of nested ANDs and ORs, as each takes stack memory. A chain of one of them counts as one
 /// level, however long.
 const MAX_NESTING: usize = 100;
 
@@ -38,19 +38,19 @@ pub(crate) struct Translator {
 }
 
 impl Translator {
-    /// `has_ranges` is whether row keys sort as bytes.
+    /// Creates a translator. `has_ranges` is whether row keys sort as bytes.
     pub(crate) fn new(layout: Layout, has_ranges: bool) -> Self {
         let (schema, fields) = (layout.schema(), fields_of(&layout));
         Self { layout, schema, fields, has_ranges }
     }
 
-    /// The key of rows, or that of cells: bytes.
+    /// Returns the row key of the mapping, or bytes for a table of cells.
     fn row(&self) -> RowKey {
         mapping_of(&self.layout)
             .map_or_else(|| RowKey::whole(ValueType::Binary), |mapping| mapping.row().clone())
     }
 
-    /// A condition that all rows satisfy.
+    /// Returns a condition that all rows satisfy.
     pub(crate) fn all(&self) -> Condition {
         let parts = mapping_of(&self.layout).map_or(1, |mapping| mapping.row().parts().len());
         Condition {
@@ -66,9 +66,9 @@ impl Translator {
         }
     }
 
-    /// Returns how far the reader applies a predicate.
+    /// Returns to what extent the reader applies a predicate.
     pub(crate) fn pushdown(&self, predicate: &Expr) -> TableProviderFilterPushDown {
-        // with room for the list of all filters, and that of a scan
+        // leaves levels for the list of all filters, and for a scan's
         let is_shallow = |condition: &Condition| {
             condition.filter().and_then(|filter| Filter::all([Filter::all(filter)?])).is_ok()
         };
@@ -101,7 +101,7 @@ impl Translator {
         self.translate_within(predicate, MAX_NESTING)
     }
 
-    /// Translates a predicate, of which what nests deeper than `levels` is unknown.
+    /// Translates a predicate; parts nested deeper than `levels` are unknown.
     fn translate_within(&self, predicate: &Expr, levels: usize) -> Option<Condition> {
         let predicate = bare(predicate);
         let Expr::BinaryExpr(BinaryExpr { op: op @ (Operator::And | Operator::Or), .. }) = predicate else {
@@ -123,7 +123,7 @@ impl Translator {
         Some(Condition { is_exact: all.is_exact && is_complete, ..all })
     }
 
-    /// Translates a predicate that has no others in it.
+    /// Translates a predicate without nested ones.
     fn translate_single(&self, predicate: &Expr) -> Option<Condition> {
         match predicate {
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (&**left, &**right) {
@@ -133,7 +133,7 @@ impl Translator {
                 }
                 _ => None,
             },
-            // NOT IN of an empty list is true of a null, too
+            // NOT IN of an empty list is also true for a null
             Expr::InList(InList { expr, list, negated }) if !list.is_empty() => {
                 let Expr::Column(column) = &**expr else { return None };
                 let op = if *negated { Operator::NotEq } else { Operator::Eq };
@@ -206,7 +206,7 @@ impl Translator {
         mapping_of(&self.layout)?.columns().get(at)
     }
 
-    /// The type of a column of the SQL table whose values are those of bytes.
+    /// Returns the type of a column of the SQL table whose values come from bytes.
     fn type_of(&self, name: &str) -> Option<ValueType> {
         match self.field(name)?.1 {
             Field::Part(_, ty) => Some(ty),
@@ -243,7 +243,7 @@ impl Translator {
         }
     }
 
-    /// The condition that the bytes of a column of the SQL table are in a set.
+    /// Returns the condition that the bytes of a column of the SQL table are in a set.
     fn of_set(&self, name: &str, set: RangeSet, is_exact: bool) -> Option<Condition> {
         let (place, field) = self.field(name)?;
         let mut condition = Condition { is_exact, ..self.all() };
@@ -260,7 +260,7 @@ impl Translator {
             Field::Column(at) => {
                 let column = self.column(at)?;
                 if !is_of_type(column.value_type(), &set) {
-                    // with nulls in place of them, the filter passes values that are not of the type
+                    // where values of other types are null, the filter passes them
                     condition.is_exact &= !invalid_is_null(mapping_of(&self.layout)?);
                     condition.decoded.insert(place);
                 }
@@ -277,7 +277,7 @@ impl Translator {
         Some(condition)
     }
 
-    /// The condition that a column has a cell.
+    /// Returns the condition that a column has a cell.
     fn present(&self, name: &str) -> Option<Condition> {
         let (place, field) = self.field(name)?;
         let (at, column, is_exact) = match field {
@@ -302,7 +302,7 @@ impl Translator {
     }
 }
 
-/// Returns a predicate without aliases and `IS TRUE`, which do not change which rows it accepts.
+/// Returns a predicate without aliases and `IS TRUE`, which do not change the accepted rows.
 fn bare(mut predicate: &Expr) -> &Expr {
     loop {
         predicate = match predicate {
@@ -328,13 +328,13 @@ fn operands(predicate: &Expr, of: Operator) -> Vec<&Expr> {
     found
 }
 
-/// Whether the operator compares, and is null of a null.
+/// Whether the operator is a comparison, which is null for a null.
 fn is_comparison(op: Operator) -> bool {
     use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
     matches!(op, Eq | NotEq | Lt | LtEq | Gt | GtEq)
 }
 
-/// The least timestamp for which a comparison is true, if there are greater ones for which it is.
+/// Returns the least timestamp for which a comparison is true, if it is true for greater ones too.
 fn least_timestamp(op: Operator, literal: i64) -> Option<i64> {
     match op {
         Operator::Eq | Operator::GtEq => Some(literal),
@@ -401,7 +401,7 @@ mod tests {
         assert!(within > 10_000 && outside > 100_000, "{within} {outside}");
     }
 
-    /// `NOT IN` of nothing is true of a null, too.
+    /// `NOT IN` of an empty list is also true for a null.
     #[test]
     fn an_empty_list_is_not_pushed_down() {
         let mapping =
@@ -416,7 +416,7 @@ mod tests {
         }
     }
 
-    /// Calls `check` on a thread with as little stack as those that plan queries.
+    /// Calls `check` on a thread with as small a stack as the threads that plan queries.
     fn on_a_small_stack(check: impl FnOnce() + Send) {
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().stack_size(2 << 20);
@@ -466,7 +466,7 @@ mod tests {
         });
     }
 
-    /// Translates each AND and OR of two predicates by itself.
+    /// Translates each AND and OR of two predicates separately.
     fn by_pairs(translator: &Translator, predicate: &Expr) -> Option<Condition> {
         match predicate {
             Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
@@ -482,7 +482,7 @@ mod tests {
         }
     }
 
-    /// Whether a predicate is true of the parts of a row key.
+    /// Whether a predicate is true for the parts of a row key.
     fn holds(predicate: &Expr, parts: [&str; 3]) -> bool {
         let Expr::BinaryExpr(BinaryExpr { left, op, right }) = predicate else { unreachable!() };
         match (op, &**left, &**right) {
@@ -517,7 +517,7 @@ mod tests {
         let values = ["", "j", "k", "ka", "m", "mm", "n", "x", "xx"];
         let mut exact = 0;
         for _ in 0..500 {
-            // trees of any form: two of the predicates become one, again and again
+            // trees of any form: two of the predicates are repeatedly combined to one
             let mut predicates: Vec<Expr> = Vec::new();
             for _ in 0..2 + below(5) {
                 let (column, word) = (name(["a", "b", "c"][below(3) * below(2)]), lit(words[below(4)]));

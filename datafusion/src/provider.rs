@@ -1,4 +1,4 @@
-//! A table of SQL over a table, a snapshot or a region.
+//! An SQL table over a table, a snapshot or a region.
 
 use crate::columns::{Field, fields_of, mapping_of};
 use crate::error::of_reader;
@@ -25,11 +25,11 @@ use hregion_arrow::Layout;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// A table of SQL: the rows of a table, a snapshot or a region, with the columns of a [`Layout`].
+/// An SQL table: the rows of a table, a snapshot or a region, with the columns of a [`Layout`].
 ///
-/// With [mapped columns](Layout::Columns), a row is one that has at least one of the mapped columns; a column
-/// that it does not have is null. A column has its newest version, unless all are asked for in a list. With
-/// [cells](Layout::Cells), a row of SQL is the newest version of a column of a row.
+/// With [mapped columns](Layout::Columns), a row is included if it has at least one of the mapped columns;
+/// missing columns are null. A column has its newest version, unless it is mapped to a list of all versions.
+/// With [cells](Layout::Cells), an SQL row is the newest version of a column of a row.
 #[derive(Clone, Debug)]
 pub struct HregionTable {
     pub(crate) origin: Origin,
@@ -48,13 +48,13 @@ pub struct HregionTable {
 const MAX_EXAMINED: usize = 64;
 
 impl HregionTable {
-    /// Creates a table of SQL with the rows of a table, or of [a snapshot](Table::open_snapshot).
+    /// Creates an SQL table with the rows of a table, or of [a snapshot](Table::open_snapshot).
     #[must_use]
     pub fn new(table: Table, layout: Layout) -> Self {
         Self::of(Source::Table(table), layout)
     }
 
-    /// Creates a table of SQL with the rows of a region, or of files that were opened
+    /// Creates an SQL table with the rows of a region, or of files that were opened
     /// [without one](hregion::RegionOptions::open_files).
     #[must_use]
     pub fn of_region(region: Region, layout: Layout) -> Self {
@@ -71,7 +71,7 @@ impl HregionTable {
         Ok(Self::with(origin, layout, sorts_as_bytes))
     }
 
-    /// Opens nothing: `sorts_as_bytes` is whether row keys sort as bytes.
+    /// Creates an SQL table without opening anything: `sorts_as_bytes` is whether row keys sort as bytes.
     pub(crate) fn with(origin: Origin, layout: Layout, sorts_as_bytes: bool) -> Self {
         Self {
             translator: Arc::new(Translator::new(layout.clone(), sorts_as_bytes)),
@@ -86,9 +86,9 @@ impl HregionTable {
         }
     }
 
-    /// Sets how files are opened to look at their trailers and indexes, for statistics and partitions: the
-    /// storage, the master key. A file that cannot be opened so has neither; rows are read from it
-    /// nevertheless.
+    /// Sets how files are opened to read their trailers and indexes, for statistics and partitions: the
+    /// storage, the master key. A file that cannot be opened with these options is omitted from both; its
+    /// rows are read nevertheless.
     #[must_use]
     pub fn files(mut self, options: HFileOptions) -> Self {
         self.files = options;
@@ -102,8 +102,8 @@ impl HregionTable {
         self
     }
 
-    /// Sets the least number of bytes of files for which a region is divided into partitions (default:
-    /// 1 MiB).
+    /// Sets the minimum number of bytes of files for which a region is divided into partitions (default: 1
+    /// MiB).
     #[must_use]
     pub fn min_partition_bytes(mut self, bytes: u64) -> Self {
         self.min_partition_bytes = bytes;
@@ -116,7 +116,7 @@ impl HregionTable {
         Self { is_sent: true, ..self }
     }
 
-    /// Plans a scan. Opens regions, and reads the ends of their files.
+    /// Plans a scan. Opens regions, and reads the trailers and indexes of their files.
     fn plan(
         &self,
         projection: Option<&[usize]>,
@@ -144,7 +144,7 @@ impl HregionTable {
         let target = if self.sorts_as_bytes { target } else { 1 };
         let mut partitions = divide(&ranges, &parts, target, self.min_partition_bytes);
         if partitions.is_empty() {
-            // reading finds out that there is no region
+            // the read reports that there is no region
             partitions.push(Partition { ranges, cells: 0, bytes: 0 });
         }
         let mut decoded = output.clone();
@@ -171,7 +171,7 @@ impl HregionTable {
         Ok(Arc::new(exec))
     }
 
-    /// Returns what is read of each row; `None` if no row is in the answer.
+    /// Returns the parts of each row to be read; `None` if no row is in the answer.
     fn select(
         &self,
         source: &Source,
@@ -185,7 +185,7 @@ impl HregionTable {
         let fields = fields_of(&self.layout);
         let mut columns: BTreeSet<usize> = (0..mapping.columns().len()).collect();
         let mut presence = None;
-        // A row needs at least one of the columns, so all must be read. But a row that lacks the columns of a
+        // A row needs at least one of the columns, so all must be read. But a row without the columns of a
         // filter or a timestamp is not in the answer.
         if !filters.is_empty() || !condition.since.is_empty() {
             let of_field = |at: &usize| match fields.get(*at) {
@@ -204,7 +204,7 @@ impl HregionTable {
             let qualifiers = selected.families.entry(column.family().to_vec()).or_default();
             qualifiers.insert(column.qualifier().to_vec());
             has_versions |= column.has_versions();
-            // older cells of a family can be left out if no column of it needs them
+            // older cells of a family can be omitted if no column of it needs them
             let own = condition.since.get(&at).copied().filter(|since| *since > 0);
             let least = since.entry(column.family().to_vec()).or_insert(own);
             *least = own.zip(*least).map(|(own, least)| own.min(least));
@@ -227,7 +227,7 @@ impl HregionTable {
         }))
     }
 
-    /// Returns what is read of each row of a table of cells.
+    /// Returns the parts of each row to be read, for a table of cells.
     fn select_cells(&self, source: &Source, condition: &Condition) -> hregion::Result<Option<Selection>> {
         let (families, qualifiers) = (&condition.families, &condition.qualifiers);
         if families.is_empty() || qualifiers.is_empty() {
@@ -263,7 +263,7 @@ impl HregionTable {
         Ok(Some(Selection { selected, filter, examined, cells_of_row: 1, presence: None }))
     }
 
-    /// Examines the regions with rows in the ranges, unless these are many.
+    /// Examines the regions with rows in the ranges, unless there are too many.
     fn examine(&self, source: &Source, ranges: &RangeSet, families: Option<&[Vec<u8>]>) -> Vec<Part> {
         let mut bounds = source.bounds();
         bounds.retain(|(start, end)| ranges.overlaps(start, end.as_deref()));
@@ -286,21 +286,21 @@ impl HregionTable {
     }
 }
 
-/// What is read of each row.
+/// The parts of each row to be read.
 struct Selection {
     selected: Selected,
     filter: Option<Filter>,
     /// The families that are read; `None` for all.
     examined: Option<Vec<Vec<u8>>>,
     cells_of_row: u64,
-    /// The columns of which a row has at least one, if it needs no other.
+    /// The columns at least one of which a row must have, if nothing else of it is needed.
     presence: Option<Presence>,
 }
 
 impl Selection {
-    /// Reads also cells with the timestamp `i64::MAX`: no range of times has them, and a read of columns by
-    /// name skips them, as in HBase, where one of all columns returns them. `qualifiers` are those of a table
-    /// of cells. Mapped columns are always read by name.
+    /// Also reads cells with the timestamp `i64::MAX`: no range of times includes them, and a read of columns
+    /// by name skips them, as in HBase, while a read of all columns returns them. `qualifiers` are the
+    /// selected ones of a table of cells. Mapped columns are always read by name.
     fn include_latest(&mut self, qualifiers: &RangeSet) -> hregion::Result<()> {
         self.selected.since.clear();
         let is_by_name = self.selected.families.values().any(|names| !names.is_empty());
@@ -312,12 +312,12 @@ impl Selection {
     }
 }
 
-/// Passes the cells whose families are in a set.
+/// Returns a filter that passes the cells whose families are in a set.
 fn family_filter(families: &RangeSet) -> hregion::Result<Filter> {
     any_of(families, |compare, bytes| Filter::family(compare, Comparator::binary(bytes.to_vec())))
 }
 
-/// Passes the cells whose qualifiers are in a set.
+/// Returns a filter that passes the cells whose qualifiers are in a set.
 fn qualifier_filter(qualifiers: &RangeSet) -> hregion::Result<Filter> {
     any_of(qualifiers, |compare, bytes| Filter::qualifier(compare, Comparator::binary(bytes.to_vec())))
 }

@@ -35,7 +35,7 @@ pub(crate) fn next(bytes: &[u8]) -> Vec<u8> {
     [bytes, &[0]].concat()
 }
 
-/// The lesser of two ends.
+/// Returns the lesser of two ends.
 fn least<'e>(a: Option<&'e Vec<u8>>, b: Option<&'e Vec<u8>>) -> Option<&'e Vec<u8>> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
@@ -56,12 +56,12 @@ impl RangeSet {
         Self::of(vec![Range { start, end }])
     }
 
-    /// The byte strings less than `end`.
+    /// Returns the set of byte strings less than `end`.
     pub(crate) fn below(end: Vec<u8>) -> Self {
         Self::range(Vec::new(), Some(end))
     }
 
-    /// The byte strings not less than `start`.
+    /// Returns the set of byte strings not less than `start`.
     pub(crate) fn from(start: Vec<u8>) -> Self {
         Self::range(start, None)
     }
@@ -70,7 +70,7 @@ impl RangeSet {
         Self::range(bytes.to_vec(), Some(next(bytes)))
     }
 
-    /// The byte strings that begin with `prefix`.
+    /// Returns the set of byte strings that begin with `prefix`.
     pub(crate) fn prefix(prefix: &[u8]) -> Self {
         Self::range(prefix.to_vec(), next_prefix(prefix))
     }
@@ -106,7 +106,7 @@ impl RangeSet {
         matches!(&self.0[..], [Range { start, end: None }] if start.is_empty())
     }
 
-    /// Returns the byte strings if each range is of one.
+    /// Returns the byte strings if each range contains only one.
     pub(crate) fn points(&self) -> Option<Vec<&[u8]>> {
         self.0.iter().map(Range::point).collect()
     }
@@ -155,7 +155,7 @@ impl RangeSet {
         Self::of(gaps)
     }
 
-    /// The byte strings of the set, each after `prefix`.
+    /// Returns the byte strings of the set, each after `prefix`.
     pub(crate) fn prefixed(&self, prefix: &[u8]) -> Self {
         let with = |bytes: &[u8]| [prefix, bytes].concat();
         let range = |range: &Range| Range {
@@ -170,7 +170,7 @@ impl RangeSet {
 mod tests {
     use super::*;
 
-    /// All strings of up to three bytes of four values.
+    /// Returns all strings of up to three bytes of four values.
     fn strings() -> Vec<Vec<u8>> {
         let mut all = vec![Vec::new()];
         let bytes = [0, 1, 0x7f, 0xff];

@@ -15,7 +15,7 @@ const MAX_SMALL: u64 = 64 << 20;
 /// The maximum length of a mapping.
 const MAX_MAPPING: u64 = 1 << 20;
 
-/// Options of a program's command line for reading files, by the names that those of `hregion` have.
+/// Options of a program's command line for reading files, with the same names as those of `hregion`.
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Reading")]
 pub struct ReadingArgs {
@@ -53,7 +53,7 @@ pub struct ReadingArgs {
 }
 
 impl ReadingArgs {
-    /// Returns how targets are opened. All of them share a cache, if there is one.
+    /// Returns the options to open targets. All targets share a cache, if there is one.
     ///
     /// # Errors
     ///
@@ -97,7 +97,7 @@ impl ReadingArgs {
 ///
 /// # Errors
 ///
-/// If the file cannot be read, is too large for a mapping, or is none.
+/// If the file cannot be read, is too large, or is not a mapping.
 pub fn read_mapping(path: &Path) -> Result<Mapping, hregion_arrow::Error> {
     let wrong =
         |reason: &dyn fmt::Display| hregion_arrow::Error::Mapping(format!("{}: {reason}", path.display()));
@@ -109,7 +109,7 @@ fn read_small(path: &Path) -> hregion::Result<Vec<u8>> {
     read_up_to(path, MAX_SMALL)
 }
 
-/// Reads a file. Fails if it has more bytes: what is no regular file may not end.
+/// Reads a file. Fails if it has more bytes: a special file may never end.
 fn read_up_to(path: &Path, most: u64) -> hregion::Result<Vec<u8>> {
     let failed = |error| Error::io("read", path, error);
     let (file, mut bytes) = (File::open(path).map_err(failed)?, Vec::new());

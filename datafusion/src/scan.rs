@@ -1,4 +1,4 @@
-//! The reading side of a partition: rows become batches, on threads that may wait for files.
+//! Reads a partition: converts rows to batches, on threads that may wait for files.
 
 use crate::columns::mapping_of;
 use crate::error::{of_batches, of_reader};
@@ -28,16 +28,17 @@ use tokio::sync::mpsc::error::TrySendError;
 #[derive(Clone, Debug)]
 pub(crate) struct Reading {
     pub(crate) view: Arc<OriginView>,
-    /// Without rows and filter.
+    /// The scan, without row range and filter.
     pub(crate) scan: Scan,
-    /// What the scan was made of.
+    /// The selection from which the scan was built.
     #[cfg_attr(not(feature = "codec"), allow(dead_code, reason = "plans are not sent"))]
     pub(crate) selected: Selected,
     pub(crate) filter: Option<Filter>,
-    /// What a row has at least one of, if only the number of rows is asked for, without a filter.
+    /// The columns at least one of which a row must have, if only the number of rows is requested, without a
+    /// filter.
     pub(crate) presence: Option<Presence>,
     pub(crate) layout: Layout,
-    /// The columns that are decoded: those of the output, and after them those whose values are checked.
+    /// The columns to be decoded: those of the output, then those whose values are only checked.
     pub(crate) decoded: Vec<usize>,
     /// The schema of the output.
     pub(crate) schema: SchemaRef,
@@ -45,15 +46,15 @@ pub(crate) struct Reading {
     pub(crate) limit: Option<usize>,
 }
 
-/// What a scan reads of each row.
+/// The parts of each row that a scan reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Selected {
-    /// Families, each with the qualifiers of its columns, or all if there are none. No families for all.
+    /// Families, each with the qualifiers of its columns, or all if empty. No families means all.
     pub(crate) families: BTreeMap<Vec<u8>, BTreeSet<Vec<u8>>>,
-    /// The least timestamp of a family, or of all.
+    /// The least timestamp for a family, or for all.
     pub(crate) since: Vec<(Option<Vec<u8>>, i64)>,
     pub(crate) max_versions: Option<u32>,
-    /// Whether other families are read for the rows that pass the filter only.
+    /// Whether other families are read only for the rows that pass the filter.
     pub(crate) on_demand: bool,
 }
 
@@ -86,10 +87,10 @@ impl Selected {
 const FIRST_ROWS: usize = 256;
 /// The bytes at which a batch is complete.
 const BATCH_BYTES: usize = 16 << 20;
-/// How many batches of a partition wait to be taken. One more is being read.
+/// The number of batches of a partition that wait for the consumer. One more is being read.
 const CHANNEL: usize = 1;
 
-/// Ends a scan once nothing takes its batches. Filters may drop any number of rows in one call of a scanner.
+/// Ends a scan when its consumer is gone. Filters may drop any number of rows in one call of a scanner.
 #[derive(Debug)]
 struct WhileTaken(Sender<Result<RecordBatch>>);
 
@@ -118,10 +119,10 @@ impl CellFilter for WhileTaken {
 }
 
 impl Reading {
-    /// Reads a partition ahead of what is taken, and ends when the stream is dropped.
+    /// Reads a partition ahead of the consumer, and ends when the stream is dropped.
     ///
-    /// Batches are read on threads that may wait for files, which the runtime has a limited number of. None
-    /// is held while batches wait to be taken: a query may have any number of partitions open.
+    /// Batches are read on threads that may wait for files, of which the runtime has a limited number. None
+    /// is occupied while batches wait for the consumer: a query may have any number of open partitions.
     pub(crate) fn stream(&self, partition: Partition, batch_rows: usize) -> SendableRecordBatchStream {
         let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&self.schema), CHANNEL);
         let (reading, to) = (self.clone(), stream.tx());
@@ -154,28 +155,28 @@ impl Reading {
 #[derive(Debug)]
 struct Reader {
     reading: Reading,
-    /// With the filter, without rows.
+    /// The scan with the filter, without row range.
     scan: Scan,
-    /// The ranges that have not begun.
+    /// The remaining ranges.
     ranges: vec::IntoIter<Range>,
     current: Option<Current>,
     /// How rows are counted, until a row has very many cells or bytes, or a cell that reads by name skip.
     presence: Option<Presence>,
-    /// Whether rows of cells are read in parts, since one was too large.
+    /// Whether rows of cells are read in parts, because one was too large.
     is_in_parts: bool,
     batches: Batches,
     to: Sender<Result<RecordBatch>>,
     is_done: bool,
 }
 
-/// The range that is read.
+/// The range that is being read.
 #[derive(Debug)]
 struct Current {
     rows: Rows,
     range: Range,
-    /// The place of the column found last, if rows with all cells of their families are counted.
+    /// The index of the column found last, if rows with all cells of their families are counted.
     found: Option<usize>,
-    /// The last row that was taken. The rows after one that is too large are read in another way.
+    /// The last row that was added. The rows after a row that is too large are read in another way.
     last: Option<Vec<u8>>,
 }
 
@@ -198,8 +199,8 @@ impl Reader {
         Ok(Self { reading, scan, ranges, current, presence, is_in_parts, batches, to, is_done })
     }
 
-    /// Reads and sends batches as long as there is room for them. Returns the first one for which there is
-    /// none; `None` after the last one, or if nothing takes them.
+    /// Reads and sends batches while the channel has capacity. Returns the first batch that does not fit;
+    /// `None` after the last one, or if the consumer is gone.
     fn run(mut self: Box<Self>) -> Result<Option<(Box<Self>, RecordBatch)>> {
         let to = self.to.clone();
         while let Some(batch) = self.next_batch()? {
@@ -224,7 +225,7 @@ impl Reader {
         }
     }
 
-    /// Reads until a batch may be complete. Returns `Continue` at the end, or if nothing takes batches.
+    /// Reads until a batch may be complete. Returns `Continue` at the end, or if the consumer is gone.
     fn read(&mut self) -> Result<ControlFlow<()>> {
         while self.batches.left > 0 && !self.to.is_closed() && self.begin_range()? {
             if self.read_range()?.is_break() {
@@ -256,14 +257,14 @@ impl Reader {
         Ok(Current { rows, range: range.clone(), found, last: None })
     }
 
-    /// Reads the current range. Returns `Break` if a batch may be complete, or nothing takes it.
+    /// Reads the current range. Returns `Break` if a batch may be complete, or the consumer is gone.
     fn read_range(&mut self) -> Result<ControlFlow<()>> {
         let Some(Current { rows, range, found, last }) = &mut self.current else {
             return Ok(ControlFlow::Continue(()));
         };
         let (batches, to) = (&mut self.batches, &self.to);
         let (Some(presence), Some(found)) = (&self.presence, found) else {
-            // any part of a row of cells is rows of the output
+            // any part of a row of cells gives rows of the output
             let has_parts = batches.are_cells && !self.is_in_parts;
             let read = rows.for_each(|row| {
                 if to.is_closed() {
@@ -311,7 +312,7 @@ impl Reader {
             Ok::<_, Failure>(read)
         });
         let left = match (read, by_name) {
-            // the rows from there on are read by the names of columns
+            // the rows from this one on are read by the names of columns
             (Ok(_), Some(start)) => Range { start, end: range.end.take() },
             (Ok(read), None) => {
                 if read.is_continue() {
@@ -327,7 +328,7 @@ impl Reader {
         self.read_on(&left)
     }
 
-    /// Goes on with what is left of a range, which is read in another way.
+    /// Continues with the rest of a range, which is read in another way.
     fn read_on(&mut self, left: &Range) -> Result<ControlFlow<()>> {
         self.current = None;
         if !left.is_empty() {
@@ -337,7 +338,7 @@ impl Reader {
     }
 }
 
-/// Keeps the key of a row.
+/// Stores the key of a row.
 fn keep(last: &mut Option<Vec<u8>>, row: RowRef<'_>) {
     if row.is_empty() {
         return;
@@ -347,14 +348,14 @@ fn keep(last: &mut Option<Vec<u8>>, row: RowRef<'_>) {
     key.extend_from_slice(row.key());
 }
 
-/// Returns what is left of a range after the last row that was taken. Cells may have expired since, so that
-/// a number of rows does not tell where that is.
+/// Returns the rest of a range after the last row that was added. Cells may have expired since, so a number
+/// of rows would not determine that position.
 fn rest_of(range: &Range, last: Option<&[u8]>) -> Range {
     let start = last.map_or_else(|| range.start.clone(), next);
     Range { start, end: range.end.clone() }
 }
 
-/// Whether something is larger than the reader's limits.
+/// Whether an error means that the reader's limits were exceeded.
 fn is_over_limit(error: &DataFusionError) -> bool {
     let DataFusionError::External(error) = error else { return false };
     error.downcast_ref::<hregion::Error>().is_some_and(|error| error.kind() == ErrorKind::Limit)
@@ -382,11 +383,11 @@ struct Batches {
     schema: SchemaRef,
     /// Whether a cell is a row of the output.
     are_cells: bool,
-    /// `None` if only the number of rows is asked for.
+    /// `None` if only the number of rows is requested.
     builder: Option<BatchBuilder>,
-    /// Checks row keys, if there is no builder to find out that a part is missing.
+    /// Checks row keys, if there is no builder to detect missing parts.
     key: Option<RowKey>,
-    /// The complete ones.
+    /// The complete batches.
     ready: VecDeque<RecordBatch>,
     /// The number of rows since the last batch.
     rows: usize,
@@ -434,7 +435,7 @@ impl Batches {
         if let Some(key) = &self.key {
             key.check(row.key()).map_err(of_batches)?;
         }
-        // a row of the table may have more cells than are asked for: they are left out
+        // a row of the table may have more cells than requested: the rest is omitted
         self.left = self.left.saturating_sub(rows);
         self.rows += rows;
         if self.left == 0 || self.rows >= self.next {
@@ -450,7 +451,7 @@ impl Batches {
         })
     }
 
-    /// Completes a batch of the rows that were added.
+    /// Completes a batch of the added rows.
     fn flush(&mut self) -> Result<()> {
         let rows = std::mem::take(&mut self.rows);
         match &mut self.builder {

@@ -1,4 +1,4 @@
-//! What rows are read from: a table, a snapshot, or a region.
+//! The source of rows: a table, a snapshot, or a region.
 
 use crate::ranges::{Range, RangeSet};
 use crate::target::Origin;
@@ -10,14 +10,14 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What rows are read from.
+/// The source of rows.
 #[derive(Clone, Debug)]
 pub(crate) enum Source {
     Table(Table),
     Region(Region),
 }
 
-/// What it was at one time, for any number of reads.
+/// The state of a source at one time, for any number of reads.
 #[derive(Debug)]
 pub(crate) enum View {
     Table(TableView),
@@ -52,7 +52,7 @@ impl OriginView {
     }
 }
 
-/// A region of a source: its rows, and what its files say of them.
+/// A region of a source: its range of rows, and statistics of its files.
 #[derive(Debug)]
 pub(crate) struct Part {
     pub(crate) start: Vec<u8>,
@@ -60,7 +60,7 @@ pub(crate) struct Part {
     /// The first rows of blocks or groups of blocks, sorted, with the number of bytes of each.
     pub(crate) blocks: Vec<(Vec<u8>, u64)>,
     pub(crate) cells: u64,
-    /// Whether any cell may have the timestamp `i64::MAX`, which no range of timestamps has.
+    /// Whether any cell may have the timestamp `i64::MAX`, which no range of timestamps includes.
     pub(crate) may_have_latest: bool,
 }
 
@@ -68,7 +68,7 @@ pub(crate) struct Part {
 const FEW_BLOCKS: usize = 64;
 
 impl Source {
-    /// Begins to read. Each region is read as it is when it is first read.
+    /// Creates a view. Each region is read in its state at its first read.
     pub(crate) fn view(&self) -> View {
         match self {
             Self::Table(table) => View::Table(table.view()),
@@ -88,7 +88,7 @@ impl Source {
         }
     }
 
-    /// Whether the row keys sort as bytes. Those of the catalog do not.
+    /// Whether the row keys sort as bytes. In the catalog they do not.
     pub(crate) fn sorts_as_bytes(&self) -> bool {
         match self {
             Self::Table(table) => !table.name().is_meta(),
@@ -96,7 +96,7 @@ impl Source {
         }
     }
 
-    /// Returns the rows that a scan may ask for: all rows of a table, or those of a region.
+    /// Returns the rows that a scan may read: all rows of a table, or those of a region.
     pub(crate) fn rows(&self) -> RangeSet {
         match self {
             Self::Table(_) => RangeSet::all(),
@@ -123,8 +123,8 @@ impl Source {
         Ok(are_of_all.then(|| region.families().map(|family| family.name().to_vec()).collect()))
     }
 
-    /// Returns what the trailers and indexes of a region's files say, if they can be read. `families` are
-    /// those that are read; `None` for all.
+    /// Returns statistics from the trailers and indexes of a region's files, if they can be read. `families`
+    /// are those to be read; `None` for all.
     pub(crate) fn examine(
         &self,
         (start, end): (Vec<u8>, Option<Vec<u8>>),
@@ -134,7 +134,8 @@ impl Source {
         let mut part = Part { start, end, blocks: Vec::new(), cells: 0, may_have_latest: true };
         // a fault of a region is an error of the reads that need it
         let Ok(region) = self.region(&part.start) else { return part };
-        // Another process may have split the region since it was listed: others have the rest of the rows.
+        // Another process may have split the region since it was listed: other regions have the rest of the
+        // rows.
         let last = region.info().end_key();
         if !last.is_empty() && part.end.as_deref().is_none_or(|end| end > last) {
             return part;
@@ -237,7 +238,7 @@ impl Scanner<'_> {
     }
 }
 
-/// What a scanner borrows.
+/// The borrowed parts of a scanner.
 struct Scanned {
     view: Arc<View>,
     scan: Scan,
@@ -251,8 +252,7 @@ self_cell!(
     }
 );
 
-/// The rows of a scan, in order, together with the view they are read from. Any thread may read the next
-/// ones.
+/// The rows of a scan, in order, together with their view. Any thread may read the next ones.
 pub(crate) struct Rows(OwnedScanner);
 
 impl Rows {
@@ -260,8 +260,8 @@ impl Rows {
         OwnedScanner::try_new(Scanned { view, scan }, |of| of.view.scan(&of.scan)).map(Self)
     }
 
-    /// Passes the next rows to `take`, until it returns `Break`. The next call continues after the row for
-    /// which it did. Returns `Continue` at the end.
+    /// Passes the next rows to `take`, until it returns `Break`. The next call continues after that row.
+    /// Returns `Continue` at the end.
     pub(crate) fn for_each<E: From<hregion::Error>>(
         &mut self,
         take: impl FnMut(RowRef<'_>) -> Result<ControlFlow<()>, E>,
@@ -276,11 +276,11 @@ impl fmt::Debug for Rows {
     }
 }
 
-/// Returns the scan of a range. A bound that is longer than any row is replaced by as many of its first bytes
-/// as a row may have: the row with these bytes is before the bound, any other row is on the same side of
+/// Returns the scan of a range. A bound that is longer than any row is replaced by its first bytes, as many
+/// as a row may have: the row with these bytes is before the bound, and any other row is on the same side of
 /// both.
 pub(crate) fn scan_of(scan: &Scan, range: &Range) -> Scan {
-    // a scan of one row is read like a get; an empty bound is none
+    // a scan of one row is read like a get; an empty bound means no bound
     if let Some(row) = range.point().filter(|row| !row.is_empty() && row.len() <= MAX_ROW_LEN) {
         return scan.clone().start_row(row.to_vec(), true).stop_row(row.to_vec(), true);
     }

@@ -1,4 +1,4 @@
-//! Standard output, and whether it is open: as in the program `hregion`.
+//! Standard output, and a check whether it is open, as in the program `hregion`.
 //!
 //! If a program is started with standard output closed (`>&-`), the Rust runtime opens `/dev/null` in its
 //! place: output would be lost without an error. The check therefore runs before `main`.

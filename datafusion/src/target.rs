@@ -1,4 +1,4 @@
-//! What a table of SQL is opened from: a path or a URL.
+//! The source of an SQL table: a path or a URL.
 
 use crate::provider::HregionTable;
 use crate::source::Source;
@@ -17,11 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 const SNAPSHOT_INFO: &str = ".snapshotinfo";
 const REGION_INFO: &str = ".regioninfo";
 
-/// How targets are opened. The path of a target may be sent to other machines, these options never are.
+/// Options to open targets. The path of a target may be sent to other machines, but never these options.
 #[derive(Clone)]
 pub struct TargetOptions {
     regions: RegionOptions,
-    /// How files are opened to look at their trailers and indexes.
+    /// How files are opened to read their trailers and indexes.
     files: HFileOptions,
     #[cfg(feature = "remote")]
     remote: Option<hregion_remote::RemoteStorage>,
@@ -48,8 +48,8 @@ impl TargetOptions {
         self
     }
 
-    /// Sets the master key from before that of the cluster was changed, which is tried where the
-    /// [master key](Self::master_key) does not fit.
+    /// Sets the cluster's previous master key, which is tried where the [master key](Self::master_key) does
+    /// not fit.
     #[must_use]
     pub fn alternate_master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
         let key = key.into();
@@ -58,7 +58,7 @@ impl TargetOptions {
         self
     }
 
-    /// Sets the dictionary of files that Zstandard compressed with one.
+    /// Sets the dictionary of files compressed by Zstandard with a dictionary.
     #[must_use]
     pub fn zstd_dictionary(mut self, dictionary: impl Into<Arc<[u8]>>) -> Self {
         let dictionary = dictionary.into();
@@ -75,14 +75,14 @@ impl TargetOptions {
         self
     }
 
-    /// Sets the cache of decoded blocks, for all targets that are opened by these options (default: none).
+    /// Sets the cache of decoded blocks, for all targets that are opened with these options (default: none).
     #[must_use]
     pub fn cache(mut self, cache: &BlockCache) -> Self {
         self.regions = self.regions.cache(cache);
         self
     }
 
-    /// Sets the storage that URLs are read from. By default, one with the settings of the environment.
+    /// Sets the storage for URLs. The default one has the settings of the environment.
     #[cfg(feature = "remote")]
     #[must_use]
     pub fn remote(mut self, storage: hregion_remote::RemoteStorage) -> Self {
@@ -98,8 +98,8 @@ impl fmt::Debug for TargetOptions {
     }
 }
 
-/// A table, a snapshot, a region or an HFile, opened by its path or URL. A table of SQL of it can be sent to
-/// other machines, where the same path is opened.
+/// A table, a snapshot, a region or an HFile, opened by its path or URL. Its SQL table can be sent to other
+/// machines, which open the same path.
 #[derive(Clone, Debug)]
 pub struct Target(Origin);
 
@@ -109,7 +109,7 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// If there is no such file or directory, or it cannot be read.
+    /// If the file or directory does not exist, or cannot be read.
     pub fn open(target: &str, options: TargetOptions) -> hregion::Result<Self> {
         let origin = Origin::of_target(full(target)?, options);
         origin.source()?;
@@ -132,8 +132,8 @@ impl Target {
     }
 
     /// Returns a warning if servers have left logs under the root directory of the table or region that may
-    /// have writes which are not read ([`Table::has_logs`]), or if that cannot be found out. Snapshots and
-    /// HFiles do not depend on logs. Most web servers list no directories, so nothing is said of their files.
+    /// have unread writes ([`Table::has_logs`]), or if this cannot be determined. Snapshots and HFiles do not
+    /// depend on logs. Most web servers list no directories, so there is no warning for their files.
     #[must_use]
     pub fn warning_of_logs(&self) -> Option<String> {
         let (target, options) = self.0.0.target.as_ref()?;
@@ -164,7 +164,7 @@ impl Target {
         }
     }
 
-    /// Returns a table of SQL with the rows of the target.
+    /// Returns an SQL table with the rows of the target.
     ///
     /// # Errors
     ///
@@ -174,7 +174,7 @@ impl Target {
     }
 }
 
-/// What rows are read from. If it is known by its path, it may be opened later, once.
+/// The source of rows. If it is given by its path, it is opened on first use.
 #[derive(Clone, Debug)]
 pub(crate) struct Origin(Arc<Shared>);
 
@@ -201,7 +201,7 @@ impl Origin {
         self.0.target.as_ref().map(|(target, _)| target.as_str())
     }
 
-    /// Returns what is read, and opens it for the first time.
+    /// Returns the source, and opens it on first use.
     pub(crate) fn source(&self) -> hregion::Result<Source> {
         let mut opened = self.0.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(source) = &*opened {
@@ -215,7 +215,7 @@ impl Origin {
         Ok(source)
     }
 
-    /// Returns how its files are opened.
+    /// Returns the options to open its files.
     pub(crate) fn files(&self) -> HFileOptions {
         match &self.0.target {
             Some((target, options)) => options.files(target),
@@ -224,7 +224,7 @@ impl Origin {
     }
 }
 
-/// Returns a path in full, without symbolic links, so that another process can open it.
+/// Returns the full path, without symbolic links, so that another process can open it.
 fn full(target: &str) -> hregion::Result<String> {
     let path = match target.split_once("://").filter(|_| is_url(target)) {
         Some(("file", path)) if path.starts_with('/') => Path::new(path),

@@ -1,4 +1,4 @@
-//! The texts of values where Arrow has none, or another one.
+//! The texts of values for which Arrow has none, or a different one.
 
 use datafusion::arrow::array::{Array, AsArray as _, PrimitiveArray, RecordBatch};
 use datafusion::arrow::datatypes::{ArrowPrimitiveType, Float16Type, Float32Type, Float64Type};
@@ -10,17 +10,17 @@ use hregion::cell::Printable;
 use std::fmt::Debug;
 use std::io::Write as _;
 
-/// Returns a message as it can be printed: a terminal obeys nothing in its lines.
+/// Returns a message without characters that a terminal would interpret.
 #[must_use]
 pub fn printable(message: &str) -> String {
     message.lines().map(|line| Printable(line).to_string()).collect::<Vec<_>>().join("\n")
 }
 
-/// Checks that all values have a text. Arrow prints the error as the value, as a member of a list, too.
+/// Checks that all values have a text. Arrow would print the error as the value, also within a list.
 ///
 /// # Errors
 ///
-/// If a value has none, such as a timestamp that no calendar has.
+/// If a value has none, such as a timestamp outside any calendar.
 pub fn check_values(batch: &RecordBatch) -> Result<(), ArrowError> {
     let schema = batch.schema();
     schema.fields().iter().zip(batch.columns()).try_for_each(|(field, column)| check_column(field, column))
@@ -31,7 +31,7 @@ pub(crate) fn check_column(field: &Field, column: &dyn Array) -> Result<(), Arro
     if ty.is_numeric() || ty.is_binary() || ty.is_string() || matches!(ty, DataType::Boolean) {
         return Ok(());
     }
-    // errors within lists are errors, too, but without their message
+    // errors within lists are also errors, but without their message
     let options = FormatOptions::default().with_display_error(false);
     let (values, mut text) = (ArrayFormatter::try_new(column, &options)?, String::new());
     for row in 0..column.len() {
@@ -47,7 +47,7 @@ pub(crate) fn check_column(field: &Field, column: &dyn Array) -> Result<(), Arro
     Ok(())
 }
 
-/// Prints `NaN` and the infinities, which JSON has no numbers for, as strings. Arrow prints them as null.
+/// Prints `NaN` and the infinities, for which JSON has no numbers, as strings. Arrow prints them as null.
 #[derive(Debug)]
 pub struct AllFloats;
 

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-/// What the bytes begin with: no message of protocol buffers does.
+/// The first bytes: no protocol buffers message begins with them.
 const MAGIC: &[u8; 8] = b"\xffhregion";
 const VERSION: u8 = 1;
-/// The bytes of the checksum, at the end.
+/// The length of the checksum, at the end.
 const SUM: usize = 8;
 
-/// Bytes that are not what was written.
+/// Bytes that differ from the written ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Damaged {
     Version(u8),
@@ -28,7 +28,7 @@ impl fmt::Display for Damaged {
     }
 }
 
-/// FNV-1a: it finds any one changed byte. It does not protect against intent.
+/// FNV-1a: it detects any single changed byte. It does not protect against deliberate changes.
 fn checksum(bytes: &[u8]) -> u64 {
     let add = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, add)
@@ -90,7 +90,7 @@ impl Writer {
 pub(crate) struct Reader<'b>(&'b [u8]);
 
 impl<'b> Reader<'b> {
-    /// Whether the bytes begin as those of a [`Writer`].
+    /// Whether the bytes begin like the output of a [`Writer`].
     pub(crate) fn is_own(bytes: &[u8]) -> bool {
         bytes.starts_with(MAGIC)
     }
@@ -169,13 +169,13 @@ impl<'b> Reader<'b> {
         (0..count).map(|_| read(self)).collect()
     }
 
-    /// Reads places in a list of `len` items.
+    /// Reads indices into a list of `len` items.
     pub(crate) fn places(&mut self, len: usize) -> Result<Vec<usize>, Damaged> {
         let places = self.list(Self::size)?;
         if places.iter().all(|place| *place < len) { Ok(places) } else { Err(Damaged::Contents) }
     }
 
-    /// Fails if anything is left.
+    /// Fails if any bytes remain.
     pub(crate) fn end(self) -> Result<(), Damaged> {
         if self.0.is_empty() { Ok(()) } else { Err(Damaged::Contents) }
     }
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(read(&newer), Err(Damaged::Version(VERSION + 1)));
     }
 
-    /// Impossible contents with a right checksum are errors, too.
+    /// Impossible contents with a correct checksum are errors too.
     #[test]
     fn counts_and_lengths_are_those_of_the_bytes() {
         for number in [3, 1 << 20, u64::MAX] {

@@ -1,9 +1,9 @@
 //! SQL over HBase's tables and snapshots on several machines, by Apache Ballista.
 //!
-//! Ballista's scheduler and executors are started with the codec of `hregion-datafusion`
-//! ([`HregionCodec`]), so that plans that read tables of hregion can be sent. A table is sent as its path or
-//! URL, which each executor opens by itself: the files must be the same for all of them, as those of a
-//! snapshot are. [`TargetOptions`], such as master keys, are not sent: each process is given its own.
+//! Ballista's scheduler and executors are started with the codec of `hregion-datafusion` ([`HregionCodec`]),
+//! so that plans that read hregion's tables can be sent. A table is sent as its path or URL, which each
+//! executor opens itself: the files must be the same for all of them, such as those of a snapshot.
+//! [`TargetOptions`], such as master keys, are not sent: each process needs its own.
 //!
 //! ```no_run
 //! use hregion_ballista::connect;
@@ -38,14 +38,14 @@ use losses::{Losses, Scheduler};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Returns the codec of tables of hregion, and of what Ballista sends besides.
+/// Returns the codec for hregion's tables and for Ballista's other messages.
 #[must_use]
 pub fn codec(options: TargetOptions) -> Arc<HregionCodec> {
     let logical = Arc::new(BallistaLogicalExtensionCodec::default());
     Arc::new(HregionCodec::new(options).over(logical, Arc::new(BallistaPhysicalExtensionCodec::default())))
 }
 
-/// Returns the settings of a session whose plans may read tables of hregion.
+/// Returns the settings of a session whose plans may read hregion's tables.
 #[must_use]
 pub fn session_config(options: TargetOptions) -> SessionConfig {
     let codec = codec(options);
@@ -62,7 +62,7 @@ pub async fn connect(scheduler: &str, options: TargetOptions) -> Result<SessionC
     connect_with(scheduler, session_config(options)).await
 }
 
-/// Connects to a scheduler, with settings made of those of [`session_config`].
+/// Connects to a scheduler, with settings derived from [`session_config`].
 ///
 /// # Errors
 ///
@@ -83,16 +83,16 @@ pub async fn standalone(options: TargetOptions) -> Result<SessionContext> {
     SessionContext::standalone_with_state(state).await
 }
 
-/// Runs Ballista's scheduler with the codec. `config` has the other settings.
+/// Runs Ballista's scheduler with the codec and the other settings in `config`.
 ///
 /// A query during which an executor is lost fails, for every client, with an error that names the executor:
-/// Ballista 55 would compute the lost results again, which is not reliable. No task or stage is tried twice.
-/// An executor that was lost is not taken back. A query whose client is gone ends.
+/// Ballista 55 would compute the lost results again, which is not reliable. No task or stage is repeated. A
+/// lost executor cannot register again. A query ends when its client disconnects.
 ///
 /// # Errors
 ///
-/// If executors are to pull tasks, as a query might then go on after a loss. Those of Ballista, such as an
-/// address that is in use.
+/// If executors are configured to pull tasks, as a query might then continue after a loss. Ballista's errors,
+/// such as an address that is in use.
 pub async fn run_scheduler(
     address: SocketAddr,
     config: SchedulerConfig,
@@ -113,11 +113,11 @@ pub async fn run_scheduler(
     start_grpc_service(address, Scheduler::clone(&scheduler)).await
 }
 
-/// Runs Ballista's executor with the codec. `config` has the other settings.
+/// Runs Ballista's executor with the codec and the other settings in `config`.
 ///
 /// # Errors
 ///
-/// Those of Ballista, such as a scheduler that does not answer.
+/// Ballista's errors, such as a scheduler that does not answer.
 pub async fn run_executor(config: ExecutorProcessConfig, options: TargetOptions) -> BallistaResult<()> {
     let codec = codec(options);
     let config = ExecutorProcessConfig {

@@ -1,15 +1,16 @@
-//! Ends the queries during which an executor is lost, or whose client is gone.
+//! Ends queries during which an executor is lost, or whose client has disconnected.
 //!
 //! Ballista 55 computes the results of a lost executor again. A query may then wait forever, and wrong rows
-//! have been seen. Here nothing is computed again:
+//! have been observed. This module prevents the repetition:
 //!
-//! - A task or stage that fails, also because it cannot fetch results, fails the query at once ([`limits`]).
-//! - Ballista takes an executor to be lost when it removes it from the state of the cluster, and begins to
-//!   recover by an event that it posts after that. [`Executors`] posts the end of all queries that have begun
-//!   before the removal returns. These events are processed first, and nothing is left to recover.
-//! - A query that begins later has no task there: tasks are bound to executors of the state of the cluster,
-//!   under a lock that the removal takes, and an executor that was removed is not registered again.
-//! - A query that succeeds in between fails in [`Jobs`], which is where clients learn it from.
+//! - A task or stage that fails, for example because it cannot fetch results, fails the query at once
+//!   ([`limits`]).
+//! - Ballista considers an executor lost when it removes it from the state of the cluster, and begins to
+//!   recover through an event that it posts after that. [`Executors`] posts the end of all running queries
+//!   before the removal returns. These events are processed first, so nothing remains to be recovered.
+//! - A query that begins later has no task there: tasks are bound to executors in the state of the cluster,
+//!   under a lock that the removal takes, and a removed executor is not registered again.
+//! - A query that succeeds in between fails in [`Jobs`], from which clients get its status.
 
 use ballista_core::config::TaskSchedulingPolicy;
 use ballista_core::error::{BallistaError, Result};
@@ -33,11 +34,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 pub(crate) type Scheduler = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
 
-/// Returns settings by which nothing is computed again.
+/// Returns settings that prevent the repetition of tasks and stages.
 ///
 /// # Errors
 ///
-/// If executors are to pull their tasks, which are then not bound under the lock of the cluster's state.
+/// If executors are configured to pull tasks, which are then not bound under the lock of the cluster's state.
 pub(crate) fn limits(config: SchedulerConfig) -> Result<SchedulerConfig> {
     if matches!(config.scheduling_policy, TaskSchedulingPolicy::PullStaged) {
         let text = "executors that pull tasks are not supported: their loss could make wrong answers";
@@ -46,10 +47,10 @@ pub(crate) fn limits(config: SchedulerConfig) -> Result<SchedulerConfig> {
     Ok(SchedulerConfig { task_max_failures: 1, stage_max_failures: 1, ..config })
 }
 
-/// The queries that have begun.
+/// The running queries.
 #[derive(Default)]
 struct Running {
-    /// Each with what was lost meanwhile.
+    /// Each with the loss that occurred while it ran.
     jobs: Mutex<HashMap<JobId, Option<String>>>,
     scheduler: OnceLock<Weak<Scheduler>>,
 }
@@ -59,7 +60,7 @@ impl Running {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Marks all queries. Returns those that were not marked before.
+    /// Marks all queries. Returns the newly marked ones.
     fn lose(&self, what: &str) -> Vec<JobId> {
         let mut marked = Vec::new();
         for (job, lost) in self.jobs().iter_mut() {
@@ -81,7 +82,7 @@ impl Running {
     }
 }
 
-/// Ends queries when an executor is lost. Needs the scheduler, which is made of the cluster.
+/// Ends queries when an executor is lost. Requires the scheduler, which is created after the cluster.
 pub(crate) struct Losses {
     executors: Arc<Executors>,
     cluster: BallistaCluster,
@@ -104,7 +105,7 @@ impl Losses {
         self.cluster.clone()
     }
 
-    /// Lets `scheduler`, which is that of [`Losses::cluster`], end queries.
+    /// Sets the scheduler that ends queries, which must be the one of [`Losses::cluster`].
     pub(crate) fn end_by(&self, scheduler: &Arc<Scheduler>) {
         // set once
         drop(self.executors.running.scheduler.set(Arc::downgrade(scheduler)));
@@ -114,7 +115,7 @@ impl Losses {
 struct Executors {
     inner: Arc<dyn ClusterState>,
     running: Arc<Running>,
-    /// Those that were removed. Held while one is registered or removed.
+    /// The removed executors. Locked during each registration and removal.
     lost: tokio::sync::Mutex<HashSet<String>>,
 }
 
@@ -202,7 +203,7 @@ impl ClusterState for Executors {
     }
 }
 
-/// Says which results a failed query lacked, if that is why it failed.
+/// Returns a description of the missing results, if they are the reason that a query failed.
 fn unfetched(graph: &ExecutionGraphBox) -> Option<String> {
     let Some(Status::Failed(failure)) = &graph.status().status else { return None };
     let tasks = graph.stages().values().filter_map(|stage| stage.task_infos()).flatten();
@@ -238,14 +239,14 @@ impl JobState for Jobs {
         graph: &ExecutionGraphBox,
         subscriber: Option<JobStatusSubscriber>,
     ) -> Result<()> {
-        // before it has tasks
+        // before the query has tasks
         self.running.jobs().insert(job_id.clone(), None);
         let client = subscriber.clone();
         let submitted = self.inner.submit_job(job_id.clone(), graph, subscriber).await;
         if submitted.is_err() {
             self.running.jobs().remove(&job_id);
         } else if let Some(client) = client {
-            // ends the query if its client is gone, which had the time that it wanted to wait
+            // ends the query if its client has disconnected, or its time limit has passed
             let running = Arc::clone(&self.running);
             tokio::spawn(async move {
                 client.closed().await;
@@ -275,7 +276,7 @@ impl JobState for Jobs {
 
     async fn save_job(&self, job_id: &JobId, graph: &ExecutionGraphBox) -> Result<()> {
         let lost = match &graph.status().status {
-            // the clients are told after this
+            // clients are notified after this
             Some(Status::Successful(_) | Status::Failed(_)) => self.running.jobs().remove(job_id).flatten(),
             _ => return self.inner.save_job(job_id, graph).await,
         };

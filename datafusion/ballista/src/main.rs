@@ -1,4 +1,4 @@
-//! `hregion-ballista`: Ballista's scheduler and executors, which read the files of HBase, and queries.
+//! `hregion-ballista`: Ballista's scheduler and executors, which read HBase's files, and queries.
 
 use ballista_executor::executor_process::ExecutorProcessConfig;
 use ballista_scheduler::config::SchedulerConfig;
@@ -125,7 +125,7 @@ fn host_port(text: &str) -> Result<(String, u16), String> {
     Ok((host.to_owned(), port.parse().map_err(|_| "expected a port")?))
 }
 
-/// Prints what Ballista reports.
+/// Prints Ballista's log messages.
 struct Report;
 
 impl log::Log for Report {
@@ -182,7 +182,7 @@ async fn end_of(command: Command) -> ExitCode {
         return ExitCode::SUCCESS;
     };
     match error.downcast_ref::<OutputError>() {
-        // what is printed is no longer read: that ends the program, without a message
+        // the reader of the output has closed it: this ends the program without a message
         Some(OutputError(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         unwritten => {
             eprintln!("error: {}", printable(&error.to_string()));
@@ -191,7 +191,7 @@ async fn end_of(command: Command) -> ExitCode {
     }
 }
 
-/// The exit code of [`OutputError`], as of the tool.
+/// The exit code of [`OutputError`], the same as the tool's.
 const UNWRITTEN: u8 = 5;
 
 /// Standard output cannot be written to.
@@ -272,10 +272,10 @@ async fn run(command: Command) -> Result<(), Box<dyn Error>> {
                 {
                     eprintln!("warning: {}", printable(&warning));
                 }
-                // a name is not read as SQL, which would take its capitals for small letters
+                // a name is not parsed as SQL, which would change its capitals to lower case
                 context.register_table(TableReference::bare(name), Arc::new(target.table(layout)?))?;
             }
-            // files are read only
+            // files are read-only
             let allowed = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false);
             let rows = context.sql_with_options(&sql, allowed.with_allow_statements(false)).await?;
             let schema = Arc::clone(rows.schema().inner());

@@ -1,4 +1,4 @@
-//! Conditions, and those that several are together.
+//! Conditions, and their combinations.
 
 use super::{MAX_COLUMN_RANGES, Translator};
 use crate::ranges::RangeSet;
@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Condition {
     /// The bytes of each part of the row key.
     pub(super) parts: Vec<RangeSet>,
-    /// The row keys, besides the sets of their parts; for several predicates, at most the ranges of each
-    /// alone.
+    /// The row keys, in addition to the sets of their parts; for several predicates, at most the intersection
+    /// of their ranges.
     pub(super) keys: RangeSet,
     /// The families of cells.
     pub(crate) families: RangeSet,
@@ -20,16 +20,16 @@ pub(crate) struct Condition {
     pub(crate) filters: Vec<Filter>,
     /// The columns of the mapping that the filters test.
     pub(crate) columns: BTreeSet<usize>,
-    /// The least timestamp of a column of the mapping; number 0 has that of a table of cells.
+    /// The least timestamp of a column of the mapping; number 0 is for the timestamp of a table of cells.
     pub(crate) since: BTreeMap<usize, i64>,
-    /// The columns of the SQL table that must be decoded, so that values of another type are found.
+    /// The columns of the SQL table that must be decoded, so that values of another type are detected.
     pub(crate) decoded: BTreeSet<usize>,
-    /// Whether the condition, without `since`, is the predicate.
+    /// Whether the condition, without `since`, is equivalent to the predicate.
     pub(super) is_exact: bool,
 }
 
 impl Translator {
-    /// The condition that at least one of several holds.
+    /// Returns the condition that at least one of several holds.
     pub(super) fn any(&self, conditions: Vec<Condition>) -> Option<Condition> {
         let filtered = conditions.iter().filter(|condition| !condition.filters.is_empty()).count();
         let part_of = |condition: &Condition| match &condition.kinds()[..] {
@@ -46,13 +46,13 @@ impl Translator {
                 }
                 false => condition,
             };
-            // many sets of a part together may give too many ranges of row keys
+            // many sets of a part may together give too many ranges of row keys
             if is_of_part { condition } else { self.by_keys(condition) }
         });
         joined(prepared.collect(), |a, b| self.or(a, b))
     }
 
-    /// The same condition, whose sets of parts of the row key are ranges of row keys.
+    /// Returns the same condition, with the sets of parts of the row key converted to ranges of row keys.
     fn by_keys(&self, condition: Condition) -> Condition {
         let (keys, is_exact) = self.ranges(&condition);
         let parts = vec![RangeSet::all(); condition.parts.len()];
@@ -67,7 +67,7 @@ impl Translator {
             ..self.all()
         };
         match (&one[..], &other[..]) {
-            // a union of sets of the same thing
+            // a union of sets of the same part
             ([Kind::Part(at)], [Kind::Part(same)]) if at == same => {
                 if let (Some(to), Some(a), Some(b)) =
                     (either.parts.get_mut(*at), a.parts.get(*at), b.parts.get(*at))
@@ -86,8 +86,8 @@ impl Translator {
             }
             _ => {}
         }
-        // Each condition is one of row keys, or of a filter, or more than that, and then what is left out
-        // makes the union larger.
+        // Each condition is one of row keys, or of a filter, or more than that; omitting the rest makes the
+        // union larger.
         let ((a_keys, a_exact), (b_keys, b_exact)) = (self.ranges(&a), self.ranges(&b));
         let is_of_keys = |kinds: &[Kind]| kinds.iter().all(|kind| matches!(kind, Kind::Part(_) | Kind::Keys));
         let is_filter = |kinds: &[Kind]| matches!(kinds, [Kind::Filter]);
@@ -109,7 +109,7 @@ impl Translator {
     }
 }
 
-/// What a condition is about.
+/// The subject of a condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Part(usize),
@@ -134,7 +134,7 @@ impl Condition {
         parts.map(|(at, _)| Kind::Part(at)).chain(others).collect()
     }
 
-    /// Returns the filter of all filters.
+    /// Returns one filter for all filters.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl Condition {
         }
     }
 
-    /// Whether any row may not satisfy the condition.
+    /// Whether some rows may not satisfy the condition.
     pub(super) fn narrows(&self) -> bool {
         !self.kinds().is_empty()
     }
@@ -173,7 +173,7 @@ impl Condition {
     }
 }
 
-/// Joins neighbours until one is left. All are of about the same size then, whatever their number.
+/// Joins neighbours until one is left, always with operands of about the same size.
 pub(super) fn joined<T>(mut all: Vec<T>, join: impl Fn(T, T) -> T) -> Option<T> {
     while all.len() > 1 {
         let mut rest = all.into_iter();

@@ -1,4 +1,4 @@
-//! Filters of the reader that test a column, or what is in a set.
+//! Filters of the reader that test a column, or membership in a set.
 
 use super::MAX_COLUMN_RANGES;
 use crate::ranges::{Range, RangeSet};
@@ -34,7 +34,7 @@ pub(super) fn column_filter(column: &Column, set: &RangeSet) -> Option<Filter> {
     any_of(set, |compare, bytes| test(column, compare, bytes)).ok()
 }
 
-/// Passes what is in a set, by a filter that compares.
+/// Returns a filter that passes the members of a set, composed of comparisons.
 ///
 /// # Errors
 ///
@@ -44,7 +44,7 @@ pub(crate) fn any_of(set: &RangeSet, test: impl Fn(Compare, &[u8]) -> Filter) ->
         if let Some(point) = range.point() {
             return Ok(test(Compare::Equal, point));
         }
-        // a bound with a zero at its end is the first after another
+        // a bound with a zero at its end is the first byte string after another
         let above = match range.start.split_last() {
             Some((0, bytes)) => test(Compare::Greater, bytes),
             _ => test(Compare::GreaterOrEqual, &range.start),

@@ -1,4 +1,4 @@
-//! Answers of generated queries, with and without pushdown, are those of the model.
+//! Answers of generated queries, with and without pushdown, equal the model's.
 
 mod large_rows;
 
@@ -19,7 +19,7 @@ use hregion_datafusion::HregionTable;
 use std::fs;
 use std::path::Path;
 
-/// What was pushed down, in all.
+/// The total numbers of predicates pushed down.
 #[derive(Debug, Default)]
 struct Pushed {
     queries: usize,
@@ -49,7 +49,7 @@ fn strings(batches: &[RecordBatch], model: &Model) -> Vec<Vec<String>> {
     rows
 }
 
-/// Selects columns; times as numbers.
+/// Returns a list of columns to select, with times as numbers.
 fn selected(model: &Model, columns: &[usize]) -> String {
     let text = |at: &usize| {
         let (name, kind) = &model.columns[*at];
@@ -104,7 +104,7 @@ async fn compare(table: &Table, layout: &Layout, seed: u64, queries: usize, push
             };
             let mut expected: Vec<Vec<String>> = matching.iter().map(of_row).collect();
             let mut answer = strings(&found, &model);
-            // the catalog has an order of its own, but what is sorted here is sorted by bytes
+            // the catalog has its own order, but results sorted here are sorted by bytes
             if form == 2 && columns[0] == 0 && !answer.is_empty() {
                 // the row key is in order
                 let keys: Vec<&String> = answer.iter().map(|row| &row[0]).collect();
@@ -168,7 +168,7 @@ pub(crate) fn typed_columns() -> Vec<Column> {
     columns.iter().map(|column| Column::parse(column).unwrap()).collect()
 }
 
-/// Writes a table with all types: versions, deletes, rows without columns, columns that are not mapped.
+/// Writes a table with all types: versions, deletes, rows without columns, and unmapped columns.
 pub(crate) fn write(root: &Path, keys: &[Vec<u8>], splits: &[&str], invalid: bool, rng: &mut Rng) -> Table {
     let families = ["f", "g", "h"].map(|name| Family::new(name).max_versions(3).block_size(512));
     let table = Table::create(root, "t", &families, splits).unwrap();
@@ -232,7 +232,7 @@ fn words(rng: &mut Rng, alphabet: &[u8], most: usize) -> Vec<u8> {
     (0..len).map(|_| alphabet[rng.below(alphabet.len())]).collect()
 }
 
-/// Row keys, and how they are mapped.
+/// Returns row keys, and their mapping.
 pub(crate) fn keyed(kind: usize, rng: &mut Rng) -> (RowKey, Vec<Vec<u8>>) {
     let part = |name: &str, ty: ValueType| KeyPart::new(name, ty);
     let row = match kind {
@@ -347,7 +347,7 @@ async fn cells_are_those_of_a_scan() {
         let dir = tempfile::tempdir().unwrap();
         let (_, keys) = keyed(kind, &mut rng);
         let table = write(dir.path(), &keys, &["b"], true, &mut rng);
-        // nothing is known of the memory
+        // no statistics for the memstore
         for info in table.regions() {
             table.region(info.start_key()).unwrap().flush().unwrap();
         }
@@ -357,11 +357,11 @@ async fn cells_are_those_of_a_scan() {
     assert!(pushed.rows > 200 && pushed.ranges > 20, "{pushed:?}");
 }
 
-/// Compares counts: of all rows, of some of the columns, of ranges, of no more than some.
+/// Compares counts: of all rows, of some of the columns, of ranges, and with limits.
 pub(crate) async fn counts_are_those_of_the_model(table: &Table, layout: &Layout) {
     let mut layouts = vec![layout.clone()];
     if let Layout::Columns(mapping) = layout {
-        // rows without any of the columns do not count
+        // rows without any of the columns are not counted
         for columns in [mapping.columns().iter().take(1), mapping.columns().iter().take(3)] {
             let columns = columns.cloned().collect();
             layouts.push(Layout::Columns(Mapping::new(mapping.row().clone(), columns).unwrap()));
@@ -509,7 +509,7 @@ async fn without_a_descriptor_each_region_has_its_own_families() {
     }
 }
 
-/// A row key without its parts is an error of counts, too, which read nothing of it.
+/// A row key without all its parts also fails counts, which read no values.
 #[tokio::test(flavor = "multi_thread")]
 async fn row_keys_without_their_parts_are_not_counted() {
     let part = |name: &str| KeyPart::new(name, ValueType::Utf8);

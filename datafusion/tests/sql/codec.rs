@@ -1,4 +1,4 @@
-//! Plans as bytes: what is decoded gives the same rows, and what is damaged is refused.
+//! Plans as bytes: a decoded plan gives the same rows, and damaged bytes are refused.
 
 use crate::answers::{keyed, typed_columns, write};
 use crate::golden_tables::golden_snapshots;
@@ -47,12 +47,12 @@ fn halves() -> HregionTable {
     target.table(layout).unwrap().min_partition_bytes(1)
 }
 
-/// The answers of a query, as it is, by its logical plan sent, by its physical plan sent, and by the physical
-/// plan that is made of the logical one that was sent, sent in its turn.
+/// Returns the answers of a query: unchanged, with its logical plan sent, with its physical plan sent, and
+/// with the physical plan made from the sent logical plan, sent as well.
 async fn answers(context: &SessionContext, sql: &str) -> [Vec<String>; 4] {
     let codec = HregionCodec::default();
     let direct = rows(context, sql).await.unwrap();
-    // another machine has no tables
+    // the other machine has no tables
     let other = SessionContext::new_with_config(context.copied_config());
     let logical = context.sql(sql).await.unwrap().into_optimized_plan().unwrap();
     let bytes = logical_plan_to_bytes_with_extension_codec(&logical, &codec).unwrap();
@@ -138,7 +138,7 @@ async fn plans_that_were_sent_give_the_same_rows() {
     assert!(found > 3000, "{found} lines");
 }
 
-/// The node of a query that reads.
+/// Returns the reading node of a query.
 async fn leaf_of(context: &SessionContext, sql: &str) -> Arc<dyn ExecutionPlan> {
     let mut node = plan(context, sql).await;
     while let Some(child) = node.children().first().map(|child| Arc::clone(child)) {
@@ -154,12 +154,12 @@ fn encode(node: Arc<dyn ExecutionPlan>) -> datafusion::error::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Encodes the node of a query that reads.
+/// Encodes the reading node of a query.
 async fn node_of(context: &SessionContext, sql: &str) -> Vec<u8> {
     encode(leaf_of(context, sql).await).unwrap()
 }
 
-/// A table that was sent.
+/// Returns a table after it was sent.
 fn received(table: HregionTable) -> Arc<dyn TableProvider> {
     let (name, codec, mut bytes) = (TableReference::bare("t"), HregionCodec::default(), Vec::new());
     let schema = table.schema();
@@ -167,12 +167,12 @@ fn received(table: HregionTable) -> Arc<dyn TableProvider> {
     codec.try_decode_table_provider(&bytes, &name, schema, &TaskContext::default()).unwrap()
 }
 
-/// A scheduler gives each task some groups of files of a scan: together they read each row once.
+/// A scheduler assigns each task some groups of files of a scan: together they read each row once.
 #[tokio::test(flavor = "multi_thread")]
 async fn tasks_read_the_partitions_that_they_are_given() {
     let table = halves();
     let local = session(table.clone(), 5, 100);
-    // With a limit, a stream that takes the files of another one leaves less for that one.
+    // With a limit, a stream that takes the files of another one leaves fewer for it.
     let stealing = "datafusion.execution.enable_file_stream_work_stealing";
     let context = SessionContext::new_with_config(local.copied_config().set_bool(stealing, false));
     context.register_table("t", received(table)).unwrap();
@@ -181,7 +181,7 @@ async fn tasks_read_the_partitions_that_they_are_given() {
         assert!(known.is::<HregionExec>());
         let count = known.properties().output_partitioning().partition_count();
         assert!(count > 2, "{count}");
-        // the planner sees the same of both
+        // the planner gets the same properties of both
         assert_eq!(leaf.properties().output_partitioning().partition_count(), count);
         assert_eq!(leaf.properties().output_ordering(), known.properties().output_ordering());
         assert_eq!((leaf.schema(), leaf.fetch()), (known.schema(), known.fetch()));
@@ -215,7 +215,7 @@ async fn tasks_read_the_partitions_that_they_are_given() {
         assert_eq!(sorted(&here), sorted(&of_all), "{sql}");
         let none = decode(&encode(restricted(&[])).unwrap()).unwrap();
         assert_eq!(none.properties().output_partitioning().partition_count(), 0);
-        // partitions are not joined, and not divided
+        // partitions are neither joined nor divided
         let files = scan.file_groups.iter().flat_map(|group| group.files().to_vec()).collect();
         let joined = FileScanConfigBuilder::from(scan.clone()).with_file_groups(vec![FileGroup::new(files)]);
         assert!(encode(DataSourceExec::from_data_source(joined.build())).is_err());
@@ -236,7 +236,7 @@ fn decode_table(bytes: &[u8]) -> bool {
     codec.try_decode_table_provider(bytes, &name, schema, &TaskContext::default()).is_ok()
 }
 
-/// Puts the right checksum at the end.
+/// Puts the correct checksum at the end.
 fn signed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes.truncate(bytes.len().saturating_sub(8));
     let add = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
@@ -270,7 +270,7 @@ async fn damaged_plans_are_errors() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 1 << rng.below(8);
             assert!(!accepts(&damaged), "a bit at {at}");
-            // what another program signed may be anything, but is read without a panic
+            // bytes signed by another program may be anything, but are read without a panic
             for _ in 0..4 {
                 let mut forged = bytes.clone();
                 for _ in 0..=rng.below(3) {
@@ -295,7 +295,7 @@ async fn damaged_plans_are_errors() {
     assert!(decoded > 0);
 }
 
-/// The greatest timestamp, too, is a least one.
+/// The greatest timestamp is also a possible least one.
 #[tokio::test(flavor = "multi_thread")]
 async fn plans_with_any_least_timestamp_are_sent() {
     let target = target(&crate::root().join("testdata/region/split-references/root/data/default/halves"));
@@ -322,7 +322,7 @@ async fn only_tables_of_a_path_are_sent() {
     let plan = plan(&context, "SELECT * FROM t").await;
     let error = physical_plan_to_bytes_with_extension_codec(plan, &HregionCodec::default()).unwrap_err();
     assert!(error.to_string().contains("opened by its path"), "{error}");
-    // a path that is not there on the other machine is an error of the query
+    // a path that does not exist on the other machine is an error of the query
     let dir = tempfile::tempdir().unwrap();
     let table = Table::create(dir.path(), "t", &[hregion::Family::new("f")], &[] as &[&str]).unwrap();
     table.put(hregion::Put::new("a").cell("f", "q", "x")).unwrap();
@@ -335,7 +335,7 @@ async fn only_tables_of_a_path_are_sent() {
     assert!(!error.to_string().contains("panic"), "{error}");
 }
 
-/// A master key is never sent: it is that of the process that reads.
+/// A master key is never sent: the reading process uses its own.
 #[cfg(feature = "crypto")]
 #[tokio::test(flavor = "multi_thread")]
 async fn master_keys_are_those_of_the_process_that_decodes() {

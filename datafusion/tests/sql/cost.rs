@@ -1,4 +1,4 @@
-//! What queries read: blocks are counted.
+//! The blocks that queries read.
 
 use crate::{blocks_read, each_scan, plan, rows, session};
 use datafusion::physical_plan::ExecutionPlan;
@@ -12,7 +12,8 @@ use std::time::Duration;
 
 const ROWS: u32 = 4000;
 
-/// A table of one file a family, with many blocks in each: `f:n`, `f:t` in every row, `g:rare` in few.
+/// Creates a table of one file a family, with many blocks in each: `f:n` and `f:t` in every row, `g:rare` in
+/// few.
 fn table(root: &Path) -> Table {
     let families = ["f", "g"].map(|name| Family::new(name).block_size(1024));
     let table = Table::create(root, "t", &families, &[] as &[&str]).unwrap();
@@ -28,7 +29,7 @@ fn table(root: &Path) -> Table {
     }
     table.region("").unwrap().flush().unwrap();
     table.close().unwrap();
-    // without a cache of blocks, every block that is needed is read
+    // without a block cache, every needed block is read
     Table::open_with(root, "t", Region::options()).unwrap()
 }
 
@@ -38,7 +39,7 @@ fn mapped(table: &Table, columns: &[&str]) -> HregionTable {
     HregionTable::new(table.clone(), Layout::Columns(mapping)).min_partition_bytes(1)
 }
 
-/// The rows at which the data blocks of a family begin.
+/// Returns the rows at which the data blocks of a family begin.
 fn block_rows(table: &Table, family: &str) -> Vec<Vec<u8>> {
     let region = table.region("").unwrap();
     let paths = region.hfile_paths(family).unwrap();
@@ -48,7 +49,7 @@ fn block_rows(table: &Table, family: &str) -> Vec<Vec<u8>> {
     file.root_index().map(|(key, _)| key.row().to_vec()).collect()
 }
 
-/// The number of blocks with rows of a range.
+/// Returns the number of blocks with rows of a range.
 fn blocks_of(table: &Table, family: &str, start: &str, end: &str) -> u64 {
     let rows = block_rows(table, family);
     let first = rows.partition_point(|row| &row[..] <= start.as_bytes()).saturating_sub(1);
@@ -109,7 +110,7 @@ async fn parts_of_row_keys_are_ranges() {
     let (found, read) = count(&table, provider(), 1, sql).await;
     assert_eq!(found, 100);
     assert!((needed..=needed + 1).contains(&read), "{read}, expected {needed}");
-    // no row key begins so
+    // no row key has this prefix
     let (found, read) = count(&table, provider(), 1, "SELECT id FROM t WHERE kind = 'other'").await;
     assert!(found == 0 && read <= 1, "{read} blocks");
     let (found, read) = count(&table, provider(), 1, "SELECT id FROM t WHERE kind = 'a|b'").await;
@@ -128,15 +129,15 @@ async fn conditions_on_columns_read_other_families_for_their_rows_only() {
     assert!(read <= of_g + 4 * 8, "{read} blocks, g has {of_g}, f has {of_f}");
     let (found, all) = count(&table, mapped(&table, &columns).pushdown(false), 1, sql).await;
     assert!(found == 8 && all >= of_f + of_g, "{all}");
-    // a condition on a column also says that no other column is needed
+    // a condition on a column also means that no other column is needed
     let sql = "SELECT row, \"g:rare\" FROM t WHERE \"g:rare\" IS NOT NULL";
     let (found, read) = count(&table, mapped(&table, &columns), 1, sql).await;
     assert_eq!(found, 8);
     assert!(read <= of_g + 1, "{read} blocks, g has {of_g}");
-    // without one, a row may have the other columns only
+    // without a condition, a row may have only the other columns
     let (found, read) = count(&table, mapped(&table, &columns), 1, "SELECT \"g:rare\" FROM t").await;
     assert!(found == ROWS as usize && read >= of_f + of_g, "{read}");
-    // a family of cells is read without the others
+    // a family of cells is read separately from the others
     let cells = || HregionTable::new(table.clone(), Layout::Cells);
     let sql = "SELECT value FROM t WHERE family = X'67' AND qualifier = X'72617265'";
     let (found, read) = count(&table, cells(), 1, sql).await;
@@ -145,7 +146,7 @@ async fn conditions_on_columns_read_other_families_for_their_rows_only() {
     assert!(found == 0 && read == 0, "{found}, {read}");
 }
 
-/// Rows that fill many blocks: a count reads all of the first one, and only the columns of the others.
+/// Rows that fill many blocks: a count reads the whole first row, and only the columns of the others.
 #[tokio::test(flavor = "multi_thread")]
 async fn counts_of_wide_rows_seek_columns() {
     let dir = tempfile::tempdir().unwrap();
@@ -239,7 +240,7 @@ async fn a_query_that_is_dropped_stops_reading() {
             assert!(stream.next().await.unwrap().unwrap().num_rows() > 0);
         }
         drop(stream);
-        // until the reading thread has noticed
+        // until the reading thread has stopped
         for _ in 0..50 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -281,11 +282,11 @@ async fn partitions_begin_at_blocks_and_regions() {
     assert_eq!(found, ROWS as usize);
 }
 
-/// The number of rows of which the counts are measured.
+/// The number of rows whose counts are measured.
 const MEASURED: u32 = 100_000;
 
-/// Prints how long a count takes, and how long the scan of all regions that `hregion count` does:
-/// `cargo test --release -- --ignored --nocapture counts_take`.
+/// Prints the time for a count, and for a scan of all regions as in `hregion count`: `cargo test --release --
+/// --ignored --nocapture counts_take`.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "it measures"]
 async fn counts_take_little_longer_than_scans() {

@@ -1,4 +1,4 @@
-//! What cannot be read is an error, not a short answer.
+//! An unreadable file causes an error, not a short answer.
 
 use crate::{rows, session};
 use hregion::{Family, HFile, Put, Table};
@@ -42,7 +42,7 @@ async fn damaged_blocks_are_errors() {
             let error = rows(&context, sql).await.unwrap_err().to_string();
             assert!(error.contains("checksum"), "{sql}: {error}");
         }
-        // other regions are read
+        // other regions can be read
         let context = session(provider(&open, &["f:n=long"]), partitions, 100);
         let found = rows(&context, "SELECT * FROM t WHERE row < '0500'").await.unwrap();
         assert_eq!(found.iter().map(|batch| batch.num_rows()).sum::<usize>(), 500);
@@ -87,11 +87,11 @@ async fn values_of_another_type_are_errors_if_they_are_read() {
         let error = rows(&context, sql).await.unwrap_err().to_string();
         assert!(error.contains("f:n"), "{error}");
     }
-    // not decoded, and no value has these bytes
+    // the first query does not decode the values, and in the second no value has these bytes
     assert!(rows(&context, "SELECT row FROM t").await.is_ok());
     let found = rows(&context, "SELECT row FROM t WHERE \"f:n\" = 5").await.unwrap();
     assert_eq!(found.iter().map(|batch| batch.num_rows()).sum::<usize>(), 0);
-    // an unknown family is an error, too
+    // an unknown family is also an error
     let context = session(provider(&open, &["x:n=int"]), 2, 100);
     assert!(rows(&context, "SELECT * FROM t").await.is_err());
 }

@@ -1,4 +1,4 @@
-//! Queries, compared with what is computed from scanned cells; what they read, and how they end.
+//! Queries, compared with results computed from scanned cells; the data that they read, and how they end.
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -39,7 +39,7 @@ use hregion_datafusion::{HregionExec, HregionTable};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A session with a table `t`.
+/// Creates a session with a table `t`.
 fn session(table: HregionTable, partitions: usize, batch: usize) -> SessionContext {
     let config = SessionConfig::new().with_target_partitions(partitions).with_batch_size(batch);
     let context = SessionContext::new_with_config(config);
@@ -59,7 +59,7 @@ fn shown(plan: &Arc<dyn ExecutionPlan>) -> String {
     displayable(&**plan).indent(false).to_string()
 }
 
-/// Passes the nodes that read.
+/// Passes the reading nodes to `take`.
 fn each_scan(plan: &Arc<dyn ExecutionPlan>, take: &mut dyn FnMut(&HregionExec)) {
     if let Some(scan) = plan.downcast_ref::<HregionExec>() {
         take(scan);
@@ -69,7 +69,7 @@ fn each_scan(plan: &Arc<dyn ExecutionPlan>, take: &mut dyn FnMut(&HregionExec)) 
     }
 }
 
-/// The number of data blocks that were read, of all regions.
+/// Returns the number of data blocks read, in all regions.
 fn blocks_read(table: &Table) -> u64 {
     let regions = table.regions().into_iter();
     regions.map(|info| table.region(info.start_key()).unwrap().metrics().data_blocks_read).sum()

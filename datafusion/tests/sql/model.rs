@@ -1,4 +1,4 @@
-//! The rows of SQL tables, computed from the cells of a plain scan.
+//! The rows of SQL tables, computed from the cells of an ordinary scan.
 
 use hregion::{RowRef, Scan, Table};
 use hregion_arrow::{Layout, Mapping, RowKey, ValueType};
@@ -15,7 +15,7 @@ pub(crate) enum Value {
     Opaque,
 }
 
-/// What queries do with a column.
+/// How queries use a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Int,
@@ -44,7 +44,7 @@ impl Value {
         }
     }
 
-    /// The text that Arrow displays.
+    /// Returns the text that Arrow displays.
     pub(crate) fn shown(&self) -> String {
         match self {
             Self::Null => "NULL".into(),
@@ -68,7 +68,7 @@ fn kind_of(ty: ValueType) -> Kind {
     }
 }
 
-/// A value; `None` if the bytes are not of the type.
+/// Returns a value; `None` if the bytes do not have the type.
 fn value_of(ty: ValueType, bytes: &[u8]) -> Option<Value> {
     let width = |width: usize| (bytes.len() == width).then_some(());
     let int = || {
@@ -90,7 +90,7 @@ fn value_of(ty: ValueType, bytes: &[u8]) -> Option<Value> {
     }
 }
 
-/// Cuts a row key at the first separators after numbers, or at widths.
+/// Splits a row key at the first separators after numbers, or at widths.
 fn parts_of(row: &RowKey, key: &[u8]) -> Vec<Value> {
     let types: Vec<ValueType> = row.parts().iter().map(|part| part.value_type()).collect();
     let mut cut: Vec<Vec<u8>> = Vec::new();
@@ -166,7 +166,7 @@ fn columns_of(mapping: &Mapping) -> Vec<(String, Kind)> {
     columns
 }
 
-/// The row of a mapping; `None` without any of its columns.
+/// Returns the row of a mapping; `None` if it has none of the columns.
 fn mapped(mapping: &Mapping, row: RowRef<'_>) -> Option<Vec<Value>> {
     let mut values = parts_of(mapping.row(), row.key());
     let mut has_any = false;

@@ -1,4 +1,4 @@
-//! How partitions are read: on few threads, no further than asked, in batches of bounded size.
+//! Partitions are read on few threads, no further than requested, in batches of bounded size.
 
 use crate::{blocks_read, each_scan, plan, rows, session};
 use datafusion::arrow::array::{AsArray as _, RecordBatch};
@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// After which time a test that waits has failed.
+/// The time limit after which a waiting test has failed.
 const HUNG: Duration = Duration::from_secs(120);
 const REGIONS: usize = 24;
 const ROWS_OF_REGION: usize = 100;
@@ -48,7 +48,7 @@ fn texts(batches: &[RecordBatch]) -> Vec<String> {
     batches.iter().flat_map(of).collect()
 }
 
-/// A merge takes from all partitions at once, and more of one only when it has something of each.
+/// A merge takes from all partitions alternately, and continues only when it has rows of each.
 #[test]
 fn more_partitions_than_threads_are_merged() {
     let dir = tempfile::tempdir().unwrap();
@@ -65,7 +65,7 @@ fn more_partitions_than_threads_are_merged() {
                 each_scan(&plan, &mut |scan| assert_eq!(scan.row_ranges().len(), REGIONS));
                 assert_eq!(texts(&rows(&context, &sql).await.unwrap()), expected, "{sql}");
             }
-            // both sides of a join, with a merge of each
+            // both sides of a join, each with a merge
             let context = session(provider(&table, &["f:n=long"]), REGIONS, 10);
             let sql = "SELECT a.row FROM (SELECT row FROM t ORDER BY row LIMIT 1500) AS a \
                 JOIN (SELECT row FROM t ORDER BY row LIMIT 2000) AS b ON a.row = b.row ORDER BY a.row";
@@ -76,7 +76,7 @@ fn more_partitions_than_threads_are_merged() {
     }
 }
 
-/// Stops a scan at a row, until it is let go.
+/// Stops a scan at a row, until it is released.
 #[derive(Debug)]
 struct Stop {
     at: usize,
@@ -115,7 +115,7 @@ async fn a_scan_ends_at_the_row_at_which_its_stream_is_dropped() {
     for (columns, sql) in [
         ("f:n=long", "SELECT * FROM t"),
         ("f:n=long", "SELECT count(*) FROM t"),
-        // no row has a column that is counted
+        // no row has a counted column
         ("f:none=long", "SELECT count(*) FROM t"),
     ] {
         let (reached, is_reached) = channel();
@@ -170,7 +170,7 @@ async fn a_panic_of_a_reader_is_not_a_short_answer() {
     }
 }
 
-/// A batch has about 16 MiB: it is not read on to the number of rows of a batch.
+/// A batch has about 16 MiB: it is completed before the maximum number of rows.
 #[tokio::test(flavor = "multi_thread")]
 async fn batches_of_large_values_are_small() {
     const ROWS: usize = 100;
@@ -188,7 +188,7 @@ async fn batches_of_large_values_are_small() {
     let mut stream = plan.execute(0, context.task_ctx()).unwrap();
     let first = stream.next().await.unwrap().unwrap();
     let read = blocks_read(&table) - before;
-    // besides it, one batch waits, one is complete, and one is being read
+    // in addition, one batch waits, one is complete, and one is being read
     let most = 5 * 16;
     assert!(first.num_rows() <= 16 && read <= most && most < ROWS as u64, "{read} blocks");
     let mut all = first.num_rows();

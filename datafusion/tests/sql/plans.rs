@@ -1,4 +1,4 @@
-//! What is pushed down as exact, and what plans declare.
+//! The predicates pushed down as exact, and the properties declared by plans.
 
 use crate::{each_scan, plan, root, rows, session, shown};
 use datafusion::common::stats::Precision;
@@ -71,7 +71,7 @@ async fn pushdown_is_exact_where_it_is_declared_so() {
     ] {
         assert_eq!(pushed(&error, condition).await, expected, "{condition}");
     }
-    // with nulls in place of values of another type, bytes that sort may not be of the type
+    // where values of another type are null, sorted bytes may not have the type
     let null = layout(whole(), Invalid::Null);
     for (condition, expected) in [
         ("\"p:q0\" = 'a'", exact),
@@ -107,7 +107,7 @@ async fn pushdown_is_exact_where_it_is_declared_so() {
         ("value = X'61'", none),
     ] {
         let (is_exact, applied) = pushed(&Layout::Cells, condition).await;
-        // a family is not a range, and not a filter
+        // a family is neither a range nor a filter
         let expected = (expected.0, expected.1 && !condition.starts_with("family"));
         assert_eq!((is_exact, applied), expected, "{condition}");
     }
@@ -136,7 +136,7 @@ async fn order_and_statistics_are_declared() {
         rows_of_partitions += part.num_rows.get_value().copied().unwrap_or(0);
     }
     assert!(rows_of_partitions.abs_diff(rows_of_all) <= 2 * partitions);
-    // a count is counted
+    // the rows of a count are counted
     let counted = rows(&context, "SELECT count(*) AS n FROM t").await.unwrap();
     let found = rows(&context, "SELECT row FROM t").await.unwrap();
     let expected: usize = found.iter().map(|batch| batch.num_rows()).sum();

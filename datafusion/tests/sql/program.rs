@@ -25,7 +25,7 @@ fn refused(args: &[&str]) -> (String, Option<i32>) {
 
 const HALVES: &str = "t=testdata/region/split-references/root/data/default/halves";
 
-/// The commands of the page of the documentation, and what it says that they print.
+/// The commands on the page of the documentation print what the page shows.
 #[test]
 fn the_examples_of_the_page_are_true() {
     let page = std::fs::read_to_string(root().join("docs/sql.md")).unwrap();
@@ -109,7 +109,7 @@ fn logs_that_are_not_read_are_warned_of_once() {
     assert_eq!(warnings(".hbase-snapshot/s"), 0);
 }
 
-/// A terminal obeys nothing in a table. CSV has the values as they are.
+/// Control characters in a table do not reach the terminal. CSV has the values unchanged.
 #[test]
 fn tables_have_no_control_characters() {
     let query = "SELECT 'a\u{1b}[2J' AS v";
@@ -147,7 +147,7 @@ fn errors_are_told() {
         let (error, _) = refused(&["SELECT 1 FROM others", "--table", &table]);
         assert!(error.contains("not found") && !error.contains("quotes"), "{error}");
     }
-    // what is no map, and a map of a family that does not exist
+    // a file that is not a map, and a map of a family that does not exist
     let (error, exit) = refused(&["SELECT 1", "--table", HALVES, "--map", "Cargo.toml"]);
     assert!(error.starts_with("error: table t: Cargo.toml: ") && exit == Some(2), "{error}");
     let dir = tempfile::tempdir().unwrap();
@@ -169,7 +169,7 @@ fn errors_are_told() {
     }
 }
 
-/// A map may be a pipe, which can be read only once. One without an end is refused.
+/// A map may be a pipe, which can be read only once. A pipe without an end is refused.
 #[test]
 #[cfg(target_os = "linux")]
 fn maps_are_read_once_and_to_an_end() {
@@ -190,7 +190,7 @@ fn maps_are_read_once_and_to_an_end() {
     assert!(error.contains("/dev/zero: too large") && exit == Some(2), "{error}");
 }
 
-/// The options for reading are those of the tool, by the same names.
+/// The options for reading have the same names as the tool's.
 #[test]
 #[cfg(all(feature = "crypto", feature = "zstd"))]
 fn keys_and_dictionaries_are_given() {
@@ -268,7 +268,7 @@ fn a_closed_pipe_ends_the_program_quietly() {
         let output = program.stdout(writer).stderr(Stdio::piped()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!((output.status.code(), &*error), (Some(0), ""), "{format:?}");
-        // an error of the query is one nevertheless
+        // an error of the query is still an error
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         let mut program = Command::new(env!("CARGO_BIN_EXE_hregion-sql"));
@@ -276,7 +276,7 @@ fn a_closed_pipe_ends_the_program_quietly() {
         let output = program.stdout(writer).stderr(Stdio::piped()).output().unwrap();
         assert!(output.status.code() == Some(2) && !output.stderr.is_empty(), "{format:?}");
     }
-    // standard output that is closed is one, also for help
+    // closed standard output is an error, also for help
     let query = ["SELECT * FROM t", "--table", HALVES];
     let calls = formats.map(|format| [&query[..], format].concat());
     for call in calls.into_iter().chain([vec!["--help"], vec!["--version"]]) {
@@ -288,7 +288,7 @@ fn a_closed_pipe_ends_the_program_quietly() {
         assert!(error.starts_with("error: cannot write to standard output"), "{call:?}: {error}");
     }
     assert!(printed(&["--help"]).contains("--table") && printed(&["--version"]).starts_with("hregion-sql "));
-    // a full disk is one
+    // a full disk is an error
     if cfg!(target_os = "linux") {
         for format in formats {
             let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
@@ -344,7 +344,7 @@ fn numbers_that_json_does_not_have_are_strings() {
         of("-Infinity".into()),
         of(1.5.into()),
         infinite,
-        // a null is left out
+        // a null is omitted
         serde_json::json!({"l": [null]}),
     ];
     assert_eq!(lines, expected);

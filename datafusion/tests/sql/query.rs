@@ -1,4 +1,4 @@
-//! Generated queries, and their answers by the model.
+//! Generated queries, and their answers according to the model.
 
 use crate::model::{Kind, Model, Value};
 use crate::rng::Rng;
@@ -38,7 +38,7 @@ pub(crate) fn quoted(name: &str) -> String {
 }
 
 impl Predicate {
-    /// A predicate on columns that can be compared, often with values that are there.
+    /// Returns a predicate on comparable columns, often with existing values.
     pub(crate) fn random(model: &Model, rng: &mut Rng, depth: usize) -> Self {
         if depth > 0 && rng.below(5) < 3 {
             let mut inner = || Box::new(Self::random(model, rng, depth - 1));

@@ -1,4 +1,4 @@
-//! Tables of a bucket.
+//! Tables in a bucket.
 
 use crate::fake_s3::FakeS3;
 use crate::golden_tables::{golden_snapshots, golden_tables};

@@ -1,4 +1,4 @@
-//! Snapshots that HBase took, compared with scans of them.
+//! Snapshots taken by HBase, compared with scans of them.
 
 use crate::answers::counts_are_those_of_the_model;
 use crate::golden_tables::golden_snapshots;
@@ -12,7 +12,7 @@ use hregion_arrow::{BatchLimits, Batches, Infer, Layout};
 use hregion_datafusion::{Target, TargetOptions};
 use std::sync::Arc;
 
-/// Joins batches, with the fields of the last ones: declared ones have the same values.
+/// Joins batches under one schema.
 fn joined(batches: &[RecordBatch], schema: &Arc<Schema>) -> RecordBatch {
     concat_batches(schema, batches).unwrap()
 }
@@ -39,7 +39,7 @@ async fn snapshots_are_what_scans_of_them_are() {
                 let context = session(provider, partitions, 100);
                 let key = layout.schema().field(0).name().clone();
                 let sql = match layout {
-                    // the order of the cells of a row is that of the file
+                    // the order of the cells of a row equals the file's
                     Layout::Cells => "SELECT * FROM t ORDER BY row, family, qualifier".to_owned(),
                     _ => format!("SELECT * FROM t ORDER BY \"{key}\""),
                 };

@@ -1,4 +1,4 @@
-//! Queries on several executors, compared with those of one process; executors that die.
+//! Queries on several executors, compared with queries in one process; executors that die.
 #![allow(clippy::print_stdout, clippy::unwrap_used, missing_docs, reason = "a test")]
 
 #[path = "../../../../tests/support/golden_tables.rs"]
@@ -76,7 +76,7 @@ const OF_NUMBERS: [&str; 32] = [
     "SELECT s, n, row_number() OVER (PARTITION BY s ORDER BY n) AS place FROM t WHERE n < 300",
 ];
 
-/// Registers the rows of a target as `t`, its cells as `c`.
+/// Registers the rows of a target as `t`, and its cells as `c`.
 fn register(context: &SessionContext, dir: &Path) {
     let target = Target::open(dir.to_str().unwrap(), TargetOptions::default()).unwrap();
     let rows = Layout::Columns(target.infer(1000).unwrap());
@@ -101,7 +101,7 @@ async fn rows(context: &SessionContext, sql: &str) -> Result<Vec<RecordBatch>> {
     context.sql(sql).await?.collect().await
 }
 
-/// The lines of an answer, in their order if the query has one.
+/// The lines of an answer, in their order if the query defines one.
 fn lines(sql: &str, batches: &[RecordBatch]) -> Vec<String> {
     let text = pretty_format_batches(batches).unwrap().to_string();
     let mut lines: Vec<String> =
@@ -156,11 +156,11 @@ async fn two_executors_give_the_rows_of_one_process() {
     let context = connect_with(&cluster.url(), config).await.unwrap();
     snapshots_are_the_same(&context).await;
     numbers_are_the_same(&context).await;
-    // both have worked
+    // both executors have worked
     for executor in 0..2 {
         assert!(cluster.has_results(executor), "executor {executor} has no results");
     }
-    // a damaged table is an error, which names the file
+    // a damaged table causes an error that names the file
     let dir = tempfile::tempdir().unwrap();
     let path = numbers(dir.path(), 1000);
     let target = Target::open(path.to_str().unwrap(), TargetOptions::default()).unwrap();
@@ -168,7 +168,7 @@ async fn two_executors_give_the_rows_of_one_process() {
     std::fs::remove_dir_all(&path).unwrap();
     let error = rows(&context, "SELECT * FROM gone").await.unwrap_err().to_string();
     assert!(!error.contains("panicked"), "{error}");
-    // the program does the same
+    // the program gives the same results
     let (local, table) = (in_this_process(), format!("c={}", snapshots()[0].display()));
     register(&local, &snapshots()[0]);
     let cells: usize = rows(&local, "SELECT 1 FROM c").await.unwrap().iter().map(RecordBatch::num_rows).sum();
@@ -176,14 +176,14 @@ async fn two_executors_give_the_rows_of_one_process() {
     assert_eq!(printed, Ok(format!("n\n{cells}\n")));
     let values = "SELECT CAST(NULL AS VARCHAR) AS a, '' AS b, 'x,y' AS c FROM c LIMIT 1";
     assert_eq!(cluster.sql(values, &table, &[]), Ok("a,b,c\n,\"\",\"x,y\"\n".to_owned()));
-    // names of tables are as in hregion-sql
+    // names of tables are handled as in hregion-sql
     let capital = format!("Cells={}", snapshots()[0].display());
     let printed = cluster.sql("SELECT count(*) AS n FROM \"Cells\"", &capital, &[]);
     assert_eq!(printed, Ok(format!("n\n{cells}\n")));
     cluster.ends_without_readers("SELECT * FROM c", &table);
     let error = cluster.sql("CREATE TABLE d AS SELECT * FROM c", &table, &[]).unwrap_err();
     assert!(error.contains("DDL not supported"), "{error}");
-    // a query that nothing waits for ends, else the cluster does not
+    // a query whose client has disconnected ends, otherwise the cluster would not
     let long = "SELECT count(*) FROM c a JOIN c b ON a.family = b.family JOIN c d ON b.family = d.family";
     let error = cluster.sql(long, &table, &["--timeout", "1"]).unwrap_err();
     assert_eq!(error, "error: there is no answer in time\n");
@@ -203,11 +203,11 @@ fn each_process_has_its_own_master_key() {
     let counted = cluster.sql(sql, &table, &given).unwrap();
     let count: u32 = counted.strip_prefix("n\n").unwrap().trim_end().parse().unwrap();
     assert!(count > 10, "{count}");
-    // of the client
+    // an error from the client
     let error = cluster.sql(sql, &table, &[]).unwrap_err();
     assert!(error.contains("master key"), "{error}");
     drop(cluster);
-    // of the others
+    // an error from the others
     let cluster = Cluster::start();
     let error = cluster.sql(sql, &table, &given).unwrap_err();
     assert!(error.contains("master key"), "{error}");
@@ -230,14 +230,15 @@ fn numbers(root: &Path, count: u32) -> PathBuf {
     root.join("data/default/t")
 }
 
-/// How long a query may take: the scheduler of the tests takes 6 to 8 seconds to notice a loss.
+/// The time limit for a query: the scheduler of the tests takes 6 to 8 seconds to detect a loss.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// The rows in the table that is joined.
+/// The number of rows of the joined table.
 const JOINED: u32 = 40_000;
 
 /// Joins many rows of a table of [`numbers`] on a new cluster, and sends a signal to an executor when
-/// `is_time` says so. Returns how long it took, and what became of the query if that was in the middle.
+/// `is_time` returns true. Returns the time taken, and the result of the query if the signal was sent while
+/// it ran.
 async fn join(
     path: &Path,
     signal: &str,
@@ -279,7 +280,7 @@ async fn join(
     if signal == "STOP" {
         cluster.signal("CONT", 0);
     }
-    // the other one answers alone, once the loss is known
+    // the other executor answers alone, after the loss is detected
     let (sql, begun) = ("SELECT count(*) AS n FROM t", Instant::now());
     loop {
         let counted = tokio::time::timeout(LIMIT, rows(&context, sql)).await;
@@ -295,7 +296,7 @@ async fn join(
     (took, is_killed.then_some(outcome))
 }
 
-/// An executor dies, or sleeps for too long, at several times of a query, early and late.
+/// An executor dies, or is stopped for too long, at several times of a query, early and late.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_is_answered_rightly_or_fails_if_an_executor_dies() {
     const TIMES: u32 = 8;
@@ -307,7 +308,7 @@ async fn a_query_is_answered_rightly_or_fails_if_an_executor_dies() {
     for time in 0..TIMES {
         outcomes.push(join(&path, "KILL", |_, since| since >= whole * time / TIMES).await);
     }
-    // it works again after it was taken to be lost
+    // it continues after it was considered lost
     outcomes.push(join(&path, "STOP", |_, since| since >= whole / 2).await);
     for (took, outcome) in &outcomes {
         println!("after {took:?}: {outcome:?}");

@@ -1,4 +1,4 @@
-//! A scheduler and two executors, as `local-cluster` starts them.
+//! A scheduler and two executors, started by `local-cluster`.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -16,7 +16,7 @@ pub(crate) struct Cluster {
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_hregion-ballista");
 
-/// Returns the first of seven ports that are free now, below those that connections have.
+/// Returns the first of seven free ports, below the range that connections use.
 fn free_ports() -> u16 {
     let start = 20_000 + (std::process::id() % 120) * 100;
     let start = u16::try_from(start).unwrap();
@@ -94,7 +94,7 @@ impl Cluster {
         assert!(sent.unwrap().success());
     }
 
-    /// Answers a query by the program: what it prints, or the error.
+    /// Runs a query with the program. Returns its output, or the error.
     pub(crate) fn sql(&self, sql: &str, table: &str, more: &[&str]) -> Result<String, String> {
         let args = ["sql", sql, "--scheduler", &self.url(), "--table", table];
         let output = Command::new(PROGRAM).args(args).args(more).output().unwrap();

@@ -1,4 +1,4 @@
-//! Answers on rows that are too large, that expire while they are read, or have the longest keys.
+//! Answers for rows that are too large, that expire while they are read, or have the longest keys.
 
 use super::strings;
 use crate::model::Model;
@@ -13,7 +13,7 @@ use hregion_datafusion::HregionTable;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A row may be too large to be read with all its cells, but not with those that are mapped, or in parts.
+/// A row may be too large to be read with all its cells, but not with only the mapped ones, or in parts.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_are_too_large_with_all_cells_are_read() {
     let dir = tempfile::tempdir().unwrap();
@@ -65,7 +65,7 @@ async fn rows_that_are_too_large_with_all_cells_are_read() {
     }
 }
 
-/// Rows that expire after they were counted do not replace others.
+/// Rows that expire after they were counted must not hide others.
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_that_expire_are_not_taken_for_others() {
     let (dir, clock) = (tempfile::tempdir().unwrap(), Arc::new(ManualClock::new(500)));
@@ -98,7 +98,7 @@ async fn rows_that_expire_are_not_taken_for_others() {
         each_scan(&plan, &mut |scan| streams.push(scan.execute(0, context.task_ctx()).unwrap()));
         let [stream] = &mut streams[..] else { panic!("{sql}") };
         let mut rows = stream.next().await.unwrap().unwrap().num_rows();
-        // the reader is few batches ahead, each of a row or a part of it
+        // the reader is only a few batches ahead, each of a row or a part of it
         clock.set(5000);
         while let Some(batch) = stream.next().await {
             rows += batch.unwrap().num_rows();
