@@ -38,7 +38,7 @@ fn open(cells: &[Cell], encoding: DataBlockEncoding, bytes: usize) -> hregion::b
     EncodedBlock::new(cells, encoding, bytes).and_then(|block| block.open()).expect("cells of a table")
 }
 
-/// In memory, all encodings are plain; they differ only in what surrounds the cells.
+/// In memory, all encodings are plain; they differ only in the data around the cells.
 fn seek(c: &mut Criterion) {
     let cells = support::cells(support::rows().min(5_000));
     for encoding in DataBlockEncoding::ALL {

@@ -1,8 +1,8 @@
-//! Hit rates of the block cache, and the bytes read from the file, beside those of other policies for the
-//! same reads: traces of gets and scans made from a seed, over a file with HBase's default layout.
+//! Hit rates of the block cache, and the bytes read from the file, compared with other policies for the same
+//! reads: traces of gets and scans made from a seed, over a file with HBase's default layout.
 //!
 //! The numbers are nearly the same in each run: no time is measured. The block cache reads a part of a block
-//! for a get if the block has left it, so its misses cost less.
+//! for a get if the block was evicted, so its misses cost less.
 //!
 //! ```sh
 //! cargo bench --bench cache_hits
@@ -61,7 +61,7 @@ impl Zipf {
     }
 }
 
-/// Returns the traces: their names, what they read, and their reads.
+/// Returns the traces: their names, their content, and their reads.
 fn traces(rows: usize, in_block: usize, reads: usize) -> Vec<(&'static str, Vec<Read>)> {
     let zipf = Zipf::new(rows);
     let draw = |rng: &mut Rng| zipf.draw(rng);
@@ -120,7 +120,7 @@ fn create(path: &Path, rows: usize) -> Result<HFile> {
     HFile::open(files.next().expect("a file"))
 }
 
-/// What a trace cost.
+/// The cost of a trace.
 struct Cost {
     hits: f64,
     bytes: Option<u64>,

@@ -1,4 +1,4 @@
-//! Compressing and decompressing blocks of a table, with every codec that is built in.
+//! Compressing and decompressing blocks of a table, with every built-in codec.
 
 mod support;
 

@@ -2,9 +2,9 @@
 //! `benches/record/counts.csv`.
 //!
 //! Unlike times, these counts are nearly the same in each run, so they show a change of a few percent, and CI
-//! fails when one grows by a tenth. Instructions are counted by valgrind. What the block cache evicts depends
-//! a little on the time between two reads, so a workload that seems to have grown is counted again, and the
-//! least count is compared.
+//! fails when one grows by a tenth. Instructions are counted by valgrind. The blocks that the cache evicts
+//! depend slightly on the time between two reads, so a workload that seems to have grown is counted again,
+//! and the least count is compared.
 //!
 //! ```sh
 //! cargo bench --bench counts               # compares
@@ -40,10 +40,10 @@ static VALUE: [u8; 100] = [7; 100];
 /// Counts may be larger than the recorded ones by this factor.
 const TOLERANCE: f64 = 1.1;
 
-/// How often a workload is counted that seems to have grown.
+/// How many times a workload is counted that seems to have grown.
 const TRIES: usize = 4;
 
-/// A number of allocations for an operation that is as good as none.
+/// A negligible number of allocations for an operation.
 const FEW: f64 = 0.05;
 
 /// A workload: its name, the unit of its operations, and a function that prepares it and measures it once.
@@ -78,18 +78,18 @@ const WORKLOADS: [Workload; 22] = [
     ("compact", "cell", compact),
 ];
 
-/// Bytes of a block cache that has room for everything.
+/// Bytes of a block cache that is large enough for everything.
 const HOT: u64 = 1 << 30;
-/// Bytes of a block cache that has room for about a tenth of the data.
+/// Bytes of a block cache that is large enough for about a tenth of the data.
 const COLD: u64 = 320 << 10;
 
-/// The operations that were measured, and their allocations.
+/// The number of measured operations, and their allocations.
 struct Measured {
     operations: usize,
     allocations: usize,
 }
 
-/// Runs what is to be measured: valgrind counts the instructions of this function.
+/// Runs the measured work: valgrind counts the instructions of this function.
 #[inline(never)]
 fn counted(mut work: impl FnMut() -> usize) -> Measured {
     let (operations, usage) = measure(&mut work);
@@ -162,7 +162,7 @@ impl Store {
     }
 }
 
-/// The rows of even numbers exist. Their order is that of a permutation, so that neighbors are far apart.
+/// The rows of even numbers exist. Their order is a permutation, so that neighbors are far apart.
 fn row(i: usize, rows: usize) -> Vec<u8> {
     format!("row-{:012}", 2 * (i * 7919 % rows)).into_bytes()
 }
@@ -233,7 +233,7 @@ fn file(rows: usize, encoding: DataBlockEncoding, codec: Codec) -> (HFile, TempD
         writer.append(CellRef::new(&key, &value)).expect("cells in order");
     }
     writer.finish().expect("a whole file");
-    // one thread: valgrind runs threads in turn, and counts what each does
+    // one thread: valgrind runs threads in turn, and counts the instructions of each
     let options = HFile::options().limits(Limits::new().with_read_ahead_bytes(0));
     (options.open(&path).expect("a file that was written"), dir)
 }
@@ -420,7 +420,7 @@ fn main() -> ExitCode {
         println!("{} {}", measured.operations, measured.allocations);
         return ExitCode::SUCCESS;
     }
-    // `cargo bench` has this argument, `cargo test --benches` has not
+    // `cargo bench` passes this argument, `cargo test --benches` does not
     if has("--bench") {
         return compare(has("--record"));
     }

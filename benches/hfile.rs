@@ -1,6 +1,6 @@
 //! Files: random reads, full scans, opening.
 //!
-//! Cold means that no block cache holds a block; the bytes of the file are in memory nevertheless.
+//! Cold means that no block cache holds a block; the bytes of the file are still in memory.
 
 mod support;
 
@@ -62,7 +62,7 @@ impl Table {
         Self { rows, cells: support::cells(rows), folder: tempfile::tempdir().expect("a folder for files") }
     }
 
-    /// Writes the table as a file of that shape. None if the codec is not built in.
+    /// Writes the table as a file of that shape. Returns `None` if the codec is not built in.
     fn write(&self, shape: Shape) -> Option<PathBuf> {
         let file = format!("{}-{}", shape.path().replace('/', "-"), shape.bloom);
         let path = self.folder.path().join(file);

@@ -1,5 +1,5 @@
-//! A look-up of a known region among 100,000: alone and with a second thread, against a plain ordered map;
-//! and with the address of its server, for which the memory of the region is read.
+//! A look-up of a known region among 100,000: alone and with a second thread, compared with an ordinary
+//! ordered map; and with the address of its server, for which the memory of the region is read.
 
 mod support;
 

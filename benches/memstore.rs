@@ -1,4 +1,5 @@
-//! Recent cells in memory: adding them, getting rows that exist or not, walking; and the numbers of writes.
+//! Recent cells in memory: adding them, getting existing and missing rows, walking; and the numbers of
+//! writes.
 
 mod support;
 

@@ -27,7 +27,7 @@ impl FileWriter for Nowhere {
     }
 }
 
-/// Returns none if the codec is not built in.
+/// Returns `None` if the codec is not built in.
 fn write(cells: &[Cell], encoding: DataBlockEncoding, codec: Codec, bloom: Option<BloomType>) -> Option<u64> {
     let options = HFileWriter::options().data_block_encoding(encoding).codec(codec).bloom(bloom);
     let mut writer = options.create_in(Box::new(Nowhere)).ok()?;

@@ -119,7 +119,7 @@ fn special(folder: &mut Folder) -> Result<(), Box<dyn Error>> {
         let same: Vec<Cell> = (0..200).map(|n| cell(b"row", b"q", 9, format!("{n}").as_bytes())).collect();
         folder.store_file(&format!("equal-keys-{name}"), options().block_size(100), &same, true)?;
     }
-    // HBase's class, on aircompressor, reads no chunk that is larger than its buffer.
+    // HBase's class, based on aircompressor, does not read a chunk that is larger than its buffer.
     if cfg!(feature = "lzo") {
         let big = [cell(b"row", b"q", 1, &random_bytes(rng, 300_000)), cell(b"row2", b"q", 1, b"small")];
         folder.store_file("cells-over-a-block-LZO", options().codec(Codec::Lzo), &big, true)?;
@@ -134,7 +134,7 @@ fn special(folder: &mut Folder) -> Result<(), Box<dyn Error>> {
     folder.store_file("meta", options, &meta, true)
 }
 
-/// Returns the bytes of a master key that HBase has, 0 1 2 …: the first key with 16 bytes, the alternate one
+/// Returns the bytes of one of HBase's master keys, 0 1 2 …: the first key with 16 bytes, the alternate one
 /// with 32.
 fn master_key(long: bool) -> Vec<u8> {
     (0..if long { 32 } else { 16 }).collect()

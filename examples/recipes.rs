@@ -23,14 +23,15 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     condition(&region)?;
     region.close()?;
     backup(&scratch.join("region"), &scratch.join("copy"))?;
-    // A region of a table has no descriptor of its own: that is in the table's directory.
+    // A region of a table has no separate descriptor: it is in the table's directory.
     std::fs::remove_dir_all(scratch.join("copy/.tabledesc"))?;
     copied_region(&scratch.join("copy"))?;
     std::fs::remove_dir_all(&scratch)?;
     Ok(())
 }
 
-/// A filter in HBase's filter language. It sees all versions that the family keeps, not only those returned.
+/// A filter in HBase's filter language. It is applied to all versions that the family keeps, not only to the
+/// returned ones.
 fn filter(region: &Region) -> Result<()> {
     for (row, city) in [("user1", "Berlin"), ("user2", "Oslo"), ("group1", "Oslo")] {
         region.put(Put::new(row).cell("f", "city", city))?;
@@ -52,7 +53,7 @@ fn counter(region: &Region) -> Result<()> {
 }
 
 /// Cells expire by the time to live of their family (in seconds) or by their own (in milliseconds), whichever
-/// is first.
+/// ends first.
 fn expiry(region: &Region) -> Result<()> {
     region.put(Put::new("session1").cell("log", "event", "login").ttl(Duration::from_secs(60)))?;
     println!("session1 is there: {}", region.exists(&Get::new("session1"))?);
@@ -82,8 +83,8 @@ fn backup(from: &Path, to: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A region that was copied without its table has no settings of its families: it is read with all versions,
-/// says so, and is written only when its families are given.
+/// A region that was copied without its table lacks the settings of its families: it is read with all
+/// versions and a warning, and is written only when its families are given.
 fn copied_region(dir: &Path) -> Result<()> {
     let region = Region::open(dir)?;
     for warning in region.warnings() {

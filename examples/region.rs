@@ -1,4 +1,4 @@
-//! A region as an embedded store, what is left of it after a crash, and a region that HBase left.
+//! A region as an embedded store, its recovery after a crash, and a region left by HBase.
 //!
 //! ```sh
 //! cargo run --example region                # in a temporary directory, which is removed
@@ -83,7 +83,7 @@ fn embedded(dir: &Path, out: &mut impl Write) -> Result<()> {
     Ok(())
 }
 
-/// Writes in another process, which ends at once, and reads what it has written.
+/// Writes in another process, which ends at once, and reads its writes.
 fn after_a_crash(dir: &Path, out: &mut impl Write) -> Result<()> {
     let crashed =
         Command::new(std::env::current_exe()?).arg(CRASH).arg(dir).stderr(Stdio::null()).status()?;
@@ -108,7 +108,7 @@ fn crash(dir: &Path) -> ExitCode {
     }
 }
 
-/// Reads what a RegionServer would have read: nothing is written to the directory.
+/// Reads the same cells as a RegionServer would, without writing to the directory.
 fn left_by_hbase(out: &mut impl Write) -> Result<()> {
     let region = Region::open(Path::new(env!("CARGO_MANIFEST_DIR")).join(LEFT_BY_HBASE))?;
     writeln!(out, "{}", region.info())?;
@@ -134,7 +134,7 @@ fn text(value: &[u8]) -> String {
     String::from_utf8_lossy(value).into_owned()
 }
 
-/// Whether the reader of standard output has ended, as `head` does.
+/// Whether the reader of standard output has ended, as with `head`.
 fn is_closed_pipe(error: &(dyn Error + 'static)) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fills FOLDER/TARGET (without an argument: fuzz/corpus/TARGET) with seeds cut out of testdata:
+# Fills FOLDER/TARGET (without an argument: fuzz/corpus/TARGET) with seeds extracted from testdata:
 #
 #   fuzz/seed.sh [FOLDER]
 #   cargo +nightly fuzz run TARGET -- -max_total_time=60

@@ -17,8 +17,8 @@ use_target() {
   target=$(cd "$all/$1" && pwd)
 }
 
-# Compiles a Maven project if one of its sources is newer than the last build. Sets `class_path`. Where there
-# is flock, one process compiles at a time.
+# Compiles a Maven project if one of its sources is newer than the last build. Sets `class_path`. If flock
+# exists, only one process compiles at a time.
 # usage: build FOLDER NAME [MAVEN ARGUMENT...]
 build() {
   local folder=$1 stamp

@@ -1,4 +1,4 @@
-//! Shared by the benches: one seeded table, shaped like real ones.
+//! Helpers shared by the benches: one seeded table, shaped like real ones.
 #![allow(dead_code, reason = "every bench uses a part of this module")]
 
 #[path = "../../tests/support/rng.rs"]

@@ -1,9 +1,9 @@
-//! Cache policies that the block cache is compared with. They store block numbers only; all blocks are of one
+//! Cache policies with which the block cache is compared. They store only block numbers; all blocks have one
 //! size.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-/// Decides which blocks stay in a cache.
+/// Decides which blocks are kept in a cache.
 pub(crate) trait Policy {
     /// Uses a block: returns whether it is in the cache, and inserts it if it is not.
     fn access(&mut self, block: usize) -> bool;
@@ -112,8 +112,8 @@ impl Policy for TinyLfu {
     }
 }
 
-/// S3-FIFO: a small queue for new blocks, a main queue for those that were used again, and the numbers of
-/// those that have lately left the small queue.
+/// S3-FIFO: a small queue for new blocks, a main queue for blocks that were used again, and the numbers of
+/// blocks that have recently left the small queue.
 pub(crate) struct S3Fifo {
     capacity: usize,
     small: VecDeque<usize>,

@@ -1,4 +1,4 @@
-//! Operations on a region whose storage fails, against a model.
+//! Compares operations on a region in a failing storage with a model.
 #![no_main]
 
 #[path = "../../tests/support/fault_world.rs"]

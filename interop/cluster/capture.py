@@ -3,8 +3,8 @@
 
     capture.py --params FILE --out DIR [--root DIR] [--only tables,wal-plain,...]
 
-FILE (params.json) names tables, rows and settings. The same file gives the same operations, but HBase's
-names, times and ports differ from run to run. DIR/manifest.json lists what was made, and how.
+FILE (params.json) defines tables, rows and settings. The same file gives the same operations, but HBase's
+names, times and ports differ from run to run. DIR/manifest.json lists the results, and how they were made.
 """
 
 import argparse
@@ -531,7 +531,7 @@ class Capture:
                 shutil.copy(hfile, load / hfile.name)
         subprocess.run(["chmod", "-R", "a+rwX", load.parent], check=True)
         c("bulkload", table=two, dir=str(load.parent))
-        # From here on nothing is flushed, except what the split flushes.
+        # From here on nothing is flushed, except by the split.
         c("mutate", table=two, cells=self.cells(["a"], (0, n), 3000), batch=True)
         c("split", table=two, row=self.row(n // 3))
         c("wait_assigned", table=two)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Captures a table whose large values are in MOB files, as HBase leaves it and reads it.
+"""Captures a table with large values in MOB files, as written and read by HBase.
 
     capture_mob.py --out DIR [--root DIR]
 
@@ -31,7 +31,7 @@ SCANS = [
     {"start": "row-003", "stop": "row-007", "versions": 5},
     {"time_range": [1000, 1002], "versions": 5},
     {"filter": "KeyOnlyFilter()"},
-    # A filter sees what the store file has instead of a large value.
+    # In place of a large value, a filter gets the store file's cell.
     {"filter": "ValueFilter(=, 'substring:a')", "versions": 5},
     {"filter": "ValueFilter(>, 'binary:\\x00\\x00\\x00\\x01')", "versions": 5},
     {"filter": "SingleColumnValueFilter('m', 'q1', =, 'substring:a', true, true)"},

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks a set of golden files that capture.py made: verify.py DIR [--online]
+"""Checks a set of golden files made by capture.py: verify.py DIR [--online]
 
-HBase must read from every table directory of DIR/tables the cells that the client had read. check-region
+HBase must read from every table directory of DIR/tables the same cells that the client had read. check-region
 opens the regions without a cluster, which is faster, or with --online in one. wal.py must find in every
 WAL the entries that HBase found. Recovery must have lost only cells that were never logged. Compressed
 values need the modules cramjam, lz4 and zstandard; logs that need a missing one are listed and skipped.
@@ -27,7 +27,7 @@ def frozen(rows):
 
 
 def table(stage, directory, online):
-    """Returns the cells that HBase reads from a copy of a table directory by a raw scan."""
+    """Returns the cells that HBase reads from a copy of a table directory with a raw scan."""
     argv = [HERE / "check-region", directory, "--beside", stage / "root"]
     argv += [] if online else ["--offline"]
     out = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=300)

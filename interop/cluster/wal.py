@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A reader of HBase's write-ahead logs, after docs/spec/wal.md and without HBase's classes.
+"""A reader of HBase's write-ahead logs, according to docs/spec/wal.md, without HBase's classes.
 
     wal.py FILE...                 prints the entries, as check-wal does
     wal.py --against DIR FILE...   compares with DIR/NAME.jsonl of check-wal and prints differences
@@ -104,7 +104,7 @@ class Dictionary:
 
 
 class Values:
-    """Compressed values, each of which can be read alone."""
+    """Compressed values, each of which can be read separately."""
 
     def __init__(self, algorithm):
         self.algorithm = algorithm

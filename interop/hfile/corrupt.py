@@ -1,4 +1,4 @@
-"""Takes HFiles apart and puts them together: blocks, trailer, checksums (CRC32 only)."""
+"""Splits HFiles into blocks, trailer and checksums (CRC32 only), and joins them again."""
 
 import struct
 import zlib

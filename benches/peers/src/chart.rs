@@ -15,7 +15,7 @@ pub struct Chart {
     pub title: String,
     pub x: &'static str,
     pub y: &'static str,
-    /// Names, and sizes with what was measured.
+    /// Names, and sizes with the measured values.
     pub lines: Vec<(&'static str, Vec<(f64, f64)>)>,
 }
 
@@ -67,7 +67,7 @@ impl Chart {
     }
 }
 
-/// The range of an axis: from the least value to the greatest, with room around them.
+/// The range of an axis: from the least value to the greatest, with a margin.
 fn span(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (low, high) =
         values.fold((f64::MAX, f64::MIN_POSITIVE), |(low, high), value| (low.min(value), high.max(value)));

@@ -25,7 +25,7 @@ pub struct Config {
     pub variant: String,
 }
 
-/// What an engine can do. What it cannot do is not measured.
+/// The capabilities of an engine. Workloads that it does not support are not measured.
 #[derive(Clone, Copy, Debug)]
 pub struct Caps {
     /// Holds several sorted runs that overlap.
@@ -55,10 +55,10 @@ impl Caps {
     };
 }
 
-/// What has happened to the log when `put` returns.
+/// The state of the log when `put` returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Log {
-    /// There is none.
+    /// There is no log.
     Off,
     /// The operating system has the entry.
     Os,
@@ -80,14 +80,14 @@ pub trait Engine: Sized + Sync {
 
     fn caps() -> Caps;
 
-    /// The version of the library, and settings that matter.
+    /// The version of the library, and relevant settings.
     fn about(config: &Config) -> String;
 
-    /// Opens `config.dir`, which is empty or as an earlier `Engine` left it (with another cache size
-    /// perhaps).
+    /// Opens `config.dir`, which is empty or was left by an earlier `Engine` (perhaps with another cache
+    /// size).
     fn open(config: &Config) -> Result<Self>;
 
-    /// Flushes what must not be lost, and closes.
+    /// Flushes the data that must not be lost, and closes.
     fn close(self) -> Result<()>;
 
     fn writer(&self, log: Log) -> Result<Self::Writer<'_>>;
@@ -99,7 +99,7 @@ pub trait Engine: Sized + Sync {
     /// Merges all sorted runs to one.
     fn compact(&self) -> Result<()>;
 
-    /// The number of sorted runs on disk, if the engine can tell.
+    /// The number of sorted runs on disk, if the engine reports it.
     fn runs(&self) -> Option<usize>;
 
     /// Writes `pairs`, which are in the order of keys, to the empty directory `config.dir`: as one table file
@@ -118,23 +118,24 @@ pub trait Reader {
     fn get<R>(&mut self, key: &[u8], f: impl FnOnce(&[u8]) -> R) -> Option<R>;
 
     /// Reads the values of store keys by one call, if the engine has one, and calls `f` with each. Returns
-    /// how many there were.
+    /// the number of values.
     fn get_many(&mut self, keys: &[Key], mut f: impl FnMut(&[u8])) -> usize {
         keys.iter().filter(|key| self.get(&key[..], &mut f).is_some()).count()
     }
 
     /// Opens a new scanner at the first key >= `from` (a store key, a row, or nothing), and calls `f` with up
-    /// to `limit` entries in order. Returns how many entries there were. Keys are as the engine has them:
+    /// to `limit` entries in order. Returns the number of entries. Keys are in the engine's form:
     /// [`Reader::store_key`] converts them.
     fn scan(&mut self, from: &[u8], limit: usize, f: impl FnMut(&[u8], &[u8])) -> usize;
 
-    /// Does the same backward from the last key.
+    /// Scans backward from the last key.
     fn scan_rev(&mut self, limit: usize, f: impl FnMut(&[u8], &[u8])) -> usize;
 
-    // What HBase has and a key-value store lacks: by default made of `scan`, as a user of the store would.
+    // Operations of HBase that a key-value store lacks: by default based on `scan`, as a user of the store
+    // would.
 
-    /// Reads all cells of a row of at most `cells` cells. Returns how many there were. Made of `scan`, this
-    /// reads one entry more, to see where the row ends.
+    /// Reads all cells of a row of at most `cells` cells. Returns the number of cells. Based on `scan`, this
+    /// reads one entry more, to find the end of the row.
     fn get_row(&mut self, row: &Row, cells: usize, mut f: impl FnMut(&[u8])) -> usize {
         let mut n = 0;
         self.scan(row, cells + 1, |key, value| {

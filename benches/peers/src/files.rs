@@ -1,4 +1,4 @@
-//! Files that HBase wrote, read without a region: the counterpart of `HFiles.java`.
+//! Files written by HBase, read without a region: the counterpart of `HFiles.java`.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -12,7 +12,7 @@ use crate::measure::{Opts, Sample, scans, single, touch};
 use crate::sys;
 use crate::workload::{Draw, FAMILY, Order, QUALIFIER, Row, TIMESTAMP, text_row, value};
 
-/// The data block encodings that are measured. HBase writes a file `ENCODING.hfile` for each.
+/// The measured data block encodings. HBase writes a file `ENCODING.hfile` for each.
 pub const ENCODINGS: [&str; 3] = ["NONE", "FAST_DIFF", "ROW_INDEX_V1"];
 
 /// The codecs that are measured without an encoding and without a cache. HBase writes a file `CODEC.hfile`
@@ -86,7 +86,7 @@ fn measure(path: &Path, kind: &str, cached: bool, lines: &Lines, order: &Order, 
     })
 }
 
-/// Look-ups with one scanner and one key, as HBase's side has.
+/// Look-ups with one scanner and one key, as in HBase's counterpart.
 struct Lookups<'f> {
     file: &'f HFile,
     cells: HFileScanner<'f>,
@@ -106,7 +106,7 @@ impl Lookups<'_> {
     }
 }
 
-/// Calls `f` with row and value of every cell. Returns how many there were.
+/// Calls `f` with row and value of every cell. Returns the number of cells.
 fn scan(file: &HFile, mut f: impl FnMut(&[u8], &[u8])) -> Result<u64> {
     let mut cells = file.scanner();
     let mut n = 0;

@@ -1,4 +1,5 @@
-//! How costs of hregion grow with rows, files, versions, columns and regions, all cached: a chart for each.
+//! The growth of hregion's costs with rows, files, versions, columns and regions, all cached: a chart for
+//! each.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -22,7 +23,7 @@ use crate::workload::{self, Draw, TIMESTAMP, mix, row, value};
 const FAMILY: &[u8] = workload::FAMILY;
 const QUALIFIER: &[u8] = workload::QUALIFIER;
 
-/// What is measured, at which sizes.
+/// The measurements, and their sizes.
 #[derive(Debug)]
 pub struct Plan {
     pub rows: Vec<u64>,
@@ -48,7 +49,7 @@ const CHARTS: [(&str, &str, &str); 6] = [
 ];
 const NANOS: &str = "nanoseconds";
 
-/// How often a region is opened for a measurement.
+/// The number of times that a region is opened for a measurement.
 const OPENS: u32 = 10;
 
 /// Measures, and writes the charts and `growth.jsonl`.
@@ -63,13 +64,13 @@ pub fn run(plan: &Plan) -> Result<()> {
     growth.draw()
 }
 
-/// A number: its chart, its line, the size it was measured at.
+/// A number: its chart, its line, and its size.
 struct Point {
     chart: &'static str,
     line: &'static str,
     size: u64,
     value: f64,
-    /// CPUs that other processes used meanwhile.
+    /// CPUs used by other processes during the measurement.
     noise: f64,
 }
 
@@ -104,7 +105,7 @@ impl Growth<'_> {
         self.lines.push(Point { chart, line, size, value, noise });
     }
 
-    /// Measures `op`, which returns how many units it did, in nanoseconds for a unit.
+    /// Measures `op`, which returns its number of units, in nanoseconds per unit.
     fn time(
         &mut self,
         chart: &'static str,
@@ -145,7 +146,7 @@ impl Growth<'_> {
         Ok(())
     }
 
-    /// Measures how long it takes to open a region, and returns it.
+    /// Measures the time to open a region, and returns the region.
     fn open(
         &mut self,
         chart: &'static str,
@@ -211,7 +212,7 @@ impl Growth<'_> {
         })
     }
 
-    /// Measures gets of a column, of rows that are there and of others.
+    /// Measures gets of a column, of existing and missing rows.
     fn gets(&mut self, chart: &'static str, size: u64, rows: u64, region: &Region) -> Result<()> {
         let (mut get, mut found) = (Get::new([]).column(FAMILY, QUALIFIER), RowBuf::new());
         let mut draws = [Draw::uniform(rows, 0, 1), Draw::missing(rows, 0, 1)];
@@ -407,7 +408,7 @@ fn family() -> Family {
     Family::new(FAMILY).bloom(BloomType::Row)
 }
 
-/// Options of a region that is flushed and compacted only when the harness says so.
+/// Options of a region that only the harness flushes and compacts.
 fn options(cache: &BlockCache, family: Family) -> RegionOptions {
     Region::options()
         .cache(cache)

@@ -1,6 +1,5 @@
-//! Timed loops. Each loop uses all that it reads and checks that it is the expected data. It also measures
-//! the CPU time of other processes. A sample with too much of that is taken again; what it measured plays no
-//! part in this.
+//! Timed loops. Each loop uses all data that it reads and checks it. It also measures the CPU time of other
+//! processes. A sample with too much of that is repeated, whatever its value.
 
 use std::hint::black_box;
 use std::path::Path;
@@ -26,7 +25,7 @@ pub struct Sample {
     pub secs: f64,
     /// p50, p99 and p99.9 in microseconds.
     pub latency: Option<[f64; 3]>,
-    /// CPUs that other processes used meanwhile.
+    /// CPUs used by other processes during the measurement.
     pub noise: f64,
     pub attempts: u32,
 }
@@ -57,7 +56,7 @@ impl Sample {
 pub struct Opts {
     /// Shortest time of a measurement.
     pub secs: f64,
-    /// More CPUs of other processes than this, and the sample is taken again.
+    /// If other processes use more CPUs than this, the sample is repeated.
     pub max_noise: f64,
     pub max_attempts: u32,
     /// Seconds to wait for a quiet machine before a sample.
@@ -114,7 +113,7 @@ fn percentiles(latency: &Latency) -> [f64; 3] {
     [0.5, 0.99, 0.999].map(|q| latency.value_at_quantile(q) as f64 / 1e3)
 }
 
-/// What one thread did in a timed loop.
+/// The result of one thread in a timed loop.
 pub struct Round {
     ops: u64,
     units: u64,
@@ -123,8 +122,8 @@ pub struct Round {
     latency: Option<Latency>,
 }
 
-/// Repeats `op`, which returns how many units it did, for `secs` seconds. Reads the clock after every 32
-/// calls, or, `timed`, after each.
+/// Repeats `op`, which returns its number of units, for `secs` seconds. Reads the clock after every 32 calls,
+/// or, if `timed`, after each.
 #[inline(always)]
 fn repeat(secs: f64, timed: bool, mut op: impl FnMut() -> u64) -> Round {
     let limit = Duration::from_secs_f64(secs);
@@ -169,7 +168,7 @@ pub fn single(opts: &Opts, unit: &'static str, mut op: impl FnMut() -> u64) -> R
     Ok(Sample { latency: timed.latency, noise: rate.noise.max(timed.noise), ..rate })
 }
 
-/// Runs `body` in `threads` threads, and returns what each returned.
+/// Runs `body` in `threads` threads, and returns their results.
 fn in_threads<T: Send>(threads: usize, body: impl Fn(usize) -> Result<T> + Sync) -> Result<Vec<T>> {
     if threads == 1 {
         return Ok(vec![body(0)?]);
@@ -183,11 +182,11 @@ fn in_threads<T: Send>(threads: usize, body: impl Fn(usize) -> Result<T> + Sync)
 
 /// An operation on row `i`.
 pub trait Op: Copy + Sync {
-    /// Returns how many units it did: gets, or rows.
+    /// Returns the number of units: gets, or rows.
     fn run<R: Reader>(self, reader: &mut R, i: u64) -> u64;
 }
 
-/// Measures `op` with a reader in each thread, as [`single`] does.
+/// Measures `op` with a reader in each thread, like [`single`].
 pub fn reads<E: Engine>(
     engine: &E,
     threads: usize,
@@ -267,7 +266,7 @@ impl Op for GetMissing {
     }
 }
 
-/// Reads a row without naming column and timestamp, as HBase's Get of a row does. A key-value store needs an
+/// Reads a row without naming column and timestamp, like HBase's Get of a row. A key-value store needs an
 /// iterator for it.
 #[derive(Clone, Copy)]
 pub struct GetRow;
@@ -396,7 +395,7 @@ pub fn scans(opts: &Opts, rows: u64, mut scan: impl FnMut() -> Result<()>) -> Re
     })
 }
 
-/// Measures what can be done only once, in `amount` units for each second.
+/// Measures a function that can be run only once, in `amount` units per second.
 pub fn once(opts: &Opts, unit: &'static str, amount: f64, f: impl FnOnce() -> Result<()>) -> Result<Sample> {
     wait_quiet(opts.max_noise, opts.wait);
     let noise = Noise::start();
@@ -406,12 +405,12 @@ pub fn once(opts: &Opts, unit: &'static str, amount: f64, f: impl FnOnce() -> Re
     Ok(Sample::new(amount / secs, unit, 1, secs, noise.cpus()))
 }
 
-/// Options for samples that write: the kernel's threads that write pages back count as other processes.
+/// Options for samples that write: the kernel threads that write pages back count as other processes.
 fn writing(opts: &Opts) -> Opts {
     Opts { max_noise: opts.max_noise.max(0.5), ..*opts }
 }
 
-/// Makes an empty directory for round `round` below `config.dir`.
+/// Creates an empty directory for round `round` below `config.dir`.
 fn round_config(config: &Config, round: u32) -> Result<Config> {
     let dir = config.dir.join(format!("round{round}"));
     if dir.exists() {
@@ -421,8 +420,8 @@ fn round_config(config: &Config, round: u32) -> Result<Config> {
     Ok(Config { dir, ..config.clone() })
 }
 
-/// Inserts `rows` rows in random order into an empty memtable, again and again until the time is over. With a
-/// synced log, stops when the time is over.
+/// Inserts `rows` rows in random order into an empty memtable, repeatedly until the time is over. With a
+/// synced log, stops exactly then.
 pub fn inserts<E: Engine>(
     config: &Config,
     rows: u64,
@@ -462,7 +461,7 @@ pub fn inserts<E: Engine>(
                 Ok((start.elapsed().as_secs_f64(), done, latency))
             })?;
             noise = noise.max(meter.cpus());
-            // all rows below this were written, although threads may not have ended together
+            // all rows below this were written, although threads may have ended at different times
             let sure = rounds.iter().map(|r| r.1).min().unwrap_or(0) * threads as u64;
             secs += rounds.iter().map(|r| r.0).fold(0.0, f64::max);
             for (_, done, latency) in rounds {
@@ -486,7 +485,7 @@ pub fn inserts<E: Engine>(
     })
 }
 
-/// Returns the memory of a memtable with `rows` rows: what the process has more then, in bytes for each row.
+/// Returns the memory of a memtable with `rows` rows: the growth of the process, in bytes per row.
 pub fn memtable_memory<E: Engine>(config: &Config, rows: u64) -> Result<f64> {
     let config = round_config(config, 0)?;
     sys::trim();
@@ -521,7 +520,7 @@ pub fn bulk<E: Engine>(config: &Config, order: &Order, opts: &Opts) -> Result<Sa
     })
 }
 
-/// Opens a store with `rows` rows in its log and none in a table file: a copy of one that is open.
+/// Opens a store with `rows` rows in its log and none in a table file: a copy of an open one.
 pub fn replay<E: Engine>(config: &Config, rows: u64, opts: &Opts) -> Result<Sample> {
     quiet(&writing(opts), || {
         let (mut secs, mut ops, mut noise) = (0.0, 0, 0.0f64);
@@ -554,7 +553,7 @@ pub fn replay<E: Engine>(config: &Config, rows: u64, opts: &Opts) -> Result<Samp
     })
 }
 
-/// Copies the files of a directory, but not what is below `to`.
+/// Copies the files of a directory, except those below `to`.
 fn copy_files(from: &Path, to: &Path) -> Result<()> {
     for entry in std::fs::read_dir(from)? {
         let (path, to_path) = (entry?.path(), to.to_owned());
@@ -569,7 +568,7 @@ fn copy_files(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Compares what a store returns with what was written: gets, missing rows, full and short scans.
+/// Compares the content of a store with the written rows: gets, missing rows, full and short scans.
 pub fn verify<E: Engine>(engine: &E, order: &Order) -> Result<()> {
     let n = order.0.len() as u64;
     let mut reader = engine.reader()?;

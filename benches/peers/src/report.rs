@@ -1,4 +1,4 @@
-//! The lines of a run as Markdown: the tables of README.md and docs/speed.md, then all numbers.
+//! Converts the lines of a run to Markdown: the tables of README.md and docs/speed.md, then all numbers.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -38,19 +38,19 @@ const FILES: [(&str, &str); 6] = [
 const COMPRESSED: [(&str, &str); 2] =
     [("scan, no block cache", "file-scan-cold"), ("seek, no block cache", "file-seek-cold")];
 
-/// With more CPUs than this used by other processes, numbers are not for publication.
+/// If other processes used more CPUs than this, numbers are not for publication.
 const NOISY: f64 = 0.15;
 
 fn is_lsm(engine: &str) -> bool {
     matches!(engine.split(':').next(), Some("rocksdb" | "lsm-tree"))
 }
 
-/// What was measured: workload, threads, rows.
+/// A measurement: workload, threads, rows.
 type What = (String, u64, u64);
 
 #[derive(Default)]
 struct Results {
-    /// What one engine measured, for each pass.
+    /// The values of each engine, for each pass.
     values: BTreeMap<What, BTreeMap<String, BTreeMap<u64, f64>>>,
     /// p50 and p99, of the pass with the lower p50.
     latencies: BTreeMap<What, BTreeMap<String, [f64; 2]>>,
@@ -69,7 +69,7 @@ impl Results {
     fn read(text: &str, cpu: bool) -> Self {
         let mut results = Results::default();
         for line in text.lines() {
-            // a file that is still written may end within a line
+            // a file that is still being written may end within a line
             if let Ok(line) = serde_json::from_str::<Value>(line) {
                 results.line(&line, cpu);
             }
@@ -117,7 +117,7 @@ impl Results {
         self.values.entry(what).or_default().entry(engine).or_default().insert(number("pass"), value);
     }
 
-    /// How many times as fast hregion is as the fastest of `others`: the lowest of the passes.
+    /// hregion's speed as a multiple of the fastest of `others`: the lowest of the passes.
     fn ratio(&self, what: &What, others: impl Fn(&str) -> bool) -> Option<f64> {
         let engines = self.values.get(what)?;
         let ratios = engines.get("hregion")?.iter().filter_map(|(pass, own)| {
@@ -172,7 +172,7 @@ fn rate(value: f64) -> String {
     }
 }
 
-/// The tables of the lines in `text`; with `cpu`, of rates by CPU time where there are any.
+/// Returns the tables for the lines in `text`; with `cpu`, with rates by CPU time where they exist.
 pub fn tables(text: &str, cpu: bool) -> String {
     let results = Results::read(text, cpu);
     let mut out = String::new();
@@ -233,7 +233,7 @@ fn stores(results: &Results, out: &mut String) -> std::fmt::Result {
     Ok(())
 }
 
-/// How much more two threads read than one.
+/// The ratio of the reads of two threads to those of one.
 fn threads(results: &Results, n: u64, out: &mut String) -> std::fmt::Result {
     let many = results.values.keys().map(|what| what.1).max().unwrap_or(1);
     let passes = |workload: &str, threads| {
@@ -305,7 +305,7 @@ fn files_by(
     writeln!(out)
 }
 
-/// All rates and latencies, versions, and how quiet the machine was.
+/// All rates and latencies, versions, and the load of the machine.
 fn all(results: &Results, out: &mut String) -> std::fmt::Result {
     let names = results.engines.join(" | ");
     let columns = "---:|".repeat(results.engines.len());

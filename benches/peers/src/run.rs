@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use crate::measure::Opts;
 use crate::{engines, sys};
 
-/// The parts in groups. Engines take turns group by group, so that numbers that are compared are close in
-/// time.
+/// The parts in groups. Engines take turns group by group, so that compared numbers are close in time.
 pub const GROUPS: [&[&str]; 4] =
     [&["writes", "logs"], &["runs5", "hot", "cold"], &["wide", "versions"], &["files"]];
 
@@ -45,7 +44,7 @@ pub struct Plan {
     pub out: PathBuf,
 }
 
-/// Measures all that the plan has, and appends the lines to its file.
+/// Runs all measurements of the plan, and appends the lines to its file.
 pub fn run(plan: &Plan) -> Result<()> {
     for part in &plan.parts {
         ensure!(GROUPS.concat().contains(&part.as_str()), "no part is called {part}");
@@ -93,7 +92,7 @@ pub fn run(plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-/// The engines of the plan that this build has.
+/// The engines of the plan that are in this build.
 fn contenders(plan: &Plan) -> Result<Vec<&str>> {
     let built = engines::names();
     let mut contenders = Vec::new();
@@ -136,7 +135,7 @@ impl Run<'_> {
         self.clean()
     }
 
-    /// Measures files: those that HBase writes and reads first, then hregion.
+    /// Measures files: HBase writes and reads them first, then hregion reads them.
     fn files(&mut self, pass: u64) -> Result<()> {
         let wanted = |engine: &str| self.plan.engines.iter().any(|e| e == engine);
         let Some(program) = self.plan.hbase.as_ref().filter(|_| wanted("hbase") && wanted("hregion")) else {
@@ -154,7 +153,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// A command of this program, with the options that all of them have.
+    /// A command of this program, with the common options.
     fn own(&self, command: &str) -> Command {
         let opts = &self.plan.opts;
         let mut own = Command::new(std::env::current_exe().unwrap_or_else(|_| "peers".into()));
@@ -172,7 +171,7 @@ impl Run<'_> {
         command
     }
 
-    /// Runs a measuring process, and appends the lines that it prints.
+    /// Runs a measuring process, and appends its output lines.
     fn process(&mut self, mut command: Command, contender: &str, what: &str, pass: u64) -> Result<()> {
         let start = Instant::now();
         command.args(["--pass", &pass.to_string(), "--secs", &self.plan.opts.secs.to_string()]);

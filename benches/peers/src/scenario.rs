@@ -1,4 +1,4 @@
-//! The measurements of one engine in one pass, in a process of its own.
+//! The measurements of one engine in one pass, in a separate process.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,13 +43,13 @@ impl Params {
     }
 }
 
-/// Measures the parts that `params` names, and prints their lines.
+/// Measures the parts named by `params`, and prints their lines.
 pub fn run<E: Engine>(params: &Params) -> Result<()> {
     let logical = params.n as f64 * LOGICAL as f64;
     let config = Config {
         dir: params.dir.clone(),
         block: params.block,
-        // room for all blocks and what an engine adds to them
+        // enough for all blocks and an engine's overhead
         cache: (logical * 3.0) as u64 + (256 << 20),
         bloom_bits: 10.0,
         memtable: ((logical / RUNS as f64) as u64 * 3).max(512 << 20),
@@ -88,7 +88,7 @@ struct Run<'p> {
 }
 
 impl Run<'_> {
-    /// The configuration for a store in an empty directory of its own.
+    /// The configuration for a store in a separate empty directory.
     fn fresh(&self, name: &str) -> Result<Config> {
         let dir = self.params.dir.join(name);
         std::fs::create_dir_all(&dir)?;
@@ -375,7 +375,7 @@ pub fn verify_versions<E: Engine>(engine: &E, rows: u64) -> Result<()> {
     Ok(())
 }
 
-/// Scans everything and gets random rows, so that the cache has what fits into it.
+/// Scans everything and gets random rows, to fill the cache.
 fn warm<E: Engine>(engine: &E, n: u64) -> Result<()> {
     let mut reader = engine.reader()?;
     reader.scan(&[], usize::MAX, |_, _| {});

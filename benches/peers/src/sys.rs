@@ -1,4 +1,4 @@
-//! What the machine does during a measurement: CPU time of other processes, memory, caches.
+//! The state of the machine during a measurement: CPU time of other processes, memory, caches.
 
 use std::fs;
 use std::io::Read;
@@ -37,7 +37,7 @@ pub fn thread_cpu_secs() -> f64 {
     time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
-/// Measures how many CPUs other processes and the hypervisor take.
+/// Measures how many CPUs other processes and the hypervisor use.
 pub struct Noise {
     busy: f64,
     steal: f64,

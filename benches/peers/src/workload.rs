@@ -1,12 +1,12 @@
-//! The data set and the orders of queries, the same for every engine. HBase's side is `Rows.java`, which
-//! makes the same numbers.
+//! The data set and the orders of queries, the same for every engine. HBase's counterpart is `Rows.java`,
+//! which produces the same numbers.
 //!
 //! Row `i` (0 <= i < n) is a function of `i` only, so that the harness keeps nothing in memory but a
 //! permutation of `u32`.
 //!
 //! * row key: 16 bytes, `mix(i)` and `mix(i ^ C)` big-endian. `mix` is a bijection of `u64`, so rows are
 //!   unique, and their order by bytes is random in `i`.
-//! * store key: 30 bytes, row ++ "cf" ++ "qual" ++ big-endian `!timestamp`, which sorts as HBase's cells do.
+//! store key: 30 bytes, row ++ "cf" ++ "qual" ++ big-endian `!timestamp`, which sorts like HBase's cells.
 //! * value: 100 bytes, 50 random bytes twice.
 
 use std::sync::Arc;
@@ -116,7 +116,7 @@ fn inverse_end(key: &[u8]) -> u64 {
     !u64::from_be_bytes(end)
 }
 
-/// Timestamp and kind of a key that [`versioned`] made.
+/// Timestamp and kind of a key made by [`versioned`].
 #[inline(always)]
 pub fn unversion(key: &Key) -> (u64, Kind) {
     let end = inverse_end(key);
@@ -172,7 +172,7 @@ impl Order {
 /// Sorted runs of the shape `5runs`.
 pub const RUNS: u64 = 5;
 
-/// The run that has cell `i`.
+/// The run that contains cell `i`.
 #[inline(always)]
 pub fn run_of(i: u64) -> u64 {
     mix(i ^ 0x00C0_FFEE_0000_0005) % RUNS
@@ -211,7 +211,7 @@ impl Rng {
 }
 
 /// YCSB's Zipf distribution over 0..n. The rank is the row's index: rows are hashed, so the hot rows are
-/// spread over the keys already.
+/// already spread over the keys.
 pub struct Zipf {
     n: f64,
     theta: f64,
@@ -242,11 +242,11 @@ impl Zipf {
     }
 }
 
-/// Where a measurement takes the indexes of its rows from.
+/// The source of the row indexes of a measurement.
 pub enum Draw {
     /// Any row that exists.
     Uniform { n: u64, rng: Rng },
-    /// Any row that does not: the indexes n..2n are never written.
+    /// Any row that does not exist: the indexes n..2n are never written.
     Missing { n: u64, rng: Rng },
     /// Drawn in advance, because a draw from [`Zipf`] takes two `powf`.
     Table { indexes: Arc<Vec<u32>>, at: usize },

@@ -1,5 +1,5 @@
-//! Every engine of the build returns what was written to it, in each shape. Run this on a new engine before
-//! it is measured.
+//! Every engine of the build returns the written data, in each shape. This must pass before a new engine is
+//! measured.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
 //! fjall: lsm-tree with a journal and flushes in the background. The journal cannot be switched off; each
-//! write gives it to the operating system without a sync, as RocksDB's log without `sync`.
+//! write passes it to the operating system without a sync, like RocksDB's log without `sync`.
 //!
-//! Variants: as those of lsm-tree.
+//! Variants: the same as for lsm-tree.
 
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! hregion: a region with one family as a store.
 //!
 //! Variants: `fast_diff` and `row_index` have that data block encoding, `rowcol` has ROWCOL Bloom filters;
-//! `filters` has memory for Bloom filters beside the block cache, as RocksDB and lsm-tree do; `mapped` maps
-//! its files; `small_blocks` has blocks of 16 KiB; `mapped_small_blocks` does both.
+//! `filters` has separate memory for Bloom filters beside the block cache, like RocksDB and lsm-tree;
+//! `mapped` maps its files; `small_blocks` has blocks of 16 KiB; `mapped_small_blocks` combines the last two.
 
 use std::sync::Arc;
 
@@ -118,7 +118,7 @@ impl Engine for Hregion {
         self.region.store_file_count(FAMILY)
     }
 
-    // as HBase's StoreFileWriter writes a file, plus a sync
+    // like HBase's StoreFileWriter, plus a sync
     fn bulk(config: &Config, pairs: Pairs<'_>) -> Result<()> {
         let options = HFileWriter::options()
             .data_block_encoding(encoding(config)?)
@@ -192,7 +192,7 @@ impl Reader for RegionReader<'_> {
     }
 
     fn scan(&mut self, from: &[u8], limit: usize, mut f: impl FnMut(&[u8], &[u8])) -> usize {
-        // one entry from a bare row on is what the harness calls a row seek; HBase uses a Get of the row
+        // a scan of one entry from a bare row is the harness's row seek; HBase uses a Get of the row
         if limit == 1 && from.len() == ROW {
             self.whole.set_row(from);
             self.region.get_into(&self.whole, &mut self.row).expect("the file is sound");

@@ -1,5 +1,6 @@
-//! LMDB, by the crate `heed`: a B+tree with copy on write in a mapped file. It reads from the page cache, so
-//! it has no cache of its own, and it checks no checksums. Puts are in transactions of 1,000 without sync.
+//! LMDB, through the crate `heed`: a B+tree with copy on write in a mapped file. It reads from the page
+//! cache, so it has no separate cache, and it checks no checksums. Puts are in transactions of 1,000 without
+//! sync.
 
 use std::ops::Bound;
 
@@ -106,7 +107,7 @@ impl Reader for LmdbReader<'_> {
     }
 
     fn scan(&mut self, from: &[u8], limit: usize, f: impl FnMut(&[u8], &[u8])) -> usize {
-        // LMDB takes no empty keys
+        // LMDB does not accept empty keys
         if from.is_empty() {
             return visit(self.db.iter(&self.transaction).expect("the store is sound").take(limit), f);
         }

@@ -1,4 +1,4 @@
-//! The engines, and the only place where a name becomes a type.
+//! The engines, and the only place where a name is mapped to a type.
 
 #[cfg(feature = "fjall")]
 pub mod fjall;
@@ -33,7 +33,7 @@ macro_rules! dispatch {
     };
 }
 
-/// The names that `dispatch!` knows in this build.
+/// The names that `dispatch!` supports in this build.
 pub fn names() -> Vec<&'static str> {
     let all = [
         ("hregion", true),

@@ -1,5 +1,5 @@
 //! redb: a B+tree with copy on write. It has no memtable, no runs, no Bloom filter and no block size. Puts
-//! are in transactions of 1,000 with `Durability::None`, which is the nearest to a put without a log.
+//! are in transactions of 1,000 with `Durability::None`, the closest equivalent of a put without a log.
 
 use anyhow::{Result, ensure};
 use redb::{

@@ -1,4 +1,4 @@
-//! RocksDB, by the crate `rocksdb`.
+//! RocksDB, through the crate `rocksdb`.
 //!
 //! Variants: `default` is the block-based table with RocksDB's defaults (LRU cache, binary search in blocks,
 //! index and filter not in the cache) and a Bloom filter; `tuned` has the HyperClockCache, a hash index in
@@ -66,7 +66,7 @@ impl Engine for Rocks {
     }
 
     fn about(config: &Config) -> String {
-        // what follows the plus sign is the version of the library in the package
+        // the part after the plus sign is the version of the library in the package
         let library = super::crate_version("librocksdb-sys").split('+').next_back().unwrap_or_default();
         let binding = super::crate_version("rocksdb");
         format!("RocksDB {library} (crate rocksdb {binding}), variant {}", config.variant)
@@ -106,7 +106,7 @@ impl Engine for Rocks {
 
     fn runs(&self) -> Option<usize> {
         let files = self.db.live_files().ok()?;
-        // each file of level 0 is a run, and each other level
+        // each file of level 0 is a run, and so is each other level
         let first = files.iter().filter(|f| f.level == 0).count();
         let mut levels: Vec<i32> = files.iter().map(|f| f.level).filter(|&l| l > 0).collect();
         levels.sort_unstable();

@@ -32,9 +32,8 @@ import org.apache.hbase.thirdparty.com.google.protobuf.DynamicMessage;
 import org.apache.hbase.thirdparty.com.google.protobuf.TextFormat;
 
 /**
- * Cuts a recording of {@link Recorder} into frames and decodes them. {@code DIR/frames.jsonl} lists
- * them in the order of their last bytes; {@code DIR/conn-N.{c2s,s2c}.bin} have the bytes to which the
- * offsets refer.
+ * Cuts a recording of {@link Recorder} into frames and decodes them. {@code DIR/frames.jsonl} lists them in
+ * the order of their last bytes; the offsets refer to the bytes in {@code DIR/conn-N.{c2s,s2c}.bin}.
  */
 final class Annotate {
   private static final class Stream {

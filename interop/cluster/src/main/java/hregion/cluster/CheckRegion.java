@@ -36,7 +36,7 @@ import org.apache.hadoop.hbase.util.FSTableDescriptors;
 import org.apache.hbase.thirdparty.com.google.gson.JsonObject;
 
 /**
- * Gives a directory to a new HBase and prints the cells that its client reads.
+ * Opens a directory in a new HBase and prints the cells that its client reads.
  *
  * <p>A directory with {@code .regioninfo} is a region; one whose sub-directories have it is a table;
  * any other is a bulk load, with one sub-directory per family.
@@ -63,8 +63,8 @@ final class CheckRegion {
   }
 
   /**
-   * Returns whether younger regions cover the range of a region. The {@code .regioninfo} of the parent
-   * of a split or merge does not say that it is one.
+   * Returns whether younger regions cover the range of a region. The {@code .regioninfo} of the parent of a
+   * split or merge does not show that it is one.
    */
   private static boolean replaced(RegionInfo r, File[] regions) throws IOException {
     byte[] reached = r.getStartKey();
@@ -146,7 +146,7 @@ final class CheckRegion {
     return new File(dir, ".regioninfo").exists() ? dir.getAbsoluteFile().getParentFile() : dir;
   }
 
-  /** Copies tables and the archive of another root directory, which links lead to. Replaces nothing. */
+  /** Copies tables and the archive of another root directory, to which links lead. Replaces nothing. */
   private void beside(File from) throws IOException {
     Path rootDir = new Path(new File(root, "hbase").getAbsoluteFile().toURI());
     FileSystem fs = rootDir.getFileSystem(conf);
@@ -166,7 +166,7 @@ final class CheckRegion {
   private void copy(FileSystem fs, File from, Path to) throws IOException {
     fs.mkdirs(to.getParent());
     FileUtil.copy(from, fs, to, false, conf);
-    // The servers run as another user than the owner of these files.
+    // The servers run as a different user than the owner of these files.
     FileUtil.chmod(new File(to.toUri()).getPath(), "a+rwX", true);
   }
 
@@ -219,7 +219,7 @@ final class CheckRegion {
     }
   }
 
-  /** Scans each region alone: those given may be a part of the table. */
+  /** Scans each region separately: the given ones may be a part of the table. */
   private void print(Connection c, List<RegionInfo> regions) throws IOException {
     for (boolean raw : new boolean[] { true, false }) {
       for (RegionInfo region : regions) {
@@ -286,7 +286,7 @@ final class CheckRegion {
     if (!args.has("root")) {
       FileUtil.fullyDelete(root);
     }
-    // Nothing of the cluster is kept, so it is not shut down.
+    // The cluster is discarded, so it is not shut down.
     Runtime.getRuntime().halt(status);
   }
 }

@@ -265,7 +265,7 @@ final class Client implements Closeable {
         return result(t.get(get(in)));
       }
     });
-    // Of reads with a consistency: the cells, and for each result whether it may be stale.
+    // Reads with a consistency: the cells, and for each result whether it may be stale.
     commands.put("stale_get", in -> {
       try (Table t = sync.getTable(table(in))) {
         return stale(List.of(t.get(get(in))));
@@ -298,7 +298,7 @@ final class Client implements Closeable {
         return cells(s, in);
       }
     });
-    // What HBase's client counts of a scan to its end.
+    // The metrics of a complete scan by HBase's client.
     commands.put("scan_metrics", in -> {
       try (Table t = sync.getTable(table(in));
         ResultScanner s = t.getScanner(scan(in).setScanMetricsEnabled(true))) {
@@ -358,7 +358,7 @@ final class Client implements Closeable {
     return o;
   }
 
-  /** Sets which copies of a region are read. */
+  /** Sets which region replicas are read. */
   private static void copies(Query q, JsonObject in) {
     if (in.has("consistency")) {
       q.setConsistency(Consistency.valueOf(in.get("consistency").getAsString()));

@@ -11,7 +11,7 @@ import org.apache.hadoop.minikdc.MiniKdc;
 import org.apache.hadoop.security.UserGroupInformation;
 import org.apache.hbase.thirdparty.com.google.gson.JsonObject;
 
-/** A server of Kerberos in this JVM, and what a cluster and its clients need to use it. */
+/** A Kerberos server in this JVM, and the settings with which a cluster and its clients use it. */
 final class Kdc {
   private static final String REALM = "EXAMPLE.COM";
   private static final String SERVER = "hbase/localhost@" + REALM;
@@ -27,7 +27,7 @@ final class Kdc {
     Files.createDirectories(dir.toPath());
     Properties settings = MiniKdc.createConf();
     kdc = new MiniKdc(settings, dir);
-    // Also sets the file in which this JVM looks for it.
+    // Also sets the file in which this JVM looks for the server.
     kdc.start();
     servers = new File(dir, "server.keytab");
     kdc.createPrincipal(servers, name(SERVER), name(ZOOKEEPER));
@@ -39,7 +39,7 @@ final class Kdc {
     return principal.substring(0, principal.indexOf('@'));
   }
 
-  /** Lets ZooKeeper's server in this JVM authenticate the sessions of clients that ask for it. */
+  /** Lets ZooKeeper's server in this JVM authenticate the sessions of clients that request it. */
   void secureZooKeeper() {
     System.setProperty("zookeeper.authProvider.1",
       "org.apache.zookeeper.server.auth.SASLAuthenticationProvider");
@@ -60,7 +60,7 @@ final class Kdc {
   /** Configures servers that authenticate, and their clients. */
   void secure(Configuration conf) {
     secure(conf, clients);
-    // Users act for others only if they may.
+    // Users may act for others only if they are authorized.
     conf.setBoolean("hadoop.security.authorization", true);
     for (String role : new String[] { "master", "regionserver" }) {
       conf.set("hbase." + role + ".keytab.file", servers.getPath());
@@ -87,7 +87,7 @@ final class Kdc {
     return o;
   }
 
-  /** Logs a client in, as a cluster that is up describes it. */
+  /** Logs a client in, according to the description of a running cluster. */
   static void login(Configuration conf, JsonObject described) throws Exception {
     System.setProperty("java.security.krb5.conf", described.get("krb5").getAsString());
     File keytab = new File(described.get("keytab").getAsString());

@@ -13,7 +13,7 @@ import org.apache.zookeeper.server.ServerCnxnFactory;
 import org.apache.zookeeper.server.ZooKeeperServer;
 import org.apache.zookeeper.server.auth.X509AuthenticationProvider;
 
-/** A port of ZooKeeper in this JVM for connections by TLS. */
+/** A TLS port of ZooKeeper in this JVM. */
 final class SecurePort {
   private static final String SETTINGS = "hbase.zookeeper.property.ssl.";
 
@@ -21,8 +21,8 @@ final class SecurePort {
   private final ServerCnxnFactory connections;
 
   /**
-   * Opens a port with the keys and the trusted certificates of HBase's clients. {@code clientAuth} is what
-   * it asks of clients: {@code need} certificates of them, or {@code none}.
+   * Opens a port with the keys and the trusted certificates of HBase's clients. {@code clientAuth} is its
+   * requirement: {@code need} for client certificates, or {@code none}.
    */
   SecurePort(MiniZooKeeperCluster zk, Configuration conf, String clientAuth) throws Exception {
     for (Map.Entry<String, String> e : conf) {
@@ -37,7 +37,7 @@ final class SecurePort {
       NettyServerCnxnFactory.class.getName());
     connections = ServerCnxnFactory.createFactory();
     connections.configure(new InetSocketAddress("127.0.0.1", port), 0, -1, true);
-    // Reads the properties now: the next port has others.
+    // Reads the properties now: the next port has different ones.
     Field util = NettyServerCnxnFactory.class.getDeclaredField("x509Util");
     util.setAccessible(true);
     ((X509Util) util.get(connections)).getDefaultSSLContextAndOptions();

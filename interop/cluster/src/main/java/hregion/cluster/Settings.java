@@ -15,7 +15,7 @@ final class Settings {
   private Settings() {
   }
 
-  /** Returns what every process needs: loopback, local files; hbase-site.xml has the codecs. */
+  /** Returns the settings of every process: loopback, local files; hbase-site.xml has the codecs. */
   static Configuration base() {
     Configuration c = HBaseConfiguration.create();
     // Writes no checksum files, and a flush reaches the file, so that edits acknowledged before a kill
@@ -54,7 +54,7 @@ final class Settings {
     c.setInt("hbase.catalogjanitor.interval", 3_600_000);
     c.setInt("hbase.balancer.period", 3_600_000);
     c.setInt("hbase.server.compactchecker.interval.multiplier", 100_000);
-    // Files compacted away stay beside their replacement for this long.
+    // Compacted files stay beside their replacement for this long.
     c.setInt("hbase.hfile.compaction.discharger.interval", 8000);
     c.setFloat("hfile.block.cache.size", 0.1f);
     return c;

@@ -30,7 +30,7 @@ final class Speed {
     this.connection = connection;
   }
 
-  /** A time that runs. */
+  /** A running stopwatch. */
   private static final class Watch {
     private final OperatingSystemMXBean system =
       (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
@@ -87,7 +87,7 @@ final class Speed {
     }
   }
 
-  /** Gets rows with the asynchronous client: a number of gets is always under way. */
+  /** Gets rows with the asynchronous client, with a constant number of concurrent gets. */
   static JsonObject pipelined(AsyncConnection connection, TableName name, int rows, int gets, int window)
     throws InterruptedException {
     AsyncTable<?> t = connection.getTable(name);

@@ -28,8 +28,8 @@ import org.apache.hbase.thirdparty.com.google.protobuf.Message;
 import org.apache.hbase.thirdparty.com.google.protobuf.TextFormat;
 
 /**
- * Prints what HBase's stream reader finds in a WAL: a header line, a line per entry, and a last line
- * that says how reading ended.
+ * Prints the contents of a WAL according to HBase's stream reader: a header line, a line per entry, and a
+ * last line with the end or the error.
  */
 final class Wal {
   private Wal() {
@@ -95,7 +95,7 @@ final class Wal {
           TextFormat.shortDebugString(WALProtos.WALTrailer.parseFrom(body)));
       }
     } catch (IOException | RuntimeException e) {
-      // Too short, or not a message: no trailer.
+      // Too short, or not a message: no trailer exists.
     }
     return o;
   }

@@ -26,11 +26,11 @@ final class Znodes {
   private Znodes() {
   }
 
-  /** Copies the znodes right below the cluster's to others, which only one user may read, by SASL. */
+  /** Copies the znodes directly below the cluster's to others that only one user may read, by SASL. */
   static JsonArray copyFor(Configuration conf, String user, String to) throws Exception {
     ZooKeeper zk = connect(conf);
     try {
-      // ZooKeeper asks whether the list contains null, which one of List.of refuses.
+      // ZooKeeper checks whether the list contains null, which a List.of refuses.
       List<ACL> own = Arrays.asList(new ACL(ZooDefs.Perms.READ, new Id("sasl", user)));
       JsonArray all = new JsonArray();
       zk.create(to, new byte[0], ZooDefs.Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT);
@@ -84,7 +84,7 @@ final class Znodes {
     }
   }
 
-  /** Strips the 0xFF header and the PBUF magic, and decodes the message that the path has. */
+  /** Strips the 0xFF header and the PBUF magic, and decodes the message of the path. */
   private static String decode(String path, byte[] data) throws Exception {
     if (data.length < 9 || data[0] != (byte) 0xff) {
       return null;

@@ -15,8 +15,8 @@ import org.apache.hadoop.fs.RawLocalFileSystem;
 import org.apache.hadoop.hdfs.MiniDFSCluster;
 
 /**
- * HDFS with copies of local directories, until standard input ends. Prints its URL when they are there, and then a
- * line for each command that it has read and carried out.
+ * HDFS with copies of local directories, until standard input ends. Prints its URL when they are copied, and
+ * then a line for each command that it has executed.
  */
 public final class Main {
   private Main() {}
@@ -25,11 +25,11 @@ public final class Main {
     int nodes = Integer.parseInt(args[0]);
     var conf = new Configuration();
     conf.setInt("dfs.replication", Math.min(nodes, 2));
-    // Small files have several blocks, too.
+    // So that small files also have several blocks.
     conf.setInt("dfs.heartbeat.interval", 1);
     conf.setLong("dfs.blocksize", 1 << 20);
     conf.setLong("dfs.namenode.fs-limits.min-block-size", 1 << 20);
-    // A data node that has stopped is soon given no new blocks, and not waited for.
+    // A stopped data node soon gets no new blocks, and is not waited for.
     conf.setBoolean("dfs.namenode.avoid.write.stale.datanode", true);
     conf.setLong("dfs.namenode.stale.datanode.interval", 3000);
     conf.setInt("ipc.client.connect.max.retries", 2);
@@ -38,7 +38,7 @@ public final class Main {
     try {
       cluster.waitActive();
       FileSystem to = cluster.getFileSystem();
-      // The one with checksums would hide files with names of its own.
+      // The file system with checksums would hide files with names like its own.
       FileSystem from = new RawLocalFileSystem();
       from.initialize(new File("/").toURI(), conf);
       for (int i = 2; i < args.length; i++) {
@@ -58,7 +58,7 @@ public final class Main {
     System.out.flush();
   }
 
-  /** Carries out commands until standard input ends. */
+  /** Executes commands until standard input ends. */
   private static void obey(MiniDFSCluster cluster) throws Exception {
     var lines = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     List<MiniDFSCluster.DataNodeProperties> stopped = new ArrayList<>();

@@ -10,7 +10,7 @@ import org.apache.hadoop.hbase.regionserver.BloomType;
 import org.apache.hadoop.hbase.util.BloomFilter;
 import org.apache.hadoop.hbase.util.Bytes;
 
-/** Asks the filters for all keys in the file. They may deny none. */
+/** Looks up all keys of the file in the filters. They may deny none. */
 final class Blooms {
   private Blooms() {}
 

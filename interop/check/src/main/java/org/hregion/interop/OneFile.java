@@ -128,7 +128,7 @@ final class OneFile {
     }
     DataInput deletes = reader.getDeleteBloomFilterMetadata();
     BloomFilter filter = deletes == null ? null : BloomFilterFactory.createFromMeta(deletes, reader);
-    // with ROWCOL, HBase asks the general filter instead
+    // with ROWCOL, HBase uses the general filter instead
     boolean mayLack = type != null && Bytes.toString(type).equals("ROWCOL");
     Blooms.deletedRows(filter, mayLack || info.get(Bytes.toBytes("TIMERANGE")) == null, cells, findings);
   }

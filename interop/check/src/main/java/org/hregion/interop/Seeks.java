@@ -44,7 +44,7 @@ final class Seeks {
 
   void check() throws IOException {
     if (tagsCompressed && VersionInfo.getVersion().startsWith("3.0.0-alpha")) {
-      return; // its seekers lose their position in compressed tags, in files it wrote as well
+      return; // its seekers lose their position in compressed tags, also in its own files
     }
     HFileScanner scanner = Scanners.open(reader, conf);
     HFileScanner forward = Scanners.open(reader, conf);
@@ -138,7 +138,7 @@ final class Seeks {
       return;
     }
     Cell found = scanner.getCell();
-    // with compressed tags, a seeker that has moved back returns the tags of the following cell
+    // with compressed tags, a seeker that has moved backward returns the tags of the following cell
     boolean withTags = !tagsCompressed;
     String expected = Json.cell(cells.get(i), withSequenceIds, withTags);
     findings.expect(what, expected, found == null ? null : Json.cell(found, withSequenceIds, withTags));

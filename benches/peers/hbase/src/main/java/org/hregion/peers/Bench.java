@@ -20,13 +20,13 @@ final class Bench {
 
   final PrintStream out;
   final String variant;
-  /** What the variant means. */
+  /** The encoding and codec of the variant. */
   final DataBlockEncoding encoding;
   /** Bytes of a data block. */
   final int block;
   final int n, pass, threads;
   final double secs, warm;
-  /** Takes what is read, so that reads are not optimised away. */
+  /** Takes the results of reads, so that reads are not optimised away. */
   static volatile long sink;
 
   Bench(PrintStream out, String variant, int block, int n, int pass, int threads, double secs, double warm) {
@@ -267,7 +267,7 @@ final class Bench {
     put(workload, 1, unit, units * scale / s.secs, s);
   }
 
-  /** Measures what can be done only once. */
+  /** Measures an operation that can be run only once. */
   void once(String workload, String unit, double amount, Whole w) throws IOException {
     Sample s = new Sample();
     Noise noise = new Noise();

@@ -55,9 +55,9 @@ final class HFiles {
     conf.set("hbase.io.compress.lz4.codec", codecs + "lz4.Lz4Codec");
     conf.set("hbase.io.compress.snappy.codec", codecs + "xerial.SnappyCodec");
     for (Algorithm codec : CODECS) {
-      codec.reload(conf); // the process keeps those of its first configuration
+      codec.reload(conf); // the process keeps the codecs of its first configuration
     }
-    fs = new HFileSystem(conf, true); // as a server has it: HBase's checksums, none below
+    fs = new HFileSystem(conf, true); // as on a server: HBase's checksums, none below
   }
 
   /** Measures the write of a file as the region would write it. */
@@ -70,7 +70,7 @@ final class HFiles {
     fs.delete(p, false);
   }
 
-  /** Writes a file of each encoding and of each codec, which stay, and measures reads. */
+  /** Writes a file of each encoding and of each codec, keeps them, and measures reads. */
   void run() throws IOException {
     boolean first = true;
     for (DataBlockEncoding encoding : ENCODINGS) {

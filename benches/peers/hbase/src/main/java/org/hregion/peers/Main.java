@@ -83,6 +83,6 @@ public final class Main {
       e.printStackTrace();
       status = 1;
     }
-    System.exit(status); // HBase's threads are still there
+    System.exit(status); // HBase's threads are still running
   }
 }

@@ -224,7 +224,7 @@ final class Regions {
     return k;
   }
 
-  /** Compares what a region returns with what was written. */
+  /** Compares the content of a region with the written rows. */
   void verify(HRegion r) throws IOException {
     Rows.Rng rng = new Rows.Rng(42);
     for (int k = 0; k < Math.min(n, 5000); k++) {
@@ -297,7 +297,7 @@ final class Regions {
     }
   }
 
-  /** Does every kind of read again and again, so that all of it is compiled before it is measured. */
+  /** Runs every kind of read repeatedly, so that all of it is compiled before it is measured. */
   private void compileReads(HRegion r) throws IOException {
     long end = System.nanoTime() + (long) ((compiled ? jit / 4 : jit) * 1e9);
     compiled = true;
@@ -372,7 +372,7 @@ final class Regions {
       }
       String sfx = cold ? "-cold" : "-hot";
       if (cold) {
-        compiled = false; // reads of blocks from files are other code
+        compiled = false; // reads of blocks from files use different code
         Store.warmPageCache(d);
       }
       long coldCache = Math.max((long) (logical() * coldPercent / 100), 8 << 20);

@@ -69,7 +69,7 @@ final class Rows {
     return v;
   }
 
-  /** Returns qu00 to qu09. */
+  /** Returns the names qu00 to qu09. */
   static byte[] wideQualifier(int c) {
     return new byte[] { 'q', 'u', (byte) ('0' + c / 10), (byte) ('0' + c % 10) };
   }
@@ -81,7 +81,7 @@ final class Rows {
     }
   }
 
-  /** The run (0 to 4) that has cell i. */
+  /** The run (0 to 4) that contains cell i. */
   static int runOf(long i) {
     return (int) Long.remainderUnsigned(mix(i ^ 0x00C0FFEE00000005L), 5);
   }
@@ -159,7 +159,7 @@ final class Rows {
     return out;
   }
 
-  /** Where a measurement takes the indexes of its rows from. */
+  /** The source of the row indexes of a measurement. */
   interface Draw {
     long next();
   }

@@ -28,7 +28,7 @@ import org.apache.hadoop.hbase.wal.WAL;
 import org.apache.hadoop.hbase.wal.WALFactory;
 import org.apache.hadoop.hbase.wal.WALSplitter;
 
-/** One region of one family in a directory of its own, without a server. */
+/** One region of one family in a separate directory, without a server. */
 final class Store implements AutoCloseable {
   final Path dir;
   final Configuration conf;
@@ -47,7 +47,7 @@ final class Store implements AutoCloseable {
     Configuration c = HBaseConfiguration.create();
     String uri = dir.toUri().toString();
     c.set("fs.defaultFS", "file:///");
-    // the default has checksum files of its own, and ignores hflush and hsync
+    // the default writes separate checksum files, and ignores hflush and hsync
     c.set("fs.file.impl", "org.apache.hadoop.fs.RawLocalFileSystem");
     c.set("hbase.rootdir", uri);
     c.set("hbase.wal.dir", uri);
@@ -116,12 +116,12 @@ final class Store implements AutoCloseable {
     store().closeAndArchiveCompactedFiles();
   }
 
-  /** Lets close drop what is in memory. */
+  /** Lets close drop the MemStore. */
   void abandon() {
     abandoned = true;
   }
 
-  /** Lets close drop what is in memory, and keep the log. */
+  /** Lets close drop the MemStore, and keep the log. */
   void crash() {
     abandoned = true;
     crashed = true;

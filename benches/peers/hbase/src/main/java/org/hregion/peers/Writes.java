@@ -35,7 +35,7 @@ final class Writes {
       }
       if (parts.contains("logs")) {
         put("put-log-async", threads, inserts(rows, threads, Durability.ASYNC_WAL, b.secs));
-        // what the operating system has when put returns
+        // acknowledged when the operating system has the entry
         put("put-log", threads, inserts(rows, threads, Durability.SYNC_WAL, b.secs));
         put("put-sync", threads, inserts(rows, threads, Durability.FSYNC_WAL, b.secs));
       }
@@ -105,7 +105,7 @@ final class Writes {
     b.put(workload, threads, "rows/s", s.rate, s);
   }
 
-  /** Inserts all rows again and again until the time is over; with FSYNC_WAL, only until then. */
+  /** Inserts all rows repeatedly until the time is over; with FSYNC_WAL, stops exactly then. */
   private Bench.Sample inserts(int rows, int threads, Durability d, double secs) throws IOException {
     boolean synced = d == Durability.FSYNC_WAL;
     Bench.Sample all = new Bench.Sample();
