@@ -1,4 +1,4 @@
-//! Arguments of Python's calls as requests.
+//! Converts arguments of Python's calls to requests.
 
 use crate::error::{Failure, Result};
 use hregion::io::url_scheme;
@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyMapping, PyMemoryView, PyString};
 use std::path::PathBuf;
 
-/// Bytes: `bytes`, `bytearray`, `memoryview`, or `str` as UTF-8. No sequences of numbers: what looks like a
-/// list of values, or is an array of numbers, is a mistake.
+/// Bytes: `bytes`, `bytearray`, `memoryview`, or `str` as UTF-8. Sequences of numbers are refused: a list of
+/// values or an array of numbers would be a mistake.
 #[derive(Clone)]
 pub(crate) struct Bytes(pub(crate) Vec<u8>);
 
@@ -33,7 +33,7 @@ impl<'py> FromPyObject<'_, 'py> for Bytes {
     }
 }
 
-/// Whether an object is bytes, and no sequence of them.
+/// Whether an object is bytes, and not a sequence of them.
 pub(crate) fn is_bytes(object: &Bound<'_, PyAny>) -> bool {
     object.is_instance_of::<PyString>()
         || object.is_instance_of::<PyBytes>()
@@ -83,18 +83,18 @@ impl Column {
     }
 }
 
-/// What a get or a scan selects.
+/// The selection of a get or a scan.
 #[derive(Default)]
 pub(crate) struct Selection {
     pub(crate) columns: Vec<Column>,
-    /// As [`versions`] returns.
+    /// As returned by [`versions`].
     pub(crate) versions: u32,
     pub(crate) time_range: Option<(i64, i64)>,
     pub(crate) filter: Option<Bytes>,
     pub(crate) cache_blocks: Option<bool>,
 }
 
-/// Both requests have the same methods for what they select.
+/// Both requests have the same methods for selections.
 macro_rules! apply {
     ($selection:expr, $request:expr) => {{
         let selection = $selection;

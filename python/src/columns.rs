@@ -1,4 +1,4 @@
-//! The arguments that select columns, and say how they become record batches.
+//! The arguments that select columns, and map them to record batches.
 
 use crate::arguments::{Bytes, Column, is_bytes, pairs_of};
 use crate::error::{Failure, Result};
@@ -6,7 +6,7 @@ use hregion_arrow::{Column as MappedColumn, Invalid, Layout, Mapping, RowKey};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-/// The columns that are selected, and how they become record batches.
+/// The selected columns, and their mapping to record batches.
 pub(crate) struct Columns {
     pub(crate) selected: Vec<Column>,
     pub(crate) layout: Layout,
@@ -62,7 +62,7 @@ pub(crate) fn columns_of(
     Ok(Columns { selected: names_of(columns)?, layout: Layout::Cells })
 }
 
-/// The JSON text of a dict, or of another mapping, which Python's `json` does not write as it is.
+/// Returns the JSON text of a dict, or of another mapping, which Python's `json` cannot write directly.
 fn json_of(mapping: &Bound<'_, PyAny>) -> PyResult<String> {
     let mut object = mapping.clone();
     if let Some(pairs) = pairs_of(mapping)? {

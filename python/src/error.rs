@@ -1,4 +1,4 @@
-//! Errors as Python's exceptions.
+//! Converts errors to Python's exceptions.
 
 use hregion::ErrorKind;
 use hregion::cell::Printable;
@@ -46,18 +46,18 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Something that is not supported.
+    /// An unsupported operation.
     pub(crate) fn unsupported(message: impl Into<String>) -> Self {
         let exception = UnsupportedError::new_err(shown(&message.into()));
         Self::Python(with_kind(exception, ErrorKind::Unsupported.name()))
     }
 
-    /// A call of the operating system that failed.
+    /// A failed call of the operating system.
     pub(crate) fn io(message: String) -> Self {
         Self::Python(with_kind(Error::new_err(shown(&message)), ErrorKind::Io.name()))
     }
 
-    /// An argument that is not understood.
+    /// An invalid argument.
     pub(crate) fn argument(message: impl Into<String>) -> Self {
         Self::Python(PyValueError::new_err(shown(&message.into())))
     }
@@ -97,7 +97,7 @@ impl From<Failure> for PyErr {
     }
 }
 
-/// Returns a message that a terminal does not obey: it may have text of servers, or names of files.
+/// Returns a message without control characters: it may contain text of servers, or names of files.
 fn shown(message: &str) -> String {
     Printable(message).to_string()
 }
@@ -113,7 +113,7 @@ fn exception(error: &hregion::Error) -> PyErr {
         ErrorKind::Closed => ClosedError::new_err(message),
         ErrorKind::TableNotFound => NotFoundError::new_err(message),
         ErrorKind::Io if source == Some(io::ErrorKind::NotFound) => NotFoundError::new_err(message),
-        // of a storage that cannot do it, such as a web server
+        // from a storage that does not support it, such as a web server
         ErrorKind::Io if source == Some(io::ErrorKind::Unsupported) => {
             return with_kind(UnsupportedError::new_err(message), ErrorKind::Unsupported.name());
         }

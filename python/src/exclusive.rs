@@ -1,4 +1,4 @@
-//! Values that one call at a time uses.
+//! Values that only one call at a time may use.
 
 use crate::error::{Failure, Result};
 use std::cell::RefCell;
@@ -6,11 +6,11 @@ use std::ptr;
 use std::sync::{Mutex, PoisonError};
 
 thread_local! {
-    /// The addresses of the values that calls of this thread use.
+    /// The addresses of the values in use by calls of this thread.
     static USED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A value that one call at a time uses. Calls of other threads wait.
+/// A value that only one call at a time may use. Calls of other threads wait.
 pub(crate) struct Exclusive<T>(Mutex<T>);
 
 impl<T> Exclusive<T> {
@@ -22,8 +22,8 @@ impl<T> Exclusive<T> {
     ///
     /// # Errors
     ///
-    /// If this thread uses the value, in a call that the handler of a signal has interrupted: it would wait
-    /// for itself. Those of `function`.
+    /// If this thread is using the value, in a call that the handler of a signal has interrupted: it would
+    /// wait for itself. Errors of `function`.
     pub(crate) fn with<R, E>(&self, function: impl FnOnce(&mut T) -> Result<R, E>) -> Result<R>
     where
         Failure: From<E>,

@@ -5,12 +5,12 @@ use pyo3::prelude::*;
 use std::cell::RefCell;
 
 thread_local! {
-    /// What the thread that forks holds meanwhile.
+    /// The locks that the forking thread holds during the fork.
     static HELD: RefCell<Option<HeldThreads>> = const { RefCell::new(None) };
 }
 
-/// Python calls this before it forks: the new process has no threads that read ahead, but would have their
-/// locks.
+/// Python calls this before it forks: the new process lacks the threads that read ahead, but would inherit
+/// their locks.
 #[pyfunction]
 #[pyo3(name = "_before_fork")]
 pub(crate) fn before() {

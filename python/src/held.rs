@@ -1,4 +1,4 @@
-//! Values whose drop may take long, and those of another process.
+//! Values whose drop may take long, and values of another process.
 
 use crate::error::Result;
 use crate::location::check_process;
@@ -7,11 +7,11 @@ use pyo3::prelude::*;
 use std::mem;
 
 /// A value that is dropped without the interpreter's lock: the last handle of a table that was not closed
-/// flushes its memory, and waits for it.
+/// flushes its MemStore, and waits for it.
 #[derive(Clone)]
 pub(crate) struct Held<T: Send> {
     value: Option<T>,
-    /// The process that can use the value, if no other one can.
+    /// The only process that can use the value, if it is restricted.
     process: Option<u32>,
 }
 
@@ -24,8 +24,8 @@ impl<T: Send> Held<T> {
     ///
     /// # Errors
     ///
-    /// In a process that was forked, if the value needs the threads of its parent; in the handler of a
-    /// signal that has interrupted a call which may have locked it.
+    /// In a forked process, if the value needs the threads of its parent; in the handler of a signal that has
+    /// interrupted a call which may have locked it.
     pub(crate) fn get(&self) -> Result<&T> {
         check_process(self.process)?;
         if self.process.is_some() {
@@ -34,12 +34,12 @@ impl<T: Send> Held<T> {
         Ok(self.peek())
     }
 
-    /// Returns the value, for what it has in memory.
+    /// Returns the value, to use its data in memory.
     pub(crate) fn peek(&self) -> &T {
         self.value.as_ref().expect("present until dropped")
     }
 
-    /// The process that can use the value, if no other one can.
+    /// The only process that can use the value, if it is restricted.
     pub(crate) fn process(&self) -> Option<u32> {
         self.process
     }
@@ -49,7 +49,7 @@ impl<T: Send> Drop for Held<T> {
     fn drop(&mut self) {
         let value = self.value.take();
         if check_process(self.process).is_err() {
-            // its drop might wait for a thread that this process does not have
+            // its drop might wait for a thread that does not exist in this process
             mem::forget(value);
             return;
         }

@@ -1,4 +1,4 @@
-//! Where files are: in the local file system, or in a remote storage, by URL.
+//! The location of files: in the local file system, or in a remote storage, by URL.
 
 use crate::error::{Failure, Result};
 use hregion::io::{DirEntry, LocalStorage, url_scheme};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A path or a URL. Only a `str` is a URL: a path object is one of the local file system.
+/// A path or a URL. Only a `str` can be a URL: a path object belongs to the local file system.
 pub(crate) enum Target {
     Path(PathBuf),
     Url(PathBuf),
@@ -33,7 +33,7 @@ impl<'py> FromPyObject<'_, 'py> for Target {
     }
 }
 
-/// The settings of a remote storage, by name. Values may be credentials, and are never shown.
+/// The settings of a remote storage, by name. Values may be credentials, and are never displayed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct StorageOptions(BTreeMap<String, String>);
 
@@ -65,12 +65,12 @@ impl<'py> FromPyObject<'_, 'py> for StorageOptions {
     }
 }
 
-/// What else uses a remote storage.
+/// How a remote storage is shared.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Use {
-    /// What is only read shares connections.
+    /// Readers share connections.
     Shared,
-    /// A change whose result stays unknown ends all changes of a storage: others go on.
+    /// A change with an unknown result ends all changes of its storage, so each writer has its own.
     Own,
 }
 
@@ -80,15 +80,16 @@ impl Use {
     }
 }
 
-/// Where the files of a call are: a path, and the storage that has it.
+/// The location of a call's files: a path, and its storage.
 pub(crate) struct Location {
     path: PathBuf,
-    /// None in the local file system.
+    /// `None` in the local file system.
     remote: Option<Remote>,
 }
 
 impl Location {
-    /// Connects to nothing. Holds the interpreter's lock, so that no process is forked meanwhile.
+    /// Creates a location without connecting. Holds the interpreter's lock, so that no process is forked
+    /// during the call.
     pub(crate) fn new(
         _: Python<'_>,
         target: Target,
@@ -111,7 +112,7 @@ impl Location {
         self.remote.as_ref().map_or(&LocalStorage, Remote::storage)
     }
 
-    /// Whether files can be renamed, as everywhere but in object stores. Connects to nothing.
+    /// Whether files can be renamed, which only object stores cannot do. Does not connect.
     pub(crate) fn can_rename(&self) -> bool {
         self.storage().can_rename(&self.path)
     }
@@ -124,12 +125,12 @@ impl Location {
         }
     }
 
-    /// The process that can use the files, if no other one can.
+    /// The only process that can use the files, if they are restricted.
     pub(crate) fn process(&self) -> Option<u32> {
         self.remote.as_ref().map(|_| std::process::id())
     }
 
-    /// Whether there is a directory (`true`) or a file at a path; `None` if there is neither.
+    /// Whether a path is a directory (`true`) or a file; `None` if it does not exist.
     pub(crate) fn is_dir(&self, path: &Path) -> Result<Option<bool>, Error> {
         let found = match &self.remote {
             Some(remote) => remote.status(path).map(|found| found.map(|entry: DirEntry| entry.is_dir)),
@@ -142,11 +143,11 @@ impl Location {
         found.map_err(|error| Error::io("open", path, error))
     }
 
-    /// As [`is_dir`](Self::is_dir) of the location itself.
+    /// Like [`is_dir`](Self::is_dir) for the location itself.
     ///
     /// # Errors
     ///
-    /// If there is nothing.
+    /// If it does not exist.
     pub(crate) fn existing_is_dir(&self) -> Result<bool, Error> {
         let absent = || io::Error::new(io::ErrorKind::NotFound, "no such file or directory");
         self.is_dir(&self.path)?.ok_or_else(|| Error::io("open", &self.path, absent()))
@@ -200,7 +201,7 @@ mod remote {
     #[derive(Clone)]
     pub(super) struct Remote(Arc<RemoteStorage>);
 
-    /// A storage of this process, or of one that it was forked from, as long as it is in use.
+    /// A storage of this process, or of an ancestor that has forked it, while it is in use.
     struct Started {
         process: u32,
         options: StorageOptions,
@@ -210,7 +211,7 @@ mod remote {
     /// Locked only with the interpreter's lock, so never when a process is forked by Python.
     static STARTED: Mutex<Vec<Started>> = Mutex::new(Vec::new());
 
-    /// Fails if a URL is not understood. The message does not repeat it.
+    /// Fails if a URL is invalid. The message does not repeat it.
     pub(super) fn check(url: &Path) -> Result<()> {
         hregion_remote::check_url(url).map_err(|error| match error.kind() {
             io::ErrorKind::Unsupported => Failure::unsupported(error.to_string()),
@@ -249,7 +250,7 @@ mod remote {
         }
     }
 
-    /// Starts a storage with the settings of the environment, and those of `options` before them.
+    /// Starts a storage with the settings in `options`, and those of the environment for the rest.
     fn start(StorageOptions(given): StorageOptions) -> Result<RemoteStorage> {
         let mut options = RemoteOptions::default().while_reading(signals::while_reading);
         for (name, value) in given {
@@ -286,11 +287,11 @@ mod remote {
     use std::path::Path;
     use std::sync::Arc;
 
-    /// Nothing is remote.
+    /// No location is remote.
     #[derive(Clone)]
     pub(super) enum Remote {}
 
-    /// Fails: no URL is understood.
+    /// Fails: no URL is supported.
     pub(super) fn check(url: &Path) -> Result<()> {
         Err(not_built_in(url))
     }

@@ -1,4 +1,4 @@
-//! Opening and creating of tables.
+//! Opens and creates tables.
 
 use crate::arguments::{Bytes, is_bytes, pairs_of};
 use crate::error::{Failure, Result};
@@ -10,35 +10,34 @@ use hregion::{Family, RegionOptions, Table as HTable};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
-/// Opens a table (`open(root, "namespace:name")`), a snapshot (`open(root, snapshot="name")`), or what a path
-/// is: an HFile, the directory of a region, or the directory of a table.
+/// Opens a table (`open(root, "namespace:name")`), a snapshot (`open(root, snapshot="name")`), or the target
+/// of a path: an HFile, the directory of a region, or the directory of a table.
 ///
-/// With `writable=True`, a table or a region is opened for writing, which one process at a time can do.
-/// `durability` is what writes survive that do not say so themselves: `"FSYNC_WAL"`, `"SYNC_WAL"`,
-/// `"ASYNC_WAL"` or `"SKIP_WAL"`, as HBase names them (default: that of the table, else `"FSYNC_WAL"`).
+/// With `writable=True`, a table or a region is opened for writing, which only one process at a time can do.
+/// `durability` is the durability of writes that do not set their own: `"FSYNC_WAL"`, `"SYNC_WAL"`,
+/// `"ASYNC_WAL"` or `"SKIP_WAL"`, as HBase names them (default: the table's, otherwise `"FSYNC_WAL"`).
 ///
 /// `cache` is the size of a block cache in bytes; without one, blocks are read again. `filter_cache` is the
-/// size of memory in addition to it that only Bloom filters take. `second_tier` is a directory of a local
-/// disk and a number of bytes, as a tuple: a file in it takes blocks that leave the cache. One table at a
-/// time uses it. `memstore_bytes` is the limit of what the regions keep in memory until it is flushed
-/// (default: 1 GiB for all tables of the process that have no limit of their own).
+/// size of additional memory that only Bloom filters use. `second_tier` is a directory of a local disk and a
+/// number of bytes, as a tuple: a file in it receives blocks evicted from the cache. Only one table at a time
+/// can use it. `memstore_bytes` is the limit of the memory for unflushed writes of all regions (default: 1
+/// GiB for all tables of the process that have no separate limit).
 ///
-/// `zstd_dictionary` is the dictionary of files that Zstandard compressed with one: its bytes, or the path of
-/// a file. `master_key` is the master key of the cluster, for encrypted files, as bytes;
-/// `alternate_master_key` is the one from before it was changed, which is tried where the other does not fit.
+/// `zstd_dictionary` is the dictionary for files compressed by Zstandard with a dictionary: its bytes, or the
+/// path of a file. `master_key` is the master key of the cluster, for encrypted files, as bytes;
+/// `alternate_master_key` is the previous one, which is tried where the other does not fit.
 ///
-/// `limit_block_bytes` is the greatest size of a block, `limit_memory_bytes` of what is allocated at once for
-/// a file, `limit_row_bytes` of the cells of a row in a family (default: 1 GiB each). What exceeds them is an
-/// error. With `accept_torn_logs=True`, recovered edits that were closed and are torn nevertheless are taken
-/// as they are: writes may be missing.
+/// `limit_block_bytes` is the maximum size of a block, `limit_memory_bytes` of a single allocation for a
+/// file, `limit_row_bytes` of the cells of a row in a family (default: 1 GiB each). Exceeding them is an
+/// error. With `accept_torn_logs=True`, recovered edits that were closed but are torn are accepted: writes
+/// may be missing.
 ///
-/// Writes that are only in the logs of servers that have died (`WALs/` of the root) are not read before
-/// `recover` has replayed them.
+/// Writes that are only in the logs of dead servers (`WALs/` of the root) are not read before `recover` has
+/// replayed them.
 ///
 /// `path` can be a URL, as `str`: `s3://BUCKET/KEY`, `hdfs://NAMESERVICE/PATH`, or `http://HOST/PATH`, which
-/// is only read. Credentials and settings are those of the environment (`AWS_ACCESS_KEY_ID`,
-/// `HADOOP_CONF_DIR`
-/// and others); `storage_options`, a dict of settings by name, goes before them.
+/// is read-only. Credentials and settings come from the environment (`AWS_ACCESS_KEY_ID`, `HADOOP_CONF_DIR`
+/// and others); `storage_options`, a dict of settings by name, takes precedence.
 #[pyfunction]
 #[pyo3(signature = (path, table=None, *, snapshot=None, writable=false, cache=None, filter_cache=None,
                     second_tier=None, memstore_bytes=None, zstd_dictionary=None, master_key=None,
@@ -104,7 +103,7 @@ fn of_location(location: &Location, options: RegionOptions) -> Result<Source> {
     if location.is_dir(&path.join(".regioninfo"))?.is_some() {
         return Ok(Source::Region(options.open(path)?));
     }
-    // The root of HBase has its tables in `data`; one of a table has only regions.
+    // The root of HBase has its tables in `data`; a table's directory has only regions.
     if location.is_dir(&path.join("data"))? == Some(true) {
         let path = path.display();
         return Err(Failure::argument(format!("{path}: a root directory needs a table or a snapshot")));
@@ -114,8 +113,8 @@ fn of_location(location: &Location, options: RegionOptions) -> Result<Source> {
 
 /// Creates a table under a root directory, which need not exist, and opens it for writing. `families` are
 /// names, or a dict of names and the number of versions that each keeps; a name alone keeps one. The rows in
-/// `splits` are the first ones of all regions but the first region. In S3, lists track the files of the
-/// families (the store file tracker FILE). The other keywords are as for `open`.
+/// `splits` are the first rows of all regions except the first. In S3, lists track the files of the families
+/// (the store file tracker FILE). The other keywords are as for `open`.
 #[pyfunction]
 #[pyo3(signature = (root, table, families, *, splits=Vec::new(), cache=None, filter_cache=None,
                     second_tier=None, memstore_bytes=None, limit_block_bytes=None, limit_memory_bytes=None,

@@ -1,4 +1,4 @@
-//! How tables are opened.
+//! The options to open tables.
 
 use crate::arguments::local;
 use crate::error::{Failure, Result};
@@ -13,7 +13,7 @@ use std::path::PathBuf;
 /// The maximum length of a dictionary.
 const MAX_DICTIONARY: u64 = 64 << 20;
 
-/// Bytes, or the path of a file that has them.
+/// Bytes, or the path of a file with them.
 pub(crate) enum Contents {
     Bytes(Vec<u8>),
     File(PathBuf),
@@ -46,7 +46,7 @@ impl Contents {
     }
 }
 
-/// A master key. Not a `str`, which would have an encoding.
+/// A master key. A `str` is refused, because it would have an encoding.
 pub(crate) struct Key(Vec<u8>);
 
 impl<'py> FromPyObject<'_, 'py> for Key {
@@ -69,7 +69,7 @@ impl Key {
     }
 }
 
-/// The durability with HBase's name.
+/// Returns the durability with HBase's name.
 pub(crate) fn durability_of(name: &str) -> Result<Durability> {
     Durability::from_name(name).ok_or_else(|| {
         let names = "\"SKIP_WAL\", \"ASYNC_WAL\", \"SYNC_WAL\" or \"FSYNC_WAL\"";
@@ -143,7 +143,7 @@ impl Options {
         })
     }
 
-    /// The limits, as the tool has them.
+    /// Returns the limits, with the same defaults as the tool.
     fn limits(&self) -> Limits {
         let mut limits = Limits::new();
         if let Some(bytes) = self.limit_memory_bytes {

@@ -17,7 +17,7 @@ pub(crate) fn snapshots(
 ) -> Result<Vec<String>> {
     let root = Location::new(py, root, storage_options, Use::Shared)?;
     let found = call(py, || {
-        // A root without snapshots need not have a directory of them.
+        // A root without snapshots may lack their directory.
         root.existing_is_dir()?;
         HTable::list_snapshots_with(root.path(), root.storage())
     })?;
@@ -39,9 +39,9 @@ pub(crate) fn clone_snapshot(
     call(py, || HTable::clone_snapshot(root.path(), snapshot, table, options)?.close())
 }
 
-/// Removes a snapshot. Its files stay, in the table or in the archive. In S3, no other snapshot gets its
-/// name. Raises `UnsupportedError` if a restoration or deletion of its table was interrupted, so that there
-/// is no table: one of them must be repeated before.
+/// Removes a snapshot. Its files stay, in the table or in the archive. In S3, no other snapshot can get its
+/// name. Raises `UnsupportedError` if a restoration or deletion of its table was interrupted, so that the
+/// table does not exist: one of them must be repeated first.
 #[pyfunction]
 #[pyo3(signature = (root, snapshot, *, storage_options=None))]
 pub(crate) fn delete_snapshot(
@@ -55,36 +55,36 @@ pub(crate) fn delete_snapshot(
     call(py, || HTable::delete_snapshot_with(root.path(), snapshot, options))
 }
 
-/// What a recovery has done, or would do.
+/// The result of a recovery, or of a dry run.
 #[pyclass(frozen, get_all, module = "hregion", name = "Recovery")]
 pub(crate) struct Recovery {
     /// The regions with edits in the logs, or with recovered edits.
     regions: Vec<RegionRecovery>,
-    /// The logs, with the paths that they had under `WALs/`.
+    /// The logs, with their original paths under `WALs/`.
     logs: Vec<PathBuf>,
     /// Messages about logs that end within an entry.
     torn: Vec<String>,
 }
 
-/// What a recovery has done to a region, or would do.
+/// The result of a recovery for a region, or of a dry run.
 #[pyclass(frozen, get_all, module = "hregion", name = "RegionRecovery")]
 #[derive(Clone)]
 pub(crate) struct RegionRecovery {
     table: String,
     /// The encoded name of the region.
     region: String,
-    /// `replayed`; `parent` if the edits stay in recovered edits, as the region was split or merged; `gone`
-    /// if the region has no directory, or one with nothing but recovered edits.
+    /// `replayed`; `parent` if the edits stay in recovered edits, because the region was split or merged;
+    /// `gone` if the region has no directory, or one with only recovered edits.
     outcome: &'static str,
     /// The number of entries with cells of the region.
     edits: u64,
     /// The number of their cells.
     cells: u64,
-    /// The number of cells that were not replayed: they are in files, or no family has them.
+    /// The number of cells that were not replayed: they are in files, or their family does not exist.
     skipped: u64,
-    /// The names of the files that were written.
+    /// The names of the written files.
     flushed: Vec<String>,
-    /// Messages about what was passed over when the region was opened.
+    /// Messages about files and edits that were skipped when the region was opened.
     warnings: Vec<String>,
 }
 
@@ -125,8 +125,8 @@ impl From<HRegionRecovery> for RegionRecovery {
 /// moves them to `oldWALs/`. No server may be running. Can be repeated after a failure. With `dry_run=True`,
 /// nothing is changed.
 ///
-/// A log that is torn though another followed it is an error, unless `accept_torn_logs` is true: then writes
-/// may be missing.
+/// A log that is torn although another followed it is an error, unless `accept_torn_logs` is true: then
+/// writes may be missing.
 #[pyfunction]
 #[pyo3(signature = (root, *, dry_run=false, accept_torn_logs=false, storage_options=None))]
 pub(crate) fn recover(
@@ -141,7 +141,7 @@ pub(crate) fn recover(
     let done = call(py, || {
         let path = root.path();
         root.existing_is_dir()?;
-        // Elsewhere there would be nothing to recover, and no error.
+        // In any other directory there would be nothing to recover, and no error.
         if root.is_dir(&path.join("data"))? != Some(true) {
             let path = path.display();
             return Err(Failure::unsupported(format!("{path}: not a root directory: no data in it")));

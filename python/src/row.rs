@@ -1,4 +1,4 @@
-//! Rows and cells as Python sees them.
+//! Rows and cells as Python objects.
 
 use crate::arguments::{Bytes, Column};
 use crate::error::Result;

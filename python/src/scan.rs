@@ -39,7 +39,7 @@ impl Scan {
         })
     }
 
-    /// Begins to read rows. Returns them, and where the exception of a signal's handler is found.
+    /// Begins to read rows. Returns them, and the holder of a signal handler's exception.
     fn rows(&self) -> Result<(Box<dyn Rows + Send>, Raised)> {
         let scan = limited(self.layout.select(self.scan.clone()), self.has_filter);
         Ok(match self.source.get()? {
@@ -72,7 +72,7 @@ impl Scan {
 
     /// The record batches, as a stream of Arrow's C data interface.
     ///
-    /// The schema is that of the scan, whatever is requested.
+    /// The schema is the scan's, whatever is requested.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,
@@ -84,7 +84,7 @@ impl Scan {
         capsule(py, Box::new(Guarded::new(reader, self.source.process())))
     }
 
-    /// The record batches, once, as they are read by the methods below.
+    /// The record batches, for a single use by the methods below.
     fn _stream(&self, py: Python<'_>) -> Result<Stream> {
         call(py, || {
             let (rows, raised) = self.rows()?;
@@ -107,7 +107,7 @@ impl Scan {
         py.import("hregion._convert")?.call_method1("to_batches", (slf,))
     }
 
-    /// Reads all batches into a `pandas.DataFrame`; `options` are those of `pyarrow.Table.to_pandas`.
+    /// Reads all batches into a `pandas.DataFrame`; `options` are passed to `pyarrow.Table.to_pandas`.
     #[pyo3(signature = (*, progress=false, **options))]
     fn to_pandas<'py>(
         slf: Bound<'py, Self>,

@@ -1,4 +1,4 @@
-//! Signals that arrive during long calls, such as that of Ctrl-C.
+//! Signals that arrive during long calls, such as the one of Ctrl-C.
 
 use crate::error::Failure;
 use hregion::{Error, ErrorKind, Result, ResultScanner, Row, RowRef, ScanResult, ScanResults};
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
 
-/// The exception of a signal handler, which the call that it ended raises.
+/// The exception of a signal handler, which is raised by the call that it ended.
 #[derive(Clone, Default)]
 pub(crate) struct Raised(Arc<Mutex<Option<PyErr>>>);
 
@@ -27,13 +27,13 @@ impl Raised {
     }
 }
 
-/// How often signals are looked for.
+/// The time between checks for signals.
 const PERIOD: Duration = Duration::from_millis(50);
 
-/// Looks for signals, and has Python handle them. For calls that have given up the interpreter's lock by
-/// [`Python::detach`]: readers of Arrow's streams give it up by themselves, which PyO3 does not notice.
+/// Checks for signals, and lets Python handle them. For calls that have released the interpreter's lock with
+/// [`Python::detach`]: readers of Arrow's streams release it themselves, unnoticed by PyO3.
 pub(crate) struct Signals {
-    /// Other threads may be waited for by one that holds the interpreter's lock, and handle no signals.
+    /// Only this thread handles signals: a thread with the interpreter's lock may be waiting for another one.
     thread: ThreadId,
     looked: Instant,
     raised: Raised,
@@ -44,12 +44,12 @@ impl Signals {
         Self { thread: thread::current().id(), looked: Instant::now(), raised: Raised::default() }
     }
 
-    /// What a handler has raised.
+    /// Returns the holder of a handler's exception.
     pub(crate) fn raised(&self) -> Raised {
         self.raised.clone()
     }
 
-    /// Handles the signals that have arrived, if they were not looked for a moment ago.
+    /// Handles the signals that have arrived, unless the last check was very recent.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Bounded for TableResultScanner {
 }
 
 /// Limits the time of a call of a scanner whose filter may drop many rows, so that signals can be handled.
-/// Other scans have a faster way, without that.
+/// Other scans use a faster way without this limit.
 pub(crate) fn limited(scan: Scan, has_filter: bool) -> Scan {
     if has_filter { scan.time_limit(PERIOD) } else { scan }
 }
@@ -98,14 +98,14 @@ pub(crate) fn limited(scan: Scan, has_filter: bool) -> Scan {
 thread_local! {
     /// Whether the thread is within [`call`].
     static IS_CALLING: Cell<bool> = const { Cell::new(false) };
-    /// What a handler has raised within [`call`].
+    /// The exception that a handler has raised within [`call`].
     static RAISED: RefCell<Option<PyErr>> = const { RefCell::new(None) };
     /// Whether handlers are called while the thread waits for a remote file.
     static IS_HANDLING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Fails in a handler that is called while the thread waits for a remote file. What was opened by URL may be
-/// locked by the call that waits: the handler would wait for it forever.
+/// Fails in a handler that is called while the thread waits for a remote file. Objects opened by URL may be
+/// locked by the waiting call: the handler would wait for it forever.
 pub(crate) fn check_waiting() -> crate::error::Result<()> {
     match IS_HANDLING.get() {
         true => Err(Failure::argument("a signal has interrupted a call that waits for a remote file")),
@@ -113,8 +113,8 @@ pub(crate) fn check_waiting() -> crate::error::Result<()> {
     }
 }
 
-/// Calls `function` without the interpreter's lock. Raises what the handler of a signal has raised while the
-/// function waited for a remote file.
+/// Calls `function` without the interpreter's lock. Raises the exception that a signal handler has raised
+/// while the function waited for a remote file.
 pub(crate) fn call<T: Send, E: Send>(
     py: Python<'_>,
     function: impl FnOnce() -> Result<T, E> + Send,
@@ -122,7 +122,7 @@ pub(crate) fn call<T: Send, E: Send>(
 where
     Failure: From<E>,
 {
-    // a handler may call, too
+    // a handler may also make calls
     let was_calling = IS_CALLING.replace(true);
     let done = py.detach(function);
     IS_CALLING.set(was_calling);
@@ -159,7 +159,7 @@ pub(crate) fn while_reading() -> io::Result<()> {
     }
 }
 
-/// The rows between which signals are looked for.
+/// The number of rows between checks for signals.
 const ROWS: u32 = 64;
 /// The maximum number of rows of one call with a time limit.
 const RESULTS: usize = 64;
@@ -168,24 +168,24 @@ const RESULTS: usize = 64;
 pub(crate) struct Watched<S> {
     rows: S,
     signals: Signals,
-    /// The number of rows since signals were looked for.
+    /// The number of rows since the last check for signals.
     count: u32,
     /// Whether calls have a time limit.
     has_filter: bool,
-    /// The results of the last call that are left.
+    /// The remaining results of the last call.
     left: std::vec::IntoIter<ScanResult>,
     current: Option<Row>,
     is_over: bool,
 }
 
 impl<S: Bounded> Watched<S> {
-    /// Watches a scan that was [limited].
+    /// Creates a scanner for a scan that was [limited].
     pub(crate) fn new(rows: S, has_filter: bool) -> Self {
         let (left, current) = (Vec::new().into_iter(), None);
         Self { rows, signals: Signals::new(), count: 0, has_filter, left, current, is_over: false }
     }
 
-    /// What the handler of a signal has raised.
+    /// Returns the holder of a signal handler's exception.
     pub(crate) fn raised(&self) -> Raised {
         self.signals.raised()
     }

@@ -13,8 +13,8 @@ use pyo3::types::PyCapsule;
 /// The reader of a scan's record batches.
 pub(crate) type Reader = Box<dyn RecordBatchReader + Send>;
 
-/// The record batches of one use of a scan. Each is read by a call, so that signals are handled meanwhile,
-/// and errors are those of this module.
+/// The record batches of one use of a scan. Each is read by a call, so that signals are handled between them,
+/// and errors belong to this module.
 #[pyclass(frozen, module = "hregion", name = "_Stream")]
 pub(crate) struct Stream {
     schema: SchemaRef,
@@ -22,7 +22,7 @@ pub(crate) struct Stream {
     raised: Raised,
 }
 
-/// Record batches that were read.
+/// Record batches that were already read.
 #[pyclass(frozen, module = "hregion", name = "_Batches")]
 pub(crate) struct ReadBatches {
     schema: SchemaRef,
@@ -30,13 +30,13 @@ pub(crate) struct ReadBatches {
 }
 
 impl Stream {
-    /// Passes on what `reader` reads. `raised` has the exception that has ended it, if there is one.
+    /// Creates a stream of the batches of `reader`. `raised` holds the exception that has ended it, if any.
     pub(crate) fn new(reader: Reader, raised: Raised, process: Option<u32>) -> Self {
         Self { schema: reader.schema(), reader: Held::new(Exclusive::new(reader), process), raised }
     }
 }
 
-/// A reader that only the process uses that made it.
+/// A reader that only the process that created it may use.
 pub(crate) struct Guarded {
     schema: SchemaRef,
     reader: Held<Exclusive<Reader>>,
@@ -74,7 +74,7 @@ pub(crate) fn capsule(py: Python<'_>, reader: Reader) -> Result<Bound<'_, PyCaps
 
 #[pymethods]
 impl Stream {
-    /// No batches, with the schema of all.
+    /// Returns no batches, with the schema of all.
     fn empty(&self) -> ReadBatches {
         ReadBatches { schema: SchemaRef::clone(&self.schema), batch: None }
     }
@@ -90,7 +90,7 @@ impl Stream {
     }
 }
 
-/// The error of a scan that Arrow has passed on.
+/// Converts the error of a scan that Arrow has forwarded.
 fn failure(error: ArrowError) -> Failure {
     let other = |error: ArrowError| Failure::Arrow(hregion_arrow::Error::Arrow(error));
     match error {

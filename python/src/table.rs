@@ -20,7 +20,7 @@ use pyo3::types::{PyBytes, PyList, PyMapping};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What is read and written.
+/// The object that is read and written.
 #[derive(Clone)]
 pub(crate) enum Source {
     Table(HTable),
@@ -28,7 +28,7 @@ pub(crate) enum Source {
     Region(Region),
 }
 
-/// A table, a snapshot, a region or a file. Safe to use by several threads, which read at once.
+/// A table, a snapshot, a region or a file. Several threads can use it safely, and read in parallel.
 #[pyclass(frozen, module = "hregion", name = "Table")]
 pub(crate) struct Table(Held<Source>, Opened);
 
@@ -38,7 +38,7 @@ pub(crate) struct Opened {
     pub(crate) options: RegionOptions,
 }
 
-/// Calls a method that tables and regions have.
+/// Calls a method that tables and regions both have.
 macro_rules! of {
     ($table:expr, $source:ident => $call:expr) => {
         match $table.0.get()? {
@@ -52,10 +52,10 @@ macro_rules! of {
 impl Table {
     /// Reads a row; returns `None` if it has no cells.
     ///
-    /// `columns` are names such as `"cf"` or `"cf:name"` (default: all). `versions` is the greatest number of
+    /// `columns` are names such as `"cf"` or `"cf:name"` (default: all). `versions` is the maximum number of
     /// versions of a column (default: 1; 0 for all). `time_range` is a tuple of milliseconds: the first, and
-    /// the one after the last. `filter` is an expression of HBase's filter language, as `bytes` if it has
-    /// others than those of UTF-8.
+    /// the one after the last. `filter` is an expression of HBase's filter language, as `bytes` if it is not
+    /// valid UTF-8.
     #[pyo3(signature = (row, columns=None, *, versions=None, time_range=None, filter=None))]
     fn get(
         &self,
@@ -96,15 +96,16 @@ impl Table {
         Ok(read.into_iter().map(|row| (!row.is_empty()).then_some(Row(row))).collect())
     }
 
-    /// Returns a scan of the rows from `start` to before `stop`, or of those that begin with `prefix`. Reads
-    /// nothing yet. `versions`, `time_range` and `filter` are as for `get`; `limit` is a number of rows.
+    /// Returns a scan of the rows from `start` to before `stop`, or of the rows that begin with `prefix`.
+    /// Reads nothing yet. `versions`, `time_range` and `filter` are as for `get`; `limit` is a number of
+    /// rows.
     ///
-    /// With types for `columns` (a dict), or a `mapping` (a dict, or JSON text as `infer` returns it), a row
+    /// With types for `columns` (a dict), or a `mapping` (a dict, or JSON text as returned by `infer`), a row
     /// of its record batches is a row of the table; otherwise it is a cell. `row_key` is the type of the row
     /// key. With `invalid="null"`, a value that does not have its type is null, not an error.
     ///
     /// With `reversed=True`, rows are read in descending order, and `start` is the greatest. With `raw=True`,
-    /// delete markers and deleted cells are read, too. A batch has at most `batch_rows` rows, and about
+    /// delete markers and deleted cells are also read. A batch has at most `batch_rows` rows, and about
     /// `batch_bytes` bytes.
     #[pyo3(signature = (start=None, stop=None, *, prefix=None, columns=None, row_key=None, mapping=None,
                         invalid=None, versions=None, time_range=None, filter=None, limit=None, reversed=false,
@@ -189,8 +190,8 @@ impl Table {
     }
 
     /// Writes values of a row, all or none: a dict of columns (`"cf:name"`) and values. They are on disk when
-    /// the call returns, unless `durability` is less than `"FSYNC_WAL"` (default: as the table was opened).
-    /// `timestamp` is in milliseconds (default: now); after `ttl`, the values expire.
+    /// the call returns, unless `durability` is less than `"FSYNC_WAL"` (default: the durability given to
+    /// `open`). `timestamp` is in milliseconds (default: now); the values expire after `ttl`.
     #[pyo3(signature = (row, values, *, timestamp=None, ttl=None, durability=None))]
     fn put(
         &self,
@@ -220,7 +221,7 @@ impl Table {
         call(py, || of!(self, source => source.delete(delete)))
     }
 
-    /// Adds to a counter, a value of eight bytes, and returns its new value. A counter that is missing is 0.
+    /// Adds to a counter, a value of eight bytes, and returns its new value. A missing counter is 0.
     /// `durability` is as for `put`.
     #[pyo3(signature = (row, column, amount=1, *, durability=None))]
     fn increment(
@@ -241,8 +242,8 @@ impl Table {
         value.map(i64::from_be_bytes).ok_or_else(|| Failure::argument("the counter has no value"))
     }
 
-    /// Appends bytes to the newest value of a column, and returns the new value. A value that is missing is
-    /// empty. `durability` is as for `put`.
+    /// Appends bytes to the newest value of a column, and returns the new value. A missing value is empty.
+    /// `durability` is as for `put`.
     #[pyo3(signature = (row, column, value, *, durability=None))]
     fn append<'py>(
         &self,
@@ -262,8 +263,9 @@ impl Table {
         value.ok_or_else(|| Failure::argument("the column has no value"))
     }
 
-    /// Writes values of a row, as `put`, if the newest value of a column is `expected`; if that is `None`, if
-    /// the column is missing or empty. Returns whether they were written. Nothing is written in between.
+    /// Writes values of a row, like `put`, if the newest value of a column is `expected` or, if that is
+    /// `None`, the column is missing or empty. Returns whether they were written. Nothing is written in
+    /// between.
     #[pyo3(signature = (row, column, expected, values, *, timestamp=None, ttl=None, durability=None))]
     #[expect(clippy::too_many_arguments, reason = "they are those of put, and of the condition")]
     fn check_and_put(
@@ -281,8 +283,8 @@ impl Table {
         self.check_and(py, check.then(put_of(row, &values, timestamp, ttl, durability)?))
     }
 
-    /// Deletes a row, or the given families and columns of it, as `delete`, if the newest value of a column
-    /// is `expected`; if that is `None`, if the column is missing or empty. Returns whether they were
+    /// Deletes a row, or the given families and columns of it, like `delete`, if the newest value of a column
+    /// is `expected` or, if that is `None`, the column is missing or empty. Returns whether they were
     /// deleted. Nothing is written in between.
     #[pyo3(signature = (row, column, expected, columns=None, *, timestamp=None, durability=None))]
     #[expect(clippy::too_many_arguments, reason = "they are those of delete, and of the condition")]
@@ -300,12 +302,12 @@ impl Table {
         self.check_and(py, check.then(delete_of(row, columns, timestamp, durability)?))
     }
 
-    /// Writes what is in memory to files.
+    /// Writes the MemStores to files.
     fn flush(&self, py: Python<'_>) -> Result<()> {
         call(py, || of!(self, source => source.flush()))
     }
 
-    /// Merges the files of each family to one, by a major compaction, and drops what was deleted. With
+    /// Merges the files of each family to one, by a major compaction, and drops deleted cells. With
     /// `major=False`, merges files of a family only if its policy selects some: by default, if there are
     /// enough of similar size.
     #[pyo3(signature = (*, major=true))]
@@ -315,7 +317,8 @@ impl Table {
     }
 
     /// The bounds of the regions that serve reads, in order, as tuples: the first row, and the one after the
-    /// last. The first and the last bound are empty. `scan` takes them, for example in several processes.
+    /// last. The first and the last bound are empty. They can be passed to `scan`, for example in several
+    /// processes.
     fn regions<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let bounds =
             |info: &RegionInfo| (PyBytes::new(py, info.start_key()), PyBytes::new(py, info.end_key()));
@@ -327,8 +330,8 @@ impl Table {
     }
 
     /// Reads and checks all files: checksums, order, indexes, Bloom filters, references, and the files of a
-    /// family against each other. Returns the faults, which are exceptions that are not raised. What is in
-    /// memory is not checked.
+    /// family against each other. Returns the faults, as exceptions that are not raised. The MemStore is not
+    /// checked.
     fn verify(&self, py: Python<'_>) -> Result<Vec<Py<PyBaseException>>> {
         let (mut signals, mut faults) = (Signals::new(), Vec::new());
         let raised = signals.raised();
@@ -337,16 +340,16 @@ impl Table {
         Ok(faults.into_iter().map(|fault| PyErr::from(Failure::from(fault)).into_value(py)).collect())
     }
 
-    /// Takes a snapshot of a table that is open for writing. Flushes it before; no files are copied.
+    /// Takes a snapshot of a table that is open for writing, after flushing it; no files are copied.
     fn snapshot(&self, py: Python<'_>, name: &str) -> Result<()> {
         let table = self.table("a snapshot")?;
         call(py, || table.snapshot(name).map(drop))
     }
 
-    /// Loads the HFiles in a directory with one subdirectory for each family, as HBase's bulk loads and
-    /// `hregion bulkload` prepare it. The files are moved, not copied, so the directory must be on the same
-    /// file system, or in the same HDFS. In S3 they are copied, and then removed. Returns the number of files
-    /// that were loaded, and the paths of what was skipped.
+    /// Loads the HFiles in a directory with one subdirectory for each family, as prepared for HBase's bulk
+    /// loads and by `hregion bulkload`. The files are moved, not copied, so the directory must be on the same
+    /// file system, or in the same HDFS. In S3 they are copied, and then removed. Returns the number of
+    /// loaded files, and the paths of skipped ones.
     fn bulk_load(&self, py: Python<'_>, directory: Target) -> Result<(usize, Vec<PathBuf>)> {
         let directory = self.1.location.beside(directory)?;
         let table = self.table("a bulk load")?;
@@ -434,7 +437,7 @@ fn delete_of(
     Ok(delete)
 }
 
-/// The condition that a column has a value; without one, that it is missing or empty.
+/// Returns the condition that a column has a value; without one, that it is missing or empty.
 fn check_of(row: &Bytes, column: Bytes, expected: Option<Bytes>) -> Result<CheckAndMutate> {
     let (family, qualifier) = Column::from(column).both()?;
     Ok(match expected {
@@ -475,7 +478,7 @@ impl Table {
         Ok(())
     }
 
-    /// The table of calls that need all regions of one.
+    /// Returns the table for calls that need all regions of one.
     fn table(&self, what: &str) -> Result<&HTable> {
         match self.0.get()? {
             Source::Table(table) => Ok(table),

@@ -1,4 +1,4 @@
-"""Files that HBase wrote, and the cells that it read from them."""
+"""Files written by HBase, and the cells that it read from them."""
 
 import gzip
 import json
@@ -9,7 +9,7 @@ DATA = pathlib.Path(__file__).resolve().parents[2] / "testdata"
 
 
 def unescaped(text):
-    """The bytes that HBase's `Bytes.toStringBinary` shows."""
+    """Returns the bytes of a text of HBase's `Bytes.toStringBinary`."""
     return re.sub(rb"\\x([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), text.encode("latin-1"))
 
 

@@ -1,4 +1,4 @@
-"""Regions, checks of files, snapshots, bulk loads, recoveries, and what bounds memory."""
+"""Regions, checks of files, snapshots, bulk loads, recoveries, and limits of memory."""
 
 import os
 import shutil
@@ -156,7 +156,7 @@ def test_blocks_that_leave_memory_enter_the_second_tier(tmp_path):
     assert blocks.stat().st_size == 4 << 20
     for _ in range(4):
         assert [opened.get(key).key for key in expected] == expected == keys(opened.scan())
-    # which one table at a time uses
+    # only one table at a time can use it
     with pytest.raises(hregion.Error, match="second_tier"):
         hregion.open(root, "t", cache=200_000, second_tier=(tier, 4 << 20))
     # the file is removed with the table
@@ -178,6 +178,6 @@ def test_what_is_not_flushed_takes_bounded_memory(tmp_path):
     with hregion.create(root, "t", "cf", memstore_bytes=1 << 20) as table:
         for row in range(40):
             table.put(f"{row:02}", {"cf:q": bytes(200_000)})
-        # without a limit of its own, nothing would be in files
+        # without a separate limit, nothing would be in files
         assert written() > 0
         assert len(keys(table.scan())) == 40

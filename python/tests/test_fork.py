@@ -1,4 +1,4 @@
-"""Forks while the threads of the parent read ahead, which the new process does not have."""
+"""Forks while the threads of the parent read ahead; the new process lacks these threads."""
 
 import os
 import signal

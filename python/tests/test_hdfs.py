@@ -1,5 +1,5 @@
-"""Tables, snapshots and files in HDFS. `HREGION_HDFS` is the URL of a directory with the roots that HBase
-wrote, each in one of its name, as `.ci/run python` makes it."""
+"""Tables, snapshots and files in HDFS. `HREGION_HDFS` is the URL of a directory with the roots written by
+HBase, each in a directory with its name, as created by `.ci/run python`."""
 
 import os
 import uuid

@@ -1,4 +1,4 @@
-"""How tables are opened: dictionaries, keys, limits, durability."""
+"""The options to open tables: dictionaries, keys, limits, durability."""
 
 import shutil
 

@@ -1,4 +1,4 @@
-"""Reads with pyarrow what `hregion export` wrote, and compares with the cells that HBase read."""
+"""Reads the output of `hregion export` with pyarrow, and compares it with the cells that HBase read."""
 
 import json
 import os
@@ -17,7 +17,7 @@ COLUMNS = ["row", "family", "qualifier", "timestamp", "type", "value"]
 
 
 def export(target, out, form, *options):
-    """Exports with the tool. Returns what the manifest says of the files, and the files."""
+    """Exports with the tool. Returns the manifest's list of files, and the files."""
     arguments = [os.environ["HREGION_TOOL"], "export", str(target), "--to", form, "--out", str(out)]
     subprocess.run([*arguments, *options], check=True)
     manifest = json.loads((out / "manifest.json").read_text())

@@ -1,4 +1,4 @@
-"""Reads what HBase wrote, and compares with the cells that HBase read from it."""
+"""Reads tables and files written by HBase, and compares them with the cells that HBase read."""
 
 import json
 import pickle
@@ -76,7 +76,7 @@ def test_bounds_prefix_limit_and_direction():
     assert [row.key for row in filtered] == [k for k in keys if k.startswith(prefix)]
     with pytest.raises(ValueError):
         table().scan(low, prefix=prefix)
-    # for HBase, 0 is no limit
+    # for HBase, 0 means no limit
     with pytest.raises(ValueError, match="limit"):
         table().scan(limit=0)
     with pytest.raises(ValueError, match="rows"):

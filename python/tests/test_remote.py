@@ -1,5 +1,5 @@
 """Tables, snapshots and files by URL, from moto's server in a thread of this process: a request that kept the
-interpreter's lock would wait for it in vain."""
+interpreter's lock would block the server, and wait forever."""
 
 import contextlib
 import gc
@@ -52,7 +52,7 @@ def server():
 
 @pytest.fixture
 def endpoint(server, monkeypatch):
-    """The server, which the environment names."""
+    """The server, which is named in the environment."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in (KEYS | {"AWS_ENDPOINT": server, "AWS_ALLOW_HTTP": "true"}).items():
@@ -62,7 +62,7 @@ def endpoint(server, monkeypatch):
 
 @pytest.fixture
 def silent(monkeypatch):
-    """A server that takes connections, and never answers."""
+    """A server that accepts connections, and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield {
             "aws_endpoint": f"http://127.0.0.1:{listener.getsockname()[1]}",
@@ -162,7 +162,7 @@ class WebDav(http.server.BaseHTTPRequestHandler):
 
 
 class NoListings(WebDav):
-    """As most web servers."""
+    """Like most web servers."""
 
     def do_PROPFIND(self):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -215,7 +215,7 @@ def test_options_go_before_the_environment(server, monkeypatch):
     read = hregion.open("s3://bucket/halves", "halves", storage_options=options)
     assert cells(read.scan()) == cells(hregion.open(HALVES, "halves").scan())
     assert hregion.snapshots("s3://bucket/clones", storage_options=options) == hregion.snapshots(CLONES)
-    # what has failed before does not last
+    # an earlier failure does not last
     monkeypatch.setenv("AWS_ENDPOINT", server)
     for name, value in (KEYS | {"AWS_ALLOW_HTTP": "true"}).items():
         monkeypatch.setenv(name, value)
@@ -294,7 +294,7 @@ def test_a_handler_ends_a_request(silent):
 
 
 class Waiting(WebDav):
-    """Answers when it is told so."""
+    """Answers after it is released."""
 
     go = threading.Event()
 

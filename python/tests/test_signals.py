@@ -1,4 +1,4 @@
-"""Signals, such as that of Ctrl-C, are handled during a call that takes long."""
+"""Signals, such as the one of Ctrl-C, are handled during long calls."""
 
 import pathlib
 import signal
@@ -8,7 +8,7 @@ import hregion
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2] / "testdata" / "region" / "split-references" / "root"
-# Takes long for a row, and passes none.
+# Takes long for each row, and passes none.
 SLOW = " OR ".join(["RowFilter(=, 'binary:none')"] * 20_000)
 
 

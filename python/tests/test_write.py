@@ -1,4 +1,4 @@
-"""Writes an embedded table, and reads it after it was opened again."""
+"""Writes an embedded table, and reads it after opening it again."""
 
 import datetime
 import gc
@@ -80,7 +80,7 @@ def test_delete_markers_are_cells_but_no_values(tmp_path):
         assert "cf:c" not in row and row.get("cf:c", 7) == 7
         with pytest.raises(KeyError):
             row["cf:c"]
-        # a row of markers alone
+        # a row with only markers
         table.delete("gone", "cf:a", timestamp=7)
         [gone, _] = table.scan(raw=True)
         assert [cell.type for cell in gone.cells] == ["DeleteColumn"] and gone.to_dict() == {}
@@ -149,7 +149,7 @@ def test_other_threads_run_while_a_table_that_was_not_closed_is_dropped(tmp_path
     thread = threading.Thread(target=tick)
     thread.start()
     before = len(ticks)
-    # its memory is flushed
+    # its MemStore is flushed
     del table
     during = len(ticks) - before
     ended.set()
@@ -197,7 +197,7 @@ def test_a_forked_process_reads_and_changes_nothing(tmp_path, flush):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     table.put("n", {"cf:q": "kept"})
 
-    # Another process, as after a crash of this one: nothing but the log has these writes.
+    # Another process, as after a crash of this one: only the log has these writes.
     copied = tmp_path / "copied"
     shutil.copytree(root, copied)
     rows = [row.key for row in hregion.open(copied, "t", writable=True).scan()]

@@ -1,4 +1,4 @@
-"""A table that is written in a storage by URL."""
+"""A table that is written to a storage by URL."""
 
 import hregion
 import pytest

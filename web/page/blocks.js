@@ -1,10 +1,10 @@
-// The blocks: a map, and what is in one.
+// The blocks: a map, and the content of one.
 
 const KINDS = [
   ["data", "data"], ["index", "index"], ["bloom", "Bloom filter"], ["other", "file info, meta"],
   ["trailer", "trailer"],
 ];
-/** The maximum numbers of blocks that are read at once, of answers with them, of rectangles of the map. */
+/** The maximum numbers of blocks that are read at once, of answers with them, and of rectangles of the map. */
 const [MAX_BLOCKS, MAX_ANSWERS, MAX_PIECES] = [20_000, 40, 2_000];
 
 function kindOf(type) {
@@ -25,7 +25,7 @@ function piecesOf(blocks) {
   return pieces;
 }
 
-/** Draws the file as lines of equal numbers of bytes, and each piece where it is. */
+/** Draws the file as lines of equal numbers of bytes, with each piece at its place. */
 function blockMap(blocks, { length, end }, width, open) {
   const [height, gap] = [22, 4];
   const lines = Math.max(1, Math.min(12, Math.ceil(blocks.length / 40)));
@@ -76,7 +76,7 @@ class Blocks {
   }
 
   async read() {
-    // another one would read the same headers again
+    // another call would read the same headers again
     if (this.isReading) return;
     this.isReading = true;
     const most = this.blocks.length + MAX_BLOCKS;
@@ -143,7 +143,7 @@ class Blocks {
       if (answer?.error && isIn(answer.error, block)) parts.push(alertOf(answer.error));
       if (answer?.cells) {
         const more = answer.next ? ", and more" : "";
-        // no search tells apart blocks between which the key is the same
+        // a search cannot distinguish blocks between which the key is the same
         const isSame = (other) => other !== block && other.key && keyText(other.key) === keyText(block.key);
         const from = this.blocks.some(isSame) ? "blocks with this index key" : "block";
         const caption = `${counted(answer.cells.length, "cell")} of the ${from}${more}`;
@@ -155,7 +155,7 @@ class Blocks {
     }
     show(byId("block"), parts);
     byId("block").hidden = false;
-    // by itself the focus scrolls to the middle of a long section
+    // otherwise the focus scrolls to the middle of a long section
     byId("block").focus({ preventScroll: true });
     byId("block").scrollIntoView({ block: "nearest" });
     byId("block").onkeydown = (event) => { if (event.key === "Escape") close(); };

@@ -1,6 +1,6 @@
 // Look-ups in the Bloom filters, and the verification.
 
-/** Shows the answer of a filter, and whether it is right. */
+/** Shows the answer of a filter, and whether it is correct. */
 function verdict(may, found, what, filter) {
   if (may === null) return null;
   const said = may ? "may be in the file" : "is not in the file";
@@ -30,7 +30,7 @@ function drawBloom(reader, summary) {
     make("div", { id: "says", role: "status" }));
 }
 
-/** Verifies the file in a worker of its own, so that the other views stay usable. */
+/** Verifies the file in a separate worker, so that the other views stay usable. */
 function drawVerify(file) {
   let running = null;
   const bar = make("progress", { max: 1, value: 0, hidden: true, "aria-label": "Verified" });

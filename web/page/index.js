@@ -1,4 +1,4 @@
-// The tree of the index, of which each node is read when it is opened.
+// The tree of the index; each node is read when it is opened.
 
 const ENTRIES = 100;
 

@@ -1,4 +1,4 @@
-// What is shown: one file.
+// The page, which shows one file.
 
 const SECTIONS = [
   ["summary", "Summary"], ["cells", "Cells"], ["blocks", "Blocks"], ["index", "Index"],
@@ -6,7 +6,7 @@ const SECTIONS = [
 ];
 const shown = { reader: null, cells: null, blocks: null, stop: null };
 
-/** Shows the page of cells that a request leads to. */
+/** Shows the page of cells for a request. */
 function showCells(members) {
   shown.cells?.go(members);
   byId("cells").focus({ preventScroll: true });
@@ -67,7 +67,7 @@ function start() {
   });
   byId("file").addEventListener("change", () => {
     const [file] = byId("file").files;
-    // so that the same file can be chosen again
+    // so that the same file can be selected again
     byId("file").value = "";
     if (file) openFile(file);
   });

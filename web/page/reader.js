@@ -1,4 +1,4 @@
-// The file, which a worker reads.
+// The file, which is read by a worker.
 
 /** Returns the bytes of an element with Base64. */
 const embedded = (id) => Uint8Array.from(atob(byId(id).textContent), (character) => character.charCodeAt(0));
@@ -49,7 +49,7 @@ class Reader {
   }
 }
 
-/** Returns an error in words: its kind, where it is, and the message. */
+/** Returns an error as text: its kind, its place, and the message. */
 function inWords(error) {
   const at = error.offset === null || error.offset === undefined ? null : `at ${error.offset}`;
   const place = [error.block, at].filter(Boolean).join(" ");
@@ -58,7 +58,7 @@ function inWords(error) {
 
 const alertOf = (error) => make("p", { class: "alert" }, inWords(error));
 
-/** A list of terms with their values; those without a value are left out. */
+/** A list of terms with their values; terms without a value are omitted. */
 function terms(pairs) {
   const shown = pairs.filter(([, value]) => value !== null && value !== undefined);
   const term = ([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, value));
@@ -87,12 +87,12 @@ function searchForm(fields, name, submit) {
     labels, make("button", { type: "submit" }, name));
 }
 
-/** Returns a time of 64 bits with its date; HBase's greatest one has none. */
+/** Returns a 64-bit time with its date; HBase's greatest one has none. */
 function dated(millis) {
   if (typeof millis === "string" || Math.abs(millis) > LAST_DATE) return String(millis);
   return new Date(millis).toISOString().replace("T", " ").replace("Z", "");
 }
 
-/** A heading, with what is said beside it. */
+/** A heading, with a text beside it. */
 const heading = (title, beside) =>
   make("h2", {}, make("span", {}, title), beside && make("small", { class: "note" }, beside));

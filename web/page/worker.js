@@ -1,4 +1,4 @@
-// Reads slices of the file on demand, and answers requests by the module.
+// Reads slices of the file on demand, and lets the module answer requests.
 
 const slices = new FileReaderSync();
 let file = null;

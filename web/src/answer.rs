@@ -4,12 +4,12 @@ use crate::text;
 use hregion::Error;
 use serde_json::{Value, json};
 
-/// Why a request has no answer.
+/// The reason that a request has no answer.
 #[derive(Debug)]
 pub(crate) enum NoAnswer {
-    /// The request is wrong.
+    /// The request is invalid.
     Request(String),
-    /// The file cannot be read, or not all of it.
+    /// The file cannot be read, or not completely.
     File(Error),
 }
 
@@ -20,7 +20,7 @@ impl From<Error> for NoAnswer {
 }
 
 impl NoAnswer {
-    /// Returns the answer that says so.
+    /// Returns an answer with the reason.
     pub(crate) fn answer(&self) -> Value {
         let error = match self {
             Self::Request(message) => json!({ "kind": "request", "message": message }),
@@ -30,7 +30,7 @@ impl NoAnswer {
     }
 }
 
-/// Returns an error of the library, as `hregion verify --json` prints it.
+/// Returns an error of the library, in the form of `hregion verify --json`.
 pub(crate) fn fault(error: &Error) -> Value {
     json!({
         "path": error.path().map(text::json_path),

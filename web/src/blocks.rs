@@ -7,7 +7,7 @@ use hregion::{BlockHandle, BlockType, HFile, SeekKey};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 
-/// Returns the headers from an offset on, as many as are asked for.
+/// Returns the requested number of headers, from an offset on.
 pub(crate) fn blocks(file: &HFile, request: &Request) -> Result<Value, NoAnswer> {
     let (offset, limit) = (request.number("offset", 0)?, request.limit()?);
     let (mut found, mut next, mut error) = (Vec::new(), None, None);
@@ -57,9 +57,9 @@ pub(crate) fn index(file: &HFile, request: &Request) -> Result<Value, NoAnswer> 
 /// The index keys of data blocks, in file order.
 struct DataKeys<'f> {
     file: &'f HFile,
-    /// The place of an entry in each index block from the root to a leaf. Empty at the end, and after damage.
+    /// The index of an entry in each index block from the root to a leaf. Empty at the end, and after damage.
     path: Vec<usize>,
-    /// The entries of the leaf that come next.
+    /// The next entries of the leaf.
     leaf: VecDeque<(SeekKey, BlockHandle)>,
     /// The offset of the last block whose entry was taken.
     last: Option<u64>,
@@ -73,8 +73,8 @@ impl<'f> DataKeys<'f> {
         keys
     }
 
-    /// Returns the index key of the data block at an offset, which is after that of the call before. None if
-    /// the index has no such block, or cannot be read.
+    /// Returns the index key of the data block at an offset, which must be after the previous call's. `None`
+    /// if the index has no such block, or cannot be read.
     fn at(&mut self, offset: u64) -> Option<SeekKey> {
         loop {
             let Some(next) = self.leaf.front().map(|(_, handle)| handle.offset) else {
@@ -101,7 +101,7 @@ impl<'f> DataKeys<'f> {
         }
     }
 
-    /// Reads the leaf of the path. Its first entry is that of the path's end, which is 0.
+    /// Reads the leaf of the path, beginning with the entry at the path's end, which is 0.
     fn read(&mut self) {
         let Some((_, upper)) = self.path.split_last() else { return };
         match self.file.index_entries(upper) {

@@ -5,8 +5,8 @@ use crate::request::{Column, Request};
 use hregion::{HFile, SeekKey};
 use serde_json::{Value, json};
 
-/// Returns the answers of the filters, and whether the file has the row or the column; null without a filter
-/// that can decide.
+/// Returns the answers of the filters, and whether the file has the row or the column; null if no filter can
+/// decide.
 pub(crate) fn bloom(file: &HFile, request: &Request) -> Result<Value, NoAnswer> {
     let (row, column) = (request.row()?, request.column()?);
     let bloom_type = file.general_bloom().map(|bloom| bloom.bloom_type());
@@ -32,7 +32,7 @@ pub(crate) fn bloom(file: &HFile, request: &Request) -> Result<Value, NoAnswer> 
     }))
 }
 
-/// Whether the file has a cell of a row, or of a column of it.
+/// Whether the file has a cell of a row, or of one of its columns.
 fn is_there(file: &HFile, row: &[u8], column: Option<&Column>) -> hregion::Result<bool> {
     let mut cells = file.scanner();
     let Some((family, qualifier)) = column else {

@@ -1,5 +1,5 @@
-//! The session of a worker in a browser. The worker has the functions `hregion_read`, `hregion_progress` and
-//! `hregion_panicked`.
+//! The session of a worker in a browser. The worker must define the functions `hregion_read`,
+//! `hregion_progress` and `hregion_panicked`.
 
 #![allow(unreachable_pub, reason = "exported to JavaScript")]
 
@@ -14,12 +14,12 @@ use wasm_bindgen::prelude::wasm_bindgen;
 
 #[wasm_bindgen]
 extern "C" {
-    /// Fills the bytes from an offset on; returns how many the file had there.
+    /// Fills the bytes from an offset on; returns how many the file has there.
     #[wasm_bindgen(catch)]
     fn hregion_read(offset: f64, into: &mut [u8]) -> Result<f64, JsValue>;
-    /// Shows how far a verification is.
+    /// Shows the progress of a verification.
     fn hregion_progress(done: f64, all: f64);
-    /// Shows a panic, after which the program cannot go on.
+    /// Shows a panic, after which the program cannot continue.
     fn hregion_panicked(message: &str);
 }
 
@@ -56,13 +56,13 @@ impl FileReader for DroppedFile {
     }
 }
 
-/// Returns a number of JavaScript, which has those up to 2^53: more than a file of a browser can have bytes.
+/// Returns a number of JavaScript, which are exact up to 2^53: no file of a browser can have more bytes.
 #[allow(clippy::cast_precision_loss, reason = "lengths and offsets of a file")]
 fn number(number: u64) -> f64 {
     number as f64
 }
 
-/// Opens a file: all further requests are about it.
+/// Opens a file, to which all further requests refer.
 #[wasm_bindgen]
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the length of a file")]
 pub fn open(name: &str, len: f64) {

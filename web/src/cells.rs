@@ -6,12 +6,12 @@ use crate::{cell_line, report};
 use hregion::{CellRef, HFile, HFileScanner, Result, SeekKey};
 use serde_json::{Value, json};
 
-/// The greatest number of bytes of a value in an answer.
+/// The maximum number of bytes of a value in an answer.
 const VALUE: usize = 4096;
 
-/// Returns cells: from `key` or `row` on, or the last ones before the key `before`, else from the
-/// first; if `block` is true, up to the end of the block of the first one. `skip` of them are left out: those
-/// of the page before with the same key. Cells read before damage are right.
+/// Returns cells: from `key` or `row` on, or the last ones before the key `before`, otherwise from the first;
+/// if `block` is true, up to the end of the first cell's block. `skip` of them are omitted: cells with the
+/// same key on the previous page. Cells read before damage are correct.
 pub(crate) fn cells(file: &HFile, request: &Request) -> Result<Value, NoAnswer> {
     let (limit, mut skip) = (request.limit()?, request.count("skip", 0)?);
     let most = request.count("value_bytes", VALUE)?;
@@ -40,7 +40,7 @@ pub(crate) fn cells(file: &HFile, request: &Request) -> Result<Value, NoAnswer> 
 }
 
 /// Returns the key of the cell that is `count` cells before a key, or of the first one. Cells with the same
-/// key are one.
+/// key count as one.
 fn start_before(cells: &mut HFileScanner<'_>, key: SeekKey, count: usize) -> Result<Option<SeekKey>> {
     let (mut start, mut found) = (key, None);
     for _ in 0..count {
@@ -61,18 +61,19 @@ fn start_before(cells: &mut HFileScanner<'_>, key: SeekKey, count: usize) -> Res
 /// The cells of an answer.
 struct Page {
     cells: Vec<Value>,
-    /// The bytes of their keys, tags and shown values.
+    /// The bytes of their keys, tags and displayed values.
     bytes: usize,
     /// Whether the answer ends with the block.
     of_block: bool,
     with_seq_ids: bool,
-    /// The greatest number of bytes of a value that are shown.
+    /// The maximum number of displayed bytes of a value.
     most: usize,
 }
 
 impl Page {
-    /// Adds cells. Returns the members of the request for those after them: the key of the next cell, and how
-    /// many before it have the same. In a file of unknown order only the number of cells leads there.
+    /// Adds cells. Returns the members of the request for the next ones: the key of the next cell, and the
+    /// number of earlier cells with the same key. In a file of unknown order only the number of cells
+    /// determines the position.
     fn read(
         &mut self,
         file: &HFile,
@@ -80,10 +81,10 @@ impl Page {
         limit: usize,
         skip: usize,
     ) -> Result<Option<Value>> {
-        // the last key, and how many cells have it
+        // the last key, and the number of cells with it
         let mut last: Option<(SeekKey, usize)> = None;
         let mut seen = 0;
-        // that of the block after this one
+        // the index key of the block after this one
         let until = cells.next_indexed_key().map(SeekKey::from);
         while let Some(cell) = cells.peek() {
             if self.of_block && cells.next_indexed_key() != until.as_deref() {

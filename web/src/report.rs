@@ -1,4 +1,4 @@
-//! The metadata of a file, by the source of `hregion inspect --json`.
+//! The metadata of a file, based on the source code of `hregion inspect --json`.
 
 #[path = "../../cli/src/report/fields.rs"]
 mod fields;
@@ -10,17 +10,18 @@ use hregion::{BlockHeader, CellKey, Error, ErrorKind, HFile, Result};
 use serde_json::Value;
 use std::mem;
 
-/// The bytes of keys and values at which an answer ends, as the page has to draw it: the next one goes on.
+/// The bytes of keys and values at which an answer ends, as the page has to draw it: the next answer
+/// continues.
 pub(crate) const ANSWER_BYTES: usize = 4 << 20;
-/// The maximum length of a key that is shown.
+/// The maximum length of a displayed key.
 const KEY_BYTES: usize = 128 << 10;
-/// The maximum number of entries of the file info that are shown.
+/// The maximum number of displayed entries of the file info.
 const INFO_ENTRIES: usize = 1000;
-/// The maximum number of characters of a text of the metadata that are shown.
+/// The maximum number of displayed characters of a text of the metadata.
 const TEXT: usize = 64 << 10;
 
-/// Returns the metadata, with `warnings` about what of it cannot be read. Long texts are shortened, as they
-/// are only drawn.
+/// Returns the metadata, with `warnings` about unreadable parts. Long texts are shortened, as they are only
+/// drawn.
 pub(crate) fn summary(file: &HFile) -> Result<Value> {
     let mut damaged: Vec<Error> = Vec::new();
     let mut report = json::report(file, |error| {
@@ -75,12 +76,12 @@ pub(crate) fn block(offset: u64, header: &BlockHeader) -> Value {
     json::block(offset, header)
 }
 
-/// Returns a key; null for one that is too long to be shown.
+/// Returns a key; null if it is too long to be displayed.
 pub(crate) fn key(key: &CellKey) -> Value {
     if check_key(key).is_ok() { json::key(key) } else { Value::Null }
 }
 
-/// Fails for a key that is too long to be shown.
+/// Fails for a key that is too long to be displayed.
 pub(crate) fn check_key(key: &CellKey) -> Result<()> {
     let len = key.as_bytes().len();
     if len > KEY_BYTES {

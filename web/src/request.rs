@@ -28,7 +28,7 @@ impl Request {
         self.0.get(name).and_then(Value::as_str).ok_or_else(|| wrong(name, "a string"))
     }
 
-    /// Returns a flag; false without one.
+    /// Returns a flag, which is false by default.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, NoAnswer> {
         if !self.has(name) {
             return Ok(false);
@@ -36,7 +36,7 @@ impl Request {
         self.0.get(name).and_then(Value::as_bool).ok_or_else(|| wrong(name, "true or false"))
     }
 
-    /// Returns a number; `default` without one.
+    /// Returns a number, or `default` if it is missing.
     pub(crate) fn number(&self, name: &str, default: u64) -> Result<u64, NoAnswer> {
         if !self.has(name) {
             return Ok(default);
@@ -44,13 +44,13 @@ impl Request {
         self.0.get(name).and_then(Value::as_u64).ok_or_else(|| wrong(name, "a number that is not negative"))
     }
 
-    /// Returns the number of a place, or of items.
+    /// Returns the number of an index, or of items.
     pub(crate) fn count(&self, name: &str, default: usize) -> Result<usize, NoAnswer> {
         let number = self.number(name, u64::try_from(default).unwrap_or(u64::MAX))?;
         Ok(usize::try_from(number).unwrap_or(usize::MAX))
     }
 
-    /// Returns how many items an answer may have.
+    /// Returns the maximum number of items in an answer.
     pub(crate) fn limit(&self) -> Result<usize, NoAnswer> {
         Ok(self.count("limit", 100)?.clamp(1, MAX_ITEMS))
     }
@@ -60,7 +60,7 @@ impl Request {
         row_of(self.text("row")?)
     }
 
-    /// Returns the family and qualifier of a column, if there is one. A name without a colon is a family.
+    /// Returns the family and qualifier of a column, if it is given. A name without a colon is a family.
     pub(crate) fn column(&self) -> Result<Option<Column>, NoAnswer> {
         if !self.has("column") {
             return Ok(None);
@@ -70,7 +70,7 @@ impl Request {
         Ok(Some((family_of(family)?, from_string_binary(qualifier))))
     }
 
-    /// Returns a key, as answers have them.
+    /// Returns a key, in the form used by answers.
     pub(crate) fn key(&self, name: &str) -> Result<SeekKey, NoAnswer> {
         let key = self.0.get(name).and_then(Value::as_object).ok_or_else(|| wrong(name, "a key"))?;
         let text = |member: &str| {
@@ -99,7 +99,7 @@ fn wrong(name: &str, expected: &str) -> NoAnswer {
     NoAnswer::Request(format!("{name}: expected {expected}"))
 }
 
-/// Parses a row, and checks the length that the library asserts.
+/// Parses a row, and checks the length, which the library asserts.
 fn row_of(text: &str) -> Result<Vec<u8>, NoAnswer> {
     bounded("row", text, MAX_ROW_LEN)
 }

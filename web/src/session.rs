@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use std::fmt;
 use std::sync::Arc;
 
-/// A file, open if it can be opened. Damage is an answer; a file that does not open can still be verified.
+/// A file, open if possible. Damage is reported in answers; a file that cannot be opened can still be
+/// verified.
 pub struct Session {
     reader: Arc<dyn FileReader>,
     file: Result<HFile, Error>,
@@ -16,7 +17,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens a file. A verification calls `progress` with the number of bytes checked, and that of all.
+    /// Opens a file. A verification calls `progress` with the number of checked bytes, and the total.
     #[must_use]
     pub fn open(reader: Arc<dyn FileReader>, progress: impl Fn(u64, u64) + 'static) -> Self {
         let file = HFile::options().open_reader(Arc::clone(&reader));

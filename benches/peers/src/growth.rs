@@ -27,7 +27,7 @@ const QUALIFIER: &[u8] = workload::QUALIFIER;
 #[derive(Debug)]
 pub struct Plan {
     pub rows: Vec<u64>,
-    /// Cells of the stores that do not grow in rows.
+    /// Cells of the stores whose number of rows stays the same.
     pub cells: u64,
     pub files: Vec<u64>,
     pub versions: Vec<u64>,

@@ -51,9 +51,9 @@ __all__ = [
     "snapshots",
 ]
 
-# A row is taken where a mapping is.
+# A row is accepted wherever a mapping is.
 _Mapping.register(Row)
 
-# A process that is forked has none of the threads that read ahead: they hold no lock meanwhile.
+# A forked process has none of the threads that read ahead: they must hold no lock during the fork.
 if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)

@@ -1,4 +1,4 @@
-"""Record batches as the objects of other packages, which are imported only when they are used."""
+"""Converts record batches to the objects of other packages, which are imported only when they are used."""
 
 
 def to_batches(scan):
@@ -35,7 +35,7 @@ def _read(scan, progress=False):
 
 
 def _batches(stream, progress):
-    """Yields the batches, and shows how many rows have been read, in a notebook or a terminal."""
+    """Yields the batches, and shows the number of rows read, in a notebook or a terminal."""
     if not progress:
         yield from iter(stream.next, None)
         return

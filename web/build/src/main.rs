@@ -1,7 +1,7 @@
 //! Builds the page: `cargo run --manifest-path web/Cargo.toml -p hregion-web-build [OUT]`.
 //!
-//! Compiles the library for `wasm32-unknown-unknown`, lets `wasm-bindgen` make its glue, and joins both with
-//! the page's style and scripts in one file of HTML, by default `hregion.html` in the target directory.
+//! Compiles the library for `wasm32-unknown-unknown`, runs `wasm-bindgen` for its glue, and joins both with
+//! the page's style and scripts in one HTML file, by default `hregion.html` in the target directory.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -42,14 +42,14 @@ fn compile(web: &Path, target: &Path) -> Done<PathBuf> {
     Ok(target.join("wasm32-unknown-unknown/release/hregion_web.wasm"))
 }
 
-/// Returns the glue, a script that defines `wasm_bindgen`, and the module that belongs to it.
+/// Returns the glue, a script that defines `wasm_bindgen`, and the module for it.
 fn bind(wasm: &Path, dir: &Path) -> Done<(String, Vec<u8>)> {
     let mut bindgen = Bindgen::new();
     bindgen.input_path(wasm).no_modules(true)?.typescript(false).generate(dir)?;
     Ok((fs::read_to_string(dir.join("hregion_web.js"))?, fs::read(dir.join("hregion_web_bg.wasm"))?))
 }
 
-/// Joins the parts. The style and the elements are those of the page of `hregion report`.
+/// Joins the parts. The style and the elements are shared with the page of `hregion report`.
 fn page(web: &Path, glue: &str, wasm: &[u8]) -> Done<String> {
     let (own, report) = (web.join("page"), web.join("../cli/src/report_page"));
     let read = |dir: &Path, names: &[&str]| -> Done<String> {
@@ -78,7 +78,7 @@ fn page(web: &Path, glue: &str, wasm: &[u8]) -> Done<String> {
     let template = read(&own, &["page.html"])?;
     let (mut page, mut rest) = (String::new(), template.as_str());
     for (place, content) in &parts {
-        // each part is searched in what follows the one before, so that no content is taken for a place
+        // each part is searched for after the previous one, so that no content is mistaken for a placeholder
         let (before, after) = rest.split_once(place).ok_or_else(|| format!("page.html has no {place}"))?;
         page += before;
         page += content;
@@ -87,7 +87,7 @@ fn page(web: &Path, glue: &str, wasm: &[u8]) -> Done<String> {
     Ok(page + rest)
 }
 
-/// Returns the hash of a script or style as a content security policy names it.
+/// Returns the hash of a script or style for a content security policy.
 fn hash(text: &str) -> String {
     format!("sha256-{}", STANDARD.encode(Sha256::digest(text.as_bytes())))
 }

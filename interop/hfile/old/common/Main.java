@@ -16,7 +16,7 @@ import org.apache.hadoop.hbase.KeyValue;
 
 /**
  * Writes and reads HFiles with an old HBase. Cells are lines of tab-separated hex:
- * {@code serialized KeyValue, mvcc}; the serialized form is that of an uncompressed data block.
+ * {@code serialized KeyValue, mvcc}; the serialized form is as in an uncompressed data block.
  */
 public final class Main {
   private Main() {

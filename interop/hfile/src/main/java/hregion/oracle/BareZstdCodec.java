@@ -7,8 +7,8 @@ import java.io.InputStream;
 import java.io.OutputStream;
 
 /**
- * Zstandard without framing: what Hadoop's ZStandardCodec writes. That class needs a native library,
- * which no published artifact has.
+ * Zstandard without framing, as written by Hadoop's ZStandardCodec. That class needs a native library, which
+ * no published artifact has.
  */
 public final class BareZstdCodec extends StreamCodec {
   @Override

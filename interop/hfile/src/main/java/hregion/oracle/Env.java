@@ -52,7 +52,7 @@ final class Env {
       try {
         a.reload(conf);
       } catch (RuntimeException | LinkageError e) {
-        continue; // without its class or library; using the codec reports that
+        continue; // its class or library is missing; using the codec reports that
       }
     }
   }
@@ -63,7 +63,7 @@ final class Env {
     reloadCodecs();
   }
 
-  /** Chooses the class for ZSTD by the first block: the trailer does not say if payloads are framed. */
+  /** Selects the class for ZSTD by the first block: the trailer does not show whether payloads are framed. */
   void chooseZstd(String file) throws IOException {
     try (RandomAccessFile in = new RandomAccessFile(file, "r")) {
       if (in.length() < 64) {

@@ -22,7 +22,7 @@ import org.apache.hbase.thirdparty.com.google.gson.JsonNull;
 import org.apache.hbase.thirdparty.com.google.gson.JsonObject;
 import org.apache.hbase.thirdparty.com.google.gson.JsonParser;
 
-/** {@code inspect}: prints what HBase reads when it opens a file. */
+/** {@code inspect}: prints the metadata that HBase reads when it opens a file. */
 final class InspectCommand {
   private static final Gson PRETTY =
     new GsonBuilder().setPrettyPrinting().disableHtmlEscaping().serializeNulls().create();
@@ -110,7 +110,7 @@ final class InspectCommand {
     int count = index.count();
     for (int i = 0; i < count; i++) {
       if (count > 2 * LISTED && i == LISTED) {
-        i = count - LISTED; // the middle of a long root is left out
+        i = count - LISTED; // the middle of a long root is omitted
       }
       JsonObject e = new JsonObject();
       e.addProperty("entry", i);

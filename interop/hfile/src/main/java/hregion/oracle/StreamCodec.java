@@ -12,7 +12,7 @@ import org.apache.hadoop.io.compress.CompressionOutputStream;
 import org.apache.hadoop.io.compress.Compressor;
 import org.apache.hadoop.io.compress.Decompressor;
 
-/** A codec made of a plain pair of Java streams: one complete stream per block, no framing. */
+/** A codec based on a pair of Java streams: one complete stream per block, no framing. */
 abstract class StreamCodec implements CompressionCodec, Configurable {
   private Configuration conf;
 

@@ -53,7 +53,7 @@ final class WriteCommand {
     return 0;
   }
 
-  /** Sets what HBase reads from its configuration. */
+  /** Sets the configuration that HBase reads. */
   static void applySettings(Args args, Env env) {
     setInt(args, env, "index-chunk", "hfile.index.block.max.size");
     setInt(args, env, "index-min-entries", "hfile.index.block.min.entries");

@@ -11,7 +11,7 @@ import org.apache.hadoop.hbase.regionserver.StoreConfigInformation;
 import org.apache.hadoop.hbase.regionserver.compactions.CompactionRequestImpl;
 import org.apache.hadoop.hbase.regionserver.compactions.ExploringCompactionPolicy;
 
-/** Selects the files that the script names, counted from the oldest, of any size. */
+/** Selects the files named by the script, counted from the oldest, of any size. */
 public final class ChosenFiles extends ExploringCompactionPolicy {
   static int from;
   static int count;

@@ -2,7 +2,7 @@ package hregion.oracle;
 
 import org.apache.hadoop.hbase.util.EnvironmentEdge;
 
-/** The clock of HBase, which only the script moves. */
+/** HBase's clock, which only the script advances. */
 final class Clock implements EnvironmentEdge {
   private long now;
 

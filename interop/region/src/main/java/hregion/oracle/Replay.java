@@ -22,7 +22,7 @@ import org.apache.hbase.thirdparty.com.google.gson.JsonArray;
 import org.apache.hbase.thirdparty.com.google.gson.JsonElement;
 import org.apache.hbase.thirdparty.com.google.gson.JsonObject;
 
-/** Runs one script against one region and prints what the region answers. */
+/** Runs one script against one region and prints the region's answers. */
 final class Replay implements AutoCloseable {
   private final Clock clock;
   private final Path dir;

@@ -11,7 +11,7 @@ import org.apache.hadoop.hbase.HBaseConfiguration;
 import org.apache.hadoop.hbase.client.Result;
 import org.apache.hadoop.hbase.client.TableSnapshotScanner;
 
-/** Reads the cells of a snapshot by TableSnapshotScanner, and prints the time and the processor time. */
+/** Reads the cells of a snapshot with TableSnapshotScanner, and prints the time and the processor time. */
 public final class Scan {
   private static final OperatingSystemMXBean SYSTEM =
     (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
@@ -52,7 +52,7 @@ public final class Scan {
     System.exit(0);
   }
 
-  /** Reads all cells, or as many as it gets until a time. */
+  /** Reads all cells, or as many as possible until a time. */
   private void pass(long end) throws Exception {
     rows = 0;
     cells = 0;

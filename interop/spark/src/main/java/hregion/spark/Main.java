@@ -19,7 +19,7 @@ import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SparkSession;
 
-/** Sums over the same cells, from a snapshot by HBase's input format and from an export. */
+/** Sums over the same cells, from a snapshot through HBase's input format and from an export. */
 public final class Main {
   private static final String USAGE = "usage: hb-spark ROOT SNAPSHOT EXPORT PASSES";
 
@@ -30,7 +30,7 @@ public final class Main {
     }
     int passes = Math.max(1, Integer.parseInt(args[3]));
     try (SparkSession spark = SparkSession.builder().master("local[*]").appName("hb-spark")
-        // HBase's splits say that they have no bytes, and Spark would leave them out.
+        // HBase's splits report no bytes, so Spark would omit them.
         .config("spark.hadoopRDD.ignoreEmptySplits", false)
         .config("spark.ui.enabled", false).config("spark.sql.session.timeZone", "UTC").getOrCreate()) {
       List<Double> snapshots = new ArrayList<>();
@@ -62,7 +62,7 @@ public final class Main {
     return sorted[sorted.length / 2];
   }
 
-  /** What both must agree on: the cells, their bytes, and the checksums of their values. */
+  /** The values on which both must agree: the number of cells, their bytes, and their checksums. */
   record Sums(long cells, long rowBytes, long valueBytes, long checksums) implements java.io.Serializable {
     Sums plus(Sums other) {
       return new Sums(cells + other.cells, rowBytes + other.rowBytes, valueBytes + other.valueBytes,

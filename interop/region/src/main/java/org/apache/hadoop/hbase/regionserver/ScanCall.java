@@ -29,7 +29,7 @@ public final class ScanCall implements AutoCloseable {
     this.scanner = region.getScanner(scan);
   }
 
-  /** With lazy seeks, filters can see cells that do not exist (HBASE-27691). */
+  /** With lazy seeks, filters can be given cells that do not exist (HBASE-27691). */
   public static void lazySeek(boolean enable) {
     StoreScanner.enableLazySeekGlobally(enable);
   }
@@ -103,7 +103,7 @@ public final class ScanCall implements AutoCloseable {
     return copies;
   }
 
-  /** Limits the size of cell data only: heap and block sizes differ between engines. */
+  /** Limits only the size of cell data: heap and block sizes differ between engines. */
   private ScannerContext limits() {
     LimitScope scope =
       scan.getAllowPartialResults() ? LimitScope.BETWEEN_CELLS : LimitScope.BETWEEN_ROWS;
