@@ -298,7 +298,7 @@ fn compact(rows: usize) -> Measured {
     })
 }
 
-/// Counts of one workload, for each of its operations.
+/// The counts of one workload, per operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Counts {
     instructions: f64,

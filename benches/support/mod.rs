@@ -46,7 +46,7 @@ pub(crate) fn row(number: usize) -> Vec<u8> {
 }
 
 /// Returns the cells of a table: eight columns per row, timestamps of one day, short values that often equal
-/// those of the previous row.
+/// the previous row's.
 pub(crate) fn cells(rows: usize) -> Vec<Cell> {
     const QUALIFIERS: [&[u8]; COLUMNS] =
         [b"address", b"age", b"balance", b"city", b"email", b"last_login", b"name", b"status"];
@@ -79,7 +79,7 @@ pub(crate) fn present(rows: usize) -> Vec<SeekKey> {
     sample(rows, 0)
 }
 
-/// Returns keys to seek: the first of rows between those of the table.
+/// Returns keys to seek: the first key of rows that lie between the table's rows.
 pub(crate) fn absent(rows: usize) -> Vec<SeekKey> {
     sample(rows, 1)
 }

@@ -355,7 +355,7 @@ async fn the_recorded_session_has_the_answers_of_hbases_client() {
         let command = &expected["command"];
         session.lock().unwrap().command = number + 1;
         if ["list_tables", "sleep"].contains(&text(command, "op")) {
-            continue; // nothing that this client asks
+            continue; // this client makes no such call
         }
         let table = client.table(&TableName::parse(text(command, "table")).unwrap());
         let found = execute(&client, &table, command).await;

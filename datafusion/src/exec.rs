@@ -29,7 +29,7 @@ pub struct HregionExec {
     pub(crate) partitions: Vec<Partition>,
     /// The approximate number of cells in the files for a row of the output.
     pub(crate) cells_of_row: u64,
-    /// The columns of the layout in the output, and those of them by which it is sorted.
+    /// The columns of the layout in the output, and the columns by which it is sorted.
     pub(crate) output: Vec<usize>,
     pub(crate) sorted: Vec<usize>,
     properties: Arc<PlanProperties>,

@@ -82,7 +82,7 @@ impl Translator {
     /// Returns the condition of all predicates together.
     pub(crate) fn condition(&self, predicates: &[Expr]) -> Condition {
         let conditions = predicates.iter().filter_map(|predicate| self.translate(predicate));
-        // the ranges of all parts together may be wider than those of a predicate alone, which may be exact
+        // the ranges of all parts together may be wider than those of a single predicate, which may be exact
         let of_keys = |condition: Condition| Condition { keys: self.ranges(&condition).0, ..condition };
         conditions.map(of_keys).fold(self.all(), Condition::and)
     }

@@ -75,7 +75,7 @@ impl RangeSet {
         Self::range(prefix.to_vec(), next_prefix(prefix))
     }
 
-    /// Sorts ranges, and joins those that touch.
+    /// Sorts ranges, and joins adjacent ones.
     pub(crate) fn of(mut ranges: Vec<Range>) -> Self {
         ranges.retain(|range| !range.is_empty());
         ranges.sort_by(|a, b| a.start.cmp(&b.start));

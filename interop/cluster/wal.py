@@ -265,7 +265,7 @@ def read(path):
 
 
 def differs(path, answer):
-    """Returns the first difference between the entries here and those of check-wal."""
+    """Returns the first difference between these entries and the output of check-wal."""
     lines = [json.loads(line) for line in answer.read_text().splitlines()]
     theirs, last = [x for x in lines if "cells" in x], lines[-1]
     if "entries_as" in last:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes damaged HFiles and records what HBase reads from them. Usage: make_corrupt.py OUT_DIR"""
+"""Creates damaged HFiles and records the cells that HBase reads from them. Usage: make_corrupt.py OUT_DIR"""
 
 import copy
 import json

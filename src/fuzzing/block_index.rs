@@ -7,7 +7,7 @@ use crate::cell::{CellKey, CellOrder, CellType, SeekKey};
 use crate::coding::put_vlong;
 
 /// Checks index blocks of any level: a block that parses has ascending offsets and keys, and a search finds
-/// what a walk finds.
+/// the same entries as a walk.
 ///
 /// The first byte chooses form and order, the next the number of a root's entries and levels; the rest is the
 /// payload, and the keys of a valid index.

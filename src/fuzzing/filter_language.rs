@@ -14,7 +14,7 @@ pub fn filter_language(input: &[u8]) {
     }
 }
 
-/// Passes a filter rows and cells that are made from its own input.
+/// Passes a filter rows and cells that are generated from its own input.
 pub(super) fn read(filter: &Filter, input: &[u8], reversed: bool) {
     let mut state = FilterEvaluator::new(filter);
     state.set_reversed(reversed);

@@ -12,8 +12,8 @@ use crate::limits::Limits;
 use bytes::Bytes;
 use std::sync::{Arc, OnceLock};
 
-/// Checks a whole file: it is refused, or can be read. If all of it can be read, then seeks find what the
-/// scan found, and so does a scan from the last row to the first, with a cache and without. If a
+/// Checks a whole file: it is refused, or can be read. If all of it can be read, then seeks and a scan from
+/// the last row to the first, with a cache and without, find the same cells as the forward scan. If a
 /// verification finds no fault, then all of it can be read, and no filter excludes a cell.
 pub fn hfile(input: &[u8]) {
     let bytes = Bytes::copy_from_slice(input);

@@ -1,4 +1,4 @@
-//! Choices made from the bytes of an input.
+//! Choices based on the bytes of an input.
 
 /// The rest of an input. After the end, every byte is 0 and every run of bytes is empty.
 #[derive(Clone, Debug)]

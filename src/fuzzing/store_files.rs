@@ -23,8 +23,8 @@ const DIR: &str = "region";
 
 /// Checks one to three files with recomputed checksums as the files of a store: reads and compactions end in
 /// an error or an answer. If a verification finds no fault in any of the files, then they can be read, a
-/// reversed scan returns the rows of a scan in reverse, gets find what the scan finds, and a minor compaction
-/// changes no answer.
+/// reversed scan returns the rows of a scan in reverse, gets return the same as the scan, and a minor
+/// compaction changes no answer.
 ///
 /// The first byte chooses the number of files; two bytes before each file but the last give its length.
 pub fn store_files(input: &[u8]) {

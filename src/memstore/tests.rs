@@ -26,7 +26,7 @@ fn segment(cells: &[Cell]) -> Segment {
     segment
 }
 
-/// A segment with these cells. With `parts`, a flat one, made of as many segments one after the other.
+/// A segment with these cells. With `parts`, a flat one, built from as many segments in sequence.
 pub(super) fn segment_of(order: CellOrder, cells: &[Cell], parts: usize) -> Segment {
     let fill = |cells: &[Cell]| {
         let segment = Segment::new(order);

@@ -1,5 +1,5 @@
 //! A running HBase: the location of its catalog according to its own ZooKeeper, while the catalog moves and
-//! after the cluster is gone.
+//! after the cluster has stopped.
 
 #![cfg(feature = "cluster")]
 
@@ -114,7 +114,7 @@ fn the_catalog_is_found_wherever_it_moves() {
     cluster.signal("CONT");
     assert_eq!(catalog(&registry), catalog(&fresh));
 
-    // a ZooKeeper that is gone, and is restarted with other region servers
+    // a ZooKeeper that stops, and is restarted with other region servers
     drop(client);
     drop(cluster);
     in_vain(|deadline| registry.meta_region_locations(deadline));

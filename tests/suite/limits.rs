@@ -82,7 +82,8 @@ fn limits_cut_where_they_may() {
         (scan().max_result_size(1), "a:qrs | b:qq | c:q"),
         (scan().max_result_size(85), "a:qrs b:qq | c:q"),
         (scan().max_result_size(85).batch(2), "a:qr+ a:s b:qq | c:q"),
-        // filters of whole rows see whole rows; filters that change cells do not change their counted sizes
+        // filters of whole rows are given whole rows; filters that change cells do not change their counted
+        // sizes
         (sized(28).filter(Filter::page(2)), "a:qrs | b:qq"),
         (sized(29).filter(Filter::key_only(false)), "a:qr+ | a:s b:q+ | b:q c:q | "),
         // filtered cells do not count

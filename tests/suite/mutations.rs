@@ -247,7 +247,7 @@ fn conditions() {
     };
     // the given value is the left operand
     assert!(check(Compare::Less, "a") && !check(Compare::Greater, "a") && check(Compare::Equal, "b"));
-    // the timestamp is not before that of the checked cell
+    // the timestamp is not before the checked cell's
     assert_eq!(get(&region, "r"), ["r/f:q/2000/Put=b", "r/g:q/2000/Put=b"]);
 
     let range = TimeRange::new(0, 1000).unwrap();

@@ -1,4 +1,4 @@
-//! Seeks return what HBase returns: `seekTo`, `seekBefore`, and the first cell that is not before a key.
+//! Seeks return the same as HBase's: `seekTo`, `seekBefore`, and the first cell that is not before a key.
 //!
 //! HBase's answers for a few keys are beside the files of `testdata`. The answers for all golden files are
 //! written by `tests/suite/oracle.rs` and read from the folder `HREGION_EXPECT`.

@@ -462,7 +462,7 @@ fn the_middle_of_the_largest_file_is_a_row_to_split_at() {
 fn a_row_to_split_at_is_neither_the_first_nor_the_last_one() {
     let storage = FaultyStorage::new();
     let table = create(&storage, &[]);
-    // each row has a block of its own
+    // each row has a separate block
     let value = "v".repeat(100_000);
     for (row, expected) in [("a", None), ("b", None), ("c", Some(&b"b"[..]))] {
         table.put(put(row, &value)).unwrap();

@@ -84,7 +84,7 @@ impl<'f> DataKeys<'f> {
                 self.next_leaf();
                 continue;
             };
-            // without a known order of keys, the index could lead to the same leaves again and again
+            // without a known order of keys, the index could lead to the same leaves repeatedly
             if self.last.is_some_and(|last| next <= last) {
                 self.leaf.clear();
                 self.path.clear();

@@ -38,7 +38,7 @@ pub struct Caps {
     pub put_sync: bool,
     /// Several threads can write at the same time.
     pub put_threads: bool,
-    /// Has a cache whose size limits what it keeps in memory.
+    /// Has a cache whose size limits its memory.
     pub cache: bool,
 }
 
@@ -202,7 +202,7 @@ pub trait Writer {
     fn finish(self) -> Result<()>;
 }
 
-/// The bytes of all files below a directory; of a sparse file, those that are allocated.
+/// The bytes of all files below a directory; for a sparse file, only the allocated ones.
 pub fn dir_bytes(dir: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
     let bytes = entries.flatten().map(|entry| match entry.metadata() {

@@ -31,7 +31,7 @@ pub struct Plan {
     pub block: usize,
     /// The cache of the part `cold`, in percent of the data.
     pub cold_percent: f64,
-    /// Whether measuring processes ask for transparent huge pages.
+    /// Whether measuring processes use transparent huge pages.
     pub huge_pages: bool,
     pub threads: usize,
     pub opts: Opts,

@@ -375,7 +375,7 @@ fn a_signal_leaves_no_directory() {
     let mut child = hregion().args(["import", &table, "-"]).stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(format!("{}\n", cell("z", "g", "q", 1, "v")).as_bytes()).unwrap();
-    // the directory is made before the input is read
+    // the directory is created before the input is read
     let import = Path::new(&table).join(".tmp/import");
     while !fs::read_dir(&import).is_ok_and(|mut entries| entries.next().is_some()) {
         assert!(child.try_wait().unwrap().is_none());

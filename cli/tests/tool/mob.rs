@@ -65,7 +65,7 @@ fn no_command_changes_a_table_with_mob_files() {
         assert!(last_error(&output)["message"].as_str().unwrap().contains("MOB"), "{line:?}");
         assert!(unlocked_contents(&root) == before && !has_leftovers(&table), "{line:?}");
     }
-    // What changes nothing is allowed.
+    // Commands that change nothing are allowed.
     ok(&["compact", "--major", "--dry-run", &table]);
     assert!(unlocked_contents(&root) == before);
 }

@@ -196,7 +196,7 @@ fn what_does_a_major_compaction_drop() {
         let mut seen = 0;
         for region in regions(stage, table) {
             let plans: Vec<_> = plans.iter().filter(|plan| plan["region"] == region["encoded"]).collect();
-            // HBase: the cells of a raw scan, and those of a plain scan of all versions.
+            // HBase: the cells of a raw scan, and the cells of a scan of all versions.
             let [before, after] =
                 ["cells_before", "cells_after"].map(|name| sum(plans.iter().map(|plan| &plan[name])));
             // A raw scan also omits cells that were written twice.
@@ -316,7 +316,7 @@ fn which_row_is_the_widest_and_which_the_hottest() {
         for cell in raw_of(stage, table) {
             let row = rows.entry(cell["row"].as_str().unwrap().to_owned()).or_default();
             let key = ["row", "family", "qualifier"].iter().map(|name| len(&cell[name])).sum::<usize>();
-            // two lengths, those of row and family, the timestamp and the type
+            // two lengths (of row and family), the timestamp and the type
             row.0 += 8 + key + 2 + 1 + 8 + 1 + len(&cell["value"]);
             row.1 += 1;
         }

@@ -55,7 +55,7 @@ fn files(data: &Value) -> Vec<&Value> {
 }
 
 /// Creates a table with hostile names: four regions, two families, several files, a delete marker. Returns
-/// its directory, and those of its regions in the order of their keys.
+/// its directory, and its regions' directories in the order of their keys.
 pub(crate) fn hostile(root: &Path) -> (PathBuf, Vec<PathBuf>) {
     let families = [Family::new("d").max_versions(3), Family::new(HOSTILE_FAMILY)];
     let table = Table::create(root, "shop:orders", &families, &["<b>", "k", "u"]).unwrap();

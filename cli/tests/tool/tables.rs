@@ -335,7 +335,7 @@ fn measured(snapshot: &str, inspected: &Value) {
     assert_eq!(paths(&du), paths(&inspected));
     assert!(!du.is_empty() && du.iter().all(|file| file["table"] == "joined"), "{du:?}");
     for (file, inspected) in du.iter().zip(&inspected) {
-        // references and links have no cells of their own
+        // references and links do not have separate cells
         let cells = if inspected["of"].is_null() { &inspected["cells"] } else { &Value::Null };
         assert_eq!(&file["cells"], cells, "{file}");
     }

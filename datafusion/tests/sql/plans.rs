@@ -26,7 +26,7 @@ fn layout(row: RowKey, invalid: Invalid) -> Layout {
     Layout::Columns(Mapping::new(row, columns).unwrap().on_invalid(invalid))
 }
 
-/// Returns whether a predicate is applied by the reader alone, and whether it applies anything.
+/// Returns whether only the reader applies a predicate, and whether it applies anything.
 async fn pushed(layout: &Layout, condition: &str) -> (bool, bool) {
     let context = session(HregionTable::new(halves(), layout.clone()), 1, 100);
     let plan = plan(&context, &format!("SELECT * FROM t WHERE {condition}")).await;

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// A storage whose nth call fails before it is made, or after, as if the answer were lost.
+/// A storage whose nth call fails before it takes effect, or after, as if the answer were lost.
 #[derive(Debug)]
 struct FailsOnce {
     inner: Arc<RemoteStorage>,

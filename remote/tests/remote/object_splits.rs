@@ -40,7 +40,7 @@ fn run(attempt: &mut Attempt, storage: Arc<RemoteStorage>) -> Result<()> {
     table.close()
 }
 
-/// The names in the table's directory, without that of the descriptor.
+/// The names in the table's directory, except the descriptor's.
 fn names(server: &FakeS3) -> BTreeSet<String> {
     let below = |key: &String| Some(key.strip_prefix(TABLE)?.split('/').next()?.to_owned());
     server.keys().iter().filter_map(below).filter(|name| name != ".tabledesc").collect()

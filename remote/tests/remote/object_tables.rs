@@ -168,7 +168,7 @@ fn check_copy(server: &FakeS3, expected: Option<&Cells>, context: &str) {
     }
 }
 
-/// The names in the table's directory, without that of the descriptor.
+/// The names in the table's directory, except the descriptor's.
 fn names(server: &FakeS3) -> BTreeSet<String> {
     let below = |key: &String| Some(key.strip_prefix(TABLE)?.split('/').next()?.to_owned());
     server.keys().iter().filter_map(below).filter(|name| name != ".tabledesc").collect()

@@ -277,7 +277,7 @@ fn the_record_of_a_load_replaces_nothing() {
     assert_eq!(rows(&table), [] as [&str; 0]);
     table.bulk_load(INPUT).unwrap();
     assert!(is_moved(&storage) && rows(&table) == expected());
-    // Its directory is gone.
+    // Its directory no longer exists.
     let storage = cut_off();
     for path in left(&storage).iter().filter(|path| path.starts_with("g")) {
         storage.remove(&Path::new(INPUT).join(path)).unwrap();

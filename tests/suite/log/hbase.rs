@@ -23,7 +23,7 @@ fn hbase_replays_our_log() {
         if n == 1_000 {
             region.flush().unwrap();
         } else if n % 300 == 299 {
-            region.flush_families(&["g"]).unwrap(); // the cells of f are in the log alone
+            region.flush_families(&["g"]).unwrap(); // the cells of f are only in the log
         }
     }
     let expected = cells_of(&region);

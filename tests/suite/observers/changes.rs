@@ -1,4 +1,4 @@
-//! Observers that change what an operation does or returns, or that skip it.
+//! Observers that change the effect or the result of an operation, or that skip it.
 
 use super::{Context, Log, Recorder, open, region_of, text};
 use hregion::io::faulty::FaultyStorage;

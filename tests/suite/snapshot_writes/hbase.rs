@@ -269,7 +269,7 @@ fn files_of_parents_are_kept_from_the_cleaner() {
     }
 }
 
-/// A table after a split, whose daughters have references to files of the parent; with a FILE tracker, too.
+/// A table after a split, whose daughters have references to files of the parent; also with a FILE tracker.
 #[test]
 fn references_links_and_lists_are_carried_over() {
     for (stage, name) in [

@@ -119,7 +119,7 @@ fn one_crash(n: u64) -> Vec<Option<Crash>> {
     vec![None, all[1 + usize::try_from(n).unwrap() % (all.len() - 1)]]
 }
 
-/// A failure alone.
+/// Only a failure.
 fn no_crash(_: u64) -> Vec<Option<Crash>> {
     vec![None]
 }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const FOREVER: i64 = i64::MAX;
 
-/// Returns what a normal read returns of the visible cells of a row.
+/// Returns the result of a normal read of the visible cells of a row.
 pub(super) fn read<'c>(cells: &[&'c Cell], settings: &Settings, ask: &Ask<'_>, now: i64) -> Vec<&'c Cell> {
     let mut tracker = Tracker::new(settings, ask.versions.min(settings.max_versions), now);
     let mut found = Vec::new();

@@ -8,7 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, ChildStdin, Stdio};
 
-/// HBase decodes `\xHH` in split keys and in the row of `locate_region`, but not in that of `split`.
+/// HBase decodes `\xHH` in split keys and in the row of `locate_region`, but not in the row of `split`.
 #[test]
 fn split_keys_may_be_escaped() {
     let dir = tempfile::tempdir().unwrap();

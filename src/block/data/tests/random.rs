@@ -124,7 +124,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
     proptest::collection::vec(change, 0..4)
 }
 
-/// The cells that `decode` returns, or None if it fails. Also checks what must hold in either case.
+/// The cells that `decode` returns, or `None` if it fails. Also checks the properties of both results.
 fn decoded(format: &DataFormat, payload: &[u8], limit: usize) -> Option<Vec<Cell>> {
     let mut out = b"before".to_vec();
     let count = decode(format, payload, limit, &mut out);

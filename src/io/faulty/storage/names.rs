@@ -17,7 +17,7 @@ pub(super) struct Names {
 type Place = (usize, OsString);
 
 impl Names {
-    /// Returns the names after a crash, of this directory alone.
+    /// Returns the names after a crash, considering only this directory.
     pub(super) fn after(&self, crash: Crash, chance: &mut Chance) -> Self {
         let left = self.nodes_after(crash, chance);
         Self { now: left.clone(), synced: left, stale: BTreeSet::new() }

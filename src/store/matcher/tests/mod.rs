@@ -205,14 +205,14 @@ impl Ask {
         }
     }
 
-    /// Returns what a scan finds, both by seeking and by stepping.
+    /// Returns the indices of the cells that a scan finds, both by seeking and by stepping.
     fn scan(&self, cells: &[Cell]) -> Vec<usize> {
         both_ways(cells, || {
             ScanQueryMatcher::for_user(&self.query(), FAMILY, &self.info(), CellOrder::User).unwrap()
         })
     }
 
-    /// Returns what a compaction keeps, both by seeking and by stepping.
+    /// Returns the indices of the cells that a compaction keeps, both by seeking and by stepping.
     fn compact(&self, cells: &[Cell], kind: CompactionKind, max_read_point: i64) -> Vec<usize> {
         both_ways(cells, || ScanQueryMatcher::for_compaction(kind, FAMILY, &self.info(), max_read_point))
     }

@@ -74,7 +74,7 @@ impl Count {
     }
 }
 
-/// Returns what a scan finds, without NEW_VERSION_BEHAVIOR.
+/// Returns the indices of the cells that a scan finds, without NEW_VERSION_BEHAVIOR.
 pub(super) fn scan(ask: &Ask, cells: &[Cell]) -> Vec<usize> {
     let info = ask.info();
     let cell = |&at: &usize| cells[at].as_ref();
@@ -128,7 +128,7 @@ pub(super) fn scan(ask: &Ask, cells: &[Cell]) -> Vec<usize> {
     alive.iter().copied().filter(|at| wanted(at) && keep(at)).collect()
 }
 
-/// Returns what a compaction keeps, without NEW_VERSION_BEHAVIOR.
+/// Returns the indices of the cells that a compaction keeps, without NEW_VERSION_BEHAVIOR.
 pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_point: i64) -> Vec<usize> {
     let info = ask.info();
     let expired = |cell: CellRef<'_>| cell.timestamp() < info.oldest_unexpired_ts;
@@ -139,7 +139,7 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
     };
     let mut markers: Vec<CellRef<'_>> = Vec::new();
     let mut counts: BTreeMap<&[u8], Count> = BTreeMap::new();
-    // Columns whose remaining cells are skipped. That of the empty qualifier is skipped only after a
+    // Columns whose remaining cells are skipped. The column with the empty qualifier is skipped only after a
     // DeleteFamily marker.
     let mut left: BTreeSet<&[u8]> = BTreeSet::new();
     // Columns of which only cells with labels are not skipped, if there may be some.
@@ -163,7 +163,7 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
             let hidden_by = |cell_type| {
                 markers.iter().any(|marker| marker.cell_type() == cell_type && hides(*marker, cell))
             };
-            // §9.8: the first of these decides, and those that reach back end the column.
+            // §9.8: the first of these decides, and the ones that reach back end the column.
             let answers = [
                 (CellType::DeleteFamily, true),
                 (CellType::DeleteFamilyVersion, false),
@@ -227,8 +227,8 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
     kept
 }
 
-/// Returns what a scan of all time finds with NEW_VERSION_BEHAVIOR: replays the writes of each column in
-/// order (§9.10). No two cells may have the same sequence id.
+/// Returns the indices of the cells that a scan of all time finds with NEW_VERSION_BEHAVIOR: replays the writes of each
+/// column in order (§9.10). No two cells may have the same sequence id.
 pub(super) fn scan_new_version(ask: &Ask, cells: &[Cell]) -> Vec<usize> {
     let info = ask.info();
     let columns: BTreeSet<_> = cells.iter().map(|cell| cell.as_ref().qualifier()).collect();

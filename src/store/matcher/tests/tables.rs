@@ -255,7 +255,7 @@ fn new_version_behavior() {
     let min = new.clone().family(|family| family.ttl(Duration::from_secs(994)).min_versions(2)).versions(1);
     finds(&min, "a=5#5 a=4#4 b=1#1", "a=5#5 b=1#1");
     finds(&min.columns(&["a", "b"]), "a=5#5 a=4#4 b=1#1", "a=5#5 b=1#1");
-    // Raw scans, flushes and minor compactions see all cells.
+    // Raw scans, flushes and minor compactions process all cells.
     finds(&new.clone().raw(), "a<9#5 a=7#6 a=6#4", "a<9#5 a=7#6 a=6#4");
     for kind in [Flush, Minor] {
         keeps(

@@ -181,7 +181,7 @@ fn a_creation_that_was_cut_off_is_repeated() {
     }
 }
 
-/// No region ids are left except for the regions of a creation that was cut off, and too few for a snapshot.
+/// No region ids remain except for the regions of a creation that was cut off, and too few for a snapshot.
 #[test]
 fn new_regions_need_ids() {
     let at_end = |storage: &FaultyStorage| options(storage).clock(Arc::new(ManualClock::new(i64::MAX)));

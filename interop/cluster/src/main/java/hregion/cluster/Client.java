@@ -190,7 +190,7 @@ final class Client implements Closeable {
   // ---------------------------------------------------------------- data
 
   private void data() {
-    // Cells of one row become one mutation per kind, in the order given. Each row is sent alone, or all
+    // Cells of one row become one mutation per kind, in the order given. Each row is sent separately, or all
     // in one Multi with "batch".
     commands.put("mutate", in -> {
       try (Table t = sync.getTable(table(in))) {
@@ -597,7 +597,7 @@ final class Client implements Closeable {
     });
   }
 
-  /** Waits for an asynchronous operation unless the command says {@code "wait": false}. */
+  /** Waits for an asynchronous operation unless the command contains {@code "wait": false}. */
   private static JsonElement finish(JsonObject in, Future<?> f) throws Exception {
     if (flag(in, "wait", true)) {
       f.get(PATIENCE_MS, TimeUnit.MILLISECONDS);

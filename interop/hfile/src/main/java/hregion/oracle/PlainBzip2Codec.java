@@ -7,8 +7,8 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.io.compress.BZip2Codec;
 
 /**
- * Hadoop's bzip2 streams in Java. Without the native library, HBase cannot use Hadoop's own codec
- * class: the placeholder compressor of that class throws when HBase asks for its state.
+ * Hadoop's bzip2 streams in Java. Without the native library, HBase cannot use Hadoop's own codec class: the
+ * placeholder compressor of that class throws when HBase reads its state.
  */
 public final class PlainBzip2Codec extends StreamCodec {
   private final BZip2Codec codec = new BZip2Codec();
