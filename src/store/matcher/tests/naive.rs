@@ -227,8 +227,8 @@ pub(super) fn compact(ask: &Ask, cells: &[Cell], kind: CompactionKind, max_read_
     kept
 }
 
-/// Returns the indices of the cells that a scan of all time finds with NEW_VERSION_BEHAVIOR: replays the writes of each
-/// column in order (§9.10). No two cells may have the same sequence id.
+/// Returns the indices of the cells that a scan of all time finds with NEW_VERSION_BEHAVIOR: replays the
+/// writes of each column in order (§9.10). No two cells may have the same sequence id.
 pub(super) fn scan_new_version(ask: &Ask, cells: &[Cell]) -> Vec<usize> {
     let info = ask.info();
     let columns: BTreeSet<_> = cells.iter().map(|cell| cell.as_ref().qualifier()).collect();
