@@ -1,6 +1,6 @@
-//! Comma-separated values are read back by a common reader and by one that distinguishes null from empty.
-//! They are compared with the values that were put, HBase's own texts of its values, and the scans of tables
-//! that HBase wrote.
+//! Comma-separated values are read back by a third-party reader and by one that distinguishes null from
+//! empty. They are compared with the values that were put, HBase's own texts of its values, and the scans of
+//! tables written by HBase.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a test")]
 
 #[path = "../../tests/support/golden_tables.rs"]

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Checks any sorted cells, written with any settings: the writer refuses them, or the file has these cells
 /// and no fault, its filters exclude none of them, and seeks find them.
 ///
-/// The first bytes choose the settings; the rest makes the cells.
+/// The first bytes select the settings; the rest determines the cells.
 pub fn write_read(input: &[u8]) {
     let mut input = Input::new(input);
     let format = CellFormat { tags: input.byte() & 1 != 0, mvcc: input.byte() & 1 != 0 };

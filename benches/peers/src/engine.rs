@@ -17,7 +17,7 @@ pub struct Config {
     pub cache: u64,
     /// Bits of the Bloom filter for each key.
     pub bloom_bits: f64,
-    /// The memtable must take that many bytes before the engine flushes by itself.
+    /// The memtable must take that many bytes before the engine starts a flush.
     pub memtable: u64,
     /// Versions of a column that an engine with versions keeps.
     pub versions: u32,

@@ -124,8 +124,7 @@ fn nothing_is_copied_if_anything_is_wrong() {
     assert_eq!((code(&output), last_error(&output)["kind"].as_str()), (5, Some("Locked")));
 }
 
-/// An example is the master key, which the table's files may need, although the rows come from a running
-/// cluster.
+/// For example the master key: the table's files may need it, although the rows come from a running cluster.
 #[test]
 fn options_for_reading_files_are_those_of_the_table_that_gets_the_rows() {
     let dir = tempfile::tempdir().unwrap();

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 const CASE: &str = "HREGION_KERBEROS";
 const ROWS: usize = 100;
-/// Longer than a message, and than the limit for decoding on the same thread.
+/// Longer than a message, and than the data that is read without another thread.
 const LONG: usize = 3 << 20;
 
 fn value(at: usize) -> String {

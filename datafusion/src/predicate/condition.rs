@@ -86,8 +86,8 @@ impl Translator {
             }
             _ => {}
         }
-        // Each condition is one of row keys, or of a filter, or more than that; omitting the rest makes the
-        // union larger.
+        // A condition concerns row keys, or a filter, or more than that; omitting the rest makes the union
+        // larger.
         let ((a_keys, a_exact), (b_keys, b_exact)) = (self.ranges(&a), self.ranges(&b));
         let is_of_keys = |kinds: &[Kind]| kinds.iter().all(|kind| matches!(kind, Kind::Part(_) | Kind::Keys));
         let is_filter = |kinds: &[Kind]| matches!(kinds, [Kind::Filter]);

@@ -202,7 +202,7 @@ fn a_table_is_not_truncated_before_the_load_is_repeated() {
 #[test]
 fn what_was_loaded_is_forgotten_with_the_family() {
     let storage = cut_off(all_loaded);
-    // Finds out which copies are listed.
+    // Determines which copies are listed.
     let table = open(&storage);
     assert_eq!(rows(&table), expected());
     table.close().unwrap();
@@ -260,7 +260,7 @@ fn a_table_with_any_record_of_a_load_is_not_truncated() {
 #[test]
 fn a_table_is_truncated_when_the_files_of_a_load_are_gone() {
     let storage = cut_off(all_loaded);
-    // Finds out which copies are listed.
+    // Determines which copies are listed.
     let table = open(&storage);
     assert_eq!(rows(&table), expected());
     table.close().unwrap();
