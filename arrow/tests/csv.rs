@@ -52,7 +52,7 @@ fn parse(text: &str) -> Vec<Line> {
     lines
 }
 
-/// Writes a scan, and returns the header and the lines. The common reader must return the same.
+/// Writes a scan, and returns the header and the lines. The third-party reader must return the same.
 fn through_csv(table: &Table, scan: Scan, layout: Layout) -> (Line, Vec<Line>) {
     let batches = Batches::of_table(table, scan, layout.clone(), BatchLimits::new(7, 10_000)).unwrap();
     let mut text = Vec::new();
