@@ -30,8 +30,8 @@ pub struct Encryption {
 }
 
 impl Encryption {
-    /// AES with a new random data key for each file, wrapped with the cluster's master key: the 16, 24 or 32
-    /// bytes of an AES key.
+    /// Creates AES encryption with a new random data key for each file, wrapped with the cluster's master
+    /// key: the 16, 24 or 32 bytes of an AES key.
     #[must_use]
     pub fn aes(master_key: impl Into<Arc<[u8]>>) -> Self {
         Self { cipher: Cipher::Aes, master_key: SecretKey::from(master_key), data_key: None }

@@ -1,4 +1,5 @@
-//! What is read ahead, and how much is held. `tests/suite/read_ahead.rs` compares the cells.
+//! Which blocks are read ahead, and how much memory they take. `tests/suite/read_ahead.rs` compares the
+//! cells.
 
 use super::*;
 use crate::cell::{CellRef, CellType, SeekKey};
@@ -41,7 +42,8 @@ fn open_local(codec: Codec, read_ahead_bytes: usize) -> HFile {
     HFile::options().limits(limits).open_reader(Arc::new(LocalFile::open(&path).unwrap())).unwrap()
 }
 
-/// Walks to a row from the first one, and calls `check` with what is read ahead, if anything is, in each.
+/// Walks from the first row to another one, and calls `check` in each row with the blocks that are read
+/// ahead, if any.
 fn walk(scanner: &mut HFileScanner<'_>, to: usize, mut check: impl FnMut(usize, &ReadAhead)) {
     assert!(scanner.seek_to_first().unwrap());
     for i in 0..to {

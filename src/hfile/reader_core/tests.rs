@@ -1,4 +1,4 @@
-//! What a file without a cache keeps is counted, also if several threads read the same blocks.
+//! What a file without a cache keeps is counted, even if several threads read the same blocks.
 
 use super::*;
 use crate::HFileWriter;
@@ -139,7 +139,7 @@ fn a_scan_keeps_nothing() {
     assert_eq!((count, file.kept.load(Ordering::Relaxed)), (ROWS, 0));
 }
 
-/// A file of which bytes read after the first 40 are wrong while it is damaged.
+/// A file that, while it is damaged, returns wrong bytes after the first 40 of each read.
 #[derive(Debug)]
 struct Damaged {
     file: MemoryFile,
