@@ -5,7 +5,7 @@
 
 use crate::hash::{jenkins, murmur, murmur3};
 
-/// The maximum size of a chunk in bytes: its number of bits must fit 31 bits.
+/// The maximum size of a chunk in bytes: its number of bits must fit in 31 bits.
 pub(crate) const MAX_CHUNK_LEN: usize = (1 << 28) - 1;
 
 /// The hash function of a Bloom filter (HBase: `Hash`, `hbase.hash.type`).

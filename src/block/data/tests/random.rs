@@ -201,7 +201,7 @@ fn dictionary_len(format: &DataFormat, cells: &[Cell]) -> usize {
     tags.collect::<BTreeSet<_>>().len()
 }
 
-/// A dictionary has so many slots.
+/// The number of slots of a dictionary.
 const SLOTS: usize = 127;
 
 proptest! {
@@ -225,7 +225,7 @@ proptest! {
     ) {
         let block = Outlined::new(format, &cells, size);
         let (len, tags) = (block.plain.len(), dictionary_len(&format, &cells));
-        // in a smaller block, the tags may be too many bytes beside those of the first cells
+        // in a smaller block, the tags and the first cells may take too many bytes
         let least = if tags > 0 { 16 << 10 } else { 8 << 10 };
         if block.outline.is_some() {
             prop_assert!(len >= 8 << 10 && tags <= SLOTS);
@@ -235,7 +235,7 @@ proptest! {
         block.check();
     }
 
-    /// The parts refer to tags of the parts before them, unless there are more than fit the dictionary.
+    /// The parts refer to tags of the parts before them, unless there are more than fit into the dictionary.
     #[test]
     fn parts_refer_to_tags_of_others(
         tags in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3), 400..600),
