@@ -244,7 +244,7 @@ fn a_file_that_is_dropped_while_it_is_removed_keeps_no_handle() {
     assert_eq!((handles.open_handles(), faulty.open_handles()), (0, 0));
 }
 
-/// File systems give the number of a file that was removed to the next one.
+/// File systems reuse the number of a removed file for the next one.
 #[cfg(unix)]
 #[test]
 fn a_file_that_another_process_has_replaced_is_not_read() {
@@ -261,7 +261,7 @@ fn a_file_that_another_process_has_replaced_is_not_read() {
     assert_eq!(read(&*file).unwrap_err().to_string(), "another file has taken its place");
 }
 
-/// As in HDFS: what is open is found by its path at each read.
+/// As in HDFS: an open file is found by its path at each read.
 #[test]
 fn a_file_that_loses_its_path_is_read_where_it_is_now() {
     let (faulty, storage, handles) = files(6, 3);
