@@ -78,7 +78,7 @@ fn blocks_are_found_until_their_file_is_closed_or_they_are_overwritten() {
     assert!(file.exists());
     drop(tier);
     assert!(!file.exists(), "removed with the tier");
-    // what a process that died has left
+    // a file that a dead process has left
     std::fs::write(&file, vec![1; 100]).unwrap();
     let tier = Tier::open(&local, &dir.path().join("a/tier"), 10_000);
     assert!(tier.is_on() && tier.get(&key(1)).is_none());
@@ -110,7 +110,7 @@ fn every_flipped_bit_is_a_miss() {
     assert!(tier.get(&key(1)).is_none() && tier.get(&key(1)).is_none());
     let stats = tier.stats();
     assert_eq!((stats.mismatches, stats.misses, stats.blocks, stats.is_disabled), (1, 1, 0, false));
-    // a file that has been cut off by another program fails the next read
+    // a file that another program has truncated fails the next read
     tier.offer(&key(2), &sound);
     wait(&tier);
     std::fs::File::options().write(true).open(dir.path().join(FILE)).unwrap().set_len(10).unwrap();
