@@ -128,8 +128,8 @@ fn all_rows_are_met_however_they_lie() {
     }
 }
 
-/// The scanner has entries at hand that were removed since, as those of a write that has failed. None of them
-/// is visible, and what follows them is of a row that was read before.
+/// The scanner holds entries that have since been removed, such as those of a failed write. None of them is
+/// visible, and the cells after them are of a row that was read before.
 #[test]
 fn removed_cells_do_not_lead_back_to_later_rows() {
     let segment = Segment::new(CellOrder::User);
