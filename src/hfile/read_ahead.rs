@@ -60,8 +60,8 @@ impl Scanning {
         self.0.retain(|(_, files)| *files > 0);
     }
 
-    /// Returns the number of helpers: one for each scanning thread, but at most as many as there are other
-    /// processors, and at least one.
+    /// Returns the number of helpers: one for each scanning thread, but no more than the processors that the
+    /// scanning threads leave, and at least one.
     fn helpers(&self, cores: usize) -> usize {
         let threads = self.0.len();
         cores.saturating_sub(threads).clamp(1, threads.max(1))
