@@ -36,7 +36,7 @@ impl BloomHashType {
         self as i32
     }
 
-    /// HBase's name, the value of `hbase.hash.type`.
+    /// Returns HBase's name, the value of `hbase.hash.type`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
