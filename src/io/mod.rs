@@ -48,10 +48,10 @@ use std::sync::Arc;
 /// Implement this trait to read from other sources, and pass the file to
 /// [`HFileOptions::open_reader`](crate::HFileOptions::open_reader).
 pub trait FileReader: Send + Sync + fmt::Debug {
-    /// The name of the file in errors.
+    /// Returns the name of the file in errors.
     fn path(&self) -> &Path;
 
-    /// The length in bytes when the file was opened.
+    /// Returns the length in bytes when the file was opened.
     fn len(&self) -> u64;
 
     /// Whether the file has no bytes.
@@ -113,7 +113,7 @@ pub struct FileIdentity {
 ///
 /// The bytes written survive a crash only after a sync.
 pub trait FileWriter: Send + fmt::Debug {
-    /// The name of the file in errors.
+    /// Returns the name of the file in errors.
     fn path(&self) -> &Path;
 
     /// Appends all of `bytes`.
@@ -135,7 +135,7 @@ pub trait FileWriter: Send + fmt::Debug {
 ///
 /// The bytes appended survive the end of the process, and a loss of power only after a sync.
 pub trait LogFile: Send + fmt::Debug {
-    /// The name of the file in errors.
+    /// Returns the name of the file in errors.
     fn path(&self) -> &Path;
 
     /// Passes all of `bytes` to the system, to be written after those kept so far. Keeps the first `kept` of
@@ -165,8 +165,8 @@ pub trait LogFile: Send + fmt::Debug {
         true
     }
 
-    /// The length in bytes above which entries should be appended to another log. By default there is no
-    /// limit. A storage that writes the whole file again with each append has one.
+    /// Returns the length in bytes above which entries should be appended to another log. By default there is
+    /// no limit. A storage that writes the whole file again with each append has one.
     fn max_len(&self) -> u64 {
         u64::MAX
     }
@@ -318,7 +318,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Any error of the system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// The entries of a directory, sorted by name.
+    /// Returns the entries of a directory, sorted by name.
     ///
     /// # Errors
     ///
