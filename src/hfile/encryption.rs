@@ -58,8 +58,8 @@ impl Encryption {
     ///
     /// # Errors
     ///
-    /// If the file must be encrypted and the master key is missing or does not unwrap the family's key; if
-    /// this build cannot encrypt.
+    /// If the file must be encrypted and the master key is missing, or no master key unwraps the family's
+    /// key; if this build cannot encrypt.
     pub(crate) fn for_output(
         family: &Family,
         encrypted_input: bool,
