@@ -109,7 +109,7 @@ fn what_is_held_of(open: impl Fn(usize) -> HFile) {
             assert!(ahead.plain.len() <= MAX_BLOCKS + 1 && ahead.stored.len() <= MAX_BLOCKS + 2);
         });
         assert!(most <= limit, "{most} of {limit}");
-        // one more would be too much, beside the one that the scan was about to enter
+        // one more would be too much, besides the one that the scan was about to enter
         assert!(blocks == MAX_BLOCKS || most + 2 * largest > limit, "{blocks}, {most} of {limit}");
     }
     assert!((BLOCK..3 * BLOCK).contains(&largest), "{largest}");
