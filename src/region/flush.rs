@@ -62,7 +62,7 @@ impl RegionCore {
     }
 
     /// Flushes every store for a bulk load, and returns the sequence id of the flush. No later write gets the
-    /// next id, which is reserved for cells in the top half of a loaded file, nor one up to `kept`, the
+    /// next id, which is reserved for cells in the top half of a loaded file, or any id up to `kept`, the
     /// greatest sequence id of cells that keep theirs.
     pub(super) fn flush_for_load(&self, kept: i64) -> Result<i64> {
         Ok(self.flush_at(&self.all_stores(), Some(kept))?.seq_id)
@@ -182,7 +182,7 @@ impl RegionCore {
             return Ok(None);
         }
         let family = self.stores[store].family.name();
-        // This may not be the thread that holds the lock.
+        // This thread may differ from the one that holds the lock.
         let _held = self.mark_held(Held::Flush);
         let info = self.observed_info(
             store,

@@ -425,8 +425,8 @@ impl RegionOptions {
 }
 
 impl RegionCore {
-    /// Archives files that compactions have left, flushes the replayed edits, and replays and flushes the
-    /// rest.
+    /// Archives replaced files that are left from compactions, flushes the replayed edits, and replays and
+    /// flushes the rest.
     fn end_recovery(&self, later: Option<&LaterEdits>, replayed: &mut Replayed) -> Result<()> {
         // Files that cannot be archived are retried before the next compaction. The logs may be the only
         // record of them, and remain until they are archived.

@@ -1,5 +1,4 @@
-//! Takes the part of a snapshot that one region has (HBase: `FlushSnapshotSubprocedure`,
-//! `SnapshotManifest.addRegion`).
+//! Takes one region's part of a snapshot (HBase: `FlushSnapshotSubprocedure`, `SnapshotManifest.addRegion`).
 
 use super::Region;
 use crate::error::Result;
@@ -30,8 +29,8 @@ impl Region {
         self.0.dir.root_of_table()
     }
 
-    /// Returns the identity of the region's table, which differs from other tables of its name restored from
-    /// snapshots; `None` if unknown.
+    /// Returns the identity of the region's table, which distinguishes it from other tables of its name that
+    /// were restored from snapshots; `None` if it is unknown.
     pub(crate) fn table_identity(&self) -> Option<&TableIdentity> {
         self.0.dir.table_identity()
     }
