@@ -205,8 +205,8 @@ impl<'f> StoreFileScanner<'f> {
         Ok(None)
     }
 
-    /// If the current row is cheaply seen to have one visible cell, the current one, passes it to `visit`:
-    /// see [`HFileScanner::visit_single_cell`].
+    /// If it is cheap to see that the current row has one visible cell, the current one, passes it to
+    /// `visit`: see [`HFileScanner::visit_single_cell`].
     #[inline]
     pub(crate) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         if self.shows_all_cells() { self.cells.visit_single_cell(visit) } else { None }

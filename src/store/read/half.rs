@@ -103,7 +103,7 @@ impl HFileHalfScanner<'_> {
         if self.is_in { self.cells.peek() } else { None }
     }
 
-    /// Finds out whether the cursor of the HFile is at a cell of the half.
+    /// Determines whether the cursor of the HFile is at a cell of the half.
     #[inline]
     fn find(&mut self) -> bool {
         let cell = self.cells.peek();

@@ -95,8 +95,8 @@ impl<'f> ReversedStoreFileScanner<'f> {
         Ok(None)
     }
 
-    /// If the current row is cheaply seen to end at the current cell, passes the cell to `visit`. Otherwise
-    /// returns `None`.
+    /// If it is cheap to see that the current row ends at the current cell, passes the cell to `visit`.
+    /// Otherwise returns `None`.
     #[inline]
     pub(crate) fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         if self.is_plain && self.seq_id.is_none() { self.cells.peek_single_cell(visit) } else { None }
