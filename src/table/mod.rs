@@ -104,7 +104,8 @@ struct TableCore {
     /// The names in the table's directory when all regions of the list were last known to serve. Another
     /// process may have replaced regions if there are others.
     seen: Mutex<Vec<OsString>>,
-    /// The identity of the table whose first region was opened, which differs from others of its name.
+    /// The identity of the table whose first region was opened, which distinguishes it from others of its
+    /// name.
     identity: OnceLock<TableIdentity>,
     /// The encoded names of regions that were split or merged here, and their files that may still be read.
     replaced: Mutex<Vec<(String, Vec<StoreFileUse>)>>,
@@ -120,10 +121,10 @@ const KEPT_OPEN: usize = 10_000;
 impl Table {
     /// Opens a table under a root directory, `name` or `namespace:name`, for reading. Changes nothing in it.
     ///
-    /// The recovered edits of regions are read, those of this crate's own logs included. Edits that are only
-    /// in the logs of servers that have died (`WALs/` of the root) are not, before
-    /// [`recover`](Self::recover) has replayed them: [`has_logs`](Self::has_logs) says whether there may be
-    /// some, [`plan_recovery`](Self::plan_recovery) which.
+    /// The recovered edits of regions are read, including those in this crate's own logs. Edits that are only
+    /// in the logs of dead servers (`WALs/` of the root) are not read before [`recover`](Self::recover) has
+    /// replayed them: [`has_logs`](Self::has_logs) returns whether there may be any, and
+    /// [`plan_recovery`](Self::plan_recovery) lists the regions with such edits.
     ///
     /// # Errors
     ///
@@ -408,8 +409,8 @@ impl TableCore {
     }
 
     /// Whether the first region opened for reading was removed by a truncation in a storage without renames,
-    /// where its directory may still exist. The descriptor may then be the new table's, which does not
-    /// distinguish the regions of both tables.
+    /// where its directory may still exist, even after the truncation is complete. The descriptor may then be
+    /// the new table's, which does not distinguish the regions of both tables.
     fn was_removed(&self, slot: &RegionSlot) -> Result<bool> {
         let storage = &**self.options.file_storage();
         let Some((dir, table)) = slot.dir().and_then(|dir| Some((dir, dir.parent()?))) else {
