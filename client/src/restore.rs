@@ -49,7 +49,7 @@ impl Client {
         };
         let left = format!("snapshot {failsafe} has what {table} was before");
         if !is_final {
-            // the master, or the next one, may still be at it
+            // the master, or the next one, may still be doing it
             return Err(because(format!("{name} may be restored or not, {left}"), &error));
         }
         if let Err(ProcedureError { error: again, .. }) = self.restore(failsafe, table).await {

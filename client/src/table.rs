@@ -24,10 +24,10 @@ use std::sync::Arc;
 /// A table of a cluster, with the reads and writes of an embedded [`hregion::Table`].
 ///
 /// Operations find the servers of their rows, and are repeated by the client's
-/// [settings](crate::ClientBuilder::retries) while regions are split, merged or moved and servers end.
-/// Errors name the server. Those that end an operation after several attempts list what failed. That of a
-/// write whose answer was lost, or is an exception that leaves it open, such as an `IOException`, ends with
-/// "it may have been executed".
+/// [settings](crate::ClientBuilder::retries) while regions are split, merged or moved and servers end. Errors
+/// name the server. Those that end an operation after several attempts list what failed. If the response to a
+/// write was lost, or is an exception that does not determine the outcome, such as an `IOException`, the
+/// error ends with "it may have been executed".
 #[derive(Clone)]
 pub struct Table {
     pub(crate) core: Arc<ClientCore>,
@@ -268,9 +268,9 @@ impl Table {
         .await
     }
 
-    /// Calls a method of the server that has a row, of the copy that attempts are for, with a request for its
-    /// region, until an attempt succeeds or no other one can. `read` reads an answer, or the exception in it;
-    /// an answer that is not one ends the connection, and so does one with more than `asked` results.
+    /// Calls a method of the server that has a row, in the copy that the attempts are for, with a request for
+    /// its region, until an attempt succeeds or no other one can. `read` reads a response, or the exception
+    /// in it; an invalid response ends the connection, and so does one with more than `asked` results.
     async fn call<P: Message, M: Answered, T>(
         &self,
         mut tries: Tries<'_>,
@@ -360,8 +360,8 @@ fn atomic_result(
     Ok(success.map(|success| CheckResult::new(success, all.freeze())))
 }
 
-/// Whether a write was done. Servers report this for all writes with a condition, except those before 2.4,
-/// which do not read the condition of an increment or append.
+/// Whether a write was done. Servers report this for all writes with a condition; servers before 2.4 do not
+/// read the condition of an increment or append, and report nothing for it.
 fn success(server: &str, processed: Option<bool>, is_conditional: bool) -> Result<bool, Fault> {
     if processed.is_none() && is_conditional {
         let message = format!(
