@@ -147,7 +147,8 @@ struct Replaced {
     manifest: Vec<u8>,
     /// The names of its files.
     names: HashSet<String>,
-    /// Without renames: the manifest to replace, unless it has changed since.
+    /// Without renames: the writer of the new manifest, which replaces the old one unless that has changed
+    /// since.
     new: Mutex<Option<Box<dyn FileWriter>>>,
 }
 

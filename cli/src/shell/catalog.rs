@@ -47,7 +47,7 @@ pub(crate) trait Catalog: Debug {
         Ok(!self.is_enabled(name)?)
     }
 
-    /// Returns the contents of a table. It may be disabled.
+    /// Returns the settings and the regions of a table. It may be disabled.
     fn described(&mut self, name: &str) -> Result<Described, Failure>;
 
     /// Returns the families of a table as they are now: another process may have changed them.
@@ -139,7 +139,7 @@ pub(crate) trait Catalog: Debug {
     fn close(&mut self) -> Result<(), Failure>;
 }
 
-/// The contents of a table.
+/// The settings and the regions of a table.
 #[derive(Debug)]
 pub(crate) struct Described {
     /// Its settings; those of a directory without regions are not known.
