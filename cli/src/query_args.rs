@@ -140,7 +140,7 @@ impl CellArgs {
         self.columns.iter().map(|given| &given.column)
     }
 
-    /// Replaces the columns; of lists of versions, all are read unless a number was given.
+    /// Replaces the columns; for lists of versions, all are read unless a number was given.
     #[cfg(feature = "arrow")]
     pub(crate) fn of_columns(
         self,

@@ -52,7 +52,7 @@ impl SplitAlgorithm {
     }
 }
 
-/// The memory that the start rows may take, in MiB. A file that is no regular one may not end.
+/// The memory that the start rows may take, in MiB. A file that is not regular may not end.
 const MAX_MIB: usize = 256;
 
 /// Reads the start rows of the regions, except the first one: one per line, with bytes as \xHH.

@@ -138,7 +138,7 @@ pub(crate) fn half_of(path: &Path) -> Result<Option<HFileHalf>, CommandError> {
     Ok(HFileHalf::of(&vfs::storage(), path)?)
 }
 
-/// Returns the HFile that is repaired in place of the file at a path: of a link the one that it leads to.
+/// Returns the HFile to repair for the file at a path: for a link, its target.
 pub(crate) fn to_salvage(path: &Path) -> Result<PathBuf, CommandError> {
     check_regular(path)?;
     if is_reference(path)? {
@@ -156,7 +156,7 @@ fn linked(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     }
 }
 
-/// Tells references and links from all other files. Nothing beside those is read, as it may be damaged.
+/// Distinguishes references and links from all other files. No other file is read, because it may be damaged.
 pub(crate) fn kind_of_file(path: &Path) -> Result<FileKind, CommandError> {
     check_readable(path)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
