@@ -37,7 +37,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Same as [`flush`](Self::flush), or if a family is unknown, or the log cannot be synced first.
+    /// If a family is unknown; if the region is read-only; or if the log cannot be synced first, or a file
+    /// cannot be written. The cells then stay in memory, and can be flushed again.
     pub fn flush_families<F: AsRef<[u8]>>(&self, families: &[F]) -> Result<()> {
         let stores = families.iter().map(|family| self.0.store_index(family.as_ref()));
         let mut stores = stores.collect::<Result<Vec<_>>>()?;

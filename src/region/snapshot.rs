@@ -11,7 +11,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Same as [`flush`](Self::flush).
+    /// If the region is read-only or a file cannot be written. The cells then stay in memory, and can be
+    /// flushed again.
     pub(crate) fn take_snapshot(&self) -> Result<SnapshotRegion> {
         let files = self.0.flush_for_snapshot()?;
         let mut region = SnapshotRegion::new(self.info().clone());
