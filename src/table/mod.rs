@@ -169,7 +169,10 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`Region::get`]; or if no region, or more than one, has the row.
+    /// If no region, or more than one, has the row; if the row is longer than
+    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes); if a family is unknown, or a file is damaged or
+    /// unreadable.
     pub fn get(&self, get: &Get) -> Result<Row> {
         self.region(get.row())?.get(get)
     }
@@ -178,7 +181,10 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get).
+    /// If no region, or more than one, has the row; if the row is longer than
+    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes); if a family is unknown, or a file is damaged or
+    /// unreadable.
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
         self.region(get.row())?.get_into(get, row)
@@ -188,7 +194,10 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get).
+    /// If no region, or more than one, has the row; if the row is longer than
+    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes); if a family is unknown, or a file is damaged or
+    /// unreadable.
     pub fn exists(&self, get: &Get) -> Result<bool> {
         self.region(get.row())?.exists(get)
     }
@@ -198,7 +207,10 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get), for any of the rows.
+    /// If no region, or more than one, has one of the rows; if a row is longer than
+    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes); if a family is unknown, or a file is damaged or
+    /// unreadable.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         self.view().get_many(gets)
     }
@@ -208,7 +220,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`TableView::scan`].
+    /// If a family is unknown, a raw scan names columns, a file is damaged or unreadable, or no region, or
+    /// more than one, has the first row.
     pub fn scan(&self, scan: Scan) -> Result<TableResultScanner> {
         TableResultScanner::new(self.view(), scan)
     }
@@ -246,7 +259,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`TableView::scan`] and [`TableScanner::next_row`]. Rows passed before the error are correct.
+    /// If a family is unknown, a raw scan names columns, a file is damaged or unreadable, or the scan reaches
+    /// rows that no region, or more than one, has. Rows passed before the error are correct.
     pub fn for_each_row<E: From<Error>>(
         &self,
         scan: &Scan,

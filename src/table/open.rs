@@ -127,7 +127,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`open`](Self::open); if it is opened for writing, and has values in MOB files
+    /// If the table does not exist ([`TableNotFound`](crate::ErrorKind::TableNotFound)), or its directories
+    /// cannot be read; if it is opened for writing, and has values in MOB files
     /// ([`Unsupported`](ErrorKind::Unsupported)).
     pub fn open_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
@@ -146,7 +147,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`open`](Self::open), or if the directory has no region.
+    /// If the directory has no region ([`TableNotFound`](crate::ErrorKind::TableNotFound)), or cannot be
+    /// read; if it is opened for writing, and has values in MOB files
+    /// ([`Unsupported`](ErrorKind::Unsupported)).
     pub fn open_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
         let dir = &path_of_table(&**options.file_storage(), dir.as_ref())?;
