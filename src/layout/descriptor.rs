@@ -456,7 +456,8 @@ impl StoredDescriptor {
     ///
     /// # Errors
     ///
-    /// Same as [`replace`](Self::replace).
+    /// If the new descriptor could not be read again, or changes the store file tracker of an existing
+    /// family, whose files would no longer be found.
     pub(crate) fn bytes_after(&self, new: &TableDescriptor) -> Result<Vec<u8>> {
         self.check_trackers(new)?;
         readable_bytes(new)

@@ -445,7 +445,7 @@ impl TableTree {
     ///
     /// # Errors
     ///
-    /// Same as [`finish`](Self::finish).
+    /// If an I/O operation fails, or a directory is a symbolic link.
     pub(crate) fn remove_family(&self, family: &str) -> Result<bool> {
         let (storage, table) = (&*self.storage, self.dir());
         let mut was_any = false;

@@ -85,7 +85,7 @@ impl HFileHalfScanner<'_> {
     ///
     /// # Errors
     ///
-    /// Same as [`seek_to_first`](Self::seek_to_first).
+    /// If a block cannot be read or is damaged.
     #[inline]
     pub fn advance(&mut self) -> Result<bool> {
         if !self.is_in {
