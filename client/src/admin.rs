@@ -48,8 +48,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Same as [`create_table`](Self::create_table), or if a setting is invalid, or `changes` deletes a
-    /// family.
+    /// If the table exists, its namespace does not, a setting or a family is invalid, `changes` deletes a
+    /// family, a split key is empty or given twice, or no master completes it in time.
     pub async fn create_table_configured(
         &self,
         table: &TableName,

@@ -117,7 +117,7 @@ impl Kerberos {
     ///
     /// # Errors
     ///
-    /// Same as [`new`](Self::new).
+    /// If the principal is not of a form such as `hbase/_HOST@EXAMPLE.COM`.
     pub fn master_principal(mut self, principal: &str) -> Result<Self> {
         self.master = Principal::parse(principal)?;
         Ok(self)
@@ -171,7 +171,7 @@ impl Kerberos {
     ///
     /// # Errors
     ///
-    /// Same as [`new`](Self::new).
+    /// If the principal is not of a form such as `zookeeper/_HOST@EXAMPLE.COM`.
     pub fn zookeeper_principal(mut self, principal: &str) -> Result<Self> {
         self.zookeeper = Some(Principal::parse(principal)?);
         Ok(self)

@@ -63,7 +63,10 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Same as [`families`](Self::families).
+    /// [`TableNotFound`](ErrorKind::TableNotFound) if the table does not exist;
+    /// [`Unsupported`](ErrorKind::Unsupported) if a setting is not understood;
+    /// [`Corrupt`](ErrorKind::Corrupt) if the response is not a descriptor, or is that of another table; or
+    /// if no master responds.
     pub async fn describe_table(&self, table: &TableName) -> Result<TableDescription> {
         self.0.schema(table).await.map(|(_, description)| description)
     }

@@ -143,10 +143,10 @@ impl Scanner {
     ///
     /// # Errors
     ///
-    /// Same as [`Table::get`]; of the kind [`Limit`](hregion::ErrorKind::Limit) if the parts of a row are
-    /// larger than a [response](crate::ClientBuilder::max_response_size) may be, unless the scan has a batch
-    /// or allows partial results. Rows returned before are correct. Another call tries to continue after
-    /// them.
+    /// If the table does not exist or is disabled, or has no such family; if no attempt succeeds; of the kind
+    /// [`Limit`](hregion::ErrorKind::Limit) if the parts of a row are larger than a
+    /// [response](crate::ClientBuilder::max_response_size) may be, unless the scan has a batch or allows
+    /// partial results. Rows returned before are correct. Another call tries to continue after them.
     pub async fn next(&mut self) -> Result<Option<ScanResult>> {
         if let Some(result) = self.results.pop_front() {
             return Ok(Some(result));

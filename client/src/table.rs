@@ -62,7 +62,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get).
+    /// If the table does not exist or is disabled, or has no such family; if the row is empty or too long; or
+    /// if no attempt succeeds.
     pub async fn exists(&self, get: &Get) -> Result<bool> {
         let mut message = get.to_proto_bytes()?;
         message.extend(proto::ExistenceOnly { existence_only: Some(true) }.encode_to_vec());
@@ -100,7 +101,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get), if any of them fails.
+    /// If the table does not exist or is disabled, or has no such family; if a row is empty or too long; or
+    /// if no attempt succeeds for one of them.
     pub async fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         let actions: Result<Vec<_>> = gets.iter().map(Action::get).collect();
         self.multi(actions?, Tries::of_reads(&self.core, &self.name)).await.into_iter().collect()
@@ -119,8 +121,10 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get); if the put has no values, a negative timestamp, or a value that is [too
-    /// long](crate::ClientBuilder::max_cell_size). If no answer arrives, the values may have been written.
+    /// If the table does not exist or is disabled, or has no such family; if the row is empty or too long; if
+    /// the put has no values, a negative timestamp, or a value that is [too
+    /// long](crate::ClientBuilder::max_cell_size); or if no attempt succeeds. If no response arrives, the
+    /// values may have been written.
     pub async fn put(&self, put: Put) -> Result<()> {
         self.mutate(&put.into()).await.map(drop)
     }
@@ -132,7 +136,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`put`](Self::put).
+    /// If the table does not exist or is disabled, or has no such family; if the row is empty or too long, or
+    /// a timestamp is negative; or if no attempt succeeds. If no response arrives, the cells may have been
+    /// deleted.
     pub async fn delete(&self, delete: Delete) -> Result<()> {
         self.mutate(&delete.into()).await.map(drop)
     }
@@ -143,7 +149,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`put`](Self::put), and if a value is not a counter.
+    /// If the table does not exist or is disabled, or has no such family; if the row is empty or too long,
+    /// there are no columns, or a value is not a counter; or if no attempt succeeds. If no response arrives,
+    /// the values may have been written.
     pub async fn increment(&self, increment: Increment) -> Result<Row> {
         self.mutate(&increment.into()).await
     }
@@ -153,7 +161,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`put`](Self::put).
+    /// If the table does not exist or is disabled, or has no such family; if the row is empty or too long, or
+    /// there are no columns; or if no attempt succeeds. If no response arrives, the values may have been
+    /// written.
     pub async fn append(&self, append: Append) -> Result<Row> {
         self.mutate(&append.into()).await
     }

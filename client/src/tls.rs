@@ -85,7 +85,8 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// Same as [`trusting`](Self::trusting).
+    /// If the name of the file does not have the extension of a supported format
+    /// ([`Unsupported`](ErrorKind::Unsupported)).
     pub fn keys(self, path: impl AsRef<Path>, password: Option<&str>) -> Result<Self> {
         Ok(self.with_keys(KeyFile::new(path.as_ref(), None, password)?))
     }

@@ -312,7 +312,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Same as [`tls`](Self::tls).
+    /// If a file cannot be read or lacks the expected contents, or none of the cipher suites is supported.
     #[cfg(feature = "tls")]
     pub fn zookeeper_tls(mut self, tls: Tls) -> Result<Self> {
         self.zookeeper_tls = Some(Arc::new(ZooKeeperTls::new(tls)?));
