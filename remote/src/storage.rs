@@ -100,7 +100,8 @@ impl RemoteStorage {
     ///
     /// # Errors
     ///
-    /// Same as [`status`](Self::status).
+    /// Any error of the server; [`io::ErrorKind::InvalidInput`] or [`io::ErrorKind::Unsupported`] as
+    /// [`check_url`](crate::check_url).
     pub fn is_dir(&self, path: &Path) -> io::Result<bool> {
         let (location, source) = self.source(path)?;
         self.shared.blocking.read(async move { source.is_dir(&location.key).await })
