@@ -326,7 +326,7 @@ mod tests {
         }
     }
 
-    /// A token of Kerberos that is too long ends the attempt to connect, before any request.
+    /// A Kerberos token that is too long ends the attempt to connect, before any request.
     #[test]
     fn what_was_not_sent_was_not_executed() {
         let limit = Corruption::Limit { what: "token of a server", value: 2, limit: 1 };

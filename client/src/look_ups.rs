@@ -246,7 +246,7 @@ mod tests {
         }
     }
 
-    /// Gets that are no longer waited for give up their places, and leave the threads of the pool to others.
+    /// Gets whose callers no longer wait give up their turns, and leave the threads of the pool to others.
     #[test]
     fn gets_that_are_dropped_keep_no_threads_of_the_pool() {
         runtime().block_on(async {

@@ -466,11 +466,11 @@ mod tests {
         };
         let error = last(Tries::new(&client.0).only_reading()).await;
         assert_eq!((error.kind(), error.message()), (ErrorKind::NoServerForRegion, "nobody has it".into()));
-        // a write may have been done
+        // a write may have succeeded
         let error = last(Tries::new(&client.0)).await;
         let both = "failed 2 times: 1: nobody has it; 2: no answer in time";
         assert_eq!((error.kind(), error.message()), (ErrorKind::Io, both.into()));
-        // an answer is told
+        // a response is reported
         let mut tries = Tries::new(&client.0).only_reading();
         tries.pause(setback(ErrorKind::Io, "gone")).await.unwrap();
         let error = tries.pause(setback(ErrorKind::Remote, "busy")).await.unwrap_err();
