@@ -119,7 +119,7 @@ impl Table {
     }
 
     /// Opens a table under a root directory, with options for its regions. Options for creating regions have
-    /// no effect. Edits that are only in the logs of servers are not read, as [`open`](Self::open) says:
+    /// no effect. As with [`open`](Self::open), edits that are only in the logs of servers are not read:
     /// [`plan_recovery`](Self::plan_recovery) lists them.
     ///
     /// A [split](Self::split) or merge that was interrupted is completed or undone, if the table is opened
@@ -142,8 +142,8 @@ impl Table {
     }
 
     /// Opens the table in a directory, wherever the directory is. The table's name is read from its regions.
-    /// If it is below a root, edits that are only in the logs of servers are not read, as
-    /// [`open`](Self::open) says: [`plan_recovery`](Self::plan_recovery) lists them.
+    /// If it is below a root, edits that are only in the logs of servers are not read, as with
+    /// [`open`](Self::open): [`plan_recovery`](Self::plan_recovery) lists them.
     ///
     /// # Errors
     ///
