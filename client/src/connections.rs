@@ -355,7 +355,7 @@ mod tests {
         assert!(get(patience).await.unwrap().is_open());
     }
 
-    /// Calls use the connections of a server in turn, and make those that are not there.
+    /// Calls use the connections of a server in turn, and make those that do not exist yet.
     #[tokio::test]
     async fn several_connections_to_a_server_are_used_in_turn() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -132,7 +132,7 @@ impl RegionOpener {
     }
 }
 
-/// Whether a page says that its region has more, as servers since 1.2 do.
+/// Whether a page states that its region has more rows: only servers since 1.2 state this.
 pub(crate) fn has_more(response: &proto::ScanResponse) -> bool {
     response.more_results_in_region == Some(true) && response.more_results.unwrap_or(true)
 }

@@ -72,7 +72,7 @@ struct RegionScanner {
     id: u64,
     /// The number of the next call.
     sequence: u64,
-    /// Whether its answers say if the region has more rows: servers before 1.2 do not.
+    /// Whether its answers tell if the region has more rows: those of servers before 1.2 do not.
     says_more: bool,
 }
 

@@ -124,8 +124,8 @@ fn is_right(row: &Row) -> bool {
     row.cells().map(|cell| cell.value()).eq(expected_row(7).cells().map(|cell| cell.value()))
 }
 
-/// A file may be on a disk that does not answer: other connections go on, and have the threads that resolve
-/// names, but for one.
+/// A file may be on a disk that does not answer. Reading takes one of the threads that resolve names, and
+/// leaves the others to other connections.
 #[test]
 fn files_are_not_read_again_on_a_thread_of_connections() {
     let authority = Authority::new();

@@ -50,7 +50,7 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// If a file of Hadoop's settings is there, but cannot be read.
+    /// If a file of Hadoop's settings exists, but cannot be read.
     pub(super) fn new(
         location: &Location,
         options: &RemoteOptions,
