@@ -61,7 +61,7 @@ impl FoundLogs {
 pub(crate) struct LogList<'p> {
     given: &'p [PathBuf],
     logs: Vec<PathBuf>,
-    /// As [`vfs::absolute`] returns them.
+    /// The paths of `logs`, in the form that [`vfs::absolute`] returns.
     known: BTreeSet<PathBuf>,
 }
 

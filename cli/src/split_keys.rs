@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(read_within(&path, &Limits::default(), 2).unwrap().len(), 40_000);
     }
 
-    /// What HBase 2.6.4 says.
+    /// The expected keys are those of HBase 2.6.4.
     #[test]
     fn rows_are_divided_as_by_hbase() {
         for (name, regions, expected) in [

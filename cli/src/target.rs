@@ -129,7 +129,7 @@ pub(crate) fn is_reference(path: &Path) -> Result<bool, CommandError> {
     Ok(kind_of_file(path)? == FileKind::Reference)
 }
 
-/// Returns the half of an HFile to which a reference refers; `None` if the file is no reference.
+/// Returns the half of an HFile to which a reference refers; `None` if the file is not a reference.
 pub(crate) fn half_of(path: &Path) -> Result<Option<HFileHalf>, CommandError> {
     if !is_reference(path)? {
         return Ok(None);
@@ -148,7 +148,7 @@ pub(crate) fn to_salvage(path: &Path) -> Result<PathBuf, CommandError> {
     Ok(linked(path)?.unwrap_or_else(|| path.to_owned()))
 }
 
-/// Returns the HFile to which a link leads; `None` if the file is no link.
+/// Returns the HFile to which a link leads; `None` if the file is not a link.
 fn linked(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     match kind_of_file(path)? {
         FileKind::Link => Ok(Region::options().storage(vfs::storage()).hfile_of(path)?),

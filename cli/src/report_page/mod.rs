@@ -116,7 +116,7 @@ mod tests {
             }
             // a place in the page
             assert_eq!(text.matches("url(").count(), text.matches("url(#hatch)").count());
-            // the name of the space of SVG is no address
+            // the name of the XML namespace of SVG is not an address
             assert_eq!(text.matches("http:").count(), text.matches("http://www.w3.org/2000/svg").count());
             assert!(!text.contains("https:"));
         }

@@ -76,7 +76,7 @@ impl Files {
         if let Some(kind) = kind.filter(|&kind| kind != Kind::Root) {
             check_as(dir, kind)?;
         }
-        // a region with a family `data` is no root
+        // a region with a family `data` is not a root
         let kind = if kind.is_none() && is_fresh { Kind::Root } else { kind_of(dir, kind)? };
         let place = if kind == Kind::Root {
             TablePlacement::Root(dir.to_owned())
