@@ -429,7 +429,7 @@ mod tests {
     use super::*;
     use hregion::{CellType, RowBuf, SeekKey};
 
-    /// The sum of a large row takes no copy of it.
+    /// Summing a large row makes no copy of it.
     #[test]
     fn large_rows_are_summed_in_parts() {
         let (mut row, mut sum, mut of_cells) = (RowBuf::new(), CellSum::default(), CellSum::default());

@@ -74,7 +74,7 @@ impl CommandError {
         Self::new("Interrupted", "interrupted")
     }
 
-    /// Commands that were not executed, because standard output was closed before.
+    /// Commands that were not executed, because standard output had been closed.
     pub(crate) fn unread() -> Self {
         let message = "cannot write to standard output: no one reads it; the commands left were not executed";
         Self::new(ErrorKind::Io.name(), message)
@@ -296,13 +296,13 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
     }
 }
 
-/// Whether a region has no table descriptor, so that the settings of its families are not known: a warning if
-/// it is read, and an error if it is to be written.
+/// Whether a region has no table descriptor, so that the settings of its families are unknown: a warning if
+/// it is read, and an error if it is written.
 pub(crate) fn lacks_settings(error: &hregion::Error) -> bool {
     error.message().starts_with("there is no table descriptor")
 }
 
-/// Returns what to try if there is nothing at a path: where tables are, if it is only the name of one.
+/// Returns the hint for a path that does not exist: the location of tables, if it is only the name of one.
 pub(crate) fn hint_if_missing(path: &Path) -> Option<&'static str> {
     let is_name = |name: &str| !name.contains('.') && TableName::parse(name).is_ok();
     path.to_str().is_some_and(is_name).then_some(

@@ -43,7 +43,7 @@ impl LoadDir {
         }
     }
 
-    /// Notes that a file is about to be written.
+    /// Records that a file is about to be written.
     pub(crate) fn note(&self, file: &Path) {
         if let Self::Remote(load) = self {
             load.files.lock().unwrap_or_else(PoisonError::into_inner).push(file.to_owned());
@@ -175,7 +175,7 @@ impl RemoteLoad {
         let folders: BTreeSet<PathBuf> =
             files.iter().filter_map(|file| Some(file.parent()?.into())).collect();
         for folder in &folders {
-            // a file that asks whether the store keeps conditions, which could not be removed
+            // a probe of whether the store checks conditions, which could not be removed
             files.extend(self.list(folder)?.into_iter().filter(|path| is_probe(path)));
         }
         let mut removed: Vec<_> = files.iter().map(|file| (file, self.storage.remove(file))).collect();

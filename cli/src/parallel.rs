@@ -24,7 +24,7 @@ impl JobArgs {
         self.jobs.map_or_else(cores, usize::from)
     }
 
-    /// Calls `work` for each item, on as many threads as are asked for, and passes the results to `take` in
+    /// Calls `work` for each item, on the requested number of threads, and passes the results to `take` in
     /// the order of the items. After `take` has failed, no more work is begun.
     pub(crate) fn in_order<T: Sync, R: Send>(
         self,

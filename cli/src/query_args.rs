@@ -140,7 +140,7 @@ impl CellArgs {
         self.columns.iter().map(|given| &given.column)
     }
 
-    /// Replaces the columns; of lists of versions, all are read unless a number was given.
+    /// Replaces the columns; for lists of versions, all are read unless a number was given.
     #[cfg(feature = "arrow")]
     pub(crate) fn of_columns(
         self,
@@ -312,7 +312,7 @@ pub(crate) fn bytes(text: &str) -> Result<Row, String> {
     Ok(Row(from_string_binary(text)))
 }
 
-/// Returns an argument that is a row, unless it may be a mistyped option: that would be taken for the row.
+/// Returns an argument that is a row. Rejects what may be a mistyped option, which would be read as the row.
 pub(crate) fn no_option(text: &str) -> Result<String, String> {
     match text.strip_prefix("--") {
         Some(rest) if rest.starts_with(|first: char| first.is_ascii_alphabetic()) => {

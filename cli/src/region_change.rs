@@ -29,7 +29,7 @@ impl<'p> TableLocation<'p> {
         Ok(Self::InRoot(root, table))
     }
 
-    /// Returns the table at a directory; or, of the directory of a region, its table and its encoded name.
+    /// Returns the table at a directory; or, for the directory of a region, its table and its encoded name.
     pub(crate) fn at(dir: &Path) -> Result<(Self, Option<String>), CommandError> {
         check_writable(dir)?;
         if check_kind(dir)? == Kind::Table {

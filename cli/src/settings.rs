@@ -212,7 +212,7 @@ impl Settings {
         Ok(self)
     }
 
-    /// Returns the first setting of an HFile that is given; `--encryption` also says how a list is written.
+    /// Returns the first setting of an HFile that is given; `--encryption` also applies to lists.
     pub(crate) fn first_given(&self) -> Option<&'static str> {
         let Self {
             writer,

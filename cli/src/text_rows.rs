@@ -115,7 +115,7 @@ impl TextArgs {
         self.columns.is_some()
     }
 
-    /// Opens a text and moves to its first cell; `None` if the input is no text. `now` is the timestamp of
+    /// Opens a text and moves to its first cell; `None` if the input is not a text. `now` is the timestamp of
     /// rows without one, if none is given. Lines that are skipped are counted in `bad_lines`.
     pub(crate) fn open<'p>(
         &self,

@@ -54,7 +54,7 @@ fn is_expected(row: &Row, at: usize) -> bool {
         && (row.is_empty() || row.key() == row_key(at).as_bytes())
 }
 
-/// Reads rows by a scan, and compares them with those there are.
+/// Reads rows by a scan, and compares them with the existing ones.
 async fn scan(table: &Table, random: &mut Rng) -> Result<()> {
     let (low, high) = (random.below(ROWS), random.below(ROWS + 1));
     let (low, high) = (low.min(high), low.max(high));
@@ -96,7 +96,7 @@ async fn scan(table: &Table, random: &mut Rng) -> Result<()> {
     Ok(())
 }
 
-/// Adds to a counter of its own. What is done is done once.
+/// Adds to a counter of its own. An increment takes effect only once.
 async fn increment(table: &Table, cluster: &Cluster, random: &mut Rng) -> Result<()> {
     let row = format!("{}-{}", row_key(random.below(ROWS)), random.next());
     let before = cluster.counter(&row);
@@ -112,7 +112,7 @@ async fn increment(table: &Table, cluster: &Cluster, random: &mut Rng) -> Result
     done.map(drop)
 }
 
-/// Does one operation; panics at a wrong answer.
+/// Executes one operation; panics at a wrong answer.
 async fn operation(table: &Table, cluster: &Cluster, random: &mut Rng) -> Result<()> {
     match random.below(7) {
         0 | 1 => {
@@ -134,7 +134,7 @@ async fn operation(table: &Table, cluster: &Cluster, random: &mut Rng) -> Result
     Ok(())
 }
 
-/// What sessions have ended in.
+/// The outcomes of sessions.
 #[derive(Default)]
 struct Ends {
     right: u64,
@@ -168,7 +168,7 @@ async fn session(cluster: &Cluster, builder: &ClientBuilder, seed: u64, ends: &R
     assert!(took < PATIENCE, "the session of seed {seed} took {took:?}");
 }
 
-/// The sessions that are still to be run.
+/// The remaining sessions.
 struct Queue {
     next: AtomicU64,
     count: u64,
@@ -194,7 +194,8 @@ async fn on_time() {
     }
 }
 
-/// Runs sessions on this thread, with a number of clusters at a time, as most of their time is spent waiting.
+/// Runs sessions on this thread, with a number of clusters at a time, because most of their time is spent
+/// waiting.
 fn sessions_of(queue: &Arc<Queue>, clusters: u64) -> Ends {
     let most = usize::try_from(clusters).unwrap();
     let runtime = Builder::new_current_thread().enable_all().max_blocking_threads(most).build().unwrap();
@@ -291,8 +292,8 @@ async fn calls_that_read_and_that_write_have_times_of_their_own() {
     assert_eq!(written.unwrap_err().kind(), hregion::ErrorKind::Io);
 }
 
-/// A region has moved, and back, and its first server opens it: each server knows only the last move that it
-/// took part in.
+/// A region was moved and moved back, and its first server opens it: each server knows only the last move
+/// that it took part in.
 #[tokio::test]
 async fn servers_that_name_each_other_are_asked_until_one_has_the_region() {
     const TIME: Duration = Duration::from_millis(300);
@@ -319,7 +320,7 @@ async fn servers_that_name_each_other_are_asked_until_one_has_the_region() {
     assert!(begin.elapsed() >= TIME);
 }
 
-/// One redirect is followed at once.
+/// One redirect is followed immediately.
 #[test]
 fn a_server_that_is_named_is_asked_without_a_pause() {
     let fault = |kind| Fault { kind, ..Fault::no_answer("h", "Get") };
@@ -363,5 +364,5 @@ fn many_sessions_end_in_an_error_or_the_right_answer() {
     }
 }
 
-/// The most memory that sessions of 128 clusters at a time may take.
+/// The maximum memory that sessions of 128 clusters at a time may take.
 const MAX_KIB: u64 = 256 << 10;

@@ -1,4 +1,4 @@
-//! What HBase's servers sent to HBase's client, decoded by this one.
+//! The bytes that HBase's servers sent to HBase's client, decoded by this one.
 
 use crate::cell_block::{CellCodec, row_of};
 use crate::fault::Fault;

@@ -31,7 +31,7 @@ struct StartField {
     start_row: Option<Bytes>,
 }
 
-/// Returns what a call asks for.
+/// Returns the request of a call.
 fn asked(method: &str, param: Bytes) -> String {
     let text = |bytes: Option<Bytes>| String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned();
     let region = |region: Option<proto::RegionSpecifier>| text(region.and_then(|region| region.value));
@@ -92,12 +92,12 @@ struct Call {
     is_used: bool,
 }
 
-/// What was recorded, with the ports of the servers that play it.
+/// The recording, with the ports of the servers that play it.
 struct Session {
     calls: Vec<Call>,
     /// The current command.
     command: usize,
-    /// What was asked, but not answered in the recording.
+    /// The requests that have no response in the recording.
     unknown: Vec<String>,
 }
 
@@ -140,7 +140,7 @@ impl Session {
             call.is_used = true;
             return call.answer.clone();
         }
-        // what HBase's client knew already, or has not asked so often
+        // data that HBase's client already knew, or has requested less often
         let before = self.calls.iter_mut().filter(same).rfind(|call| call.command <= command);
         if let Some(call) = before {
             return call.answer.clone();

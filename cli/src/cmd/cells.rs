@@ -80,7 +80,7 @@ fn print(
 ) -> Result<(), Failure> {
     let options = args.reading.options(out)?;
     let open = |path: &Path| StoredFile::open(path, None, &options, out);
-    // Of a directory, the files were listed.
+    // The files of a directory were listed.
     let stored = if named.is_some() { read_listed(path, open)? } else { open(path)? };
     out.warn_of_mob(&stored.file);
     examine::walk(&stored, Some(look), named, &args.flags, out)?;

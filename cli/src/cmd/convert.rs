@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (paths, places) = inputs(args, out)?;
     for path in &paths {
         let open = |path: &Path| StoredFile::open(path, None, &options, out);
-        // Those of a directory were listed.
+        // The files of a directory were listed.
         let is_given = args.files.contains(path);
         let StoredFile { file, half } = if is_given { open(path)? } else { read_listed(path, open)? };
         out.warn_of_mob(&file);

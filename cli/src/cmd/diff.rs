@@ -258,7 +258,7 @@ impl<'a> Diff<'a> {
         seq_ids.then_with(keys).then_with(|| a.value().cmp(b.value())).then_with(tags)
     }
 
-    /// Sorts cells, with their places.
+    /// Sorts cells, with their positions.
     fn sorted<'c>(&self, cells: &'c [Cell]) -> Peekable<vec::IntoIter<(usize, CellRef<'c>)>> {
         let mut sorted: Vec<_> = cells.iter().map(Cell::as_ref).enumerate().collect();
         sorted.sort_by(|(_, a), (_, b)| self.compare(a, b));

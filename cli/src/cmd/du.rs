@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             continue;
         }
         let mut families = Families::list(target, &storage, &options, args.blocks)?;
-        // The directories that the current file is in, from the target down, with what they have so far.
+        // The directories that the current file is in, from the target down, with their usage so far.
         let mut open: Vec<(PathBuf, Usage)> = Vec::new();
         while let Some(mut family) = families.next()? {
             let depth = set_overlaps(&mut family);

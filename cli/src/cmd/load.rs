@@ -57,7 +57,7 @@ Examples:
   hregion load data/default/users load
   hregion load data/default/users/5d4f0e2b load";
 
-/// Whether a load passes over a file or directory because of its name.
+/// Whether a load skips a file or directory because of its name.
 fn is_hidden(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     matches!(name.first(), Some(b'_' | b'.'))
@@ -84,7 +84,7 @@ fn has_copies(table: &Path) -> bool {
     vfs::check_writable(table).is_ok() && !vfs::storage().can_rename(table)
 }
 
-/// Loads copies of files that are in another place than the table.
+/// Loads copies of files that are in a different storage from the table.
 fn load_copies(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
     let inputs = std::iter::once(&args.input);
     let load = TableLoad::begin(&args.table, inputs, &args.reading, || check_input(args), out)?;

@@ -86,7 +86,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     seek_many(&file, keys, args, out)
 }
 
-/// Returns a column, unless it may be a mistyped option: that would be taken for a family.
+/// Returns a column. Rejects what may be a mistyped option, which would be read as a family.
 fn column(text: &str) -> Result<String, String> {
     match text.starts_with('-') && !text.contains(':') {
         true => Err(format!("neither an option nor family:qualifier; the family is written as {text}:")),

@@ -1,7 +1,7 @@
 //! Operation scripts played by the client on a running HBase, which must give the recorded answers.
 //!
 //! A cluster's clock cannot be set, and its files cannot be chosen. So the script's time is written in each
-//! cell that takes the server's, and a script is played up to the first operation of which this is not
+//! cell that takes the server's, and a script is played up to the first operation for which this is not
 //! enough: an increment or append, a time to live, a minor compaction, a bulk load, a crash, an open scanner.
 //!
 //! Lazy seeks are off, as they were when the answers were recorded: with them, filters see cells that do not

@@ -168,7 +168,7 @@ const TOPICS: &[Topic] = &[
 pub(super) const TABLES: &str = "get_table";
 
 /// Commands of HBase's shell that need a cluster, or change what only a cluster may change. The client does
-/// not do them.
+/// not support them.
 const ELSEWHERE: &[&str] = &[
     "abort_procedure",
     "add_labels",
@@ -277,7 +277,8 @@ fn print_text(text: &str, out: &mut Output) -> Result<(), Stop> {
     Ok(out.write_all(text.as_bytes())?)
 }
 
-/// Returns the message for an unknown command; `lacks` says why one of HBase's shell is not done.
+/// Returns the message for an unknown command; `lacks` is the reason that a command of HBase's shell is not
+/// supported.
 pub(super) fn no_such_command(name: &str, lacks: &str) -> String {
     if ELSEWHERE.contains(&name) {
         format!("{name} is {lacks}")

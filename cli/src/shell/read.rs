@@ -36,7 +36,7 @@ fn row(values: &mut Arguments<'_>) -> Result<Vec<u8>, Stop> {
     Ok(row)
 }
 
-/// Parses the selection of cells, but for their versions. Adds the converters of columns to `formats`.
+/// Parses the selection of cells, except for their versions. Adds the converters of columns to `formats`.
 fn selection(options: &mut Options<'_>, formats: &mut Formats) -> Result<Selection, Stop> {
     let mut selection = Selection::default();
     for name in ["COLUMN", "COLUMNS"] {

@@ -17,8 +17,8 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{sleep, timeout};
 
-/// An answer that comes late under the id of the next call, or with a bit of its id flipped, must not be
-/// taken for that of the next call.
+/// A late response with the id of the next call, or with a bit of its id flipped, must not be mistaken for
+/// that of the next call.
 #[tokio::test]
 async fn an_answer_with_another_id_is_not_that_of_the_next_call() {
     let (connections, listener) = (Connections::new(settings(Duration::from_secs(60))), listener().await);
@@ -44,7 +44,7 @@ async fn an_answer_with_another_id_is_not_that_of_the_next_call() {
     }
 }
 
-/// A connection as a server has it, after its header.
+/// The server's side of a connection, after the header.
 pub(crate) struct Served(pub(crate) TcpStream);
 
 impl Served {
@@ -170,8 +170,8 @@ async fn get(connection: &Connection, time: Duration) -> Result<(), Fault> {
     connection.call::<proto::GetResponse>("Get", &get, None, time).await.map(|_| ())
 }
 
-/// Only the call whose answer is too long fails for good. The others have lost their answers, and are made
-/// again, as after any lost connection.
+/// Only the call whose response is too long fails permanently. The others have lost their responses, and are
+/// made again, as after any lost connection.
 #[tokio::test]
 async fn an_answer_that_is_too_long_is_that_of_one_call() {
     for of_first in [true, false] {
@@ -207,7 +207,7 @@ async fn cells_that_are_too_long_leave_the_connection_open() {
     assert!(!connection.is_open());
 }
 
-/// Only requests that were not sent can be sent again whatever they do.
+/// Only requests that were not sent can be sent again regardless of their effect.
 #[tokio::test]
 async fn requests_that_were_not_sent_are_known() {
     let (connection, served) = connected(settings(Duration::from_secs(60))).await;
@@ -327,7 +327,7 @@ fn a_connection_ends_with_its_runtime() {
     });
 }
 
-/// A connection on which nothing arrives any more is left to the calls that wait, and the next one is made on
+/// A connection on which nothing more arrives is left to the calls that wait, and the next one is made on
 /// another. One that is slow to answer some calls is not.
 #[tokio::test]
 async fn a_silent_connection_is_not_used_again() {

@@ -1,5 +1,5 @@
 //! Exchanges with servers of this process, by a mechanism that only counts: each ends in a connection, or in
-//! an error that says why, in time.
+//! an error with the reason, in time.
 
 mod zookeeper;
 
@@ -40,14 +40,14 @@ impl Mechanism for Fake {
     }
 }
 
-/// Adds a number to each message, and inverts it if it is to be encrypted.
+/// Adds a number to each message, and inverts it if encryption is requested.
 struct FakeContext {
     fake: Fake,
     sent: u32,
     received: u32,
 }
 
-/// What a message gets before and after it.
+/// The bytes added before and after a message.
 const ADDED: usize = 6;
 
 impl FakeContext {
@@ -136,7 +136,7 @@ async fn read_token(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(token)
 }
 
-/// The token in which a server offers protections, and says how long messages may be.
+/// The token in which a server offers protections, and the maximum length of messages.
 fn offer(context: &mut FakeContext, protections: u8, max: u32) -> Vec<u8> {
     let [_, high, middle, low] = max.to_be_bytes();
     success(&context.wrap(&[protections, high, middle, low], false).unwrap())
@@ -163,7 +163,7 @@ async fn accept(stream: &mut TcpStream, offered: u8, max: u32) -> io::Result<(u8
 /// The protection of a connection, and the user that its header names.
 type Accepted = (u8, Option<String>);
 
-/// What servers that authenticate have seen.
+/// The observations of servers that authenticate.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<Accepted>>>);
 
@@ -355,7 +355,7 @@ async fn wrong_answers_end_in_errors() {
         let message = refused(answers).await;
         assert!(message.contains(expected), "{message}: {expected}");
     }
-    // each start of what a server sends
+    // each prefix of the bytes that a server sends
     let mut context = FakeContext::of(Fake::default());
     let all = [success(SERVER_TOKEN), offer(&mut context, 1, 0)];
     for cut in 0..all[0].len() {
@@ -390,7 +390,7 @@ async fn offers_must_be_acceptable() {
     assert!(small.contains("takes no messages"), "{small}");
 }
 
-/// What a server sends in place of a response.
+/// The bytes that a server sends instead of a response.
 type Answer = fn(&mut FakeContext) -> Vec<u8>;
 
 #[tokio::test]
@@ -463,7 +463,7 @@ fn a_server_of_tickets_that_does_not_answer_is_not_waited_for() {
     assert!(begin.elapsed() < PATIENCE);
 }
 
-/// A server that says its principal, and then authenticates. Old ones cannot say it.
+/// A server that returns its principal, and then authenticates. Old servers cannot return it.
 async fn named(principal: Option<&str>, offered: u8, seen: &Seen) -> Cluster {
     let (principal, seen) = (principal.map(str::to_owned), seen.clone());
     Cluster::with_handshake(move |mut stream| {

@@ -71,7 +71,7 @@ impl Scanner {
         let more = response.more_results.unwrap_or(true);
         let region_ends = match response.more_results_in_region {
             Some(more) => !more,
-            // servers before 1.2 do not say so
+            // servers before 1.2 do not tell
             None => is_empty && !is_heartbeat,
         };
         if (is_empty && !is_heartbeat) || region_ends || !more {

@@ -194,7 +194,7 @@ fn operations_on_system_tables_have_a_time_of_their_own() {
     assert_eq!(retries(Client::builder(), &[all]), [policy(5), policy(1200)]);
     assert_eq!(retries(Client::builder(), &[of_meta]), [policy(1200), policy(6)]);
     assert_eq!(retries(Client::builder(), &[all, of_meta]), [policy(5), policy(6)]);
-    // what the caller says of a client counts
+    // the caller's settings of a client take precedence
     assert_eq!(retries(Client::builder().retries(policy(9)), &[]), [policy(9); 2]);
     let given = Client::builder().operation_timeout(Duration::from_secs(9));
     assert_eq!(retries(given.clone(), &[all, of_meta]), [policy(9); 2]);
@@ -228,7 +228,7 @@ fn properties_have_comments_and_attributes() {
         let found = Site::parse(&format!("<configuration>{property}</configuration>")).unwrap();
         assert_eq!(found.value("q").unwrap(), Some("a,b"), "{property}");
     }
-    // encryption that is asked for is not left out
+    // requested encryption is not left out
     let tls = "<property name='hbase.client.netty.tls.enabled' value='true'/>";
     let found = Site::parse(&format!("<configuration>{tls}</configuration>")).unwrap();
     assert_eq!(found.flag("hbase.client.netty.tls.enabled").unwrap(), Some(true));

@@ -1,5 +1,5 @@
-//! Handshakes with servers of this process: each ends in an encrypted connection, or in an error that says
-//! why.
+//! Handshakes with servers of this process: each ends in an encrypted connection, or in an error with the
+//! reason.
 
 pub(crate) mod zookeeper;
 
@@ -66,8 +66,8 @@ impl Authority {
         path
     }
 
-    /// Returns what encrypts connections of a server with a certificate for a name, which trusts clients as
-    /// the authority says, if any.
+    /// Returns the encryption of connections of a server with a certificate for a name, which trusts the
+    /// clients of an authority, if any.
     fn server(&self, name: &str, last_year: i32, clients: Option<&Self>) -> TlsAcceptor {
         self.server_of(&TLS13, name, last_year, clients)
     }
@@ -124,8 +124,8 @@ fn is_right(row: &Row) -> bool {
     row.cells().map(|cell| cell.value()).eq(expected_row(7).cells().map(|cell| cell.value()))
 }
 
-/// A file may be on a disk that does not answer: other connections go on, and have the threads that resolve
-/// names, but for one.
+/// A file may be on a disk that does not answer. Reading takes one of the threads that resolve names, and
+/// leaves the others to other connections.
 #[test]
 fn files_are_not_read_again_on_a_thread_of_connections() {
     let authority = Authority::new();
@@ -212,7 +212,7 @@ async fn versions_and_cipher_suites_must_be_in_common() {
     assert!(error.kind() == ErrorKind::Unsupported && error.message().contains("NULL"), "{error}");
 }
 
-/// Servers that are no servers: silent, closed, plain, or ending within the handshake.
+/// Unsuitable servers: silent, closed, plain, or ending within the handshake.
 #[tokio::test]
 async fn a_handshake_that_fails_is_named_in_time() {
     let authority = Authority::new();
@@ -253,7 +253,7 @@ pub(super) async fn answering(answer: Option<&'static [u8]>) -> String {
     address
 }
 
-/// Passes bytes on to a server, and changes or ends what comes back at a place.
+/// Passes bytes on to a server, and changes or ends the response at a position.
 async fn between(server: String, place: usize, flip: Option<u8>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

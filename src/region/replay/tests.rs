@@ -1,4 +1,4 @@
-//! Replays beside flushes and compactions.
+//! Replays concurrent with flushes and compactions.
 
 use super::*;
 use crate::cell::{CellType, SeekKey};
@@ -66,7 +66,7 @@ fn open() -> (Arc<dyn Storage>, Region) {
     (storage, region)
 }
 
-/// What a marker hides may be replayed yet.
+/// Cells that a marker hides may still be replayed.
 #[test]
 fn nothing_is_compacted_before_all_edits_are_in_files() {
     let (_, region) = open();

@@ -55,7 +55,7 @@ pub(super) fn export(args: &Args, mut export: BatchExport, out: &mut Output) -> 
     check_directory(&args.out, args.force)?;
     if !args.server.is_given() {
         let partial = ExportDir::partial(&args.out)?;
-        // Incomplete files at a URL are not continued.
+        // Files next to a complete export at a URL are not continued.
         let is_continued =
             !args.force || !vfs::is_url(&args.out) || !probe::is_file(&args.out.join(MANIFEST))?;
         let earlier = if is_continued { export.time_of_partial(&partial)? } else { None };

@@ -31,7 +31,7 @@ impl Catalog for Files {
 
     fn names(&self) -> Result<Vec<TableName>, Failure> {
         let mut names = self.table_names()?;
-        // One that was opened alone was asked for.
+        // A table that was opened alone was requested.
         if matches!(self.place, TablePlacement::Root(_)) {
             names.retain(|name| !name.is_system());
         }
