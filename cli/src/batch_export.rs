@@ -28,15 +28,15 @@ use std::path::{Path, PathBuf};
 /// Options for typed columns.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct BatchArgs {
-    /// A JSON file that maps columns and the row key to typed columns, for Parquet, Arrow and CSV
+    /// JSON file that maps the row key and columns to typed columns
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     mapping: Option<PathBuf>,
 
-    /// Values that are not of their type are null, and counted [default: an error]
+    /// Write null for values that are not of their type, and count them [default: fail]
     #[arg(long, help_heading = "Output")]
     invalid_as_null: bool,
 
-    /// A row group of Parquet ends at about this many bytes (K, M and G are accepted) [default: 64M]
+    /// Approximate size of a Parquet row group, with suffix K, M or G [default: 64M]
     #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes, help_heading = "Output")]
     row_group_bytes: Option<usize>,
 }

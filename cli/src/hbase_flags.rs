@@ -30,7 +30,7 @@ pub(crate) struct HBaseFlags {
     #[arg(short = 'k', long)]
     pub(crate) check_rows: bool,
 
-    /// Check that all cells are of one family, the one in the path
+    /// Check that all cells are of the family in the path
     #[arg(short = 'a', long)]
     pub(crate) check_families: bool,
 

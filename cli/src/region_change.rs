@@ -57,7 +57,7 @@ impl<'p> TableLocation<'p> {
 /// The work done afterwards.
 #[derive(clap::Args, Debug)]
 pub(crate) struct CompactArgs {
-    /// Compact the new regions, and move regions that are no longer needed to the archive
+    /// Compact the new regions, and archive regions that are no longer needed
     #[arg(long)]
     compact: bool,
 }

@@ -28,7 +28,7 @@ pub(crate) struct ListArgs {
 /// Options for writing files.
 #[derive(clap::Args, Debug)]
 pub(crate) struct WriteArgs {
-    /// Sort the cells first, including sequence ids; the sort is stable
+    /// Sort the cells by key and sequence id; the sort is stable
     #[arg(long, help_heading = "Sorting")]
     sort: bool,
 
@@ -38,11 +38,11 @@ pub(crate) struct WriteArgs {
     #[command(flatten)]
     pub(crate) settings: Settings,
 
-    /// Compress by Zstandard with this dictionary
+    /// Zstandard dictionary to compress with
     #[arg(long, value_name = "FILE", help_heading = "The file")]
     pub(crate) zstd_dictionary: Option<PathBuf>,
 
-    /// Master key of the cluster, in hexadecimal, for --encryption AES
+    /// File with the cluster's master key in hexadecimal, for --encryption AES
     #[arg(long, value_name = "FILE", help_heading = "The file")]
     master_key_file: Option<PathBuf>,
 }
