@@ -21,8 +21,8 @@ use std::slice;
 /// Show the metadata of a file or a directory, without reading its cells
 ///
 /// Prints the trailer, file info, root of the block index, mid key and Bloom filters; with --blocks also the
-/// header of every block. Flags that select a part print only that part; -p, -e, -k, -a and -s read the
-/// cells, too.
+/// header of every block. Flags that select a part print only that part; -p, -e, -k, -a and -s also read the
+/// cells.
 ///
 /// With --json: one object with the members length, trailer, file_info, encoding, first_key, mid_key,
 /// root_index (the first and last 20 entries if there are more than 40), general_bloom, delete_family_bloom,
@@ -30,28 +30,28 @@ use std::slice;
 /// bytes_per_checksum.
 ///
 /// For a directory, prints its regions, families and store files with sizes, sequence ids, ranges of rows and
-/// timestamps; for a table, a snapshot, a namespace or a root, then the MOB files, as those of a region that
+/// timestamps; for a table, a snapshot, a namespace or a root, then the MOB files, listed as a region that
 /// begins at .mob. With --json: one object with the members path, kind and regions; a region has table,
 /// region, start, end and families, and each of these the family and its files: {"path","of","bytes","cells",
-/// "sequence_id","first","last","oldest","newest"}. "of" is the HFile that a reference or a link leads to,
-/// which the other numbers are about.
+/// "sequence_id","first","last","oldest","newest"}. "of" is the HFile to which a reference or a link leads,
+/// and which the members after it describe.
 ///
-/// For a write-ahead log, prints its header; with --entries also how many entries, markers and cells it has
-/// of each region. With --json: one object with the members path, kind, length and header; with --entries
-/// also entries, cells, end (trailer, no trailer or torn), end_offset and regions: {"region","table",
-/// "entries","markers","cells","first_sequence_id","last_sequence_id"}.
+/// For a write-ahead log, prints its header; with --entries also the numbers of entries, markers and cells of
+/// each region. With --json: one object with the members path, kind, length and header; with --entries also
+/// entries, cells, end (trailer, no trailer or torn), end_offset and regions: {"region","table","entries",
+/// "markers","cells","first_sequence_id","last_sequence_id"}.
 ///
-/// For a directory of logs (WALs, that of a server in it, oldWALs, recovered.edits, or any whose first file
-/// is a log), prints this of each log below it, in the order of their names, and then of all. With --json:
-/// one object with the members path, kind, length and logs, with --entries also entries, cells and regions.
+/// For a directory of logs (WALs, a server's directory in it, oldWALs, recovered.edits, or any directory
+/// whose first file is a log), prints the same for each log below it, in the order of names, and then for all
+/// logs. With --json: one object with the members path, kind, length and logs; with --entries also entries,
+/// cells and regions.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An HFile, a log, or the directory of a family, a region, a table, a snapshot, a namespace, a root or
-    /// of logs
+    /// HFile, log, or directory of a family, region, table, snapshot, namespace, root or logs
     target: PathBuf,
 
-    /// The kind of the target, if it cannot be detected
+    /// Kind of TARGET [default: detected]
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
 
