@@ -17,31 +17,31 @@ use std::path::{Path, PathBuf};
 
 /// Load HFiles into a table or a region
 ///
-/// Takes a directory with one folder for each family, as `bulkload` or HBase's own jobs write it. Moves the
-/// files into the table. If INPUT is on another file system than the table, or on another storage by its URL,
-/// copies and verifies them instead, and leaves INPUT as it is. Splits files with rows of several regions
-/// first. Skips files without cells, references, links, and names that begin with _ or a dot. Fails if
-/// nothing was loaded, and INPUT has other files, but no folder.
+/// Reads a directory with one folder for each family, as `bulkload` or HBase's own jobs write it. Moves the
+/// files into the table. If INPUT is on another file system than the table, or its URL is of another storage,
+/// copies and verifies the files instead, and does not change INPUT. Splits files with rows of several
+/// regions first. Skips files without cells, references, links, and names that begin with _ or a dot. Fails
+/// if nothing was loaded, and INPUT has other files, but no folder.
 ///
-/// For a region, by its local directory, all files are loaded at once. They must have no rows outside of it,
-/// and be on its file system.
+/// For a region, by its local directory, all files are loaded at once. They must have no rows outside of the
+/// region, and be on its file system.
 ///
-/// In S3 the files are always copied and verified; those of the same bucket are removed when all regions have
-/// their copies.
+/// In S3, files are always copied and verified; files in the bucket of the table are removed when all regions
+/// have their copies.
 ///
-/// No other process may write to the table at the same time. After a failure the command can be repeated with
-/// the same files: those that had been moved into a family with the store file tracker FILE are moved back to
-/// INPUT first, and loaded. A file that could not be synced must be written again before that. In S3, a
-/// repeated command loads what is left, and removes what was loaded.
+/// No other process may write to the table at the same time. After a failure, the command can be repeated
+/// with the same files: those that were moved into a family with the store file tracker FILE are moved back
+/// to INPUT first, and loaded. A file that could not be synced must be written again before. In S3, a
+/// repeated command loads the files that are left, and removes those that were loaded.
 ///
-/// With --json prints {"loaded","split","skipped"}.
+/// With --json, prints {"loaded","split","skipped"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory of a table, or its URL in S3 or HDFS; or the local directory of a region
+    /// Directory of a table, by path or URL of S3 or HDFS; or local directory of a region
     table: PathBuf,
 
-    /// The directory with the HFiles, in a folder for each family, or its URL
+    /// Directory with a folder of HFiles for each family, by path or URL
     input: PathBuf,
 
     #[command(flatten)]

@@ -20,19 +20,19 @@ use std::path::{Path, PathBuf};
 ///
 /// Input is in the format of `cells --json`:
 /// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}. The last three members are
-/// optional. Cells must be in HBase's order, or are sorted by --sort. With --columns, input is text in the
+/// optional. Cells must be in HBase's order, unless --sort is given. With --columns, input is text in the
 /// format of HBase's ImportTsv, in any order.
 ///
-/// The file is written to a temporary file, which is renamed when it is complete; in S3 it is there when it
-/// is complete. With --json prints {"path","cells","bytes"}.
+/// The file is written under a temporary name, and renamed when it is complete; in S3 it appears when it is
+/// complete. With --json, prints {"path","cells","bytes"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The list of cells, by path or URL (- for standard input; .gz is decompressed)
+    /// List of cells, by path or URL (- for standard input; .gz is decompressed) [default: -]
     #[arg(default_value = "-", hide_default_value = true)]
     cells: PathBuf,
 
-    /// The file to write
+    /// HFile to write, by path or URL
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
