@@ -297,7 +297,8 @@ pub(crate) fn read_within(path: &Path, most: u64) -> Result<Vec<u8>, CommandErro
     let limit = most << 20;
     let bytes = read_up_to(path, limit + 1).map_err(|error| CommandError::io("read", path, &error))?;
     if bytes.len() as u64 > limit {
-        return Err(CommandError::invalid_file(path, format!("over {most} MiB, too large for such a file")));
+        let message = format!("larger than {most} MiB, the limit for this file");
+        return Err(CommandError::invalid_file(path, message));
     }
     Ok(bytes)
 }
@@ -352,7 +353,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
 fn parse_line_bytes(text: &str) -> Result<usize, String> {
     match parse_bytes(text)? {
         bytes if bytes <= 2 << 30 => Ok(bytes),
-        _ => Err("expected at most 2G: no cell is larger".into()),
+        _ => Err("expected at most 2G, the maximum size of a cell".into()),
     }
 }
 
@@ -373,7 +374,7 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
                 let _ = error.print();
                 return ExitCode::from(Exit::Usage as u8);
             }
-            let fault = CommandError::usage(one_line(&error)).with_hint(Some("--help says more"));
+            let fault = CommandError::usage(one_line(&error)).with_hint(Some("try --help"));
             Output::new(json, false).finish(Err(fault.into()))
         }
     })
@@ -389,7 +390,7 @@ pub(crate) fn command() -> clap::Command {
 /// Joins clap's message into one line, without usage and colour.
 fn one_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "arguments are missing".into();
+        return "missing arguments".into();
     }
     let text = error.render().to_string();
     let lines = text.strip_prefix("error: ").unwrap_or(&text).lines().map(str::trim);
@@ -441,7 +442,7 @@ mod tests {
         assert_eq!(read_within(&path, 1).unwrap().len(), 1 << 20);
         std::fs::write(&path, vec![b' '; (1 << 20) + 1]).unwrap();
         let line = read_within(&path, 1).unwrap_err().line();
-        assert!(line.contains("over 1 MiB"), "{line}");
+        assert!(line.contains("larger than 1 MiB"), "{line}");
         assert_eq!(read_within(&path, 2).unwrap().len(), (1 << 20) + 1);
         assert_eq!(read_up_to(&path, 3).unwrap(), b"   ");
     }

@@ -91,9 +91,7 @@ impl BatchExport {
         let typed = cells.typed_columns();
         let mapping = match (&args.mapping, typed) {
             (Some(_), _) if cells.has_columns() => {
-                return Err(
-                    CommandError::usage("--mapping: it has the columns, --columns names others").into()
-                );
+                return Err(CommandError::usage("--columns: not allowed with --mapping").into());
             }
             (Some(path), _) => {
                 let wrong = |message: String| CommandError::invalid_file(path, message);
@@ -112,11 +110,11 @@ impl BatchExport {
         let (mut cells, mut mapped) = (cells.clone(), Value::Null);
         let layout = match mapping {
             None if args.invalid_as_null => {
-                return Err(CommandError::usage("--invalid-as-null: no column has a type").into());
+                return Err(CommandError::usage("--invalid-as-null: needs typed columns").into());
             }
             None => Layout::Cells,
             Some(_) if cells.is_raw() => {
-                return Err(CommandError::usage("--raw: typed columns cannot have delete markers").into());
+                return Err(CommandError::usage("--raw: not allowed with typed columns").into());
             }
             Some(mut mapping) => {
                 if args.invalid_as_null {
@@ -155,7 +153,7 @@ impl BatchExport {
             && earlier != given
         {
             let message = format!("--now {given}: the export has cells as of {earlier}");
-            let hint = Some("without --now, the same time is used");
+            let hint = Some("omit --now to use the same time");
             return Err(CommandError::invalid_file(dir, message).with_hint(hint));
         }
         let now = earlier.or_else(|| self.cells.now()).unwrap_or_else(|| SystemClock.now());
@@ -288,7 +286,7 @@ pub(crate) fn retain(dir: &Path, names: &[&str]) -> Result<(), CommandError> {
             .iter()
             .any(|ending| name.ends_with(ending));
         if is_dir || !is_of_export {
-            return Err(CommandError::invalid_file(&path, "not a file of an export, it is not removed"));
+            return Err(CommandError::invalid_file(&path, "not a file of an export, and not removed"));
         }
         left.push(path);
     }

@@ -41,7 +41,7 @@ impl ClusterArgs {
         if let Some(client) = self.server.client()? {
             return Ok(RegionFinder::Cluster(client));
         }
-        Err(CommandError::usage("--meta, --zookeeper, --bootstrap or --site: expected one").into())
+        Err(CommandError::usage("expected --meta, --zookeeper, --bootstrap or --site").into())
     }
 }
 

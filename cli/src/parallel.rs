@@ -64,7 +64,7 @@ impl JobArgs {
 }
 
 fn no_thread(error: &io::Error) -> Failure {
-    CommandError::no_thread(error).with_hint(Some("--jobs 1 needs none")).into()
+    CommandError::no_thread(error).with_hint(Some("use --jobs 1")).into()
 }
 
 fn take_in_order<R>(

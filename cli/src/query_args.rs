@@ -317,7 +317,7 @@ pub(crate) fn bytes(text: &str) -> Result<Row, String> {
 pub(crate) fn no_option(text: &str) -> Result<String, String> {
     match text.strip_prefix("--") {
         Some(rest) if rest.starts_with(|first: char| first.is_ascii_alphabetic()) => {
-            Err(format!("neither an option nor a row; the row is written as \\x2D-{rest}"))
+            Err(format!("neither an option nor a row; write the row as \\x2D-{rest}"))
         }
         _ => Ok(text.to_owned()),
     }
@@ -331,7 +331,7 @@ pub(crate) fn row(text: &str) -> Result<Row, String> {
 /// Parses an argument that is a row to read.
 pub(crate) fn row_to_get(text: &str) -> Result<Row, String> {
     match row(text)? {
-        Row(row) if row.is_empty() => Err("expected a row: none is empty".into()),
+        Row(row) if row.is_empty() => Err("expected a row that is not empty".into()),
         row => Ok(row),
     }
 }
@@ -431,7 +431,7 @@ fn cursor(text: &str) -> Result<Cursor, String> {
     match text.split_once(':') {
         Some(("at", row)) => Ok(Cursor::new(from_string_binary(row), true)),
         Some(("after", row)) => Ok(Cursor::new(from_string_binary(row), false)),
-        _ => Err("expected at:ROW or after:ROW, as a scan with --limit says".into()),
+        _ => Err("expected at:ROW or after:ROW, as printed by a scan with --limit".into()),
     }
 }
 

@@ -116,7 +116,7 @@ fn compact_new(
         let dir = first.path().with_file_name(replaced.encoded_name());
         if is_region(&dir)? {
             let message = "the region was replaced, and is not moved to the archive yet: other regions still \
-                           need its files, or hbase:meta has it as one that serves";
+                           need its files, or hbase:meta lists it as serving";
             let left = CommandError::invalid_file(&dir, message);
             out.warn(&left.with_hint(Some("`hregion compact` of the table moves it later")).line());
         }

@@ -231,7 +231,7 @@ mod without_client {
                 return Ok(None);
             }
             Err(CommandError::lacking("reading from a running cluster is not built in")
-                .with_hint(Some("the feature `cluster` has it"))
+                .with_hint(Some("build with the feature `cluster`"))
                 .into())
         }
 

@@ -300,7 +300,7 @@ impl Settings {
             (Some(FileCipher::Aes), Some(key)) => Ok(Some(Encryption::aes(key))),
             (Some(FileCipher::Aes), None) => {
                 Err(CommandError::usage("--encryption AES: the master key of the cluster is missing")
-                    .with_hint(Some("--master-key-file gives it")))
+                    .with_hint(Some("use --master-key-file")))
             }
         }
     }
@@ -313,7 +313,7 @@ impl Settings {
         replace: bool,
     ) -> Result<HFileWriterOptions, CommandError> {
         if zstd_dictionary.is_some() && self.compression != Some(Codec::Zstd) {
-            return Err(CommandError::usage("a dictionary for Zstandard: it needs --compression ZSTD"));
+            return Err(CommandError::usage("a Zstandard dictionary needs --compression ZSTD"));
         }
         let mut options = HFileWriter::options()
             .encryption(encryption)
@@ -398,7 +398,7 @@ impl Settings {
                 "it needs --compression ZSTD",
             ),
             ("--meta-block", store && !self.meta_blocks.is_empty(), "it needs --writer hfile"),
-            ("--seqid", (self.bulkload || !store) && self.seqid.is_some(), "the file has none"),
+            ("--seqid", (self.bulkload || !store) && self.seqid.is_some(), "the file has no sequence id"),
             ("--major", (self.bulkload || !store) && self.major.is_some(), "the file has no such entry"),
             ("--bulkload-time", !self.bulkload && self.bulkload_time.is_some(), "it needs --bulkload"),
             ("--skip-reset-seqid", !self.bulkload && self.skip_reset_seqid, "it needs --bulkload"),

@@ -36,7 +36,7 @@ pub(crate) enum Kind {
 
 const DIRECTORY: &str = "a directory, expected a file: `scan`, `get`, `count` and `stats` read those of \
                          families, regions, tables and snapshots";
-const WAL: &str = "a write-ahead log, expected a file of cells: `wal` prints its entries";
+const WAL: &str = "a write-ahead log, expected a file of cells: `hregion wal` prints its entries";
 
 /// Opens an HFile. A link is followed.
 pub(crate) fn open(

@@ -107,7 +107,7 @@ fn fields(text: &str) -> Result<Fields, String> {
 fn separator(text: &str) -> Result<u8, String> {
     match from_string_binary(text)[..] {
         [byte] if !matches!(byte, b'\n' | b'\r' | b'"') => Ok(byte),
-        _ => Err("expected one byte, but no quote or line end".into()),
+        _ => Err("expected one byte other than a quote or a line end".into()),
     }
 }
 
@@ -239,7 +239,7 @@ impl Row {
         let mut rest = line;
         loop {
             let Some(end) = rest.iter().position(|&byte| byte == b'"') else {
-                return Err("a quote is not closed in its line".into());
+                return Err("a quote is not closed on its line".into());
             };
             let (field, after) = rest.split_at(end);
             self.bytes.extend_from_slice(field);
@@ -276,7 +276,7 @@ impl Row {
             Some(at) => self.number(at, "timestamp")?.unwrap_or(text.timestamp),
         };
         if self.timestamp < 0 {
-            return Err(format!("timestamp {}: negative: HBase does not read such a cell", self.timestamp));
+            return Err(format!("timestamp {}: negative: HBase cannot read such a cell", self.timestamp));
         }
         self.ttl = match fields.ttl {
             None => None,

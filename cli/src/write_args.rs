@@ -125,7 +125,7 @@ impl WriteArgs {
     pub(crate) fn encryption(&self) -> Result<Option<Encryption>, CommandError> {
         if self.master_key_file.is_some() && self.settings.encryption.is_none() {
             return Err(CommandError::usage(
-                "--master-key-file: expected --encryption AES, or NONE to write in the clear",
+                "--master-key-file: expected --encryption AES, or NONE to write unencrypted",
             ));
         }
         self.settings.encryption(self.master_key_file.as_deref().map(read_key).transpose()?)

@@ -74,7 +74,7 @@ Examples:
 
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
-    seconds.ok_or_else(|| "expected a number of seconds, at most a day".into())
+    seconds.ok_or_else(|| "expected a number of seconds from 0 to 86400".into())
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {

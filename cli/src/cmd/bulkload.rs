@@ -63,7 +63,7 @@ Examples:
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if is_stdin(&args.cells) && is_stdin(&args.regions) {
         // it would have only split points, and no cells
-        return Err(CommandError::usage("--regions: standard input is the list of cells").into());
+        return Err(CommandError::usage("--regions: standard input is already the list of cells").into());
     }
     check_output(&args.out, args.force)?;
     let encryption = args.writing.encryption()?;

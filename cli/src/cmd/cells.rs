@@ -91,7 +91,7 @@ fn print(
         None => inspect::print(&stored.file, &args.flags, out)?,
         Some(_) => {
             let path = text::path(path);
-            out.warn(&format!("{path}: a reference, `hregion inspect` shows the parts of its file"));
+            out.warn(&format!("{path}: a reference (`hregion inspect` shows the parts of its file)"));
         }
     }
     Ok(())

@@ -82,7 +82,8 @@ fn utc_offset(text: &str) -> Result<i32, String> {
     let number = |text: &str, most: u8| text.parse::<u8>().ok().filter(|number| *number <= most);
     let found = number(hours, 23).zip(number(minutes, 59));
     let seconds = found.map(|(hours, minutes)| 3600 * i32::from(hours) + 60 * i32::from(minutes));
-    seconds.map(|seconds| sign * seconds).ok_or_else(|| "expected hours, such as 2 or -3:30".to_owned())
+    let expected = "expected an offset in hours, such as 2 or -3:30";
+    seconds.map(|seconds| sign * seconds).ok_or_else(|| expected.to_owned())
 }
 
 #[cfg(test)]

@@ -142,7 +142,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     settings.mvcc.get_or_insert(has_seq_ids);
     let mut settings = settings.or_of(&files)?;
     if settings.tags == Some(false) && files.iter().any(HFile::has_tags) {
-        out.warn("--tags=false: tags are left out");
+        out.warn("--tags=false: tags are dropped");
     }
     let encryption = settings.encryption(args.reading.master_key()?)?;
     let kept = match files.as_slice() {
@@ -174,12 +174,12 @@ fn check_encryption(args: &Args, files: &[HFile], out: &Output) -> Result<(), Co
     let encrypted = files.iter().any(|file| file.trailer().is_encrypted());
     let in_the_clear = args.settings.encryption == Some(FileCipher::None);
     if args.to != Form::Hfile && encrypted && args.out.as_os_str() != "-" && !in_the_clear {
-        let message = "the input is encrypted, and a list of its cells is not";
-        let hint = Some("--encryption NONE writes it in the clear");
+        let message = "the input is encrypted, but a list of its cells is not";
+        let hint = Some("use --encryption NONE to write it unencrypted");
         return Err(CommandError::invalid_file(&args.out, message).with_hint(hint));
     }
     if encrypted && in_the_clear {
-        out.warn_always("--encryption NONE: the input is encrypted, what is written is not");
+        out.warn_always("--encryption NONE: the input is encrypted, the output is not");
     }
     Ok(())
 }
@@ -187,12 +187,12 @@ fn check_encryption(args: &Args, files: &[HFile], out: &Output) -> Result<(), Co
 /// Fails if a setting of HFiles is given for a list of cells, which has none.
 fn check_list(args: &Args) -> Result<(), CommandError> {
     if args.settings.encryption == Some(FileCipher::Aes) {
-        return Err(CommandError::usage("--encryption AES: a list of cells is not encrypted"));
+        return Err(CommandError::usage("--encryption AES: not allowed for a list of cells"));
     }
     let dictionary = args.out_zstd_dictionary.as_ref().map(|_| "--out-zstd-dictionary");
     match args.settings.first_given().or(dictionary) {
         None => Ok(()),
-        Some(name) => Err(CommandError::usage(format!("{name}: a list of cells has no such setting"))),
+        Some(name) => Err(CommandError::usage(format!("{name}: not allowed for a list of cells"))),
     }
 }
 
@@ -214,8 +214,8 @@ fn inputs(args: &Args, out: &Output) -> Result<(Vec<PathBuf>, Vec<usize>), Failu
         places.extend((first..paths.len()).rev());
     }
     if families.len() > 1 && args.to == Form::Hfile {
-        let message = "cells of several families are not written to one HFile";
-        return Err(CommandError::usage(message).with_hint(Some("--to jsonl lists them")).into());
+        let message = "cells of several families cannot be written to one HFile";
+        return Err(CommandError::usage(message).with_hint(Some("use --to jsonl to list them")).into());
     }
     Ok((paths, places))
 }

@@ -130,7 +130,7 @@ fn check_order<'f>(
             let name = StringBinary(family.name());
             let message = format!("--raw: the family {name} has NEW_VERSION_BEHAVIOR");
             Err(CommandError::unsupported(path, message)
-                .with_hint(Some("without --raw, the cells that a reader sees are copied")))
+                .with_hint(Some("omit --raw to copy the cells that a reader sees")))
         }
     }
 }

@@ -313,7 +313,11 @@ impl<'a> Diff<'a> {
             if bytes > most {
                 let path = [&self.args.left, &self.args.right][side as usize];
                 let message = format!("the cells of one key have more than {most} bytes");
-                return Err(CommandError::limit(path, message, "--limit-memory-bytes raises the limit"));
+                return Err(CommandError::limit(
+                    path,
+                    message,
+                    "use --limit-memory-bytes to raise the limit",
+                ));
             }
             versions.push(Cell::from(cell));
             cells.advance()?;

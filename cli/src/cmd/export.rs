@@ -143,9 +143,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if matches!(args.to, Form::Parquet | Form::Arrow)
         || args.to == Form::Csv && args.cells.typed_columns().is_some()
     {
-        let message =
-            "Parquet, Arrow and typed columns are not built in: the feature arrow of hregion-cli is off";
-        return Err(CommandError::lacking(message).into());
+        let fault = CommandError::lacking("Parquet, Arrow and typed columns are not built in");
+        return Err(fault.with_hint(Some("build with the feature `arrow`")).into());
     }
     check_directory(&args.out, args.force)?;
     let rows = RowArgs::from(args.range.clone());
@@ -258,14 +257,14 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
     }
     check_force(path, force)?;
     let refused = |why: &str| {
-        let message = format!("not a directory of exported rows, it is not replaced: {why}");
+        let message = format!("not a directory of exported rows, and not replaced: {why}");
         CommandError::invalid_file(path, message)
     };
     // The link would be replaced, and its target would stay. A trailing slash would follow it.
     let named = path.components().as_path();
     let found = named.symlink_metadata().map_err(|error| CommandError::io("look at", path, &error))?;
     if found.is_symlink() {
-        let hint = Some("the directory that it leads to can be named");
+        let hint = Some("name the directory to which it leads");
         return Err(refused("it is a symbolic link").with_hint(hint));
     }
     let manifest = path.join(MANIFEST);

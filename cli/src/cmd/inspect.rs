@@ -92,9 +92,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     if is_log {
         if flags.any_part() || flags.reads_cells() {
-            return Err(
-                CommandError::usage("a log has none of the parts of an HFile: expected no flags").into()
-            );
+            let message = "flags for the parts of an HFile are not allowed for a log";
+            return Err(CommandError::usage(message).into());
         }
         let list = LogList::find(slice::from_ref(&args.target), out)?;
         let (target, limits) = ((args.target.as_path(), are_logs), args.reading.limits());
@@ -102,7 +101,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     if kind != Kind::Hfile {
         if flags.any_part() || flags.reads_cells() {
-            return Err(CommandError::usage("a directory is shown as a whole: expected no flags").into());
+            let message = "flags for the parts of an HFile are not allowed for a directory";
+            return Err(CommandError::usage(message).into());
         }
         return inspect_dir::run(&args.target, kind, &args.reading, out);
     }
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut path = args.target.clone();
     if args.kind.is_none() && target::is_reference(&path)? {
         path = args.reading.region_options(out)?.hfile_of(&path)?.unwrap_or(path);
-        out.warn(&format!("a reference to a half of {}: the whole file is described", text::path(&path)));
+        out.warn(&format!("a reference to a half of {}: the whole file is shown", text::path(&path)));
     }
     let file = target::open(&path, args.kind, &options, out)?;
     let stored = StoredFile { file, half: None };

@@ -113,8 +113,8 @@ fn load_into_region(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
     check_serves(&args.table)?;
     check_input(args)?;
     if !vfs::is_same_storage(&args.table, &args.input) {
-        let message = "not on the file system of the region, to which files are moved";
-        let hint = Some("a load into its table copies them");
+        let message = "not on the file system of the region, so files cannot be moved";
+        let hint = Some("load into the table to copy them");
         return Err(CommandError::unsupported(&args.input, message).with_hint(hint).into());
     }
     let options = args.reading.options(out)?;
@@ -147,7 +147,7 @@ fn load_into_region(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let is_into_region = !vfs::is_url(&args.table) && is_region(&args.table)?;
     if !is_into_region && !args.families.is_empty() {
-        let message = "--family and --descriptor are for a region: a table has a descriptor";
+        let message = "--family and --descriptor: only allowed for a region, as a table has a descriptor";
         return Err(CommandError::usage(message).into());
     }
     let is_same_storage = vfs::is_same_storage(&args.table, &args.input);
@@ -167,7 +167,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         load_copies(args, out)?
     };
     if done.loaded == 0 && has_only_others(&args.input, &done.skipped)? {
-        let message = "nothing was loaded: it has no directory of a family";
+        let message = "nothing was loaded: it has no folder of a family";
         let error = CommandError::invalid_file(&args.input, message);
         return Err(error.with_hint(Some("expected a directory with a folder for each family")).into());
     }

@@ -80,7 +80,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Err(CommandError::no_such_dir(&args.target).into())
     } else {
         let message = "neither a region nor a root directory: no .regioninfo and no data in it";
-        let hint = Some("the logs of all tables are those of their root directory");
+        let hint = Some("the logs of a table are in its root directory");
         Err(CommandError::unsupported(&args.target, message).with_hint(hint).into())
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     while let Some(line) = lines.next_json()? {
         let line = Line::parse(line).map_err(|message| lines.wrong(&message))?;
         if before >= Some(line.id()) {
-            return Err(lines.wrong("id: expected a greater one than that of the line before").into());
+            return Err(lines.wrong("id: expected a greater number than in the line before").into());
         }
         before = Some(line.id());
         answer.clear();

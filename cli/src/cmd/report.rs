@@ -80,8 +80,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Some(page) => check_page(page, args)?,
         None if out.is_json() => {}
         None => {
-            let fault = CommandError::usage("nowhere to write to");
-            return Err(fault.with_hint(Some("--out FILE writes a page, --json prints the data")).into());
+            let fault = CommandError::usage("expected --out FILE or --json");
+            return Err(fault.with_hint(Some("--out writes a page, --json prints the data")).into());
         }
     }
     let kind = target::kind_of(&args.target, args.kind)?;
@@ -126,7 +126,7 @@ fn check_page(page: &Path, args: &Args) -> Result<(), CommandError> {
     if is_page.map_err(|error| CommandError::io("read", page, &error))? {
         return Ok(());
     }
-    Err(CommandError::invalid_file(page, "it is not a page of hregion report, and is not replaced"))
+    Err(CommandError::invalid_file(page, "not a page of hregion report, and not replaced"))
 }
 
 fn begins_as_page(path: &Path) -> io::Result<bool> {

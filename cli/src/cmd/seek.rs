@@ -89,7 +89,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 /// Returns a column, unless it may be a mistyped option: that would be taken for a family.
 fn column(text: &str) -> Result<String, String> {
     match text.starts_with('-') && !text.contains(':') {
-        true => Err(format!("neither an option nor family:qualifier; the family is written as {text}:")),
+        true => Err(format!("neither an option nor family:qualifier; write the family as {text}:")),
         false => Ok(text.to_owned()),
     }
 }

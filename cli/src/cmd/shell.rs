@@ -119,9 +119,7 @@ fn catalog(args: &Args, out: &Output) -> Result<Box<dyn Catalog>, Failure> {
         Some(client) => Ok(Box::new(ClusterTables::new(client))),
         #[cfg(not(feature = "cluster"))]
         Some(never) => match never {},
-        None => {
-            Err(CommandError::usage("a directory, --zookeeper, --bootstrap or --site: expected one").into())
-        }
+        None => Err(CommandError::usage("expected a directory, --zookeeper, --bootstrap or --site").into()),
     }
 }
 
@@ -177,7 +175,7 @@ fn run_input(session: &mut Session, limits: &Limits, out: &mut Output) -> Result
         let read = read.map_err(|error| CommandError::io("read", path, &error))?;
         if pending.text().len() + bytes.len() > limit {
             let message = format!("line {first_line}: a command over the limit of {limit} bytes");
-            return Err(CommandError::limit(path, message, "--limit-line-bytes raises it").into());
+            return Err(CommandError::limit(path, message, "use --limit-line-bytes to raise it").into());
         }
         let wrong = |_| CommandError::corrupt(path, format!("line {}: expected UTF-8", line + 1));
         pending.push(std::str::from_utf8(&bytes).map_err(wrong)?);

@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let without_tags = writing.settings.tags == Some(false);
     let others_have = append_all(&mut *sort::in_order(cells, sorting, out)?, &mut file, without_tags)?;
     if writing.settings.mvcc != Some(true) && (has_seq_ids || others_have) {
-        out.warn("sequence ids are not kept, --mvcc keeps them");
+        out.warn("sequence ids are not kept (use --mvcc to keep them)");
     }
     warn_of(&bad_lines, out);
     finish(file, &args.out, out)
