@@ -4,7 +4,7 @@ use crate::cell_line::LineStyle;
 
 /// The parts to print or check, as in `hbase hfile`.
 #[derive(clap::Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "As in `hbase hfile`")]
+#[command(next_help_heading = "Flags of `hbase hfile`")]
 pub(crate) struct HBaseFlags {
     /// Print trailer, file info and Bloom filters
     #[arg(short = 'm', long)]

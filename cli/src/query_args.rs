@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 /// Selects the cells of a row.
 #[derive(clap::Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Which cells")]
+#[command(next_help_heading = "Cells")]
 pub(crate) struct CellArgs {
     /// Columns as family:qualifier, or families, separated by commas [default: all]
     ///
@@ -52,7 +52,7 @@ struct GivenColumn {
 
 /// Selects a range of rows.
 #[derive(clap::Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Which rows")]
+#[command(next_help_heading = "Rows")]
 pub(crate) struct RangeArgs {
     /// First row, inclusive [default: the first that exists]
     #[arg(long, value_name = "ROW", allow_hyphen_values = true, value_parser = bytes)]
@@ -70,7 +70,7 @@ pub(crate) struct RangeArgs {
 
 /// Selects rows.
 #[derive(clap::Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Which rows")]
+#[command(next_help_heading = "Rows")]
 pub(crate) struct RowArgs {
     #[command(flatten)]
     range: RangeArgs,

@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Settings of a file; `None` if not given.
 #[derive(clap::Args, Clone, Debug, Default)]
-#[command(next_help_heading = "The file")]
+#[command(next_help_heading = "HFile settings")]
 pub(crate) struct Settings {
     /// Kind of HFile to write [default: store; convert: hfile if no input is a store file]
     #[arg(long, value_name = "KIND")]

@@ -39,11 +39,11 @@ pub(crate) struct WriteArgs {
     pub(crate) settings: Settings,
 
     /// Zstandard dictionary to compress with
-    #[arg(long, value_name = "FILE", help_heading = "The file")]
+    #[arg(long, value_name = "FILE", help_heading = "HFile settings")]
     pub(crate) zstd_dictionary: Option<PathBuf>,
 
     /// File with the cluster's master key in hexadecimal, for --encryption AES
-    #[arg(long, value_name = "FILE", help_heading = "The file")]
+    #[arg(long, value_name = "FILE", help_heading = "HFile settings")]
     master_key_file: Option<PathBuf>,
 }
 

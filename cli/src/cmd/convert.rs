@@ -67,7 +67,7 @@ pub(crate) struct Args {
     settings: Settings,
 
     /// Zstandard dictionary to compress with
-    #[arg(long, value_name = "FILE", help_heading = "The file")]
+    #[arg(long, value_name = "FILE", help_heading = "HFile settings")]
     out_zstd_dictionary: Option<PathBuf>,
 
     #[command(flatten)]
