@@ -49,7 +49,7 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
     }
     if probe::is_file(dir)? {
         return Err(CommandError::unsupported(dir, "a file, expected the directory of a region or a table")
-            .with_hint(Some("`hregion cells` prints what a file holds")));
+            .with_hint(Some("`hregion cells` prints the cells of a file")));
     }
     if !vfs::is_url(dir) && !probe::exists(dir)? {
         return Err(CommandError::no_such_dir(dir).with_hint(hint_if_missing(dir)));
@@ -104,7 +104,7 @@ pub(crate) fn hint_of(kind: Kind) -> Option<&'static str> {
 pub(crate) fn check_as(path: &Path, kind: Kind) -> Result<(), CommandError> {
     match why_not(path, kind) {
         Ok(Some(why)) => {
-            Err(CommandError::invalid_file(path, why).with_hint(Some("without --as, its kind is found out")))
+            Err(CommandError::invalid_file(path, why).with_hint(Some("omit --as to detect the kind")))
         }
         _ => Ok(()),
     }

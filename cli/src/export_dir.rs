@@ -356,7 +356,7 @@ pub(crate) struct Found {
 pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Found, CommandError> {
     check_writable(path)?;
     if probe::is_file(path)? {
-        return Err(CommandError::invalid_file(path, "it exists, and is not a directory"));
+        return Err(CommandError::invalid_file(path, "exists, and is not a directory"));
     }
     let entries = match vfs::storage().list_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -372,13 +372,13 @@ pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Found, CommandErr
             let listed = listed.unwrap_or_default();
             let mut others = entries.iter().filter_map(DirEntry::utf8_name);
             let message = match others.find(|name| is_of_export(name) && !listed.contains(*name)) {
-                None => "it exists: it has a manifest.json".to_owned(),
-                Some(name) => format!("it exists: it has a manifest.json, which does not list {name}"),
+                None => "already exists: it has a manifest.json".to_owned(),
+                Some(name) => format!("already exists: it has a manifest.json, which does not list {name}"),
             };
-            return Err(CommandError::invalid_file(path, message).with_hint(Some("--force replaces it")));
+            let hint = Some("use --force to replace it");
+            return Err(CommandError::invalid_file(path, message).with_hint(hint));
         }
-        let message =
-            "not a directory of exported rows, it is not replaced: its manifest.json lists no files";
+        let message = "not a directory of exported rows, and not replaced: its manifest.json lists no files";
         let listed = listed.ok_or_else(|| CommandError::invalid_file(path, message))?;
         replaced = Some((manifest, listed));
     }
@@ -392,8 +392,8 @@ pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Found, CommandErr
         }
         if entry.is_dir || !is_of_export(&name) {
             let message = match replaced {
-                None => format!("it exists, and is not an export that was cut off: it has {name}"),
-                Some(_) => format!("it is not replaced: its manifest.json does not list {name}"),
+                None => format!("already exists, and is not an interrupted export: it has {name}"),
+                Some(_) => format!("not replaced: its manifest.json does not list {name}"),
             };
             return Err(CommandError::invalid_file(path, message));
         }

@@ -102,7 +102,7 @@ pub(crate) fn check_output(path: &Path, force: bool) -> Result<(), CommandError>
         true => Ok(()),
         false => Err(CommandError::invalid_file(
             path,
-            "not a directory of files for a bulk load, it is not replaced",
+            "not a directory of files for a bulk load, and not replaced",
         )),
     }
 }
@@ -168,7 +168,7 @@ impl RemoteLoad {
     /// Removes the written files. Continues after a failure, and returns the first one.
     fn give_up(&self) -> Result<(), CommandError> {
         if self.is_aside() && !probe::is_dir(&self.filled)? {
-            let message = "it may be complete: there was no answer when it got its name";
+            let message = "it may be complete: the rename was not answered";
             return Err(CommandError::invalid_file(&self.path, message));
         }
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();

@@ -51,7 +51,7 @@ impl FoundLogs {
 
     /// Returns the error for a link that was not followed.
     pub(crate) fn refused(link: &Path) -> CommandError {
-        let message = "a symbolic link among logs, which is not followed: name what it leads to";
+        let message = "a symbolic link among logs, which is not followed: name its target";
         CommandError::unsupported(link, message)
     }
 }
@@ -99,7 +99,7 @@ impl<'p> LogList<'p> {
         }
         let file = open_moved(log, self.given)?;
         if file.is_none() {
-            let message = "another process has moved or removed the log since it was listed: it is left out";
+            let message = "another process has moved or removed the log since it was listed: skipped";
             out.warn_always(&CommandError::invalid_file(log, message).line());
         }
         Ok(file)

@@ -98,7 +98,7 @@ impl Output {
         // A single zero byte is the empty list.
         let has_values = file.file_info().mob_file_refs().is_some_and(|list| list.len() > 1);
         if has_values && !self.has_warned_of_mob.swap(true, Ordering::Relaxed) {
-            self.warn("values are in MOB files: as stored, cells have the names of these instead");
+            self.warn("values are in MOB files: stored cells have the names of the files instead");
         }
     }
 

@@ -94,7 +94,7 @@ pub(crate) fn check_serves(region: &Path) -> Result<(), CommandError> {
     if table.regions().iter().any(|info| info.encoded_name() == name) {
         return Ok(());
     }
-    let message = "the region was split or merged, nothing is written to it: others have its rows";
+    let message = "the region was split or merged, and cannot be changed: other regions have its rows";
     Err(CommandError::invalid_file(region, message))
 }
 

@@ -16,27 +16,27 @@ use std::sync::Arc;
 /// Kinds of targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
-    /// A file of cells
+    /// File of cells
     Hfile,
-    /// A directory of HFiles
+    /// Directory of HFiles
     Family,
-    /// A directory of families
+    /// Directory of families
     Region,
-    /// A directory of regions
+    /// Directory of regions
     Table,
-    /// A directory of tables
+    /// Directory of tables
     Namespace,
-    /// A directory with `data` in it
+    /// HBase's root directory, which contains `data`
     Root,
-    /// A frozen list of files
+    /// Directory of a snapshot
     Snapshot,
-    /// A write-ahead log, or a directory of some
+    /// Write-ahead log, or a directory of logs
     Wal,
 }
 
 const DIRECTORY: &str = "a directory, expected a file: `scan`, `get`, `count` and `stats` read those of \
                          families, regions, tables and snapshots";
-const WAL: &str = "a write-ahead log, expected a file of cells: `wal` prints its entries";
+const WAL: &str = "a write-ahead log, expected a file of cells: `hregion wal` prints its entries";
 
 /// Opens an HFile. A link is followed.
 pub(crate) fn open(

@@ -41,7 +41,7 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), CommandError> {
     check_readable(path)?;
     match url_scheme(path) {
         Some(scheme @ ("http" | "https")) => {
-            let message = format!("{scheme}: files of web servers are only read");
+            let message = format!("{scheme}: files on web servers can only be read");
             Err(CommandError::unsupported(&shown(path), message))
         }
         _ => Ok(()),
@@ -289,7 +289,7 @@ mod remote {
 mod remote {
     use super::{Arc, CommandError, DirEntry, LocalStorage, Path, Storage, io, shown, url_scheme};
 
-    const HINT: &str = "the feature `remote` has it";
+    const HINT: &str = "build with the feature `remote`";
 
     /// Fails if a path is a URL.
     pub(crate) fn check_readable(path: &Path) -> Result<(), CommandError> {

@@ -266,7 +266,7 @@ impl Storage for RemoteStorage {
 }
 
 fn read_only(what: &str) -> io::Error {
-    let message = format!("files of web servers are only read: {what} is refused");
+    let message = format!("files on web servers can only be read: {what} is refused");
     io::Error::new(io::ErrorKind::Unsupported, message)
 }
 

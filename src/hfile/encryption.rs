@@ -109,7 +109,7 @@ impl Encryption {
             return Err(Error::invalid_argument("the master key must have 16, 24 or 32 bytes"));
         }
         if self.data_key.as_ref().is_some_and(|key| key.as_bytes().len() != DATA_KEY_LEN) {
-            return Err(Error::invalid_argument("the data key must have 16 bytes: HBase takes no others"));
+            return Err(Error::invalid_argument("the data key must have 16 bytes, as in HBase"));
         }
         Ok(())
     }

@@ -24,26 +24,28 @@ use std::sync::Arc;
 /// Read and check all data, and list every fault
 ///
 /// Checks checksums, the order of cells, the index against the blocks, Bloom filters against the cells, and
-/// trailer and file info against the contents. For a region, a table, a namespace or a root directory, checks
-/// every store file, following references and links, the files of a family against each other, and their
-/// first and last cells against the family and the rows of the region, and the MOB files of a table, or those
-/// to which the cells of a region or family refer, which must have the values; for a snapshot, the files that
-/// it lists, wherever they are now. Other files of HBase are checked for what they
-/// are: .regioninfo, descriptors, lists of files, recovered edits and logs, whose torn end is a fault only if
-/// they were closed; in directories such as WALs, archive and mobdir, all files below. Continues after a
-/// fault, and with the next file. --no-checksums leaves out the checksums of HFiles.
+/// trailer and file info against the contents. Continues after a fault, and with the next file.
 ///
-/// Exit code 3 if there is a fault; 4 or 5 if a file could not be checked, because it needs a feature that
-/// this build lacks, or could not be read. With --json: {"path","offset","block","kind","message"} for each
-/// fault, then {"summary":{"files","blocks","cells","faults"}}.
+/// For a region, a table, a namespace or a root directory, checks every store file, following references and
+/// links; the files of a family against each other; their first and last cells against the family and the
+/// rows of the region; and the MOB files of a table, or those to which the cells of a region or family refer,
+/// which must contain the values. For a snapshot, checks the files that it lists, wherever they are now.
+///
+/// Other files of HBase are checked by their kind: .regioninfo, descriptors, lists of files, recovered edits
+/// and logs, whose torn end is a fault only if they were closed. In directories such as WALs, archive and
+/// mobdir, all files below are checked.
+///
+/// Exit code 3 if there is a fault; 4 if a file needs a feature that this build lacks; 5 if a file cannot be
+/// read. With --json: {"path","offset","block","kind","message"} for each fault, then
+/// {"summary":{"files","blocks","cells","faults"}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Files, or the directories of families, regions, tables, snapshots, namespaces, roots and logs
+    /// Files, or directories of families, regions, tables, snapshots, namespaces, roots or logs
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<PathBuf>,
 
-    /// The kind of the targets, if it cannot be detected
+    /// Kind of all TARGETs [default: detected]
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
 

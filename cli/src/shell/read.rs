@@ -31,7 +31,7 @@ fn row(values: &mut Arguments<'_>) -> Result<Vec<u8>, Stop> {
     let value = values.required("a row")?;
     let row = value.bytes("a row")?;
     if row.is_empty() {
-        return Err(Stop::At(value.at, "expected a row: none is empty".into()));
+        return Err(Stop::At(value.at, "expected a row that is not empty".into()));
     }
     Ok(row)
 }

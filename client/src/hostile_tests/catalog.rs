@@ -85,7 +85,7 @@ async fn a_search_of_the_catalog_goes_on_where_a_call_has_ended() {
     cluster.end_searches(10_000);
     let error = client().locate(&table, row_key(150)).await.unwrap_err();
     assert_eq!(error.kind(), hregion::ErrorKind::Io);
-    assert!(error.message().contains("comes to no row"), "{error}");
+    assert!(error.message().contains("finds no row"), "{error}");
 }
 
 /// A registry whose first answers are errors.

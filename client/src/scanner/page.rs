@@ -48,7 +48,7 @@ impl Scanner {
         };
         if !is_answer {
             // it would end the region, or have rows of elsewhere
-            let other = Corruption::Malformed("answer to another call than that of the scanner");
+            let other = Corruption::Malformed("answer to a call other than that of the scanner");
             return Err(target.connection.give_up(&other));
         }
         let is_empty = rows.is_empty();

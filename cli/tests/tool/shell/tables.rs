@@ -247,11 +247,11 @@ fn an_encrypted_table_is_written_with_the_key_alone() {
     assert!(stdout(&output).contains(marker), "{}", stderr(&output));
 
     let (exit, said) = failed(&root, "scan 't'");
-    assert!(exit == 4 && said.contains("--master-key-file gives it"), "{said}");
+    assert!(exit == 4 && said.contains("use --master-key-file"), "{said}");
     let root = dir.path().join("other");
     let (exit, said) = failed(&root, &format!("{create}; put 't', 'r', 'f:q', '{marker}'; flush 't'"));
     assert!(exit == 4 && said.contains("cannot be written in the clear"), "{said}");
-    assert!(said.contains("--master-key-file gives it") && !files(&root).iter().any(shows), "{said}");
+    assert!(said.contains("use --master-key-file") && !files(&root).iter().any(shows), "{said}");
     let (exit, said) = failed(&root, "create 'u', {NAME => 'f', ENCRYPTION => 'DES'}");
     assert!(exit == 2 && said.contains("expected AES"), "{said}");
 }
