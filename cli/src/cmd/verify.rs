@@ -24,8 +24,9 @@ use std::sync::Arc;
 /// Read and check all data, and list every fault
 ///
 /// Checks checksums, the order of cells, the index against the blocks, Bloom filters against the cells, and
-/// trailer and file info against the contents. Continues after a fault, and with the next file. The store files
-/// of a region that cannot be opened are checked each by itself. --no-checksums skips the checksums of HFiles.
+/// trailer and file info against the contents. Continues after a fault, and with the next file. The store
+/// files of a region that cannot be opened are checked each by itself. --no-checksums skips the checksums of
+/// HFiles.
 ///
 /// For a region, a table, a namespace or a root directory, checks every store file, following references and
 /// links; the files of a family against each other; their first and last cells against the family and the
