@@ -16,7 +16,7 @@ pub(crate) fn whole_millis(duration: Duration) -> i64 {
 
 /// A clock in milliseconds since 1970 (HBase: `EnvironmentEdge`).
 pub trait Clock: Send + Sync + fmt::Debug {
-    /// The current time. It may go back.
+    /// Returns the current time. It may go back.
     fn now(&self) -> i64;
 }
 
@@ -113,7 +113,7 @@ impl Stopwatch {
 
 /// A monotonic clock that can wait. Tests can simulate it.
 pub trait Timer: Send + Sync + fmt::Debug {
-    /// The current moment.
+    /// Returns the current moment.
     fn now(&self) -> Instant;
 
     /// Waits for a duration.

@@ -207,7 +207,7 @@ impl RowKey {
     ///
     /// # Errors
     ///
-    /// Same as [`check`](Self::check).
+    /// If the row key lacks a part, or has more bytes than the parts.
     pub(crate) fn cut<'k>(&self, key: &'k [u8]) -> Result<Vec<&'k [u8]>> {
         let mut cut = Vec::new();
         self.each_part(key, |part| cut.push(part))?;

@@ -19,21 +19,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
-/// Reads, checks and searches the files of Apache HBase, without HBase.
+/// Read, check, write and repair the files of Apache HBase without HBase
 ///
-/// Data goes to standard output, everything else to standard error. With --json, output is JSON lines: one
-/// object per line. Byte strings are printed and parsed as in HBase: printable ASCII as is, other bytes as
-/// \xHH.
+/// Data goes to standard output, everything else to standard error. With --json, output is JSON lines, one
+/// object per line. Byte strings are printed and parsed as in HBase: printable ASCII unchanged, other bytes
+/// as \xHH.
 #[derive(Debug, Parser)]
 #[command(name = "hregion", bin_name = "hregion", version)]
 #[command(after_help = EXIT_CODES, after_long_help = AFTER_HELP)]
 #[command(subcommand_required = true, arg_required_else_help = true, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Write JSON lines
+    /// Print JSON lines
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) json: bool,
 
-    /// Print errors only: no progress, warnings or summary
+    /// Suppress progress, summaries and most warnings
     #[arg(long, global = true, help_heading = "Output")]
     pub(crate) quiet: bool,
 
@@ -82,21 +82,21 @@ pub(crate) enum Command {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done, nothing wrong
-  1  done, and the answer is no
-  2  wrong usage, a bad argument
-  3  the input is corrupt
-  4  the input needs a version, codec or feature that this build lacks
-  5  not found, no permission, disk full, locked";
+  0  success
+  1  success, and the answer is no (files differ, no such table)
+  2  usage error or invalid argument
+  3  corrupt input
+  4  unsupported version, codec or feature
+  5  I/O error: not found, no permission, disk full, locked";
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0  done, nothing wrong
-  1  done, and the answer is no
-  2  wrong usage, a bad argument
-  3  the input is corrupt
-  4  the input needs a version, codec or feature that this build lacks
-  5  not found, no permission, disk full, locked
+  0  success
+  1  success, and the answer is no (files differ, no such table)
+  2  usage error or invalid argument
+  3  corrupt input
+  4  unsupported version, codec or feature
+  5  I/O error: not found, no permission, disk full, locked
 
 Examples:
   hregion inspect table/region/family/8e8ab58dcf39412d
@@ -108,11 +108,11 @@ Examples:
 #[derive(Args, Clone, Copy, Debug)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct LimitArgs {
-    /// Maximum size of one block, or of one entry of a log (K, M and G are accepted) [default: 1G]
+    /// Maximum size of a block or log entry, with suffix K, M or G [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_block_bytes: Option<usize>,
 
-    /// Maximum memory allocated at once for one file [default: 1G]
+    /// Maximum memory allocated at once for a file [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_memory_bytes: Option<usize>,
 }
@@ -139,26 +139,26 @@ impl LimitArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Reading")]
 pub(crate) struct FileArgs {
-    /// Dictionary for files compressed by Zstandard with a dictionary
+    /// Zstandard dictionary with which files were compressed
     #[arg(long, value_name = "FILE")]
     zstd_dictionary: Option<PathBuf>,
 
-    /// Master key of the cluster, in hexadecimal, for encrypted files
+    /// File with the cluster's master key in hexadecimal, for encrypted files
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<PathBuf>,
 
-    /// Master key before a change of it, in hexadecimal: used where the other one does not fit
+    /// File with the previous master key in hexadecimal, tried if the master key does not fit
     #[arg(long, value_name = "FILE", requires = "master_key_file")]
     alternate_master_key_file: Option<PathBuf>,
 
     #[command(flatten)]
     limits: LimitArgs,
 
-    /// Maximum size of the cells of a row in one family, where whole rows are read [default: 1G]
+    /// Maximum size of a row in one family, if whole rows are read [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_row_bytes: Option<usize>,
 
-    /// Do not verify checksums: damaged bytes may be returned as data
+    /// Skip the verification of checksums; damaged bytes may be returned as data
     #[arg(long)]
     no_checksums: bool,
 }
@@ -258,7 +258,7 @@ impl FileArgs {
 /// Options for reading line-based input.
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct LineArgs {
-    /// Maximum length of one line of input, up to 2G (K, M and G are accepted) [default: 256M]
+    /// Maximum length of an input line, up to 2G, with suffix K, M or G [default: 256M]
     #[arg(long, value_name = "BYTES", value_parser = parse_line_bytes, help_heading = "Input")]
     limit_line_bytes: Option<usize>,
 }
@@ -297,7 +297,8 @@ pub(crate) fn read_within(path: &Path, most: u64) -> Result<Vec<u8>, CommandErro
     let limit = most << 20;
     let bytes = read_up_to(path, limit + 1).map_err(|error| CommandError::io("read", path, &error))?;
     if bytes.len() as u64 > limit {
-        return Err(CommandError::invalid_file(path, format!("over {most} MiB, too large for such a file")));
+        let message = format!("larger than {most} MiB, the limit for this file");
+        return Err(CommandError::invalid_file(path, message));
     }
     Ok(bytes)
 }
@@ -352,7 +353,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<usize, String> {
 fn parse_line_bytes(text: &str) -> Result<usize, String> {
     match parse_bytes(text)? {
         bytes if bytes <= 2 << 30 => Ok(bytes),
-        _ => Err("expected at most 2G: no cell is larger".into()),
+        _ => Err("expected at most 2G, the maximum size of a cell".into()),
     }
 }
 
@@ -373,7 +374,7 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
                 let _ = error.print();
                 return ExitCode::from(Exit::Usage as u8);
             }
-            let fault = CommandError::usage(one_line(&error)).with_hint(Some("--help says more"));
+            let fault = CommandError::usage(one_line(&error)).with_hint(Some("try --help"));
             Output::new(json, false).finish(Err(fault.into()))
         }
     })
@@ -389,7 +390,7 @@ pub(crate) fn command() -> clap::Command {
 /// Joins clap's message into one line, without usage and colour.
 fn one_line(error: &clap::Error) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        return "arguments are missing".into();
+        return "missing arguments".into();
     }
     let text = error.render().to_string();
     let lines = text.strip_prefix("error: ").unwrap_or(&text).lines().map(str::trim);
@@ -441,7 +442,7 @@ mod tests {
         assert_eq!(read_within(&path, 1).unwrap().len(), 1 << 20);
         std::fs::write(&path, vec![b' '; (1 << 20) + 1]).unwrap();
         let line = read_within(&path, 1).unwrap_err().line();
-        assert!(line.contains("over 1 MiB"), "{line}");
+        assert!(line.contains("larger than 1 MiB"), "{line}");
         assert_eq!(read_within(&path, 2).unwrap().len(), (1 << 20) + 1);
         assert_eq!(read_up_to(&path, 3).unwrap(), b"   ");
     }

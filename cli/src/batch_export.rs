@@ -28,15 +28,15 @@ use std::path::{Path, PathBuf};
 /// Options for typed columns.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct BatchArgs {
-    /// A JSON file that maps columns and the row key to typed columns, for Parquet, Arrow and CSV
+    /// JSON file that maps the row key and columns to typed columns
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     mapping: Option<PathBuf>,
 
-    /// Values that are not of their type are null, and counted [default: an error]
+    /// Write null for values that are not of their type, and count them [default: fail]
     #[arg(long, help_heading = "Output")]
     invalid_as_null: bool,
 
-    /// A row group of Parquet ends at about this many bytes (K, M and G are accepted) [default: 64M]
+    /// Approximate size of a Parquet row group, with suffix K, M or G [default: 64M]
     #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes, help_heading = "Output")]
     row_group_bytes: Option<usize>,
 }
@@ -91,9 +91,7 @@ impl BatchExport {
         let typed = cells.typed_columns();
         let mapping = match (&args.mapping, typed) {
             (Some(_), _) if cells.has_columns() => {
-                return Err(
-                    CommandError::usage("--mapping: it has the columns, --columns names others").into()
-                );
+                return Err(CommandError::usage("--columns: not allowed with --mapping").into());
             }
             (Some(path), _) => {
                 let wrong = |message: String| CommandError::invalid_file(path, message);
@@ -112,11 +110,11 @@ impl BatchExport {
         let (mut cells, mut mapped) = (cells.clone(), Value::Null);
         let layout = match mapping {
             None if args.invalid_as_null => {
-                return Err(CommandError::usage("--invalid-as-null: no column has a type").into());
+                return Err(CommandError::usage("--invalid-as-null: needs typed columns").into());
             }
             None => Layout::Cells,
             Some(_) if cells.is_raw() => {
-                return Err(CommandError::usage("--raw: typed columns cannot have delete markers").into());
+                return Err(CommandError::usage("--raw: not allowed with typed columns").into());
             }
             Some(mut mapping) => {
                 if args.invalid_as_null {
@@ -155,7 +153,7 @@ impl BatchExport {
             && earlier != given
         {
             let message = format!("--now {given}: the export has cells as of {earlier}");
-            let hint = Some("without --now, the same time is used");
+            let hint = Some("omit --now to use the same time");
             return Err(CommandError::invalid_file(dir, message).with_hint(hint));
         }
         let now = earlier.or_else(|| self.cells.now()).unwrap_or_else(|| SystemClock.now());
@@ -288,7 +286,7 @@ pub(crate) fn retain(dir: &Path, names: &[&str]) -> Result<(), CommandError> {
             .iter()
             .any(|ending| name.ends_with(ending));
         if is_dir || !is_of_export {
-            return Err(CommandError::invalid_file(&path, "not a file of an export, it is not removed"));
+            return Err(CommandError::invalid_file(&path, "not a file of an export, and not removed"));
         }
         left.push(path);
     }
@@ -429,7 +427,7 @@ mod tests {
     use super::*;
     use hregion::{CellType, RowBuf, SeekKey};
 
-    /// The sum of a large row takes no copy of it.
+    /// Summing a large row makes no copy of it.
     #[test]
     fn large_rows_are_summed_in_parts() {
         let (mut row, mut sum, mut of_cells) = (RowBuf::new(), CellSum::default(), CellSum::default());

@@ -115,7 +115,7 @@ impl CellParser {
                 0 => {
                     json.bytes_up_to(&mut self.row, MAX_ROW_LEN)?;
                     if self.are_new && self.row.is_empty() {
-                        return Err(json.wrong("empty: HBase takes no such row"));
+                        return Err(json.wrong("empty: HBase rejects such a row"));
                     }
                 }
                 1 => json.bytes_up_to(&mut self.family, MAX_FAMILY_LEN)?,
@@ -123,7 +123,7 @@ impl CellParser {
                 3 => {
                     timestamp = json.number()?;
                     if self.are_new && timestamp < 0 {
-                        return Err(json.wrong("negative: HBase does not read such a cell"));
+                        return Err(json.wrong("negative: HBase cannot read such a cell"));
                     }
                 }
                 4 => {
@@ -144,7 +144,7 @@ impl CellParser {
         }
         json.skip_space();
         if json.at < line.len() {
-            return Err(json.wrong("expected nothing after the cell: a line has one"));
+            return Err(json.wrong("expected the end of the line after the cell"));
         }
         if let Some(missing) = (0..REQUIRED).find(|member| seen & 1 << member == 0) {
             json.field = Some(MEMBERS[missing]);
@@ -416,7 +416,7 @@ mod tests {
                  tags, file",
             ),
             ("{}", "column 3: row: missing"),
-            ("{\"row\":\"r\"} {", "column 13: expected nothing after the cell: a line has one"),
+            ("{\"row\":\"r\"} {", "column 13: expected the end of the line after the cell"),
         ];
         for (line, expected) in cases {
             assert_eq!(parse(line).unwrap_err(), expected, "{line}");

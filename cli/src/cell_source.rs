@@ -175,7 +175,7 @@ impl CellSource for JsonCells<'_> {
         let disorder = error.kind() == ErrorKind::InvalidArgument
             && self.order.compare(self.before.as_cell().key(), self.here.as_cell().key()).is_gt();
         let fault = CommandError::in_line(self.lines.path(), self.line(), error);
-        if disorder { fault.with_hint(Some("--sort sorts them")) } else { fault }
+        if disorder { fault.with_hint(Some("use --sort to sort them")) } else { fault }
     }
 }
 

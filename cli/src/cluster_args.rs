@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// The location of the catalog.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct ClusterArgs {
-    /// HBase's root directory: uses its catalog, data/hbase/meta, or else the region directories
+    /// Use the hbase:meta of this root directory, or its region directories if it has none
     #[arg(long, value_name = "ROOT", required_unless_present_any = ["zookeeper", "bootstrap", "site"])]
     #[arg(conflicts_with_all = ["zookeeper", "bootstrap", "site"])]
     meta: Option<PathBuf>,
@@ -41,7 +41,7 @@ impl ClusterArgs {
         if let Some(client) = self.server.client()? {
             return Ok(RegionFinder::Cluster(client));
         }
-        Err(CommandError::usage("--meta, --zookeeper, --bootstrap or --site: expected one").into())
+        Err(CommandError::usage("expected --meta, --zookeeper, --bootstrap or --site").into())
     }
 }
 

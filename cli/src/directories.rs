@@ -49,7 +49,7 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
     }
     if probe::is_file(dir)? {
         return Err(CommandError::unsupported(dir, "a file, expected the directory of a region or a table")
-            .with_hint(Some("`hregion cells` prints what a file holds")));
+            .with_hint(Some("`hregion cells` prints the cells of a file")));
     }
     if !vfs::is_url(dir) && !probe::exists(dir)? {
         return Err(CommandError::no_such_dir(dir).with_hint(hint_if_missing(dir)));
@@ -104,7 +104,7 @@ pub(crate) fn hint_of(kind: Kind) -> Option<&'static str> {
 pub(crate) fn check_as(path: &Path, kind: Kind) -> Result<(), CommandError> {
     match why_not(path, kind) {
         Ok(Some(why)) => {
-            Err(CommandError::invalid_file(path, why).with_hint(Some("without --as, its kind is found out")))
+            Err(CommandError::invalid_file(path, why).with_hint(Some("omit --as to detect the kind")))
         }
         _ => Ok(()),
     }
@@ -113,7 +113,7 @@ pub(crate) fn check_as(path: &Path, kind: Kind) -> Result<(), CommandError> {
 /// Returns the reason that a path cannot be of a kind; `None` if it can, or does not exist.
 fn why_not(path: &Path, kind: Kind) -> Result<Option<&'static str>, CommandError> {
     if !probe::is_dir(path)? {
-        // A web server may answer with a page for a directory.
+        // A web server may respond with a page for a directory.
         let may_be = matches!(kind, Kind::Hfile | Kind::Wal) || vfs::is_web(path);
         return Ok((!may_be && probe::is_file(path)?).then_some("a file, not a directory of that kind"));
     }
@@ -181,7 +181,7 @@ pub(crate) fn is_table(dir: &Path) -> Result<bool, CommandError> {
 /// where a part of it stays.
 pub(crate) fn is_absent(dir: &Path) -> Result<bool, CommandError> {
     match Table::is_absent(dir, &*vfs::storage()) {
-        // Of a table with a damaged file, only a command that opens it fails.
+        // For a table with a damaged file, only a command that opens it fails.
         Err(error) if error.kind() != ErrorKind::Io => Ok(false),
         absent => Ok(absent?),
     }
@@ -229,7 +229,7 @@ fn is_family_directory(dir: &Path) -> Result<bool, CommandError> {
 
 /// Whether a directory has logs, by its location, or because its first file begins like a log.
 fn is_log_directory(dir: &Path) -> Result<bool, CommandError> {
-    // The path may be `.` or end so.
+    // The path may be `.`, or end with it.
     let full = vfs::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     let is_of_server = full.parent().is_some_and(|parent| parent.ends_with(LOGS));
     if is_of_server || [LOGS, OLD_LOGS, RECOVERED_EDITS].iter().any(|name| full.ends_with(name)) {
@@ -266,7 +266,7 @@ pub(crate) fn mob_dir(dir: &Path) -> Result<Option<PathBuf>, CommandError> {
 /// files in the archive and MOB files, whose regions have no `.regioninfo`.
 pub(crate) fn is_aside(dir: &Path) -> Result<bool, CommandError> {
     const ASIDE: [&str; 7] = [RECOVERED_EDITS, ".filelist", TABLE_DESCRIPTOR, LOGS, OLD_LOGS, ARCHIVE, MOB];
-    // The path may be `.` or end so.
+    // The path may be `.`, or end with it.
     let path = vfs::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     Ok(path.components().any(|part| ASIDE.iter().any(|name| part.as_os_str() == *name)))
 }
@@ -351,7 +351,7 @@ pub(crate) fn tables_below(dir: &Path, kind: Kind) -> Result<Vec<PathBuf>, Comma
     each_table_below(dir, kind).into_iter().collect()
 }
 
-/// As [`tables_below`], with an error in the place of each directory that cannot be examined.
+/// Like [`tables_below`], with an error for each directory that cannot be examined.
 pub(crate) fn each_table_below(dir: &Path, kind: Kind) -> Vec<Result<PathBuf, CommandError>> {
     match kind {
         Kind::Namespace => each_table(dir),
@@ -371,7 +371,7 @@ fn table_dirs(namespace: &Path) -> Result<Vec<PathBuf>, CommandError> {
     each_table(namespace).into_iter().collect()
 }
 
-/// As [`table_dirs`], with an error in the place of each directory that cannot be examined.
+/// Like [`table_dirs`], with an error for each directory that cannot be examined.
 fn each_table(namespace: &Path) -> Vec<Result<PathBuf, CommandError>> {
     each_entry(namespace, |path| {
         let is_hidden = path.file_name().unwrap_or_default().as_encoded_bytes().starts_with(b".");
@@ -387,8 +387,8 @@ pub(crate) fn entries_of(
     each_entry(dir, wanted).into_iter().collect()
 }
 
-/// As [`entries_of`], with an error in the place of each entry that cannot be examined, or of all if they
-/// cannot be listed.
+/// Like [`entries_of`], with an error for each entry that cannot be examined, or one error if they cannot be
+/// listed.
 fn each_entry(
     dir: &Path,
     wanted: impl Fn(&Path) -> Result<bool, CommandError>,
@@ -427,7 +427,7 @@ mod tests {
             fs::write(dir.path().join(format!("{CHANGE}{}", name(9))), &text).unwrap();
             let seen: Vec<PathBuf> = seen.into_iter().map(|n| dir.path().join(name(n))).collect();
             assert_eq!(region_dirs(dir.path()).unwrap(), seen, "{text}");
-            // One with a region info is named in any case.
+            // A directory with a region info is always returned.
             fs::write(dir.path().join(name(1)).join(REGION_INFO), b"info").unwrap();
             fs::write(dir.path().join(name(2)).join(REGION_INFO), b"info").unwrap();
             assert_eq!(region_dirs(dir.path()).unwrap().len(), 3, "{text}");

@@ -70,10 +70,7 @@ impl<'f> Examiner<'f> {
         }
         let order = if flags.check_rows { file.order() } else { None };
         if flags.check_rows && order.is_none() {
-            out.warn(&format!(
-                "{}: the order of rows is unknown, it is not checked",
-                text::path(file.path())
-            ));
+            out.warn(&format!("{}: the order of rows is unknown, and not checked", text::path(file.path())));
         }
         Some(Self {
             file,

@@ -69,7 +69,7 @@ impl ExportDir {
         }
     }
 
-    /// Returns the name under which a file is written whose own name is this.
+    /// Returns the name under which the file with this final name is written.
     pub(crate) fn name_new(&self, own: String) -> String {
         match self {
             Self::Local(_) => own,
@@ -147,7 +147,8 @@ struct Replaced {
     manifest: Vec<u8>,
     /// The names of its files.
     names: HashSet<String>,
-    /// Without renames: the manifest to replace, unless it has changed since.
+    /// Without renames: the writer of the new manifest, which replaces the old one unless that has changed
+    /// since.
     new: Mutex<Option<Box<dyn FileWriter>>>,
 }
 
@@ -250,7 +251,7 @@ impl RemoteDir {
         created.map_err(|error| CommandError::io("create", path, &error))
     }
 
-    /// Fails if a manifest is not the one that was written. If the answer to a rename was lost, it may be
+    /// Fails if a manifest is not the one that was written. If the response to a rename was lost, it may be
     /// another export's. Names are random: an equal manifest is this one.
     fn check_manifest(&self, path: &Path, written: &[u8]) -> Result<(), CommandError> {
         let found = read_up_to(path, written.len() as u64 + 1);
@@ -295,7 +296,7 @@ impl RemoteDir {
         Ok(left.map(str::to_owned).collect())
     }
 
-    /// Removes files. Goes on after a failure, and returns the first one.
+    /// Removes files. Continues after a failure, and returns the first one.
     fn remove_all(&self, names: impl Iterator<Item = String>) -> Result<(), CommandError> {
         let failed: Vec<_> = names.filter_map(|name| self.remove(&name).err()).collect();
         failed.into_iter().next().map_or(Ok(()), Err)
@@ -355,7 +356,7 @@ pub(crate) struct Found {
 pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Found, CommandError> {
     check_writable(path)?;
     if probe::is_file(path)? {
-        return Err(CommandError::invalid_file(path, "it exists, and is not a directory"));
+        return Err(CommandError::invalid_file(path, "exists, and is not a directory"));
     }
     let entries = match vfs::storage().list_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -371,13 +372,13 @@ pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Found, CommandErr
             let listed = listed.unwrap_or_default();
             let mut others = entries.iter().filter_map(DirEntry::utf8_name);
             let message = match others.find(|name| is_of_export(name) && !listed.contains(*name)) {
-                None => "it exists: it has a manifest.json".to_owned(),
-                Some(name) => format!("it exists: it has a manifest.json, which does not list {name}"),
+                None => "already exists: it has a manifest.json".to_owned(),
+                Some(name) => format!("already exists: it has a manifest.json, which does not list {name}"),
             };
-            return Err(CommandError::invalid_file(path, message).with_hint(Some("--force replaces it")));
+            let hint = Some("use --force to replace it");
+            return Err(CommandError::invalid_file(path, message).with_hint(hint));
         }
-        let message =
-            "not a directory of exported rows, it is not replaced: its manifest.json lists no files";
+        let message = "not a directory of exported rows, and not replaced: its manifest.json lists no files";
         let listed = listed.ok_or_else(|| CommandError::invalid_file(path, message))?;
         replaced = Some((manifest, listed));
     }
@@ -391,8 +392,8 @@ pub(crate) fn check_remote(path: &Path, force: bool) -> Result<Found, CommandErr
         }
         if entry.is_dir || !is_of_export(&name) {
             let message = match replaced {
-                None => format!("it exists, and is not an export that was cut off: it has {name}"),
-                Some(_) => format!("it is not replaced: its manifest.json does not list {name}"),
+                None => format!("already exists, and is not an interrupted export: it has {name}"),
+                Some(_) => format!("not replaced: its manifest.json does not list {name}"),
             };
             return Err(CommandError::invalid_file(path, message));
         }
@@ -422,7 +423,7 @@ fn is_of_export(name: &str) -> bool {
         && ["parquet", "arrow", "csv", "csv.gz", "jsonl", "jsonl.gz"].contains(&ending)
 }
 
-/// Whether a file at a URL has the rows of the one whose own name is this.
+/// Whether a file at a URL has the rows of the file with this final name.
 #[cfg(feature = "arrow")]
 fn is_of(name: &str, own: &str) -> bool {
     let without_random =

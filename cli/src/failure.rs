@@ -74,9 +74,10 @@ impl CommandError {
         Self::new("Interrupted", "interrupted")
     }
 
-    /// Commands that were not executed, because standard output was closed before.
+    /// Commands that were not executed, because standard output had been closed.
     pub(crate) fn unread() -> Self {
-        let message = "cannot write to standard output: no one reads it; the commands left were not executed";
+        let message =
+            "cannot write to standard output: it was closed; the remaining commands were not executed";
         Self::new(ErrorKind::Io.name(), message)
     }
 
@@ -140,7 +141,7 @@ impl CommandError {
     pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
         let is_not_found = error.kind() == io::ErrorKind::NotFound;
         let is_dir = error.kind() == io::ErrorKind::IsADirectory;
-        let hint = is_dir.then_some("expected a file, perhaps one that is in it");
+        let hint = is_dir.then_some("expected a file, not a directory");
         let fault = Self::new(ErrorKind::Io.name(), format!("cannot {doing}: {error}"));
         Self { is_not_found, ..fault.at(path).with_hint(hint) }
     }
@@ -259,50 +260,46 @@ const LOCKED: &str = "try again when the other process has ended";
 fn hint(error: &hregion::Error) -> Option<&'static str> {
     match (error.kind(), error.corruption()) {
         (_, Some(Corruption::BadMagic { what: "write-ahead log", .. })) => {
-            Some("if it is no log: those of a root directory are in its WALs and oldWALs")
+            Some("logs of a root directory are in its WALs and oldWALs")
         }
-        (ErrorKind::Corrupt | ErrorKind::Truncated, _) => Some("`hregion verify` lists all that is wrong"),
+        (ErrorKind::Corrupt | ErrorKind::Truncated, _) => Some("`hregion verify` lists all faults"),
         (ErrorKind::Limit, Some(_)) if error.path().is_some() => {
-            Some("--limit-block-bytes and --limit-memory-bytes raise the limits")
+            Some("use --limit-block-bytes or --limit-memory-bytes to raise the limits")
         }
         (ErrorKind::Limit, None) if error.message().ends_with(", the limit of a row") => Some(
-            "--limit-row-bytes raises the limit, up to hbase.table.max.rowsize if the table sets it, and \
-             `scan --batch` reads rows in parts",
+            "use --limit-row-bytes to raise the limit, up to hbase.table.max.rowsize if the table sets it, \
+             or `scan --batch` to read rows in parts",
         ),
         (ErrorKind::Locked, _) => Some(LOCKED),
-        (_, Some(Corruption::Unsupported { what: "encrypted file", .. })) => {
-            Some("--master-key-file gives it")
-        }
-        (_, Some(Corruption::Unsupported { what: "ZSTD dictionary", .. })) => {
-            Some("--zstd-dictionary gives it")
-        }
+        (_, Some(Corruption::Unsupported { what: "encrypted file", .. })) => Some("use --master-key-file"),
+        (_, Some(Corruption::Unsupported { what: "ZSTD dictionary", .. })) => Some("use --zstd-dictionary"),
         (ErrorKind::InvalidArgument, None) if lacks_settings(error) => Some(
-            "`compact`, `flush`, `recover`, `shell` and `load` of a region take them by --family \
+            "`compact`, `flush`, `recover`, `shell` and `load` of a region accept --family \
              NAME:ATTRIBUTE=VALUE,… or --descriptor FILE; other commands need the descriptor in .tabledesc \
              of the table",
         ),
         (ErrorKind::InvalidArgument, None)
             if error.message().ends_with(", and the file was opened without them") =>
         {
-            Some("--tags keeps them, and --tags=false leaves them out")
+            Some("use --tags to keep them, or --tags=false to drop them")
         }
         (ErrorKind::Unsupported, None) if error.message().ends_with("ZSTD dictionary") => {
-            Some("--zstd-dictionary gives it")
+            Some("use --zstd-dictionary")
         }
         (ErrorKind::Unsupported, None) if error.message().ends_with("master key") => {
-            Some("--master-key-file gives it")
+            Some("use --master-key-file")
         }
         _ => None,
     }
 }
 
-/// Whether a region has no table descriptor, so that the settings of its families are not known: a warning if
-/// it is read, and an error if it is to be written.
+/// Whether a region has no table descriptor, so that the settings of its families are unknown: a warning if
+/// it is read, and an error if it is written.
 pub(crate) fn lacks_settings(error: &hregion::Error) -> bool {
     error.message().starts_with("there is no table descriptor")
 }
 
-/// Returns what to try if there is nothing at a path: where tables are, if it is only the name of one.
+/// Returns the hint for a path that does not exist: the location of tables, if it is only the name of one.
 pub(crate) fn hint_if_missing(path: &Path) -> Option<&'static str> {
     let is_name = |name: &str| !name.contains('.') && TableName::parse(name).is_ok();
     path.to_str().is_some_and(is_name).then_some(

@@ -8,12 +8,13 @@ use std::path::PathBuf;
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Families")]
 pub(crate) struct FamilyArgs {
-    /// A family and its attributes, such as `cf:VERSIONS=3,TTL=86400`, for a region without a table
-    /// descriptor; may be repeated
+    /// Family and its attributes, such as cf:VERSIONS=3,TTL=86400; may be repeated
+    ///
+    /// For a region without a table descriptor.
     #[arg(long = "family", value_name = "NAME[:ATTRIBUTE=VALUE,…]", value_parser = family)]
     families: Vec<Family>,
 
-    /// The table descriptor of a region that was copied without its table: a file .tableinfo.<number>
+    /// Table descriptor (.tableinfo.NUMBER) of a region that was copied without its table
     #[arg(long, value_name = "FILE")]
     descriptor: Option<PathBuf>,
 }

@@ -4,7 +4,7 @@ use crate::cell_line::LineStyle;
 
 /// The parts to print or check, as in `hbase hfile`.
 #[derive(clap::Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "As in `hbase hfile`")]
+#[command(next_help_heading = "Flags of `hbase hfile`")]
 pub(crate) struct HBaseFlags {
     /// Print trailer, file info and Bloom filters
     #[arg(short = 'm', long)]
@@ -30,7 +30,7 @@ pub(crate) struct HBaseFlags {
     #[arg(short = 'k', long)]
     pub(crate) check_rows: bool,
 
-    /// Check that all cells are of one family, the one in the path
+    /// Check that all cells are of the family in the path
     #[arg(short = 'a', long)]
     pub(crate) check_families: bool,
 

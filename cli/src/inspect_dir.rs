@@ -53,8 +53,8 @@ fn region_json(region: Option<&RegionInfo>, families: Vec<Value>) -> Value {
     })
 }
 
-/// Returns what a file says of itself; of a reference or a link, what the HFile says to which it leads. The
-/// sequence id is that by which readers of the table order the files.
+/// Returns the metadata of a file; for a reference or a link, those of its HFile. The sequence id is the one
+/// by which readers of the table order the files.
 fn measure(file: &StoreFile, options: &HFileOptions, regions: &RegionOptions) -> Result<Value, Failure> {
     read_listed(&file.path, |place| measure_at(place, file, options, regions))
 }

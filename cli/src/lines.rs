@@ -109,7 +109,7 @@ impl<'p> Lines<'p> {
         }
         if self.line.len() > self.limit {
             let message = format!("line {}: over the limit of {} bytes", self.number, self.limit);
-            return Err(CommandError::limit(self.path, message, "--limit-line-bytes raises it"));
+            return Err(CommandError::limit(self.path, message, "use --limit-line-bytes to raise it"));
         }
         Ok(true)
     }

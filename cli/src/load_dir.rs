@@ -43,7 +43,7 @@ impl LoadDir {
         }
     }
 
-    /// Notes that a file is about to be written.
+    /// Records that a file is about to be written.
     pub(crate) fn note(&self, file: &Path) {
         if let Self::Remote(load) = self {
             load.files.lock().unwrap_or_else(PoisonError::into_inner).push(file.to_owned());
@@ -102,7 +102,7 @@ pub(crate) fn check_output(path: &Path, force: bool) -> Result<(), CommandError>
         true => Ok(()),
         false => Err(CommandError::invalid_file(
             path,
-            "not a directory of files for a bulk load, it is not replaced",
+            "not a directory of files for a bulk load, and not replaced",
         )),
     }
 }
@@ -168,14 +168,14 @@ impl RemoteLoad {
     /// Removes the written files. Continues after a failure, and returns the first one.
     fn give_up(&self) -> Result<(), CommandError> {
         if self.is_aside() && !probe::is_dir(&self.filled)? {
-            let message = "it may be complete: there was no answer when it got its name";
+            let message = "it may be complete: the rename was not answered";
             return Err(CommandError::invalid_file(&self.path, message));
         }
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let folders: BTreeSet<PathBuf> =
             files.iter().filter_map(|file| Some(file.parent()?.into())).collect();
         for folder in &folders {
-            // a file that asks whether the store keeps conditions, which could not be removed
+            // a probe of whether the store checks conditions, which could not be removed
             files.extend(self.list(folder)?.into_iter().filter(|path| is_probe(path)));
         }
         let mut removed: Vec<_> = files.iter().map(|file| (file, self.storage.remove(file))).collect();

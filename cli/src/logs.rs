@@ -18,7 +18,7 @@ use std::sync::Arc;
 pub(crate) struct FoundLogs {
     /// The logs, in the order of their names.
     pub(crate) logs: Vec<PathBuf>,
-    /// Symbolic links that were not followed, as they may be circular, or that lead nowhere.
+    /// Symbolic links that were not followed, because they may be circular, or that have no target.
     pub(crate) links: Vec<PathBuf>,
 }
 
@@ -51,7 +51,7 @@ impl FoundLogs {
 
     /// Returns the error for a link that was not followed.
     pub(crate) fn refused(link: &Path) -> CommandError {
-        let message = "a symbolic link among logs, which is not followed: name what it leads to";
+        let message = "a symbolic link among logs, which is not followed: name its target";
         CommandError::unsupported(link, message)
     }
 }
@@ -61,7 +61,7 @@ impl FoundLogs {
 pub(crate) struct LogList<'p> {
     given: &'p [PathBuf],
     logs: Vec<PathBuf>,
-    /// As [`vfs::absolute`] returns them.
+    /// The paths of `logs`, in the form that [`vfs::absolute`] returns.
     known: BTreeSet<PathBuf>,
 }
 
@@ -99,7 +99,7 @@ impl<'p> LogList<'p> {
         }
         let file = open_moved(log, self.given)?;
         if file.is_none() {
-            let message = "another process has moved or removed the log since it was listed: it is left out";
+            let message = "another process has moved or removed the log since it was listed: skipped";
             out.warn_always(&CommandError::invalid_file(log, message).line());
         }
         Ok(file)
@@ -142,8 +142,8 @@ fn moved(log: &Path) -> Vec<PathBuf> {
     vec![logs.join(splitting).join(name), logs.with_file_name(OLD_LOGS).join(name)]
 }
 
-/// Whether a file of this name beside logs is none: an empty one whose name holds a sequence id, or the
-/// checksums that Hadoop's local file system keeps of another.
+/// Whether a file of this name among logs is not a log: an empty file whose name contains a sequence id, or
+/// the checksums that Hadoop's local file system keeps for another file.
 pub(crate) fn is_no_log(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
     let is_seq_id = name.ends_with(b".seqid") || name.ends_with(b"_seqid");

@@ -73,7 +73,7 @@ pub(crate) fn keep_first(
     first.and(next)
 }
 
-/// Returns whether a directory is that of a region or of a table. Fails for any other.
+/// Returns whether a directory is a region's or a table's. Fails for any other directory.
 pub(crate) fn check_kind(dir: &Path) -> Result<Kind, CommandError> {
     match kind_of(dir, None)? {
         kind @ (Kind::Region | Kind::Table) => Ok(kind),
@@ -84,8 +84,8 @@ pub(crate) fn check_kind(dir: &Path) -> Result<Kind, CommandError> {
     }
 }
 
-/// Fails if a region that a dry run has opened could not be opened for writing, as the settings of its
-/// families are not known.
+/// Fails if a region that a dry run has opened could not be opened for writing, because the settings of its
+/// families are unknown.
 pub(crate) fn check_settings(region: &Region) -> Result<(), CommandError> {
     match region.warnings().iter().find(|warning| lacks_settings(warning)) {
         Some(unknown) => Err(unknown.into()),

@@ -62,7 +62,7 @@ impl NewDir {
         }
         let lock = lock(&aside)?;
         if !is_at(&lock, &aside).map_err(|error| CommandError::io("open", &aside, &error))? {
-            return Err(CommandError::locked(&aside, "another export is ending"));
+            return Err(CommandError::locked(&aside, "another export is being completed"));
         }
         Ok(Self { path: path.to_owned(), aside, kept: false, resumes: true, _lock: Some(lock) })
     }

@@ -270,13 +270,13 @@ fn check_new(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), Command
         // A file would be refused this name at the end, when everything has been read.
         let name = path.as_os_str().as_encoded_bytes();
         if !vfs::is_url(path) && (name.ends_with(b"/") || name.ends_with(b"/.")) {
-            return Err(CommandError::invalid_file(path, "the name of a directory, expected one of a file"));
+            return Err(CommandError::invalid_file(path, "expected the name of a file, not of a directory"));
         }
         return Ok(());
     }
     // An object may have the name of a directory, which then cannot be listed.
     if vfs::is_url(path) && probe::is_dir(path)? {
-        return Err(CommandError::invalid_file(path, "it is a directory"));
+        return Err(CommandError::invalid_file(path, "is a directory"));
     }
     for input in inputs {
         if is_of_input(path, input)? {
@@ -285,7 +285,7 @@ fn check_new(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), Command
         }
     }
     if !vfs::is_url(path) && probe::is_special(path)? {
-        return Err(CommandError::invalid_file(path, "not a regular file, it is not replaced"));
+        return Err(CommandError::invalid_file(path, "not a regular file, and not replaced"));
     }
     check_force(path, force)
 }
@@ -295,7 +295,7 @@ pub(crate) fn check_force(path: &Path, force: bool) -> Result<(), CommandError> 
     if force {
         return Ok(());
     }
-    Err(CommandError::invalid_file(path, "it exists").with_hint(Some("--force replaces it")))
+    Err(CommandError::invalid_file(path, "already exists").with_hint(Some("use --force to replace it")))
 }
 
 /// Whether a file is an input, or one of the files of HBase below a directory that is an input.

@@ -95,10 +95,10 @@ impl Output {
 
     /// Warns, once for all files, if cells of a file that is read as it is stored have values in MOB files.
     pub(crate) fn warn_of_mob(&self, file: &HFile) {
-        // A single zero is the list of none.
+        // A single zero byte is the empty list.
         let has_values = file.file_info().mob_file_refs().is_some_and(|list| list.len() > 1);
         if has_values && !self.has_warned_of_mob.swap(true, Ordering::Relaxed) {
-            self.warn("values are in MOB files: as stored, cells have the names of these instead");
+            self.warn("values are in MOB files: stored cells have the names of the files instead");
         }
     }
 
@@ -142,7 +142,7 @@ impl Output {
     pub(crate) fn finish(mut self, result: Result<Exit, Failure>) -> ExitCode {
         self.progress = Progress::none();
         let result = result.and_then(|exit| match self.out.flush() {
-            // what was found or done is so even if no one reads of it
+            // the outcome of the command is the same even if no one reads it
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
             flushed => Ok(flushed.map(|()| exit)?),
         });

@@ -8,7 +8,7 @@ use std::{io, thread};
 /// Options for work on several threads.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct JobArgs {
-    /// How many files or regions are read at once [default: the number of cores]
+    /// Number of files or regions read at once [default: number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     jobs: Option<u16>,
 }
@@ -24,7 +24,7 @@ impl JobArgs {
         self.jobs.map_or_else(cores, usize::from)
     }
 
-    /// Calls `work` for each item, on as many threads as are asked for, and passes the results to `take` in
+    /// Calls `work` for each item, on the requested number of threads, and passes the results to `take` in
     /// the order of the items. After `take` has failed, no more work is begun.
     pub(crate) fn in_order<T: Sync, R: Send>(
         self,
@@ -64,7 +64,7 @@ impl JobArgs {
 }
 
 fn no_thread(error: &io::Error) -> Failure {
-    CommandError::no_thread(error).with_hint(Some("--jobs 1 needs none")).into()
+    CommandError::no_thread(error).with_hint(Some("use --jobs 1")).into()
 }
 
 fn take_in_order<R>(

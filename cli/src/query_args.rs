@@ -10,30 +10,31 @@ use std::sync::Arc;
 
 /// Selects the cells of a row.
 #[derive(clap::Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Which cells")]
+#[command(next_help_heading = "Cells")]
 pub(crate) struct CellArgs {
-    /// Columns as family:qualifier, and whole families; bytes as \xHH, a comma as \x2C [default: all]
+    /// Columns as family:qualifier, or families, separated by commas [default: all]
+    ///
+    /// Bytes are written as \xHH, a comma in a name as \x2C.
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',', value_parser = given_column)]
     columns: Vec<GivenColumn>,
 
-    /// Maximum versions per column, or `all`; limited to those the family keeps [default: 1; for copy and
-    /// diff: all]
+    /// Maximum versions per column, or `all`, of those the family keeps [default: 1; copy, diff: all]
     #[arg(long, value_name = "N", value_parser = versions)]
     versions: Option<u32>,
 
-    /// A filter on the cells, in HBase's filter language; bytes in quotes as \xHH
-    #[arg(long, value_name = "LANGUAGE", value_parser = filter)]
+    /// Filter expression in HBase's filter language; bytes in quotes as \xHH
+    #[arg(long, value_name = "FILTER", value_parser = filter)]
     filter: Option<Filter>,
 
-    /// A range of timestamps in milliseconds, without its end: A..B, A.. or ..B
+    /// Range of timestamps in milliseconds, end exclusive: A..B, A.. or ..B
     #[arg(long, value_name = "RANGE", value_parser = time_range)]
     time_range: Option<TimeRange>,
 
-    /// Also return delete markers and deleted cells; with --versions all, all stored cells
+    /// Include delete markers and deleted cells; with --versions all, all stored cells
     #[arg(long)]
     raw: bool,
 
-    /// The current time in milliseconds, by which cells expire [default: now]
+    /// Time by which cells expire, in milliseconds since 1970 [default: now]
     #[arg(long, value_name = "MILLIS", allow_negative_numbers = true)]
     now: Option<i64>,
 }
@@ -51,17 +52,17 @@ struct GivenColumn {
 
 /// Selects a range of rows.
 #[derive(clap::Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Which rows")]
+#[command(next_help_heading = "Rows")]
 pub(crate) struct RangeArgs {
-    /// The first row [default: the first that exists]
+    /// First row, inclusive [default: the first that exists]
     #[arg(long, value_name = "ROW", allow_hyphen_values = true, value_parser = bytes)]
     start: Option<Row>,
 
-    /// The row to stop before [default: after the last row]
+    /// Row to stop before [default: none]
     #[arg(long, value_name = "ROW", allow_hyphen_values = true, value_parser = bytes)]
     stop: Option<Row>,
 
-    /// Only rows that start with this prefix
+    /// Only rows with this prefix
     #[arg(long, value_name = "BYTES", allow_hyphen_values = true, value_parser = bytes)]
     #[arg(conflicts_with_all = ["start", "stop"])]
     prefix: Option<Row>,
@@ -69,24 +70,24 @@ pub(crate) struct RangeArgs {
 
 /// Selects rows.
 #[derive(clap::Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Which rows")]
+#[command(next_help_heading = "Rows")]
 pub(crate) struct RowArgs {
     #[command(flatten)]
     range: RangeArgs,
 
-    /// Maximum number of rows; 0 for all
+    /// Maximum number of rows; 0 for all [default: all]
     #[arg(long, value_name = "ROWS")]
     limit: Option<u64>,
 
-    /// From the last row to the first; --start is then the greatest row, and --stop the row to stop before
+    /// Scan from the last row to the first; --start is then the greatest row
     #[arg(long)]
     reversed: bool,
 
-    /// Split rows into pieces of up to this many cells
+    /// Split rows into pieces of at most this many cells
     #[arg(long, value_name = "CELLS")]
     batch: Option<u32>,
 
-    /// Continue where a scan with --limit ended: at:ROW or after:ROW
+    /// Continue where a scan with --limit ended, at:ROW or after:ROW
     #[arg(long, value_name = "CURSOR", allow_hyphen_values = true, value_parser = cursor)]
     #[arg(conflicts_with = "start")]
     resume: Option<Cursor>,
@@ -140,7 +141,7 @@ impl CellArgs {
         self.columns.iter().map(|given| &given.column)
     }
 
-    /// Replaces the columns; of lists of versions, all are read unless a number was given.
+    /// Replaces the columns; for lists of versions, all are read unless a number was given.
     #[cfg(feature = "arrow")]
     pub(crate) fn of_columns(
         self,
@@ -312,11 +313,11 @@ pub(crate) fn bytes(text: &str) -> Result<Row, String> {
     Ok(Row(from_string_binary(text)))
 }
 
-/// Returns an argument that is a row, unless it may be a mistyped option: that would be taken for the row.
+/// Returns an argument that is a row. Rejects what may be a mistyped option, which would be read as the row.
 pub(crate) fn no_option(text: &str) -> Result<String, String> {
     match text.strip_prefix("--") {
         Some(rest) if rest.starts_with(|first: char| first.is_ascii_alphabetic()) => {
-            Err(format!("neither an option nor a row; the row is written as \\x2D-{rest}"))
+            Err(format!("neither an option nor a row; write the row as \\x2D-{rest}"))
         }
         _ => Ok(text.to_owned()),
     }
@@ -330,7 +331,7 @@ pub(crate) fn row(text: &str) -> Result<Row, String> {
 /// Parses an argument that is a row to read.
 pub(crate) fn row_to_get(text: &str) -> Result<Row, String> {
     match row(text)? {
-        Row(row) if row.is_empty() => Err("expected a row: none is empty".into()),
+        Row(row) if row.is_empty() => Err("expected a row that is not empty".into()),
         row => Ok(row),
     }
 }
@@ -430,7 +431,7 @@ fn cursor(text: &str) -> Result<Cursor, String> {
     match text.split_once(':') {
         Some(("at", row)) => Ok(Cursor::new(from_string_binary(row), true)),
         Some(("after", row)) => Ok(Cursor::new(from_string_binary(row), false)),
-        _ => Err("expected at:ROW or after:ROW, as a scan with --limit says".into()),
+        _ => Err("expected at:ROW or after:ROW, as printed by a scan with --limit".into()),
     }
 }
 

@@ -29,7 +29,7 @@ impl<'p> TableLocation<'p> {
         Ok(Self::InRoot(root, table))
     }
 
-    /// Returns the table at a directory; or, of the directory of a region, its table and its encoded name.
+    /// Returns the table at a directory; or, for the directory of a region, its table and its encoded name.
     pub(crate) fn at(dir: &Path) -> Result<(Self, Option<String>), CommandError> {
         check_writable(dir)?;
         if check_kind(dir)? == Kind::Table {
@@ -57,7 +57,7 @@ impl<'p> TableLocation<'p> {
 /// The work done afterwards.
 #[derive(clap::Args, Debug)]
 pub(crate) struct CompactArgs {
-    /// Compact the new regions, and move regions that are no longer needed to the archive
+    /// Compact the new regions, and archive regions that are no longer needed
     #[arg(long)]
     compact: bool,
 }
@@ -116,7 +116,7 @@ fn compact_new(
         let dir = first.path().with_file_name(replaced.encoded_name());
         if is_region(&dir)? {
             let message = "the region was replaced, and is not moved to the archive yet: other regions still \
-                           need its files, or hbase:meta has it as one that serves";
+                           need its files, or hbase:meta lists it as serving";
             let left = CommandError::invalid_file(&dir, message);
             out.warn(&left.with_hint(Some("`hregion compact` of the table moves it later")).line());
         }

@@ -54,7 +54,7 @@ impl Regions {
 
 /// Opens a snapshot by its directory, `ROOT/.hbase-snapshot/NAME`. Its files are elsewhere below the root.
 pub(crate) fn open_snapshot(dir: &Path, options: RegionOptions) -> Result<Table, Failure> {
-    // The path may be `.` or end so.
+    // The path may be `.`, or end with it.
     let path = vfs::full(dir).map_err(|error| CommandError::io("open", dir, &error))?;
     let parts = path.parent().zip(path.file_name().and_then(|name| name.to_str()));
     let root = |snapshots: &Path| {
@@ -94,7 +94,7 @@ pub(crate) fn check_serves(region: &Path) -> Result<(), CommandError> {
     if table.regions().iter().any(|info| info.encoded_name() == name) {
         return Ok(());
     }
-    let message = "the region was split or merged, nothing is written to it: others have its rows";
+    let message = "the region was split or merged, and cannot be changed: other regions have its rows";
     Err(CommandError::invalid_file(region, message))
 }
 

@@ -11,10 +11,10 @@ use std::io::Write as _;
 /// The text format of rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// The format of HBase's shell
+    /// Format of HBase's shell
     #[default]
     Hbase,
-    /// Comma-separated values, with a header line
+    /// Comma-separated values with a header line
     Csv,
 }
 

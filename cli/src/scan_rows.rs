@@ -129,7 +129,7 @@ pub(crate) fn check_only_family<'c>(
         Some(cell) => {
             let (family, other) = (StringBinary(family), StringBinary(cell.family()));
             let message = format!("cells of several families, {family} and {other}, are not read as rows");
-            let hint = Some("`hregion cells` prints what a file holds");
+            let hint = Some("`hregion cells` prints the cells of a file");
             Err(CommandError::unsupported(region.path(), message).with_hint(hint))
         }
     }

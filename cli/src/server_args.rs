@@ -11,25 +11,33 @@ use std::path::PathBuf;
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Running cluster")]
 pub(crate) struct ServerArgs {
-    /// Use a running cluster, found by its ZooKeeper quorum, `host:port,…`; a table is then given by its name
+    /// Use the running cluster of this ZooKeeper quorum, `host:port,…`
+    ///
+    /// A table is then given by its name instead of its directory.
     #[arg(long, value_name = "HOST:PORT", group = "running_cluster")]
     zookeeper: Option<String>,
 
-    /// The cluster's znode [default: /hbase]
+    /// Base znode of the cluster [default: /hbase]
     #[arg(long, value_name = "PATH", requires = "zookeeper")]
     znode: Option<String>,
 
-    /// Use a running cluster, found by some of its masters or region servers, `host:port,…`
+    /// Use the running cluster of these masters or region servers, `host:port,…`
+    ///
+    /// A table is then given by its name instead of its directory.
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "zookeeper", group = "running_cluster")]
     bootstrap: Option<String>,
 
-    /// Use a running cluster, described by its file hbase-site.xml: where it is, and how to authenticate
+    /// Use the running cluster with this hbase-site.xml, which gives its address and authentication
+    ///
+    /// A table is then given by its name instead of its directory.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["zookeeper", "bootstrap"])]
     #[arg(group = "running_cluster")]
     site: Option<PathBuf>,
 
-    /// Seconds after which an operation fails: a get, a write, the next rows of a scan, a change of a table;
-    /// 0 for no limit [default: 60; for shell, as for HBase's clients: 1200]
+    /// Timeout of an operation in seconds; 0 for none [default: 60; shell: 1200]
+    ///
+    /// An operation is a get, a write, a request for rows of a scan, or a change of a table. A site file may
+    /// set another default.
     #[arg(long, value_name = "SECONDS", requires = "running_cluster")]
     timeout: Option<u64>,
 }
@@ -223,7 +231,7 @@ mod without_client {
                 return Ok(None);
             }
             Err(CommandError::lacking("reading from a running cluster is not built in")
-                .with_hint(Some("the feature `cluster` has it"))
+                .with_hint(Some("build with the feature `cluster`"))
                 .into())
         }
 

@@ -14,105 +14,102 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Settings of a file; `None` if not given.
 #[derive(clap::Args, Clone, Debug, Default)]
-#[command(next_help_heading = "The file")]
+#[command(next_help_heading = "HFile settings")]
 pub(crate) struct Settings {
-    /// A store file, with Bloom filters and the metadata of stores, or a plain HFile [default: store; for
-    /// convert: hfile if no input is a store file]
+    /// Kind of HFile to write [default: store; convert: hfile if no input is a store file]
     #[arg(long, value_name = "KIND")]
     pub(crate) writer: Option<WriterKind>,
 
-    /// Data block encoding: NONE, PREFIX, DIFF, FAST_DIFF or ROW_INDEX_V1 [default: NONE; for convert:
-    /// that of the first file]
+    /// Data block encoding: NONE, PREFIX, DIFF, FAST_DIFF or ROW_INDEX_V1 [default: NONE; convert: as in the
+    /// first file]
     #[arg(long, value_name = "NAME", value_parser = encoding)]
     pub(crate) encoding: Option<DataBlockEncoding>,
 
-    /// Block compression: NONE, GZ, SNAPPY, LZ4, ZSTD, LZO, BZIP2, LZMA or BROTLI [default: NONE; for
-    /// convert: that of the first file]
+    /// Block compression: NONE, GZ, SNAPPY, LZ4, ZSTD, LZO, BZIP2, LZMA or BROTLI [default: NONE; convert: as
+    /// in the first file]
     #[arg(long, value_name = "NAME", value_parser = compression)]
     pub(crate) compression: Option<Codec>,
 
-    /// Block encryption: NONE, or AES with a new data key wrapped by the master key [default: NONE; for
-    /// convert: AES if an input file is encrypted]
+    /// Block encryption [default: NONE; convert: AES if an input file is encrypted]
     #[arg(long, value_name = "CIPHER")]
     pub(crate) encryption: Option<FileCipher>,
 
-    /// The codec class in HBase's configuration. It matters for ZSTD: Hadoop's own class writes bare frames,
-    /// HBase's classes add framing [default: Hadoop's own; for convert: that of the first file]
+    /// Codec class in HBase's configuration, for ZSTD [default: Hadoop's; convert: as in the first file]
+    ///
+    /// Hadoop's class writes bare frames, HBase's classes add framing.
     #[arg(long, value_name = "CLASS")]
     codec: Option<String>,
 
-    /// The Bloom filter: NONE, ROW, ROWCOL or ROWPREFIX_FIXED_LENGTH:n [default: NONE; for bulkload: ROW; for
-    /// convert: that of the first file]
+    /// Bloom filter: NONE, ROW, ROWCOL or ROWPREFIX_FIXED_LENGTH:n [default: NONE; bulkload: ROW; convert: as
+    /// in the first file]
     #[arg(long, value_name = "TYPE", value_parser = Bloom::parse)]
     pub(crate) bloom: Option<Bloom>,
 
-    /// Maximum size of a Bloom filter chunk [default: 131072]
+    /// Maximum size of a Bloom filter chunk, with suffix K, M or G [default: 128K]
     #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes)]
     bloom_chunk: Option<usize>,
 
-    /// The false positive rate of Bloom filters [default: 0.01]
+    /// False positive rate of Bloom filters [default: 0.01]
     #[arg(long, value_name = "RATE")]
     bloom_error: Option<f32>,
 
-    /// The hash function of Bloom filters: jenkins, murmur or murmur3 [default: murmur]
+    /// Hash function of Bloom filters: jenkins, murmur or murmur3 [default: murmur]
     #[arg(long, value_name = "NAME", value_parser = hash)]
     hash: Option<BloomHashType>,
 
-    /// The size at which a data block is complete [default: 65536]
+    /// Size at which a data block is complete, with suffix K, M or G [default: 64K]
     #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes)]
     blocksize: Option<usize>,
 
-    /// The size at which an index block is complete [default: 131072]
+    /// Size at which an index block is complete, with suffix K, M or G [default: 128K]
     #[arg(long, value_name = "BYTES", value_parser = crate::args::parse_bytes)]
     index_chunk: Option<usize>,
 
-    /// The number of entries below which an index gets no more levels [default: 16]
+    /// Number of entries below which an index gets no further level [default: 16]
     #[arg(long, value_name = "N")]
     index_min_entries: Option<usize>,
 
-    /// The ratio of the block size at which the encoded cells complete a block; 0 disables the rule [default:
-    /// 0]
+    /// Ratio of the block size at which encoded cells complete a block; 0 for none [default: 0]
     #[arg(long, value_name = "RATIO")]
     encoded_ratio: Option<f32>,
 
-    /// Keep the tags of cells [default: false; for convert: whether any file has tags]
+    /// Keep the tags of cells [default: false; convert: whether any file has tags]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) tags: Option<bool>,
 
-    /// Compress tags with a dictionary [default: false; for convert: as in the first file]
+    /// Compress tags with a dictionary [default: false; convert: as in the first file]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     compress_tags: Option<bool>,
 
-    /// Keep the sequence ids of cells [default: false; for convert: whether any file has them]
+    /// Keep the sequence ids of cells [default: false; convert: whether any file has them]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) mvcc: Option<bool>,
 
-    /// The checksum type: NULL, CRC32 or CRC32C [default: CRC32C]
+    /// Checksum type: NULL, CRC32 or CRC32C [default: CRC32C]
     #[arg(long, value_name = "TYPE", value_parser = checksum)]
     checksum: Option<ChecksumType>,
 
-    /// The number of bytes covered by one checksum [default: 16384]
+    /// Number of bytes covered by a checksum [default: 16384]
     #[arg(long, value_name = "BYTES")]
     bytes_per_checksum: Option<u32>,
 
-    /// The order of cells: that of tables, or that of hbase:meta [default: cell; for convert: that of the
-    /// first file]
+    /// Order of cells [default: cell; convert: as in the first file]
     #[arg(long, value_name = "ORDER")]
     comparator: Option<Comparator>,
 
-    /// The greatest log sequence id in the file: MAX_SEQ_ID_KEY [default: 1]
+    /// Greatest log sequence id in the file (MAX_SEQ_ID_KEY) [default: 1]
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) seqid: Option<i64>,
 
-    /// Mark the file as the result of a major compaction: MAJOR_COMPACTION_KEY
+    /// Mark the file as the result of a major compaction (MAJOR_COMPACTION_KEY) [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) major: Option<bool>,
 
-    /// Write the file for a bulk load: without a sequence id, with the time and the task that wrote it
+    /// Write the file for a bulk load, without a sequence id, and with its time and task
     #[arg(long)]
     pub(crate) bulkload: bool,
 
-    /// The time recorded for the bulk load, in milliseconds [default: now]
+    /// Time recorded for the bulk load, in milliseconds [default: now]
     #[arg(long, value_name = "MILLIS", allow_negative_numbers = true)]
     bulkload_time: Option<i64>,
 
@@ -124,19 +121,19 @@ pub(crate) struct Settings {
     #[arg(long)]
     exclude_minor: bool,
 
-    /// A meta block of a plain file; bytes as \xHH
+    /// Meta block of a plain file; bytes as \xHH; may be repeated
     #[arg(long = "meta-block", value_name = "NAME=VALUE", value_parser = pair)]
     pub(crate) meta_blocks: Vec<Pair>,
 
-    /// An entry of the file info; bytes as \xHH
+    /// Entry of the file info; bytes as \xHH; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     pub(crate) info: Vec<Pair>,
 
-    /// The creation time recorded in the file, in milliseconds [default: now]
+    /// Creation time recorded in the file, in milliseconds [default: now]
     #[arg(long, value_name = "MILLIS", allow_negative_numbers = true)]
     create_time: Option<i64>,
 
-    /// A setting of HBase: hbase.io.compress.NAME.codec, with a class as for --codec
+    /// Setting of HBase, hbase.io.compress.NAME.codec, with a class as for --codec
     #[arg(long, value_name = "KEY=VALUE", value_parser = codec_class, hide = true)]
     conf: Vec<String>,
 }
@@ -144,21 +141,27 @@ pub(crate) struct Settings {
 /// The kinds of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum WriterKind {
+    /// Store file, with Bloom filters and the metadata of stores
     Store,
+    /// Plain HFile
     Hfile,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Comparator {
+    /// Order of tables
     Cell,
+    /// Order of hbase:meta
     Meta,
 }
 
 /// A cipher, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FileCipher {
+    /// No encryption
     #[value(name = "NONE")]
     None,
+    /// AES, with a new data key wrapped by the master key
     #[value(name = "AES")]
     Aes,
 }
@@ -212,7 +215,7 @@ impl Settings {
         Ok(self)
     }
 
-    /// Returns the first setting of an HFile that is given; `--encryption` also says how a list is written.
+    /// Returns the first setting of an HFile that is given; `--encryption` also applies to lists.
     pub(crate) fn first_given(&self) -> Option<&'static str> {
         let Self {
             writer,
@@ -297,7 +300,7 @@ impl Settings {
             (Some(FileCipher::Aes), Some(key)) => Ok(Some(Encryption::aes(key))),
             (Some(FileCipher::Aes), None) => {
                 Err(CommandError::usage("--encryption AES: the master key of the cluster is missing")
-                    .with_hint(Some("--master-key-file gives it")))
+                    .with_hint(Some("use --master-key-file")))
             }
         }
     }
@@ -310,7 +313,7 @@ impl Settings {
         replace: bool,
     ) -> Result<HFileWriterOptions, CommandError> {
         if zstd_dictionary.is_some() && self.compression != Some(Codec::Zstd) {
-            return Err(CommandError::usage("a dictionary for Zstandard: it needs --compression ZSTD"));
+            return Err(CommandError::usage("a Zstandard dictionary needs --compression ZSTD"));
         }
         let mut options = HFileWriter::options()
             .encryption(encryption)
@@ -395,7 +398,7 @@ impl Settings {
                 "it needs --compression ZSTD",
             ),
             ("--meta-block", store && !self.meta_blocks.is_empty(), "it needs --writer hfile"),
-            ("--seqid", (self.bulkload || !store) && self.seqid.is_some(), "the file has none"),
+            ("--seqid", (self.bulkload || !store) && self.seqid.is_some(), "the file has no sequence id"),
             ("--major", (self.bulkload || !store) && self.major.is_some(), "the file has no such entry"),
             ("--bulkload-time", !self.bulkload && self.bulkload_time.is_some(), "it needs --bulkload"),
             ("--skip-reset-seqid", !self.bulkload && self.skip_reset_seqid, "it needs --bulkload"),

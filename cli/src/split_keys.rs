@@ -52,7 +52,7 @@ impl SplitAlgorithm {
     }
 }
 
-/// The memory that the start rows may take, in MiB. A file that is no regular one may not end.
+/// The memory that the start rows may take, in MiB. A file that is not regular may not end.
 const MAX_MIB: usize = 256;
 
 /// Reads the start rows of the regions, except the first one: one per line, with bytes as \xHH.
@@ -98,7 +98,7 @@ mod tests {
         assert_eq!(read_within(&path, &Limits::default(), 2).unwrap().len(), 40_000);
     }
 
-    /// What HBase 2.6.4 says.
+    /// The expected keys are those of HBase 2.6.4.
     #[test]
     fn rows_are_divided_as_by_hbase() {
         for (name, regions, expected) in [

@@ -57,7 +57,7 @@ pub(crate) fn find(
     Ok(regions.flat_map(|region| region.families).flat_map(|family| family.files).collect())
 }
 
-/// As [`find`], with the regions and families that have no files, and without a warning.
+/// Like [`find`], with the regions and families that have no files, and without a warning.
 pub(crate) fn by_region(
     path: &Path,
     kind: Option<Kind>,
@@ -100,9 +100,9 @@ fn of_kind(path: &Path, kind: Kind, reading: &FileArgs, out: &Output) -> Result<
     }
 }
 
-/// Returns the MOB files (IS_MOB) of a table, a snapshot, a namespace or a root directory, as those of the
-/// region that HBase makes up for those of each table. The links of a clone are followed. Other targets have
-/// none.
+/// Returns the MOB files (IS_MOB) of a table, a snapshot, a namespace or a root directory, as files of the
+/// artificial region that HBase uses for the MOB files of each table. The links of a clone are followed.
+/// Other targets have none.
 pub(crate) fn mob_regions(
     path: &Path,
     kind: Option<Kind>,
@@ -169,7 +169,7 @@ fn of_region(region: &Region) -> Result<RegionFiles, CommandError> {
     Ok(RegionFiles { region: Some(region.info().clone()), families })
 }
 
-/// Whether a file of a family has a name that HBase gives to HFiles there. Regions pass over all others but
+/// Whether a file of a family has a name that HBase gives to HFiles there. Regions skip all others, except
 /// references and links.
 pub(crate) fn has_store_file_name(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -187,8 +187,8 @@ pub(crate) fn begins_as_store_file_name(path: &Path) -> bool {
     name.get(..32).is_some_and(|name| name.iter().all(u8::is_ascii_hexdigit))
 }
 
-/// Returns where a file of a family is, by its path there and its HFile. It is elsewhere if a snapshot has it
-/// and the region does not any more: in the archive, or where a link leads.
+/// Returns the location of a file of a family, from its path there and its HFile. It is elsewhere if a
+/// snapshot has it and the region no longer does: in the archive, or at the target of a link.
 pub(crate) fn place_of(path: PathBuf, hfile: PathBuf) -> Result<PathBuf, CommandError> {
     if probe::is_file(&path)? {
         return Ok(path);

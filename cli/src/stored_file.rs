@@ -15,7 +15,7 @@ pub(crate) struct StoredFile {
 }
 
 impl StoredFile {
-    /// Opens an HFile, or that to which a link or a reference leads.
+    /// Opens an HFile, or the HFile of a link or a reference.
     pub(crate) fn open(
         path: &Path,
         kind: Option<Kind>,

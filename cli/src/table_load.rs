@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 /// Its regions are locked while they are open: no other process splits them, or writes to the directory.
 #[derive(Debug)]
 pub(crate) struct TableLoad {
-    /// Dropped first: what removes the directory has the locks.
+    /// Dropped first, so that the directory is removed with the locks held.
     staging: Staging,
     regions: Vec<Region>,
     table: Table,
@@ -58,7 +58,7 @@ fn check_not_staged<'p>(inputs: impl Iterator<Item = &'p PathBuf>, table: &Path)
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         full => full.map_err(|error| CommandError::io("look at", &import, &error))?,
     };
-    // a link in there would be removed, too
+    // a link in it would also be removed
     let is_below = |path: Option<&Path>| {
         path.is_some_and(|path| vfs::full(path).is_ok_and(|at| at.starts_with(&import)))
     };
@@ -128,7 +128,7 @@ impl TableLoad {
         RegionFiles::new(self.dir(), starts.skip(1).collect(), false, Box::new(create))
     }
 
-    /// Copies the files of a directory. Returns the entries that were passed over.
+    /// Copies the files of a directory. Returns the entries that were skipped.
     pub(crate) fn copy_from(&self, dir: &Path) -> Result<Vec<PathBuf>, Failure> {
         Ok(self.table.copy_for_bulk_load(dir, self.dir())?)
     }

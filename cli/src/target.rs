@@ -16,27 +16,27 @@ use std::sync::Arc;
 /// Kinds of targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kind {
-    /// A file of cells
+    /// File of cells
     Hfile,
-    /// A directory of HFiles
+    /// Directory of HFiles
     Family,
-    /// A directory of families
+    /// Directory of families
     Region,
-    /// A directory of regions
+    /// Directory of regions
     Table,
-    /// A directory of tables
+    /// Directory of tables
     Namespace,
-    /// A directory with `data` in it
+    /// HBase's root directory, which contains `data`
     Root,
-    /// A frozen list of files
+    /// Directory of a snapshot
     Snapshot,
-    /// A write-ahead log, or a directory of some
+    /// Write-ahead log, or a directory of logs
     Wal,
 }
 
 const DIRECTORY: &str = "a directory, expected a file: `scan`, `get`, `count` and `stats` read those of \
                          families, regions, tables and snapshots";
-const WAL: &str = "a write-ahead log, expected a file of cells: `wal` prints its entries";
+const WAL: &str = "a write-ahead log, expected a file of cells: `hregion wal` prints its entries";
 
 /// Opens an HFile. A link is followed.
 pub(crate) fn open(
@@ -129,7 +129,7 @@ pub(crate) fn is_reference(path: &Path) -> Result<bool, CommandError> {
     Ok(kind_of_file(path)? == FileKind::Reference)
 }
 
-/// Returns the half of an HFile to which a reference refers; `None` if the file is no reference.
+/// Returns the half of an HFile to which a reference refers; `None` if the file is not a reference.
 pub(crate) fn half_of(path: &Path) -> Result<Option<HFileHalf>, CommandError> {
     if !is_reference(path)? {
         return Ok(None);
@@ -138,7 +138,7 @@ pub(crate) fn half_of(path: &Path) -> Result<Option<HFileHalf>, CommandError> {
     Ok(HFileHalf::of(&vfs::storage(), path)?)
 }
 
-/// Returns the HFile that is repaired in place of the file at a path: of a link the one that it leads to.
+/// Returns the HFile to repair for the file at a path: for a link, its target.
 pub(crate) fn to_salvage(path: &Path) -> Result<PathBuf, CommandError> {
     check_regular(path)?;
     if is_reference(path)? {
@@ -148,7 +148,7 @@ pub(crate) fn to_salvage(path: &Path) -> Result<PathBuf, CommandError> {
     Ok(linked(path)?.unwrap_or_else(|| path.to_owned()))
 }
 
-/// Returns the HFile to which a link leads; `None` if the file is no link.
+/// Returns the HFile to which a link leads; `None` if the file is not a link.
 fn linked(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     match kind_of_file(path)? {
         FileKind::Link => Ok(Region::options().storage(vfs::storage()).hfile_of(path)?),
@@ -156,7 +156,7 @@ fn linked(path: &Path) -> Result<Option<PathBuf>, CommandError> {
     }
 }
 
-/// Tells references and links from all other files. Nothing beside those is read, as it may be damaged.
+/// Distinguishes references and links from all other files. No other file is read, because it may be damaged.
 pub(crate) fn kind_of_file(path: &Path) -> Result<FileKind, CommandError> {
     check_readable(path)?;
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();

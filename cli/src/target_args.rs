@@ -8,10 +8,10 @@ use std::path::PathBuf;
 /// The target that rows are read from.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct TargetArgs {
-    /// An HFile, or the directory of a family, a region, a table or a snapshot
+    /// HFile, or directory of a family, region, table or snapshot
     pub(crate) target: PathBuf,
 
-    /// The kind of the target, if it cannot be detected
+    /// Kind of TARGET [default: detected]
     #[arg(long = "as", value_name = "KIND")]
     pub(crate) kind: Option<Kind>,
 }
@@ -26,7 +26,7 @@ impl TargetArgs {
 /// The output format of rows.
 #[derive(clap::Args, Clone, Copy, Debug)]
 pub(crate) struct FormatArgs {
-    /// The output format of cells [default: hbase]
+    /// Output format of cells [default: hbase]
     #[arg(long, value_name = "FORMAT", hide_default_value = true, help_heading = "Output")]
     pub(crate) format: Option<Format>,
 }

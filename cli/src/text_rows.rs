@@ -16,21 +16,23 @@ use std::str;
 #[derive(clap::Args, Clone, Debug)]
 #[command(next_help_heading = "Text")]
 pub(crate) struct TextArgs {
-    /// The input is text, and these are its fields: HBASE_ROW_KEY, family:qualifier, HBASE_TS_KEY,
-    /// HBASE_CELL_TTL in milliseconds, or nothing for a field to skip; bytes as \xHH. Empty lines, and a byte
-    /// order mark at the start, are left out; blanks are data
+    /// Read text with these fields in each line, separated by commas
+    ///
+    /// A field is HBASE_ROW_KEY, family:qualifier, HBASE_TS_KEY, HBASE_CELL_TTL (in milliseconds), or empty
+    /// to skip it; bytes are written as \xHH. Empty lines and a byte order mark at the start are skipped;
+    /// blanks are data.
     #[arg(long, value_name = "FIELDS", value_parser = fields)]
     columns: Option<Fields>,
 
-    /// The byte between fields [default: a tab]
+    /// Byte between fields [default: tab]
     #[arg(long, value_name = "BYTE", requires = "columns", value_parser = separator)]
     separator: Option<u8>,
 
-    /// Fields in double quotes may contain the separator, and a quote as two
+    /// Accept fields in double quotes, which may contain the separator, and a quote as two quotes
     #[arg(long, requires = "columns")]
     quoted: bool,
 
-    /// The timestamp of rows without one, in milliseconds [default: now]
+    /// Timestamp of rows without one, in milliseconds [default: now]
     #[arg(long, value_name = "MILLIS", requires = "columns")]
     timestamp: Option<i64>,
 
@@ -38,11 +40,11 @@ pub(crate) struct TextArgs {
     #[arg(long, requires = "columns")]
     skip_empty_columns: bool,
 
-    /// Skip lines that are malformed, and print how many
+    /// Skip malformed lines, and print their number
     #[arg(long, requires = "columns")]
     skip_bad_lines: bool,
 
-    /// Skip this many lines at the start, as a header; empty ones count, too
+    /// Number of lines to skip at the start, empty ones included [default: 0]
     #[arg(long, value_name = "N", requires = "columns", default_value_t = 0, hide_default_value = true)]
     skip_lines: u64,
 }
@@ -105,7 +107,7 @@ fn fields(text: &str) -> Result<Fields, String> {
 fn separator(text: &str) -> Result<u8, String> {
     match from_string_binary(text)[..] {
         [byte] if !matches!(byte, b'\n' | b'\r' | b'"') => Ok(byte),
-        _ => Err("expected one byte, but no quote or line end".into()),
+        _ => Err("expected one byte other than a quote or a line end".into()),
     }
 }
 
@@ -115,7 +117,7 @@ impl TextArgs {
         self.columns.is_some()
     }
 
-    /// Opens a text and moves to its first cell; `None` if the input is no text. `now` is the timestamp of
+    /// Opens a text and moves to its first cell; `None` if the input is not a text. `now` is the timestamp of
     /// rows without one, if none is given. Lines that are skipped are counted in `bad_lines`.
     pub(crate) fn open<'p>(
         &self,
@@ -237,7 +239,7 @@ impl Row {
         let mut rest = line;
         loop {
             let Some(end) = rest.iter().position(|&byte| byte == b'"') else {
-                return Err("a quote is not closed in its line".into());
+                return Err("a quote is not closed on its line".into());
             };
             let (field, after) = rest.split_at(end);
             self.bytes.extend_from_slice(field);
@@ -274,7 +276,7 @@ impl Row {
             Some(at) => self.number(at, "timestamp")?.unwrap_or(text.timestamp),
         };
         if self.timestamp < 0 {
-            return Err(format!("timestamp {}: negative: HBase does not read such a cell", self.timestamp));
+            return Err(format!("timestamp {}: negative: HBase cannot read such a cell", self.timestamp));
         }
         self.ttl = match fields.ttl {
             None => None,

@@ -10,7 +10,7 @@ use hregion::Table;
 use std::path::{Path, PathBuf};
 
 /// Warns, once for each root directory, if servers have left logs in that of a target whose rows or cells are
-/// read. Most web servers list no directories, so nothing is said of their files.
+/// read. Most web servers list no directories, so there is no warning about their files.
 pub(crate) fn warn_of_logs(target: &Path, kind: Kind, out: &Output) {
     if vfs::is_web(target) {
         return;
@@ -52,7 +52,7 @@ fn root_of(target: &Path, kind: Kind) -> Option<(PathBuf, bool)> {
         let with_meta = below == Path::new("hbase") || below.starts_with("hbase/meta");
         Some((data.parent()?.to_owned(), with_meta))
     };
-    // The path may lead over links.
+    // The path may contain links.
     find(&vfs::absolute(target)).or_else(|| find(&vfs::full(target).ok()?))
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn is_web(path: &Path) -> bool {
     matches!(url_scheme(path), Some("http" | "https"))
 }
 
-/// Returns a path that does not depend on the current directory, without looking at any file.
+/// Returns a path that does not depend on the current directory, without accessing any file.
 pub(crate) fn absolute(path: &Path) -> PathBuf {
     match is_url(path) {
         true => path.to_owned(),
@@ -36,12 +36,12 @@ pub(crate) fn check_local(path: &Path) -> Result<(), CommandError> {
     }
 }
 
-/// Fails if a path is a URL of a storage that is only read, or is not understood.
+/// Fails if a path is a URL of a storage that can only be read, or an unknown URL.
 pub(crate) fn check_writable(path: &Path) -> Result<(), CommandError> {
     check_readable(path)?;
     match url_scheme(path) {
         Some(scheme @ ("http" | "https")) => {
-            let message = format!("{scheme}: files of web servers are only read");
+            let message = format!("{scheme}: files on web servers can only be read");
             Err(CommandError::unsupported(&shown(path), message))
         }
         _ => Ok(()),
@@ -120,7 +120,7 @@ pub(crate) fn check_dir(dir: &Path) -> Result<(), CommandError> {
     list(dir).map(drop).map_err(|error| CommandError::io("list", dir, &error))
 }
 
-/// Returns the full path, without symbolic links; of a URL, the one that all its spellings have.
+/// Returns the full path, without symbolic links; for a URL, the one common to all its spellings.
 pub(crate) fn full(path: &Path) -> io::Result<PathBuf> {
     if is_url(path) { storage().full_path(path, true) } else { fs::canonicalize(path) }
 }
@@ -153,7 +153,7 @@ mod remote {
     use hregion_remote::{RemoteOptions, RemoteStorage};
     use std::sync::OnceLock;
 
-    /// Fails if a path is a URL that is not understood.
+    /// Fails if a path is an unknown URL.
     pub(crate) fn check_readable(path: &Path) -> Result<(), CommandError> {
         if !is_url(path) {
             return Ok(());
@@ -289,7 +289,7 @@ mod remote {
 mod remote {
     use super::{Arc, CommandError, DirEntry, LocalStorage, Path, Storage, io, shown, url_scheme};
 
-    const HINT: &str = "the feature `remote` has it";
+    const HINT: &str = "build with the feature `remote`";
 
     /// Fails if a path is a URL.
     pub(crate) fn check_readable(path: &Path) -> Result<(), CommandError> {

@@ -133,7 +133,7 @@ fn sample(file: &HFile, bytes: u64) -> Result<Vec<Cell>, Failure> {
     Ok(cells)
 }
 
-/// Whether a cell was not read with the piece before.
+/// Whether a cell was not read with the previous piece.
 fn is_after(file: &HFile, last: CellRef<'_>, cell: CellRef<'_>) -> bool {
     let order = file.order().unwrap_or_default();
     order.compare(last.key(), cell.key()).then_with(|| cell.seq_id().cmp(&last.seq_id())).is_lt()

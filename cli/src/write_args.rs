@@ -28,7 +28,7 @@ pub(crate) struct ListArgs {
 /// Options for writing files.
 #[derive(clap::Args, Debug)]
 pub(crate) struct WriteArgs {
-    /// Sort the cells first, including sequence ids; the sort is stable
+    /// Sort the cells by key and sequence id; the sort is stable
     #[arg(long, help_heading = "Sorting")]
     sort: bool,
 
@@ -38,12 +38,12 @@ pub(crate) struct WriteArgs {
     #[command(flatten)]
     pub(crate) settings: Settings,
 
-    /// Compress by Zstandard with this dictionary
-    #[arg(long, value_name = "FILE", help_heading = "The file")]
+    /// Zstandard dictionary to compress with
+    #[arg(long, value_name = "FILE", help_heading = "HFile settings")]
     pub(crate) zstd_dictionary: Option<PathBuf>,
 
-    /// Master key of the cluster, in hexadecimal, for --encryption AES
-    #[arg(long, value_name = "FILE", help_heading = "The file")]
+    /// File with the cluster's master key in hexadecimal, for --encryption AES
+    #[arg(long, value_name = "FILE", help_heading = "HFile settings")]
     master_key_file: Option<PathBuf>,
 }
 
@@ -125,7 +125,7 @@ impl WriteArgs {
     pub(crate) fn encryption(&self) -> Result<Option<Encryption>, CommandError> {
         if self.master_key_file.is_some() && self.settings.encryption.is_none() {
             return Err(CommandError::usage(
-                "--master-key-file: expected --encryption AES, or NONE to write in the clear",
+                "--master-key-file: expected --encryption AES, or NONE to write unencrypted",
             ));
         }
         self.settings.encryption(self.master_key_file.as_deref().map(read_key).transpose()?)

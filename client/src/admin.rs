@@ -48,7 +48,8 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// As there; if a setting is invalid, or `changes` deletes a family.
+    /// If the table exists, its namespace does not, a setting or a family is invalid, `changes` deletes a
+    /// family, a split key is empty or given twice, or no master completes it in time.
     pub async fn create_table_configured(
         &self,
         table: &TableName,
@@ -138,8 +139,8 @@ impl Client {
         Ok(())
     }
 
-    /// Flushes the memory of the servers of a table to files (HBase: `Admin.flush`). Each region has the time
-    /// of an operation.
+    /// Lets the servers of a table flush its cells from memory to files (HBase: `Admin.flush`). Each region
+    /// has the time of an operation.
     ///
     /// # Errors
     ///
@@ -148,8 +149,8 @@ impl Client {
         self.0.each_region(table, "FlushRegion", |region| FlushRegionRequest { region: Some(region) }).await
     }
 
-    /// Asks the servers of a table to compact all its families or one, and does not wait for it (HBase:
-    /// `Admin.compact`, `majorCompact`).
+    /// Asks the servers of a table to compact one or all of its families, and does not wait for the end
+    /// (HBase: `Admin.compact`, `majorCompact`).
     ///
     /// # Errors
     ///
@@ -385,7 +386,7 @@ impl ClientCore {
                 Ok(answer) => answer,
                 Err(error) if tries.is_over() => return Err(not_ended(method, &error).into()),
                 Err(error) if tries.has_given_up() || is_stopping(&error) => {
-                    // the next question has all attempts again
+                    // the next query has all attempts again
                     tries.succeeded();
                     failed = Some(error);
                     continue;

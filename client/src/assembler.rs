@@ -6,7 +6,7 @@ use hregion::{CellOrder, CellRef, Corruption, Row, RowBuf, ScanLimits, ScanResul
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-/// Puts rows together, or cuts them to the size of a batch.
+/// Joins the parts of rows, or cuts them to the size of a batch.
 pub(crate) struct Assembler {
     mode: Mode,
     order: CellOrder,
@@ -16,13 +16,13 @@ pub(crate) struct Assembler {
     /// The bytes of their cells, and the maximum.
     pieces_size: u64,
     max_row_size: u64,
-    /// The last cell that was taken of a row, if more of it may come.
+    /// The last cell taken of a row, if more of the row may come.
     end: Option<SeekKey>,
     /// The last row that was returned from the current region.
     last_row: Option<Vec<u8>>,
-    /// The last cell of it that was returned, if more of it may come.
+    /// The last cell of that row that was returned, if more of the row may come.
     last_cell: Option<SeekKey>,
-    /// After a reset within a row: the last cell of it that was returned.
+    /// After a reset within a row: its last cell that was returned.
     skip_to: Option<SeekKey>,
     /// The number of rows completed.
     completed: u64,
@@ -36,7 +36,7 @@ enum Mode {
     Complete,
     /// Parts with at most this number of cells.
     Batch(usize),
-    /// Parts as they come.
+    /// Parts as they arrive.
     Partial,
 }
 
@@ -210,7 +210,7 @@ impl Assembler {
         self.last_row.as_deref().map(|row| (Bytes::copy_from_slice(row), is_complete))
     }
 
-    /// Begins a region. Its rows are after those before.
+    /// Begins a region. Its rows follow those of the previous one.
     pub(crate) fn enter_region(&mut self) {
         (self.last_row, self.last_cell, self.skip_to, self.end) = (None, None, None, None);
     }
@@ -291,7 +291,7 @@ mod tests {
         let parts = [("a", "12", true), ("a", "3", true), ("b", "1", true), ("c", "1", false)];
         assert_eq!(take(&mut whole, &parts).unwrap(), ["a:123", "b:1", "c:1"]);
         assert_eq!(whole.completed(), 3);
-        // a part that is lost with its server
+        // a part that is lost because its server failed
         assert_eq!(take(&mut whole, &[("d", "1", true)]).unwrap(), [""; 0]);
         assert_eq!(whole.forget_pieces(), Some(("c".into(), true)));
         assert_eq!(take(&mut whole, &[("d", "12", false)]).unwrap(), ["d:12"]);

@@ -7,7 +7,7 @@ use hregion::Corruption;
 use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use prost::{DecodeError, Message};
 
-/// The message of an answer, as it came.
+/// The message of a response, as it arrived.
 #[derive(Debug, Default)]
 pub(crate) struct Undecoded(Bytes);
 
@@ -25,9 +25,9 @@ impl Undecoded {
 
 const NO_MESSAGE: Corruption = Corruption::Malformed("response that is not its message");
 
-/// An answer with results.
+/// A response with results.
 pub(crate) trait Answered: Message + Default {
-    /// Returns its lists, and the most that each may have.
+    /// Returns its lists, with the maximum number of entries of each.
     fn lists(asked: usize) -> impl IntoIterator<Item = (List, usize)>;
 }
 
@@ -41,12 +41,12 @@ pub(crate) enum List {
 
 /// The maximum number of results of a scan requested in one call. A call ends earlier at a number of bytes.
 pub(crate) const RESULTS: u32 = 1 << 20;
-/// The most entries of a list of a master or a registry.
+/// The maximum number of entries of a list of a master or a registry.
 pub(crate) const LISTED: usize = 1 << 20;
 /// The maximum number of cells of a response outside of its cell block. Servers that support the codec send
 /// none.
 const CELLS: usize = 1 << 16;
-/// The most counts of a scan that a server may have.
+/// The maximum number of counts of a scan that a server may send.
 const METRICS: usize = 1 << 10;
 
 impl Answered for proto::ScanResponse {

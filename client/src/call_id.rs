@@ -11,7 +11,7 @@ pub(crate) struct CallIds {
 }
 
 const MASK: u32 = u32::MAX >> 1;
-/// An odd number: each number below 2^31 has another product.
+/// An odd number: all numbers below 2^31 have different products.
 const FACTOR: u32 = 0x5B2F_0D35;
 /// The product of both is 1.
 const INVERSE: u32 = inverse(FACTOR);

@@ -168,7 +168,7 @@ impl RemoteCatalog {
                 (None, Some(row)) if is_after(range, &row, &first) => (row.to_vec(), true),
                 (None, _) => {
                     let server = meta.server().map(ToString::to_string).unwrap_or_default();
-                    let nothing = Corruption::Malformed("answer to a search that comes to no row");
+                    let nothing = Corruption::Malformed("answer to a search that finds no row");
                     return Err(Fault::corrupt(&server, &nothing));
                 }
             };

@@ -19,7 +19,7 @@ mod builder;
 
 pub use builder::ClientBuilder;
 
-/// A client of a cluster. Cheap to clone; clones have connections and known locations in common.
+/// A client of a cluster. Cheap to clone; clones share connections and known locations.
 #[derive(Clone)]
 pub struct Client(pub(crate) Arc<ClientCore>);
 
@@ -74,7 +74,7 @@ impl Settings {
         of_system.or(self.read_timeout).unwrap_or(self.rpc_timeout)
     }
 
-    /// Returns the time of a call that reads on in a scan.
+    /// Returns the time of a call that continues a scan.
     pub(crate) fn scanner_timeout_of(&self, table: &TableName) -> Duration {
         self.meta_scanner.filter(|_| table.is_system()).unwrap_or(self.scanner_timeout)
     }
@@ -92,7 +92,7 @@ impl Client {
         ClientBuilder::default()
     }
 
-    /// Returns a table. Whether it exists is known at its first use.
+    /// Returns a table. Whether it exists is checked at its first use.
     #[must_use]
     pub fn table(&self, name: &TableName) -> Table {
         Table::new(Arc::clone(&self.0), name.clone())

@@ -85,16 +85,16 @@ struct Shared {
     /// `host:port`, for messages.
     server: String,
     call_ids: CallIds,
-    /// Those that read and write.
+    /// The tasks that read and write.
     tasks: OnceLock<[AbortHandle; 2]>,
     /// Changes whenever something arrives.
     arrived: Arc<AtomicU64>,
     pending: Mutex<Pending>,
     /// The ids of the last scanners that were opened.
     scanners: Mutex<VecDeque<u64>>,
-    /// The class that is to compress cells.
+    /// The class with which servers compress cells.
     compressor: Option<&'static str>,
-    /// Whether an answer has arrived, and one with cells.
+    /// Whether a response has arrived, and one with cells.
     has_answers: AtomicBool,
     has_cells: AtomicBool,
 }
@@ -374,7 +374,8 @@ impl Shared {
         }
     }
 
-    /// Forgets a call whose request has not been sent, so that it will not be. Returns whether it was sent.
+    /// Forgets a call. Its request is not sent later if it has not been sent yet. Returns whether it was
+    /// sent.
     fn forget(&self, call_id: u32) -> bool {
         self.pending().calls.remove(&call_id).is_none_or(|call| call.is_sent)
     }

@@ -53,7 +53,7 @@ struct Pool {
 enum Slot {
     #[default]
     Closed,
-    /// Callers share the attempt, and its end.
+    /// Callers share the attempt, and its outcome.
     Connecting(Attempt),
     Open(Arc<Connection>),
 }
@@ -259,8 +259,8 @@ impl Pool {
         drop(ended.send(Some(opened)));
     }
 
-    /// Whether a connection is open or being made, or could not be made a moment ago. Others are of servers
-    /// that may never come back.
+    /// Whether a connection is open or being made, or could not be made a moment ago. Other entries may be of
+    /// servers that never return.
     fn is_used(self: &Arc<Self>) -> bool {
         let is_used = |at| match &*self.slot(at) {
             Slot::Closed => false,
@@ -330,7 +330,7 @@ mod tests {
         let patience = Duration::from_secs(20);
         let begin = Instant::now();
         let mut callers = JoinSet::new();
-        // the first one has not enough time, and does not end the attempt of the others
+        // the first one does not have enough time, and does not end the attempt of the others
         callers.spawn(get(Duration::from_millis(50)));
         for _ in 0..20 {
             callers.spawn(get(patience));
@@ -355,7 +355,7 @@ mod tests {
         assert!(get(patience).await.unwrap().is_open());
     }
 
-    /// Calls use the connections of a server in turn, and make those that are not there.
+    /// Calls use the connections of a server in turn, and make those that do not exist yet.
     #[tokio::test]
     async fn several_connections_to_a_server_are_used_in_turn() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

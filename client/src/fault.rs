@@ -25,12 +25,12 @@ pub(crate) struct Fault {
     pub(crate) is_unexplained: bool,
 }
 
-/// The beginning of the message of an `IOException` that was thrown before a write, because another one holds
-/// the row.
+/// The beginning of the message of an `IOException` that was thrown before a write, because another write
+/// holds the row's lock.
 const ROW_IS_LOCKED: &str = "Timed out waiting for lock for row";
 
-/// The classes of HBase that extend `DoNotRetryIOException`, and may be those of an action among several;
-/// other ones of a region or scanner that is lost, or of the client.
+/// The classes of HBase that extend `DoNotRetryIOException`, and that the exception of one of several actions
+/// may have. Classes for lost regions or scanners, and those of the client, are not among them.
 const FINAL: &[&str] = &[
     "hbase.ConcurrentTableModificationException",
     "hbase.InvalidFamilyOperationException",
@@ -170,7 +170,8 @@ impl Fault {
         let text = exception.stack_trace.as_deref().unwrap_or_default();
         let mut fault = Self::of_class(server, class, text, exception.do_not_retry.unwrap_or_default());
         fault.overloaded |= exception.server_overloaded.unwrap_or_default();
-        // That of an action is the same for all of a region: some of them may have been executed before.
+        // Several actions of a region have the same exception, although some of them may have been executed
+        // before.
         fault.is_unexplained &= !reason_of(text).starts_with(ROW_IS_LOCKED);
         fault
     }
@@ -325,7 +326,7 @@ mod tests {
         }
     }
 
-    /// A token of Kerberos that is too long ends the attempt to connect, before any request.
+    /// A Kerberos token that is too long ends the attempt to connect, before any request.
     #[test]
     fn what_was_not_sent_was_not_executed() {
         let limit = Corruption::Limit { what: "token of a server", value: 2, limit: 1 };

@@ -112,7 +112,7 @@ async fn increment(table: &Table, cluster: &Cluster, random: &mut Rng) -> Result
     done.map(drop)
 }
 
-/// Does one operation; panics at a wrong answer.
+/// Executes one operation; panics at a wrong answer.
 async fn operation(table: &Table, cluster: &Cluster, random: &mut Rng) -> Result<()> {
     match random.below(7) {
         0 | 1 => {

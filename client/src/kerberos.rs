@@ -54,11 +54,11 @@ pub struct Kerberos {
 /// The protection of the messages of an authenticated connection (`hbase.rpc.protection`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protection {
-    /// Nothing.
+    /// Messages are not protected.
     Authentication,
-    /// Changes are noticed.
+    /// Changes of messages are detected.
     Integrity,
-    /// Changes are noticed, and messages are encrypted.
+    /// Changes of messages are detected, and messages are encrypted.
     Privacy,
 }
 
@@ -117,15 +117,15 @@ impl Kerberos {
     ///
     /// # Errors
     ///
-    /// Same as [`new`](Self::new).
+    /// If the principal is not of a form such as `hbase/_HOST@EXAMPLE.COM`.
     pub fn master_principal(mut self, principal: &str) -> Result<Self> {
         self.master = Principal::parse(principal)?;
         Ok(self)
     }
 
     /// Gets tickets with the keys of a principal, by default the first one in the file
-    /// (`hbase.client.keytab.file`, `hbase.client.keytab.principal`). They are kept in memory, and got again
-    /// when they expire.
+    /// (`hbase.client.keytab.file`, `hbase.client.keytab.principal`). They are kept in memory, and obtained
+    /// again when they expire.
     #[must_use]
     pub fn keytab(mut self, path: impl Into<PathBuf>, principal: Option<&str>) -> Self {
         self.login.keytab = Some((path.into(), principal.map(str::to_owned)));
@@ -147,8 +147,8 @@ impl Kerberos {
         self
     }
 
-    /// Sets whether connections to servers that do not authenticate are made
-    /// (`hbase.ipc.client.fallback-to-simple-auth-allowed`; default: not).
+    /// Sets whether to connect to servers that do not authenticate
+    /// (`hbase.ipc.client.fallback-to-simple-auth-allowed`; default: no).
     #[must_use]
     pub fn fallback_to_simple(mut self, allowed: bool) -> Self {
         self.fallback = allowed;
@@ -157,7 +157,7 @@ impl Kerberos {
 
     /// Sets whether the host name that replaces `_HOST` is made canonical, by default according to
     /// `krb5.conf` (`hbase.unsafe.client.kerberos.hostname.disable.reversedns`, inverted). Otherwise it is
-    /// the server's name in the catalog, and the principal has the given realm.
+    /// the name by which the cluster lists the server, and the principal has the given realm.
     #[must_use]
     pub fn canonical_hosts(mut self, canonical: bool) -> Self {
         self.canonical = canonical;
@@ -171,15 +171,15 @@ impl Kerberos {
     ///
     /// # Errors
     ///
-    /// Same as [`new`](Self::new).
+    /// If the principal is not of a form such as `zookeeper/_HOST@EXAMPLE.COM`.
     pub fn zookeeper_principal(mut self, principal: &str) -> Result<Self> {
         self.zookeeper = Some(Principal::parse(principal)?);
         Ok(self)
     }
 
-    /// Gets the tickets of authenticated sessions with ZooKeeper with other keys than those of connections,
-    /// by default of the first principal in the file (`hbase.zookeeper.client.keytab.file`,
-    /// `hbase.zookeeper.client.kerberos.principal`).
+    /// Gets the tickets for authenticated sessions with ZooKeeper with different keys than those of other
+    /// connections, by default those of the first principal in the file
+    /// (`hbase.zookeeper.client.keytab.file`, `hbase.zookeeper.client.kerberos.principal`).
     #[must_use]
     pub fn zookeeper_keytab(mut self, path: impl Into<PathBuf>, principal: Option<&str>) -> Self {
         let keytab = Some((path.into(), principal.map(str::to_owned)));
@@ -267,7 +267,7 @@ pub(crate) enum Choice {
     /// The one that it names.
     #[default]
     Named,
-    /// One after the other, because servers before HBase 2.6 cannot be asked.
+    /// They are tried one after the other, because servers before HBase 2.6 cannot be asked.
     Nth(usize),
 }
 

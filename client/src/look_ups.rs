@@ -11,10 +11,10 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
-/// Asks the locator, a few questions at a time; further ones wait without a thread.
+/// Makes a few look-ups of the locator at a time; further ones wait without a thread.
 ///
-/// Threads are their own: those of the runtime's pool resolve the names of hosts, for look-ups too, and read
-/// the files of the caller.
+/// They have threads of their own: those of the runtime's pool resolve host names, also for look-ups, and
+/// read files of the caller.
 pub(crate) struct LookUps {
     turns: Arc<Semaphore>,
     under_way: Arc<UnderWay>,
@@ -93,7 +93,7 @@ impl LookUps {
     }
 }
 
-/// The region that a look-up looks for.
+/// The region that a look-up is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sought {
     table: TableName,
@@ -165,7 +165,7 @@ impl Drop for Leading {
 pub(crate) struct Following(watch::Receiver<Found>);
 
 impl Following {
-    /// Waits for the answer; `None` if there is none, because its caller had not enough time.
+    /// Waits for the result; `None` if there is none, because its caller did not have enough time.
     pub(crate) async fn wait(mut self, deadline: Deadline) -> Option<Result<RegionLocations>> {
         match timeout(deadline.left(), self.0.wait_for(Option::is_some)).await {
             Ok(Ok(found)) => found.clone(),
@@ -246,7 +246,7 @@ mod tests {
         }
     }
 
-    /// Gets that are no longer waited for give up their places, and leave the threads of the pool to others.
+    /// Gets whose callers no longer wait give up their turns, and leave the threads of the pool to others.
     #[test]
     fn gets_that_are_dropped_keep_no_threads_of_the_pool() {
         runtime().block_on(async {

@@ -17,11 +17,11 @@ use hregion::{
 use prost::Message;
 
 impl Client {
-    /// Returns the names of all tables without those of HBase itself, sorted (HBase: `Admin.listTableNames`).
+    /// Returns the names of all tables except those of HBase itself, sorted (HBase: `Admin.listTableNames`).
     ///
     /// # Errors
     ///
-    /// If no master answers, or not with names of tables.
+    /// If no master responds, or the response does not have names of tables.
     pub async fn tables(&self) -> Result<Vec<TableName>> {
         let answer: GetTableNamesResponse = self.0.ask_master("GetTableNames", &Empty {}).await?;
         let text = |part: Option<Bytes>| String::from_utf8(part.unwrap_or_default().into());
@@ -51,8 +51,8 @@ impl Client {
     ///
     /// [`TableNotFound`](ErrorKind::TableNotFound) if the table does not exist;
     /// [`Unsupported`](ErrorKind::Unsupported) if a setting is not understood;
-    /// [`Corrupt`](ErrorKind::Corrupt) if the answer is not a descriptor, or that of another table; or if no
-    /// master answers.
+    /// [`Corrupt`](ErrorKind::Corrupt) if the response is not a descriptor, or is that of another table; or
+    /// if no master responds.
     pub async fn families(&self, table: &TableName) -> Result<Vec<Family>> {
         let (schema, _) = self.0.schema(table).await?;
         let families = Family::from_table_schema_bytes(&schema).map(|(_, families)| families);
@@ -63,7 +63,10 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// Same as [`families`](Self::families).
+    /// [`TableNotFound`](ErrorKind::TableNotFound) if the table does not exist;
+    /// [`Unsupported`](ErrorKind::Unsupported) if a setting is not understood;
+    /// [`Corrupt`](ErrorKind::Corrupt) if the response is not a descriptor, or is that of another table; or
+    /// if no master responds.
     pub async fn describe_table(&self, table: &TableName) -> Result<TableDescription> {
         self.0.schema(table).await.map(|(_, description)| description)
     }
@@ -72,7 +75,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If no master answers, or not with descriptions of snapshots.
+    /// If no master responds, or the response does not have descriptions of snapshots.
     pub async fn snapshots(&self) -> Result<Vec<SnapshotDescription>> {
         let answer: GetCompletedSnapshotsResponse =
             self.0.ask_master("GetCompletedSnapshots", &Empty {}).await?;
@@ -87,7 +90,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// If no master answers, or not with names of servers.
+    /// If no master responds, or the response does not have names of servers.
     pub async fn live_servers(&self) -> Result<Vec<ServerName>> {
         let answer: GetClusterStatusResponse = self.0.ask_master("GetClusterStatus", &Empty {}).await?;
         let servers = answer.cluster_status.unwrap_or_default().live_servers;

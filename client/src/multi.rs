@@ -47,8 +47,8 @@ impl Table {
         results.take()
     }
 
-    /// Executes actions, and those that may be executed by any copy by the others too, if the primary one
-    /// does not answer in time, or fails.
+    /// Executes actions. If the primary copy fails, or does not respond in time, the other copies also
+    /// execute the actions that any copy may execute.
     async fn multi_of_copies(
         &self,
         actions: &Arc<Vec<Action>>,
@@ -111,7 +111,7 @@ impl Table {
     }
 
     /// Executes actions until each has a result: on a copy, or on those that they are for. Those of a server
-    /// are tried again when it has answered, whatever becomes of the others.
+    /// are tried again when it has responded, regardless of the others.
     async fn attempts(
         &self,
         actions: &Arc<Vec<Action>>,
@@ -134,8 +134,8 @@ impl Table {
         }
     }
 
-    /// Finds the servers and regions of actions. Returns those that cannot be found too. Once the catalog has
-    /// not answered, it is not asked for the others: each would wait as long.
+    /// Finds the servers and regions of actions. Also returns the actions for which they cannot be found.
+    /// After the catalog has not responded, it is not asked for the others: each would wait as long.
     async fn group(
         &self,
         actions: &[Action],

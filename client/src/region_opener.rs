@@ -132,7 +132,7 @@ impl RegionOpener {
     }
 }
 
-/// Whether a page says that its region has more, as servers since 1.2 do.
+/// Whether a page states that its region has more rows: only servers since 1.2 state this.
 pub(crate) fn has_more(response: &proto::ScanResponse) -> bool {
     response.more_results_in_region == Some(true) && response.more_results.unwrap_or(true)
 }
@@ -143,8 +143,8 @@ pub(crate) fn is_last(response: &proto::ScanResponse) -> bool {
     response.more_results == Some(false) || response.more_results_in_region == Some(false)
 }
 
-/// A region that is opened: the one after the current one, while that is read, or one whose rows are wanted,
-/// whether or not the caller still waits for them.
+/// A region that is being opened: the one after the current one, while that is read, or one whose rows are
+/// needed, whether or not the caller still waits for them.
 pub(crate) struct NextRegion {
     core: Arc<ClientCore>,
     row: Bytes,
@@ -160,7 +160,7 @@ pub(crate) struct NextRegion {
 /// The state of a region that is being opened.
 #[allow(clippy::large_enum_variant, reason = "a box would be an allocation for each region")]
 pub(crate) enum Taken {
-    /// It is open, or why not; and what is read of it.
+    /// The open region, or the error; and its pages.
     Region(Opened, Pages),
     /// It is not the one that is read next, or was opened too long ago.
     Stale,
@@ -182,7 +182,7 @@ struct ReadAhead {
     is_last: bool,
 }
 
-/// The pages that follow the first of a region, and were read ahead. One of them may be under way.
+/// The pages that follow the first of a region, and were read ahead. One of them may be in transit.
 #[derive(Default)]
 pub(crate) struct Pages {
     received: VecDeque<Result<Page, Fault>>,
@@ -254,12 +254,12 @@ impl Pages {
     }
 }
 
-/// The longest time for which a region is read before its rows are wanted. It is less than the lease of a
+/// The longest time for which a region is read before its rows are needed. It is less than the lease of a
 /// scanner, and no row is older.
 const KEPT: Duration = Duration::from_secs(10);
 
-/// The maximum number of pages that are read of it after the first, and that of bytes, if pages are as large
-/// as they may be.
+/// The maximum number of its pages that are read after the first, and of their bytes, if pages have the
+/// maximum size.
 const MAX_PAGES: u64 = 4;
 const MAX_BYTES: u64 = 8 << 20;
 
@@ -301,7 +301,7 @@ impl NextRegion {
                     first.scanner_id.map(|id| (target.clone(), id, page_sender))
                 }
                 _ => {
-                    // before the region is there, so that no page is waited for
+                    // before the region is opened, so that no page is waited for
                     drop(page_sender);
                     None
                 }
@@ -357,7 +357,7 @@ impl NextRegion {
         self.core.runtime.spawn(async move {
             let ended = async {
                 let opened = opened.await;
-                // a page that is under way uses the scanner, which is closed as it is dropped
+                // a page in transit uses the scanner, which is closed when it is dropped
                 while pages.recv().await.is_some() {}
                 drop(opened);
             };

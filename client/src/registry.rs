@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 
-/// Asks masters and region servers where the catalog is. Used on threads that may wait.
+/// Asks masters and region servers for the location of the catalog. Used on threads that may wait.
 pub(crate) struct RpcRegistry {
     servers: Arc<Servers>,
     runtime: Handle,
@@ -113,7 +113,8 @@ impl Servers {
         Err(Error::locating(ErrorKind::Io, last.message()))
     }
 
-    /// Has the next call begin with the servers given, unless others were named than those that have failed.
+    /// Makes the next call begin with the given servers, unless servers were named other than those that have
+    /// failed.
     fn forget(&self, failed: &[Address]) {
         let mut nodes = self.nodes();
         if nodes.servers == failed {
@@ -143,7 +144,7 @@ impl Servers {
         is_time
     }
 
-    /// Asks a server that answers for others to ask later. Those known stay if it names none.
+    /// Asks a server that responds for other servers to ask later. The known ones stay if it names none.
     async fn refresh(self: Arc<Self>, server: Address) {
         let deadline = Deadline::after(self.rpc_timeout);
         let answer: Result<proto::GetBootstrapNodesResponse, Fault> =

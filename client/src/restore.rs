@@ -14,13 +14,13 @@ impl Client {
     ///
     /// Before, another snapshot is taken of a table that exists
     /// ([`failsafe_snapshot`](crate::ClientBuilder::failsafe_snapshot)). If the master fails, the table is
-    /// brought back to that one, which is then deleted. It is kept, and the error names it, if the master has
-    /// not said how it has ended, or fails again.
+    /// brought back to that one, which is then deleted. It is kept, and the error names it, if the outcome is
+    /// not known, or the master fails again.
     ///
     /// # Errors
     ///
-    /// If the name is invalid or there is no such snapshot, the table is not disabled, or no master does it
-    /// in time.
+    /// If the name is invalid, there is no such snapshot, the table is not disabled, or no master completes
+    /// it in time.
     pub async fn restore_snapshot(&self, name: &str) -> Result<()> {
         // before another snapshot is taken
         SnapshotDescription::check_name(name)?;
@@ -49,7 +49,7 @@ impl Client {
         };
         let left = format!("snapshot {failsafe} has what {table} was before");
         if !is_final {
-            // the master, or the next one, may still be at it
+            // the master, or the next one, may still be doing it
             return Err(because(format!("{name} may be restored or not, {left}"), &error));
         }
         if let Err(ProcedureError { error: again, .. }) = self.restore(failsafe, table).await {

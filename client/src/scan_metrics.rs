@@ -34,7 +34,7 @@ impl ScanMetrics {
             match pair.name.as_deref() {
                 Some("ROWS_SCANNED") => self.rows_scanned = self.rows_scanned.saturating_add(value),
                 Some("ROWS_FILTERED") => self.rows_filtered = self.rows_filtered.saturating_add(value),
-                // servers count more, which they alone understand
+                // servers send more counts, which have no meaning for clients
                 _ => {}
             }
         }

@@ -35,7 +35,7 @@ use tokio::time::timeout;
 /// within a row, whose cells are of both moments then.
 ///
 /// From its second page on, a scan reads a page ahead. If it has no limit, it also reads up to five pages of
-/// the next region, of 8 MiB after the first, at most ten seconds before they are wanted.
+/// the next region, of 8 MiB after the first, at most ten seconds before they are needed.
 pub struct Scanner {
     table: Table,
     scan: Scan,
@@ -48,8 +48,8 @@ pub struct Scanner {
     reached: Option<(Bytes, usize)>,
     /// The scanner of the current region.
     open: Option<RegionScanner>,
-    /// The next page, which is being read: while the rows of the last one are taken, and whether or not the
-    /// caller still waits for it.
+    /// The next page, which is read while the rows of the last one are taken, whether or not the caller still
+    /// waits for it.
     ahead: Option<JoinHandle<Read>>,
     /// The call that renews the lease, likewise.
     renewal: Option<JoinHandle<Result<(), Fault>>>,
@@ -72,7 +72,7 @@ struct RegionScanner {
     id: u64,
     /// The number of the next call.
     sequence: u64,
-    /// Whether its answers say if the region has more rows: servers before 1.2 do not.
+    /// Whether its answers tell if the region has more rows: those of servers before 1.2 do not.
     says_more: bool,
 }
 
@@ -143,10 +143,10 @@ impl Scanner {
     ///
     /// # Errors
     ///
-    /// Same as [`Table::get`]; of the kind [`Limit`](hregion::ErrorKind::Limit) if the parts of a row are
-    /// larger than a [response](crate::ClientBuilder::max_response_size) may be, unless the scan has a batch
-    /// or allows partial results. Rows returned before are correct. Another call tries to continue after
-    /// them.
+    /// If the table does not exist or is disabled, or has no such family; if no attempt succeeds; of the kind
+    /// [`Limit`](hregion::ErrorKind::Limit) if the parts of a row are larger than a
+    /// [response](crate::ClientBuilder::max_response_size) may be, unless the scan has a batch or allows
+    /// partial results. Rows returned before are correct. Another call tries to continue after them.
     pub async fn next(&mut self) -> Result<Option<ScanResult>> {
         if let Some(result) = self.results.pop_front() {
             return Ok(Some(result));
@@ -325,7 +325,7 @@ impl Scanner {
     }
 
     /// Opens the scanner of the next region, and reads its first page. If the future is dropped, the next one
-    /// goes on with it.
+    /// continues this.
     async fn open_region(&mut self, tries: &Tries<'_>) -> Result<(CallTarget, Page)> {
         let position = self.position(&self.start, self.include_start);
         // a region opened ahead may have failed because it had less time
@@ -386,7 +386,7 @@ impl Scanner {
         })
     }
 
-    /// Which region has the rows from one on.
+    /// Returns the position, relative to a row, of the region with the next rows.
     fn position(&self, start: &[u8], include_start: bool) -> LocateType {
         match (self.scan.row_range().reversed, include_start) {
             (true, _) if start.is_empty() => LocateType::Before,
@@ -420,7 +420,7 @@ impl Scanner {
         }
     }
 
-    /// Builds the call that reads on in a region, and its time limit.
+    /// Builds the call that continues in a region, and its time limit.
     fn request_page(
         &self,
         open: &RegionScanner,
@@ -430,8 +430,8 @@ impl Scanner {
         (self.limited(open.next_request()), time)
     }
 
-    /// Adds what limits the page to a call that opens the scanner of a region, or reads on. Cells come with
-    /// either answer.
+    /// Adds the limits of the page to a call that opens the scanner of a region, or continues. The response
+    /// to either has cells.
     fn limited(&self, request: proto::ScanRequest) -> proto::ScanRequest {
         let caching = u32::try_from(self.scan.limits().caching).unwrap_or(RESULTS);
         let limit = u32::try_from(self.limit.saturating_sub(self.assembler.completed())).ok();
@@ -446,7 +446,7 @@ impl Scanner {
         }
     }
 
-    /// Goes on to the next region, if the scan reaches it.
+    /// Continues with the next region, if the scan reaches it.
     fn leave_region(&mut self, target: &CallTarget) {
         let Some(next) = self.row_after(target) else {
             self.end();

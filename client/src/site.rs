@@ -142,7 +142,7 @@ impl ClientBuilder {
                 if let Some(znode) = znode {
                     registry = registry.with_base_znode(&znode)?;
                 }
-                // ZooKeeper's servers take 0 for the least that they grant
+                // ZooKeeper's servers treat 0 as the least that they grant
                 if let Some(time) = site.millis("zookeeper.session.timeout")?.filter(|time| !time.is_zero()) {
                     registry = registry.with_session_timeout(time);
                 }
@@ -286,7 +286,7 @@ enum Asked {
 
 impl Site {
     /// Parses `<configuration>` with any number of `<property><name/><value/></property>`. As in Hadoop, the
-    /// last of several values counts, name and value may be attributes, and comments are no part of them.
+    /// last of several values counts, name and value may be attributes, and comments are not part of them.
     fn parse(text: &str) -> Result<Self, String> {
         let document = roxmltree::Document::parse(text).map_err(|error| error.to_string())?;
         let root = document.root_element();
@@ -350,7 +350,7 @@ impl Site {
     /// Fails if servers expect unsupported features.
     fn check_supported(&self) -> Result<()> {
         match self.value("hbase.security.authentication")? {
-            // in any case, as HBase
+            // case-insensitive, as in HBase
             None | Some("simple") => {}
             Some(_) if cfg!(feature = "kerberos") && self.is_kerberos()? => {}
             Some(other) => return unsupported("hbase.security.authentication", other),
@@ -374,7 +374,7 @@ impl Site {
     fn flag(&self, name: &str) -> Result<Option<bool>> {
         match self.value(name)? {
             None => Ok(None),
-            // in any case, as Hadoop
+            // case-insensitive, as in Hadoop
             Some(value) if value.eq_ignore_ascii_case("true") => Ok(Some(true)),
             Some(value) if value.eq_ignore_ascii_case("false") => Ok(Some(false)),
             Some(other) => Err(Error::invalid_argument(format!("{name} is {other}, neither true nor false"))),
@@ -421,7 +421,7 @@ impl Site {
         Ok(Registry::ZooKeeper { quorum, znode })
     }
 
-    /// Returns the servers to ask, if the file names any. HBase's client takes the host that it is on for a
+    /// Returns the servers to ask, if the file names any. HBase's client assumes that its own host is a
     /// master if there are none.
     fn servers(&self, asked: Asked) -> Result<Option<String>> {
         if asked == Asked::Any

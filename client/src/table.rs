@@ -24,10 +24,10 @@ use std::sync::Arc;
 /// A table of a cluster, with the reads and writes of an embedded [`hregion::Table`].
 ///
 /// Operations find the servers of their rows, and are repeated by the client's
-/// [settings](crate::ClientBuilder::retries) while regions are split, merged or moved and servers end.
-/// Errors name the server. Those that end an operation after several attempts list what failed. That of a
-/// write whose answer was lost, or is an exception that leaves it open, such as an `IOException`, ends with
-/// "it may have been executed".
+/// [settings](crate::ClientBuilder::retries) while regions are split, merged or moved and servers end. Errors
+/// name the server. Those that end an operation after several attempts list what failed. If the response to a
+/// write was lost, or is an exception that does not determine the outcome, such as an `IOException`, the
+/// error ends with "it may have been executed".
 #[derive(Clone)]
 pub struct Table {
     pub(crate) core: Arc<ClientCore>,
@@ -62,7 +62,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get).
+    /// If the table does not exist or is disabled, or has no such family; if the row is empty or too long; or
+    /// if no attempt succeeds.
     pub async fn exists(&self, get: &Get) -> Result<bool> {
         let mut message = get.to_proto_bytes()?;
         message.extend(proto::ExistenceOnly { existence_only: Some(true) }.encode_to_vec());
@@ -100,7 +101,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get), if any of them fails.
+    /// If the table does not exist or is disabled, or has no such family; if a row is empty or too long; or
+    /// if no attempt succeeds for one of them.
     pub async fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         let actions: Result<Vec<_>> = gets.iter().map(Action::get).collect();
         self.multi(actions?, Tries::of_reads(&self.core, &self.name)).await.into_iter().collect()
@@ -119,8 +121,10 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get); if the put has no values, a negative timestamp, or a value that is [too
-    /// long](crate::ClientBuilder::max_cell_size). If no answer arrives, the values may have been written.
+    /// If the table does not exist or is disabled, or has no such family; if the row is empty or too long; if
+    /// the put has no values, a negative timestamp, or a value that is [too
+    /// long](crate::ClientBuilder::max_cell_size); or if no attempt succeeds. If no response arrives, the
+    /// values may have been written.
     pub async fn put(&self, put: Put) -> Result<()> {
         self.mutate(&put.into()).await.map(drop)
     }
@@ -132,7 +136,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`put`](Self::put).
+    /// If the table does not exist or is disabled, or has no such family; if the row is empty or too long, or
+    /// a timestamp is negative; or if no attempt succeeds. If no response arrives, the cells may have been
+    /// deleted.
     pub async fn delete(&self, delete: Delete) -> Result<()> {
         self.mutate(&delete.into()).await.map(drop)
     }
@@ -143,7 +149,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`put`](Self::put), and if a value is not a counter.
+    /// If the table does not exist or is disabled, or has no such family; if the row is empty or too long,
+    /// there are no columns, or a value is not a counter; or if no attempt succeeds. If no response arrives,
+    /// the values may have been written.
     pub async fn increment(&self, increment: Increment) -> Result<Row> {
         self.mutate(&increment.into()).await
     }
@@ -153,7 +161,9 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`put`](Self::put).
+    /// If the table does not exist or is disabled, or has no such family; if the row is empty or too long, or
+    /// there are no columns; or if no attempt succeeds. If no response arrives, the values may have been
+    /// written.
     pub async fn append(&self, append: Append) -> Result<Row> {
         self.mutate(&append.into()).await
     }
@@ -268,9 +278,9 @@ impl Table {
         .await
     }
 
-    /// Calls a method of the server that has a row, of the copy that attempts are for, with a request for its
-    /// region, until an attempt succeeds or no other one can. `read` reads an answer, or the exception in it;
-    /// an answer that is not one ends the connection, and so does one with more than `asked` results.
+    /// Calls a method of the server that has a row, in the copy that the attempts are for, with a request for
+    /// its region, until an attempt succeeds or no other one can. `read` reads a response, or the exception
+    /// in it; an invalid response ends the connection, and so does one with more than `asked` results.
     async fn call<P: Message, M: Answered, T>(
         &self,
         mut tries: Tries<'_>,
@@ -360,8 +370,8 @@ fn atomic_result(
     Ok(success.map(|success| CheckResult::new(success, all.freeze())))
 }
 
-/// Whether a write was done. Servers report this for all writes with a condition, except those before 2.4,
-/// which do not read the condition of an increment or append.
+/// Whether a write was done. Servers report this for all writes with a condition; servers before 2.4 do not
+/// read the condition of an increment or append, and report nothing for it.
 fn success(server: &str, processed: Option<bool>, is_conditional: bool) -> Result<bool, Fault> {
     if processed.is_none() && is_conditional {
         let message = format!(

@@ -25,9 +25,9 @@ enum Event<T> {
 }
 
 impl ClientCore {
-    /// Reads from the copies of a region that a read asks. If it may ask any, asks the primary one, and the
-    /// others `wait` later, or when the primary one has failed. The first answer counts; the other copies are
-    /// no longer waited for then.
+    /// Reads from the copies of a region that a read may use. If it may use any, asks the primary one, and
+    /// the others `wait` later, or when the primary one has failed. The first response counts; the others are
+    /// then no longer waited for.
     ///
     /// # Errors
     ///
@@ -90,8 +90,8 @@ impl ClientCore {
         self.copies(wanted, deadline).await
     }
 
-    /// Returns how many copies a region has. Without an answer of the catalog, there is only the primary one
-    /// to ask.
+    /// Returns the number of copies of a region. If the catalog does not respond, only the primary one can be
+    /// asked.
     pub(crate) async fn copies(&self, wanted: Wanted<'_>, deadline: Deadline) -> u16 {
         let Wanted { table, row, position } = wanted;
         let found = match self.known(table, row, position) {

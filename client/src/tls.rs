@@ -60,7 +60,7 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// If the name of the file does not end as that of a form that can be read
+    /// If the name of the file does not have the extension of a supported format
     /// ([`Unsupported`](ErrorKind::Unsupported)).
     pub fn trusting(path: impl AsRef<Path>, password: Option<&str>) -> Result<Self> {
         Ok(Self::of(KeyFile::new(path.as_ref(), None, password)?))
@@ -85,7 +85,8 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// Same as [`trusting`](Self::trusting).
+    /// If the name of the file does not have the extension of a supported format
+    /// ([`Unsupported`](ErrorKind::Unsupported)).
     pub fn keys(self, path: impl AsRef<Path>, password: Option<&str>) -> Result<Self> {
         Ok(self.with_keys(KeyFile::new(path.as_ref(), None, password)?))
     }
@@ -218,8 +219,8 @@ fn of_tls(error: &io::Error) -> Option<&TlsError> {
     error.get_ref()?.downcast_ref()
 }
 
-/// Describes an error of the protocol, and says whether the server would answer the same again: one side
-/// refuses the certificate of the other, or they have no version or cipher in common.
+/// Describes an error of the protocol, and returns whether the server would give the same answer again: one
+/// side refuses the certificate of the other, or they have no version or cipher in common.
 pub(crate) fn explain(error: &io::Error) -> Option<(String, bool)> {
     let error = of_tls(error)?;
     Some(match error {

@@ -24,14 +24,14 @@ pub(crate) struct Tries<'c> {
     failed: u32,
     /// Whether the last attempt ended with a redirect.
     redirected: bool,
-    /// Whether an attempt was sent whose answer is not known: it may have been done.
+    /// Whether an attempt was sent whose response is unknown, so that it may have succeeded.
     has_lost_answer: bool,
     begin: Instant,
     causes: Vec<Cause>,
     /// Whether no attempt writes.
     only_reads: bool,
-    /// If none does, the error of the operation before an attempt that has hardly any time: the pause was cut
-    /// short.
+    /// If no attempt writes, the error of the operation before an attempt that has hardly any time, because
+    /// the pause was cut short.
     hurried: Option<Error>,
 }
 
@@ -41,7 +41,7 @@ struct Cause {
     /// The first of the attempts, and their number.
     attempt: u32,
     count: u32,
-    /// When they failed, after the begin of the operation.
+    /// The times at which they failed, since the beginning of the operation.
     first: Duration,
     last: Duration,
     reason: String,
@@ -74,7 +74,7 @@ impl<'c> Tries<'c> {
         Self::by(core, core.settings.retries_of(table), core.settings.read_timeout_of(table)).only_reading()
     }
 
-    /// Attempts that change nothing, so that one without an answer has not done so either.
+    /// Returns attempts that change nothing, so that nothing is in doubt after one without a response.
     pub(crate) fn only_reading(self) -> Self {
         Self { only_reads: true, ..self }
     }
@@ -172,7 +172,7 @@ impl<'c> Tries<'c> {
         self.deadline = self.policy.deadline(self.begin);
     }
 
-    /// Notes an attempt that may have been done, as its answer was lost.
+    /// Records an attempt that may have succeeded, because its response was lost.
     pub(crate) fn note_lost_answer(&mut self, fault: &Fault) {
         self.has_lost_answer |= fault.may_be_executed();
     }
@@ -182,12 +182,12 @@ impl<'c> Tries<'c> {
         self.has_lost_answer |= fault.may_be_written();
     }
 
-    /// Whether an attempt may have been done, as its answer was lost.
+    /// Whether an attempt may have succeeded, because its response was lost.
     pub(crate) fn has_lost_answer(&self) -> bool {
         self.has_lost_answer
     }
 
-    /// Returns the error with which an operation ends. For a write, it states whether an attempt may have
+    /// Returns the error with which an operation ends. For a write, it states if an attempt may have
     /// succeeded.
     pub(crate) fn in_doubt(&self, error: Error) -> Error {
         if self.has_lost_answer && !self.only_reads { may_be_executed(&error) } else { error }
@@ -198,7 +198,7 @@ impl<'c> Tries<'c> {
         self.failed
     }
 
-    /// Whether no attempt is left, after one that another one could have followed with success.
+    /// Whether no attempt is left, although another one might have succeeded.
     pub(crate) fn has_given_up(&self) -> bool {
         self.failed >= self.policy.max_attempts() || self.is_over()
     }
@@ -358,7 +358,7 @@ impl<'c> Tries<'c> {
 
     /// Counts a failed attempt. Returns the error of the operation if that was the last.
     pub(crate) fn end(&mut self, error: &Error) -> Error {
-        // that it had no time for an answer hides why those before failed
+        // its lack of time for a response would hide why the previous ones failed
         if let Some(before) = self.hurried.take().filter(|_| error.kind() == ErrorKind::Io) {
             return before;
         }
@@ -371,7 +371,7 @@ impl<'c> Tries<'c> {
     }
 }
 
-/// Returns the error of something that was not done as far as is known, but whose answer was lost.
+/// Returns the error of an operation that has not succeeded as far as is known, but whose response was lost.
 pub(crate) fn may_be_executed(error: &Error) -> Error {
     Error::locating(error.kind(), format!("{}; it may have been executed", error.message()))
 }
@@ -466,11 +466,11 @@ mod tests {
         };
         let error = last(Tries::new(&client.0).only_reading()).await;
         assert_eq!((error.kind(), error.message()), (ErrorKind::NoServerForRegion, "nobody has it".into()));
-        // a write may have been done
+        // a write may have succeeded
         let error = last(Tries::new(&client.0)).await;
         let both = "failed 2 times: 1: nobody has it; 2: no answer in time";
         assert_eq!((error.kind(), error.message()), (ErrorKind::Io, both.into()));
-        // an answer is told
+        // a response is reported
         let mut tries = Tries::new(&client.0).only_reading();
         tries.pause(setback(ErrorKind::Io, "gone")).await.unwrap();
         let error = tries.pause(setback(ErrorKind::Remote, "busy")).await.unwrap_err();

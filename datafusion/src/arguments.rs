@@ -37,7 +37,7 @@ pub(crate) fn open(
     let layout = match mapping {
         Some(mapping) if invalid_as_null => Layout::Columns(mapping.on_invalid(Invalid::Null)),
         Some(mapping) => Layout::Columns(mapping),
-        None if invalid_as_null => return Err(Failure::usage("--invalid-as-null: no column has a type")),
+        None if invalid_as_null => return Err(Failure::usage("--invalid-as-null: needs typed columns")),
         None => Layout::Cells,
     };
     Ok(target.table(layout)?)
@@ -55,7 +55,7 @@ pub(crate) fn maps<'a>(maps: &'a [String], names: &[&'a str]) -> Result<BTreeMap
         };
         if earlier.is_some() {
             let what = named.map_or("all tables", |(name, _)| name);
-            return Err(Failure::usage(format!("--map: two maps of {what}")));
+            return Err(Failure::usage(format!("--map: two maps for {what}")));
         }
     }
     for name in names {

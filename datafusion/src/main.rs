@@ -23,41 +23,43 @@ use std::{fmt, io};
 
 /// Answer a query over HBase's files
 ///
-/// The tables of the query are tables, snapshots, regions and HFiles, each with a name of its own. Without
-/// --map and --infer, a row is a cell, with the columns row, family, qualifier, timestamp, type, value; with
-/// either, it is a row with typed columns. Names such as "cf:q" need double quotes in SQL. Nothing is
-/// written.
+/// The tables of the query are tables, snapshots, regions and HFiles, named by --table. Without --map and
+/// --infer, each row is a cell, with the columns row, family, qualifier, timestamp, type, value; with either,
+/// each row is a row of the table, with typed columns. Names such as "cf:q" need double quotes in SQL.
+/// Nothing is written.
 #[derive(Debug, Parser)]
 #[command(name = "hregion-sql", version, after_help = EXAMPLES)]
 struct Args {
-    /// The query
+    /// SQL query
     sql: String,
 
-    /// A table of the query: the directory of a table, a snapshot or a region, or an HFile; a path or a URL
+    /// Table of the query: HFile, or directory of a table, snapshot or region; may be repeated
+    ///
+    /// TARGET is a path or a URL.
     #[arg(long = "table", value_name = "NAME=TARGET", value_parser = pair, required = true)]
     tables: Vec<(String, String)>,
 
-    /// A JSON file that maps columns and the row key to typed columns, of one table or of all
+    /// JSON file that maps the row key and columns to typed columns, of one table or of all
     #[arg(long = "map", value_name = "[NAME=]FILE")]
     maps: Vec<String>,
 
-    /// Propose types from the first rows of each table that has no map
+    /// Infer types from the first rows of each table without a map; 1000 if ROWS is omitted
     #[arg(long, value_name = "ROWS", num_args = 0..=1, default_missing_value = "1000", require_equals = true)]
     infer: Option<NonZeroUsize>,
 
-    /// Values that are not of their type are null [default: an error]
+    /// Read null for values that are not of their type [default: fail]
     #[arg(long)]
     invalid_as_null: bool,
 
-    /// How many parts of a table are read at once [default: the number of cores]
+    /// Number of parts of a table read at once [default: number of cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     partitions: Option<u16>,
 
-    /// Print rows as JSON, one a line
+    /// Print rows as JSON lines
     #[arg(long, conflicts_with = "csv")]
     json: bool,
 
-    /// Print rows as CSV, with the names of the columns first
+    /// Print rows as CSV with a header line
     #[arg(long)]
     csv: bool,
 

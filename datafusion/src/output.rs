@@ -98,7 +98,7 @@ fn check_names(schema: &SchemaRef) -> Result<(), Failure> {
     match schema.fields().iter().find(|field| !names.insert(field.name())) {
         Some(field) => {
             let name = field.name();
-            Err(Failure::usage(format!("--json: several columns have the name {name}; AS gives them others")))
+            Err(Failure::usage(format!("--json: several columns have the name {name}; rename them with AS")))
         }
         None => Ok(()),
     }

@@ -19,35 +19,35 @@ const MAX_MAPPING: u64 = 1 << 20;
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Reading")]
 pub struct ReadingArgs {
-    /// Dictionary for files compressed by Zstandard with a dictionary
+    /// Zstandard dictionary with which files were compressed
     #[arg(long, value_name = "FILE")]
     zstd_dictionary: Option<PathBuf>,
 
-    /// Master key of the cluster, in hexadecimal, for encrypted files
+    /// File with the cluster's master key in hexadecimal, for encrypted files
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<PathBuf>,
 
-    /// Master key before a change of it, in hexadecimal: used where the other one does not fit
+    /// File with the previous master key in hexadecimal, tried if the master key does not fit
     #[arg(long, value_name = "FILE", requires = "master_key_file")]
     alternate_master_key_file: Option<PathBuf>,
 
-    /// Maximum size of one block (K, M and G are accepted) [default: 1G]
+    /// Maximum size of a block, with suffix K, M or G [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_block_bytes: Option<usize>,
 
-    /// Maximum memory allocated at once for one file [default: 1G]
+    /// Maximum memory allocated at once for a file [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_memory_bytes: Option<usize>,
 
-    /// Maximum size of the cells of a row in one family [default: 1G]
+    /// Maximum size of a row in one family [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     limit_row_bytes: Option<usize>,
 
-    /// Capacity of the cache of decoded blocks, of all files together [default: none, blocks are read again]
+    /// Capacity of the cache of decoded blocks of all files [default: no cache]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes)]
     cache_bytes: Option<usize>,
 
-    /// Memory that only Bloom filters take, in addition to the cache [default: none]
+    /// Additional capacity for Bloom filters only [default: none]
     #[arg(long, value_name = "BYTES", value_parser = parse_bytes, requires = "cache_bytes")]
     filter_cache_bytes: Option<usize>,
 }
@@ -117,7 +117,7 @@ fn read_up_to(path: &Path, most: u64) -> hregion::Result<Vec<u8>> {
     if u64::try_from(bytes.len()).is_ok_and(|len| len <= most) {
         return Ok(bytes);
     }
-    Err(Error::invalid_argument(format!("{}: too large for such a file", path.display())))
+    Err(Error::invalid_argument(format!("{}: larger than the limit for this file", path.display())))
 }
 
 /// Reads a key from a file of hexadecimal digits.

@@ -251,7 +251,7 @@ fn check_url(url: &str) -> hregion::Result<()> {
 #[cfg(not(feature = "remote"))]
 fn check_url(url: &str) -> hregion::Result<()> {
     let scheme = url_scheme(Path::new(url)).unwrap_or_default();
-    let message = format!("{scheme}: reading remote files is not built in: the feature `remote` has it");
+    let message = format!("{scheme}: reading remote files is not built in: build with the feature `remote`");
     Err(Error::locating(ErrorKind::Unsupported, message))
 }
 

@@ -299,7 +299,7 @@ mod remote {
     fn not_built_in(url: &Path) -> Failure {
         let scheme = url_scheme(url).unwrap_or_default();
         Failure::unsupported(format!(
-            "{scheme}: remote files are not built in: the feature `remote` has them"
+            "{scheme}: remote files are not built in: build with the feature `remote`"
         ))
     }
 

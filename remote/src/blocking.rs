@@ -163,13 +163,14 @@ impl Drop for Blocking {
         match self.runtime.take() {
             // Without waiting: the last owner may be a thread of another runtime.
             Some(runtime) if self.owner.is_this() => runtime.shutdown_background(),
-            // What its threads had locked stays locked, and both processes have its connections.
+            // Its threads do not exist here, so their locks stay locked; and both processes have its
+            // connections.
             runtime => mem::forget(runtime),
         }
     }
 }
 
-/// A request under way. It is ended if this is dropped.
+/// A request in progress. It is ended if this is dropped.
 #[derive(Debug)]
 pub(crate) struct Pending<T> {
     receiver: Receiver<io::Result<T>>,

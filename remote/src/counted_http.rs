@@ -31,14 +31,14 @@ pub(crate) async fn with_condition<T>(
     CONDITION.scope(condition, completion).await
 }
 
-/// The size of an error's body, at most.
+/// The maximum size of an error's body.
 const ERROR_BYTES: u64 = 64 << 10;
 
 /// Makes clients that count.
 #[derive(Debug)]
 pub(crate) struct CountingConnector {
     counters: Arc<Counters>,
-    /// The size of a listing, at most.
+    /// The maximum size of a listing.
     listing_bytes: u64,
     timeouts: Timeouts,
     /// Whether redirects to other hosts are refused.

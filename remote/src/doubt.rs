@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct InDoubt(AtomicBool);
 
 impl InDoubt {
-    /// Begins a change. Without [`Doubt::disarm`] it counts as one without an answer.
+    /// Begins a change. Without [`Doubt::disarm`] it counts as one without a response.
     pub(crate) fn begin(&self) -> Doubt<'_> {
         Doubt { flag: &self.0, is_armed: true }
     }
 
-    /// Fails if an earlier change may be made yet.
+    /// Fails if an earlier change may still be made.
     pub(crate) fn check(&self) -> io::Result<()> {
         if !self.0.load(Ordering::SeqCst) {
             return Ok(());

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The redirects that one request follows, at most.
+/// The maximum number of redirects that one request follows.
 const MAX_REDIRECTS: usize = 5;
 
 /// The metadata services of clouds have link-local addresses; they serve credentials, not files.

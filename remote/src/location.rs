@@ -29,7 +29,7 @@ pub fn is_url(path: &Path) -> bool {
     url_scheme(path).is_some()
 }
 
-/// Fails if a path is no URL that this build can read.
+/// Fails if a path is not a URL that this build can read.
 ///
 /// # Errors
 ///
@@ -41,8 +41,8 @@ pub fn check_url(path: &Path) -> io::Result<()> {
 }
 
 impl Location {
-    /// Parses a URL. As a path may have been put together again from its components, one slash after the
-    /// scheme is as good as two.
+    /// Parses a URL. One slash after the scheme is as good as two, because a path may have been joined again
+    /// from its components.
     pub(crate) fn parse(path: &Path) -> io::Result<Self> {
         let text = path.to_str().ok_or_else(|| invalid("a URL is UTF-8"))?;
         let parts = text.split_once(":/").filter(|(scheme, _)| is_scheme(scheme));

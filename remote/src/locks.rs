@@ -13,7 +13,7 @@ pub(crate) trait DirLock {
     /// Returns the key of the lock file.
     fn key(&self) -> &str;
 
-    /// Whether nothing depends on the lock any more: it was released, or its file was removed here.
+    /// Whether nothing depends on the lock any longer: it was released, or its file was removed here.
     fn is_over(&self) -> bool;
 
     /// Records that nothing depends on the lock any longer.

@@ -5,7 +5,7 @@ use hregion::cell::Printable;
 use object_store::Error;
 use std::io;
 
-/// The length of a message, at most.
+/// The maximum length of a message.
 const MAX_MESSAGE: usize = 400;
 
 /// Converts an error of the library to one of the system.
@@ -131,7 +131,7 @@ fn code(body: &str) -> Option<&str> {
     code.bytes().all(|byte| byte.is_ascii_alphanumeric()).then_some(code)
 }
 
-/// Cuts queries of URLs and the bodies of responses off, which can have signatures and keys in them.
+/// Cuts off queries of URLs and the bodies of responses, which can contain signatures and keys.
 fn clean(text: &str) -> String {
     let body = text.find(['<', '{']).unwrap_or(text.len());
     let code = code(&text[body..]);

@@ -66,17 +66,17 @@ impl RemoteOptions {
         self
     }
 
-    /// Sets the bytes that all scans of a storage have requested but not yet read, at most. Scans that were
-    /// not continued for long give up theirs. Default: 64 MiB.
+    /// Sets the maximum number of bytes that all scans of a storage have requested but not yet read. Scans
+    /// that were not continued for a long time give up theirs. Default: 64 MiB.
     #[must_use]
     pub fn total_read_ahead_bytes(mut self, bytes: u64) -> Self {
         self.total_read_ahead_bytes = bytes;
         self
     }
 
-    /// Sets the time to connect to an HTTP server. Of HDFS, it is the time in which one of the name nodes is
-    /// to accept a connection, and then to answer, when a name service is used first, or a name node has not
-    /// answered a request (a twelfth of the deadline if that is less, for a change): those that do not are
+    /// Sets the time to connect to an HTTP server. For HDFS, this is the time in which a name node must
+    /// accept a connection, and then respond, when a name service is first used, or a name node has not
+    /// responded to a request (for a change, a twelfth of the deadline if that is less): those that fail are
     /// asked last. Default: 5 seconds.
     #[must_use]
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
@@ -114,14 +114,14 @@ impl RemoteOptions {
         self
     }
 
-    /// Sets the size of one page of a listing, at most. Default: 16 MiB.
+    /// Sets the maximum size of one page of a listing. Default: 16 MiB.
     #[must_use]
     pub fn listing_bytes(mut self, bytes: u64) -> Self {
         self.listing_bytes = bytes;
         self
     }
 
-    /// Sets the entries of one directory, at most. Default: 1,000,000.
+    /// Sets the maximum number of entries of one directory. Default: 1,000,000.
     #[must_use]
     pub fn listing_entries(mut self, entries: usize) -> Self {
         self.listing_entries = entries;
@@ -139,8 +139,8 @@ impl RemoteOptions {
         self
     }
 
-    /// Sets the length of a log in an object store from which on another one is begun. Each logged write puts
-    /// all of its log again. Default: 1 MiB.
+    /// Sets the length of a log in an object store at which another one is begun. Each logged write puts all
+    /// of its log again. Default: 1 MiB.
     #[must_use]
     pub fn log_bytes(mut self, bytes: u64) -> Self {
         self.log_bytes = bytes;

@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-/// A read that begins at most so far after the end of the last one continues its scan. Between the data
+/// A read that begins at most this far after the end of the last one continues its scan. Between the data
 /// blocks of an HFile are index and Bloom blocks, each 128 KiB by default.
 const MAX_GAP: u64 = 256 << 10;
 
@@ -260,7 +260,8 @@ mod tests {
         u8::try_from(at % 251).unwrap()
     }
 
-    /// Reads blocks one after the other. Returns the bytes requested, and the number of requests in the way.
+    /// Reads blocks one after the other. Returns the bytes requested, and the number of requests that the
+    /// reads waited for.
     fn scan(len: u64, upto: u64, block: u64, fails: bool) -> (u64, u64) {
         let blocking = Blocking::new(Duration::from_secs(20)).unwrap();
         let budget = Budget::new(u64::MAX);

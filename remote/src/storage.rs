@@ -80,8 +80,8 @@ impl RemoteStorage {
     ///
     /// # Errors
     ///
-    /// Any error of the server; [`io::ErrorKind::InvalidInput`] or [`io::ErrorKind::Unsupported`] as
-    /// [`check_url`](crate::check_url).
+    /// Any error of the server; [`io::ErrorKind::InvalidInput`] or [`io::ErrorKind::Unsupported`] in the
+    /// cases of [`check_url`](crate::check_url).
     pub fn status(&self, path: &Path) -> io::Result<Option<DirEntry>> {
         let (location, source) = self.source(path)?;
         let key = location.key;
@@ -100,7 +100,8 @@ impl RemoteStorage {
     ///
     /// # Errors
     ///
-    /// Same as [`status`](Self::status).
+    /// Any error of the server; [`io::ErrorKind::InvalidInput`] or [`io::ErrorKind::Unsupported`] in the
+    /// cases of [`check_url`](crate::check_url).
     pub fn is_dir(&self, path: &Path) -> io::Result<bool> {
         let (location, source) = self.source(path)?;
         self.shared.blocking.read(async move { source.is_dir(&location.key).await })
@@ -265,7 +266,7 @@ impl Storage for RemoteStorage {
 }
 
 fn read_only(what: &str) -> io::Error {
-    let message = format!("files of web servers are only read: {what} is refused");
+    let message = format!("files on web servers can only be read: {what} is refused");
     io::Error::new(io::ErrorKind::Unsupported, message)
 }
 

@@ -55,7 +55,7 @@ impl BlockType {
         Self::ALL[self as usize].1
     }
 
-    /// HBase's name: `DATA`, `LEAF_INDEX` …
+    /// Returns HBase's name: `DATA`, `LEAF_INDEX` …
     #[must_use]
     pub fn name(self) -> &'static str {
         Self::ALL[self as usize].2

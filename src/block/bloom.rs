@@ -5,7 +5,7 @@
 
 use crate::hash::{jenkins, murmur, murmur3};
 
-/// The maximum size of a chunk in bytes: its number of bits must fit 31 bits.
+/// The maximum size of a chunk in bytes: its number of bits must fit in 31 bits.
 pub(crate) const MAX_CHUNK_LEN: usize = (1 << 28) - 1;
 
 /// The hash function of a Bloom filter (HBase: `Hash`, `hbase.hash.type`).
@@ -36,7 +36,7 @@ impl BloomHashType {
         self as i32
     }
 
-    /// HBase's name, the value of `hbase.hash.type`.
+    /// Returns HBase's name, the value of `hbase.hash.type`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

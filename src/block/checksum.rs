@@ -39,7 +39,7 @@ impl ChecksumType {
         self as u8
     }
 
-    /// HBase's name: `NULL`, `CRC32`, `CRC32C`.
+    /// Returns HBase's name: `NULL`, `CRC32`, `CRC32C`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -107,7 +107,7 @@ impl BlockHeader {
     ///
     /// # Errors
     ///
-    /// If one of the sizes does not fit 31 bits.
+    /// If one of the sizes does not fit in 31 bits.
     pub(crate) fn for_payload(
         block_type: BlockType,
         (stored, plain): (usize, usize),

@@ -86,8 +86,9 @@ impl IndexStore {
         self.entries.insert(key, entry);
     }
 
-    /// Inserts used entries again, unless their files have been closed; this evicts others. Outlines may wait
-    /// for another call, but not index blocks, which are large.
+    /// Inserts used entries again, unless their files have been closed. This evicts others. Used outlines
+    /// among these may wait for a later call; used index blocks, which are large, are inserted by this one,
+    /// in a limited number of rounds.
     pub(super) fn give_second_chances(&self, is_open: impl Fn(FileId) -> bool) {
         for sweep in 0..=SWEEPS {
             // The head of the loop would hold the lock, which is taken for each entry that inserting evicts.

@@ -417,8 +417,8 @@ impl BlockCache {
         self.make_room_for_index();
     }
 
-    /// Inserts again entries that the index store has evicted too early, and reserves its size among the
-    /// blocks, evicting blocks immediately.
+    /// Inserts again entries that the index store has evicted too early, and reserves the store's size among
+    /// the blocks. Blocks that no longer fit are evicted immediately.
     fn make_room_for_index(&self) {
         self.index().give_second_chances(|file| self.is_open(file));
         if self.index().reserve(self.blocks(), false) {
@@ -468,7 +468,8 @@ impl BlockCache {
                     counters.insertions.add(1);
                     self.note_inserted(key);
                 }
-                // an index block that was evicted and reloaded has new slots, which must be emptied later
+                // an index block that was evicted and reloaded has new slots, which later evictions must
+                // empty
                 if !loaded && address.as_ref().is_some_and(|address| !address.is(entry.address.as_ref())) {
                     // The old ones may still be in use, and would keep the block.
                     entry.clear_slot();

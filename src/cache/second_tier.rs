@@ -22,7 +22,7 @@ impl SecondTier {
         Self { tier, frequency: Arc::new(Frequency::new(capacity)), min_reads }
     }
 
-    /// Returns a function that offers it the blocks that leave memory, while the cache exists.
+    /// Returns a function that offers the tier the blocks that leave memory, while the cache exists.
     pub(super) fn taker(to: Option<&Self>) -> impl Fn(&BlockKey, &Entry) + Send + Sync + 'static {
         let to = to.map(|to| (Arc::downgrade(&to.tier), Arc::clone(&to.frequency), to.min_reads));
         move |key, entry| {

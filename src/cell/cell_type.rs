@@ -64,7 +64,7 @@ impl CellType {
         self as u8
     }
 
-    /// HBase's name: `Put`, `DeleteColumn` …
+    /// Returns HBase's name: `Put`, `DeleteColumn` …
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -75,8 +75,8 @@ impl RowBuf {
         self.len = 0;
     }
 
-    /// Sets the limit, in bytes, on the cells of each family that a read [adds](Self::try_push) later. The
-    /// buffer must not have cells of these families.
+    /// Sets the limit, in bytes, on the cells of each family that are [added](Self::try_push) after this
+    /// call. The buffer must not have cells of these families.
     #[inline]
     pub(crate) fn set_limit(&mut self, most: usize) {
         self.most = most;
@@ -513,7 +513,7 @@ mod tests {
         assert!(buffer.as_row().cells().eq(cells));
     }
 
-    /// A caller whose hook has panicked may go on with the buffer.
+    /// A caller whose hook has panicked may continue to use the buffer.
     #[test]
     fn a_panic_while_cells_are_removed_leaves_none() {
         let keys = [1, 2, 3].map(|ts| SeekKey::of(b"r", b"f", b"q", ts, CellType::Put));
@@ -581,7 +581,8 @@ mod tests {
         }
     }
 
-    /// The limit of one family cuts the buffer for each row, and the cells of another need more of it.
+    /// For each row, the limit of one family shortens the buffer, and the cells of another family need more
+    /// of it.
     #[test]
     fn a_limit_does_not_make_each_row_as_expensive_as_the_largest() {
         let keys = ["f", "g"].map(|family| SeekKey::of(b"r", family.as_bytes(), b"q", 1, CellType::Put));

@@ -108,8 +108,8 @@ pub trait CellFilter: fmt::Debug + Send {
         false
     }
 
-    /// Reverts the end of the read at the row judged last: the row has no cells left, so it must have no
-    /// effect.
+    /// Reverts the end of the read at the row judged last: that row has no cells left, so whether it exists
+    /// must make no difference.
     fn take_back_row(&mut self) {}
 
     /// Whether the verdict depends on the cell alone, never fails, and no row is judged by the filter. A list

@@ -83,8 +83,8 @@ impl Comparator {
         Self(Kind::BinaryComponent(value.into(), offset))
     }
 
-    /// Equal to bytes of the same length if combining them with `value` leaves a bit set; otherwise greater
-    /// (HBase: `BitComparator`).
+    /// Combines bytes of the same length with `value`: equal if a bit of the result is set, otherwise
+    /// greater. Also greater than bytes of another length (HBase: `BitComparator`).
     #[must_use]
     pub fn bit(value: impl Into<Bytes>, operator: BitOperator) -> Self {
         Self(Kind::Bit(value.into(), operator))
@@ -108,20 +108,21 @@ impl Comparator {
         Decimal::parse(number).map(|number| Self(Kind::Decimal(number)))
     }
 
-    /// Greater than any bytes (HBase: `NullComparator`).
+    /// Creates a comparator that is greater than any bytes (HBase: `NullComparator`).
     #[must_use]
     pub fn null() -> Self {
         Self(Kind::Null)
     }
 
-    /// Equal to text that contains `part`, ignoring case; otherwise greater (HBase: `SubstringComparator`).
+    /// Searches for text, ignoring case: equal to text that contains `part`, otherwise greater (HBase:
+    /// `SubstringComparator`).
     #[must_use]
     pub fn substring(part: &str) -> Self {
         Self(Kind::Substring(part.to_lowercase()))
     }
 
-    /// Equal to text in which the regular expression matches anywhere; otherwise greater (HBase:
-    /// `RegexStringComparator`).
+    /// Searches for a regular expression: equal to text in which it matches anywhere, otherwise greater
+    /// (HBase: `RegexStringComparator`).
     ///
     /// The syntax is Java's; `.` matches any character. Matching takes linear time unless the expression has
     /// look-around, back references, atomic groups, possessive quantifiers, `(?m)` or anything after `$`.

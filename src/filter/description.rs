@@ -357,7 +357,7 @@ impl Filter {
 
     /// Whether a scan of several regions may end at one although rows of later ones would pass: it ends where
     /// a region has returned nothing and the filter accepts no more of its rows. The regions of such a scan
-    /// must be read one after the other. True of a filter that has a `WhileMatchFilter`, a `PageFilter` or a
+    /// must be read one after the other. True for a filter that has a `WhileMatchFilter`, a `PageFilter` or a
     /// `ColumnCountGetFilter`, also within lists, or a user-defined one.
     #[must_use]
     pub fn may_end_scan(&self) -> bool {

@@ -103,8 +103,8 @@ impl FilterEvaluator {
     }
 
     /// Whether the filter ends the read at the row whose key it judged last, although later rows might pass.
-    /// If no cell of that row is left, the read must call [`take_back_row`](Self::take_back_row): such a row
-    /// is present or not depending on compactions.
+    /// If no cell of that row is left, the read must call [`take_back_row`](Self::take_back_row), because
+    /// whether such a row exists depends on compactions.
     #[must_use]
     pub fn ends_at_row(&self) -> bool {
         self.filter.ends_at_row()

@@ -134,9 +134,9 @@ struct Reader<'a> {
     at: usize,
     /// An upper bound of the minimum length of a match of the current group so far.
     least: u64,
-    /// The same of the last atom.
+    /// The same for the last atom.
     least_of_last: u64,
-    /// The same of each capturing group; 0 before the group ends.
+    /// The same for each capturing group; 0 before the group ends.
     least_of_groups: Vec<u64>,
     /// The total number of capturing groups, if the output is for `fancy-regex`. For `regex`, groups are
     /// written as non-capturing.

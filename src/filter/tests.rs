@@ -47,7 +47,7 @@ fn cells(text: &str) -> Vec<TestCell> {
     cells
 }
 
-/// Reads as a region with one store per family (read-path.md §9.5, §11); visits each cell at most once.
+/// Reads like a region with one store per family (read-path.md §9.5, §11); visits each cell at most once.
 fn read(filter: &Filter, cells: &[TestCell], reversed: bool) -> Vec<String> {
     let mut state = FilterEvaluator::new(filter);
     state.set_reversed(reversed);

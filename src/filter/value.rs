@@ -242,7 +242,7 @@ mod tests {
     use super::*;
     use crate::cell::{CellType, SeekKey};
 
-    /// Also of families that are longer than any cell's.
+    /// Also for families that are longer than any cell's.
     #[test]
     fn a_column_has_the_cells_of_its_family_and_qualifier() {
         let long = [0, 1, 2, 126, 127, 128, 254, 255, 256, 257, 258].map(|len| Bytes::from(vec![b'f'; len]));

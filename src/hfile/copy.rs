@@ -30,14 +30,14 @@ impl HFileOptions {
         tee.finish()
     }
 
-    /// Copies the bytes of a file to another one, and makes the copy durable. Checks all blocks and cells as
-    /// [`verify`](Self::verify) does, in the same pass: most bytes are read once. A few blocks are in memory
-    /// at a time.
+    /// Copies the bytes of one file to another, and makes the copy durable. Checks all blocks and cells as
+    /// [`verify`](Self::verify) does, in the same pass: most bytes are read once. Only a few blocks are in
+    /// memory at a time.
     ///
     /// # Errors
     ///
-    /// If the file has a fault, or a file cannot be read or written. No copy is left then, unless making it
-    /// durable failed.
+    /// If the file has a fault, or a file cannot be read or written. In these cases no copy is left, unless
+    /// making it durable failed.
     pub(crate) fn copy_verified(&self, from: &Path, to: NewFile) -> Result<Digest> {
         let tee = Arc::new(Tee::new(self.reader(from)?, Some(to)));
         let report = self.verify_reader(Arc::clone(&tee) as Arc<dyn FileReader>);
@@ -223,7 +223,7 @@ mod tests {
         assert!(options(&storage).digest(Path::new("none")).unwrap_err().is_not_found());
     }
 
-    /// Of a file that is longer than the end that is read first.
+    /// For a file that is longer than the tail, which is read first.
     #[test]
     fn most_bytes_are_read_once() {
         let storage = FaultyStorage::new();

@@ -30,8 +30,8 @@ pub struct Encryption {
 }
 
 impl Encryption {
-    /// AES with a new random data key for each file, wrapped with the cluster's master key: the 16, 24 or 32
-    /// bytes of an AES key.
+    /// Creates AES encryption with a new random data key for each file, wrapped with the cluster's master
+    /// key: the 16, 24 or 32 bytes of an AES key.
     #[must_use]
     pub fn aes(master_key: impl Into<Arc<[u8]>>) -> Self {
         Self { cipher: Cipher::Aes, master_key: SecretKey::from(master_key), data_key: None }
@@ -58,8 +58,8 @@ impl Encryption {
     ///
     /// # Errors
     ///
-    /// If the file must be encrypted and the master key is missing or does not unwrap the family's key; if
-    /// this build cannot encrypt.
+    /// If the file must be encrypted and the master key is missing, or no master key unwraps the family's
+    /// key; if this build cannot encrypt.
     pub(crate) fn for_output(
         family: &Family,
         encrypted_input: bool,
@@ -109,7 +109,7 @@ impl Encryption {
             return Err(Error::invalid_argument("the master key must have 16, 24 or 32 bytes"));
         }
         if self.data_key.as_ref().is_some_and(|key| key.as_bytes().len() != DATA_KEY_LEN) {
-            return Err(Error::invalid_argument("the data key must have 16 bytes: HBase takes no others"));
+            return Err(Error::invalid_argument("the data key must have 16 bytes, as in HBase"));
         }
         Ok(())
     }

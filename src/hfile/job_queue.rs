@@ -1,5 +1,5 @@
-//! A queue of jobs. Each is run by a helper thread or by the thread that needs its result, whichever is
-//! first.
+//! A queue of jobs. Each is run by a helper thread or by the thread that needs its result, whichever begins
+//! it first.
 
 use crate::sync::unpoisoned;
 use std::cell::Cell;

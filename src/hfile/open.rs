@@ -81,7 +81,7 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
     }
     let mut meta_blocks = parse_meta_index(&meta, trailer.meta_index_count(), &index_context)
         .map_err(|corruption| corruption.in_block(reader.path(), meta_at, BlockType::RootIndex.name()))?;
-    // as HBase writes them; of equal names the first is found
+    // sorted, as HBase writes them; the first of equal names is found
     meta_blocks.sort_by(|(a, _), (b, _)| a.cmp(b));
     let (general_bloom, delete_family_bloom) = read_filters(blocks, &info, &index_context, &mut warnings);
     let id = FileId::next();
@@ -109,7 +109,7 @@ pub(super) fn open(reader: Arc<dyn FileReader>, options: &HFileOptions) -> Resul
     })
 }
 
-/// Returns how the blocks of a file are read.
+/// Returns the context in which the blocks of a file are read.
 pub(super) fn block_context(trailer: &Trailer, options: &HFileOptions) -> Result<BlockContext, Corruption> {
     Ok(BlockContext {
         has_checksums: trailer.has_checksums(),
@@ -272,7 +272,7 @@ impl LoadOnOpen<'_> {
     }
 }
 
-/// Returns how data blocks are written, from the file info.
+/// Returns the format of the data blocks, from the file info.
 pub(super) fn data_format(info: &FileInfo) -> Result<DataFormat, Corruption> {
     let encoding = info.data_block_encoding()?;
     info.check_index_block_encoding()?;
@@ -320,8 +320,8 @@ fn check_ends(root: &IndexBlock, trailer: &Trailer) -> Result<(), Corruption> {
     Ok(())
 }
 
-/// Returns the names and handles of the meta blocks, in the order of the file (hfile.md §10.8). As they do
-/// not overlap, the file bounds their number.
+/// Returns the names and handles of the meta blocks, in the order of the file (hfile.md §10.8). They do not
+/// overlap, so the length of the file bounds their number.
 pub(super) fn parse_meta_index(
     payload: &[u8],
     count: u32,
@@ -356,7 +356,7 @@ mod tests {
     fn the_file_info_says_what_cells_have() {
         let number = |number: i32| number.to_be_bytes();
         assert_eq!(format(&[]), Ok((false, false, false)));
-        // the entry counts, not the length
+        // the presence of the entry decides, not its length
         assert_eq!(format(&[("hfile.MAX_TAGS_LEN", &number(0)[..])]), Ok((true, false, false)));
         for (version, has_seq_ids) in [(0, false), (1, true), (2, false)] {
             let found = format(&[("KEY_VALUE_VERSION", &number(version)[..])]);

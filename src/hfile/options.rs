@@ -57,12 +57,12 @@ impl HFileOptions {
         self
     }
 
-    /// Returns the limits on what a file may cause to be allocated.
+    /// Returns the limits on the memory that a file may cause to be allocated.
     pub(crate) fn limit_values(&self) -> &Limits {
         &self.limits
     }
 
-    /// Sets the limits on what a file may cause to be allocated.
+    /// Sets the limits on the memory that a file may cause to be allocated.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -159,8 +159,8 @@ impl HFileOptions {
         HFile::from_reader(reader, self)
     }
 
-    /// Reads and checks the whole file, and lists every fault (see [`VerifyReport`]). Leaves out checksums
-    /// without [`verify_checksums`](Self::verify_checksums).
+    /// Reads and checks the whole file, and lists every fault (see [`VerifyReport`]). Does not compare
+    /// checksums if [`verify_checksums`](Self::verify_checksums) is off.
     ///
     /// # Errors
     ///

@@ -51,7 +51,7 @@ thread_local! {
     static READS: Cell<PartReads> = const { Cell::new(PartReads { buffer: Vec::new(), together: None }) };
 }
 
-/// Rows that are read together, and the parts at hand.
+/// Rows that are read together, and the parts read last.
 struct Together {
     /// The rows, ascending.
     rows: Vec<u8>,

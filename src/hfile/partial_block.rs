@@ -1,5 +1,5 @@
-//! Data blocks that a scan reads in parts, by their outlines: from its first row, and little more than it
-//! needs.
+//! Reads data blocks in parts for a scan, by means of their outlines: from the scan's first row on, and
+//! little more than the scan needs.
 
 use super::index::IndexPath;
 use super::reader_core::ReaderCore;

@@ -1,14 +1,14 @@
 //! Blocks that a long scan reads before it needs them, so that a helper thread can decode them.
 //!
 //! Blocks of local files ([`FileReader::may_read_ahead`]) are also read by the helper: reading takes as long
-//! as verifying. Of other files, the scan's own thread reads all blocks, in the order of the file, and each
-//! once, unless it turns out to be damaged or too large: the calls to the storage are the same as without the
-//! helper, only some are earlier.
+//! as verifying. All blocks of other files are read by the scan's own thread, in the order of the file, and
+//! each once, unless it turns out to be damaged or too large: the calls to the storage are the same as
+//! without the helper, but some are made earlier.
 //!
 //! The helper verifies, decrypts, decompresses and decodes; the scan does so itself for blocks that the
-//! helper has not begun. So a scan never waits for other scans, and its work is shared by two threads.
-//! Several scanning threads have several helpers if there are enough processors. The scan reads or decodes a
-//! block once more if that failed, to return the error.
+//! helper has not begun. So a scan never waits for other scans, and two threads share its work. Several
+//! scanning threads have several helpers if there are enough processors. If a block cannot be read or
+//! decoded, the scan reads or decodes it once more, which gives the error.
 
 use super::block_decoder::{BlockDecoder, DecodeBuffers};
 use super::index::IndexPath;
@@ -60,8 +60,8 @@ impl Scanning {
         self.0.retain(|(_, files)| *files > 0);
     }
 
-    /// Returns the number of helpers: one for each scanning thread, but at most the number of processors
-    /// left, and at least one.
+    /// Returns the number of helpers: one for each scanning thread, but no more than the processors that the
+    /// scanning threads leave, and at least one.
     fn helpers(&self, cores: usize) -> usize {
         let threads = self.0.len();
         cores.saturating_sub(threads).clamp(1, threads.max(1))
@@ -95,7 +95,7 @@ pub(super) struct ReadAhead {
     plain: Vec<Vec<u8>>,
 }
 
-/// A block that was read.
+/// A block that is read ahead.
 struct Pending {
     offset: u64,
     /// Its entry in the index block.
@@ -170,7 +170,7 @@ struct NextBlock {
     handle: BlockHandle,
     /// The order of its seek index, if it gets one.
     index: Option<CellOrder>,
-    /// The bytes of the cells of the last block that the scan has passed.
+    /// The size in bytes of the cells of the last block that the scan has passed.
     cells: usize,
 }
 
@@ -254,7 +254,7 @@ impl ReadAhead {
         }
     }
 
-    /// Reads a block and adds it to the jobs. Returns false if it must not be read yet.
+    /// Reads a block and adds it to the jobs. Returns false if no block can be read ahead now.
     fn read_block(&mut self, file: &ReaderCore, next: NextBlock) -> bool {
         let decoder = &file.source.decoder;
         if file.source.reader.may_read_ahead() {
@@ -289,7 +289,7 @@ impl ReadAhead {
         true
     }
 
-    /// Adds an unread block to the jobs, which read it. Returns false if it must not be read yet.
+    /// Adds an unread block to the jobs, which read it. Returns false if no block can be read ahead now.
     fn push_unread(&mut self, file: &ReaderCore, next: NextBlock) -> bool {
         let NextBlock { handle, index, .. } = next;
         let decoder = &file.source.decoder;

@@ -145,7 +145,7 @@ impl HFile {
         self.0.source.format().cells.tags
     }
 
-    /// Whether some cell has tags, as the file info says. Reads do not rely on this.
+    /// Whether some cell has tags, according to the file info. Reads do not rely on this.
     pub(crate) fn stores_tags(&self) -> bool {
         self.has_tags() && self.0.info.max_tags_len() != Ok(Some(0))
     }

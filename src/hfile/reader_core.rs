@@ -22,7 +22,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
-/// Why a scanner enters a data block.
+/// The purpose for which a scanner enters a data block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Entering {
     /// To search it.
@@ -150,7 +150,7 @@ impl ReaderCore {
                 && self.source.context().is_plain()
                 && cache.takes_outlines_alone()
                 && !cache.contains(CacheStore::Blocks, key)
-                // the block may be cached while its index block is not: outlines are useless then
+                // the block's outline may be cached while its index block is not, and is then of no use
                 && !cache.contains(CacheStore::Index, key)
         };
         let block = match outlined {
@@ -179,8 +179,8 @@ impl ReaderCore {
                 && let Some(outline) = outline.map(Arc::new)
             {
                 let weak: Weak<Slots<BlockOutline>> = Arc::downgrade(slots);
-                // Of several threads that read the block at the same time, only one inserts it: the cache
-                // could count it twice otherwise.
+                // Of several threads that read the block at the same time, only one inserts the outline: the
+                // cache could count it twice otherwise.
                 if slots.fill(i, &outline) {
                     cache.insert_outline(key, outline, SlotAddress { slots: weak, slot: i });
                 }
@@ -309,7 +309,7 @@ impl ReaderCore {
             return block;
         }
         self.give_back(kept);
-        // outlines belong to the block in the slot, which a faster thread may have filled
+        // outlines are kept only with the block in the slot, which a faster thread may have filled
         block.map(|block| slots.get(i).unwrap_or(block))
     }
 
@@ -353,8 +353,8 @@ impl ReaderCore {
         Ok(())
     }
 
-    /// Reads an index block; `fills` is whether it may be kept. Sets `kept` to its counted bytes, without a
-    /// cache.
+    /// Reads an index block; `fills` is whether it may be kept. Without a cache, sets `kept` to the number of
+    /// bytes counted for it.
     fn read_index(
         &self,
         handle: BlockHandle,
@@ -423,8 +423,9 @@ impl ReaderCore {
         Ok(Arc::clone(held))
     }
 
-    /// Returns a chunk of a Bloom filter; `None` if it is not cached and the cache is full: then it admits
-    /// only some chunks, and fewer of those that `has_parts`, which can be read alone.
+    /// Returns a chunk of a Bloom filter; `None` if it is not cached, and the cache is full and does not
+    /// admit it. A full cache admits only some chunks, and fewer of those that can be read in parts
+    /// (`has_parts`).
     pub(super) fn load_bloom_chunk(
         &self,
         handle: BlockHandle,

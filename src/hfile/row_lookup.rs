@@ -98,7 +98,7 @@ impl ReaderCore {
         let (mut leaf, mut is_last) = (Leaf::Root(&self.root), true);
         loop {
             let index = leaf.index();
-            // a row before the first key's row has no cells, but the first key may begin the row
+            // a row before the first key's row has no cells, but a row may begin at the first key
             let at = index.search_row(row, order).unwrap_or(0);
             match index.children() {
                 Children::Data(slots) => {

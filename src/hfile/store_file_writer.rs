@@ -157,7 +157,7 @@ impl StoreFileOrigin {
             Self::BulkLoad { timestamp, source_task, exclude_from_minor_compaction, skip_reset_seq_id } => {
                 info.put_missing(names::BULKLOAD_TIMESTAMP, timestamp.to_be_bytes());
                 info.put_missing(names::BULKLOAD_SOURCE_TASK, source_task);
-                // as in HBase's jobs: no older cells exist that the file could omit
+                // as in HBase's jobs: the file has no older cells that a compaction could drop
                 info.put_missing_flag(names::MAJOR_COMPACTION, true);
                 info.put_missing_flag(names::EXCLUDE_FROM_MINOR_COMPACTION, *exclude_from_minor_compaction);
                 if *skip_reset_seq_id {

@@ -20,7 +20,7 @@ pub struct FaultyFile {
 }
 
 impl FaultyFile {
-    /// A file without faults.
+    /// Creates a file without faults.
     #[must_use]
     pub fn new(inner: Arc<dyn FileReader>) -> Self {
         Self { inner, reads: AtomicU64::new(0), bytes: AtomicU64::new(0), fail_at: AtomicU64::new(u64::MAX) }
@@ -31,12 +31,12 @@ impl FaultyFile {
         self.fail_at.store(self.reads().saturating_add(n), Ordering::Relaxed);
     }
 
-    /// The number of reads so far.
+    /// Returns the number of reads so far.
     pub fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
     }
 
-    /// The number of bytes read so far.
+    /// Returns the number of bytes read so far.
     pub fn bytes_read(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }

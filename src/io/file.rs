@@ -180,8 +180,8 @@ impl LocalFileWriter {
         Ok(Self::new(File::create(path)?, path))
     }
 
-    /// Creates a file that must not exist; no link is followed. On Unix it is locked as long as it is being
-    /// written, where the file system has locks.
+    /// Creates a file that must not exist; no link is followed. On Unix it is locked while it is being
+    /// written, if the file system has locks.
     ///
     /// # Errors
     ///

@@ -55,7 +55,7 @@ impl FileLock {
         self.can_be_lost
     }
 
-    /// Releases the lock, as a drop does, which cannot return an error.
+    /// Releases the lock like a drop, but can return an error.
     ///
     /// # Errors
     ///

@@ -48,10 +48,10 @@ use std::sync::Arc;
 /// Implement this trait to read from other sources, and pass the file to
 /// [`HFileOptions::open_reader`](crate::HFileOptions::open_reader).
 pub trait FileReader: Send + Sync + fmt::Debug {
-    /// The name of the file in errors.
+    /// Returns the name of the file in errors.
     fn path(&self) -> &Path;
 
-    /// The length in bytes when the file was opened.
+    /// Returns the length in bytes when the file was opened.
     fn len(&self) -> u64;
 
     /// Whether the file has no bytes.
@@ -113,7 +113,7 @@ pub struct FileIdentity {
 ///
 /// The bytes written survive a crash only after a sync.
 pub trait FileWriter: Send + fmt::Debug {
-    /// The name of the file in errors.
+    /// Returns the name of the file in errors.
     fn path(&self) -> &Path;
 
     /// Appends all of `bytes`.
@@ -131,15 +131,15 @@ pub trait FileWriter: Send + fmt::Debug {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// A write-ahead log that is being written: every append is written to the system before it returns.
+/// A write-ahead log that is being written: every append is passed to the system before it returns.
 ///
 /// The bytes appended survive the end of the process, and a loss of power only after a sync.
 pub trait LogFile: Send + fmt::Debug {
-    /// The name of the file in errors.
+    /// Returns the name of the file in errors.
     fn path(&self) -> &Path;
 
-    /// Writes all of `bytes` to the system, after those kept so far. Keeps the first `kept` of them; the next
-    /// append overwrites the others, so that it need not extend the file.
+    /// Passes all of `bytes` to the system, to be written after those kept so far. Keeps the first `kept` of
+    /// them; the next append overwrites the others, so that it need not extend the file.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ pub trait LogFile: Send + fmt::Debug {
         false
     }
 
-    /// Shortens the file to `len` bytes, of those that are kept. Later bytes are appended there.
+    /// Shortens the file to the first `len` of the bytes that are kept. Later bytes are appended there.
     ///
     /// # Errors
     ///
@@ -165,8 +165,8 @@ pub trait LogFile: Send + fmt::Debug {
         true
     }
 
-    /// The length in bytes above which entries should be appended to another log. By default there is no
-    /// limit. A storage that writes the whole file again with each append has one.
+    /// Returns the length in bytes above which entries should be appended to another log. By default there is
+    /// no limit. A storage that writes the whole file again with each append has one.
     fn max_len(&self) -> u64 {
         u64::MAX
     }
@@ -318,7 +318,7 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Any error of the system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// The entries of a directory, sorted by name.
+    /// Returns the entries of a directory, sorted by name.
     ///
     /// # Errors
     ///
@@ -332,9 +332,9 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Any error of the system.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;
 
-    /// Ends the writing of a file by a dead process, so that all bytes that it has synced can be read, and
-    /// none are added later, even if that process is still alive. The caller has locked the directory. Does
-    /// nothing by default: all bytes can be read when a process ends.
+    /// Ends the writing of a file by a process that has apparently died, so that all bytes that it has synced
+    /// can be read, and none are added later, even if that process is still alive. The caller has locked the
+    /// directory. Does nothing by default: all bytes can be read once a process has ended.
     ///
     /// # Errors
     ///

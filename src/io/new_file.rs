@@ -31,7 +31,7 @@ struct Target {
 }
 
 impl NewFile {
-    /// A file that will be at `path`.
+    /// Creates a file that will be at `path`.
     pub(crate) fn create(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
         let aside = aside(path)?;
         if !storage.can_rename(path) {
@@ -43,7 +43,7 @@ impl NewFile {
         Ok(Self { file, target: Some(Target { storage, path: path.to_owned(), owner }) })
     }
 
-    /// A file in place. The caller owns naming and cleanup.
+    /// Wraps a file that is written in place. The caller is responsible for its name and its removal.
     pub(crate) fn from_writer(file: Box<dyn FileWriter>) -> Self {
         Self { file, target: None }
     }

@@ -11,11 +11,11 @@ use std::path::Path;
 pub(super) struct LocalScratchFile(File);
 
 impl LocalScratchFile {
-    /// Creates a file in place of an existing one. No link is followed.
+    /// Creates a file, replacing an existing one. No link is followed.
     ///
     /// # Errors
     ///
-    /// Any error of the system, such as that the disk has not enough room for `len` bytes.
+    /// Any error of the system, for example if the disk lacks room for `len` bytes.
     pub(super) fn create(path: &Path, len: u64) -> io::Result<Self> {
         match fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -82,7 +82,7 @@ mod tests {
             assert_eq!(file.read_exact_at(&mut bytes, 997).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         }
         assert_eq!(fs::read(&other).unwrap(), b"kept");
-        // A length that the system has no allocation for.
+        // A length for which the system allocates nothing.
         let empty = LocalScratchFile::create(&path, 0).unwrap();
         assert_eq!(empty.read_exact_at(&mut [0], 0).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
         LocalScratchFile::create(&path, u64::MAX >> 2).unwrap_err();

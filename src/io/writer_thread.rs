@@ -80,7 +80,7 @@ fn run(
     for mut bytes in full {
         file.write_all(&bytes)?;
         bytes.clear();
-        // after the last buffer, the receiver may be gone
+        // after the last buffer, the receiver may have been dropped
         let _ = empty.send(bytes);
     }
     Ok(file)

@@ -132,7 +132,7 @@ mod tests {
     use std::io;
     use std::sync::Arc;
 
-    /// As in HDFS, after the process was stopped for long.
+    /// As in HDFS, after the process was suspended for long.
     #[test]
     fn a_region_whose_lock_was_lost_is_not_archived() {
         for has_objects in [false, true] {

@@ -312,9 +312,10 @@ fn check_readable(bytes: &[u8]) -> Result<()> {
     sound.map_err(|corruption| Error::invalid_argument(corruption.to_string()))
 }
 
-/// Whether the names of new descriptors contain the length, by which an incomplete one is detected. Not
-/// needed where files appear as a whole, because HBase before 2.5 cannot alter a table whose descriptor has
-/// such a name. In a storage without renames, a table needs 2.5 anyway, for its lists of files.
+/// Whether the names of new descriptors contain the length, by which an incomplete one is detected. They do
+/// only in a storage without renames, where a table needs HBase 2.5 anyway, for its lists of files. Elsewhere
+/// a descriptor gets its name when it is complete, and HBase before 2.5 could not alter a table whose
+/// descriptor has such a name.
 fn has_length_in_name(storage: &dyn Storage, owner: &Path) -> bool {
     !storage.can_rename(owner)
 }
@@ -455,7 +456,8 @@ impl StoredDescriptor {
     ///
     /// # Errors
     ///
-    /// Same as [`replace`](Self::replace).
+    /// If the new descriptor could not be read again, or changes the store file tracker of an existing
+    /// family, whose files would no longer be found.
     pub(crate) fn bytes_after(&self, new: &TableDescriptor) -> Result<Vec<u8>> {
         self.check_trackers(new)?;
         readable_bytes(new)

@@ -35,8 +35,8 @@ pub(crate) fn rename(storage: &dyn Storage, from: &Path, to: &Path) -> Result<()
     storage.rename(from, to).map_err(|error| Error::io("rename to", to, error))
 }
 
-/// Moves a file of which a copy is as good. In a storage without renames it is copied: after a failure or a
-/// crash it may have both names.
+/// Moves a file that may be replaced by a copy. In a storage without renames it is copied: after a failure or
+/// a crash it may have both names.
 pub(super) fn move_file(storage: &Arc<dyn Storage>, from: &Path, to: &Path) -> Result<()> {
     if storage.can_rename(from) {
         return rename(&**storage, from, to);

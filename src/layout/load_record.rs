@@ -110,8 +110,8 @@ pub(super) fn remove_record(storage: &dyn Storage, region: &Path) -> Result<()> 
     sync_dir(storage, region)
 }
 
-/// Returns the error that a bulk load into a region was interrupted after it had moved or copied the file at
-/// a path, according to a record.
+/// Returns the message that a bulk load into a region was interrupted after it had moved or copied the file
+/// at a path, according to a record.
 pub(super) fn cut_off(region: &Path, from: &Path, record: &str) -> String {
     let (from, record) = (from.display(), region.join(record));
     let record = record.display();
@@ -215,7 +215,7 @@ impl RegionDir {
     ///
     /// # Errors
     ///
-    /// In this case; if the record is malformed; or if an I/O operation fails.
+    /// If one was; if the record is malformed; or if an I/O operation fails.
     pub(crate) fn check_no_load(&self, families: &[Family]) -> Result<()> {
         if !self.storage().can_rename(self.path()) {
             return self.check_no_copies();

@@ -119,10 +119,10 @@ impl LogTree {
     }
 
     /// Whether a server has a log that may have edits: of any table, or, unless `with_meta`, of one other
-    /// than `hbase:meta`. As only names and lengths are looked at, symbolic links are followed.
+    /// than `hbase:meta`. Only names and lengths are read, so symbolic links are followed.
     ///
-    /// In a storage without renames, which has no empty directories and in which listings are paid for, any
-    /// server has one.
+    /// In a storage without renames, which has no empty directories and where listings cost money, any server
+    /// counts as having one.
     ///
     /// # Errors
     ///

@@ -238,8 +238,8 @@ impl RegionDir {
         descriptor.with_families(&others).description()
     }
 
-    /// Returns the identity of the table, which differs from its predecessors and successors of the same
-    /// name; `None` if unknown.
+    /// Returns the identity of the table, which distinguishes it from its predecessors and successors of the
+    /// same name; `None` if it is unknown.
     pub(crate) fn table_identity(&self) -> Option<&TableIdentity> {
         self.descriptor.as_ref().and_then(|stored| stored.identity_of(&self.table.path))
     }

@@ -99,7 +99,7 @@ enum ChangeState {
     Announced,
     /// The change was made: the children are regions. Only in a storage without renames, or a copy of it.
     Made,
-    /// The change was undone. Likewise only there.
+    /// The change was undone. Likewise only in such a storage.
     Undone,
 }
 
@@ -453,7 +453,7 @@ impl RegionChange {
         Ok(())
     }
 
-    /// Removes the file of a change that is over, or that its removal makes.
+    /// Removes the file of a change that is over, or of one that is made by the removal.
     pub(crate) fn forget(&self, storage: &dyn Storage) -> Result<()> {
         unless_not_found(remove(storage, &self.path()))?;
         sync_dir(storage, &self.table)

@@ -82,8 +82,8 @@ impl RootTree {
     ///
     /// # Errors
     ///
-    /// Same as [`list`](Self::list); if one of them is a symbolic link. Names that are not UTF-8 are left
-    /// out: HBase creates none.
+    /// If a directory on the path is a symbolic link, or cannot be listed; or if one of the subdirectories is
+    /// a symbolic link. Names that are not UTF-8 are left out: HBase creates none.
     pub(super) fn dirs(&self, storage: &dyn Storage, dir: &Path) -> Result<Vec<String>> {
         let entries = self.list(storage, dir)?.unwrap_or_default();
         let dirs = entries.iter().filter(|entry| entry.is_dir);
@@ -95,7 +95,7 @@ impl RootTree {
     ///
     /// # Errors
     ///
-    /// Same as [`list`](Self::list); if an entry is a symbolic link.
+    /// If a directory on the path is a symbolic link, or cannot be listed; or if an entry is a symbolic link.
     pub(super) fn files(&self, storage: &dyn Storage, dir: &Path) -> Result<Vec<DirEntry>> {
         let mut entries = self.list(storage, dir)?.unwrap_or_default();
         entries.iter().try_for_each(|entry| refuse_link(dir, entry))?;
@@ -116,7 +116,8 @@ impl RootTree {
     ///
     /// # Errors
     ///
-    /// Same as [`list`](Self::list); if the file has more than `limit` bytes, or cannot be read.
+    /// If a directory on the path is a symbolic link, or cannot be listed; or if the file has more than
+    /// `limit` bytes, or cannot be read.
     pub(super) fn read(&self, storage: &dyn Storage, path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
         if self.listings(storage).file(path)?.is_none() {
             return Ok(None);

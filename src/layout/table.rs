@@ -170,7 +170,7 @@ pub(super) struct NewTable<'t> {
     pub(super) descriptor: &'t TableDescriptor,
     /// The encoded names of the regions; no region that was undone has one of them.
     pub(super) regions: Vec<String>,
-    /// What [`clear_creations`] has returned.
+    /// The result of [`clear_creations`].
     pub(super) undone: &'t [RegionChange],
 }
 

@@ -36,8 +36,8 @@ impl TableListing {
     ///
     /// # Errors
     ///
-    /// If the directory cannot be listed; as [`RegionChange::among`]; if a file of a change is always listed
-    /// but never found.
+    /// If the directory cannot be listed; if a file of a change cannot be read or is malformed, or is always
+    /// listed but never found.
     pub(crate) fn read(storage: &dyn Storage, table: &Path) -> Result<Self> {
         Self::of(storage, table, list_if_exists(storage, table)?.unwrap_or_default())
     }

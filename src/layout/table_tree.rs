@@ -144,7 +144,7 @@ impl TableTree {
     ///
     /// # Errors
     ///
-    /// If a directory on the way is a symbolic link; as [`TableListing::read`].
+    /// If a directory on its path is a symbolic link; if the listing [fails](TableListing::read).
     pub(crate) fn listing(&self) -> Result<TableListing> {
         let (storage, table) = (&*self.storage, self.dir());
         TableListing::of(storage, &table, self.tree.list(storage, &table)?.unwrap_or_default())
@@ -179,7 +179,7 @@ impl TableTree {
     ///
     /// # Errors
     ///
-    /// In this case; if a directory cannot be listed.
+    /// If there is such a link; if a directory cannot be listed.
     pub(crate) fn check_archivable(&self, is_moved: impl Fn(&str) -> bool) -> Result<()> {
         let (table, archive) = (self.dir(), self.tree.root().archive(&self.table));
         for region in self.regions()? {
@@ -236,7 +236,7 @@ impl TableTree {
         let dir = self.removed();
         let dir = parent(&dir);
         if matches!(self.tree.list(&*self.storage, dir), Ok(Some(_))) && self.discard_replacement().is_ok() {
-            // Otherwise what may be made late is, as there.
+            // If this fails, such a late move may still succeed.
             let _ = self.storage.remove_dir(dir);
         }
     }
@@ -445,7 +445,7 @@ impl TableTree {
     ///
     /// # Errors
     ///
-    /// Same as [`finish`](Self::finish).
+    /// If an I/O operation fails, or a directory is a symbolic link.
     pub(crate) fn remove_family(&self, family: &str) -> Result<bool> {
         let (storage, table) = (&*self.storage, self.dir());
         let mut was_any = false;
@@ -575,7 +575,7 @@ impl TableTree {
         self.sync_parents()
     }
 
-    /// Fails if values of the table are, or may come to be, in MOB files.
+    /// Fails if values of the table are, or may later be, in MOB files.
     pub(crate) fn refuse_mob(&self) -> Result<()> {
         match read_descriptor(&*self.storage, &self.dir(), &self.table) {
             Ok(Some(stored)) => stored.refuse_mob()?,

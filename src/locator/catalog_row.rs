@@ -44,7 +44,7 @@ pub struct Assignment {
 /// The family with the locations of regions.
 pub(crate) const INFO: &[u8] = b"info";
 
-/// The greatest id of a copy, per copy that has columns.
+/// The factor from which [`greatest_copy`] derives the greatest id.
 const COPIES_PER_COLUMN: usize = 16;
 
 /// Returns the greatest id that one of this many copies of a region may have. All copies are written, so an

@@ -57,7 +57,7 @@ impl DirectoryCatalog {
     ///
     /// # Errors
     ///
-    /// If the check for the directory fails, for example for missing permissions.
+    /// If the check for the directory fails, for example because of missing permissions.
     pub fn table_dir(&self, table: &TableName) -> Result<Option<PathBuf>> {
         let root = match &self.tables {
             Tables::One(name, dir) => return Ok((name == table).then(|| dir.clone())),

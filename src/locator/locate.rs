@@ -116,8 +116,8 @@ impl Locator {
         }
     }
 
-    /// Returns the region that contains a row, bypassing the cache. For callers that found the cached
-    /// location wrong.
+    /// Returns the region that contains a row, bypassing the cache, for callers that have found the cached
+    /// location to be wrong.
     ///
     /// # Errors
     ///
@@ -218,8 +218,8 @@ impl Locator {
         self.table_state_by(table, Deadline::NEVER)
     }
 
-    /// Returns the state of a table, as [`table_state`](Self::table_state). Ends by the deadline, or earlier
-    /// if the [`RetryPolicy`] requires.
+    /// Like [`table_state`](Self::table_state). Ends by the deadline, or earlier if the [`RetryPolicy`]
+    /// requires.
     ///
     /// # Errors
     ///
@@ -249,7 +249,7 @@ impl Locator {
     }
 
     /// Returns all regions of a table that serve rows, in row order: all rows of the catalog except those of
-    /// split parents. The regions are cached. The location of the catalog itself is that of the registry.
+    /// split parents. The regions are cached. The location of the catalog itself comes from the registry.
     ///
     /// # Errors
     ///
@@ -259,8 +259,7 @@ impl Locator {
         self.regions_by(table, Deadline::NEVER)
     }
 
-    /// Returns all regions of a table, as [`regions`](Self::regions). Ends by the deadline, or earlier if the
-    /// [`RetryPolicy`] requires.
+    /// Like [`regions`](Self::regions). Ends by the deadline, or earlier if the [`RetryPolicy`] requires.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Checking that regions cover all rows exactly once (locator.md §4.4, §15; hfile.md §15.4).
+//! Checks that regions cover all rows exactly once (locator.md §4.4, §15; hfile.md §15.4).
 
 use crate::binary::StringBinary;
 use crate::error::{Error, ErrorKind};

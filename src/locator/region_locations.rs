@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// A region with the known server of each of its copies (HBase: `RegionLocations`). Cheap to clone.
 ///
-/// A location may be outdated: a call of the server shows whether the region has moved.
+/// A location may be outdated: a call to the server shows whether the region has moved.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RegionLocations(Arc<Replicas>);
 

@@ -8,17 +8,17 @@ use std::fmt;
 /// HBase's clients locate regions in any state: a closed region still has its last server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RegionState {
-    /// No server has the region, or was asked to open it.
+    /// No server has the region, and none was asked to open it.
     Offline,
-    /// A server opens the region.
+    /// A server is opening the region.
     Opening,
     /// A server serves the region.
     Open,
-    /// The server closes the region.
+    /// The server is closing the region.
     Closing,
     /// The server has closed the region, for example because its table is disabled or it was split.
     Closed,
-    /// The server splits the region.
+    /// The server is splitting the region.
     Splitting,
     /// The region was split.
     Split,
@@ -26,7 +26,7 @@ pub enum RegionState {
     FailedOpen,
     /// The server could not close the region.
     FailedClose,
-    /// The server merges the region with another one.
+    /// The server is merging the region with another one.
     Merging,
     /// The region was merged with another one.
     Merged,

@@ -46,7 +46,7 @@ impl RetryPolicy {
         self
     }
 
-    /// Sets the first pause after a server was overloaded (`hbase.client.pause.server.overloaded`; default,
+    /// Sets the first pause after a server was overloaded (`hbase.client.pause.server.overloaded`; default
     /// and minimum: [`pause`](Self::pause)).
     #[must_use]
     pub fn overloaded_pause(mut self, pause: Duration) -> Self {

@@ -1,4 +1,4 @@
-//! A root directory on a disk, in place of a cluster (locator.md §15).
+//! A root directory on a disk, used instead of a cluster (locator.md §15).
 
 use super::directory_catalog::dir_exists;
 use super::{

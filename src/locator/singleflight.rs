@@ -48,7 +48,7 @@ impl Lookup {
         Self { deadline, result: OnceLock::new() }
     }
 
-    /// Whether it has failed because its time ran out: one with more time may succeed.
+    /// Whether it has failed, and its time is over: one with more time may succeed.
     fn is_out_of_time(&self) -> bool {
         self.result.get().is_some_and(Result::is_err) && self.deadline.left().is_zero()
     }

@@ -145,7 +145,7 @@ impl FlatBuilder {
     ///
     /// # Panics
     ///
-    /// Like [`Segment::insert`](super::Segment::insert).
+    /// Same as [`Segment::insert`](super::Segment::insert).
     pub(super) fn push(&mut self, cell: CellRef<'_>) {
         if self.buffer.len() >= MAX_BUFFER {
             self.end_buffer();
@@ -225,7 +225,7 @@ impl FlatCells {
         (at < self.index.len()).then_some(FlatCell { cells: self, at })
     }
 
-    /// The first cell at or after a position, or after it.
+    /// The first cell at a position or after it; only after it if `from` excludes the position.
     pub(super) fn lower_bound(&self, from: Bound<&Key<dyn KeyParts + '_>>) -> Option<FlatCell<'_>> {
         self.get(match from {
             Bound::Included(key) => self.count(key, Ordering::is_lt),

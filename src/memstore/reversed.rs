@@ -27,7 +27,7 @@ pub(crate) struct ReversedSegmentScanner<'s> {
     readahead: ReverseReadahead<'s>,
 }
 
-/// The bounds of a row of a segment, visible or not. Cells added later are visible to no reader.
+/// The bounds of a row of a segment, visible or not. Cells added later are above the read point.
 struct RowEntries<'s> {
     first: SegmentEntry<'s>,
     last: SegmentEntry<'s>,
@@ -69,15 +69,15 @@ impl<'s> ReversedSegmentScanner<'s> {
         }
     }
 
-    /// Seeks the first visible cell of the last row with visible cells. If there is none, the cursor has no
-    /// position.
+    /// Seeks to the first visible cell of the last row with visible cells. If there is none, the cursor has
+    /// no position.
     pub(crate) fn seek_to_last_row(&mut self) {
         self.readahead.clear();
         self.enter_row_of(self.segment.last());
     }
 
-    /// Seeks the first visible cell of the last row before `key` with visible cells. `key` must not be within
-    /// a row. If there is no such row, the cursor has no position.
+    /// Seeks to the first visible cell of the last row before `key` with visible cells. `key` must not be
+    /// within a row. If there is no such row, the cursor has no position.
     pub(crate) fn seek_before(&mut self, key: &CellKey) {
         let position = Key::of_key(self.segment.order(), key, i64::MAX);
         self.readahead.clear();
@@ -153,8 +153,8 @@ impl<'s> RowEntries<'s> {
         if before.as_ref().is_none_or(|before| before.cell().row() != row) {
             return Self { first: last.clone(), last, before: Some(before) };
         }
-        // The cells of a failed write are removed, and this cell may be one of them: the cell found is then
-        // of a later row.
+        // The cells of a failed write are removed, and `last` and `before` may be such cells: the cell found
+        // may then be of a later row.
         let first = segment.at_or_after(&Key::of_row(segment.order(), row));
         let first = first.filter(|first| first.compare(&last).is_le());
         Self { first: first.unwrap_or_else(|| last.clone()), last, before: None }

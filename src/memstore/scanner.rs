@@ -91,14 +91,14 @@ impl<'s> SegmentScanner<'s> {
         }
     }
 
-    /// Seeks the first visible cell at or after `key`.
+    /// Seeks to the first visible cell at or after `key`.
     pub(crate) fn seek(&mut self, key: &CellKey) {
         // newer versions of this very key are invisible: the search starts after them
         let position = Key::of_key(self.segment.order(), key, self.read_point);
         self.move_to_visible(self.segment.at_or_after(&position));
     }
 
-    /// Seeks the first visible cell at or after the start of `row`.
+    /// Seeks to the first visible cell at or after the start of `row`.
     pub(crate) fn seek_to_row(&mut self, row: &[u8]) {
         self.move_to_visible(self.segment.at_or_after(&Key::of_row(self.segment.order(), row)));
     }
@@ -201,7 +201,7 @@ impl<'s> SegmentScanner<'s> {
         self.move_to_visible(after);
     }
 
-    /// Seeks the first visible cell.
+    /// Seeks to the first visible cell.
     #[cfg(feature = "internals")]
     pub(crate) fn seek_to_first(&mut self) {
         self.move_to_visible(self.segment.first());

@@ -49,8 +49,8 @@ impl Delete {
         self
     }
 
-    /// Deletes all versions of a column (HBase: `Delete.addColumns`). For one version, as HBase's
-    /// `addColumn`, see [`version`](Self::version).
+    /// Deletes all versions of a column (HBase: `Delete.addColumns`). To delete one version, as HBase's
+    /// `addColumn` does, see [`version`](Self::version).
     #[must_use]
     pub fn column(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>) -> Self {
         self.add(CellType::DeleteColumn, family.into(), qualifier.into(), None)
@@ -63,7 +63,7 @@ impl Delete {
         self.add(CellType::DeleteColumn, family.into(), qualifier.into(), Some(timestamp))
     }
 
-    /// Deletes the newest version of a column, of those without visibility labels (HBase:
+    /// Deletes the newest version of a column among those without visibility labels (HBase:
     /// `Delete.addColumn`).
     #[must_use]
     pub fn version(self, family: impl Into<Bytes>, qualifier: impl Into<Bytes>) -> Self {
@@ -106,7 +106,7 @@ impl Delete {
         self
     }
 
-    /// Sets the failures that the write survives when acknowledged (default: as for [the
+    /// Sets the failures that the write survives once it is acknowledged (default: as for [the
     /// region](crate::RegionOptions::durability)).
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {

@@ -75,7 +75,7 @@ macro_rules! delta_methods {
             self
         }
 
-        /// Sets the failures that the write survives when acknowledged (default: as for [the
+        /// Sets the failures that the write survives once it is acknowledged (default: as for [the
         /// region](crate::RegionOptions::durability)).
         #[must_use]
         pub fn durability(mut self, durability: Durability) -> Self {

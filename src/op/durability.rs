@@ -21,7 +21,7 @@ pub enum Durability {
     /// Logged, but not waited for: lost if the process dies at that moment; the last writes are lost if the
     /// system fails. HBase: `ASYNC_WAL`.
     AsyncWal,
-    /// Handed to the system: survives the end of the process; the last writes are lost if the system fails.
+    /// Passed to the system: survives the end of the process; the last writes are lost if the system fails.
     /// HBase: `SYNC_WAL`.
     SyncWal,
     /// On disk: survives a loss of power. HBase: `FSYNC_WAL`.

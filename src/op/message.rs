@@ -2,7 +2,7 @@
 //! `ProtobufUtil`).
 //!
 //! HBase's client refuses impossible rows and timestamps. A server refuses them while it reads the request:
-//! the whole call then fails, with all other actions in it, by an exception that clients retry.
+//! the whole call then fails, including all other actions in it, with an exception on which clients retry.
 
 use super::check_and_mutate::ColumnCondition;
 use super::{
@@ -124,7 +124,7 @@ impl Mutation {
         Ok(message.encode_to_vec())
     }
 
-    /// Fails for cells that cannot be.
+    /// Fails for invalid cells.
     fn check(&self) -> Result<()> {
         check_new_row(self.row())?;
         match self {
@@ -319,7 +319,7 @@ fn mutation(number: i32, row: &Bytes, durability: Durability) -> proto::Mutation
     }
 }
 
-/// Adds a value to the family of the value before, or to a new one.
+/// Adds a value to the family of the previous value, or to a new one.
 fn add(message: &mut proto::MutationProto, family: &Bytes, value: proto::QualifierValue) {
     match message.column_value.last_mut() {
         Some(last) if last.family.as_ref() == Some(family) => last.qualifier_value.push(value),
@@ -337,7 +337,7 @@ fn range(range: TimeRange) -> proto::TimeRange {
     proto::TimeRange { from: Some(range.min().cast_unsigned()), to: Some(range.max().cast_unsigned()) }
 }
 
-/// Returns the number that Java reads as the same, or as its greatest.
+/// Returns a number that Java reads as the same one, or as its greatest one.
 fn int(number: u32) -> u32 {
     number.min(i32::MAX.cast_unsigned())
 }
@@ -472,7 +472,7 @@ mod tests {
         }
     }
 
-    /// Servers fail a whole call for these, by a retryable exception.
+    /// Servers fail a whole call for these, with a retryable exception.
     #[test]
     fn what_no_server_takes_is_not_sent() {
         let kind = |encoded: Result<Vec<u8>>| encoded.unwrap_err().kind();
@@ -522,7 +522,7 @@ mod tests {
         assert!(condition.filter.is_some() && condition.family.is_none());
     }
 
-    /// Servers fail on it, by a retryable exception.
+    /// Servers fail on it, with a retryable exception.
     #[test]
     fn a_condition_without_a_comparison_is_not_sent() {
         let check = |value: &'static str| CheckAndMutate::if_matches("r", "f", "q", Compare::NoOp, value);

@@ -1,4 +1,4 @@
-//! The reads and writes a user requests, and the query a read becomes for one family.
+//! The reads and writes that a user requests, and the query that a read becomes for one family.
 
 mod check_and_mutate;
 mod columns;

@@ -71,7 +71,7 @@ impl Put {
         self
     }
 
-    /// Sets the failures that the write survives when acknowledged (default: as for [the
+    /// Sets the failures that the write survives once it is acknowledged (default: as for [the
     /// region](crate::RegionOptions::durability)).
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {

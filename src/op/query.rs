@@ -1,4 +1,4 @@
-//! The query a get or scan becomes for one family.
+//! The query that a get or scan becomes for one family.
 
 use super::TimeRange;
 use bytes::Bytes;

@@ -167,7 +167,7 @@ macro_rules! select_methods {
         }
 
         /// Sets the only copy of a region that a read of a cluster uses; 0 is the primary one. As in HBase,
-        /// without effect if the [consistency](Self::consistency) is strong.
+        /// it has no effect if the [consistency](Self::consistency) is strong.
         #[must_use]
         pub fn replica_id(mut self, id: u16) -> Self {
             self.select.replica_id = Some(id);

@@ -51,7 +51,8 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// Same as [`refuse_cells_of`](Self::refuse_cells_of).
+    /// Of kind [`InvalidArgument`](crate::ErrorKind::InvalidArgument) if there are such cells; if a log
+    /// cannot be read.
     pub(super) fn refuse_deleted_cells(&self, dir: &RegionDir, others: Option<&TableListing>) -> Result<()> {
         let is_known = |name: &&[u8]| dir.families().iter().any(|family| family.name() == *name);
         let mut added: Vec<&[u8]> = self.families.iter().map(Family::name).collect();

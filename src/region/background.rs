@@ -324,7 +324,7 @@ impl RegionCore {
     }
 
     /// Like [`memory`](Self::memory), and reports it to the limit. The last report may be outdated: a writer
-    /// interrupted before it reported may have done so after a flush.
+    /// that was interrupted before its report may have made it after a flush.
     pub(super) fn report_memory(&self) -> u64 {
         let state = self.states.load();
         self.in_memory_flush.note(&state);

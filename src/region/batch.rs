@@ -189,9 +189,9 @@ impl RegionCore {
         Ok(Some(Joint { write, edit, durability, count }))
     }
 
-    /// Writes mutations that depend on each other as `together` says, and calls the observers' hooks. Returns
-    /// the outcome of each mutation. All writes take this path, except puts without observers, which take the
-    /// same steps at less cost.
+    /// Writes mutations, and calls the observers' hooks. `together` states how the mutations depend on each
+    /// other. Returns the outcome of each mutation. All writes take this path, except puts without observers,
+    /// which take the same steps at less cost.
     ///
     /// # Errors
     ///

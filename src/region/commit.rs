@@ -35,7 +35,8 @@ pub(super) struct FileChanges {
     /// Replaced files that are still in their directories, because they could not be archived: in each store,
     /// a file comes before the replaced file that replaced it.
     replaced: Mutex<Vec<Replaced>>,
-    /// Replaced files that are still read and could only be removed, not archived; with their paths.
+    /// Replaced files that are still read, and were moved aside because archiving would have removed them;
+    /// with their paths.
     set_aside: Mutex<Vec<(PathBuf, StoreFileUse)>>,
     /// The reason that no further writes are accepted.
     poison: OnceLock<Error>,

@@ -48,7 +48,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Same as [`compact`](Self::compact), or if the family is unknown.
+    /// If the family is unknown; if the region is read-only, is [closed](crate::ErrorKind::Closed) during the
+    /// call, or its log has failed ([`Poisoned`](crate::ErrorKind::Poisoned)); if a file cannot be read or
+    /// written. The region's files are then unchanged.
     pub fn compact_family(&self, family: impl AsRef<[u8]>, compaction: Compaction) -> Result<()> {
         self.0.compact(self.0.store_index(family.as_ref())?, compaction)
     }
@@ -59,7 +61,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Same as [`compact_family`](Self::compact_family).
+    /// If the family is unknown; if the region is read-only, is [closed](crate::ErrorKind::Closed) during the
+    /// call, or its log has failed ([`Poisoned`](crate::ErrorKind::Poisoned)); if a file cannot be read or
+    /// written. The region's files are then unchanged.
     pub fn compact_files(&self, family: impl AsRef<[u8]>, from: usize, count: usize) -> Result<()> {
         let store = self.0.store_index(family.as_ref())?;
         self.0.compact_now(
@@ -80,7 +84,10 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Same as [`compact_family`](Self::compact_family), or if there is no file of a given name.
+    /// If the family is unknown, or there is no file of a given name; if the region is read-only, is
+    /// [closed](crate::ErrorKind::Closed) during the call, or its log has failed
+    /// ([`Poisoned`](crate::ErrorKind::Poisoned)); if a file cannot be read or written. The region's files
+    /// are then unchanged.
     pub fn compact_named_files<N: AsRef<str>>(&self, family: impl AsRef<[u8]>, names: &[N]) -> Result<()> {
         let store = self.0.store_index(family.as_ref())?;
         let check = |files: &[StoreFile]| {

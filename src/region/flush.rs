@@ -37,7 +37,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Same as [`flush`](Self::flush), or if a family is unknown, or the log cannot be synced first.
+    /// If a family is unknown; if the region is read-only; or if the log cannot be synced first, or a file
+    /// cannot be written. The cells then stay in memory, and can be flushed again.
     pub fn flush_families<F: AsRef<[u8]>>(&self, families: &[F]) -> Result<()> {
         let stores = families.iter().map(|family| self.0.store_index(family.as_ref()));
         let mut stores = stores.collect::<Result<Vec<_>>>()?;
@@ -62,7 +63,7 @@ impl RegionCore {
     }
 
     /// Flushes every store for a bulk load, and returns the sequence id of the flush. No later write gets the
-    /// next id, which is reserved for cells in the top half of a loaded file, nor one up to `kept`, the
+    /// next id, which is reserved for cells in the top half of a loaded file, or any id up to `kept`, the
     /// greatest sequence id of cells that keep theirs.
     pub(super) fn flush_for_load(&self, kept: i64) -> Result<i64> {
         Ok(self.flush_at(&self.all_stores(), Some(kept))?.seq_id)
@@ -182,7 +183,7 @@ impl RegionCore {
             return Ok(None);
         }
         let family = self.stores[store].family.name();
-        // This may not be the thread that holds the lock.
+        // This thread may differ from the one that holds the lock.
         let _held = self.mark_held(Held::Flush);
         let info = self.observed_info(
             store,

@@ -34,7 +34,7 @@ impl InMemoryFlush {
         Self { size, is_due: AtomicBool::new(false), running: Mutex::new(()) }
     }
 
-    /// Notes whether a segment has grown enough.
+    /// Records whether a segment has grown enough.
     #[inline]
     pub(super) fn note(&self, state: &RegionVersion) {
         if state.stores.iter().any(|store| store.is_in_memory_flush_due(self.size)) {

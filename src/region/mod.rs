@@ -259,7 +259,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get).
+    /// If the row is outside of the region or longer than [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN), has more
+    /// bytes than [`Limits::row_bytes`](crate::Limits::row_bytes), a family is unknown, or a file is damaged
+    /// or unreadable.
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
         self.0.get_observed(get, row, |row| self.0.get_now(get, row))?;
@@ -270,7 +272,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get).
+    /// If the row is outside of the region or longer than [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN), has more
+    /// bytes than [`Limits::row_bytes`](crate::Limits::row_bytes), a family is unknown, or a file is damaged
+    /// or unreadable.
     pub fn exists(&self, get: &Get) -> Result<bool> {
         let mut exists = false;
         if self.0.observe_or_bypass(|observer, context| observer.pre_exists(context, get, &mut exists))? {
@@ -286,7 +290,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get), for any of the rows.
+    /// If any of the rows is outside of the region or longer than [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN),
+    /// has more bytes than [`Limits::row_bytes`](crate::Limits::row_bytes), a family is unknown, or a file is
+    /// damaged or unreadable.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         self.view().get_many(gets)
     }
@@ -309,7 +315,11 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Same as [`ReadView::scan`].
+    /// - If a family is unknown, or the start row is longer than [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN).
+    /// - If a raw scan names columns, a filter that applies to whole rows is combined with a
+    ///   [batch](Scan::batch), or a reversed scan would load families [on
+    ///   demand](Scan::load_families_on_demand).
+    /// - If a file is damaged or unreadable.
     pub fn scan(&self, scan: Scan) -> Result<ResultScanner> {
         self.view().into_scanner(scan)
     }

@@ -181,8 +181,8 @@ impl RegionOptions {
         warnings.append(&mut replayed.warnings);
         let mvcc = Mvcc::new(0);
         let max_seq_id = dir.max_seq_id().unwrap_or(0).max(files_seq_id).max(replayed.max_seq_id);
-        // A writer that was taken for dead may still log a write, which it does not acknowledge. The next
-        // files get greater sequence ids, so that it is not replayed.
+        // A writer that was believed to be dead may still log a write, which it does not acknowledge. The
+        // next files get greater sequence ids, so that it is not replayed.
         let is_shared = self.writable && !self.storage.can_rename(dir.path());
         mvcc.advance_to(max_seq_id.saturating_add(if is_shared { SKIPPED_IDS } else { 1 }))?;
         let later = (!windows.is_empty()).then_some(LaterEdits { edits, windows, flushed });
@@ -425,8 +425,8 @@ impl RegionOptions {
 }
 
 impl RegionCore {
-    /// Archives files that compactions have left, flushes the replayed edits, and replays and flushes the
-    /// rest.
+    /// Archives replaced files that are left from compactions, flushes the replayed edits, and replays and
+    /// flushes the rest.
     fn end_recovery(&self, later: Option<&LaterEdits>, replayed: &mut Replayed) -> Result<()> {
         // Files that cannot be archived are retried before the next compaction. The logs may be the only
         // record of them, and remain until they are archived.

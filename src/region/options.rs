@@ -377,8 +377,8 @@ impl RegionOptions {
     /// no).
     ///
     /// In a [recovery](crate::Table::recover), these are logs whose servers continued with newer logs. HBase
-    /// leaves such logs when a data node fails (`AsyncFSWAL`): it writes entries that were not acknowledged
-    /// again to the next log, so nothing is missing. In recoveries, recovered edits and [given
+    /// leaves such logs when a data node fails (`AsyncFSWAL`): it repeats the entries that were not
+    /// acknowledged in the next log, so nothing is missing. In recoveries, recovered edits and [given
     /// logs](Self::replay_logs), these are also logs with a trailer, which were closed: a length in them is
     /// damaged, and the entries after it are lost.
     ///

@@ -74,7 +74,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// In these cases; if the record of the load is malformed; or if an I/O operation fails.
+    /// If there are such files; if the record of the load is malformed; or if an I/O operation fails.
     pub(crate) fn check_no_load(&self) -> Result<()> {
         self.0.dir.check_no_load(&self.families().cloned().collect::<Vec<_>>())
     }

@@ -293,7 +293,8 @@ impl<'v> RegionScanner<'v> {
     ///
     /// # Errors
     ///
-    /// Same as [`next_row`](Self::next_row).
+    /// If a file is damaged or unreadable, a filter cannot compare a value, a row has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes), or the region [was closed](crate::ErrorKind::Closed).
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         self.check()?;
         self.is_reading = true;
@@ -368,7 +369,9 @@ impl<'v> RegionScanner<'v> {
     ///
     /// # Errors
     ///
-    /// Same as [`next_row`](Self::next_row). Cells passed before the error are correct.
+    /// If a file is damaged or unreadable, a filter cannot compare a value, a row has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes), or the region [was closed](crate::ErrorKind::Closed).
+    /// Cells passed before the error are correct.
     pub fn for_each_cell(mut self, mut take: impl FnMut(CellRef<'_>) -> ControlFlow<()>) -> Result<()> {
         self.check()?;
         let may_have_mob = self.region.may_have_mob;

@@ -1,5 +1,4 @@
-//! Takes the part of a snapshot that one region has (HBase: `FlushSnapshotSubprocedure`,
-//! `SnapshotManifest.addRegion`).
+//! Takes one region's part of a snapshot (HBase: `FlushSnapshotSubprocedure`, `SnapshotManifest.addRegion`).
 
 use super::Region;
 use crate::error::Result;
@@ -12,7 +11,8 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// Same as [`flush`](Self::flush).
+    /// If the region is read-only or a file cannot be written. The cells then stay in memory, and can be
+    /// flushed again.
     pub(crate) fn take_snapshot(&self) -> Result<SnapshotRegion> {
         let files = self.0.flush_for_snapshot()?;
         let mut region = SnapshotRegion::new(self.info().clone());
@@ -30,8 +30,8 @@ impl Region {
         self.0.dir.root_of_table()
     }
 
-    /// Returns the identity of the region's table, which differs from other tables of its name restored from
-    /// snapshots; `None` if unknown.
+    /// Returns the identity of the region's table, which distinguishes it from other tables of its name that
+    /// were restored from snapshots; `None` if it is unknown.
     pub(crate) fn table_identity(&self) -> Option<&TableIdentity> {
         self.0.dir.table_identity()
     }

@@ -115,7 +115,7 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If the table's split policy disables splits or is none of HBase's, or the file cannot be read.
+    /// If the table's split policy disables splits or is not one of HBase's, or the file cannot be read.
     pub(crate) fn split_row(&self) -> Result<Option<Vec<u8>>> {
         let groups = self.policy_groups()?;
         let state = self.0.states.load();

@@ -56,7 +56,8 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// Same as [`verify`](Self::verify); if the region has no such family.
+    /// If the directory is not a region, or has no such family; if anything outside of its families cannot be
+    /// read.
     pub fn verify_family(
         self,
         path: impl AsRef<Path>,
@@ -72,7 +73,8 @@ impl RegionOptions {
     ///
     /// # Errors
     ///
-    /// Same as [`verify`](Self::verify); if the region has no such family.
+    /// If the directory is not a region, or has no such family; if anything outside of its families cannot be
+    /// read.
     pub fn verify_with_mob_files(
         self,
         path: impl AsRef<Path>,

@@ -49,7 +49,9 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// Same as [`Region::get`].
+    /// If the row is outside of the region or longer than [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN), has more
+    /// bytes than [`Limits::row_bytes`](crate::Limits::row_bytes), a family is unknown, or a file is damaged
+    /// or unreadable.
     pub fn get(&self, get: &Get) -> Result<Row> {
         let mut row = RowBuf::new();
         self.get_into(get, &mut row)?;
@@ -60,7 +62,9 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// Same as [`Region::get_into`].
+    /// If the row is outside of the region or longer than [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN), has more
+    /// bytes than [`Limits::row_bytes`](crate::Limits::row_bytes), a family is unknown, or a file is damaged
+    /// or unreadable.
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         self.region.get_of_view(&self.state, self.read_point(), get, row)
     }
@@ -71,7 +75,9 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get), for any of the rows.
+    /// If any of the rows is outside of the region or longer than [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN),
+    /// has more bytes than [`Limits::row_bytes`](crate::Limits::row_bytes), a family is unknown, or a file is
+    /// damaged or unreadable.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         read_rows(gets, self.region.order, &self.region.get_threads, self)
     }
@@ -80,7 +86,11 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// Same as [`scan`](Self::scan).
+    /// - If a family is unknown, or the start row is longer than [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN).
+    /// - If a raw scan names columns, a filter that applies to whole rows is combined with a
+    ///   [batch](Scan::batch), or a reversed scan would load families [on
+    ///   demand](Scan::load_families_on_demand).
+    /// - If a file is damaged or unreadable.
     pub fn into_scanner(self, scan: Scan) -> Result<ResultScanner> {
         ResultScanner::new(self, scan)
     }

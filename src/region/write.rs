@@ -146,7 +146,7 @@ impl RegionCore {
     ///
     /// # Errors
     ///
-    /// Same as [`apply`](Self::apply).
+    /// If the region is being closed, or the cells cannot be logged. No read sees any of them then.
     pub(super) fn begin_apply<'a, C: Borrow<NewCell<'a>>>(
         &self,
         logged: impl Iterator<Item = C> + Clone,

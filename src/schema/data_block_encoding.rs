@@ -9,11 +9,11 @@ pub enum DataBlockEncoding {
     None,
     /// Keys without the prefix shared with the previous key.
     Prefix,
-    /// As `Prefix`, with timestamps, types and lengths also stored as differences.
+    /// Like `Prefix`, with timestamps, types and lengths also stored as differences.
     Diff,
-    /// As `Diff`, but simpler, with equal values omitted.
+    /// Like `Diff`, but simpler, with equal values omitted.
     FastDiff,
-    /// As `None`, with an index of the rows after the cells.
+    /// Like `None`, with an index of the rows after the cells.
     RowIndexV1,
 }
 

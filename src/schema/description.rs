@@ -18,7 +18,7 @@ pub struct TableDescription {
     pub(super) families: Vec<FamilyDescription>,
 }
 
-/// All settings of a family as the descriptor of its table has them.
+/// All settings of a family in the descriptor of its table.
 ///
 /// Formatted as by HBase 2.6: `{NAME => 'f', INDEX_BLOCK_ENCODING => 'NONE', VERSIONS => '1', …}`, with the
 /// defaults of attributes that are not set. HBase shows the names in METADATA and CONFIGURATION in no order;
@@ -220,7 +220,7 @@ mod tests {
         TableDescription { table, attributes: map(attributes), families: Vec::new() }.to_string()
     }
 
-    /// As HBase 2.6.4 shows them, but for the order of metadata and configuration.
+    /// As HBase 2.6.4 shows them, except for the order of metadata and configuration.
     #[test]
     fn families_are_shown_as_by_hbase() {
         let expected = "{NAME => 'f', INDEX_BLOCK_ENCODING => 'NONE', VERSIONS => '1', \

@@ -261,7 +261,7 @@ impl TableDescriptor {
     ///
     /// # Errors
     ///
-    /// Then, with the name of the family.
+    /// If it has; the error names the family.
     pub(crate) fn refuse_mob(&self) -> Result<(), Corruption> {
         let Some(family) = self.mob_family() else { return Ok(()) };
         Err(Corruption::Unsupported {
@@ -271,7 +271,7 @@ impl TableDescriptor {
         })
     }
 
-    /// Returns a setting of a family: its own, or else the table's. `None` if neither has it. Of an unknown
+    /// Returns a setting of a family: its own, or else the table's. `None` if neither has it. For an unknown
     /// family, returns the table's.
     pub(crate) fn setting(&self, family: &[u8], key: &str) -> Option<&str> {
         let of_family = self.settings_of(family).and_then(|settings| settings.get(key));

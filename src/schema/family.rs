@@ -95,8 +95,8 @@ impl Family {
     }
 
     /// Sets the number of versions to keep even if they are older than the time to live (MIN_VERSIONS,
-    /// default 0). A family with more of them than [versions](Self::max_versions), as HBase has created
-    /// before HBASE-13776, is read and written, but not created.
+    /// default 0). A family in which it exceeds [VERSIONS](Self::max_versions), as HBase created before
+    /// HBASE-13776, is read and written, but not created.
     #[must_use]
     pub fn min_versions(mut self, versions: u32) -> Self {
         self.min_versions = versions;
@@ -226,9 +226,9 @@ impl Family {
         Ok(())
     }
 
-    /// Validates the settings without which a family of a descriptor is not read. Before HBASE-13776, or with
+    /// Validates the settings that a family of a descriptor must have to be read. Before HBASE-13776, or with
     /// `hbase.table.sanity.checks` set to false, HBase created families with MIN_VERSIONS above VERSIONS. It
-    /// reads them, and VERSIONS is the greatest number of versions.
+    /// reads them, and VERSIONS is the maximum number of versions.
     pub(crate) fn check_readable(&self) -> Result<()> {
         if !is_legal_name(&self.name) {
             return Err(Error::invalid_argument(format!(

@@ -103,7 +103,7 @@ impl RegionInfo {
         Ok(info)
     }
 
-    /// Returns the content of a `.regioninfo`, as HBase writes it but for the seal.
+    /// Returns the content of a `.regioninfo`, as HBase writes it except for the seal.
     pub(crate) fn to_file(&self) -> Vec<u8> {
         let message = self.to_message();
         let mut file = proto::MAGIC.to_vec();

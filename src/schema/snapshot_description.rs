@@ -197,7 +197,7 @@ impl SnapshotDescription {
         self.owner.as_deref()
     }
 
-    /// Returns how long after its creation HBase keeps the snapshot; `None` for forever. HBase then removes
+    /// Returns how long after its creation HBase keeps the snapshot; `None` if forever. HBase then removes
     /// it, and the files that nothing else needs.
     #[must_use]
     pub fn ttl(&self) -> Option<Duration> {

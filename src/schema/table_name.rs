@@ -25,8 +25,8 @@ impl TableName {
     /// The namespace of table names without one.
     pub const DEFAULT_NAMESPACE: &str = "default";
 
-    /// The name that neither a namespace nor a table may have: ZooKeeper keeps a znode of that name to
-    /// itself.
+    /// The name that neither a namespace nor a table may have, because ZooKeeper reserves a znode of that
+    /// name for itself.
     ///
     /// HBase: `TableName.DISALLOWED_TABLE_NAME`.
     const DISALLOWED: &str = "zookeeper";

@@ -151,7 +151,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`is_absent`](Self::is_absent).
+    /// If the directory cannot be listed; if the file of a change of the table, or a region info, is
+    /// malformed or cannot be read.
     pub fn has_unfinished_deletion(dir: impl AsRef<Path>, storage: &dyn Storage) -> Result<bool> {
         let listing = TableListing::read(storage, dir.as_ref())?;
         for deletion in listing.deletions() {

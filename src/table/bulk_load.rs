@@ -25,7 +25,7 @@ const PARTS: &str = ".tmp";
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct BulkLoad {
-    /// The number of files that were moved into regions, parts of split files included.
+    /// The number of files that were moved into regions, including parts of split files.
     pub loaded: usize,
     /// The files that were split, because their rows are in several regions.
     pub split: Vec<PathBuf>,

@@ -177,7 +177,8 @@ impl TableCatalog {
     ///
     /// # Errors
     ///
-    /// Same as [`TableCore::catalog`].
+    /// If it cannot be opened for writing, for example because another process has it open
+    /// ([`Locked`](crate::ErrorKind::Locked)).
     pub(super) fn open(root: &Path, options: &RegionOptions) -> Result<Option<Self>> {
         Self::open_with(root, options.of_catalog())
     }

@@ -104,7 +104,8 @@ struct TableCore {
     /// The names in the table's directory when all regions of the list were last known to serve. Another
     /// process may have replaced regions if there are others.
     seen: Mutex<Vec<OsString>>,
-    /// The identity of the table whose first region was opened, which differs from others of its name.
+    /// The identity of the table whose first region was opened, which distinguishes it from others of its
+    /// name.
     identity: OnceLock<TableIdentity>,
     /// The encoded names of regions that were split or merged here, and their files that may still be read.
     replaced: Mutex<Vec<(String, Vec<StoreFileUse>)>>,
@@ -120,10 +121,10 @@ const KEPT_OPEN: usize = 10_000;
 impl Table {
     /// Opens a table under a root directory, `name` or `namespace:name`, for reading. Changes nothing in it.
     ///
-    /// The recovered edits of regions are read, those of this crate's own logs included. Edits that are only
-    /// in the logs of servers that have died (`WALs/` of the root) are not, before
-    /// [`recover`](Self::recover) has replayed them: [`has_logs`](Self::has_logs) says whether there may be
-    /// some, [`plan_recovery`](Self::plan_recovery) which.
+    /// The recovered edits of regions are read, including those in this crate's own logs. Edits that are only
+    /// in the logs of dead servers (`WALs/` of the root) are not read before [`recover`](Self::recover) has
+    /// replayed them: [`has_logs`](Self::has_logs) returns whether there may be any, and
+    /// [`plan_recovery`](Self::plan_recovery) lists the regions with such edits.
     ///
     /// # Errors
     ///
@@ -168,7 +169,10 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`Region::get`]; or if no region, or more than one, has the row.
+    /// If no region, or more than one, has the row; if the row is longer than
+    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes); if a family is unknown, or a file is damaged or
+    /// unreadable.
     pub fn get(&self, get: &Get) -> Result<Row> {
         self.region(get.row())?.get(get)
     }
@@ -177,7 +181,10 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get).
+    /// If no region, or more than one, has the row; if the row is longer than
+    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes); if a family is unknown, or a file is damaged or
+    /// unreadable.
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         row.clear();
         self.region(get.row())?.get_into(get, row)
@@ -187,7 +194,10 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get).
+    /// If no region, or more than one, has the row; if the row is longer than
+    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes); if a family is unknown, or a file is damaged or
+    /// unreadable.
     pub fn exists(&self, get: &Get) -> Result<bool> {
         self.region(get.row())?.exists(get)
     }
@@ -197,7 +207,10 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get), for any of the rows.
+    /// If no region, or more than one, has one of the rows; if a row is longer than
+    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes); if a family is unknown, or a file is damaged or
+    /// unreadable.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         self.view().get_many(gets)
     }
@@ -207,7 +220,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`TableView::scan`].
+    /// If a family is unknown, a raw scan names columns, a file is damaged or unreadable, or no region, or
+    /// more than one, has the first row.
     pub fn scan(&self, scan: Scan) -> Result<TableResultScanner> {
         TableResultScanner::new(self.view(), scan)
     }
@@ -245,7 +259,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`TableView::scan`] and [`TableScanner::next_row`]. Rows passed before the error are correct.
+    /// If a family is unknown, a raw scan names columns, a file is damaged or unreadable, or the scan reaches
+    /// rows that no region, or more than one, has. Rows passed before the error are correct.
     pub fn for_each_row<E: From<Error>>(
         &self,
         scan: &Scan,
@@ -408,8 +423,8 @@ impl TableCore {
     }
 
     /// Whether the first region opened for reading was removed by a truncation in a storage without renames,
-    /// where its directory may still exist. The descriptor may then be the new table's, which does not
-    /// distinguish the regions of both tables.
+    /// where its directory may still exist, even after the truncation is complete. The descriptor may then be
+    /// the new table's, which does not distinguish the regions of both tables.
     fn was_removed(&self, slot: &RegionSlot) -> Result<bool> {
         let storage = &**self.options.file_storage();
         let Some((dir, table)) = slot.dir().and_then(|dir| Some((dir, dir.parent()?))) else {

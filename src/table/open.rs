@@ -119,7 +119,7 @@ impl Table {
     }
 
     /// Opens a table under a root directory, with options for its regions. Options for creating regions have
-    /// no effect. Edits that are only in the logs of servers are not read, as [`open`](Self::open) says:
+    /// no effect. As with [`open`](Self::open), edits that are only in the logs of servers are not read:
     /// [`plan_recovery`](Self::plan_recovery) lists them.
     ///
     /// A [split](Self::split) or merge that was interrupted is completed or undone, if the table is opened
@@ -127,7 +127,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`open`](Self::open); if it is opened for writing, and has values in MOB files
+    /// If the table does not exist ([`TableNotFound`](crate::ErrorKind::TableNotFound)), or its directories
+    /// cannot be read; if it is opened for writing, and has values in MOB files
     /// ([`Unsupported`](ErrorKind::Unsupported)).
     pub fn open_with(root: impl AsRef<Path>, name: &str, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
@@ -141,12 +142,14 @@ impl Table {
     }
 
     /// Opens the table in a directory, wherever the directory is. The table's name is read from its regions.
-    /// If it is below a root, edits that are only in the logs of servers are not read, as
-    /// [`open`](Self::open) says: [`plan_recovery`](Self::plan_recovery) lists them.
+    /// If it is below a root, edits that are only in the logs of servers are not read, as with
+    /// [`open`](Self::open): [`plan_recovery`](Self::plan_recovery) lists them.
     ///
     /// # Errors
     ///
-    /// Same as [`open`](Self::open), or if the directory has no region.
+    /// If the directory has no region ([`TableNotFound`](crate::ErrorKind::TableNotFound)), or cannot be
+    /// read; if it is opened for writing, and has values in MOB files
+    /// ([`Unsupported`](ErrorKind::Unsupported)).
     pub fn open_dir(dir: impl AsRef<Path>, options: RegionOptions) -> Result<Self> {
         Error::if_no_clock("a table")?;
         let dir = &path_of_table(&**options.file_storage(), dir.as_ref())?;

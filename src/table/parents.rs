@@ -125,8 +125,8 @@ impl super::TableCore {
         entries.iter().any(|entry| entry.is_dir && !entry.is_hidden() && !serves(entry))
     }
 
-    /// Returns the regions that were split or merged and to which no other region refers, apart from such
-    /// regions, with their directories.
+    /// Returns the regions that were split or merged and to which no region refers, except other regions of
+    /// this kind, with their directories.
     fn unneeded_parents(&self, table: &Path) -> Result<Vec<(PathBuf, RegionInfo)>> {
         let storage = self.options.file_storage();
         let dirs = DirectoryCatalog::of_table(Arc::clone(storage), self.name.clone(), table);

@@ -168,13 +168,13 @@ impl Table {
         survey.report(|_, _| Ok(()))
     }
 
-    /// Whether servers have left logs under a root directory (`WALs/`) that can have edits which reads do not
+    /// Whether servers have left logs under a root directory (`WALs/`) that may have edits that reads do not
     /// return before a [recovery](Self::recover): edits of any table, or, unless `with_meta`, of tables other
     /// than `hbase:meta`, whose edits are in logs of their own. No log is opened, so all edits may already be
-    /// in store files: [`plan_recovery`](Self::plan_recovery) finds out.
+    /// in store files: [`plan_recovery`](Self::plan_recovery) determines that.
     ///
     /// Lists `WALs/`, and then the directories of servers until one has a log. In a storage without renames,
-    /// such as an object store, lists `WALs/` only: any server there has logs.
+    /// such as an object store, lists only `WALs/`: any server there counts as having logs.
     ///
     /// # Errors
     ///
@@ -417,7 +417,7 @@ impl<'o> Recovery<'o> {
                 Entry::Occupied(edits) => edits.into_mut(),
                 Entry::Vacant(place) => {
                     let file = self.tree.new_edits(self.storage(), dir, seq_id, log)?;
-                    // One id for all: a split that is repeated writes the same bytes.
+                    // One id for all, so that a repeated split writes the same bytes.
                     let options = WalWriterOptions::new().checksums(Some(0));
                     let writer = options.create_in(self.storage(), &file.temp)?;
                     place.insert(RegionEdits { file, writer, last: seq_id })

@@ -101,7 +101,7 @@ impl RegionList {
         Self { slots, faults }
     }
 
-    /// Returns the list with other regions in place of some; `None` if it does not have them.
+    /// Returns the list with some regions replaced by others; `None` if it does not have the former.
     pub(super) fn with(&self, old: &[Arc<RegionSlot>], new: &[Arc<RegionSlot>]) -> Option<Self> {
         let is_old = |slot: &Arc<RegionSlot>| old.iter().any(|old| Arc::ptr_eq(old, slot));
         let left = self.slots.iter().filter(|slot| !is_old(slot));

@@ -38,7 +38,8 @@ impl TableResultScanner {
     ///
     /// # Errors
     ///
-    /// Same as [`TableScanner::next_row`].
+    /// If a file is damaged or unreadable, or the scan reaches rows that no region, or more than one, has.
+    /// Rows returned before are correct.
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
         self.0.with_dependent_mut(|_, rows| rows.next_row())
     }
@@ -47,7 +48,8 @@ impl TableResultScanner {
     ///
     /// # Errors
     ///
-    /// Same as [`TableScanner::next_results`].
+    /// If a file is damaged or unreadable, or the scan reaches rows that no region, or more than one, has.
+    /// Rows returned before are correct.
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         self.0.with_dependent_mut(|_, rows| rows.next_results(max))
     }

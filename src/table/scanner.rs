@@ -58,7 +58,8 @@ impl<'v> TableScanner<'v> {
     ///
     /// # Errors
     ///
-    /// Same as [`next_row`](Self::next_row).
+    /// If a file is damaged or unreadable, or the scan reaches rows that no region, or more than one, has.
+    /// Rows returned before are correct.
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         self.check()?;
         self.is_reading = true;

@@ -209,7 +209,7 @@ impl TableCore {
         if storage.can_rename(dir) {
             return Ok(children);
         }
-        // Those of a change that was undone have the same names if the clock has not advanced.
+        // Regions of an undone change have the same names if the clock has not advanced.
         let listing = TableListing::read(storage, dir)?;
         while listing.has_children(&children) {
             children = make(RegionInfo::id_after(&children, self.options.now())?)?;
@@ -293,7 +293,7 @@ impl TableCore {
     }
 
     /// Records which files of regions are being read: in a storage without renames, they are not archived
-    /// until then, because archiving removes them.
+    /// while they are read, because archiving removes them.
     fn note_readers<'r>(&self, regions: impl Iterator<Item = &'r RetiredRegion>) {
         let mut replaced = unpoisoned(self.replaced.lock());
         replaced.retain(|(_, files)| files.iter().any(StoreFileUse::is_open));

@@ -184,7 +184,7 @@ fn a_directory_with_the_region_of_another_is_refused() {
     assert_eq!(Table::open(root.path(), "ns:t").unwrap_err().kind(), ErrorKind::Corrupt);
 }
 
-/// Copies a directory recursively.
+/// Copies a directory with its contents.
 fn copy_dir(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
@@ -197,7 +197,8 @@ fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
-/// A copy beside a region's directory is not mistaken for it, under a root or not; two copies are an overlap.
+/// A copy next to a region's directory is not mistaken for it, under a root or not; two copies are an
+/// overlap.
 #[test]
 fn copies_of_a_region_are_not_the_region() {
     let root = table(&[("", "c"), ("c", "")]);

@@ -44,7 +44,10 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// Same as [`Table::get`].
+    /// If no region, or more than one, has the row; if the row is longer than
+    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes); if a family is unknown, or a file is damaged or
+    /// unreadable.
     pub fn get(&self, get: &Get) -> Result<Row> {
         self.region_of(get.row())?.get(get)
     }
@@ -53,7 +56,10 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// Same as [`Table::get_into`].
+    /// If no region, or more than one, has the row; if the row is longer than
+    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes); if a family is unknown, or a file is damaged or
+    /// unreadable.
     pub fn get_into(&self, get: &Get, row: &mut RowBuf) -> Result<bool> {
         self.0.get_into(get, row)
     }
@@ -63,7 +69,10 @@ impl TableView {
     ///
     /// # Errors
     ///
-    /// Same as [`get`](Self::get), for any of the rows.
+    /// If no region, or more than one, has one of the rows; if a row is longer than
+    /// [`MAX_ROW_LEN`](crate::cell::MAX_ROW_LEN) or has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes); if a family is unknown, or a file is damaged or
+    /// unreadable.
     pub fn get_many(&self, gets: &[Get]) -> Result<Vec<Row>> {
         read_rows(gets, CellOrder::User, &self.0.table.0.get_threads, self)
     }

@@ -118,8 +118,8 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// Same as [`Region::flush`](crate::Region::flush), for the first that fails; the others are still
-    /// flushed.
+    /// If a region is read-only or a file cannot be written: the error of the first region that fails. The
+    /// others are still flushed.
     pub fn flush(&self) -> Result<()> {
         // A region that is split or merged in the meantime is flushed by that.
         let flush = |slot: &Arc<RegionSlot>| {

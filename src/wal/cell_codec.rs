@@ -56,7 +56,7 @@ impl CellReader {
     }
 }
 
-/// Reads past a cell of a log without dictionaries, which is not checked.
+/// Skips a cell of a log without dictionaries, without checking it.
 pub(super) fn skip_plain(input: &mut Input) -> Result<(), Stop> {
     take_plain(input).map(drop)
 }

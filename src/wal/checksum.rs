@@ -1,6 +1,6 @@
 //! Checksums of the header and of entries, which only logs of this crate have (wal.md §16).
 //!
-//! A checksum is the CRC32C of all bytes of the header or entry with zeros in place of itself.
+//! A checksum is the CRC32C of all bytes of the header or entry, with zeros in place of the checksum.
 #![warn(clippy::indexing_slicing)]
 
 use crate::coding::Cursor;

@@ -90,8 +90,8 @@ impl WalEncoder {
         self.offset
     }
 
-    /// Moves back to an offset, because the entries after it are not in the file. Only without dictionaries,
-    /// which would have their names.
+    /// Moves back to an offset, because the entries after it are not in the file. Allowed only without
+    /// dictionaries, which would keep the names of these entries.
     pub(crate) fn go_back(&mut self, offset: u64) {
         debug_assert!(self.cells.dictionaries.is_none());
         self.offset = offset;

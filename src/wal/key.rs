@@ -17,7 +17,7 @@ use prost::Message;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WalKey {
-    /// The encoded name of the region: 32 hexadecimal digits; of the catalog, `1588230740`.
+    /// The encoded name of the region: 32 hexadecimal digits, or `1588230740` for the catalog.
     pub encoded_region_name: Vec<u8>,
     /// The name of the table: `table` or `namespace:table`.
     pub table_name: Vec<u8>,
@@ -91,7 +91,7 @@ impl WalKey {
     }
 
     /// Returns a length that the key does not exceed in a log with checksums and without dictionaries,
-    /// whatever its numbers are. It must have no scopes, nonces and attributes.
+    /// whatever its numbers are. The key must have no scopes, nonces or attributes.
     pub(crate) fn max_len(&self) -> usize {
         const NUMBERS: usize = 4 * (1 + 10);
         // The field and the length of each name, of the attribute, and of its name and value.

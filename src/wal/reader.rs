@@ -16,14 +16,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// The maximum growth of a key in memory: an empty message takes two bytes in the file.
+/// The maximum factor by which a key grows in memory: an empty message takes two bytes in the file.
 const KEY_GROWTH: usize = 64;
 
 /// At the end of a file, this many zeros come from a file system that extended the file before a crash. Up to
 /// four zeros can be the start of a trailer.
 const ZEROS: u64 = 5;
 
-/// The smallest number of bytes that a disk writes or does not write.
+/// The number of bytes that a disk writes atomically.
 const UNIT: u64 = 512;
 
 /// The number of bytes that are searched at once for later entries.
@@ -112,8 +112,8 @@ impl WalEnd {
         Some(Corruption::TornLog { unread: *unread, reason }.at(path, *offset))
     }
 
-    /// Returns the error of the log at `path` unless torn logs are accepted: it was closed but ends within an
-    /// entry. Of kind [`ErrorKind::Truncated`].
+    /// Returns the error with which the log at `path` is refused if torn logs are not accepted: it was
+    /// closed, but ends within an entry. Of kind [`ErrorKind::Truncated`].
     pub(crate) fn refused(&self, path: &Path) -> Option<Error> {
         let is_closed = matches!(self, Self::Torn { closed: true, .. });
         self.torn(path, Some(TORN_BUT_CLOSED)).filter(|_| is_closed)
@@ -196,7 +196,8 @@ impl WalReader {
     ///
     /// # Errors
     ///
-    /// Of kind [`InvalidArgument`](ErrorKind::InvalidArgument) if there is such a log; as [`new`](Self::new).
+    /// Of kind [`InvalidArgument`](ErrorKind::InvalidArgument) if there is such a log; otherwise the same as
+    /// [`new`](Self::new).
     pub(crate) fn refuse_unclosed<'a>(
         storage: &dyn Storage,
         logs: impl IntoIterator<Item = &'a Path>,

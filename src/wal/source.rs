@@ -1,4 +1,4 @@
-//! Reads the bytes of a log in order, and the reasons for which reading ends.
+//! The bytes of a log, read in order, and the reasons for which reading stops.
 #![warn(clippy::indexing_slicing)]
 
 use crate::coding::{Cursor, read_varint};

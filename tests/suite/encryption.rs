@@ -24,7 +24,7 @@ fn failed_encryption_leaves_no_file() {
         (options(Encryption::aes([1; 15])), "the master key must have 16, 24 or 32 bytes"),
         (
             options(Encryption::aes(MASTER_KEY).data_key([1; 32])),
-            "the data key must have 16 bytes: HBase takes no others",
+            "the data key must have 16 bytes, as in HBase",
         ),
     ] {
         assert_eq!(refused(options), (ErrorKind::InvalidArgument, message.to_owned()));

@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 /// The name of the description in the metadata of a file.
 const DESCRIPTION: &str = "hregion";
 
-/// The format of the files. Beside each complete one is its description, with the sum of its bytes, until the
-/// export is complete.
+/// The format of the files. Next to each complete one is its description, with the sum of its bytes, until
+/// the export is complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PartFormat {
     /// With the description at the end of the file, too.
@@ -44,7 +44,7 @@ impl PartFormat {
 /// Returns the description of a file that is complete, or was.
 pub(super) fn description(path: &Path) -> Result<Option<Value>, Failure> {
     let beside = beside(path);
-    // a link is not of an export
+    // a link does not belong to an export
     if path.is_symlink() || !probe::is_file(path)? || !probe::is_file(&beside)? {
         return Ok(None);
     }

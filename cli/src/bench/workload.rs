@@ -6,7 +6,7 @@ use hregion::Durability;
 /// A workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Workload {
-    /// Puts of all rows in random order, their log handed to the system
+    /// Puts of all rows in random order; the log is not synced to disk
     Fill,
     /// Puts in random order, each synced to disk
     FillSync,
@@ -14,7 +14,7 @@ pub(crate) enum Workload {
     RandomRead,
     /// Gets of rows that do not exist
     MissingRead,
-    /// Scans of all rows, by the row
+    /// Scans of all rows; an operation is a row
     Scan,
 }
 

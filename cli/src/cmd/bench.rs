@@ -16,48 +16,48 @@ use std::time::Duration;
 
 /// Measure reads and writes on this machine
 ///
-/// Creates a region of one family in a temporary directory, which is removed, and prints operations per
-/// second, the times that half, 99 % and 99.9 % of the operations do not exceed, and how often blocks were
-/// found in the block cache. Reads are checked against what was written. They read one file, which the system
-/// has in memory; with a --cache-bytes below the size of the rows, blocks are read from it repeatedly.
+/// Creates a region of one family in a temporary directory, which is removed at the end. Prints operations
+/// per second, latencies (50th, 99th and 99.9th percentile, maximum), and the hit rate of the block cache.
+/// Reads are compared with the rows written. They read one file, which is in the system's page cache; if
+/// --cache-bytes is less than the size of the rows, blocks are read from it repeatedly.
 ///
-/// With --json prints {"workload","rows","value_bytes","threads","operations","seconds","per_second",
+/// With --json, prints {"workload","rows","value_bytes","threads","operations","seconds","per_second",
 /// "p50_us","p99_us","p999_us","max_us","cache_hits","cache_misses"} for each workload; a scan, whose
 /// operations are rows, has no times.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// What to measure [default: all]
+    /// Workloads to measure [default: all]
     workloads: Vec<Workload>,
 
-    /// The number of rows
+    /// Number of rows
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=1 << 32))]
     rows: u64,
 
-    /// The length of values
+    /// Length of values in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 100)]
     #[arg(value_parser = clap::value_parser!(u32).range(0..=1 << 20))]
     value_bytes: u32,
 
-    /// The number of threads
+    /// Number of threads
     #[arg(long, value_name = "N", default_value_t = 1)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=1024))]
     threads: u16,
 
-    /// How long each workload runs; `fill` writes all rows
+    /// Duration of each workload in seconds; `fill` writes all rows
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
 
-    /// The capacity of the block cache
+    /// Capacity of the block cache in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     cache_bytes: u64,
 
-    /// The family and its attributes, such as cf:BLOOMFILTER=ROW,DATA_BLOCK_ENCODING=FAST_DIFF
+    /// Family and its attributes, such as cf:BLOOMFILTER=ROW,DATA_BLOCK_ENCODING=FAST_DIFF
     #[arg(long, value_name = "NAME[:ATTRIBUTE=VALUE,…]", default_value = "cf", value_parser = family)]
     family: Family,
 
-    /// Draw the times as a picture (SVG)
+    /// Also draw the latencies as a picture (SVG)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     svg: Option<PathBuf>,
 
@@ -74,7 +74,7 @@ Examples:
 
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse::<f64>().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
-    seconds.ok_or_else(|| "expected a number of seconds, at most a day".into())
+    seconds.ok_or_else(|| "expected a number of seconds from 0 to 86400".into())
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {

@@ -21,31 +21,31 @@ use std::path::{Path, PathBuf};
 /// Write a directory for HBase's bulk load
 ///
 /// Input is JSON lines as for `write`, with cells of any families. The directory has a folder for each
-/// family, with one file for each region that has cells. The cells of a family must be in HBase's order, or
-/// are sorted by --sort. With --columns, input is text in the format of HBase's ImportTsv, in any order.
+/// family, with one file for each region that has cells. The cells of a family must be in HBase's order,
+/// unless --sort is given. With --columns, input is text in the format of HBase's ImportTsv, in any order.
 ///
-/// Files are like those of HBase's own jobs: they record when and by which task they were written, they can
-/// hold tags, and sequence ids are 0, because HBase assigns new ones (except with --skip-reset-seqid). The
+/// Files are like those of HBase's own jobs: they record the time and the task that wrote them, they can
+/// contain tags, and sequence ids are 0, because HBase assigns new ones (except with --skip-reset-seqid). The
 /// default Bloom filter is ROW. The directory is renamed into place when it is complete. With the feature
-/// remote, it may be a URL of S3 or HDFS. In S3 each file is there when it is complete, and the directory is
+/// remote, it may be a URL of S3 or HDFS. In S3, each file appears when it is complete, and the directory is
 /// complete when the command has ended without an error.
 ///
-/// With --json prints {"path","family","start","end","cells","bytes"} for each file.
+/// With --json, prints {"path","family","start","end","cells","bytes"} for each file.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The list of cells, by path or URL (- for standard input; .gz is decompressed)
+    /// List of cells, by path or URL (- for standard input; .gz is decompressed)
     cells: PathBuf,
 
-    /// The split points of the table's regions: one row per line, bytes as \xHH
+    /// File with the split points of the table's regions, one row per line; bytes as \xHH
     #[arg(long, value_name = "SPLITS")]
     regions: PathBuf,
 
-    /// The directory to write, or its URL
+    /// Directory to write, by path or URL
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 
-    /// Replace the directory if it exists, and is local
+    /// Replace the directory if it exists and is local
     #[arg(long)]
     force: bool,
 
@@ -63,7 +63,7 @@ Examples:
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if is_stdin(&args.cells) && is_stdin(&args.regions) {
         // it would have only split points, and no cells
-        return Err(CommandError::usage("--regions: standard input is the list of cells").into());
+        return Err(CommandError::usage("--regions: standard input is already the list of cells").into());
     }
     check_output(&args.out, args.force)?;
     let encryption = args.writing.encryption()?;

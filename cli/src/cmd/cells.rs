@@ -18,20 +18,22 @@ use std::path::{Path, PathBuf};
 
 /// Print every stored cell, in file order
 ///
-/// Nothing is hidden: older versions and delete markers are printed, too. One line per cell, as in HBase:
+/// Includes older versions and delete markers. One line per cell, as in HBase:
 /// row/family:qualifier/timestamp/type/vlen=3/seqid=7; with -p also the value and tags. With --json:
 /// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, with sequence_id if the file
-/// stores sequence ids, and tags if the cell has any. Links are followed; for a reference, prints the cells
-/// of its half. For a directory, prints those of all store files that its regions read, after a line with the
-/// name of the file; with --json the cells have it as "file", and those of a bulk-loaded file have the
-/// sequence id of the file, as for the readers of the table.
+/// stores sequence ids, and tags if the cell has any.
+///
+/// Follows links; for a reference, prints the cells of its half. For a directory, prints the cells of all
+/// store files that its regions read, with the name of each file in a line before them, or with --json as the
+/// member "file". Cells of a bulk-loaded file then have the sequence id of the file, as for readers of the
+/// table.
 ///
 /// Cells printed before an error are correct.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// HFiles, or the directories of families, regions, tables, snapshots, namespaces and roots
-    #[arg(required = true, value_name = "FILE")]
+    /// HFiles, or directories of families, regions, tables, snapshots, namespaces or roots
+    #[arg(required = true, value_name = "TARGET")]
     files: Vec<PathBuf>,
 
     #[command(flatten)]
@@ -80,7 +82,7 @@ fn print(
 ) -> Result<(), Failure> {
     let options = args.reading.options(out)?;
     let open = |path: &Path| StoredFile::open(path, None, &options, out);
-    // Of a directory, the files were listed.
+    // The files of a directory were listed.
     let stored = if named.is_some() { read_listed(path, open)? } else { open(path)? };
     out.warn_of_mob(&stored.file);
     examine::walk(&stored, Some(look), named, &args.flags, out)?;
@@ -89,7 +91,7 @@ fn print(
         None => inspect::print(&stored.file, &args.flags, out)?,
         Some(_) => {
             let path = text::path(path);
-            out.warn(&format!("{path}: a reference, `hregion inspect` shows the parts of its file"));
+            out.warn(&format!("{path}: a reference (`hregion inspect` shows the parts of its file)"));
         }
     }
     Ok(())

@@ -12,20 +12,21 @@ use serde_json::json;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-/// Check that tables are consistent, as hbck does, without a cluster
+/// Check the consistency of tables, as hbck does, without a cluster
 ///
 /// Compares hbase:meta, the directories of regions, their .regioninfo, and references, links, lists of files,
 /// sequence ids and recovered edits, both ways. Changes nothing. Without hbase:meta under the root, and for
-/// the directory of one table, the directories are compared with each other. MOB files are compared with
-/// those that the store files list. The cells of files are not read: `hregion verify` does that.
+/// the directory of one table, compares the directories with each other. Compares MOB files with those that
+/// the store files list. Does not read the cells of files: `hregion verify` does.
 ///
-/// Exit code 3 if there is an error. Warnings need care, but no read is wrong; infos are normal for a while.
+/// Exit code 3 if there is an error. Warnings need attention, but no read is wrong; infos are normal for a
+/// while.
 /// With --json: {"kind","severity","table","region","path","message","fix"} for each finding, then
 /// {"summary":{"tables","regions","files","errors","warnings","infos","meta"}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A root directory, or the directory of a table
+    /// Root directory, or directory of a table
     target: PathBuf,
 
     #[command(flatten)]

@@ -14,34 +14,35 @@ use std::path::PathBuf;
 ///
 /// Selects files as HBase does, if there are enough candidates. With --major, compacts all files, which
 /// removes deleted cells permanently. Replaced files are moved to the archive of HBase's root directory, if
-/// the region is in one; so are regions of the table that were split or merged, once no other needs their
-/// files. No other process may write to the directory at the same time. With --json, prints
+/// the region is in one; so are regions of the table that were split or merged, once no other region needs
+/// their files. No other process may write to the directory at the same time. With --json, prints
 /// {"family","files_before","files"} for each family, for a table with "region".
 ///
-/// With --dry-run, changes nothing and locks nothing: prints which files would be merged or dropped, and how
-/// many cells would be dropped, by reason: newer_versions, delete_marker, ttl, cell_ttl, duplicate,
-/// purged_marker. With --json, prints {"cell","from","kept","reason","by"} for each cell that would be
+/// With --dry-run, changes nothing and locks nothing: prints the files that would be merged or dropped, and
+/// the number of cells that would be dropped, by reason: newer_versions, delete_marker, ttl, cell_ttl,
+/// duplicate, purged_marker. With --json, prints {"cell","from","kept","reason","by"} for each cell to be
 /// dropped, then {"family","files","expired_files","all_files","bytes_before","bytes_after",
 /// "cells_before","cells_after","dropped"} for each family; "bytes_after" is an estimate.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory of a region or of a table
+    /// Directory of a region or a table
+    #[arg(value_name = "TARGET")]
     dir: PathBuf,
 
     /// Compact all files of each family
     #[arg(long)]
     major: bool,
 
-    /// Print what would be done, and do nothing
+    /// Print the compactions, without doing them
     #[arg(long)]
     dry_run: bool,
 
-    /// Print each cell that would be dropped, too
+    /// Also print each cell that would be dropped
     #[arg(long, requires = "dry_run")]
     verbose: bool,
 
-    /// By how many hours the local time of off-peak hours is ahead of UTC, such as 2 or -3:30 [default: 0]
+    /// Offset from UTC of the local time for off-peak hours, such as 2 or -3:30 [default: 0]
     #[arg(long, value_name = "HOURS", allow_hyphen_values = true, value_parser = utc_offset)]
     utc_offset: Option<i32>,
 
@@ -81,7 +82,8 @@ fn utc_offset(text: &str) -> Result<i32, String> {
     let number = |text: &str, most: u8| text.parse::<u8>().ok().filter(|number| *number <= most);
     let found = number(hours, 23).zip(number(minutes, 59));
     let seconds = found.map(|(hours, minutes)| 3600 * i32::from(hours) + 60 * i32::from(minutes));
-    seconds.map(|seconds| sign * seconds).ok_or_else(|| "expected hours, such as 2 or -3:30".to_owned())
+    let expected = "expected an offset in hours, such as 2 or -3:30";
+    seconds.map(|seconds| sign * seconds).ok_or_else(|| expected.to_owned())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::io::Write as _;
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The shell
+    /// Shell to complete commands in
     shell: Shell,
 }
 

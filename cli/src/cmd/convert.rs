@@ -26,20 +26,20 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// Re-encode, recompress or merge HFiles; or list their cells
+/// Re-encode, recompress or merge HFiles, or list their cells
 ///
 /// Encoding, compression, Bloom filter and order default to those of the first file; tags and sequence ids
 /// are kept if any file has them. A file converted from a single file keeps the entries of its file info; a
-/// merged file has the greatest of the sequence ids. Cells are merged by key; of those with the same key, the
-/// one that is read from the table comes first: that with the greater sequence id, which for a bulk-loaded
-/// file is that of the file, then that of the newer file, then in the order of the files. None is dropped.
+/// merged file has the greatest of the sequence ids. Cells are merged by key, and none is dropped. Cells with
+/// the same key are ordered by sequence id, the greatest first; all cells of a bulk-loaded file have the
+/// sequence id of the file. Then cells of newer files come first, then cells of files named earlier.
 ///
-/// For a directory, takes all store files that its regions read; for a reference, the cells of its half.
-/// Cells of several families are only listed.
+/// For a directory, reads all store files that its regions read; for a reference, the cells of its half.
+/// Cells of several families can only be listed.
 ///
 /// With --to jsonl or csv, writes a list: JSON lines as printed by `cells --json`, or comma-separated values
-/// with a header line, with byte strings as in HBase. Settings of HFiles are then refused. A name that ends
-/// with .gz compresses the list; - is standard output.
+/// with a header line, with byte strings as in HBase. Settings of HFiles are then refused. If the name ends
+/// with .gz, the list is compressed; - is standard output.
 ///
 /// If any input file is encrypted, so is the output, with a new data key wrapped by the master key;
 /// --encryption NONE writes it unencrypted. A list of cells is never encrypted. Listing an encrypted file
@@ -47,16 +47,16 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// HFiles, or the directories of families, regions and tables
-    #[arg(required = true, value_name = "FILE")]
+    /// HFiles, or directories of families, regions or tables
+    #[arg(required = true, value_name = "TARGET")]
     files: Vec<PathBuf>,
 
-    /// The file to write
+    /// File to write, by path or URL
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// The output format
-    #[arg(long, value_name = "FORM", default_value = "hfile")]
+    /// Output format
+    #[arg(long, value_name = "FORMAT", default_value = "hfile")]
     to: Form,
 
     /// Replace the file if it exists
@@ -66,8 +66,8 @@ pub(crate) struct Args {
     #[command(flatten)]
     settings: Settings,
 
-    /// Compress by Zstandard with this dictionary
-    #[arg(long, value_name = "FILE", help_heading = "The file")]
+    /// Zstandard dictionary to compress with
+    #[arg(long, value_name = "FILE", help_heading = "HFile settings")]
     out_zstd_dictionary: Option<PathBuf>,
 
     #[command(flatten)]
@@ -76,11 +76,11 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Form {
-    /// An HFile
+    /// HFile
     Hfile,
     /// JSON lines
     Jsonl,
-    /// Comma-separated values
+    /// Comma-separated values with a header line
     Csv,
 }
 
@@ -109,7 +109,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (paths, places) = inputs(args, out)?;
     for path in &paths {
         let open = |path: &Path| StoredFile::open(path, None, &options, out);
-        // Those of a directory were listed.
+        // The files of a directory were listed.
         let is_given = args.files.contains(path);
         let StoredFile { file, half } = if is_given { open(path)? } else { read_listed(path, open)? };
         out.warn_of_mob(&file);
@@ -142,7 +142,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     settings.mvcc.get_or_insert(has_seq_ids);
     let mut settings = settings.or_of(&files)?;
     if settings.tags == Some(false) && files.iter().any(HFile::has_tags) {
-        out.warn("--tags=false: tags are left out");
+        out.warn("--tags=false: tags are dropped");
     }
     let encryption = settings.encryption(args.reading.master_key()?)?;
     let kept = match files.as_slice() {
@@ -174,12 +174,12 @@ fn check_encryption(args: &Args, files: &[HFile], out: &Output) -> Result<(), Co
     let encrypted = files.iter().any(|file| file.trailer().is_encrypted());
     let in_the_clear = args.settings.encryption == Some(FileCipher::None);
     if args.to != Form::Hfile && encrypted && args.out.as_os_str() != "-" && !in_the_clear {
-        let message = "the input is encrypted, and a list of its cells is not";
-        let hint = Some("--encryption NONE writes it in the clear");
+        let message = "the input is encrypted, but a list of its cells is not";
+        let hint = Some("use --encryption NONE to write it unencrypted");
         return Err(CommandError::invalid_file(&args.out, message).with_hint(hint));
     }
     if encrypted && in_the_clear {
-        out.warn_always("--encryption NONE: the input is encrypted, what is written is not");
+        out.warn_always("--encryption NONE: the input is encrypted, the output is not");
     }
     Ok(())
 }
@@ -187,12 +187,12 @@ fn check_encryption(args: &Args, files: &[HFile], out: &Output) -> Result<(), Co
 /// Fails if a setting of HFiles is given for a list of cells, which has none.
 fn check_list(args: &Args) -> Result<(), CommandError> {
     if args.settings.encryption == Some(FileCipher::Aes) {
-        return Err(CommandError::usage("--encryption AES: a list of cells is not encrypted"));
+        return Err(CommandError::usage("--encryption AES: not allowed for a list of cells"));
     }
     let dictionary = args.out_zstd_dictionary.as_ref().map(|_| "--out-zstd-dictionary");
     match args.settings.first_given().or(dictionary) {
         None => Ok(()),
-        Some(name) => Err(CommandError::usage(format!("{name}: a list of cells has no such setting"))),
+        Some(name) => Err(CommandError::usage(format!("{name}: not allowed for a list of cells"))),
     }
 }
 
@@ -214,8 +214,8 @@ fn inputs(args: &Args, out: &Output) -> Result<(Vec<PathBuf>, Vec<usize>), Failu
         places.extend((first..paths.len()).rev());
     }
     if families.len() > 1 && args.to == Form::Hfile {
-        let message = "cells of several families are not written to one HFile";
-        return Err(CommandError::usage(message).with_hint(Some("--to jsonl lists them")).into());
+        let message = "cells of several families cannot be written to one HFile";
+        return Err(CommandError::usage(message).with_hint(Some("use --to jsonl to list them")).into());
     }
     Ok((paths, places))
 }

@@ -19,28 +19,28 @@ use std::path::{Path, PathBuf};
 
 /// Copy rows of a table, region, snapshot or file into a table
 ///
-/// The rows are those that `hregion scan` prints, with all the versions that the families keep if --versions
-/// does not say otherwise. With --zookeeper, --bootstrap or --site they are read from the servers of a
-/// running cluster, without tags; the options for reading files are then those of TABLE. They are written to
-/// HFiles with the settings of the families of TABLE. The files are then moved into its regions, as in a bulk
-/// load: all cells of a region become visible at once. Nothing is copied if anything cannot be read or
-/// written, or TABLE lacks a family. If the process dies while files are moved, some regions and families
-/// have their cells, and others do not.
+/// The rows are those that `hregion scan` prints, with all versions that the families keep unless --versions
+/// is given. With --zookeeper, --bootstrap or --site, they are read from the servers of a running cluster,
+/// without tags; the options for reading files then apply to TABLE. The rows are written to HFiles with the
+/// settings of the families of TABLE. The files are then moved into its regions, as in a bulk load: all cells
+/// of a region become visible at once. Nothing is copied if anything cannot be read or written, or TABLE
+/// lacks a family. If the process dies while files are moved, some regions and families have their cells, and
+/// others do not.
 ///
-/// Cells keep their timestamps. They are newer than those of TABLE with the same timestamp; cells with later
-/// timestamps, and delete markers, still hide them. --raw copies delete markers and what they hide, too, but
-/// not from or to a family with NEW_VERSION_BEHAVIOR, for which the order of all writes matters.
+/// Cells keep their timestamps. They are newer than cells of TABLE with the same timestamp; cells with later
+/// timestamps, and delete markers, still hide them. --raw also copies delete markers and the cells that they
+/// hide, but not from or to a family with NEW_VERSION_BEHAVIOR, for which the order of all writes matters.
 ///
-/// No other process may write to TABLE at the same time. After a failure the command can be repeated.
+/// No other process may write to TABLE at the same time. After a failure, the command can be repeated.
 ///
-/// With --json prints {"rows","cells","files"}.
+/// With --json, prints {"rows","cells","files"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     source: TargetArgs,
 
-    /// The directory of the table that gets the rows, or its URL in S3 or HDFS
+    /// Directory of the table to copy to, by path or URL of S3 or HDFS
     #[arg(value_name = "TABLE")]
     table: PathBuf,
 
@@ -130,7 +130,7 @@ fn check_order<'f>(
             let name = StringBinary(family.name());
             let message = format!("--raw: the family {name} has NEW_VERSION_BEHAVIOR");
             Err(CommandError::unsupported(path, message)
-                .with_hint(Some("without --raw, the cells that a reader sees are copied")))
+                .with_hint(Some("omit --raw to copy the cells that a reader sees")))
         }
     }
 }

@@ -21,10 +21,10 @@ use std::io::Write as _;
 /// Count rows and cells
 ///
 /// For an HFile without options that select cells, reads, checks and counts all stored cells; the counts
-/// recorded in the file are not used. Links are followed; for a reference, counts its half of the file.
-/// Otherwise counts the rows and cells that `hregion scan` prints; for a namespace or a root directory, those
-/// of each table, and all. Regions are read at once on several threads. With --zookeeper, --bootstrap
-/// or --site, counts a table of a running cluster.
+/// recorded in the file are not used. Follows links; for a reference, counts its half of the file. Otherwise
+/// counts the rows and cells that `hregion scan` prints; for a namespace or a root directory, counts each
+/// table, then prints the sum. Regions are read on several threads. With --zookeeper, --bootstrap or --site,
+/// counts a table of a running cluster.
 ///
 /// With --json: {"rows":1,"cells":2}; for a namespace or a root directory {"table","rows","cells"} for each
 /// table, then {"summary":{"tables","rows","cells"}}.

@@ -28,23 +28,25 @@ use std::vec;
 /// none) and tags are equal; duplicate cells must be duplicated in both files. Encoding and compression are
 /// ignored.
 ///
-/// Compares the cells that HBase would return of two families, regions, tables or snapshots, and of HFiles if
-/// rows or cells are chosen: all versions, or those chosen, without sequence ids. Compares the tables of the
-/// same name in two namespaces or root directories; a line with the name precedes the cells of a table.
+/// For two families, regions, tables or snapshots, and for HFiles if rows or cells are selected, compares the
+/// cells that HBase would return: all versions, or those selected, without sequence ids. For two namespaces
+/// or root directories, compares the tables of the same name; a line with the name precedes the cells of a
+/// table.
 ///
-/// Prefixes cells that are only in the first with a minus, those only in the second with a plus.
+/// Cells that are only in the first are printed after a minus, cells only in the second after a plus.
 ///
-/// Exit code 1 if there is a difference. With --json: {"side":"left","cell":{…}}, with "table" for several.
+/// Exit code 1 if there is a difference. With --json: {"side":"left","cell":{…}}, with "table" if there are
+/// several tables.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The first HFile, or the directory of a family, a region, a table, a snapshot, a namespace or a root
+    /// First HFile, or directory of a family, region, table, snapshot, namespace or root
     left: PathBuf,
 
-    /// The second one, of the same kind
+    /// Second HFile or directory, of the same kind
     right: PathBuf,
 
-    /// The kind of both, if it cannot be detected
+    /// Kind of LEFT and RIGHT [default: detected]
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
 
@@ -258,7 +260,7 @@ impl<'a> Diff<'a> {
         seq_ids.then_with(keys).then_with(|| a.value().cmp(b.value())).then_with(tags)
     }
 
-    /// Sorts cells, with their places.
+    /// Sorts cells, with their positions.
     fn sorted<'c>(&self, cells: &'c [Cell]) -> Peekable<vec::IntoIter<(usize, CellRef<'c>)>> {
         let mut sorted: Vec<_> = cells.iter().map(Cell::as_ref).enumerate().collect();
         sorted.sort_by(|(_, a), (_, b)| self.compare(a, b));
@@ -311,7 +313,11 @@ impl<'a> Diff<'a> {
             if bytes > most {
                 let path = [&self.args.left, &self.args.right][side as usize];
                 let message = format!("the cells of one key have more than {most} bytes");
-                return Err(CommandError::limit(path, message, "--limit-memory-bytes raises the limit"));
+                return Err(CommandError::limit(
+                    path,
+                    message,
+                    "use --limit-memory-bytes to raise the limit",
+                ));
             }
             versions.push(Cell::from(cell));
             cells.advance()?;

@@ -28,23 +28,23 @@ use store_file::{StoreFile, print_json, set_overlaps};
 ///
 /// Reads the trailers of the files, and no cells. Prints the bytes, the number of cells, the oldest and the
 /// newest timestamp of each file, and of each family, region and directory above; then how much compression
-/// saves, and the overlap of the files of a family: how many of them a get reads at most, if their Bloom
-/// filters deny nothing. References and links have few bytes and no cells of their own; those of files that
-/// are being written are not known. The timestamps are those of the time range in the file: from 0 on, if it
-/// has a marker that deletes all older versions. The MOB files of a table, of a namespace or of `data`, which
-/// are below `mobdir` of the root, are printed after its other files. The files of a snapshot are where they
-/// are now: in the directories of tables, or in the archive.
+/// saves, and the overlap of the files of a family: how many of them a get reads at most, if no Bloom filter
+/// excludes one. References and links have few bytes and no cells of their own; for files that are being
+/// written, cells and timestamps are unknown. Timestamps are from the time range in the file, which begins at
+/// 0 if the file has a marker that deletes all older versions. The MOB files of a table, of a namespace or of
+/// `data`, which are below `mobdir` of the root, are printed after its other files. The files of a snapshot
+/// are listed where they are now, in the directories of tables or in the archive.
 ///
-/// With --blocks, reads the headers of all blocks, and prints for each family how many bytes and blocks there
-/// are of each type (cells, index, Bloom filters …), and how many runs of adjacent blocks they form: few runs
-/// are read with few requests. With --what-if, reads a sample of each family, and prints how many bytes its
-/// files would have with other encodings and codecs. With --balance, prints the regions of a table that are
-/// out of balance: each that is larger than two mean regions, to be split, and neighbours that together are
-/// not larger than one, to be merged; for a reference, half of its file is counted.
+/// With --blocks, reads the headers of all blocks, and prints for each family the bytes and the number of
+/// blocks of each type (cells, index, Bloom filters …), and the number of runs of adjacent blocks: few runs
+/// are read with few requests. With --what-if, reads a sample of each family, and estimates the bytes of its
+/// files with other encodings and codecs. With --balance, prints the regions of a table that are out of
+/// balance: regions larger than two mean regions, to be split, and neighbours that together are not larger
+/// than one, to be merged; a reference counts as half of its file.
 ///
 /// With --json: {"table","region","family","path","bytes","cells","oldest","newest","encoding","compression",
-/// "uncompressed_bytes","first","last","overlap"} for each file, with null for what is unknown; "overlap" is
-/// the number of other files of the family with rows between the first and the last. With --blocks then
+/// "uncompressed_bytes","first","last","overlap"} for each file, null if unknown; "overlap" is the number of
+/// other files of the family with rows between the first and the last. With --blocks then
 /// {"blocks":{"table","family","type","blocks","bytes","uncompressed_bytes","runs"}} for each type; with
 /// --what-if {"what_if":{"table","family","encoding","compression","sample_bytes","bytes"}} for each setting;
 /// with --balance {"balance":{"table","action","regions","bytes","mean_bytes"}} for each advice.
@@ -55,7 +55,7 @@ pub(crate) struct Args {
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<PathBuf>,
 
-    /// Also print what the blocks of each type use, and whether they are adjacent
+    /// Also print the bytes of each type of block, and how many runs they form
     #[arg(long)]
     blocks: bool,
 
@@ -63,7 +63,7 @@ pub(crate) struct Args {
     #[arg(long)]
     what_if: bool,
 
-    /// Also print which regions of tables HBase's normalizer would split or merge
+    /// Also print the regions that HBase's normalizer would split or merge
     #[arg(long)]
     balance: bool,
 
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             continue;
         }
         let mut families = Families::list(target, &storage, &options, args.blocks)?;
-        // The directories that the current file is in, from the target down, with what they have so far.
+        // The directories that the current file is in, from the target down, with their usage so far.
         let mut open: Vec<(PathBuf, Usage)> = Vec::new();
         while let Some(mut family) = families.next()? {
             let depth = set_overlaps(&mut family);

@@ -11,10 +11,10 @@ use clap::Subcommand;
 
 /// Explain why a get or a scan returns what it returns
 ///
-/// Prints every cell stored of the rows read, in all files and in memory, with the rule that keeps or hides
-/// it; then every file, with why the read uses or skips it. With --json, first
+/// Prints every stored cell of the rows read, from all files and from memory, with the rule that keeps or
+/// hides it; then every file, with the reason why it is read or skipped. With --json, first
 /// {"cell","from","kept","reason","by"} for each cell, then {"file","read","reason"} for each file. "from" is
-/// a file or memstore; "by" is the cell that hides it, if one does.
+/// a file or memstore; "by" is the cell that hides this one, if any.
 ///
 /// Reasons of cells: returned, newer_versions, delete_marker, ttl, cell_ttl, time_range, column, family,
 /// filter, limit, raw_only (a delete marker), not_yet_visible, duplicate. Of files: may_match, time_range,
@@ -39,7 +39,7 @@ enum Read {
         #[command(flatten)]
         target: TargetArgs,
 
-        /// The row
+        /// Row to read
         #[arg(allow_hyphen_values = true, value_parser = query_args::row_to_get)]
         row: Row,
 
@@ -51,7 +51,7 @@ enum Read {
     },
     /// Explain `hregion scan`
     ///
-    /// If --limit ends the scan early, the explanation ends with the last row.
+    /// If --limit ends the scan early, ends with the last row.
     Scan {
         #[command(flatten)]
         target: TargetArgs,

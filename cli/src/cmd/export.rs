@@ -35,16 +35,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The rows are those that `hregion scan` prints, in the same formats: one line per cell. A file has the name
 /// of its region; the cells of an HFile, or of a family that is in no region, are in a file named rows. The
 /// file manifest.json lists the files with the bounds of their regions, the numbers of rows and cells, the
-/// bytes and the SHA-256. Regions are read at once on several threads. With --zookeeper, --bootstrap or
-/// --site, the table of a running cluster is read from its servers, each region at another moment.
+/// bytes and the SHA-256. Regions are read on several threads. With --zookeeper, --bootstrap or --site, reads
+/// the table of a running cluster from its servers, each region at another moment.
 ///
 /// The directory is renamed into place when it is complete. With the feature remote, it may be a URL of S3 or
-/// HDFS: files are named REGION.RANDOM.FORMAT there, and the manifest is written last. A directory without
-/// manifest is not a complete export. With --force, the manifest takes the place of that of another export
-/// at once, whose files are removed then.
+/// HDFS: files are then named REGION.RANDOM.FORMAT, and the manifest is written last. A directory without a
+/// manifest is not a complete export. With --force, the manifest atomically replaces the manifest of another
+/// export, whose files are then removed.
 ///
 /// Parquet and Arrow files have one row for each cell. With --mapping, or with --columns
-/// family:qualifier=TYPE, they have one row for each row of the table, with typed columns, and so has CSV.
+/// family:qualifier=TYPE, they have one row for each row of the table, with typed columns; so does CSV.
 /// TYPE[] is a list of all versions, and TYPE@ adds the timestamps. Write \x3D for an equals sign in a
 /// qualifier. In CSV of typed columns, null is an empty field, and an empty text is ""; bytes other than
 /// printable ASCII, and backslashes, are \xHH; timestamps are milliseconds; lists are JSON.
@@ -53,7 +53,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Complete files are kept, except those of regions with unflushed cells. Cells expire by the time of the
 /// first run, which is "now" in the manifest.
 ///
-/// With --json prints {"file","table","region","encoded","start","end","rows","cells","bytes","sha256"} for
+/// With --json, prints {"file","table","region","encoded","start","end","rows","cells","bytes","sha256"} for
 /// each file, then {"summary":{"files","rows","cells","bytes"}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
@@ -61,24 +61,28 @@ pub(crate) struct Args {
     #[command(flatten)]
     target: TargetArgs,
 
-    /// The format of the files
+    /// Format of the files
     #[arg(long, value_name = "FORMAT", help_heading = "Output")]
     to: Form,
 
-    /// The directory to write, or its URL
+    /// Directory to write, by path or URL
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: PathBuf,
 
-    /// Compress the files
+    /// Compress files of JSON lines or CSV with gzip
     #[arg(long, help_heading = "Output")]
     gzip: bool,
 
-    /// Replace the directory if it exists, is no link, was written by this command, and has no other files
+    /// Replace the directory if it contains only an export
+    ///
+    /// A symbolic link is not replaced.
     #[arg(long, help_heading = "Output")]
     force: bool,
 
-    /// Compare an export to Parquet or Arrow, or of typed columns, with its source, instead of writing one;
-    /// the other options must be those of the export
+    /// Compare an existing export with its source, instead of writing one
+    ///
+    /// For exports to Parquet or Arrow, or of typed columns. The other options must be those of the export.
+    /// Exit code 1 if there is a difference.
     #[cfg(feature = "arrow")]
     #[arg(long, conflicts_with = "force", help_heading = "Output")]
     check: bool,
@@ -118,9 +122,9 @@ Examples:
 enum Form {
     /// JSON lines
     Jsonl,
-    /// Comma-separated values, with a header line: a row for each cell, or typed columns
+    /// Comma-separated values with a header line: a row for each cell, or typed columns
     Csv,
-    /// Parquet, compressed by zstd
+    /// Parquet, compressed with Zstandard
     Parquet,
     /// Arrow's file format
     Arrow,
@@ -139,9 +143,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     if matches!(args.to, Form::Parquet | Form::Arrow)
         || args.to == Form::Csv && args.cells.typed_columns().is_some()
     {
-        let message =
-            "Parquet, Arrow and typed columns are not built in: the feature arrow of hregion-cli is off";
-        return Err(CommandError::lacking(message).into());
+        let fault = CommandError::lacking("Parquet, Arrow and typed columns are not built in");
+        return Err(fault.with_hint(Some("build with the feature `arrow`")).into());
     }
     check_directory(&args.out, args.force)?;
     let rows = RowArgs::from(args.range.clone());
@@ -254,14 +257,14 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
     }
     check_force(path, force)?;
     let refused = |why: &str| {
-        let message = format!("not a directory of exported rows, it is not replaced: {why}");
+        let message = format!("not a directory of exported rows, and not replaced: {why}");
         CommandError::invalid_file(path, message)
     };
     // The link would be replaced, and its target would stay. A trailing slash would follow it.
     let named = path.components().as_path();
     let found = named.symlink_metadata().map_err(|error| CommandError::io("look at", path, &error))?;
     if found.is_symlink() {
-        let hint = Some("the directory that it leads to can be named");
+        let hint = Some("name the directory to which it leads");
         return Err(refused("it is a symbolic link").with_hint(hint));
     }
     let manifest = path.join(MANIFEST);

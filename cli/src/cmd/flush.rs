@@ -10,13 +10,14 @@ use std::path::PathBuf;
 
 /// Flush a region, or all regions of a table
 ///
-/// Writes cells that are only in logs or in memory to files. A region that was closed properly has none;
-/// nothing is written then. No other process may write to the directory at the same time. With --json, prints
+/// Writes cells that are only in logs or in memory to files. A region that was closed properly has none, and
+/// is not changed. No other process may write to the directory at the same time. With --json, prints
 /// {"family","files_before","files"} for each family, for a table with "region".
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory of a region or of a table
+    /// Directory of a region or a table
+    #[arg(value_name = "TARGET")]
     dir: PathBuf,
 
     #[command(flatten)]

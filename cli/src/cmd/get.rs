@@ -11,15 +11,15 @@ use crate::target_args::{FormatArgs, TargetArgs};
 
 /// Print one row as HBase would return it
 ///
-/// Reads a region, or the region of a table that contains the row: in files, or of a running cluster. A
-/// missing row prints nothing. The output format is that of `hregion scan`.
+/// Reads a region, or the region of a table that contains the row, from files or from a running cluster.
+/// Prints nothing if there is no such row. The output format is the same as for `hregion scan`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     target: TargetArgs,
 
-    /// The row
+    /// Row to read
     #[arg(allow_hyphen_values = true, value_parser = query_args::row_to_get)]
     row: Row,
 

@@ -20,24 +20,24 @@ use std::path::{Path, PathBuf};
 /// Input is text in the format of HBase's ImportTsv with --columns, otherwise JSON lines as printed by `scan
 /// --json` and `cells --json`, in any order. The cells are sorted and written to HFiles, one for each family
 /// and region, with the settings of the family. The files are then moved into the regions, as in a bulk load:
-/// all cells of a region become visible at once. Nothing is loaded if any line is wrong or any file cannot be
+/// all cells of a region become visible at once. Nothing is loaded if a line is malformed or a file cannot be
 /// written. If the process dies while files are moved, some regions and families have their cells, and others
 /// do not.
 ///
-/// The cells are newer than those of the table with the same timestamp. Several lists are read as one. If
-/// they have several cells of the same column and timestamp, the one with the greatest sequence id counts, or
-/// the first. All rows of text without a timestamp get the same one. Delete markers are not loaded into a
-/// family with NEW_VERSION_BEHAVIOR: there, the order of all writes matters.
+/// The cells are newer than cells of the table with the same timestamp. Several lists are read as one. If
+/// they have several cells of the same column and timestamp, the one with the greatest sequence id is read,
+/// or else the first. All rows of text without a timestamp have the same one. Delete markers are not loaded
+/// into a family with NEW_VERSION_BEHAVIOR, for which the order of all writes matters.
 ///
-/// No other process may write to the table at the same time. After a failure the command can be repeated:
+/// No other process may write to the table at the same time. After a failure, the command can be repeated:
 /// cells that are loaded again replace themselves, if their timestamps are in the input or given by
 /// --timestamp.
 ///
-/// With --json prints {"cells","files","regions","skipped_lines"}.
+/// With --json, prints {"cells","files","regions","skipped_lines"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory of a table, or its URL in S3 or HDFS
+    /// Directory of the table, by path or URL of S3 or HDFS
     table: PathBuf,
 
     /// Lists of cells, by path or URL (- for standard input; .gz is decompressed)

@@ -21,8 +21,8 @@ use std::slice;
 /// Show the metadata of a file or a directory, without reading its cells
 ///
 /// Prints the trailer, file info, root of the block index, mid key and Bloom filters; with --blocks also the
-/// header of every block. Flags that select a part print only that part; -p, -e, -k, -a and -s read the
-/// cells, too.
+/// header of every block. Flags that select a part print only that part; -p, -e, -k, -a and -s also read the
+/// cells.
 ///
 /// With --json: one object with the members length, trailer, file_info, encoding, first_key, mid_key,
 /// root_index (the first and last 20 entries if there are more than 40), general_bloom, delete_family_bloom,
@@ -30,28 +30,28 @@ use std::slice;
 /// bytes_per_checksum.
 ///
 /// For a directory, prints its regions, families and store files with sizes, sequence ids, ranges of rows and
-/// timestamps; for a table, a snapshot, a namespace or a root, then the MOB files, as those of a region that
+/// timestamps; for a table, a snapshot, a namespace or a root, then the MOB files, listed as a region that
 /// begins at .mob. With --json: one object with the members path, kind and regions; a region has table,
 /// region, start, end and families, and each of these the family and its files: {"path","of","bytes","cells",
-/// "sequence_id","first","last","oldest","newest"}. "of" is the HFile that a reference or a link leads to,
-/// which the other numbers are about.
+/// "sequence_id","first","last","oldest","newest"}. "of" is the HFile to which a reference or a link leads,
+/// and which the members after it describe.
 ///
-/// For a write-ahead log, prints its header; with --entries also how many entries, markers and cells it has
-/// of each region. With --json: one object with the members path, kind, length and header; with --entries
-/// also entries, cells, end (trailer, no trailer or torn), end_offset and regions: {"region","table",
-/// "entries","markers","cells","first_sequence_id","last_sequence_id"}.
+/// For a write-ahead log, prints its header; with --entries also the numbers of entries, markers and cells of
+/// each region. With --json: one object with the members path, kind, length and header; with --entries also
+/// entries, cells, end (trailer, no trailer or torn), end_offset and regions: {"region","table","entries",
+/// "markers","cells","first_sequence_id","last_sequence_id"}.
 ///
-/// For a directory of logs (WALs, that of a server in it, oldWALs, recovered.edits, or any whose first file
-/// is a log), prints this of each log below it, in the order of their names, and then of all. With --json:
-/// one object with the members path, kind, length and logs, with --entries also entries, cells and regions.
+/// For a directory of logs (WALs, a server's directory in it, oldWALs, recovered.edits, or any directory
+/// whose first file is a log), prints the same for each log below it, in the order of names, and then for all
+/// logs. With --json: one object with the members path, kind, length and logs; with --entries also entries,
+/// cells and regions.
 #[derive(clap::Args, Debug)]
 #[command(disable_help_flag = true, after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An HFile, a log, or the directory of a family, a region, a table, a snapshot, a namespace, a root or
-    /// of logs
+    /// HFile, log, or directory of a family, region, table, snapshot, namespace, root or logs
     target: PathBuf,
 
-    /// The kind of the target, if it cannot be detected
+    /// Kind of TARGET [default: detected]
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
 
@@ -92,9 +92,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     if is_log {
         if flags.any_part() || flags.reads_cells() {
-            return Err(
-                CommandError::usage("a log has none of the parts of an HFile: expected no flags").into()
-            );
+            let message = "flags for the parts of an HFile are not allowed for a log";
+            return Err(CommandError::usage(message).into());
         }
         let list = LogList::find(slice::from_ref(&args.target), out)?;
         let (target, limits) = ((args.target.as_path(), are_logs), args.reading.limits());
@@ -102,7 +101,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     }
     if kind != Kind::Hfile {
         if flags.any_part() || flags.reads_cells() {
-            return Err(CommandError::usage("a directory is shown as a whole: expected no flags").into());
+            let message = "flags for the parts of an HFile are not allowed for a directory";
+            return Err(CommandError::usage(message).into());
         }
         return inspect_dir::run(&args.target, kind, &args.reading, out);
     }
@@ -112,7 +112,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let mut path = args.target.clone();
     if args.kind.is_none() && target::is_reference(&path)? {
         path = args.reading.region_options(out)?.hfile_of(&path)?.unwrap_or(path);
-        out.warn(&format!("a reference to a half of {}: the whole file is described", text::path(&path)));
+        out.warn(&format!("a reference to a half of {}: the whole file is shown", text::path(&path)));
     }
     let file = target::open(&path, args.kind, &options, out)?;
     let stored = StoredFile { file, half: None };

@@ -17,31 +17,31 @@ use std::path::{Path, PathBuf};
 
 /// Load HFiles into a table or a region
 ///
-/// Takes a directory with one folder for each family, as `bulkload` or HBase's own jobs write it. Moves the
-/// files into the table. If INPUT is on another file system than the table, or on another storage by its URL,
-/// copies and verifies them instead, and leaves INPUT as it is. Splits files with rows of several regions
-/// first. Skips files without cells, references, links, and names that begin with _ or a dot. Fails if
-/// nothing was loaded, and INPUT has other files, but no folder.
+/// Reads a directory with one folder for each family, as `bulkload` or HBase's own jobs write it. Moves the
+/// files into the table. If INPUT is on another file system than the table, or its URL is of another storage,
+/// copies and verifies the files instead, and does not change INPUT. Splits files with rows of several
+/// regions first. Skips files without cells, references, links, and names that begin with _ or a dot. Fails
+/// if nothing was loaded, and INPUT has other files, but no folder.
 ///
-/// For a region, by its local directory, all files are loaded at once. They must have no rows outside of it,
-/// and be on its file system.
+/// For a region, by its local directory, all files are loaded at once. They must have no rows outside of the
+/// region, and be on its file system.
 ///
-/// In S3 the files are always copied and verified; those of the same bucket are removed when all regions have
-/// their copies.
+/// In S3, files are always copied and verified; files in the bucket of the table are removed when all regions
+/// have their copies.
 ///
-/// No other process may write to the table at the same time. After a failure the command can be repeated with
-/// the same files: those that had been moved into a family with the store file tracker FILE are moved back to
-/// INPUT first, and loaded. A file that could not be synced must be written again before that. In S3, a
-/// repeated command loads what is left, and removes what was loaded.
+/// No other process may write to the table at the same time. After a failure, the command can be repeated
+/// with the same files: those that were moved into a family with the store file tracker FILE are moved back
+/// to INPUT first, and loaded. A file that could not be synced must be written again before. In S3, a
+/// repeated command loads the files that are left, and removes those that were loaded.
 ///
-/// With --json prints {"loaded","split","skipped"}.
+/// With --json, prints {"loaded","split","skipped"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The directory of a table, or its URL in S3 or HDFS; or the local directory of a region
+    /// Directory of a table, by path or URL of S3 or HDFS; or local directory of a region
     table: PathBuf,
 
-    /// The directory with the HFiles, in a folder for each family, or its URL
+    /// Directory with a folder of HFiles for each family, by path or URL
     input: PathBuf,
 
     #[command(flatten)]
@@ -57,7 +57,7 @@ Examples:
   hregion load data/default/users load
   hregion load data/default/users/5d4f0e2b load";
 
-/// Whether a load passes over a file or directory because of its name.
+/// Whether a load skips a file or directory because of its name.
 fn is_hidden(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().as_encoded_bytes();
     matches!(name.first(), Some(b'_' | b'.'))
@@ -84,7 +84,7 @@ fn has_copies(table: &Path) -> bool {
     vfs::check_writable(table).is_ok() && !vfs::storage().can_rename(table)
 }
 
-/// Loads copies of files that are in another place than the table.
+/// Loads copies of files that are in a different storage from the table.
 fn load_copies(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
     let inputs = std::iter::once(&args.input);
     let load = TableLoad::begin(&args.table, inputs, &args.reading, || check_input(args), out)?;
@@ -113,8 +113,8 @@ fn load_into_region(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
     check_serves(&args.table)?;
     check_input(args)?;
     if !vfs::is_same_storage(&args.table, &args.input) {
-        let message = "not on the file system of the region, to which files are moved";
-        let hint = Some("a load into its table copies them");
+        let message = "not on the file system of the region, so files cannot be moved";
+        let hint = Some("load into the table to copy them");
         return Err(CommandError::unsupported(&args.input, message).with_hint(hint).into());
     }
     let options = args.reading.options(out)?;
@@ -147,7 +147,7 @@ fn load_into_region(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let is_into_region = !vfs::is_url(&args.table) && is_region(&args.table)?;
     if !is_into_region && !args.families.is_empty() {
-        let message = "--family and --descriptor are for a region: a table has a descriptor";
+        let message = "--family and --descriptor: only allowed for a region, as a table has a descriptor";
         return Err(CommandError::usage(message).into());
     }
     let is_same_storage = vfs::is_same_storage(&args.table, &args.input);
@@ -167,7 +167,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         load_copies(args, out)?
     };
     if done.loaded == 0 && has_only_others(&args.input, &done.skipped)? {
-        let message = "nothing was loaded: it has no directory of a family";
+        let message = "nothing was loaded: it has no folder of a family";
         let error = CommandError::invalid_file(&args.input, message);
         return Err(error.with_hint(Some("expected a directory with a folder for each family")).into());
     }

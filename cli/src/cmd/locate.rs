@@ -7,20 +7,20 @@ use crate::query_args::{self, Row};
 use crate::region_output;
 use hregion::TableName;
 
-/// Show which region contains a row, and which server has the region
+/// Show the region that contains a row, and its server
 ///
-/// Prints one line: the region's name, its start row and exclusive end row, the server. With --json:
+/// Prints one line: name, first row, end row (exclusive) and server of the region. With --json:
 /// {"name","encoded","table","start","end","id","replica","split","offline","server","seqnum"}.
 ///
 /// Exit code 1 if there is no such table or region, or the table is disabled.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The table, `name` or `namespace:name`
+    /// Table, as name or namespace:name
     #[arg(value_parser = table_name)]
     table: TableName,
 
-    /// The row
+    /// Row to locate
     #[arg(allow_hyphen_values = true, value_parser = query_args::row)]
     row: Row,
 

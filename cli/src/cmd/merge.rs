@@ -9,33 +9,33 @@ use crate::vfs;
 use hregion::{RegionInfo, Table};
 use std::path::{Path, PathBuf};
 
-/// Merge two regions of a table that follow each other
+/// Merge two adjacent regions of a table
 ///
-/// They are given by a root directory, the table and their encoded names, or by their directories.
+/// The regions are given by a root directory, the table and their encoded names, or by their directories.
 ///
-/// The new region refers to the files of the old ones until it is compacted; until then it cannot be split or
-/// merged. If the root directory has hbase:meta, it is changed, too. No server may be running.
+/// The new region refers to the files of the old ones until it is compacted, and cannot be split or merged
+/// before. If the root directory has hbase:meta, it is changed, too. No server may be running.
 ///
-/// Prints the new region, with the members that `hregion locate` prints. After a failure or an interruption
-/// there are either the old regions or the new one.
+/// Prints the new region, with the members that `hregion locate` prints. After a failure or an interruption,
+/// either the old regions exist or the new one.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 #[command(override_usage = "hregion merge [OPTIONS] <ROOT> <TABLE> <REGION> <OTHER>\n       \
                             hregion merge [OPTIONS] <DIR> <OTHER>")]
 pub(crate) struct Args {
-    /// HBase's root directory, or DIR: the directory of a region
+    /// HBase's root directory, or DIR: directory of a region
     #[arg(value_name = "ROOT")]
     target: PathBuf,
 
-    /// The table, `name` or `namespace:name`; after DIR the other region, by its directory or encoded name
+    /// Table, as name or namespace:name; after DIR the other region, by directory or encoded name
     #[arg(value_name = "TABLE")]
     name: PathBuf,
 
-    /// A region: its encoded name, which is that of its directory
+    /// Encoded name of a region, which is the name of its directory
     #[arg(requires = "other")]
     region: Option<String>,
 
-    /// The other region
+    /// Encoded name of the other region
     other: Option<String>,
 
     #[command(flatten)]

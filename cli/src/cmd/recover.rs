@@ -15,42 +15,43 @@ use serde_json::json;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-/// Replay the edits that servers have left in logs
+/// Replay the edits that servers left in logs
 ///
-/// For a region: replays its recovered edits, and its edits in the logs given by --wal; flushes them, and
-/// removes the recovered edits. The logs are not changed. For a root directory: splits every log under WALs
-/// over the regions, replays and flushes their edits, and moves the logs to oldWALs; recovered edits that
-/// regions have already are replayed, too. No server may be running. After a failure or an interruption, the
-/// command can be repeated.
+/// For a region, replays its recovered edits, and its edits in the logs given by --wal; flushes them, and
+/// removes the recovered edits. The logs are not changed. For a root directory, splits every log under WALs
+/// by region, replays and flushes the edits, and moves the logs to oldWALs; also replays recovered edits that
+/// regions have already. No server may be running. After a failure or an interruption, the command can be
+/// repeated.
 ///
 /// With --json, prints {"region","table","edits","cells","skipped","flushed":[...],"outcome"} for each region
-/// with edits. Skipped are cells that are in store files already, that belong to a family that the table does
-/// not have, or that are not replayed: "outcome" is "replayed", "parent" if the region was split or merged,
-/// or "gone" if it has no directory any more. Flushed are the files written.
+/// with edits. "skipped" counts cells that are in store files already, that belong to a family that the table
+/// does not have, or that are not replayed. "outcome" is "replayed", "parent" if the region was split or
+/// merged, or "gone" if its directory does not exist. "flushed" lists the files written.
 ///
 /// A log that its server did not close may end within an entry. Such an entry was never acknowledged: a
-/// message on standard error names its offset. Damage anywhere else is an error, and nothing is changed. So
-/// is a log that ends within an entry although its server closed it, or went on with a newer log, unless
-/// --accept-torn-logs is given.
+/// message on standard error names its offset. Damage anywhere else is an error, and nothing is changed. A
+/// log that ends within an entry although its server closed it, or began a newer log, is an error, too,
+/// unless --accept-torn-logs is given.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 #[command(override_usage = "hregion recover [OPTIONS] <TARGET>\n       \
                             hregion recover [OPTIONS] <REGION> --wal <LOG>...")]
 pub(crate) struct Args {
-    /// The directory of a region, or a root directory
+    /// Directory of a region, or root directory
     target: PathBuf,
 
     /// Also replay the region's edits in these logs, or in all logs below these directories
     #[arg(long, value_name = "LOG", num_args = 1..)]
     wal: Vec<PathBuf>,
 
-    /// Also accept logs that end within an entry although they were closed: a length in them is damaged, and
-    /// the edits from there on are lost. In a root directory, also logs whose servers went on with newer
-    /// ones, as after the failure of a data node of HDFS
+    /// Accept closed logs that end within an entry; later edits are lost
+    ///
+    /// A length in such a log is damaged. In a root directory, also accepts logs whose servers began newer
+    /// ones, as after the failure of a data node of HDFS.
     #[arg(long)]
     accept_torn_logs: bool,
 
-    /// Print what would be replayed, and change nothing
+    /// Print the edits that would be replayed, and change nothing
     #[arg(long)]
     dry_run: bool,
 
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Err(CommandError::no_such_dir(&args.target).into())
     } else {
         let message = "neither a region nor a root directory: no .regioninfo and no data in it";
-        let hint = Some("the logs of all tables are those of their root directory");
+        let hint = Some("the logs of a table are in its root directory");
         Err(CommandError::unsupported(&args.target, message).with_hint(hint).into())
     }
 }

@@ -12,14 +12,14 @@ use std::io::Write as _;
 
 /// List the regions of a table
 ///
-/// Lists the regions that serve rows, in row order, without the parents of splits and merges. Rows covered by
-/// no region or by several are reported where they begin, and exit with code 3. With --json: one line per
+/// Lists the regions that serve rows, in row order, without the parents of splits and merges. Exit code 3 if
+/// rows are covered by no region or by several, which is reported where they begin. With --json: one line per
 /// region, with the members that `hregion locate` prints, {"hole":{"start","end"}} and
 /// {"overlap":{"start","end"}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The table, `name` or `namespace:name`
+    /// Table, as name or namespace:name
     #[arg(value_parser = table_name)]
     table: TableName,
 

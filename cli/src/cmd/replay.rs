@@ -16,23 +16,23 @@ use std::path::{Path, PathBuf};
 /// A script has one operation per line, as JSON: first
 /// {"id":1,"op":"create","now":1000,"families":[{"name":"f"}]}, then writes, gets, scans, flushes,
 /// compactions. The system clock is not used. Each result is a line, too: {"id":17,"result":…}, or
-/// {"id":17,"error":"…"} with the name of HBase's exception. Where the library does not support
-/// something, such as a pattern of a filter, the result is Unsupported, and the script continues.
+/// {"id":17,"error":"…"} with the name of HBase's exception. If the library does not support an operation,
+/// such as a filter with some pattern, the error is Unsupported, and the script continues.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The script (- for standard input; .gz is decompressed)
+    /// Script (- for standard input; .gz is decompressed)
     script: PathBuf,
 
-    /// Where to create and keep the region [default: a temporary directory]
+    /// Create the region in this directory, and keep it [default: a temporary directory]
     #[arg(long)]
     dir: Option<PathBuf>,
 
-    /// A setting that overrides that of all families: encoding=, bloom=, block_size= or compression=
+    /// Override a setting of all families: encoding, bloom, block_size or compression; may be repeated
     #[arg(long = "set", value_name = "NAME=VALUE")]
     overrides: Vec<Override>,
 
-    /// Also explain each get and scan, and fail if the explanation does not agree with the answer
+    /// Also explain each get and scan, and fail if the explanation differs from the result
     #[arg(long, hide = true)]
     explain: bool,
 
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     while let Some(line) = lines.next_json()? {
         let line = Line::parse(line).map_err(|message| lines.wrong(&message))?;
         if before >= Some(line.id()) {
-            return Err(lines.wrong("id: expected a greater one than that of the line before").into());
+            return Err(lines.wrong("id: expected a greater number than in the line before").into());
         }
         before = Some(line.id());
         answer.clear();

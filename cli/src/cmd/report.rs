@@ -15,49 +15,49 @@ use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
-/// Write a page about tables or files, to look at in a browser
+/// Write a page that shows tables or files in a browser
 ///
 /// Shows the regions of a table by size, with holes and overlaps; the files of a region by keys and age; the
-/// blocks and the index of a file; statistics of the cells; and the findings of `hregion check`, with what to
-/// do. The page is one file that needs no network and no other file. What cannot be read is listed, and the
-/// rest is shown. All cells are read for the statistics, unless --no-cells is given. The blocks of a file are
-/// joined to at most 240 pieces, fewer if there are many files. The MOB files of a table are those of a
-/// region that serves no reads.
+/// blocks and the index of a file; statistics of the cells; and the findings of `hregion check` with their
+/// fixes. The page is one file that needs no network and no other file. Files that cannot be read are listed,
+/// and the rest is shown. All cells are read for the statistics, unless --no-cells is given. The blocks of a
+/// file are joined to at most 240 pieces, fewer if there are many files. The MOB files of a table are shown
+/// as a region that serves no reads.
 ///
-/// Of a snapshot, shows its regions and its files, wherever these are now; of a family or a file, the region
-/// that it is in. Files that are in no region have no names of a table, a region and a family.
+/// For a snapshot, shows its regions and its files, wherever they are now; for a family or a file, the region
+/// that contains it. Files outside of regions have no names of a table, a region and a family.
 ///
-/// Exit code 3 if the check finds an error, otherwise that of the first file that cannot be read. Only tables
-/// are checked: a snapshot, a region, a family and a file are shown without findings.
+/// Exit code 3 if the check finds an error, otherwise the code of the first file that cannot be read. Only
+/// tables are checked: a snapshot, a region, a family and a file are shown without findings.
 ///
 /// With --json: the same data as one object,
 /// {"hregion","target","kind","now","summary","tables","findings","unread"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An HFile, or the directory of a family, a region, a table, a snapshot, a namespace or a root
+    /// HFile, or directory of a family, region, table, snapshot, namespace or root
     target: PathBuf,
 
-    /// The kind of the target, if it cannot be detected
+    /// Kind of TARGET [default: detected]
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
 
-    /// Do not read the cells: no histograms
+    /// Do not read the cells, and show no statistics of them
     #[arg(long)]
     no_cells: bool,
 
-    /// The current time in milliseconds, for ages [default: now]
+    /// Time at which ages are measured, in milliseconds since 1970 [default: now]
     #[arg(long, value_name = "MILLIS", allow_negative_numbers = true)]
     now: Option<i64>,
 
     #[command(flatten)]
     jobs: JobArgs,
 
-    /// The page to write, in HTML
+    /// HTML page to write
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     out: Option<PathBuf>,
 
-    /// Replace the file if it is a page of this command
+    /// Replace the page if it exists
     #[arg(long, requires = "out", help_heading = "Output")]
     force: bool,
 
@@ -80,8 +80,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Some(page) => check_page(page, args)?,
         None if out.is_json() => {}
         None => {
-            let fault = CommandError::usage("nowhere to write to");
-            return Err(fault.with_hint(Some("--out FILE writes a page, --json prints the data")).into());
+            let fault = CommandError::usage("expected --out FILE or --json");
+            return Err(fault.with_hint(Some("--out writes a page, --json prints the data")).into());
         }
     }
     let kind = target::kind_of(&args.target, args.kind)?;
@@ -126,7 +126,7 @@ fn check_page(page: &Path, args: &Args) -> Result<(), CommandError> {
     if is_page.map_err(|error| CommandError::io("read", page, &error))? {
         return Ok(());
     }
-    Err(CommandError::invalid_file(page, "it is not a page of hregion report, and is not replaced"))
+    Err(CommandError::invalid_file(page, "not a page of hregion report, and not replaced"))
 }
 
 fn begins_as_page(path: &Path) -> io::Result<bool> {

@@ -18,25 +18,25 @@ use std::path::PathBuf;
 ///
 /// The new file has every cell of every sound data block, with the encoding, codec, Bloom filters and file
 /// info of the damaged one. Other damaged parts (index, filters, file info, trailer) are rebuilt, from the
-/// blocks themselves if necessary; guesses are reported. The damaged file is not changed. A link is followed.
+/// blocks if necessary; guesses are reported. The damaged file is not changed. Links are followed.
 ///
 /// If the damaged file is encrypted, so is the new one, with a new data key wrapped by the master key.
 ///
 /// Exit code 0 if no cell was lost, 3 if some were: the lost key ranges are printed, with the reason. Entries
 /// of the file info and meta blocks that the new file lacks are named on standard error. If nothing can be
-/// read, no file is written, and an error gives the reason. If only the last step fails, which is to sync the
-/// directory, the new file is there and complete. With --json:
+/// read, no file is written, and an error gives the reason. If only the last step fails, the sync of the
+/// directory, the new file is complete. With --json:
 /// {"lost":{"offset","after","before","cells","reason"}} for each lost block, then
 /// {"summary":{"blocks","cells","cells_before","bytes","lost","faults","guesses","dropped"}}. No lost cell
-/// sorts before the key in "after" or after the one in "before"; null is the start or end of the file.
+/// sorts before the key in "after" or after the key in "before"; null is the start or end of the file.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A damaged HFile
+    /// Damaged HFile
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
-    /// The new file
+    /// New HFile to write
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 

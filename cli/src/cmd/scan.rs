@@ -13,17 +13,17 @@ use serde_json::json;
 
 /// Print rows as HBase would return them
 ///
-/// For a region, or all regions of a table: the versions that the families keep, without deleted or expired
-/// cells. For an HFile, or files without a region, which do not record the settings of their family: all
+/// For a region or a table, prints the versions that the families keep, without deleted or expired cells. For
+/// an HFile, or files without a region, which do not record the settings of their family, prints all
 /// requested versions. One line per cell. With --json:
 /// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}, with sequence_id and tags if
 /// present.
 ///
-/// With --zookeeper, --bootstrap or --site, a table of a running cluster is read from its servers,
-/// which send neither sequence ids nor tags.
+/// With --zookeeper, --bootstrap or --site, reads a table of a running cluster from its servers, which send
+/// neither sequence ids nor tags.
 ///
-/// If --limit ends the scan early, standard error has the position from which --resume continues: at:ROW or
-/// after:ROW; with --json as {"cursor"}.
+/// If --limit ends the scan early, prints the position for --resume to standard error: at:ROW or after:ROW;
+/// with --json as {"cursor"}.
 ///
 /// Files are not changed. Rows printed before an error are correct.
 #[derive(clap::Args, Debug)]

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 /// Find the first cell at or after a key, using the index
 ///
-/// Prints that cell, or nothing if there is none. Row and column are given in their printed form: \xHH for
+/// Prints the cell, or nothing if there is none. Row and column are given in their printed form: \xHH for
 /// bytes that are not printable ASCII.
 ///
 /// With --keys, looks up many keys: one JSON object per line,
@@ -28,15 +28,15 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// An HFile
+    /// HFile to search
     file: PathBuf,
 
-    /// The row
+    /// Row of the key
     #[arg(required_unless_present = "keys", conflicts_with = "limit_line_bytes")]
     #[arg(allow_hyphen_values = true, value_parser = no_option)]
     row: Option<String>,
 
-    /// The column: family:qualifier, or a family; `--x:` is a family that begins with hyphens
+    /// Column of the key: family:qualifier, or a family; --x: is a family that begins with hyphens
     #[arg(allow_hyphen_values = true, value_parser = column)]
     column: Option<String>,
 
@@ -44,11 +44,11 @@ pub(crate) struct Args {
     #[arg(long, conflicts_with = "keys")]
     before: bool,
 
-    /// Look up many keys, JSON lines, from a file (or - for standard input; .gz is decompressed)
+    /// Look up the keys in this file, as JSON lines (- for standard input; .gz is decompressed)
     #[arg(long, value_name = "FILE", conflicts_with = "row")]
     keys: Option<PathBuf>,
 
-    /// Print the value and tags as well
+    /// Also print values and tags
     #[arg(short = 'p', long)]
     values: bool,
 
@@ -86,10 +86,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     seek_many(&file, keys, args, out)
 }
 
-/// Returns a column, unless it may be a mistyped option: that would be taken for a family.
+/// Returns a column. Rejects what may be a mistyped option, which would be read as a family.
 fn column(text: &str) -> Result<String, String> {
     match text.starts_with('-') && !text.contains(':') {
-        true => Err(format!("neither an option nor family:qualifier; the family is written as {text}:")),
+        true => Err(format!("neither an option nor family:qualifier; write the family as {text}:")),
         false => Ok(text.to_owned()),
     }
 }

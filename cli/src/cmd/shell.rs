@@ -16,7 +16,7 @@ use hregion::Limits;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
-/// HBase's shell on files, or on a running cluster
+/// Run HBase's shell on files, or on a running cluster
 ///
 /// Provides get, scan, count, put, delete, deleteall, incr, append, create, describe, list, flush, compact
 /// and others, in the syntax of HBase's own shell; `help` lists them. In a terminal, lines can be edited and
@@ -26,33 +26,32 @@ use std::path::{Path, PathBuf};
 /// Variables hold tables and values: `t = get_table 'users'`, `t.scan LIMIT => 3`. Converters print values:
 /// `get 'users', 'r1', 'f:visits:toLong'`.
 ///
-/// Each write is on disk, in a log, when its command returns. `flush` and the end of the shell write what is
-/// in memory to files. A table is locked from its first write; reading takes no locks, and shows the table as
-/// it was when the shell first read it.
+/// Each write is on disk, in a log, when its command returns. `flush` and the end of the shell write the
+/// cells in memory to files. A table is locked from its first write; reading takes no locks, and shows the
+/// table as it was when the shell first read it.
 ///
-/// With --zookeeper, --bootstrap or --site, commands are executed by the servers of a running cluster. A
-/// compaction is only asked for then, and a scan that waits for a server ends with a second Ctrl-C. Without
-/// --timeout, the time of a command is that of HBase's clients, 20 minutes, or that of the site file.
+/// With --zookeeper, --bootstrap or --site, commands are executed by the servers of a running cluster.
+/// Compactions are then only requested, and a scan that waits for a server ends with a second Ctrl-C. The
+/// default timeout of a command is that of HBase's clients, 20 minutes, or the one in the site file.
 ///
 /// Timestamps are in milliseconds. With --json, cells are printed as by `hregion scan --json`.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// A root directory of HBase, or one to create (empty or missing); or the directory of a table or of a
-    /// region; or the URL of one
+    /// Directory of a root, a table or a region, by path or URL; a missing or empty root is created
     #[arg(required_unless_present_any = ["zookeeper", "bootstrap", "site"])]
     #[arg(conflicts_with_all = ["zookeeper", "bootstrap", "site"])]
     dir: Option<PathBuf>,
 
-    /// The kind of the directory, if it cannot be detected
+    /// Kind of DIR [default: detected]
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
 
-    /// A command to run instead of reading standard input; may be repeated
+    /// Run this command instead of reading standard input; may be repeated
     #[arg(short = 'e', long = "execute", value_name = "COMMAND", conflicts_with = "limit_line_bytes")]
     commands: Vec<String>,
 
-    /// Never prompt: read commands from standard input, even if it is a terminal
+    /// Read commands from standard input without a prompt, even if it is a terminal
     #[arg(short = 'n', long)]
     noninteractive: bool,
 
@@ -120,9 +119,7 @@ fn catalog(args: &Args, out: &Output) -> Result<Box<dyn Catalog>, Failure> {
         Some(client) => Ok(Box::new(ClusterTables::new(client))),
         #[cfg(not(feature = "cluster"))]
         Some(never) => match never {},
-        None => {
-            Err(CommandError::usage("a directory, --zookeeper, --bootstrap or --site: expected one").into())
-        }
+        None => Err(CommandError::usage("expected a directory, --zookeeper, --bootstrap or --site").into()),
     }
 }
 
@@ -178,7 +175,7 @@ fn run_input(session: &mut Session, limits: &Limits, out: &mut Output) -> Result
         let read = read.map_err(|error| CommandError::io("read", path, &error))?;
         if pending.text().len() + bytes.len() > limit {
             let message = format!("line {first_line}: a command over the limit of {limit} bytes");
-            return Err(CommandError::limit(path, message, "--limit-line-bytes raises it").into());
+            return Err(CommandError::limit(path, message, "use --limit-line-bytes to raise it").into());
         }
         let wrong = |_| CommandError::corrupt(path, format!("line {}: expected UTF-8", line + 1));
         pending.push(std::str::from_utf8(&bytes).map_err(wrong)?);

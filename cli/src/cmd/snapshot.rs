@@ -17,20 +17,20 @@ use std::path::{Path, PathBuf};
 
 /// List, take, clone, restore, export and delete snapshots
 ///
-/// A snapshot is a list of the files that a table had: ROOT/.hbase-snapshot/NAME. HBase reads those taken
-/// here, and the other way round. The files stay in the table or in the archive. As a TARGET of other
-/// commands, the directory of a snapshot is read like a table.
+/// A snapshot is a list of the files that a table had: ROOT/.hbase-snapshot/NAME. HBase and this tool read
+/// each other's snapshots. The files stay in the table or in the archive. As a TARGET of other commands, the
+/// directory of a snapshot is read like a table.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Option<Action>,
 
-    /// The directory of a table to take a snapshot of, as `create` does
+    /// Directory of a table to take a snapshot of, as with `create`
     #[arg(requires = "out")]
     table: Option<PathBuf>,
 
-    /// The name of the snapshot of TABLE
+    /// Name of the snapshot of TABLE
     #[arg(long, value_name = "NAME", requires = "table")]
     out: Option<String>,
 
@@ -48,57 +48,57 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Print the snapshots of a root directory
+    /// List the snapshots of a root directory
     ///
     /// With --json, prints {"name","table","created","type","version","owner","ttl"} for each. "created" is
     /// in milliseconds since 1970, "ttl" in seconds; owner and ttl are null if not set.
     List {
-        /// The root directory
+        /// Root directory
         root: PathBuf,
     },
     /// Print a snapshot and its regions
     ///
-    /// With --json, prints the members of list, and "regions": {"encoded","start","end","files"} each. Fails
-    /// if a store file is missing.
+    /// With --json, prints the same members as list, and "regions", each with
+    /// {"encoded","start","end","files"}. Fails if a store file is missing.
     Info {
-        /// The root directory
+        /// Root directory
         root: PathBuf,
-        /// The snapshot
+        /// Name of the snapshot
         name: String,
         #[command(flatten)]
         reading: FileArgs,
     },
     /// Take a snapshot of a table
     ///
-    /// Flushes the table, which no other process may have open for writing. With --json, prints the members
-    /// of list.
+    /// Flushes the table, which no other process may have open for writing. With --json, prints the same
+    /// members as list.
     Create {
-        /// The directory of the table, ROOT/data/NAMESPACE/TABLE
+        /// Directory of the table, ROOT/data/NAMESPACE/TABLE
         table: PathBuf,
-        /// The name of the snapshot
+        /// Name of the snapshot
         name: String,
         #[command(flatten)]
         reading: FileArgs,
     },
     /// Delete a snapshot, but not the files of its table
     ///
-    /// In S3 its name cannot be used again. Fails while there is no table, as a restoration of it was
-    /// interrupted and is to be repeated.
+    /// In S3, the name cannot be used again. Fails if the table does not exist because its restoration was
+    /// interrupted, which must be repeated.
     Delete {
-        /// The root directory
+        /// Root directory
         root: PathBuf,
-        /// The snapshot
+        /// Name of the snapshot
         name: String,
     },
     /// Create a table with the content of a snapshot
     ///
-    /// Copies no files: those of the new table are links.
+    /// Copies no files: the new table has links to them.
     Clone {
-        /// The root directory
+        /// Root directory
         root: PathBuf,
-        /// The snapshot
+        /// Name of the snapshot
         name: String,
-        /// The new table, with its namespace unless that is the default one: ns:table
+        /// New table, as name or namespace:name
         table: String,
         #[command(flatten)]
         reading: FileArgs,
@@ -106,25 +106,25 @@ enum Action {
     /// Restore the table of a snapshot to its state in the snapshot
     ///
     /// Later writes are lost; the files of the replaced table are moved to the archive. No process may
-    /// have the table open for writing. After an interruption the command can be repeated.
+    /// have the table open for writing. After an interruption, the command can be repeated.
     Restore {
-        /// The root directory
+        /// Root directory
         root: PathBuf,
-        /// The snapshot
+        /// Name of the snapshot
         name: String,
         #[command(flatten)]
         reading: FileArgs,
     },
     /// Copy a snapshot and its files to another root directory
     ///
-    /// Verifies each copy. Files that are there already are kept, so an interrupted export can be repeated.
-    /// Both roots may be URLs: the first one of S3, HDFS or a web server, the other one of S3 or HDFS.
+    /// Verifies each copy. Files that exist already are kept, so an interrupted export can be repeated. Both
+    /// roots may be URLs: the first of S3, HDFS or a web server, the other of S3 or HDFS.
     Export {
-        /// The root directory
+        /// Root directory
         root: PathBuf,
-        /// The snapshot
+        /// Name of the snapshot
         name: String,
-        /// The other root directory, which is created if it does not exist
+        /// Root directory to copy to, created if it does not exist
         to: PathBuf,
         #[command(flatten)]
         reading: FileArgs,

@@ -11,28 +11,28 @@ use std::path::PathBuf;
 
 /// Split a region of a table in two
 ///
-/// The table is given by a root directory and its name, or by its directory, or that of the region.
+/// The table is given by a root directory and its name, by its directory, or by the directory of the region.
 ///
-/// The region that has the row is split, and the second of the new regions begins with the row. They refer to
-/// the files of the old one until they are compacted; until then they cannot be split again. If the root
-/// directory has hbase:meta, it is changed, too. No server may be running.
+/// Splits the region that contains the row; the second of the new regions begins with the row. The new
+/// regions refer to the files of the old one until they are compacted, and cannot be split before. If the
+/// root directory has hbase:meta, it is changed, too. No server may be running.
 ///
-/// Prints the new regions, with the members that `hregion locate` prints. After a failure or an interruption
-/// there is either the old region or both new ones.
+/// Prints the new regions, with the members that `hregion locate` prints. After a failure or an interruption,
+/// either the old region exists or both new ones.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 #[command(override_usage = "hregion split [OPTIONS] <ROOT> <TABLE> <ROW>\n       \
                             hregion split [OPTIONS] <DIR> <ROW>")]
 pub(crate) struct Args {
-    /// HBase's root directory, or DIR: the directory of the table or of the region
+    /// HBase's root directory, or DIR: directory of the table or the region
     #[arg(value_name = "ROOT")]
     target: PathBuf,
 
-    /// The table, `name` or `namespace:name`; after DIR the row
+    /// Table, as name or namespace:name; after DIR the row
     #[arg(value_name = "TABLE", allow_hyphen_values = true, value_parser = query_args::no_option)]
     name: String,
 
-    /// The first row of the second new region
+    /// First row of the second new region
     #[arg(allow_hyphen_values = true, value_parser = query_args::row)]
     row: Option<Row>,
 

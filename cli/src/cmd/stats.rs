@@ -22,30 +22,30 @@ use std::io::Write as _;
 use std::iter;
 use std::path::{Path, PathBuf};
 
-/// Show how large, how many and how old the cells are
+/// Show the sizes, numbers and ages of cells
 ///
 /// Reads the cells that a raw scan of all versions reads: each cell once, including older versions and delete
 /// markers, from 1970 on. Prints the size distributions of rows, cells, keys and values; the cells per row,
-/// versions per column and ages of cells; and the heaviest rows; for a namespace or a root directory, those
-/// of each table. Memory use does not depend on the amount of data. The size of a cell is that in a block
+/// versions per column and ages of cells; and the heaviest rows; for a namespace or a root directory, for
+/// each table. Memory use does not depend on the amount of data. The size of a cell is its size in a block
 /// without encoding: 8 bytes for its lengths, key, value and tags; values in MOB files count with the cells
-/// that have them there. Regions are read at once on several threads.
+/// that refer to them. Regions are read on several threads.
 ///
-/// With --by region or --by file, prints one line for each: how many rows, cells, bytes and delete markers it
-/// has, which part of the cells these markers are, and how many versions a column has on average.
+/// With --by region or --by file, prints one line for each: the numbers of rows, cells, bytes and delete
+/// markers, the percentage of cells that are delete markers, and the average number of versions per column.
 ///
 /// With --json: one object, for several tables one for each, with "table", with --by also with "region" or
 /// with "path" alone: {"rows","columns","cells","bytes","types","families","timestamps","delete_markers",
 /// "marker_percent","row_bytes","row_cells","cell_bytes","key_bytes","value_bytes","column_versions",
-/// "age_millis","future_cells","heaviest_rows","hottest_rows","largest_cells"}. The hottest rows are those of
-/// the most cells: of the most writes that are still stored.
+/// "age_millis","future_cells","heaviest_rows","hottest_rows","largest_cells"}. The hottest rows are the rows
+/// with the most cells, which are the writes that are still stored.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     #[command(flatten)]
     target: TargetArgs,
 
-    /// Print the counts of each part: rows, cells, bytes, delete markers, versions of a column
+    /// Print one line of counts for each region or file
     #[arg(long, value_name = "PART", conflicts_with = "svg")]
     by: Option<By>,
 
@@ -54,11 +54,11 @@ pub(crate) struct Args {
     #[arg(value_parser = clap::value_parser!(u16).range(0..=1000))]
     top: Option<u16>,
 
-    /// The current time in milliseconds, for ages [default: now]
+    /// Time at which ages are measured, in milliseconds since 1970 [default: now]
     #[arg(long, value_name = "MILLIS", allow_negative_numbers = true)]
     now: Option<i64>,
 
-    /// Also draw a picture
+    /// Also draw the distributions as a picture (SVG)
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     svg: Option<PathBuf>,
 
@@ -83,9 +83,9 @@ Examples:
 /// A part of the target.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum By {
-    /// Each region
+    /// One line for each region
     Region,
-    /// Each store file
+    /// One line for each store file
     File,
 }
 

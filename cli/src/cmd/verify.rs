@@ -2,7 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::concurrent_changes::ATTEMPTS;
-use crate::directories::{each_table_below, files_below, is_aside, is_region, region_dirs};
+use crate::directories::{each_table_below, entries_of, files_below, is_aside, is_region, region_dirs};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::FoundLogs;
 use crate::output::Output;
@@ -24,26 +24,30 @@ use std::sync::Arc;
 /// Read and check all data, and list every fault
 ///
 /// Checks checksums, the order of cells, the index against the blocks, Bloom filters against the cells, and
-/// trailer and file info against the contents. For a region, a table, a namespace or a root directory, checks
-/// every store file, following references and links, the files of a family against each other, and their
-/// first and last cells against the family and the rows of the region, and the MOB files of a table, or those
-/// to which the cells of a region or family refer, which must have the values; for a snapshot, the files that
-/// it lists, wherever they are now. Other files of HBase are checked for what they
-/// are: .regioninfo, descriptors, lists of files, recovered edits and logs, whose torn end is a fault only if
-/// they were closed; in directories such as WALs, archive and mobdir, all files below. Continues after a
-/// fault, and with the next file. --no-checksums leaves out the checksums of HFiles.
+/// trailer and file info against the contents. Continues after a fault, and with the next file. The store
+/// files of a region that cannot be opened are checked each by itself. --no-checksums skips the checksums of
+/// HFiles.
 ///
-/// Exit code 3 if there is a fault; 4 or 5 if a file could not be checked, because it needs a feature that
-/// this build lacks, or could not be read. With --json: {"path","offset","block","kind","message"} for each
-/// fault, then {"summary":{"files","blocks","cells","faults"}}.
+/// For a region, a table, a namespace or a root directory, checks every store file, following references and
+/// links; the files of a family against each other; their first and last cells against the family and the
+/// rows of the region; and the MOB files of a table, or those to which the cells of a region or family refer,
+/// which must contain the values. For a snapshot, checks the files that it lists, wherever they are now.
+///
+/// Other files of HBase are checked by their kind: .regioninfo, descriptors, lists of files, recovered edits
+/// and logs, whose torn end is a fault only if they were closed. In directories such as WALs, archive and
+/// mobdir, all files below are checked.
+///
+/// Exit code 3 if there is a fault; 4 if a file needs a feature that this build lacks; 5 if a file cannot be
+/// read. With --json: {"path","offset","block","kind","message"} for each fault, then
+/// {"summary":{"files","blocks","cells","faults"}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Files, or the directories of families, regions, tables, snapshots, namespaces, roots and logs
+    /// Files, or directories of families, regions, tables, snapshots, namespaces, roots or logs
     #[arg(required = true, value_name = "TARGET")]
     targets: Vec<PathBuf>,
 
-    /// The kind of the targets, if it cannot be detected
+    /// Kind of all TARGETs [default: detected]
     #[arg(long = "as", value_name = "KIND")]
     kind: Option<Kind>,
 
@@ -191,7 +195,12 @@ impl Part {
         }
     }
 
-    fn verify(&self, files: &HFileOptions, regions: &RegionOptions, storage: &dyn Storage) -> Vec<Found> {
+    fn verify(
+        &self,
+        files: &HFileOptions,
+        regions: &RegionOptions,
+        storage: &Arc<dyn Storage>,
+    ) -> Vec<Found> {
         let mut found = Vec::new();
         let mut report = |_: &Path, report: hregion::Result<VerifyReport>| {
             found.push(Found::File(report.map_err(CommandError::from)));
@@ -214,8 +223,15 @@ impl Part {
         if matches!(self, Self::File(_)) && found.is_empty() {
             found.push(Found::Other);
         }
+        let unopened = match self {
+            Self::Region(dir) | Self::WithMob(dir) if verified.is_err() => Some(dir),
+            _ => None,
+        };
         let faults = verified.unwrap_or_else(|error| vec![error]);
         found.extend(faults.into_iter().map(|fault| Found::Fault(fault.into())));
+        if let Some(dir) = unopened {
+            verify_alone(dir, regions, storage, &mut found);
+        }
         if let Some(dir) = self.region()
             && found.iter().any(Found::is_missing)
             && matches!(probe::is_dir(dir), Ok(false))
@@ -224,6 +240,36 @@ impl Part {
             found.push(Found::Gone);
         }
         found
+    }
+}
+
+/// Verifies each store file of a region by itself: the region cannot be opened, because its region info or
+/// the table's descriptor is damaged.
+fn verify_alone(region: &Path, regions: &RegionOptions, storage: &Arc<dyn Storage>, found: &mut Vec<Found>) {
+    let families = entries_of(region, |path| {
+        let is_hidden = path.file_name().unwrap_or_default().as_encoded_bytes().starts_with(b".");
+        Ok(!is_hidden && probe::is_dir(path)?)
+    });
+    // If the region cannot be listed, that is the fault that is known.
+    for family in families.unwrap_or_default() {
+        let files = match files_in(&family) {
+            Ok(files) => files,
+            Err(fault) => {
+                found.push(Found::Fault(fault));
+                continue;
+            }
+        };
+        for path in files {
+            let kind = FileKind::of(storage, &path);
+            if !matches!(kind, Ok(FileKind::StoreFile | FileKind::Reference | FileKind::Link)) {
+                continue;
+            }
+            let report = |_: &Path, report: hregion::Result<VerifyReport>| {
+                found.push(Found::File(report.map_err(CommandError::from)));
+            };
+            let faults = regions.clone().verify_file(&path, report).unwrap_or_else(|error| vec![error]);
+            found.extend(faults.into_iter().map(|fault| Found::Fault(fault.into())));
+        }
     }
 }
 
@@ -244,7 +290,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (files, storage) = (args.reading.options(out)?, out.progress().storage());
     let regions = args.reading.region_options(out)?.storage(Arc::clone(&storage));
     let mut tally = Tally::default();
-    let verify = |part: &Part| part.verify(&files, &regions, &*storage);
+    let verify = |part: &Part| part.verify(&files, &regions, &storage);
     // The targets that are, or have, regions.
     let mut with_regions = vec![true; args.targets.len()];
     let mut known: BTreeSet<PathBuf> = BTreeSet::new();

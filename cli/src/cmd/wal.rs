@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 ///
 /// With --json, one entry per line: {"position","region","table","sequence_id","write_time","cells":[...]},
 /// and "marker" for an event, whose "type" is flush, compaction, bulk_load, region_event, replication or
-/// other. The position is that after the entry.
+/// other. The position is the offset after the entry.
 ///
 /// A log that its server did not close may end within an entry. Such an entry was never acknowledged: a
 /// message on standard error names its offset, and all entries before it are printed. If the log has a
@@ -29,19 +29,19 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Logs, or directories with logs
+    /// Logs, or directories of logs
     #[arg(required = true, value_name = "LOG")]
     logs: Vec<PathBuf>,
 
-    /// Only the entries of this region, given by its encoded name
+    /// Only entries of the region with this encoded name
     #[arg(long, value_name = "REGION")]
     region: Option<String>,
 
-    /// Only the cells of this row, and the entries that have some
+    /// Only cells of this row, and entries that have any
     #[arg(long, value_name = "ROW", allow_hyphen_values = true, value_parser = query_args::bytes)]
     row: Option<Row>,
 
-    /// Exit with 3 if a log ends within an entry
+    /// Exit with code 3 if a log ends within an entry
     #[arg(long)]
     strict: bool,
 

@@ -20,19 +20,19 @@ use std::path::{Path, PathBuf};
 ///
 /// Input is in the format of `cells --json`:
 /// {"row","family","qualifier","timestamp","type","value","sequence_id","tags"}. The last three members are
-/// optional. Cells must be in HBase's order, or are sorted by --sort. With --columns, input is text in the
+/// optional. Cells must be in HBase's order, unless --sort is given. With --columns, input is text in the
 /// format of HBase's ImportTsv, in any order.
 ///
-/// The file is written to a temporary file, which is renamed when it is complete; in S3 it is there when it
-/// is complete. With --json prints {"path","cells","bytes"}.
+/// The file is written under a temporary name, and renamed when it is complete; in S3 it appears when it is
+/// complete. With --json, prints {"path","cells","bytes"}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The list of cells, by path or URL (- for standard input; .gz is decompressed)
+    /// List of cells, by path or URL (- for standard input; .gz is decompressed) [default: -]
     #[arg(default_value = "-", hide_default_value = true)]
     cells: PathBuf,
 
-    /// The file to write
+    /// HFile to write, by path or URL
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let without_tags = writing.settings.tags == Some(false);
     let others_have = append_all(&mut *sort::in_order(cells, sorting, out)?, &mut file, without_tags)?;
     if writing.settings.mvcc != Some(true) && (has_seq_ids || others_have) {
-        out.warn("sequence ids are not kept, --mvcc keeps them");
+        out.warn("sequence ids are not kept (use --mvcc to keep them)");
     }
     warn_of(&bad_lines, out);
     finish(file, &args.out, out)

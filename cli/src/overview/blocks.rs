@@ -4,7 +4,7 @@ use crate::block_totals::BlockTotals;
 use hregion::{BlockHeader, BlockType};
 use serde_json::{Value, json};
 
-/// What blocks are for. The colours of a map.
+/// The purposes of blocks, which are the colours of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     Data,
@@ -40,9 +40,9 @@ struct Piece {
 /// A map of a file's blocks. Memory does not depend on their number.
 #[derive(Debug)]
 pub(crate) struct BlockMap {
-    /// The greatest number of pieces that are kept.
+    /// The maximum number of pieces that are kept.
     most: usize,
-    /// How many blocks a piece has, except the last.
+    /// The number of blocks of each piece except the last.
     per_piece: u64,
     pieces: Vec<Piece>,
     types: BlockTotals,
@@ -75,7 +75,7 @@ impl BlockMap {
         }
         if let Some(piece) = self.pieces.last_mut() {
             piece.blocks += 1;
-            // files may lie about what they have
+            // the sizes in files may be wrong
             let sum = &mut piece.bytes[Purpose::of(block_type) as usize];
             *sum = sum.saturating_add(bytes);
         }

@@ -1,4 +1,4 @@
-//! A store file of a region: its path, and what its HFile says about itself.
+//! A store file of a region: its path, and the metadata of its HFile.
 
 use super::blocks::BlockMap;
 use super::total::Total;
@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 /// The number of entries of a root index that are kept, spread over all.
 const ROOT_ENTRIES: usize = 24;
 
-/// Where a store file is.
+/// The location of a store file.
 #[derive(Clone, Debug)]
 pub(crate) struct FileEntry {
     /// The directory's name; `None` for a file that is in no region.
@@ -28,7 +28,7 @@ pub(crate) struct FileEntry {
 }
 
 impl FileEntry {
-    /// A file by itself. Nothing beside it is read.
+    /// A file by itself. No other file is read.
     pub(crate) fn of_file(path: PathBuf) -> Result<Self, CommandError> {
         let kind = target::kind_of_file(&path)?;
         Ok(Self { family: None, path, kind })
@@ -51,11 +51,11 @@ pub(crate) struct StoreFile {
     /// The HFile that it is, refers to or links to.
     target: Option<PathBuf>,
     hfile: Option<Value>,
-    /// Why the file, or a part of it, cannot be read.
+    /// The reason that the file, or a part of it, cannot be read.
     pub(crate) fault: Option<CommandError>,
 }
 
-/// How files are read.
+/// The options for reading files.
 #[derive(Clone, Debug)]
 pub(crate) struct FileReading {
     pub(crate) files: HFileOptions,
@@ -65,7 +65,7 @@ pub(crate) struct FileReading {
 }
 
 impl StoreFile {
-    /// Reads the metadata of a file and the headers of its blocks. What cannot be read is missing.
+    /// Reads the metadata of a file and the headers of its blocks. Parts that cannot be read are missing.
     pub(crate) fn read(entry: FileEntry, reading: &FileReading) -> Self {
         let total = Total { files: 1, ..Total::default() };
         let mut file = Self { entry, total, target: None, hfile: None, fault: None };
@@ -140,7 +140,7 @@ impl StoreFile {
     }
 }
 
-/// Returns what the trailer and the file info say.
+/// Returns the contents of the trailer and the file info.
 fn metadata(file: &HFile, path: &Path, times: Option<(i64, i64)>) -> Result<Value, CommandError> {
     let (trailer, info) = (file.trailer(), file.file_info());
     let at = |corruption: hregion::Corruption| CommandError::from(corruption.at(path, 0));

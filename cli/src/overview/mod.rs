@@ -159,7 +159,7 @@ fn list(
     Ok((CheckReport::default(), vec![only]))
 }
 
-/// Returns the directories of the tables of a target, also of those without a descriptor.
+/// Returns the directories of the tables of a target, including those without a descriptor.
 fn table_dirs(
     target: &Path,
     kind: Kind,

@@ -37,7 +37,7 @@ impl RegionOverview {
             Ok(info) => (info, None),
             Err(error) => (None, Some(error.into())),
         };
-        // The path may be `.` or end so.
+        // The path may be `.`, or end with it.
         let named = Some(name(&path)).filter(|name| !name.is_empty());
         let encoded = named.or_else(|| info.as_ref().map(RegionInfo::encoded_name));
         (Self { path, encoded, info, serves: false, listed: None, files: Vec::new() }, fault)
@@ -61,8 +61,8 @@ impl RegionOverview {
         self.encoded.as_deref()
     }
 
-    /// Lists the store files that are shown. Why one of them, or a directory, cannot be examined is added to
-    /// `faults`.
+    /// Lists the store files that are shown. Adds the reason that one of them, or a directory, cannot be
+    /// examined to `faults`.
     pub(crate) fn file_entries(&self, faults: &mut Vec<CommandError>) -> Vec<FileEntry> {
         if let Some(listed) = &self.listed {
             return listed.clone();
@@ -97,8 +97,8 @@ impl RegionOverview {
     }
 }
 
-/// Lists the store files, references and links of a family, by their names. Why one of them, or the
-/// directory, cannot be examined is added to `faults`.
+/// Lists the store files, references and links of a family, by their names. Adds the reason that one of them,
+/// or the directory, cannot be examined to `faults`.
 pub(crate) fn family_entries(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<FileEntry> {
     let (storage, family) = (vfs::storage(), name(dir));
     let mut found = Vec::new();
@@ -106,7 +106,7 @@ pub(crate) fn family_entries(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<
         let kind = match FileKind::of(&storage, &path) {
             Ok(kind) => kind,
             Err(error) => {
-                // Outside of a root directory that is the `.regioninfo`, for each of the files.
+                // Outside of a root directory, that error is about the `.regioninfo`, for each of the files.
                 let fault = CommandError::from(error);
                 if faults.iter().all(|known| known.line() != fault.line()) {
                     faults.push(fault);
@@ -126,8 +126,8 @@ pub(crate) fn family_entries(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<
     found
 }
 
-/// Lists the directories in a directory, without hidden ones. Why one of them, or the directory, cannot be
-/// examined is added to `faults`.
+/// Lists the directories in a directory, without hidden ones. Adds the reason that one of them, or the
+/// directory, cannot be examined to `faults`.
 pub(crate) fn subdirectories(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<PathBuf> {
     entries(dir, true, faults)
 }

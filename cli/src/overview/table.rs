@@ -106,7 +106,7 @@ impl TableOverview {
         Ok(Self::of_one(dir.clone(), None, RegionOverview::of_files(dir, files)))
     }
 
-    /// Like [`of_family`](Self::of_family), for a single file. What is damaged beside it is no fault.
+    /// Like [`of_family`](Self::of_family), for a single file. Damage to other files is not a fault.
     pub(crate) fn of_file(path: PathBuf, options: &RegionOptions) -> Result<Self, CommandError> {
         let mut file = FileEntry::of_file(path.clone())?;
         if let Some(dir) = path.parent()
@@ -127,8 +127,8 @@ impl TableOverview {
         self
     }
 
-    /// Lists the regions of a snapshot, and their files, wherever these are now. Those that cannot be found
-    /// are added to `faults`.
+    /// Lists the regions of a snapshot, and their files, at their current locations. Those that cannot be
+    /// found are added to `faults`.
     pub(crate) fn of_snapshot(
         path: PathBuf,
         options: &RegionOptions,
@@ -227,8 +227,8 @@ fn region_of(family: &Path) -> Result<Option<PathBuf>, CommandError> {
     Ok(is_region(region)?.then(|| region.to_owned()))
 }
 
-/// Adds the region of the MOB files of a table, by their directory. It serves no rows. What the directory of
-/// a clone has of it, its `.regioninfo`, is no other region.
+/// Adds the region of the MOB files of a table, by their directory. It serves no rows. Its `.regioninfo` in
+/// the directory of a clone is not another region.
 fn add_mob(
     dir: Option<&Path>,
     regions: &mut Vec<RegionOverview>,

@@ -26,7 +26,7 @@ const SCRIPT: &str = concat!(
 );
 
 /// Returns the page of a report. A browser runs no script and applies no style but those of this module, by
-/// their hashes. Integers that its numbers cannot be are strings of digits.
+/// their hashes. Integers that JavaScript's numbers cannot represent are strings of digits.
 pub(crate) fn page(mut data: Value) -> String {
     text::make_exact(&mut data);
     let mut rest = PAGE;
@@ -38,7 +38,7 @@ pub(crate) fn page(mut data: Value) -> String {
         ("{data}", inert(&data)),
         ("{script}", SCRIPT.to_owned()),
     ] {
-        // each part is searched in what follows the one before, so that no content is taken for a place
+        // each place is searched after the previous part, so that no content is mistaken for a place
         if let Some((before, after)) = rest.split_once(place) {
             page += before;
             page += &content;
@@ -116,7 +116,7 @@ mod tests {
             }
             // a place in the page
             assert_eq!(text.matches("url(").count(), text.matches("url(#hatch)").count());
-            // the name of the space of SVG is no address
+            // the name of the XML namespace of SVG is not an address
             assert_eq!(text.matches("http:").count(), text.matches("http://www.w3.org/2000/svg").count());
             assert!(!text.contains("https:"));
         }

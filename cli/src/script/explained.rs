@@ -8,13 +8,13 @@ use std::ops::ControlFlow;
 /// Receives explained cells.
 type Take<'t> = dyn FnMut(ExplainedCell<'_>) -> ControlFlow<()> + 't;
 
-/// Fails if the cells that the explanation of a get keeps are not its answer.
+/// Fails if the cells that the explanation of a get keeps differ from its answer.
 pub(super) fn check_get(region: &Region, get: &Get) -> Result<(), Stop> {
     let answer = region.get(get);
     check(answer.as_ref().map(Row::cells), |take| region.explain_get(get, take))
 }
 
-/// Fails if the cells that the explanation of a scan keeps are not its answer.
+/// Fails if the cells that the explanation of a scan keeps differ from its answer.
 pub(super) fn check_scan(region: &Region, scan: &Scan) -> Result<(), Stop> {
     let answer: hregion::Result<Vec<Row>> = region.scan(scan.clone()).and_then(Iterator::collect);
     let cells = answer.as_ref().map(|rows| rows.iter().flat_map(Row::cells));

@@ -5,6 +5,7 @@ use super::command::Arguments;
 use super::options::Options;
 use super::schema::{family, family_attributes};
 use super::session::Stop;
+use super::units;
 use super::value::Value;
 use crate::output::Output;
 use hregion::{Family, TableChanges};
@@ -139,7 +140,7 @@ pub(super) fn attributes(
     let mut is_any = false;
     for name in ATTRIBUTES {
         if let Some(set) = options.take(name) {
-            changes = changes.set(*name, set.text("a value")?.to_owned());
+            changes = changes.set(*name, attribute(name, set)?);
             is_any = true;
         }
     }
@@ -154,4 +155,12 @@ pub(super) fn attributes(
         }
     }
     Ok((changes, is_any))
+}
+
+/// Returns the value of an attribute; of a size with units, its bytes.
+fn attribute(name: &str, value: &Value) -> Result<String, Stop> {
+    let text = value.text("a value")?;
+    let is_size = matches!(name, "MAX_FILESIZE" | "MEMSTORE_FLUSHSIZE");
+    let bytes = if is_size { units::bytes(&text) } else { None };
+    Ok(bytes.map_or(text, |bytes| bytes.to_string()))
 }

@@ -20,7 +20,7 @@ pub(crate) trait Catalog: Debug {
     /// Returns the interrupt of long commands.
     fn interrupt(&self) -> Interrupt;
 
-    /// Adds to a read's filter what ends it at Ctrl-C, if the filter is applied here.
+    /// Makes a read's filter end the read at Ctrl-C, if the filter is applied here.
     fn watched(&self, filter: Option<Filter>) -> hregion::Result<Option<Filter>>;
 
     /// Returns the filter of a scan that only counts rows, if it makes the scan faster.
@@ -47,7 +47,7 @@ pub(crate) trait Catalog: Debug {
         Ok(!self.is_enabled(name)?)
     }
 
-    /// Returns the contents of a table. It may be disabled.
+    /// Returns the settings and the regions of a table. It may be disabled.
     fn described(&mut self, name: &str) -> Result<Described, Failure>;
 
     /// Returns the families of a table as they are now: another process may have changed them.
@@ -56,13 +56,13 @@ pub(crate) trait Catalog: Debug {
     /// Returns the names of a table's families, to complete input: none if the table cannot be read.
     fn families(&self, name: &str) -> Vec<String>;
 
-    /// Returns the region of a row, and its server or what is in place of one.
+    /// Returns the region of a row, and its server or a text if there is none.
     fn locate(&mut self, name: &str, row: &[u8]) -> Result<(RegionInfo, String), Failure>;
 
     fn get(&mut self, name: &str, get: &Get) -> Result<Row, Failure>;
 
-    /// Passes rows to `take`; `reversed` says whether the scan is. Returns whether one of them may lack the
-    /// last writes.
+    /// Passes rows to `take`; `reversed` is whether the scan is reversed. Returns whether one of them may
+    /// lack the last writes.
     fn scan(
         &mut self,
         name: &str,
@@ -75,7 +75,7 @@ pub(crate) trait Catalog: Debug {
 
     fn delete(&mut self, name: &str, delete: Delete) -> Result<(), Failure>;
 
-    /// Deletes of each row of a scan what `delete_of` says.
+    /// Executes the delete that `delete_of` returns for each row of a scan.
     fn delete_rows(
         &mut self,
         name: &str,
@@ -139,7 +139,7 @@ pub(crate) trait Catalog: Debug {
     fn close(&mut self) -> Result<(), Failure>;
 }
 
-/// The contents of a table.
+/// The settings and the regions of a table.
 #[derive(Debug)]
 pub(crate) struct Described {
     /// Its settings; those of a directory without regions are not known.

@@ -233,7 +233,7 @@ impl Catalog for ClusterTables {
     }
 
     fn lacks(&self) -> &'static str {
-        "not done by this client, which is for tables and snapshots: HBase's own shell does it"
+        "not supported by this client, but by HBase's own shell"
     }
 
     fn close(&mut self) -> Result<(), Failure> {

@@ -61,7 +61,7 @@ impl<'c> Arguments<'c> {
     pub(super) fn required(&mut self, what: &str) -> Result<&'c Value, Stop> {
         self.next().ok_or_else(|| {
             let Command { name, at, .. } = self.command;
-            Stop::At(*at, format!("{name}: expected {what}; `help '{name}'` says more"))
+            Stop::At(*at, format!("{name}: expected {what}; see `help '{name}'`"))
         })
     }
 
@@ -93,7 +93,7 @@ impl<'c> Arguments<'c> {
             None => Ok(()),
             Some(value) => {
                 let name = &self.command.name;
-                Err(Stop::At(value.at, format!("{name} takes no more values; `help '{name}'` says more")))
+                Err(Stop::At(value.at, format!("{name} takes no more values; see `help '{name}'`")))
             }
         }
     }

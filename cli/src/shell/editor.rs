@@ -18,7 +18,7 @@ use std::time::Instant;
 
 const HISTORY: &str = ".hregion_history";
 
-/// Completes words and recognizes commands that go on in the next line.
+/// Completes words and recognizes commands that continue in the next line.
 struct Assistant<'s> {
     session: &'s mut Session,
 }
@@ -89,7 +89,7 @@ fn ask(editor: &mut Editor<Assistant<'_>, FileHistory>, out: &mut Output) -> Res
             Ok(Flow::Exit) => return Ok(()),
             Ok(Flow::More) => {}
             Err(Failure::Fault(fault)) => {
-                // what was printed before the error comes first
+                // output before the error is printed first
                 out.flush_aside()?;
                 if session.catalog.interrupt().is_set() {
                     // after the ^C of the terminal; nothing is lost if this fails

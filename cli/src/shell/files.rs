@@ -65,7 +65,7 @@ impl Files {
         let is_fresh = match vfs::list(dir) {
             // A `create` that was interrupted may have left its lock, and its probe of an object store.
             Ok(entries) => entries.iter().all(|(path, _)| is_own(path)),
-            // A root that cannot be created is not there.
+            // A root that cannot be created is reported as missing.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 vfs::check_writable(dir).map_err(|_| CommandError::io("read", dir, &error))?;
                 true
@@ -76,7 +76,7 @@ impl Files {
         if let Some(kind) = kind.filter(|&kind| kind != Kind::Root) {
             check_as(dir, kind)?;
         }
-        // a region with a family `data` is no root
+        // a region with a family `data` is not a root
         let kind = if kind.is_none() && is_fresh { Kind::Root } else { kind_of(dir, kind)? };
         let place = if kind == Kind::Root {
             TablePlacement::Root(dir.to_owned())
@@ -113,7 +113,8 @@ impl Files {
         }
     }
 
-    /// Whether a table is gone, but what a deletion, truncation or restoration was to archive is still there.
+    /// Whether a table no longer exists, but files that a deletion, truncation or restoration should have
+    /// archived still do.
     fn is_unfinished(&self, name: &TableName) -> Result<bool, CommandError> {
         match &self.place {
             TablePlacement::Root(root) if self.dir(name)?.is_none() => {
@@ -233,7 +234,7 @@ impl Files {
         Ok(closed?)
     }
 
-    /// Removes what the shell has cached of a table that is new: another process may have dropped one of this
+    /// Removes the shell's cached state of a new table: another process may have dropped a table of this
     /// name.
     fn forget(&mut self, name: &TableName) {
         self.open.remove(name);

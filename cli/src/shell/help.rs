@@ -26,28 +26,28 @@ const TOPICS: &[Topic] = &[
          alter 't', DURABILITY => 'SYNC_WAL', CONFIGURATION => {'hbase.hstore.blockingStoreFiles' => 20}\n\
          alter 't', METHOD => 'table_att_unset', NAME => 'DURABILITY'\n\
          alter 't', METHOD => 'table_conf_unset', NAME => 'hbase.hstore.blockingStoreFiles'",
-        "adds, changes and deletes families, and sets attributes of a table; what is not mentioned is kept",
+        "add, change and delete families, and set attributes of a table; all others are kept",
     ),
-    topic("append", "append 't', 'row', 'f:q', 'more'", "adds to the end of a value"),
+    topic("append", "append 't', 'row', 'f:q', 'more'", "append to a value"),
     topic(
         "catalogjanitor_run",
         "catalogjanitor_run",
-        "moves regions that were split or merged to the archive, once no region refers to their files",
+        "archive regions that were split or merged, if no region refers to their files",
     ),
     topic(
         "clone_snapshot",
         "clone_snapshot 's', 't'",
-        "creates a table with the content of a snapshot, without copying files",
+        "create a table with the content of a snapshot, without copying files",
     ),
     topic(
         "compact",
         "compact 't'\ncompact 't', 'f'",
-        "flushes, and compacts files that HBase would select, if any",
+        "flush, and compact the files that HBase would select, if any",
     ),
     topic(
         "count",
         "count 't'\ncount 't', INTERVAL => 100000, FILTER => \"PrefixFilter('a')\"",
-        "counts rows; the options are those of scan",
+        "count rows; takes the options of scan",
     ),
     topic(
         "create",
@@ -56,85 +56,85 @@ const TOPICS: &[Topic] = &[
          create 't', 'f', CONFIGURATION => {'hbase.store.file-tracker.impl' => 'FILE'}\n\
          create 't', 'f', SPLITS_FILE => 'splits.txt'\n\
          create 't', 'f', {NUMREGIONS => 15, SPLITALGO => 'HexStringSplit'}",
-        "creates a table in a root directory. Settings of a family: VERSIONS, MIN_VERSIONS, TTL, \
+        "create a table in a root directory. Settings of a family: VERSIONS, MIN_VERSIONS, TTL, \
          KEEP_DELETED_CELLS, NEW_VERSION_BEHAVIOR, BLOOMFILTER, DATA_BLOCK_ENCODING, COMPRESSION, \
          BLOCKSIZE, BLOCKCACHE, COMPRESSION_COMPACT, COMPRESS_TAGS, CONFIGURATION; IN_MEMORY, \
-         REPLICATION_SCOPE, METADATA and others of HBase's are kept for it. Attributes of the table are \
-         those of alter. A file of splits has a row in each line, bytes as \\xHH; the algorithms are \
-         HexStringSplit, DecimalStringSplit, UniformSplit",
+         REPLICATION_SCOPE, METADATA and other settings of HBase are stored for it. The attributes of the \
+         table are the same as for alter. A file of splits has a row in each line, bytes as \\xHH; the \
+         algorithms are HexStringSplit, DecimalStringSplit, UniformSplit",
     ),
     topic(
         "delete",
         "delete 't', 'row', 'f:q'\ndelete 't', 'row', 'f:q', 1700000000000",
-        "deletes one version of a column, the newest or that of a timestamp",
+        "delete one version of a column: the newest, or the one with a timestamp",
     ),
-    topic("delete_snapshot", "delete_snapshot 's'", "deletes a snapshot, but not the files of its table"),
+    topic("delete_snapshot", "delete_snapshot 's'", "delete a snapshot, but not the files of its table"),
     topic(
         "deleteall",
         "deleteall 't', 'row'\ndeleteall 't', 'row', 'f:q', 1700000000000\n\
          deleteall 't', 'row', nil, 1700000000000\n\
          deleteall 't', {ROWPREFIXFILTER => 'a'}",
-        "deletes a row, a family or a column, up to a timestamp",
+        "delete a row, a family or a column, up to a timestamp",
     ),
-    topic("describe", "describe 't'", "shows the settings of a table and its families; desc is the same"),
+    topic("describe", "describe 't'", "show the settings of a table and its families; same as desc"),
     topic(
         "disable",
         "disable 't'",
-        "closes a table in this shell, so that it can be dropped; on disk a table has no state",
+        "close a table in this shell, so that it can be dropped; the state is not stored",
     ),
-    topic("drop", "drop 't'", "deletes a table that is disabled; its files are archived"),
-    topic("enable", "enable 't'", "undoes disable"),
-    topic("exists", "exists 't'", "shows whether a table exists"),
-    topic("exit", "exit", "flushes all writes and ends the shell; quit is the same"),
-    topic("flush", "flush 't'", "writes the cells in memory to files"),
+    topic("drop", "drop 't'", "delete a disabled table; its files are archived"),
+    topic("enable", "enable 't'", "undo disable"),
+    topic("exists", "exists 't'", "show whether a table exists"),
+    topic("exit", "exit", "flush all writes and end the shell; same as quit"),
+    topic("flush", "flush 't'", "write the cells in memory to files"),
     topic(
         "get",
         "get 't', 'row'\nget 't', 'row', 'f:q', 'g'\n\
          get 't', 'row', {COLUMNS => ['f:q'], VERSIONS => 3, TIMERANGE => [1, 9]}",
-        "reads a row. COLUMNS, VERSIONS, TIMESTAMP, TIMERANGE, FILTER, MAXLENGTH, FORMATTER; a column has a \
-         converter as 'f:q:toLong', see `help 'scan'`",
+        "read a row. Options: COLUMNS, VERSIONS, TIMESTAMP, TIMERANGE, FILTER, MAXLENGTH, FORMATTER. For \
+         converters of columns, such as 'f:q:toLong', see `help 'scan'`",
     ),
-    topic("get_counter", "get_counter 't', 'row', 'f:q'", "reads a counter"),
-    topic("get_splits", "get_splits 't'", "shows the rows at which the regions of a table begin"),
+    topic("get_counter", "get_counter 't', 'row', 'f:q'", "read a counter"),
+    topic("get_splits", "get_splits 't'", "show the rows at which the regions of a table begin"),
     topic(
         TABLES,
         "get_table 't'\nt = get_table 't'\nt.put 'row', 'f:q', 'value'\nt.scan LIMIT => 3\nt.help 'scan'\n\
          row = 'row'\nt.get row",
-        "makes a table an object, as `t = create 't', 'f'` does: commands that take a table are its methods. \
-         Strings, numbers, lists and hashes can be assigned, too",
+        "return a table as an object, as `t = create 't', 'f'` does: commands that take a table are its \
+         methods. Strings, numbers, lists and hashes can be assigned, too",
     ),
-    topic("help", "help\nhelp 'scan'", "lists the commands, or describes one"),
-    topic("incr", "incr 't', 'row', 'f:q'\nincr 't', 'row', 'f:q', 10", "adds to a counter"),
-    topic("is_disabled", "is_disabled 't'", "shows whether this shell has disabled a table"),
-    topic("is_enabled", "is_enabled 't'", "shows whether this shell has not disabled a table"),
+    topic("help", "help\nhelp 'scan'", "list the commands, or describe one"),
+    topic("incr", "incr 't', 'row', 'f:q'\nincr 't', 'row', 'f:q', 10", "add to a counter"),
+    topic("is_disabled", "is_disabled 't'", "show whether this shell has disabled a table"),
+    topic("is_enabled", "is_enabled 't'", "show whether this shell has not disabled a table"),
     topic(
         "list",
         "list\nlist 'us.*'\nlist 'hbase:.*'",
-        "shows the tables; HBase's own, if they are asked for",
+        "show the tables; those of HBase itself only if a pattern names them",
     ),
-    topic("list_regions", "list_regions 't'", "shows the regions of a table"),
-    topic("list_snapshots", "list_snapshots", "shows the snapshots"),
-    topic("locate_region", "locate_region 't', 'row'", "shows the region that has a row"),
+    topic("list_regions", "list_regions 't'", "show the regions of a table"),
+    topic("list_snapshots", "list_snapshots", "show the snapshots"),
+    topic("locate_region", "locate_region 't', 'row'", "show the region that contains a row"),
     topic(
         "major_compact",
         "major_compact 't'\nmajor_compact 't', 'f'",
-        "flushes, and compacts all files of each family",
+        "flush, and compact all files of each family",
     ),
     topic(
         "merge_region",
         "merge_region '36870a128e2b61b11b5b6154f73464e8', 'b080bd824b133f7fd142d58caf423392'",
-        "merges two regions that follow each other, by their names, encoded or whole",
+        "merge two adjacent regions, by their encoded or full names",
     ),
     topic(
         "put",
         "put 't', 'row', 'f:q', 'value'\n\
          put 't', 'row', 'f:q', \"\\x00\\x01\", 1700000000000, {TTL => 60000}",
-        "writes a value",
+        "write a value",
     ),
     topic(
         "restore_snapshot",
         "restore_snapshot 's'",
-        "brings the table of a snapshot back to what it was then; what was written after that is gone",
+        "restore the table of a snapshot to its state in the snapshot; later writes are lost",
     ),
     topic(
         "scan",
@@ -142,33 +142,33 @@ const TOPICS: &[Topic] = &[
          scan 't', COLUMNS => ['f:n:toLong', 'f:s:toString']\n\
          scan 't', {ROWPREFIXFILTER => 'a', FILTER => \"ValueFilter(=, 'substring:x')\", RAW => true, \
          VERSIONS => 3}",
-        "reads rows. COLUMNS, STARTROW, STOPROW, ROWPREFIXFILTER, LIMIT, VERSIONS, TIMESTAMP, TIMERANGE, \
-         FILTER, RAW, REVERSED, BATCH, MAXLENGTH, ISOLATION_LEVEL. Values of a column are printed by a \
-         converter: toBoolean, toDouble, toFloat, toInt, toLong, toShort, toString, toStringBinary. \
-         FORMATTER is one for all: rows, families, qualifiers and values",
+        "read rows. Options: COLUMNS, STARTROW, STOPROW, ROWPREFIXFILTER, LIMIT, VERSIONS, TIMESTAMP, \
+         TIMERANGE, FILTER, RAW, REVERSED, BATCH, MAXLENGTH, ISOLATION_LEVEL. A converter prints the values \
+         of a column: toBoolean, toDouble, toFloat, toInt, toLong, toShort, toString, toStringBinary. \
+         FORMATTER is the converter of all rows, families, qualifiers and values",
     ),
     topic(
         "snapshot",
         "snapshot 't', 's'",
-        "flushes a table, and takes a snapshot of it: a list of its files, which are kept",
+        "flush a table, and take a snapshot of it: a list of its files, which are kept",
     ),
     topic(
         "split",
         "split 't', 'row'",
-        "splits the region that has a row; the second part begins with the row",
+        "split the region that contains a row; the second part begins with the row",
     ),
-    topic("status", "status", "shows how many tables there are, and what this shell has open"),
-    topic("table_help", "table_help", "describes tables as objects, as `help 'get_table'`"),
-    topic("truncate", "truncate 't'", "removes all rows of a table, which then has one region"),
-    topic("truncate_preserve", "truncate_preserve 't'", "removes all rows of a table, and keeps its regions"),
-    topic("version", "version", "shows the version of this program"),
+    topic("status", "status", "show the number of tables, and the regions that this shell has open"),
+    topic("table_help", "table_help", "describe tables as objects, like `help 'get_table'`"),
+    topic("truncate", "truncate 't'", "remove all rows of a table, which then has one region"),
+    topic("truncate_preserve", "truncate_preserve 't'", "remove all rows of a table, and keep its regions"),
+    topic("version", "version", "show the version of this program"),
 ];
 
 /// The topic that describes tables as objects.
 pub(super) const TABLES: &str = "get_table";
 
 /// Commands of HBase's shell that need a cluster, or change what only a cluster may change. The client does
-/// not do them.
+/// not support them.
 const ELSEWHERE: &[&str] = &[
     "abort_procedure",
     "add_labels",
@@ -219,22 +219,20 @@ Commands of HBase's shell:
 ";
 
 const TAIL: &str = "
-`help 'scan'` describes a command. Strings are quoted: double quotes have escapes for bytes and characters, \
-such as \\x00, \\n
-and \\u00e4; in single quotes a backslash is literal. Options are a hash: {LIMIT => 3}. A command ends with \
-its line, unless the
-line ends with a comma or within brackets. `t = get_table 't'` and `row = 'r'` make variables: `t.get row`.
+`help 'scan'` describes a command. Strings are quoted: double quotes have escapes for bytes and characters,
+such as \\x00, \\n and \\u00e4; in single quotes, a backslash is literal. Options are a hash: {LIMIT => 3}. A
+command ends at the end of its line, unless the line ends with a comma or within brackets. `t = get_table 't'`
+and `row = 'r'` assign variables: `t.get row`.
 
-In a terminal, Tab completes commands, tables, families and options, and Ctrl-C ends the running command. \
-A second Ctrl-C ends
-the shell, if the command cannot be interrupted: flush, compact and the like complete the region at hand.
+In a terminal, Tab completes commands, tables, families and options, and Ctrl-C ends the running command. A
+second Ctrl-C ends the shell if the command cannot be interrupted: flush and compact, for example, complete
+the region in progress.
 
-Each write is on disk, in a write-ahead log, when its command returns. `flush` writes what is in memory \
-to files; exit does so, too.
-A table is locked from its first write until the shell ends, or until `disable`.
+Each write is on disk, in a write-ahead log, when its command returns. `flush` and `exit` write the cells in
+memory to files. A table is locked from its first write until the shell ends, or until `disable`.
 
-On a running cluster, its servers execute commands: `disable`, `enable` and `is_enabled` are about the
-table itself, `compact` does not wait, and `restore_snapshot` needs a table that is disabled.
+On a running cluster, the servers execute commands: `disable`, `enable` and `is_enabled` concern the table
+itself, `compact` does not wait, and `restore_snapshot` needs a disabled table.
 ";
 
 /// Returns the names of all commands.
@@ -277,7 +275,8 @@ fn print_text(text: &str, out: &mut Output) -> Result<(), Stop> {
     Ok(out.write_all(text.as_bytes())?)
 }
 
-/// Returns the message for an unknown command; `lacks` says why one of HBase's shell is not done.
+/// Returns the message for an unknown command; `lacks` is the reason that a command of HBase's shell is not
+/// supported.
 pub(super) fn no_such_command(name: &str, lacks: &str) -> String {
     if ELSEWHERE.contains(&name) {
         format!("{name} is {lacks}")

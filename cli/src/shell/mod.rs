@@ -24,6 +24,7 @@ mod read;
 mod schema;
 mod session;
 mod snapshot;
+mod units;
 mod value;
 mod variables;
 mod write;

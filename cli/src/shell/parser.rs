@@ -174,7 +174,7 @@ impl Parser {
 
     fn value(&mut self, depth: usize) -> Result<Value, SyntaxError> {
         if depth > DEPTH {
-            return Err(SyntaxError::new(self.peek().at, "too many lists and hashes in each other"));
+            return Err(SyntaxError::new(self.peek().at, "lists and hashes are nested too deeply"));
         }
         let at = self.peek().at;
         let kind = match &self.peek().kind {
@@ -320,7 +320,7 @@ mod tests {
             );
         }
         let deep = format!("scan {}", "[".repeat(1000));
-        assert!(parse(&deep).unwrap_err().message.contains("too many"));
+        assert!(parse(&deep).unwrap_err().message.contains("nested too deeply"));
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl Pending {
     }
 }
 
-/// What of a text says whether the next line belongs to the same command.
+/// The state of a text that determines whether the next line belongs to the same command.
 #[derive(Debug, Default)]
 struct Scan {
     within: Within,

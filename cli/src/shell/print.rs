@@ -38,7 +38,8 @@ impl CellPrinter {
         Self { with_rows: true, ..Self::of_row(max_length, formats) }
     }
 
-    /// Prints the header of a table of cells, unless it is there. A read that fails at once has none.
+    /// Prints the header of a table of cells, unless it has been printed. A read that fails at once has no
+    /// header.
     fn begin(&mut self, out: &mut Output) -> Result<(), Failure> {
         if !self.has_begun && !out.is_json() {
             let (first, second) = if self.with_rows { ("ROW", "COLUMN+CELL") } else { ("COLUMN", "CELL") };

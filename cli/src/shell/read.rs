@@ -31,12 +31,12 @@ fn row(values: &mut Arguments<'_>) -> Result<Vec<u8>, Stop> {
     let value = values.required("a row")?;
     let row = value.bytes("a row")?;
     if row.is_empty() {
-        return Err(Stop::At(value.at, "expected a row: none is empty".into()));
+        return Err(Stop::At(value.at, "expected a row that is not empty".into()));
     }
     Ok(row)
 }
 
-/// Parses the selection of cells, but for their versions. Adds the converters of columns to `formats`.
+/// Parses the selection of cells, except for their versions. Adds the converters of columns to `formats`.
 fn selection(options: &mut Options<'_>, formats: &mut Formats) -> Result<Selection, Stop> {
     let mut selection = Selection::default();
     for name in ["COLUMN", "COLUMNS"] {

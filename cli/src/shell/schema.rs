@@ -6,6 +6,7 @@ use super::command::Arguments;
 use super::options::Options;
 use super::print::{put_array, region_json};
 use super::session::Stop;
+use super::units;
 use super::value::{Value, ValueKind};
 use crate::failure::CommandError;
 use crate::lines::is_stdin;
@@ -146,7 +147,8 @@ pub(super) fn family(mut family: Family, options: &mut Options<'_>) -> Result<Fa
     }
     if let Some(ttl) = options.take("TTL") {
         let forever = ttl.text("seconds or FOREVER").is_ok_and(|ttl| ttl.eq_ignore_ascii_case("FOREVER"));
-        let seconds: u64 = if forever { FOREVER } else { ttl.count("seconds or FOREVER")? };
+        let seconds: u64 =
+            if forever { FOREVER } else { ttl.count_by("seconds or FOREVER", units::seconds)? };
         if !(1..=FOREVER).contains(&seconds) {
             return Err(Stop::At(ttl.at, format!("expected seconds from 1 to {FOREVER}, or FOREVER")));
         }
@@ -171,7 +173,7 @@ pub(super) fn family(mut family: Family, options: &mut Options<'_>) -> Result<Fa
         family = family.encryption(named(cipher, |name| Cipher::from_name(name).ok_or_else(expected))?);
     }
     if let Some(bytes) = options.take("BLOCKSIZE") {
-        family = family.block_size(bytes.count("a number of bytes")?);
+        family = family.block_size(bytes.count_by("a number of bytes", units::bytes)?);
     }
     let configuration = options.take("CONFIGURATION");
     let mut length = None;

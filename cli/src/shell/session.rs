@@ -181,7 +181,7 @@ impl Session {
         Ok(Flow::More)
     }
 
-    /// Completes what is left to do: closes all tables of a directory that were written to; a failure of one
+    /// Completes the remaining work: closes all tables of a directory that were written to; a failure of one
     /// does not stop the others.
     pub(crate) fn close(mut self) -> Result<(), Failure> {
         self.catalog.close()

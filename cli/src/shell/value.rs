@@ -99,11 +99,15 @@ impl Value {
 
     /// Returns a number, which may be in a string.
     pub(super) fn number(&self, what: &str) -> Result<i64, Stop> {
+        self.number_by(what, |text| text.trim().parse().ok())
+    }
+
+    fn number_by(&self, what: &str, parse: impl Fn(&str) -> Option<i64>) -> Result<i64, Stop> {
         match &self.kind {
             ValueKind::Number(number) => Ok(*number),
             ValueKind::Text(bytes) => {
-                let text = std::str::from_utf8(bytes).ok().and_then(|text| text.trim().parse().ok());
-                text.ok_or_else(|| self.expected(what))
+                let number = std::str::from_utf8(bytes).ok().and_then(parse);
+                number.ok_or_else(|| self.expected(what))
             }
             _ => Err(self.expected(what)),
         }
@@ -111,8 +115,21 @@ impl Value {
 
     /// Returns a number in the range of `T`.
     pub(super) fn count<T: TryFrom<i64>>(&self, what: &str) -> Result<T, Stop> {
+        self.in_range(what, self.number(what)?)
+    }
+
+    /// Returns a number in the range of `T`, which may be in a string that `parse` reads.
+    pub(super) fn count_by<T: TryFrom<i64>>(
+        &self,
+        what: &str,
+        parse: impl Fn(&str) -> Option<i64>,
+    ) -> Result<T, Stop> {
+        self.in_range(what, self.number_by(what, parse)?)
+    }
+
+    fn in_range<T: TryFrom<i64>>(&self, what: &str, number: i64) -> Result<T, Stop> {
         let out_of_range = || Stop::At(self.at, format!("expected {what}, which is out of range"));
-        T::try_from(self.number(what)?).map_err(|_| out_of_range())
+        T::try_from(number).map_err(|_| out_of_range())
     }
 
     pub(super) fn flag(&self, what: &str) -> Result<bool, Stop> {

@@ -90,7 +90,7 @@ impl Variables {
             let table = ValueKind::Text(table.clone().into_bytes());
             values.insert(0, Value { at: receiver.at, kind: table });
         } else {
-            return Err(Stop::At(at, format!("a table has no method {name}; `help 'get_table'` says more")));
+            return Err(Stop::At(at, format!("a table has no method {name}; see `help 'get_table'`")));
         }
         Ok(Command { receiver: None, name, at, values })
     }
@@ -138,7 +138,7 @@ fn copy(value: &Value, at: usize, left: &mut usize, depth: usize) -> Result<Valu
         _ => size_of::<Value>(),
     };
     let rest = left.checked_sub(size).filter(|_| depth < DEPTH);
-    *left = rest.ok_or_else(|| Stop::At(at, "the values of variables in each other are too large".into()))?;
+    *left = rest.ok_or_else(|| Stop::At(at, "the nested values of variables are too large".into()))?;
     let mut inner = |value: &Value| Ok(Value { at, kind: copy(value, at, left, depth + 1)? });
     Ok(match &value.kind {
         ValueKind::List(values) => ValueKind::List(values.iter().map(inner).collect::<Result<_, Stop>>()?),
@@ -210,7 +210,7 @@ mod tests {
             ("x = y", "4: there is no variable y; strings are in quotes"),
             ("x.scan", "0: there is no variable x"),
             ("n = 1\nn.scan", "6: expected a variable with a table, found a number"),
-            ("t.list", "2: a table has no method list; `help 'get_table'` says more"),
+            ("t.list", "2: a table has no method list; see `help 'get_table'`"),
         ] {
             assert_eq!(resolve(&mut variables, text).unwrap_err(), message, "{text}");
         }
@@ -221,7 +221,7 @@ mod tests {
         for (text, most) in [("x = [x]\n", 100), ("x = [x, x]\n", 100)] {
             let mut variables = Variables::default();
             let wrong = resolve(&mut variables, &format!("x = 'a'\n{}", text.repeat(most))).unwrap_err();
-            assert!(wrong.ends_with("the values of variables in each other are too large"), "{wrong}");
+            assert!(wrong.ends_with("the nested values of variables are too large"), "{wrong}");
         }
     }
 }

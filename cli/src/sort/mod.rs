@@ -20,8 +20,9 @@ use std::path::{Path, PathBuf};
 #[derive(clap::Args, Debug)]
 #[command(next_help_heading = "Sorting")]
 pub(crate) struct SortArgs {
-    /// The memory for sorting; larger inputs use temporary files in $TMPDIR, or next to the output if it is
-    /// local
+    /// Memory for sorting, with suffix K, M or G; larger inputs use temporary files
+    ///
+    /// Temporary files are in $TMPDIR, if set, or next to the output if it is local.
     #[arg(long, value_name = "BYTES", default_value = "256M", value_parser = crate::args::parse_bytes)]
     sort_memory: usize,
 }

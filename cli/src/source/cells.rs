@@ -68,7 +68,7 @@ impl<'s> RowCells<'s> {
             let Some(scan) = opened.narrow(&self.scan) else { continue };
             let region = opened.region.clone();
             if region.info().table().is_meta() != (self.order == CellOrder::Meta) {
-                let message = "rows of hbase:meta, which have an order of their own, beside those of a table";
+                let message = "rows of hbase:meta, which have another order, together with rows of a table";
                 return Err(CommandError::unsupported(region.path(), message));
             }
             let rows = region.view().into_scanner(scan.into_owned())?;

@@ -215,7 +215,7 @@ fn a_directory_is_replaced_only_if_it_is_one_of_ours() {
     assert_eq!(fs::read_dir(&out).unwrap().count(), 1);
     let output = run(&args);
     assert_eq!(code(&output), 2);
-    assert!(stderr(&output).contains("--force replaces it"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("use --force to replace it"), "{}", stderr(&output));
     let forced = [&args[..], &["--force"]].concat();
     ok(&forced);
     fs::write(out.join("precious"), "x").unwrap();

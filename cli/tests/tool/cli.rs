@@ -390,7 +390,7 @@ fn errors_have_path_offset_and_block() {
         (&["compact", "ns:users"], "ROOT/data/NAMESPACE/TABLE"),
         // these two commands have no option --as
         (&["cells", &golden("")], "`hregion scan --as family`"),
-        (&["seek", &plain(), "--keys", &logs], "expected a file, perhaps one"),
+        (&["seek", &plain(), "--keys", &logs], "expected a file, not a directory"),
         (&["check", &logs], "`hregion wal` prints its entries"),
         (&["cells", &logs], "`hregion wal` prints its entries"),
         (&["scan", &logs], "`hregion wal` prints its entries"),

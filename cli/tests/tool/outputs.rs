@@ -85,7 +85,7 @@ fn only_regular_files_are_replaced() {
                 let output = run(&[args, &[&*out], force].concat());
                 assert_eq!(code(&output), 2, "{args:?} {name} {force:?}: {}", stderr(&output));
                 let said = stderr(&output);
-                assert!(said.contains("not a regular file, it is not replaced"), "{args:?} {name}: {said}");
+                assert!(said.contains("not a regular file, and not replaced"), "{args:?} {name}: {said}");
                 assert!(!said.contains("--force"), "{args:?} {name}: {said}");
             }
         }
@@ -100,7 +100,7 @@ fn only_regular_files_are_replaced() {
         let out = dir.path().to_str().unwrap().to_owned() + "/" + name;
         let output = run(&["write", "no-such-list", "--force", "--out", &out]);
         assert_eq!(code(&output), 2, "{name}: {}", stderr(&output));
-        assert!(stderr(&output).contains("the name of a directory"), "{name}: {}", stderr(&output));
+        assert!(stderr(&output).contains("not of a directory"), "{name}: {}", stderr(&output));
         fs::remove_file(path("file")).unwrap();
     }
     // a link without a target is replaced

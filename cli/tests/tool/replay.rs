@@ -348,7 +348,7 @@ fn errors_in_a_script_name_the_line() {
     const CREATE: &str = r#"{"id":1,"op":"create","now":1,"families":[{"name":"f"}]}"#;
     for (lines, expected) in [
         (vec![r#"{"id":1,"op":"files"}"#], "line 1: expected a region to be created first"),
-        (vec![CREATE, r#"{"id":1,"op":"files"}"#], "line 2: id: expected a greater one"),
+        (vec![CREATE, r#"{"id":1,"op":"files"}"#], "line 2: id: expected a greater number"),
         (vec![CREATE, r#"{"id":2,"op":"truncate"}"#], "line 2: truncate: there is no such operation"),
         (
             vec![CREATE, r#"{"id":2,"op":"scan","order":"up"}"#],

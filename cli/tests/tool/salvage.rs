@@ -109,7 +109,7 @@ fn an_encrypted_file_is_salvaged_with_the_key() {
     let (new, key) = (fresh("salvage-encrypted-new.hfile"), temp_file("salvage.key", KEY));
     let output = run(&["salvage", &file, "--out", &new]);
     assert_eq!(code(&output), 4);
-    assert!(stderr(&output).contains("--master-key-file gives it"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("use --master-key-file"), "{}", stderr(&output));
     assert!(!Path::new(&new).exists());
     ok(&["salvage", &file, "--out", &new, "--master-key-file", &key]);
     assert_eq!(code(&run(&["cells", &new])), 4);

@@ -72,7 +72,7 @@ fn commands_that_are_left_when_no_one_reads_are_an_error() {
     ] {
         let output = unread(dir.path(), args, &commands);
         assert_eq!(code(&output), 5, "{args:?} {commands}");
-        assert!(stderr(&output).contains("the commands left were not executed"), "{}", stderr(&output));
+        assert!(stderr(&output).contains("the remaining commands were not executed"), "{}", stderr(&output));
         assert!(done(dir.path(), "count 't'").starts_with("0 row(s)"), "{args:?} {commands}");
     }
     // these are not affected by earlier commands, or by the end of the shell

@@ -158,7 +158,12 @@ fn what_has_no_place_is_refused() {
         let args = ["export", text(&path), "--to", "jsonl", "--columns", columns, "--out", text(&out)];
         let exported = run(&args);
         assert_eq!((code(&exported), out.exists()), (exit, exit == 0), "{columns}");
-        assert_eq!(stderr(&exported).contains("types are for parquet"), exit == 2, "{}", stderr(&exported));
+        assert_eq!(
+            stderr(&exported).contains("types are only allowed for parquet"),
+            exit == 2,
+            "{}",
+            stderr(&exported)
+        );
     }
     assert_eq!(code(&export(&["--columns", "f:t=int", "--invalid-as-null"])), 0);
     let manifest: Value = serde_json::from_slice(&fs::read(dir.join("manifest.json")).unwrap()).unwrap();

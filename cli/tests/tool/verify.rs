@@ -467,6 +467,42 @@ fn verify_goes_on_after_a_directory_that_cannot_be_read() {
     }
 }
 
+/// Regions that cannot be opened hide no damage of their store files.
+#[test]
+fn store_files_are_verified_without_region_info_or_descriptor() {
+    let source = testdata("region/clone-references/root");
+    let sound = json_lines(&ok(&["verify", "--json", source.to_str().unwrap()])).remove(0)["summary"].clone();
+    for (lost, new) in
+        [(".regioninfo", Some("damaged")), (".regioninfo", None), (".tableinfo", Some("damaged"))]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        copy_tree(&source, dir.path());
+        let root = dir.path().to_str().unwrap();
+        let verify = || json_lines(&stdout(&run(&["verify", "--json", root])));
+        let files = files_below(&dir.path().join("data"));
+        let named = |path: &&PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(lost);
+        for path in files.iter().filter(named) {
+            match new {
+                Some(text) => fs::write(path, text).unwrap(),
+                None => fs::remove_file(path).unwrap(),
+            }
+        }
+        let lines = verify();
+        let summary = lines.iter().find_map(|line| line.get("summary")).unwrap();
+        let counts = |of: &Value| ["files", "blocks", "cells"].map(|member| of[member].clone());
+        assert_eq!(counts(summary), counts(&sound), "{lost} {new:?}: {lines:?}");
+        let mut paths = lines.iter().filter_map(|line| line.get("path")?.as_str()).peekable();
+        assert!(paths.peek().is_some() && paths.all(|path| path.contains(lost)), "{lost} {new:?}: {lines:?}");
+        let is_store = |path: &&PathBuf| path.file_name().unwrap().len() == 32;
+        let store = files.iter().find(is_store).unwrap();
+        let mut bytes = fs::read(store).unwrap();
+        bytes[60] ^= 1;
+        fs::write(store, bytes).unwrap();
+        let is_found = |line: &Value| line["path"] == store.to_str().unwrap();
+        assert!(verify().iter().any(is_found), "{lost} {new:?}");
+    }
+}
+
 /// In an object store, the directory of an archived region is removed file by file, the region info first.
 #[test]
 fn what_is_left_of_an_archived_region_is_no_region() {

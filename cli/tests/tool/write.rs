@@ -109,7 +109,7 @@ fn bad_input_is_refused_by_its_line() {
         let error = last_error(&output);
         assert_eq!((error["kind"].as_str().unwrap(), error["path"].as_str().unwrap()), (kind, &*list));
         assert!(error["message"].as_str().unwrap().starts_with(expected), "{error}");
-        assert_eq!(stderr(&output).contains("--sort sorts them"), number < 2, "{}", stderr(&output));
+        assert_eq!(stderr(&output).contains("use --sort to sort them"), number < 2, "{}", stderr(&output));
         assert!(names(dir.path()).is_empty(), "{:?}", names(dir.path()));
     }
     // errors name the input line with --sort too
@@ -147,7 +147,7 @@ fn a_file_is_replaced_only_if_it_is_to_be() {
     let (out, list) = (text(&out), text(&list));
     let output = run(&["write", &list, "--out", &out]);
     assert_eq!(code(&output), 2);
-    assert!(stderr(&output).contains("--force replaces it"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("use --force to replace it"), "{}", stderr(&output));
     let bad = temp_file("write-force.jsonl", b"{}");
     assert_eq!(code(&run(&["write", &bad, "--out", &out, "--force"])), 3);
     assert_eq!(fs::read(&out).unwrap(), b"what was there");
@@ -169,7 +169,7 @@ fn settings_that_mean_nothing_are_named() {
     assert_eq!(code(&output), 0);
     let said = stderr(&output);
     assert!(said.contains("--bloom has no effect") && said.contains("--exclude-minor"), "{said}");
-    assert!(said.contains("--mvcc keeps them"), "{said}");
+    assert!(said.contains("use --mvcc to keep them"), "{said}");
     let class = "org.apache.hadoop.io.compress.ZStandardCodec";
     let more = ["--writer", "hfile", "--hash", "jenkins", "--codec", class, "--force"];
     let said = stderr(&run(&[&["write", &list, "--out", &out][..], &more].concat()));
@@ -180,7 +180,7 @@ fn settings_that_mean_nothing_are_named() {
     let lines = cell("a", 5, "v").replace(r#","sequence_id":3"#, "") + &cell("b", 5, "v");
     let list = temp_file("write-unkept.jsonl", lines.as_bytes());
     let said = stderr(&run(&["write", &list, "--out", &out, "--force"]));
-    assert!(said.contains("--mvcc keeps them"), "{said}");
+    assert!(said.contains("use --mvcc to keep them"), "{said}");
 }
 
 /// As `hb write` does: the file info of a bulk load does not depend on the kind of file.
@@ -234,7 +234,7 @@ fn tags_are_left_out_only_if_they_are_to_be() {
     for sort in [&[][..], &["--sort"]] {
         let refused = run(&[&["write", &list, "--out", &out][..], sort].concat());
         assert_eq!(code(&refused), 2);
-        assert!(stderr(&refused).contains("--tags=false leaves them out"), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains("--tags=false to drop them"), "{}", stderr(&refused));
     }
     ok(&["write", &list, "--out", &out, "--tags=false"]);
     assert_eq!(ok(&["cells", "-p", &out]), "K: a/f:q/5/Put/vlen=1/seqid=0 V: v\n");

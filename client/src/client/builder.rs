@@ -99,7 +99,7 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the time of an operation on a system table, as `hbase:meta`, with all its attempts
+    /// Sets the time of an operation on a system table, such as `hbase:meta`, with all its attempts
     /// (`hbase.client.meta.operation.timeout`; default: that of other operations). As in HBase, 0 means no
     /// limit.
     #[must_use]
@@ -131,17 +131,17 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets the time limit of a call with puts and deletes (`hbase.rpc.write.timeout`; default: that of
-    /// [all calls](Self::rpc_timeout)). Calls with increments, appends or a condition have that of all calls,
-    /// as those of HBase's `AsyncTable`. As in HBase, 0 means no limit.
+    /// Sets the time limit of a call with puts and deletes (`hbase.rpc.write.timeout`; default: that of [all
+    /// calls](Self::rpc_timeout)). Calls with increments, appends or a condition have that of all calls, like
+    /// those of HBase's `AsyncTable`. As in HBase, 0 means no limit.
     #[must_use]
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
         self.settings.write_timeout = Some(limit(timeout));
         self
     }
 
-    /// Sets the time limit of a call that reads on in a scan (`hbase.client.scanner.timeout.period`, 60 s).
-    /// As in HBase, 0 means no limit.
+    /// Sets the time limit of a call that continues a scan (`hbase.client.scanner.timeout.period`, 60 s). As
+    /// in HBase, 0 means no limit.
     #[must_use]
     pub fn scanner_timeout(mut self, timeout: Duration) -> Self {
         self.settings.scanner_timeout = limit(timeout);
@@ -203,8 +203,8 @@ impl ClientBuilder {
     }
 
     /// Sets the number of connections to a server, from 1 to 256, which calls use in turn
-    /// (`hbase.client.ipc.pool.size`; default: 1). A connection carries any number of calls at a time; more
-    /// than one is for answers that are large, as each connection is read by one task.
+    /// (`hbase.client.ipc.pool.size`; default: 1). A connection carries any number of calls at a time;
+    /// several are useful for large responses, because each connection is read by one task.
     #[must_use]
     pub fn connections_per_server(mut self, connections: usize) -> Self {
         self.connections.per_server = connections.clamp(1, 256);
@@ -244,8 +244,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets whether servers compress the cells of their answers with gzip (`hbase.client.rpc.compressor`,
-    /// Hadoop's `GzipCodec`; default: not). For slow networks: compressing costs time. Requests are not
+    /// Sets whether servers compress the cells of their responses with gzip (`hbase.client.rpc.compressor`,
+    /// Hadoop's `GzipCodec`; default: no). For slow networks: compressing costs time. Requests are not
     /// compressed.
     #[must_use]
     pub fn gzip(mut self, gzip: bool) -> Self {
@@ -270,8 +270,8 @@ impl ClientBuilder {
     }
 
     /// Sets whether servers send the tags of cells (`hbase.client.rpc.codec`, HBase's
-    /// `KeyValueCodecWithTags`; default: not), such as times to live and visibility. Servers send all tags to
-    /// a client that asks for them.
+    /// `KeyValueCodecWithTags`; default: no), such as times to live and visibility. Servers send all tags to
+    /// a client that requests them.
     #[must_use]
     pub fn tags(mut self, tags: bool) -> Self {
         self.connections.cells.tags = tags;
@@ -312,7 +312,7 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// Same as [`tls`](Self::tls).
+    /// If a file cannot be read or lacks the expected contents, or none of the cipher suites is supported.
     #[cfg(feature = "tls")]
     pub fn zookeeper_tls(mut self, tls: Tls) -> Result<Self> {
         self.zookeeper_tls = Some(Arc::new(ZooKeeperTls::new(tls)?));
@@ -320,7 +320,7 @@ impl ClientBuilder {
     }
 
     /// Proves the client's identity to the cluster's servers, and theirs to the client
-    /// (`hbase.security.authentication`, `kerberos`; default: not). Tickets are taken when a connection is
+    /// (`hbase.security.authentication`, `kerberos`; default: no). Tickets are taken when a connection is
     /// made. Sessions with ZooKeeper are anonymous, unless its servers have a
     /// [principal](Kerberos::zookeeper_principal).
     ///
@@ -345,7 +345,7 @@ impl ClientBuilder {
     }
 
     /// Sets the name of the user, which servers do not verify (default: the environment's `USER`). With
-    /// Kerberos, the user is the one that has authenticated, by default; any other name is one for which
+    /// Kerberos, the default is the user that has authenticated; any other name is that of a user for whom
     /// that user acts, if the servers allow it (`hadoop.proxyuser.*`).
     #[must_use]
     pub fn user(mut self, user: impl Into<String>) -> Self {
@@ -380,8 +380,8 @@ impl ClientBuilder {
     }
 
     /// Creates a client of the cluster of some servers, `host:port,host:port,…`
-    /// (`hbase.client.bootstrap.servers`): masters or region servers, which return where the catalog is. The
-    /// default port is 16000. No connection is made yet.
+    /// (`hbase.client.bootstrap.servers`): masters or region servers, which return the location of the
+    /// catalog. The default port is 16000. No connection is made yet.
     ///
     /// # Errors
     ///

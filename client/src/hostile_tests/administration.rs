@@ -22,7 +22,7 @@ async fn both_daughters_of_a_region_that_is_split_meanwhile_are_flushed() {
     assert_eq!((cluster.flushed(), regions), (6, 6));
 }
 
-/// Each region has the time of an operation.
+/// Each region gets the time of an operation.
 #[tokio::test]
 async fn a_table_of_many_regions_is_flushed_in_more_than_the_time_of_one() {
     let cluster = Cluster::start().await;
@@ -35,7 +35,7 @@ async fn a_table_of_many_regions_is_flushed_in_more_than_the_time_of_one() {
     assert_eq!(cluster.flushed(), 5);
 }
 
-/// A master makes regions of split keys as they come.
+/// A master makes regions of split keys in the given order.
 #[tokio::test]
 async fn split_keys_are_sent_in_order() {
     let cluster = Cluster::start().await;
@@ -115,7 +115,7 @@ async fn a_table_is_as_before_if_its_snapshot_is_not_restored() {
     }
 }
 
-/// A master that is not ready has not failed: the next one goes on with the procedure.
+/// A master that is not ready has not failed: the next one continues the procedure.
 #[tokio::test]
 async fn a_restoration_whose_end_is_not_known_is_not_undone() {
     let cluster = Cluster::start().await;
@@ -133,13 +133,13 @@ async fn a_restoration_whose_end_is_not_known_is_not_undone() {
     assert!(error.message().starts_with(expected), "{error}");
     let late = "RestoreSnapshot: the master has not ended it in time; it may still do so: ";
     assert!(error.message().contains(late), "{error}");
-    // asked again after all attempts of a question have failed
+    // asked again after all attempts of a query have failed
     assert!(cluster.master(|master| master.asked) > 3);
     let done = cluster.master(|master| (master.done.join(", "), master.snapshots.join(", ")));
     assert_eq!(done, ("Snapshot before-s, RestoreSnapshot s".to_owned(), "s, before-s".to_owned()));
 }
 
-/// The first attempt may have been done, whatever is said of the next one.
+/// The first attempt may have succeeded, whatever the response to the next one is.
 #[tokio::test]
 async fn a_restoration_whose_answer_was_lost_is_not_undone() {
     let cluster = Cluster::start().await;
@@ -175,7 +175,7 @@ async fn a_snapshot_is_deleted_though_the_answer_was_lost() {
     assert_eq!(client.delete_snapshot("s").await.unwrap_err().kind(), hregion::ErrorKind::Remote);
 }
 
-/// A master would take them for directories, and delete what they lead to.
+/// A master would use them as paths of directories, and delete these.
 #[tokio::test]
 async fn snapshots_have_valid_names_and_are_not_of_the_catalog() {
     let cluster = Cluster::start().await;
@@ -227,7 +227,7 @@ async fn a_procedure_that_takes_too_long_may_still_end() {
     assert_eq!(error.message(), expected);
 }
 
-/// The next master goes on with the procedure.
+/// The next master continues the procedure.
 #[tokio::test]
 async fn a_procedure_has_not_failed_if_the_master_stops() {
     let cluster = Cluster::start().await;
@@ -237,7 +237,7 @@ async fn a_procedure_has_not_failed_if_the_master_stops() {
     client.snapshot(&table, "s").await.unwrap();
     let done = cluster.master(|master| (master.done.join(", "), master.asked));
     assert_eq!(done, ("Snapshot s".to_owned(), 4));
-    // no other answer would come
+    // no other response would come
     cluster.master(|master| master.holds = Holds::Denied);
     let error = client.snapshot(&table, "s").await.unwrap_err();
     assert!(error.message().contains("AccessDeniedException"), "{error}");
@@ -322,11 +322,11 @@ async fn families_are_those_that_the_master_has() {
         let error = client.families(&table).await.unwrap_err();
         assert_eq!(error.kind(), hregion::ErrorKind::Corrupt, "{error}");
         assert_eq!(client.describe_table(&table).await.unwrap_err().message(), error.message());
-        // the master would change the table that is named there
+        // the master would change the table named there
         let altered = client.alter_table(&table, &TableChanges::new()).await.unwrap_err();
         assert_eq!(altered.message(), error.message());
     }
-    // named, and not asked for again
+    // named, and not requested again
     for (key, value) in [("COMPRESSION", "UNKNOWN"), ("VERSIONS", "many")] {
         cluster.describe(&[schema_with("t", key, value)]);
         let error = client.families(&table).await.unwrap_err();

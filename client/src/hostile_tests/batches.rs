@@ -46,7 +46,7 @@ async fn an_increment_that_is_repeated_is_done_once() {
     }
 }
 
-/// Whatever becomes of the attempts after the one whose answer was lost.
+/// Regardless of the attempts after the one whose response was lost.
 #[tokio::test]
 async fn a_write_without_an_answer_may_have_been_executed() {
     const IN_DOUBT: &str = "; it may have been executed";
@@ -75,7 +75,7 @@ async fn a_write_without_an_answer_may_have_been_executed() {
                 table.check_and_mutate(check).await.unwrap_err()
             }
             4 => table.batch(&[put().into()]).await.remove(0).unwrap_err(),
-            // nothing is in doubt of what only reads
+            // nothing is in doubt after reads
             _ => table.get(&Get::new(row())).await.unwrap_err(),
         };
         assert_eq!(error.message().ends_with(IN_DOUBT), write < 5, "{write}: {error}");
@@ -119,7 +119,7 @@ async fn a_batch_that_is_answered_in_parts_has_not_failed() {
     }
     assert_eq!(cluster.multis(), 10);
     assert!(begin.elapsed() < PATIENCE);
-    // nothing is executed any more
+    // nothing more is executed
     cluster.most_actions(0);
     let error = results_of(&table, &[1]).await.remove(0).unwrap_err();
     assert!(error.message().contains("failed 2 times"), "{error}");
@@ -133,7 +133,7 @@ async fn the_actions_of_a_server_wait_as_long_as_it_needs() {
     let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
     let table = client.table(&TableName::parse("t").unwrap());
     cluster.fail(row_key(1), Some(("CallQueueTooBigException", "later")));
-    // of the other server, too, which answers before or after
+    // also of the other server, which responds before or after
     for row in [0, 3, 45] {
         cluster.fail(row_key(row), Some(("RetryImmediatelyException", "now")));
     }
@@ -160,7 +160,7 @@ async fn a_quota_that_lasts_longer_than_the_operation_fails_its_action() {
     assert_eq!(cluster.multis(), 1, "it is not tried again");
 }
 
-/// A search finds the regions before that of its row, too; the table is the same for all.
+/// A search also finds the regions before that of its row; the table is the same for all.
 #[tokio::test]
 async fn a_batch_asks_the_catalog_once_for_several_regions() {
     let cluster = Cluster::start().await;
@@ -168,10 +168,10 @@ async fn a_batch_asks_the_catalog_once_for_several_regions() {
     let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
     let table = client.table(&TableName::parse("t").unwrap());
     let rows: Vec<usize> = (0..ROWS).collect();
-    // then one for each of the two servers, if the one that has the last region answers last
+    // then one for each of the two servers, if the one that has the last region responds last
     for (are_split, most_searches, states) in [(false, 1, 0), (true, 3, 1)] {
         if are_split {
-            // none of the regions that are known is there any more
+            // none of the known regions exists any more
             (0..5).for_each(|region| cluster.split(&row_key(region * ROWS / 5 + 9)));
         }
         for (at, row) in results_of(&table, &rows).await.into_iter().enumerate() {
@@ -239,13 +239,13 @@ async fn conditional_writes_return_the_cells_of_increments() {
     let counted = table.check_and_mutate(check().then(Increment::new(row_key(6)).column("f", "n", 1))).await;
     let counted = counted.unwrap();
     assert!(counted.success && !counted.cells.is_empty() && is_expected(&counted.cells, 6));
-    // servers before 2.4 know the condition of these, too
+    // servers before 2.4 also know the condition of these
     let plain = table.check_and_mutate(check().then(Delete::new(row_key(6)).column("f", "d"))).await;
     let plain = plain.unwrap();
     assert!(plain.success && plain.cells.is_empty());
 }
 
-/// Servers before 2.4 do not read the condition of an increment, and say so of puts and deletes only.
+/// Servers before 2.4 do not read the condition of an increment, and report only that of puts and deletes.
 #[tokio::test]
 async fn an_increment_without_its_condition_is_no_success() {
     let cluster = Cluster::start().await;

@@ -1,4 +1,4 @@
-//! Calls of a scan that are no longer waited for, as after a time-out of the caller.
+//! Calls of a scan whose caller no longer waits, for example after a time-out.
 
 use super::next_region::{until_held, until_open};
 use super::{PATIENCE, is_expected, row_key};
@@ -28,7 +28,7 @@ async fn read_until_held(cluster: &Cluster, scanner: &mut Scanner) -> usize {
     }
 }
 
-/// Returns a scanner after its first row, for which it has made one call, and no other is under way.
+/// Returns a scanner after its first row, for which it has made one call, and no other is in progress.
 pub(super) async fn after_first_page(table: &Table) -> Scanner {
     loop {
         let mut scanner = table.scan(Scan::new().caching(1)).unwrap().track_metrics();
@@ -48,7 +48,7 @@ pub(super) async fn read_rest(scanner: &mut Scanner, from: usize) {
     assert_eq!(scanner.next_row().await.unwrap(), None);
 }
 
-/// Wherever it happens: while a region is opened, or a page is read.
+/// At any time: while a region is opened, or a page is read.
 #[tokio::test]
 async fn a_scan_goes_on_after_a_call_that_was_not_waited_for() {
     for region in 0..2 {
@@ -95,7 +95,7 @@ async fn a_scan_goes_on_after_a_renewal_that_was_not_waited_for() {
     assert_eq!((metrics.regions_scanned, metrics.rpc_retries), (5, 0), "no region is opened again");
 }
 
-/// The answer that has the scanner's id comes when there is no scan any more.
+/// The response with the scanner's id comes when the scan no longer exists.
 #[tokio::test]
 async fn a_scan_that_is_dropped_leaves_no_scanner_open() {
     for call in [None, Some(0), Some(1), Some(2)] {

@@ -1,4 +1,4 @@
-//! Look-ups in a catalog or a registry that does not answer.
+//! Look-ups in a catalog or a registry that does not respond.
 
 use super::fake::{Cluster, row_key};
 use super::{OPERATION, PATIENCE};
@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// A registry that answers nothing, and notes the time that it is given.
+/// A registry that returns nothing, and records the time that it is given.
 #[derive(Debug, Default)]
 struct Silent(Mutex<Vec<Duration>>);
 
@@ -59,7 +59,7 @@ async fn a_catalog_that_does_not_answer_is_asked_once_for_several_rows() {
     assert_eq!(silent.0.lock().unwrap().len(), 1);
 }
 
-/// Servers since 2.6 end a call that has read much, also if all of it is deleted: there may be rows after it.
+/// Servers since 2.6 end a call that has read much, even if all of it is deleted: there may be rows after it.
 #[tokio::test]
 async fn a_search_of_the_catalog_goes_on_where_a_call_has_ended() {
     let cluster = Cluster::start().await;
@@ -73,7 +73,7 @@ async fn a_search_of_the_catalog_goes_on_where_a_call_has_ended() {
     assert!(found.region().contains(row_key(150).as_bytes()));
     cluster.end_searches(1);
     assert_eq!(client().regions(&table).await.unwrap().len(), 5);
-    // the second call comes no further than the first one, but a scanner that stays open does
+    // the second call gets no further than the first one, but a scanner that stays open does
     for calls in [2, 3, 20] {
         cluster.end_searches(calls);
         let found = client().locate(&table, row_key(150)).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_search_of_the_catalog_goes_on_where_a_call_has_ended() {
     cluster.end_searches(10_000);
     let error = client().locate(&table, row_key(150)).await.unwrap_err();
     assert_eq!(error.kind(), hregion::ErrorKind::Io);
-    assert!(error.message().contains("comes to no row"), "{error}");
+    assert!(error.message().contains("finds no row"), "{error}");
 }
 
 /// A registry whose first answers are errors.

@@ -11,8 +11,8 @@ use std::time::Duration;
 const NEVER: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_millis(2);
 
-/// Returns the table of a cluster with copies, by a client that asks others than the primary one after a
-/// time.
+/// Returns the table of a cluster with copies, for a client that asks the copies other than the primary one
+/// after a time.
 async fn table(copies: Copies, wait: Duration, operation: Duration) -> (Cluster, Table) {
     let cluster = Cluster::start().await;
     cluster.copies(copies);

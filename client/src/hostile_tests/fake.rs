@@ -58,11 +58,11 @@ fn push(row: &mut RowBuf, key: &[u8], family: &str, qualifier: &str, value: &[u8
 /// The tags of each cell: a time to live of a day (type 8).
 pub(super) const TAGS: &[u8] = b"\0\x09\x08\0\0\0\0\x05\x26\x5C\0";
 
-/// What goes wrong in a session, and how often, in percent.
+/// The faults of a session, with their frequency in percent.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mischief {
     percent: usize,
-    /// Always the same, or anything.
+    /// Always the same fault, or any.
     only: Option<usize>,
 }
 
@@ -72,14 +72,14 @@ impl Mischief {
     /// Nothing goes wrong.
     pub(super) const NONE: Self = Self { percent: 0, only: None };
 
-    /// Scanners are told what belongs to their ends, or to other scanners.
+    /// Scanners get responses that belong to their ends, or to other scanners.
     pub(super) const WRONG_SCANNER: [Self; 2] =
         [Self { percent: 30, only: Some(20) }, Self { percent: 30, only: Some(21) }];
 
-    /// Nothing is answered any more.
+    /// Nothing is answered any longer.
     pub(super) const SILENCE: Self = Self { percent: 100, only: Some(1) };
 
-    /// All is answered by an exception of a general class.
+    /// Everything is answered with an exception of a general class.
     pub(super) const IO_EXCEPTION: Self = Self { percent: 100, only: Some(13) };
 
     pub(super) fn of_session(random: &mut Rng) -> Self {
@@ -104,13 +104,13 @@ struct State {
     copies: Copies,
     /// The copies of regions that were asked for rows, in order.
     asked: Vec<u16>,
-    /// How often regions were flushed.
+    /// The number of flushes of regions.
     flushed: usize,
     master: Master,
     instead: Option<Instead>,
-    /// How many of the next searches of the catalog end before they have come to a row.
+    /// The number of the next searches of the catalog that end before they have reached a row.
     short_searches: usize,
-    /// How often the leases of scanners were renewed.
+    /// The number of renewals of leases of scanners.
     renewed: usize,
     /// The exceptions of the actions of rows: classes and texts.
     failing: HashMap<Bytes, (&'static str, &'static str)>,
@@ -121,13 +121,13 @@ struct State {
     counters: HashMap<Bytes, i64>,
     /// The nonces of the increments that were done, with their groups.
     nonces: HashSet<(u64, u64)>,
-    /// How many of the next increments lose their answer.
+    /// The number of the next increments whose response is lost.
     lost_answers: usize,
-    /// Where a region is split when the next one is flushed.
+    /// The row at which a region is split when the next one is flushed.
     splits_at_flush: Option<String>,
-    /// How long a flush takes.
+    /// The duration of a flush.
     flush_delay: Duration,
-    /// Until when each server says that the other one has a region.
+    /// The time until which each server claims that the other one has a region.
     redirects_until: Option<Instant>,
     hold: Option<Hold>,
     /// Releases calls that are held.
@@ -171,11 +171,11 @@ enum Until {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Copies {
     pub(super) count: u16,
-    /// Those that do not answer.
+    /// The ones that do not respond.
     pub(super) silent: &'static [u16],
-    /// Those whose server is not there.
+    /// The ones whose server does not exist.
     pub(super) gone: &'static [u16],
-    /// Those that fail for good.
+    /// The ones that fail permanently.
     pub(super) broken: &'static [u16],
 }
 
@@ -191,7 +191,7 @@ pub(crate) struct Cluster {
     state: Arc<Mutex<State>>,
 }
 
-/// What scanners answer instead of rows.
+/// The responses of scanners instead of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Instead {
     /// Heartbeats: each row is read and dropped, as by a filter.
@@ -209,7 +209,7 @@ pub(super) enum Instead {
 /// An answer before it is sent.
 #[derive(Default)]
 struct Answer {
-    /// What it waits for before it is sent.
+    /// The event that it waits for before it is sent.
     delay: Duration,
     release: Option<Arc<Semaphore>>,
     message: Vec<u8>,
@@ -233,7 +233,7 @@ impl Answer {
 impl Cluster {
     pub(crate) async fn start() -> Self {
         Self::start_with(|stream, server, state| async move {
-            // an error is a client that has gone
+            // an error means that the client no longer exists
             let _ = serve(stream, server, &state).await;
         })
         .await
@@ -348,7 +348,7 @@ fn counted(row: &Row) -> proto::ResultMessage {
 }
 
 impl State {
-    /// Decides what goes wrong with a call.
+    /// Chooses the fault of a call.
     fn mischief(&mut self) -> Option<usize> {
         let Mischief { percent, only } = self.mischief;
         let is_wrong = self.random.below(100) < percent;
@@ -356,7 +356,7 @@ impl State {
         is_wrong.then(|| only.unwrap_or(kind))
     }
 
-    /// Returns the exception of a mischief that takes the place of any answer.
+    /// Returns the exception of a fault that replaces any response.
     fn exception_instead(&mut self, mischief: Option<usize>) -> Option<Answer> {
         Some(match mischief? {
             11 => Answer::exception("org.apache.hadoop.hbase.NotServingRegionException", "moved away"),
@@ -478,14 +478,14 @@ impl State {
         let mut cells = RowBuf::new();
         push(&mut cells, &row, "f", "n", &counter.to_be_bytes());
         let cells = cells.freeze();
-        // servers say of puts and deletes that they are done, and of what has a condition
+        // servers report this for puts and deletes, and for writes with a condition
         let response = proto::MutateResponse { processed: None, result: Some(counted(&cells)) };
         let closes = self.lost_answers > 0;
         self.lost_answers = self.lost_answers.saturating_sub(1);
         Answer { closes, cells: vec![cells], ..Answer::of(&response) }
     }
 
-    /// Returns what a copy of a region answers to anything, if it is unusable.
+    /// Returns the response of an unusable copy of a region to any call.
     fn by_copy(&mut self, region: Option<&proto::RegionSpecifier>) -> Option<Answer> {
         let (_, replica_id) = self.copy(region?.value.as_deref().unwrap())?;
         self.asked.push(replica_id);
@@ -497,7 +497,7 @@ impl State {
         self.copies.broken.contains(&replica_id).then_some(answer)
     }
 
-    /// Returns what a server says while it takes the other one for that of a region.
+    /// Returns the response of a server while it claims that the other one has a region.
     fn redirect(&self, asked: usize, region: Option<&proto::RegionSpecifier>) -> Option<String> {
         self.redirects_until.filter(|until| Instant::now() < *until)?;
         self.copy(region?.value.as_deref().unwrap())?;

@@ -1,4 +1,4 @@
-//! Connections that servers close while they are not used: the servers are not gone.
+//! Connections that servers close while they are not used: the servers still exist.
 
 use super::administration::schema;
 use super::cancelled::{after_first_page, read_rest};
@@ -72,7 +72,7 @@ async fn a_connection_that_has_ended_is_made_again_without_a_failed_attempt() {
     assert!(has_all_locations(&client), "no location is forgotten");
 }
 
-/// Nothing is noticed while the runtime does not run.
+/// Nothing is detected while the runtime does not run.
 #[test]
 fn the_end_of_a_connection_is_noticed_before_a_call() {
     let servers = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -10,14 +10,14 @@ use std::time::Duration;
 use tokio::select;
 use tokio::time::{sleep, timeout};
 
-/// A lease that does not end in a test.
+/// A lease that does not end during a test.
 const LEASE: Duration = Duration::from_secs(3600);
 
 fn table(cluster: &Cluster, lease: Duration) -> Table {
     client(cluster, lease, false).table(&TableName::parse("t").unwrap())
 }
 
-/// Reads rows, which are those from a place on.
+/// Reads rows, which must be those from a position on.
 async fn read(scanner: &mut Scanner, from: usize, count: usize) {
     for at in from..from + count {
         let row = scanner.next_row().await.unwrap().unwrap();
@@ -103,7 +103,7 @@ async fn a_slow_reader_has_the_next_region_closed() {
     read(&mut scanner, 0, 2).await;
     sleep(CALL).await;
     read(&mut scanner, 2, 1).await;
-    // it is not opened again before it is wanted
+    // it is not opened again before it is needed
     until_open(&cluster, &[3]).await;
     read(&mut scanner, 3, 1).await;
     until_open(&cluster, &[4]).await;
@@ -112,7 +112,7 @@ async fn a_slow_reader_has_the_next_region_closed() {
     until_open(&cluster, &[]).await;
 }
 
-/// As after the process was suspended.
+/// As if the process had been suspended.
 #[tokio::test]
 async fn a_region_whose_caller_is_not_run_for_long_is_opened_again() {
     let cluster = Cluster::start().await;
@@ -197,7 +197,7 @@ async fn pages_that_are_read_ahead_have_the_time_of_an_operation() {
     }
 }
 
-/// Rows that are there do not wait for a later page, which is neither lost nor read again.
+/// Rows that have arrived do not wait for a later page, which is neither lost nor read again.
 #[tokio::test]
 async fn rows_do_not_wait_for_a_page_that_is_under_way() {
     let cluster = Cluster::start().await;

@@ -109,7 +109,7 @@ async fn a_row_whose_parts_never_end_is_an_error() {
             let is_of_time = error.kind() == hregion::ErrorKind::Io && cells > 1;
             assert!(error.kind() == kind || is_of_time, "{cells} cells: {error}");
         }
-        // what is returned as it comes needs no memory
+        // cells that are returned as they arrive need no memory
         let mut parts = table.scan(Scan::new().allow_partial(true)).unwrap();
         for _ in 0..if cells == 1 { 100 } else { 1 } {
             assert_eq!(parts.next().await.unwrap().map(|part| part.partial), Some(true));
@@ -154,7 +154,7 @@ async fn rows_that_were_returned_are_not_taken_from_a_merged_region() {
     }
 }
 
-/// Wherever it happens: within a row, whose parts are returned as they come, and after a row.
+/// At any position: within a row, whose parts are returned as they arrive, and after a row.
 #[tokio::test]
 async fn a_lease_that_is_not_renewed_repeats_no_cells() {
     let cluster = Cluster::start().await;
@@ -180,7 +180,7 @@ async fn a_lease_that_is_not_renewed_repeats_no_cells() {
     }
 }
 
-/// A slow reader renews the lease while a page that was read ahead is there, too, and reads no further.
+/// A slow reader also renews the lease while a page that was read ahead is waiting, and reads no further.
 #[tokio::test]
 async fn a_lease_that_is_renewed_goes_on() {
     let cluster = Cluster::start().await;
@@ -209,7 +209,7 @@ async fn a_lease_that_is_renewed_goes_on() {
         let renewed = cluster.renewed() - renewed;
         assert!(renewed > ROWS / 9, "{renewed} renewals in {} pauses", ROWS / 9);
     }
-    // a lease that has ended is told, and the scan goes on
+    // a lease that has ended is reported, and the scan continues
     let mut scanner = loop {
         let mut scanner = table.scan(Scan::new().caching(1)).unwrap().track_metrics();
         assert!(scanner.next_row().await.unwrap().is_some());
@@ -232,7 +232,7 @@ async fn a_lease_that_is_renewed_goes_on() {
 async fn a_small_scan_takes_one_call() {
     let cluster = Cluster::start().await;
     let table = client(&cluster, OPERATION, false).table(&TableName::parse("t").unwrap());
-    // rows of one cell, which come whole
+    // rows of one cell, which arrive whole
     for scan in [
         Scan::new().limit(1),
         Scan::new().rows(row_key(5)..row_key(6)).limit(1),

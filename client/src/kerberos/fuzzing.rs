@@ -1,5 +1,5 @@
-//! The body of a fuzz target: what a server sends while both sides authenticate, and after that. For this
-//! repository only: without any promise.
+//! The body of a fuzz target: the bytes that a server sends while both sides authenticate, and after that.
+//! For this repository only: without any promise.
 
 use super::exchange::{Outcome, exchange};
 use super::mechanism::{Context, GssError, Step};
@@ -51,7 +51,7 @@ impl Context for AnyContext {
 }
 
 /// Authenticates to a server, and reads its responses: a byte with the protections that are accepted, and all
-/// that the server sends. What is read was sent, and what was agreed on was accepted.
+/// that the server sends. The bytes read are among those sent, and the agreed protection is an accepted one.
 ///
 /// # Panics
 ///

@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 /// The names of the library.
 const NAMES: [&str; 2] = ["libgssapi_krb5.so.2", "libgssapi_krb5.so"];
 
-/// What the library's functions take and return: names, credentials and contexts.
+/// The types that the library's functions take and return: names, credentials and contexts.
 type Handle = *mut c_void;
 
 /// `gss_buffer_desc`.
@@ -132,7 +132,7 @@ static API: OnceLock<Result<Api, String>> = OnceLock::new();
 /// Kerberos 5 by the library.
 pub(crate) struct Gssapi {
     api: &'static Api,
-    /// The cache of the tickets that are got with a file of keys, in memory.
+    /// The cache, in memory, of the tickets that are obtained with a file of keys.
     cache: String,
     /// Locked for writing while that cache may be filled again: the library empties it first.
     filling: Arc<RwLock<()>>,
@@ -355,7 +355,7 @@ unsafe impl Send for Credentials {}
 impl Drop for Credentials {
     fn drop(&mut self) {
         let mut minor = 0;
-        // SAFETY: the credentials are the library's, and are not used any more
+        // SAFETY: the credentials are the library's, and are no longer used
         unsafe { (self.api.release_cred)(&mut minor, &mut self.handle) };
     }
 }

@@ -40,7 +40,7 @@ impl Mechanism for Fake {
     }
 }
 
-/// Adds a number to each message, and inverts it if it is to be encrypted.
+/// Adds a number to each message, and inverts it if encryption is requested.
 struct FakeContext {
     fake: Fake,
     sent: u32,

@@ -11,7 +11,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::task::spawn_blocking;
 
-/// Tokens are longer than their messages by at most so much.
+/// The maximum number of bytes by which tokens are longer than their messages.
 const OVERHEAD: usize = 64 << 10;
 /// Longer tokens are read on a thread that may be busy for a while.
 const LONG: usize = 256 << 10;

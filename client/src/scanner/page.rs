@@ -48,7 +48,7 @@ impl Scanner {
         };
         if !is_answer {
             // it would end the region, or have rows of elsewhere
-            let other = Corruption::Malformed("answer to another call than that of the scanner");
+            let other = Corruption::Malformed("answer to a call other than that of the scanner");
             return Err(target.connection.give_up(&other));
         }
         let is_empty = rows.is_empty();
@@ -71,7 +71,7 @@ impl Scanner {
         let more = response.more_results.unwrap_or(true);
         let region_ends = match response.more_results_in_region {
             Some(more) => !more,
-            // servers before 1.2 do not say so
+            // servers before 1.2 do not tell
             None => is_empty && !is_heartbeat,
         };
         if (is_empty && !is_heartbeat) || region_ends || !more {

@@ -29,7 +29,7 @@ const MAX_LEN: u64 = 1 << 20;
 type Chain = Vec<CertificateDer<'static>>;
 
 impl KeyFile {
-    /// Names a file, of a type (`PEM`, `PKCS12`) or of the one that the end of its name says.
+    /// Creates a key file of a type (`PEM`, `PKCS12`), or of the one that its extension shows.
     pub(crate) fn new(path: &Path, kind: Option<&str>, password: Option<&str>) -> Result<Self> {
         let extension = path.extension().unwrap_or_default().to_string_lossy();
         let form = match kind.unwrap_or(&extension).to_ascii_uppercase().as_str() {
@@ -52,7 +52,7 @@ impl KeyFile {
         Error::invalid_argument(format!("{}: {reason}", self.path.display()))
     }
 
-    /// Reads the certificates to trust: all of a PEM file, those that a PKCS12 file says are trusted.
+    /// Reads the certificates to trust: all of a PEM file, or those that a PKCS12 file marks as trusted.
     pub(super) fn certificates(&self) -> Result<Chain> {
         match self.form {
             Form::Pem => self.pem_certificates(&self.read()?),

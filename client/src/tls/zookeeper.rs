@@ -83,7 +83,7 @@ fn in_handshake(error: io::Error) -> io::Error {
     }
 }
 
-/// Names an error of the protocol, and says by its kind whether it remains.
+/// Names an error of the protocol. The kind of the result tells whether the error is lasting.
 fn in_session(error: io::Error) -> io::Error {
     match explain(&error) {
         Some((reason, true)) => lasting(reason),

@@ -41,7 +41,7 @@ pub(crate) type Scheduler = SchedulerServer<LogicalPlanNode, PhysicalPlanNode>;
 /// If executors are configured to pull tasks, which are then not bound under the lock of the cluster's state.
 pub(crate) fn limits(config: SchedulerConfig) -> Result<SchedulerConfig> {
     if matches!(config.scheduling_policy, TaskSchedulingPolicy::PullStaged) {
-        let text = "executors that pull tasks are not supported: their loss could make wrong answers";
+        let text = "executors that pull tasks are not supported: their loss could lead to wrong answers";
         return Err(BallistaError::Configuration(text.to_owned()));
     }
     Ok(SchedulerConfig { task_max_failures: 1, stage_max_failures: 1, ..config })
@@ -121,7 +121,7 @@ struct Executors {
 
 fn unless_lost(lost: &HashSet<String>, executor: &str) -> Result<()> {
     if lost.contains(executor) {
-        let text = format!("executor {executor} was lost: it is not taken back, start another one");
+        let text = format!("executor {executor} was lost, and is not accepted again: start another one");
         return Err(BallistaError::General(text));
     }
     Ok(())

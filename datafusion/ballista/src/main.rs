@@ -25,13 +25,13 @@ use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
-/// SQL over HBase's files on several machines
+/// Run SQL over HBase's files on several machines
 ///
 /// Keys, dictionaries and limits are never sent: each process has its own options for reading.
 #[derive(Debug, Parser)]
 #[command(name = "hregion-ballista", version)]
 struct Args {
-    /// What is reported to standard error: off, error, warn, info, debug or trace
+    /// Level of messages on standard error: off, error, warn, info, debug or trace
     #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", value_parser = level)]
     log: log::LevelFilter,
     #[command(subcommand)]
@@ -42,66 +42,67 @@ struct Args {
 enum Command {
     /// Run a scheduler
     Scheduler {
-        /// The address that it listens on
-        #[arg(long, default_value = "127.0.0.1:50050")]
+        /// Address to listen on
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50050")]
         bind: SocketAddr,
-        /// The name that executors and clients know this machine by
-        #[arg(long, default_value = "localhost")]
+        /// Host name by which executors and clients reach this machine
+        #[arg(long, value_name = "HOST", default_value = "localhost")]
         external_host: String,
-        /// Seconds without a sign of life after which an executor is taken to be dead
-        #[arg(long, default_value_t = 60)]
+        /// Time without a heartbeat after which an executor is lost, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 60)]
         executor_timeout: u64,
         #[command(flatten)]
         reading: ReadingArgs,
     },
     /// Run an executor
     Executor {
-        /// The scheduler
+        /// Address of the scheduler
         #[arg(long, value_name = "HOST:PORT", default_value = "localhost:50050", value_parser = host_port)]
         scheduler: (String, u16),
-        /// The address that other executors and clients fetch results from
-        #[arg(long, default_value = "127.0.0.1:50051")]
+        /// Address to serve results on, to executors and clients
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:50051")]
         bind: SocketAddr,
-        /// The port for the scheduler's calls
-        #[arg(long, default_value_t = 50052)]
+        /// Port for calls of the scheduler
+        #[arg(long, value_name = "PORT", default_value_t = 50052)]
         grpc_port: u16,
-        /// The name that others know this machine by
-        #[arg(long)]
+        /// Host name by which the others reach this machine
+        #[arg(long, value_name = "HOST")]
         external_host: Option<String>,
-        /// Where intermediate results are kept [default: a temporary directory]
-        #[arg(long)]
+        /// Directory for intermediate results [default: a temporary directory]
+        #[arg(long, value_name = "DIR")]
         work_dir: Option<PathBuf>,
-        /// How many partitions are worked on at once [default: the number of cores]
-        #[arg(long, default_value_t = 0)]
+        /// Number of partitions processed at once; 0 for the number of cores
+        #[arg(long, value_name = "N", default_value_t = 0)]
         cores: u16,
-        /// Seconds between signs of life
-        #[arg(long, default_value_t = 10)]
+        /// Interval between heartbeats, in seconds
+        #[arg(long, value_name = "SECONDS", default_value_t = 10)]
         heartbeat: u64,
         #[command(flatten)]
         reading: ReadingArgs,
     },
     /// Answer a query, as CSV
     Sql {
-        /// The query
+        /// SQL query
         sql: String,
-        /// The scheduler
+        /// URL of the scheduler
         #[arg(long, value_name = "URL", default_value = "df://localhost:50050")]
         scheduler: String,
-        /// A table of the query: the directory of a table, a snapshot or a region, or an HFile, which all
-        /// executors have at the same path or URL
+        /// Table of the query: HFile, or directory of a table, snapshot or region; may be repeated
+        ///
+        /// All executors need it at the same path or URL.
         #[arg(long = "table", value_name = "NAME=TARGET", value_parser = pair, required = true)]
         tables: Vec<(String, String)>,
-        /// A JSON file that maps columns and the row key to typed columns, of all tables
+        /// JSON file that maps the row key and columns to typed columns, of all tables
         #[arg(long, value_name = "FILE")]
         map: Option<PathBuf>,
-        /// Propose types from the first rows of each table
+        /// Infer types from the first rows of each table; 1000 if ROWS is omitted
         #[arg(long, value_name = "ROWS", num_args = 0..=1, require_equals = true)]
         #[arg(default_missing_value = "1000", conflicts_with = "map")]
         infer: Option<NonZeroUsize>,
-        /// How many parts of a table are read [default: 16]
+        /// Number of parts of a table read at once [default: 16]
         #[arg(long, value_name = "N")]
         partitions: Option<usize>,
-        /// After how many seconds to give up [default: never]
+        /// Timeout of the query in seconds [default: none]
         #[arg(long, value_name = "SECONDS")]
         timeout: Option<u64>,
         #[command(flatten)]
@@ -117,7 +118,7 @@ fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 fn level(text: &str) -> Result<log::LevelFilter, String> {
-    text.parse().map_err(|_| "expected a level".to_owned())
+    text.parse().map_err(|_| "expected off, error, warn, info, debug or trace".to_owned())
 }
 
 fn host_port(text: &str) -> Result<(String, u16), String> {
@@ -178,7 +179,7 @@ async fn end_of(command: Command) -> ExitCode {
         _ => Duration::MAX,
     };
     let done = tokio::time::timeout(limit, run(command)).await;
-    let Err(error) = done.unwrap_or_else(|_| Err("there is no answer in time".into())) else {
+    let Err(error) = done.unwrap_or_else(|_| Err("the query has timed out".into())) else {
         return ExitCode::SUCCESS;
     };
     match error.downcast_ref::<OutputError>() {

@@ -24,7 +24,7 @@ pub(super) fn settings(location: &Location, options: &RemoteOptions) -> io::Resu
     settings_with(location, options, conf_dir(env::var)?.as_deref())
 }
 
-/// Returns the directory of Hadoop's files, as the client does, which passes over a name that is not UTF-8.
+/// Returns the directory of Hadoop's files, as the client does, which skips a name that is not UTF-8.
 pub(super) fn conf_dir(
     variable: impl Fn(&'static str) -> Result<String, VarError>,
 ) -> io::Result<Option<PathBuf>> {
@@ -38,8 +38,8 @@ pub(super) fn conf_dir(
     Ok(None)
 }
 
-/// The default file system may be any name service, or several: all that have a provider get this one. A name
-/// too many changes nothing.
+/// The default file system may be any name service, or several: all that have a provider get this one. An
+/// extra name changes nothing.
 fn settings_with(
     location: &Location,
     options: &RemoteOptions,

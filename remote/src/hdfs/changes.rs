@@ -170,8 +170,8 @@ impl HdfsFiles {
         Ok(())
     }
 
-    /// As [`check`](Self::check), for two files. If the answer about the second one takes long, asks again:
-    /// the lock of the first one may be lost by then.
+    /// Like [`check`](Self::check), for two files. If the response about the second one takes long, checks
+    /// again: the lock of the first one may be lost by then.
     async fn check_both(&self, files: [&str; 2]) -> io::Result<()> {
         loop {
             for file in files {
@@ -305,7 +305,7 @@ impl HdfsFiles {
             match self.client().recover_lease(&path_of(key)).await.map_err(io_error) {
                 Ok(true) => return Ok(()),
                 Ok(false) => {}
-                // The name node may have become silent, and another one answers.
+                // The name node may have become silent, and another one may respond.
                 Err(error) if may_repeat && error.kind() == io::ErrorKind::ConnectionAborted => {
                     may_repeat = false;
                     continue;

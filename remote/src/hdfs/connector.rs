@@ -50,7 +50,7 @@ impl Connector {
     ///
     /// # Errors
     ///
-    /// If a file of Hadoop's settings is there, but cannot be read.
+    /// If a file of Hadoop's settings exists, but cannot be read.
     pub(super) fn new(
         location: &Location,
         options: &RemoteOptions,
@@ -91,7 +91,7 @@ impl Connector {
     pub(super) fn connect_changing(&self, reading: &Client) -> Changing {
         match self.name_nodes.several().map(|addresses| self.connect_through_relays(addresses)) {
             Some(Ok((client, relays))) => Changing { client, _relays: Some(relays) },
-            // There may be no ports. A silent name node is then waited for until the deadline.
+            // There may be no free ports. A silent name node is then waited for until the deadline.
             _ => Changing { client: reading.clone(), _relays: None },
         }
     }

@@ -4,7 +4,7 @@ use hdfs_native::HdfsError;
 use hregion::cell::Printable;
 use std::io;
 
-/// Whether the name node has answered: it has not made the change.
+/// Whether the name node has responded, so that it has not made the change.
 pub(super) fn is_refusal(error: &HdfsError) -> bool {
     match error {
         HdfsError::RPCError(class, _) => !is_of_network(class),
@@ -80,7 +80,7 @@ pub(super) fn is_of_erasure_code(error: &HdfsError) -> bool {
     matches!(error, HdfsError::OperationFailed(text) if text.contains("erasure-coded"))
 }
 
-/// The greatest length of a message: one has all that is known of the data nodes of a block.
+/// The maximum length of a message: some list everything about the data nodes of a block.
 const MAX_MESSAGE: usize = 500;
 
 pub(super) fn io_error(error: HdfsError) -> io::Error {

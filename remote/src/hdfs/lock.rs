@@ -63,8 +63,9 @@ impl DirLock for Lease {
 }
 
 impl Lease {
-    /// How long the answer to a change, or about the lock, may take. Both after [`FRESH`], and the third of
-    /// it that a relay may take to pass on a request, are less than the 60 seconds of a lease.
+    /// The time that the response to a change, or about the lock, may take. [`FRESH`], both of these, and the
+    /// third of one that a relay may take to pass on a request, are together less than the 60 seconds of a
+    /// lease.
     pub(super) const MAX_PATIENCE: Duration = Duration::from_secs(15);
 
     /// Fails if the lock is no longer held.
@@ -90,7 +91,7 @@ impl Lease {
         if !is_fresh {
             renew(files, &self.key).await?;
         }
-        // A sync of a file without bytes is a question to the name node, which refuses it without the lease.
+        // A sync of an empty file is only a request to the name node, which refuses it without the lease.
         files.client();
         match writer.hsync().await {
             Ok(()) => {}
@@ -253,7 +254,7 @@ impl Drop for HdfsLock {
             }
             drop(claim);
         });
-        // A failure is one to wait for it.
+        // An error means only that the end was not waited for.
         let _ =
             self.shared.blocking.run(within(time, async move { closing.await.map_err(io::Error::other) }));
     }

@@ -33,11 +33,11 @@ pub(super) struct NameNodes {
 /// The reaction of a name node to a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reply {
-    /// It answers, or ends the connection at once.
+    /// It responds, or immediately ends the connection.
     Answer,
     /// It refuses connections.
     Refusal,
-    /// It accepts a connection, and says nothing.
+    /// It accepts a connection, and sends nothing.
     Silence,
     /// It does not accept a connection.
     None,
@@ -95,7 +95,7 @@ impl NameNodes {
         self.nodes.iter().map(|node| node.address.as_str()).collect::<Vec<_>>().join(", ")
     }
 
-    /// Probes all name nodes. Returns settings with which the client asks those that do not respond last.
+    /// Probes all name nodes. Returns settings with which the client asks last those that do not respond.
     ///
     /// # Errors
     ///
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(found("hdfs://other/a", &RemoteOptions::default()).addresses(), "other");
     }
 
-    /// One that refuses or ends connections does not keep anybody waiting; one that accepts them may.
+    /// A name node that refuses or ends connections keeps no client waiting; one that accepts them may.
     #[test]
     fn name_nodes_that_accept_connections_and_say_nothing_are_silent() {
         let listener = || TcpListener::bind("127.0.0.1:0").unwrap();

@@ -38,7 +38,7 @@ const MAX_CONNECTIONS: usize = 16;
 /// The maximum number of bytes that are passed on at once.
 const PART: usize = 16 << 10;
 
-/// The time between two questions whether a silent name node answers again.
+/// The time between two probes of a silent name node.
 const PAUSE: Duration = Duration::from_secs(1);
 
 const STANDBY: &str = "org.apache.hadoop.ipc.StandbyException";
@@ -101,7 +101,8 @@ struct Service {
     limit: Duration,
 }
 
-/// Takes the connections to a name node, up to a number: those of others use up no files of this process.
+/// Accepts connections to a name node, up to a maximum number, so that those of other processes do not use up
+/// the files of this one.
 async fn listen(service: Arc<Service>, node: Arc<NameNode>, listener: TcpListener) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
@@ -110,7 +111,7 @@ async fn listen(service: Arc<Service>, node: Arc<NameNode>, listener: TcpListene
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else { continue };
                 let (service, node) = (Arc::clone(&service), Arc::clone(&node));
                 tokio::spawn(async move {
-                    // The client sees the end of the connection, also if a forked process has it, too.
+                    // The client sees the end of the connection even if a forked process also has it.
                     let _ = service.relay(&node, &mut client).await;
                     let _ = client.shutdown().await;
                     drop((client, place));
@@ -135,7 +136,7 @@ impl Service {
             let Some(server) = self.connect(node).await else { return Ok(()) };
             return self.pass_on(node, client, server, &begun).await;
         }
-        // Who the client is. This has no answer.
+        // The identity of the client, which gets no response.
         read_message(client, &mut begun).await?;
         loop {
             let mut request = Vec::new();
@@ -163,9 +164,9 @@ impl Service {
         }
     }
 
-    /// Passes on what the client has sent, and then what both send. If the name node is found to be silent,
-    /// the system does not go on sending to it: a request must not arrive after another one was asked whether
-    /// it was carried out.
+    /// Passes on the bytes that the client has sent, and then those of both sides. If the name node is found
+    /// to be silent, the system stops sending to it: a request must not arrive after another name node was
+    /// asked whether it was executed.
     async fn pass_on(
         &self,
         node: &Arc<NameNode>,
@@ -176,8 +177,8 @@ impl Service {
         if self.exchange(node, client, &mut server, begun).await { server.set_zero_linger() } else { Ok(()) }
     }
 
-    /// Passes on what both send, until one ends the connection or the name node is found to be silent.
-    /// Returns whether it is.
+    /// Passes on the bytes of both sides, until one ends the connection or the name node is found to be
+    /// silent. Returns whether it is silent.
     async fn exchange(
         &self,
         node: &Arc<NameNode>,
@@ -229,7 +230,7 @@ impl NameNode {
         *self.is_silent.borrow()
     }
 
-    /// Notes that it is silent until it answers again.
+    /// Records that it is silent, until it responds again.
     fn set_silent(self: &Arc<Self>, limit: Duration) {
         if self.is_silent.send_replace(true) {
             return;
@@ -269,7 +270,7 @@ impl Traffic {
 
     fn add_request(&self) {
         self.change(|counts| {
-            // A later request does not make the time of an earlier one begin again.
+            // A later request does not restart the time of an earlier one.
             if counts.requests == 0 {
                 counts.last = Some(Instant::now());
             }
@@ -293,7 +294,7 @@ impl Traffic {
         })
     }
 
-    /// Stops waiting for responses to requests sent before the given number of responses.
+    /// Stops waiting for responses to the requests so far, unless one came after this number of responses.
     fn forget(&self, answers: u64) {
         self.change(|counts| {
             if counts.answers == answers {
@@ -495,7 +496,7 @@ mod tests {
         assert_eq!(client.read(&mut answer).unwrap(), 0);
     }
 
-    /// What the system has not sent yet must not reach it later.
+    /// Bytes that the system has not sent yet must not reach it later.
     #[test]
     fn the_connection_to_a_silent_name_node_is_reset() {
         let ([silent, other], [address, other_address]) = two();

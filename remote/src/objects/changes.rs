@@ -137,7 +137,7 @@ impl Put {
     ///
     /// # Errors
     ///
-    /// There is another object: [`io::ErrorKind::AlreadyExists`] if `over` says that there is none.
+    /// If there is another object: [`io::ErrorKind::AlreadyExists`] if `over` requires that there is none.
     pub(super) fn made(self, over: &Over) -> io::Result<String> {
         match (self, over) {
             (Self::Made(e_tag), _) => Ok(e_tag),
@@ -236,9 +236,9 @@ impl ObjectFiles {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::AlreadyExists`] if there is an object, and `over` says that there is none. With any
-    /// other error that is final, the object may have been made, and will not be made later unless the files
-    /// are in doubt.
+    /// [`io::ErrorKind::AlreadyExists`] if there is an object, and `over` requires that there is none. With
+    /// any other error that is final, the object may have been made, and will not be made later unless the
+    /// files are in doubt.
     pub(super) async fn put_file(&self, key: &str, bytes: Bytes, over: &Over) -> Result<String, Failure> {
         self.check(key).await.map_err(|error| self.before_request(error))?;
         if matches!(over, Over::Nothing) {

@@ -38,14 +38,14 @@ const FRESH: Duration = Duration::from_secs(1);
 /// The beginning of the content of a lock object.
 const HELD: &str = "hregion lock, held by ";
 const FREE: &str = "hregion lock, free ";
-/// The length of a lock object, at most.
+/// The maximum length of a lock object.
 const LOCK_BYTES: u64 = 200;
 
 /// A lock object that this process has made.
 pub(super) struct Lease {
     key: String,
     e_tag: String,
-    /// Before the last question whose answer was that the lock is held.
+    /// A moment before the last check that found the lock held.
     asked: Mutex<Moment>,
     /// Whether this process has released the lock, or removed the object.
     is_over: AtomicBool,
@@ -196,7 +196,7 @@ impl ObjectLock {
     }
 
     /// Frees the lock, even if a change got no response: this replaces only the object of this lock. If that
-    /// fails, the lock stays held, but for this storage.
+    /// fails, the lock stays held, except for this storage.
     pub(super) fn release(&self) -> io::Result<()> {
         if self.lease.is_over.swap(true, Ordering::SeqCst) {
             return Ok(());

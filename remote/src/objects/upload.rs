@@ -18,14 +18,14 @@ use std::io;
 use std::mem;
 use std::sync::Arc;
 
-/// The number of parts of an object, at most.
+/// The maximum number of parts of an object.
 const MAX_PARTS: usize = 10_000;
 
 /// The number of parts of the first length, and of each longer one.
 const FIRST_PARTS: usize = 2_000;
 const MORE_PARTS: usize = 500;
 
-/// The length of parts that are longer than the first ones, at most.
+/// The maximum length of parts that are longer than the first ones.
 const MAX_LONGER: u64 = 1 << 30;
 
 /// The number of checks whether an object was made, after a completion that has taken too long.
@@ -114,12 +114,12 @@ impl Parts {
         self.wait()?;
         let (files, shared) = (Arc::clone(&self.files), Arc::clone(&self.shared));
         let parts = mem::take(&mut self.uploaded);
-        // The client sends the request again and again for one deadline.
+        // The client repeats the request until the deadline.
         let answer = shared.blocking.run_long(3, async move {
             let completed = complete(&files, &mut self.upload, parts).await;
             Ok((completed, self))
         });
-        // This thread waits until the parts are given up: one of the runtime does not.
+        // This thread waits until the parts are discarded; a thread of the runtime would not.
         let (completed, given_up) = answer?;
         drop(given_up);
         completed
@@ -127,7 +127,7 @@ impl Parts {
 }
 
 impl Drop for Parts {
-    /// Gives the parts up. If that fails, they stay in the store until a rule of the bucket removes them.
+    /// Discards the parts. If that fails, they stay in the store until a rule of the bucket removes them.
     fn drop(&mut self) {
         self.pending = None;
         if let Some(upload) = self.upload.take() {
@@ -163,7 +163,7 @@ async fn complete(files: &ObjectFiles, upload: &mut Option<Upload>, parts: Vec<P
     let mut completed =
         with_condition(condition, files.store().complete_multipart(&path, &id, parts.clone())).await;
     if matches!(&completed, Err(error) if io_error(error).kind() == io::ErrorKind::Unsupported) {
-        // The library supports conditions only for puts.
+        // The store supports conditions only for puts.
         completed = files.store().complete_multipart(&path, &id, parts).await;
     }
     if let Err(error) = completed {
@@ -181,7 +181,7 @@ async fn complete(files: &ObjectFiles, upload: &mut Option<Upload>, parts: Vec<P
             }
         }
         if put.is_none() && !is_refusal(&error) {
-            // It may be made yet, unless the upload is given up before.
+            // It may still be made, unless the upload is given up before.
             let is_given_up = files.store().abort_multipart(&path, &id).await.is_ok();
             put = look().await;
             if is_given_up {

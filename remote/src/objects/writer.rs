@@ -78,7 +78,7 @@ impl ObjectWriter {
         Ok(Self { file: Written::create(files, file, replaces)?, state: State::Whole(BytesMut::new()) })
     }
 
-    /// Adds bytes, which are not more than a part.
+    /// Adds bytes, at most as many as a part has.
     fn write(&self, state: State, bytes: &[u8]) -> io::Result<State> {
         let part_bytes = self.file.files.settings.part_bytes;
         let (parts, mut buffer) = match state {

@@ -108,9 +108,9 @@ fn encoder(codec: Codec, options: &CompressorOptions) -> Result<Option<Box<dyn E
 
 /// The chunk sizes of HBase's and Hadoop's codec classes with their default buffers (hfile.md §8.2).
 ///
-/// The classes on aircompressor decode no chunk with more plain bytes than their buffer has, which takes 64
-/// KiB for LZO and 256 KiB for the others. LZO chunks are of the size that its class writes, which hadoop-lzo
-/// can also read: it would write 245,693 bytes.
+/// The classes based on aircompressor cannot decode a chunk with more plain bytes than their buffer holds: 64
+/// KiB for LZO, and 256 KiB for the others. LZO chunks have the size that its class writes, which hadoop-lzo
+/// can also read; hadoop-lzo itself would write 245,693 bytes.
 fn max_chunk(codec: Codec, zstd_framed: bool) -> Option<usize> {
     const BUFFER: usize = 256 << 10;
     const LZO_BUFFER: usize = 64 << 10;

@@ -34,7 +34,7 @@ pub(crate) struct BlockOutline {
     format: DataFormat,
     /// The parts, in order.
     parts: Box<[Part]>,
-    /// The first rows of the parts; in a delta encoding, the keys of their first cells, or these cells.
+    /// The first rows of the parts; in a delta encoding, the keys of their first cells, or the whole cells.
     firsts: Box<[u8]>,
     /// The tags to which the parts refer, if any.
     tags: Option<Box<KnownTags>>,
@@ -85,7 +85,7 @@ pub(crate) struct StoredCells<'s> {
 }
 
 impl StoredCells<'_> {
-    /// Returns an outline's data of the cell with which a part begins, and the start of the stored part in
+    /// Returns an outline's data for the cell with which a part begins, and the start of the stored part in
     /// the bytes. `number` is the cell's number, `before` the position of the previous cell.
     fn begin_part<'b>(
         &self,
@@ -166,7 +166,7 @@ const MAX_PART: usize = 48 << 10;
 /// Smaller blocks are read as a whole.
 const MIN_BLOCK: usize = 8 << 10;
 
-/// A part is at least this many times as long as the outline's data of its first cell.
+/// A part is at least this many times as long as the outline's data for its first cell.
 const MAX_FIRST: usize = 16;
 
 /// `firsts` and the tags take at most one in this many bytes of the block.

@@ -116,7 +116,7 @@ impl<'o> PlainCells<'o> {
     /// Copies `len` bytes that were put before, usually a part of a key.
     ///
     /// The caller must have checked that they exist.
-    // see Before::next_key
+    // see `PreviousCell::next_key`
     #[inline(always)]
     pub(super) fn copy_back(&mut self, from: usize, len: usize) {
         let end = self.out.len() + len;

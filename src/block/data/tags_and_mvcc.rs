@@ -56,7 +56,7 @@ impl<'a> TagsAndMvcc<'a> {
     }
 
     /// Moves one tail from the payload to the cells.
-    // see Before::next_key
+    // see `PreviousCell::next_key`
     #[inline(always)]
     pub(super) fn take(
         &mut self,

@@ -11,7 +11,7 @@ pub(crate) struct TierBlock {
     pub(crate) bytes: Vec<u8>,
     pub(crate) cells: Range<usize>,
     pub(crate) prev_block_offset: i64,
-    /// Like [`DataBlock`]'s field.
+    /// Whether the stored block has these cells, unchanged, at these offsets.
     pub(crate) as_stored: bool,
 }
 

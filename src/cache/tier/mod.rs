@@ -107,7 +107,8 @@ struct Counters {
 }
 
 impl Tier {
-    /// A tier of `capacity` bytes in a directory. If a system call fails, it exists but is not used.
+    /// Creates a tier of `capacity` bytes in a directory. If a system call fails, the tier exists but is not
+    /// used.
     pub(super) fn open(storage: &Arc<dyn Storage>, dir: &Path, capacity: u64) -> Self {
         let path = dir.join(FILE);
         let mut lock = None;

@@ -78,7 +78,7 @@ fn blocks_are_found_until_their_file_is_closed_or_they_are_overwritten() {
     assert!(file.exists());
     drop(tier);
     assert!(!file.exists(), "removed with the tier");
-    // the remains of a process that died
+    // a file that a dead process has left
     std::fs::write(&file, vec![1; 100]).unwrap();
     let tier = Tier::open(&local, &dir.path().join("a/tier"), 10_000);
     assert!(tier.is_on() && tier.get(&key(1)).is_none());

@@ -155,7 +155,7 @@ impl<'a> Parser<'a> {
         self.at += self.rest().iter().copied().take_while(is_blank).count();
     }
 
-    /// Skips what separates arguments: any number of blanks and commas, as in HBase.
+    /// Skips the separators of arguments: any number of blanks and commas, as in HBase.
     fn skip_separators(&mut self) {
         self.at += self.rest().iter().take_while(|byte| matches!(byte, b' ' | b',')).count();
     }

@@ -1,4 +1,4 @@
-//! Printing filters as expressions.
+//! Prints filters as expressions.
 
 use crate::filter::compare::Kind as ComparatorKind;
 use crate::filter::description::Kind;

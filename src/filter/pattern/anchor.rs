@@ -10,7 +10,7 @@ pub(super) enum Anchor {
     Beginning,
     /// `$`: at the end of the text or before its final line terminator; with MULTILINE, at the end of a line.
     End,
-    /// `\Z`: as `$` without MULTILINE.
+    /// `\Z`: like `$` without MULTILINE.
     VeryEnd,
 }
 

@@ -188,7 +188,7 @@ fn threads_are_started_for_jobs_that_none_is_free_for() {
         open(&gate);
         until(|| counts() == (3, 3, 0));
         assert!(waiting.iter().all(|job| result(job) == Some(0)), "{round}");
-        // a job that follows another needs no second thread, and other wake-ups of threads are not calls
+        // a job that follows another needs no second thread, and other wake-ups do not count as calls
         for n in 0..100 {
             let one = job(Action::Return(n));
             queue.push(&one);
@@ -237,7 +237,7 @@ fn threads_that_are_not_needed_end() {
     }
     until(|| waiting.iter().all(|job| matches!(*unpoisoned(job.state.lock()), State::Running)));
     open(&gate);
-    // of two waiting callers, the same is called each time
+    // of two waiting threads, the same one is woken each time
     until(|| {
         let one = job(Action::Return(1));
         queue.push(&one);
@@ -312,8 +312,8 @@ fn a_process_without_the_threads_starts_others() {
     assert!(matches!(old.claim(), Claim::Waiting(_)));
 }
 
-/// Jobs that were added before the threads slept must not wait for the next added job: there may be so many
-/// of them that none is added.
+/// Jobs that were added before the threads went to sleep do not have to wait for the next push: the queue may
+/// be too full for one.
 #[test]
 fn jobs_are_done_after_the_queue_was_held() {
     let queue = queue();

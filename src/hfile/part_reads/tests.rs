@@ -8,7 +8,7 @@ use crate::io::{FileIdentity, MemoryFile};
 use std::io;
 use std::path::Path;
 
-/// The rows of a block. The length of cells makes each part begin with a cell.
+/// The number of rows of a block. The length of the cells is such that each part begins with a cell.
 const ROWS: usize = 640;
 const HEADER: usize = 33;
 

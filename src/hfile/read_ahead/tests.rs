@@ -1,4 +1,5 @@
-//! The blocks that are read ahead, and their memory. `tests/suite/read_ahead.rs` compares the cells.
+//! Which blocks are read ahead, and how much memory they take. `tests/suite/read_ahead.rs` compares the
+//! cells.
 
 use super::*;
 use crate::cell::{CellRef, CellType, SeekKey};
@@ -41,8 +42,8 @@ fn open_local(codec: Codec, read_ahead_bytes: usize) -> HFile {
     HFile::options().limits(limits).open_reader(Arc::new(LocalFile::open(&path).unwrap())).unwrap()
 }
 
-/// Walks to a row from the first one, and calls `check` in each row with the blocks read ahead, if there are
-/// any.
+/// Walks from the first row to another one, and calls `check` in each row with the blocks that are read
+/// ahead, if any.
 fn walk(scanner: &mut HFileScanner<'_>, to: usize, mut check: impl FnMut(usize, &ReadAhead)) {
     assert!(scanner.seek_to_first().unwrap());
     for i in 0..to {
@@ -108,7 +109,7 @@ fn what_is_held_of(open: impl Fn(usize) -> HFile) {
             assert!(ahead.plain.len() <= MAX_BLOCKS + 1 && ahead.stored.len() <= MAX_BLOCKS + 2);
         });
         assert!(most <= limit, "{most} of {limit}");
-        // one more would exceed the limit, beside the one that the scan was about to enter
+        // one more would be too much, besides the one that the scan was about to enter
         assert!(blocks == MAX_BLOCKS || most + 2 * largest > limit, "{blocks}, {most} of {limit}");
     }
     assert!((BLOCK..3 * BLOCK).contains(&largest), "{largest}");

@@ -1,4 +1,4 @@
-//! The memory that a file keeps without a cache is counted, also if several threads read the same blocks.
+//! What a file without a cache keeps is counted, even if several threads read the same blocks.
 
 use super::*;
 use crate::HFileWriter;
@@ -139,7 +139,7 @@ fn a_scan_keeps_nothing() {
     assert_eq!((count, file.kept.load(Ordering::Relaxed)), (ROWS, 0));
 }
 
-/// A file in which, while it is damaged, read bytes after the first 40 are wrong.
+/// A file that, while it is damaged, returns wrong bytes after the first 40 of each read.
 #[derive(Debug)]
 struct Damaged {
     file: MemoryFile,

@@ -113,7 +113,7 @@ impl<'a> Copy<'a> {
             return;
         }
         match named.ok().and_then(|named| self.known.meta_blocks.get(named)) {
-            // of equal names the first is kept
+            // the first of equal names is kept
             Some((name, _)) if self.meta_blocks.contains_key(name) => {}
             Some((name, _)) => {
                 if let Some(room) = self.meta_room.checked_sub(payload.len()) {

@@ -48,7 +48,7 @@ pub(super) struct KnownKeys {
 
 impl KnownKeys {
     /// Reads the metadata of a file with a valid trailer, and determines what is damaged from the blocks.
-    /// `likely` is the order of cells that are in both.
+    /// `likely` is the order to assume for cells that fit both orders.
     pub(super) fn by_trailer(
         reader: &Arc<dyn FileReader>,
         options: &HFileOptions,
@@ -76,7 +76,7 @@ impl KnownKeys {
     }
 
     /// Determines everything from the blocks of a file whose trailer is unusable for `reason`; none if no
-    /// block is valid. `likely` is the order of cells that are in both.
+    /// block is valid. `likely` is the order to assume for cells that fit both orders.
     pub(super) fn by_blocks(
         reader: &Arc<dyn FileReader>,
         options: &HFileOptions,
@@ -193,8 +193,8 @@ impl KnownKeys {
         Ok(())
     }
 
-    /// Determines what is still missing. `order` is that of the trailer, or else that of cells that are in
-    /// both. `stated` is the end of the data according to the trailer.
+    /// Determines the properties that are still missing. `order` is the trailer's or, without one, the order
+    /// to assume for cells that fit both. `stated` is the end of the data according to the trailer.
     fn conclude(
         &mut self,
         info: Option<FileInfo>,

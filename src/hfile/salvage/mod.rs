@@ -96,8 +96,8 @@ pub(super) fn salvage(
     }
 }
 
-/// Returns the order that cells have which are in both orders, as those of most files of `hbase:meta`: by the
-/// places of the damaged and of the new file.
+/// Returns the order to assume for cells that fit both orders, as in most files of `hbase:meta`: by the paths
+/// of the damaged and of the new file.
 fn likely_order(damaged: &Path, options: &HFileOptions, out: &Path) -> CellOrder {
     let meta = RegionInfo::meta().encoded_name();
     let is_of_meta = |path: &Path| {

@@ -133,7 +133,7 @@ impl Survey {
         self.best().map(|candidate| candidate.format)
     }
 
-    /// Returns the order of the cells, if there are any; `likely` if both orders fit as well.
+    /// Returns the order of the cells, if there are any; `likely` if both orders fit equally well.
     pub(super) fn order(&self, likely: CellOrder) -> Option<CellOrder> {
         let [user, meta] = self.best()?.disorder;
         Some(match meta.cmp(&user) {

@@ -162,7 +162,7 @@ impl TreeReader<'_> {
 }
 
 const OVERLAP: Corruption =
-    Corruption::Malformed("an index entry's block is before the end of that of the entry before");
+    Corruption::Malformed("an index entry's block begins before the end of the previous entry's block");
 
 impl Node {
     fn location(&self) -> BlockLocation {

@@ -452,8 +452,8 @@ fn file_of_rows(rows: usize, options: HFileWriterOptions) -> Vec<u8> {
     storage.bytes(Path::new("file")).unwrap()
 }
 
-/// The order of keys under an unknown comparator is not known, so only the offsets of blocks show that the
-/// scan does not advance.
+/// Under an unknown comparator, nothing is known of the order of keys, so only the offsets of blocks show
+/// that the scan does not advance.
 #[test]
 fn a_scan_does_not_enter_a_block_again() {
     let sound = file_of_rows(9, HFileWriter::options().index_chunk_size(1).index_min_entries(2));
@@ -552,7 +552,7 @@ fn end_of_key(last: u8, time: u8, code: u8) -> [u8; 11] {
     [last, 0, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, time, code]
 }
 
-/// A scan that passes a fault finds it, like a verification.
+/// Faults that verification finds are also found by a scan that passes them.
 #[test]
 fn a_scan_refuses_what_does_not_fit_together() {
     let sound = file_of_rows(9, HFileWriter::options());
@@ -577,7 +577,7 @@ fn a_scan_refuses_what_does_not_fit_together() {
     // after the cells of its row
     let bytes = with_index_key(&sound, root, "row4", &end_of_key(b'4', 0xff, 0));
     assert_not_passed(&bytes, data[4], "first cell of the block is before its index key");
-    // before the cell of the row before, but after that row's index key
+    // before the cell of the previous row, but after its index key
     let bytes = with_index_key(&sound, root, "row4", &end_of_key(b'3', 0xfe, 0xff));
     assert_not_passed(&bytes, data[3], "last cell of the block is not before the next index key");
 }
@@ -607,7 +607,7 @@ fn a_scan_refuses_index_blocks_that_do_not_fit_together() {
     }
 }
 
-/// Invalid keys, a chunk that is a data block, also if that is in the cache, and a chunk without bits.
+/// Invalid keys, a chunk that is a data block, even if that is cached, and a chunk without bits.
 #[test]
 fn a_filter_of_other_bytes_is_not_used() {
     let sound = file_of_rows(9, HFileWriter::options().bloom(BloomType::RowCol));

@@ -25,7 +25,7 @@ pub(in crate::hfile) struct Walk<'a> {
     damaged_reads: u64,
     /// Whether payloads are not decompressed.
     is_stored: bool,
-    /// The maximum number of bytes of a plain payload, if it is less than that of any block.
+    /// A limit on the bytes of a plain payload, in addition to the one for any block.
     plain_limit: Option<usize>,
     stored: Vec<u8>,
     plain: Vec<u8>,
@@ -59,8 +59,7 @@ impl<'a> Walk<'a> {
         Self { is_stored: true, ..self }
     }
 
-    /// Makes the walk refuse blocks whose plain payload has more bytes than those of the load-on-open section
-    /// may have.
+    /// Makes the walk refuse blocks whose plain payload exceeds the limit for the load-on-open section.
     pub(in crate::hfile) fn of_load_on_open(self) -> Self {
         let limit = self.source.context().limits.load_on_open_bytes;
         Self { plain_limit: Some(limit), ..self }
@@ -81,7 +80,7 @@ impl<'a> Walk<'a> {
         self.stored.get(header.payload()).unwrap_or_default()
     }
 
-    /// Returns the next block, or the damage in its place. Fails only if the file cannot be read.
+    /// Returns the next block, or the damage at its offset. Fails only if the file cannot be read.
     pub(in crate::hfile) fn next(&mut self, references: &References) -> Result<Option<WalkStep>> {
         if self.at >= self.end {
             return Ok(None);

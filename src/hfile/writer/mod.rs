@@ -267,8 +267,8 @@ impl HFileWriter {
     /// # Errors
     ///
     /// If a write fails, or an earlier one failed. The file then does not exist, or is still the previous
-    /// one. Exception: if only the last step, the sync of the directory, fails, the file is the new one, but
-    /// a crash may restore the previous one.
+    /// one. Exception: if only the last step fails, the sync of the directory, the file is the new one, but
+    /// may be the previous one again after a crash.
     pub fn finish(mut self) -> Result<u64> {
         self.check_usable()?;
         self.finish_block()?;

@@ -84,8 +84,8 @@ impl HFileWriterOptions {
         }
     }
 
-    /// Leaves out all Bloom filters, as in the regions of `hbase:meta`: HBase searches filters in the order
-    /// of other tables there, and would miss rows and deletes (hfile.md §12.1).
+    /// Leaves out all Bloom filters, as in the regions of `hbase:meta`: HBase searches the filters of their
+    /// files in the order of other tables, and would miss rows and deletes (hfile.md §12.1).
     pub(crate) fn without_filters(mut self) -> Self {
         self.no_filters = true;
         self
@@ -351,7 +351,7 @@ impl HFileWriterOptions {
         if !self.encoded_ratio.is_finite() || self.encoded_ratio < 0.0 {
             return refuse("the ratio of encoded to plain size: not negative");
         }
-        // As HBase's writers (`BloomFilterUtil.getBloomFilterParam`).
+        // As HBase's writers do (`BloomFilterUtil.getBloomFilterParam`).
         if let Some(BloomType::RowPrefixFixedLength(len)) = self.bloom
             && !usize::try_from(len).is_ok_and(|len| (1..=MAX_ROW_LEN).contains(&len))
         {

@@ -62,7 +62,7 @@ pub enum Call {
 }
 
 impl FaultyStorage {
-    /// An empty storage without faults.
+    /// Creates an empty storage without faults.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -112,14 +112,16 @@ impl FaultyStorage {
         (forks.one_in, forks.chance) = (one_in, Chance(seed));
     }
 
-    /// The storages recorded since the last call. They have no faults, and unsynced changes as at that time.
+    /// Returns the storages recorded since the last call. They have no faults, and unsynced changes as at
+    /// that time.
     pub fn take_forks(&self) -> Vec<Self> {
         let mut state = self.state();
         let taken = std::mem::take(&mut state.forks.taken);
         taken.into_iter().map(|nodes| Self::of(nodes, state.has_objects)).collect()
     }
 
-    /// An independent storage with the same files, synced to the same extent. It has no faults and no locks.
+    /// Returns an independent storage with the same files, synced to the same extent. It has no faults and no
+    /// locks.
     #[must_use]
     pub fn copy(&self) -> Self {
         let state = self.state();
@@ -138,8 +140,8 @@ impl FaultyStorage {
         state.faults = Faults::Among(numbers.into_iter().map(|n| now + n).collect());
     }
 
-    /// The pending calls that [`fail_among_all`](Self::fail_among_all) set to fail, counted from the next
-    /// call.
+    /// Returns the pending calls that [`fail_among_all`](Self::fail_among_all) set to fail, counted from the
+    /// next call.
     #[must_use]
     pub fn pending_faults(&self) -> Vec<u64> {
         let state = self.state();
@@ -187,25 +189,25 @@ impl FaultyStorage {
         self.state().handles.limit = limit;
     }
 
-    /// The number of files open for reading or writing.
+    /// Returns the number of files open for reading or writing.
     #[must_use]
     pub fn open_handles(&self) -> usize {
         self.state().handles.open
     }
 
-    /// The maximum number of files open at once since the last call.
+    /// Returns the maximum number of files open at once since the last call.
     pub fn take_most_handles(&self) -> usize {
         let handles = &mut self.state().handles;
         std::mem::replace(&mut handles.most, handles.open)
     }
 
-    /// The number of calls so far that change something or list a directory.
+    /// Returns the number of calls so far that change something or list a directory.
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.state().calls
     }
 
-    /// The number of all calls so far, including opens, reads and locks.
+    /// Returns the number of all calls so far, including opens, reads and locks.
     #[must_use]
     pub fn all_calls(&self) -> u64 {
         self.state().all_calls
@@ -223,7 +225,7 @@ impl FaultyStorage {
         path.ancestors().skip(1).all(is_dir) && state.directory(path).is_err()
     }
 
-    /// The paths of all files.
+    /// Returns the paths of all files.
     #[must_use]
     pub fn names(&self) -> Vec<PathBuf> {
         let state = self.state();
@@ -232,14 +234,14 @@ impl FaultyStorage {
         found
     }
 
-    /// The bytes of a file; None if it does not exist.
+    /// Returns the bytes of a file; `None` if it does not exist.
     #[must_use]
     pub fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.state();
         state.file(path).ok().map(|file| state.content(file).bytes.to_vec())
     }
 
-    /// The storage after a crash. The result has no faults.
+    /// Returns the storage after a crash. It has no faults.
     #[must_use]
     pub fn after(&self, crash: Crash) -> Self {
         let state = self.state();

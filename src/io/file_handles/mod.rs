@@ -256,8 +256,8 @@ impl State {
 struct Reservation<'h>(&'h FileHandles);
 
 impl Reservation<'_> {
-    /// Passes the reserved room to a file and its handle, unless the file has been dropped: nothing would
-    /// close the handle.
+    /// Passes the reserved room to a file and its handle, unless the file has been dropped, because nothing
+    /// would then close the handle.
     fn take(self, file: &Arc<OpenedFile>, handle: Handle) {
         let mut state = unpoisoned(self.0.0.state.lock());
         if file.is_forgotten() {

@@ -261,7 +261,7 @@ fn a_file_that_another_process_has_replaced_is_not_read() {
     assert_eq!(read(&*file).unwrap_err().to_string(), "another file has taken its place");
 }
 
-/// As in HDFS: each read finds an open file by its path.
+/// As in HDFS: an open file is found by its path at each read.
 #[test]
 fn a_file_that_loses_its_path_is_read_where_it_is_now() {
     let (faulty, storage, handles) = files(6, 3);

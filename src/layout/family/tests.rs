@@ -241,7 +241,7 @@ proptest! {
         let mut flipped = list(1, Some(1), &[("0a", Some(1))]);
         let bits = flipped.len() * 8;
         flipped[flip % bits / 8] ^= 1 << (flip % 8);
-        // A truncated list is ignored.
+        // A truncated list is skipped.
         let kind = FileList::parse(&flipped).map_err(|error| error.kind());
         prop_assert!(kind.is_err_and(|kind| kind != ErrorKind::Truncated), "no flipped bit goes unseen");
     }

@@ -47,7 +47,7 @@ impl RegionDir {
     ///
     /// # Errors
     ///
-    /// Same as [`archive`](Self::archive).
+    /// If an I/O operation fails. The file may still be in the directory, or reappear there after a crash.
     pub(crate) fn set_aside(&self, family: &[u8], name: &str) -> Result<PathBuf> {
         let dir = self.family(family);
         let aside = self.tmp().join(&dir.family);

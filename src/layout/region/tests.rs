@@ -63,7 +63,7 @@ fn the_first_region_brings_the_tables_descriptor() {
     assert_eq!(storage.list_dir(&path.parent().unwrap().join(".tabledesc")).unwrap().len(), 1);
 }
 
-/// A removal without an answer may be carried out after the region has been created again.
+/// A removal without a response may be executed when the region has been created again.
 #[test]
 fn a_creation_writes_no_descriptor_of_a_name_that_is_removed() {
     let faulty = FaultyStorage::new();
@@ -81,7 +81,7 @@ fn a_creation_writes_no_descriptor_of_a_name_that_is_removed() {
     let interrupt = || storage.remove(&path.join(REGION_INFO)).unwrap();
     let first = create(7);
     interrupt();
-    // A descriptor of another length. The removal of the first one has no answer.
+    // Of another length. The removal of the first one gets no response.
     faulty.stick(&first);
     create(1000);
     assert_eq!(descriptors(), 2);
@@ -90,7 +90,7 @@ fn a_creation_writes_no_descriptor_of_a_name_that_is_removed() {
     let last = create(7);
     assert_ne!(last, first);
     assert_eq!(descriptors(), 1);
-    // The removal is carried out now.
+    // Now it is executed.
     storage.remove(&first).unwrap_err();
     let dir = RegionDir::open(&storage, path).unwrap();
     assert_eq!((dir.families[0].max_versions, dir.descriptor.unwrap().path), (7, last));
@@ -263,7 +263,7 @@ fn a_root_may_be_named_like_the_archive() {
     dir.archive(b"f", ["0a"]).unwrap();
     let archived = Path::new("root/archive/archive/data/default/t").join(info.encoded_name()).join("f/0a");
     assert_eq!((storage.bytes(&file), storage.bytes(&archived)), (None, Some(b"bytes".to_vec())));
-    // Links are also followed in this directory.
+    // Links are also followed there.
     let name = format!("t={}-0a", info.encoded_name());
     let (len, is_dir, is_symlink, modified_millis) = (0, false, false, 0);
     let entry = DirEntry { name: name.clone().into(), len, is_dir, is_symlink, modified_millis };

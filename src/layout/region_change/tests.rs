@@ -83,7 +83,7 @@ fn a_change_that_could_not_be_read_is_not_begun() {
     assert!(read_file(&*storage, &most.path(), CHANGE_BYTES).is_ok());
 }
 
-/// Two processes may try, one of which has lost its locks.
+/// As if by two processes, one of which has lost its locks.
 #[test]
 fn without_renames_a_change_is_made_or_undone_for_good() {
     let faulty = FaultyStorage::new();
@@ -131,7 +131,7 @@ fn without_renames_a_change_is_made_or_undone_for_good() {
     }
 }
 
-/// After repeated requests, when the parents were already removed: all rows are in the children.
+/// As if requests were executed once more after the parents were removed: all rows are in the children.
 #[test]
 fn without_renames_a_directory_without_a_region_info_is_no_parent() {
     let faulty = FaultyStorage::new();
@@ -236,7 +236,7 @@ fn the_regions_of_a_creation_are_hidden_until_it_is_made() {
             change.mark_made(&storage).unwrap();
             change.forget(&*storage).unwrap();
             assert!(read().unwrap().hidden(&[]).is_empty());
-            // The request that announces it is carried out once more.
+            // The request that announces it is executed once more.
             change.begin(&storage).unwrap();
             let found = read().unwrap();
             assert_eq!((found.unfinished.len(), found.over.len(), found.hidden(&[]).len()), (0, 1, 0));
@@ -244,7 +244,7 @@ fn the_regions_of_a_creation_are_hidden_until_it_is_made() {
         }
         assert!(!change.resolve(&*storage).unwrap());
         assert!(change.publish(&*storage).is_err());
-        // One of its requests is carried out late.
+        // One of its requests is executed late.
         write_file(&storage, &table.join(&change.children()[0]).join(REGION_INFO), b"info").unwrap();
         let found = read().unwrap();
         assert_eq!((found.undone.len(), found.hidden(&[]).len()), (1, 2));

@@ -211,7 +211,7 @@ impl SnapshotTree {
             if storage.can_rename(&to) {
                 let _ = remove(&**storage, &to);
             }
-            // Names the file that is to be repaired, if the copy is as damaged as that.
+            // Names the file to repair, if the copy has the same damage.
             verify(from).err().unwrap_or(error)
         })
     }

@@ -1,7 +1,7 @@
 //! Finds the parents of splits for a snapshot: regions to whose files other regions refer.
 //!
 //! HBase's cleaner keeps a file of the archive while a snapshot names it, or a link to it exists. A reference
-//! has neither, so the snapshot includes the parent, as in HBase, and a clone's parent has links to its
+//! has neither, so the snapshot includes the parent, as in HBase, and the parent in a clone has links to its
 //! files, until no region refers to it.
 //!
 //! Regions that were merged are not in the snapshots of HBase, and not in those of hregion.

@@ -333,7 +333,7 @@ proptest! {
     }
 }
 
-/// A registry that does not answer until it is released, and records the time limit that it is given.
+/// A registry that does not answer before it is released, and records the time that it is given.
 #[derive(Debug)]
 struct Silent {
     given: Mutex<Sender<Duration>>,

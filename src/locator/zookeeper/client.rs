@@ -1,4 +1,4 @@
-//! Reading znodes from any server of ZooKeeper.
+//! Reads znodes from any server of ZooKeeper.
 
 use super::connection::{Connection, Failure, Security, patience};
 use super::encryption::Encryption;
@@ -94,8 +94,8 @@ impl Client {
         let path = self.absolute(path);
         let servers = &self.quorum.servers;
         if let Some(connection) = self.take_idle()
-            // its server may have failed since, which implies nothing about other servers, or a new attempt
-            // on this one
+            // its server may have failed since, which implies nothing about other servers, or about a new
+            // attempt on this one
             && let Ok(read) = self.ask(connection, op, &path, parse, self.share(deadline, servers.len() + 1))
         {
             return Ok(read);

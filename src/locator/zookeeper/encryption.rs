@@ -16,7 +16,7 @@ impl<T: Read + Write> Socket for T {}
 /// is not trusted: the registry tries another server, but not the same one again. After other errors, it
 /// tries the same server later.
 pub trait Encryption: fmt::Debug + Send + Sync {
-    /// Shakes hands with a server, by the name of its host.
+    /// Performs the handshake with a server, which is given by the name of its host.
     ///
     /// # Errors
     ///

@@ -96,8 +96,8 @@ impl ZooKeeperRegistry {
         self
     }
 
-    /// Encrypts connections; the ports of the quorum must be for this (`secureClientPort`). By default,
-    /// connections are plain.
+    /// Encrypts connections; the ports of the quorum must be for encrypted ones (`secureClientPort`). By
+    /// default, connections are plain.
     #[must_use]
     pub fn with_encryption(mut self, encryption: Arc<dyn Encryption>) -> Self {
         self.client.set_encryption(encryption);

@@ -7,9 +7,9 @@ use std::io;
 /// ([`ZooKeeperRegistry::with_sasl`](super::ZooKeeperRegistry::with_sasl)). ZooKeeper's client:
 /// `ZooKeeperSaslClient`.
 ///
-/// Errors of the kind [`PermissionDenied`](io::ErrorKind::PermissionDenied) are final. After others, another
-/// server is asked, and unless it is [`InvalidData`](io::ErrorKind::InvalidData) or
-/// [`Unsupported`](io::ErrorKind::Unsupported), the same one later.
+/// Errors of the kind [`PermissionDenied`](io::ErrorKind::PermissionDenied) are final. After any other error,
+/// another server is asked; the same one is asked again later, unless the error is of the kind
+/// [`InvalidData`](io::ErrorKind::InvalidData) or [`Unsupported`](io::ErrorKind::Unsupported).
 pub trait SaslMechanism: fmt::Debug + Send + Sync {
     /// Begins to authenticate a session with a server, by the name of its host. May wait, on a thread of its
     /// own.

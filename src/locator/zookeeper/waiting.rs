@@ -13,7 +13,7 @@ pub(super) fn by_deadline<T: Send + 'static>(
 ) -> io::Result<T> {
     let (send, receive) = mpsc::sync_channel(1);
     thread::Builder::new().name(thread.to_owned()).spawn(move || {
-        // the receiver may be gone
+        // the receiver may have been dropped
         let _ = send.send(work());
     })?;
     receive.recv_timeout(deadline.left()).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))

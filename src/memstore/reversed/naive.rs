@@ -15,7 +15,7 @@ pub(crate) struct NaiveRows {
 #[derive(Clone, Debug)]
 pub(crate) enum RowStep<K> {
     LastRow,
-    /// To the row of the last cell before the key, which must not lie within a row.
+    /// To the row of the last cell before the key, which must not be within a row.
     Before(K),
     PreviousRow,
     Advance,

@@ -128,8 +128,8 @@ fn all_rows_are_met_however_they_lie() {
     }
 }
 
-/// The scanner holds entries that were removed since, such as those of a failed write. None of them is
-/// visible, and their successors belong to a row that was already read.
+/// The scanner holds entries that have since been removed, such as those of a failed write. None of them is
+/// visible, and the cells after them are of a row that was read before.
 #[test]
 fn removed_cells_do_not_lead_back_to_later_rows() {
     let segment = Segment::new(CellOrder::User);

@@ -91,7 +91,7 @@ impl Region {
         Ok(others.len())
     }
 
-    /// Returns the files that were not loaded before, or have changed since. No load may be under way.
+    /// Returns the files that were not loaded before, or have changed since. No load may be in progress.
     fn find_others(&self, files: &[CopyInput<'_>]) -> Result<Vec<CopyLoad>> {
         self.resolve_load(&|_| true)?;
         let record = self.0.dir.copies()?;

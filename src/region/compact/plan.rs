@@ -1,4 +1,5 @@
-//! Plans compactions: which files and cells one would take, keep and drop. Nothing is written or locked.
+//! Plans compactions: finds the files that a compaction would merge, and the cells that it would keep and
+//! drop. Nothing is written or locked.
 
 use super::{Chosen, Compaction};
 use crate::error::{Error, Result};
@@ -33,10 +34,9 @@ pub struct CompactionPlan {
 }
 
 impl Region {
-    /// Returns the plan of what [`compact`](Self::compact) would do now, for each family. Passes every cell
-    /// of the files that it would compact to `take`, with the reason to drop it, or
-    /// [`Returned`](CellReason::Returned) if it is kept. `take` can break; the counts of the family are then
-    /// those of the cells passed so far.
+    /// Returns what [`compact`](Self::compact) would do now, for each family. Passes every cell of the files
+    /// that it would compact to `take`, with the reason to drop it, or [`Returned`](CellReason::Returned) if
+    /// it is kept. `take` can break; the counts of the family are then those of the cells passed so far.
     ///
     /// Reads the files, changes nothing, and excludes no reader or writer. The region may be open for reading
     /// only. Cells in memory are not part of a compaction.

@@ -40,7 +40,7 @@ impl RegionCore {
         log.reserve_name(&mut log.part(), seq_id)?;
         let path = log.dir.join(log_name(seq_id));
         let written = self.write_again(log, &path, seq_id, &cells);
-        // Otherwise each flush that fails would leave a file.
+        // Otherwise each failed flush would leave a file.
         if written.is_err() && durable::unless_not_found(durable::remove(storage, &path)).is_ok() {
             return written;
         }

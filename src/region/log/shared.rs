@@ -223,7 +223,7 @@ impl SharedLog {
         self.settings.is_shared
     }
 
-    /// Returns why no writes are accepted any more; `None` if they are.
+    /// Returns the reason that writes are no longer accepted; `None` if they are accepted.
     pub(super) fn failure(&self) -> Option<Error> {
         self.failure.get().cloned()
     }
@@ -372,8 +372,9 @@ impl SharedLog {
         self.failure.get().map_or(Ok(()), |error| Err(io::Error::other(error.clone())))
     }
 
-    /// Completes a file whose entries are durable by a trailer or, in a file that is longer than its entries,
-    /// by an entry without cells: the file must not be truncated while a reader may be reading it.
+    /// Completes a file whose entries are durable: appends a trailer or, if the file is longer than its
+    /// entries, an entry without cells, because a reader may be reading the file, which must not be truncated
+    /// then.
     fn complete(log: CutLog) {
         let CutLog { mut file, mut encoder, key, is_reserved } = log;
         let mut bytes = Vec::new();
@@ -456,7 +457,7 @@ impl SharedLog {
         Ok(true)
     }
 
-    /// Creates a file whose header is on disk. An error includes whether the file may have a name.
+    /// Creates a file whose header is on disk. An error comes with whether the file may have a name.
     #[allow(clippy::type_complexity, reason = "used once")]
     fn create(
         log: &RegionLog,
@@ -506,8 +507,8 @@ fn has_no_links(error: &io::Error) -> bool {
     matches!(error.kind(), CrossesDevices | PermissionDenied | TooManyLinks | Unsupported)
 }
 
-/// Whether the name may exist although making it failed, because the response was lost, and does not belong
-/// to another file.
+/// Whether the name may exist although making it failed: the response may have been lost. If it belongs to
+/// another file, the error shows that.
 fn may_be_made(error: &io::Error) -> bool {
     error.kind() != io::ErrorKind::AlreadyExists
 }

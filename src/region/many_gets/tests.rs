@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::ThreadId;
 
-/// Gets of `n` rows, in an order other than the rows'.
+/// Gets of `n` rows, in an order that differs from that of the rows.
 fn gets(n: u8) -> Vec<Get> {
     (0..u16::from(n)).map(|i| Get::new([(i * 79 % u16::from(n)) as u8])).collect()
 }
@@ -38,7 +38,7 @@ impl<F: Fn(&Get, &mut RowBuf) -> Result<()> + Send + Sync + 'static> RowSource f
     }
 }
 
-/// Reads rows slowly, and returns them and the threads that have read.
+/// Reads rows slowly, and returns them and the threads that have read them.
 fn read_by(threads: usize, gets: &[Get]) -> (Vec<Row>, HashSet<ThreadId>) {
     let by = Arc::new(Mutex::new(HashSet::new()));
     let read = {
@@ -49,7 +49,7 @@ fn read_by(threads: usize, gets: &[Get]) -> (Vec<Row>, HashSet<ThreadId>) {
         }
     };
     let rows = read_rows(gets, CellOrder::User, &GetThreads::new(threads), &By::new(read)).unwrap();
-    // no thread holds anything of the call any more
+    // no thread uses anything of the call any more
     (rows, Arc::into_inner(by).unwrap().into_inner().unwrap())
 }
 
@@ -135,7 +135,7 @@ fn threads_help_if_they_save_time() {
         Some((taken.0, std::ptr::eq(taken.1, &WAITERS)))
     };
     assert_eq!([threads(14, 8, 1000), threads(16, 16, 100), threads(8000, 8000, 60)], [None; 3]);
-    // other tests may hold the threads that these gets need
+    // other tests may have taken the threads that gets without waits need
     let shared = [threads(20, 8, 960), threads(100, 100, 10_000), threads(198, 2, 1000)];
     assert!(shared.iter().flatten().all(|&(n, waits)| (1..cores()).contains(&n) && !waits), "{shared:?}");
     let most = |taken: Option<(usize, bool)>, most| {
@@ -145,7 +145,7 @@ fn threads_help_if_they_save_time() {
     most(threads(20_000, 1, 1000), MAX_HELPERS);
     most(threads(20_000, 1, 3), 2);
     assert_eq!([threads(20_000, 1, 1), threads(20_000, 1, 0)], [None; 2]);
-    // before the first get, according to earlier ones
+    // before the first get, based on the times of earlier ones
     let before = |micros, gets, most| Taken::before(Duration::from_micros(micros), gets, most).map(|t| t.0);
     assert_eq!([before(0, 1000, 9), before(2, 50, 9), before(2, 1000, 0), before(100, 1000, 9)], [None; 4]);
     assert!(before(2, 1000, 9).is_none_or(|n| (1..cores()).contains(&n)));

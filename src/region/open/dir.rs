@@ -102,8 +102,8 @@ impl RegionOptions {
         self.check_given(None)?;
         let table = TableName::parse(self.table.as_deref().unwrap_or(DEFAULT_TABLE))?;
         let info = RegionInfo::new(table, self.start_key.clone(), self.end_key.clone(), self.clock.now())?;
-        // An existing directory that is not empty is made a region in place, and any in a storage without
-        // renames, so it is locked against other processes.
+        // An existing directory that is not empty, and any directory in a storage without renames, is made a
+        // region in place, so it is locked against other processes.
         let is_occupied = !self.storage.can_rename(path)
             || match self.storage.list_dir(path) {
                 Ok(entries) => !entries.is_empty(),
@@ -167,8 +167,8 @@ pub(super) fn describe(dir: &mut RegionDir, described: Option<&(TableDescriptor,
     Ok(())
 }
 
-/// Fails if a split or merge of the region, or one that would create it, was interrupted. It may still be
-/// completed, which would lose writes to a parent, or undone, which would remove its children.
+/// Fails if a split or merge of the region, or one that would create it, was interrupted. The change may
+/// still be completed, which would lose writes to a parent, or undone, which would remove the new regions.
 fn refuse_change_of(dir: &RegionDir, others: &TableListing) -> Result<()> {
     let name = dir.info().encoded_name();
     let is_of = |change: &RegionChange| change.parents().contains(&name) || change.children().contains(&name);

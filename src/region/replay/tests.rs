@@ -1,4 +1,4 @@
-//! Replays during flushes and compactions.
+//! Replays concurrent with flushes and compactions.
 
 use super::*;
 use crate::cell::{CellType, SeekKey};

@@ -109,13 +109,13 @@ impl ReadView {
     ///
     /// # Errors
     ///
-    /// As [`explain`](Self::explain), or if the row is empty or outside of the region.
+    /// Same as [`explain`](Self::explain), or if the row is empty or outside of the region.
     pub fn explain_get(
         &self,
         get: &Get,
         take: impl FnMut(ExplainedCell<'_>) -> ControlFlow<()>,
     ) -> Result<Explanation> {
-        // A scan from the empty row to it would be of all rows.
+        // A scan from the empty row to the empty row would return all rows.
         if get.row().is_empty() {
             return Err(Error::invalid_argument("a get of the empty row returns nothing: no row is empty"));
         }

@@ -38,7 +38,8 @@ impl ResultScanner {
     ///
     /// # Errors
     ///
-    /// Same as [`RegionScanner::next_row`].
+    /// If a file is damaged or unreadable, a filter cannot compare a value, a row has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes), or the region [was closed](crate::ErrorKind::Closed).
     pub fn next_row(&mut self) -> Result<Option<RowRef<'_>>> {
         self.0.with_dependent_mut(|_, rows| rows.next_row())
     }
@@ -47,7 +48,8 @@ impl ResultScanner {
     ///
     /// # Errors
     ///
-    /// Same as [`RegionScanner::next_results`].
+    /// If a file is damaged or unreadable, a filter cannot compare a value, a row has more bytes than
+    /// [`Limits::row_bytes`](crate::Limits::row_bytes), or the region [was closed](crate::ErrorKind::Closed).
     pub fn next_results(&mut self, max: Option<usize>) -> Result<ScanResults> {
         self.0.with_dependent_mut(|_, rows| rows.next_results(max))
     }

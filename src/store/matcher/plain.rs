@@ -62,7 +62,7 @@ impl ScanQueryMatcher<'_> {
         is_plain_value(cell, self.plain) && self.deletes.is_empty()
     }
 
-    /// Whether the only cell of a row is cheaply seen to be selected. The row need not be set.
+    /// Whether it is cheap to see that the only cell of a row is selected. The row need not be set.
     #[inline(always)] // as `is_plain`
     pub(crate) fn includes_single_cell(&self, cell: CellRef<'_>) -> bool {
         is_plain_value(cell, self.plain_alone)

@@ -169,7 +169,7 @@ impl<'f> StoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// Same as [`advance`](Self::advance).
+    /// If a block cannot be read or is damaged.
     #[inline]
     pub(crate) fn walk<B>(
         &mut self,
@@ -192,7 +192,7 @@ impl<'f> StoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// Same as [`advance`](Self::advance).
+    /// If a block cannot be read or is damaged.
     #[inline]
     pub(crate) fn walk_row<V: RowVisitor>(
         &mut self,
@@ -205,8 +205,8 @@ impl<'f> StoreFileScanner<'f> {
         Ok(None)
     }
 
-    /// If the current row is cheaply seen to have one visible cell, the current one, passes it to `visit`:
-    /// see [`HFileScanner::visit_single_cell`].
+    /// If it is cheap to see that the current row has one visible cell, the current one, passes it to
+    /// `visit`: see [`HFileScanner::visit_single_cell`].
     #[inline]
     pub(crate) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         if self.shows_all_cells() { self.cells.visit_single_cell(visit) } else { None }
@@ -262,7 +262,7 @@ impl<'f> StoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// Same as [`advance`](Self::advance).
+    /// If a block cannot be read or is damaged.
     pub(crate) fn seek(&mut self, key: &CellKey) -> Result<bool> {
         self.leave();
         if self.visible == Visible::None {
@@ -284,7 +284,7 @@ impl<'f> StoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// Same as [`advance`](Self::advance).
+    /// If a block cannot be read or is damaged.
     pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<bool> {
         if self.is_lost || self.state == CursorState::Nowhere || self.cells.peek().is_none() {
             return self.seek(key);
@@ -303,7 +303,7 @@ impl<'f> StoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// Same as [`advance`](Self::advance).
+    /// If a block cannot be read or is damaged.
     pub(crate) fn request_seek(&mut self, key: &CellKey, forward: bool, use_bloom: bool) -> Result<bool> {
         if self.visible == Visible::None {
             self.leave();
@@ -344,7 +344,7 @@ impl<'f> StoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// Same as [`advance`](Self::advance).
+    /// If a block cannot be read or is damaged.
     pub(crate) fn enforce_seek(&mut self) -> Result<bool> {
         let Some(delayed) = self.delayed else { return Ok(self.peek().is_some()) };
         let Some(key) = self.delayed_key.take() else { return Ok(false) };

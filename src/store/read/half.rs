@@ -85,7 +85,7 @@ impl HFileHalfScanner<'_> {
     ///
     /// # Errors
     ///
-    /// Same as [`seek_to_first`](Self::seek_to_first).
+    /// If a block cannot be read or is damaged.
     #[inline]
     pub fn advance(&mut self) -> Result<bool> {
         if !self.is_in {
@@ -103,7 +103,7 @@ impl HFileHalfScanner<'_> {
         if self.is_in { self.cells.peek() } else { None }
     }
 
-    /// Finds out whether the cursor of the HFile is at a cell of the half.
+    /// Determines whether the cursor of the HFile is at a cell of the half.
     #[inline]
     fn find(&mut self) -> bool {
         let cell = self.cells.peek();

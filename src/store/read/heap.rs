@@ -231,7 +231,7 @@ impl<'s> KeyValueHeap<'s> {
         }
     }
 
-    /// If the cell on top is cheaply seen to be the last of its row, passes it to `visit`. Moves on if
+    /// If it is cheap to see that the cell on top is the last of its row, passes it to `visit`. Moves on if
     /// `visit` returns `Some`; otherwise stays and returns `None`.
     #[inline]
     pub(crate) fn visit_single_cell<R>(

@@ -78,8 +78,8 @@ impl KeyValueScanner<'_> {
         self.walk_row_by_cell(row, visitor)
     }
 
-    /// If the current row is cheaply seen to end at the current cell, passes the cell to `visit`. Moves on if
-    /// `visit` returns `Some`; otherwise stays and returns `None`.
+    /// If it is cheap to see that the current row ends at the current cell, passes the cell to `visit`. Moves
+    /// on if `visit` returns `Some`; otherwise stays and returns `None`.
     #[inline]
     pub(super) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         match self {

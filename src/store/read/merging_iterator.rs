@@ -74,7 +74,7 @@ impl MergingIterator<'_> {
         Ok(None)
     }
 
-    /// If the cell on top is cheaply seen to be the last of its row, passes it to `visit`. Moves on if
+    /// If it is cheap to see that the cell on top is the last of its row, passes it to `visit`. Moves on if
     /// `visit` returns `Some`; otherwise stays and returns `None`.
     #[inline(always)] // the loop of every scan
     pub(super) fn visit_single_cell<R>(

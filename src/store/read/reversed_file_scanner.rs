@@ -77,7 +77,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// Same as [`advance`](Self::advance).
+    /// If a block cannot be read or is damaged.
     #[inline]
     pub(crate) fn walk<B>(
         &mut self,
@@ -95,8 +95,8 @@ impl<'f> ReversedStoreFileScanner<'f> {
         Ok(None)
     }
 
-    /// If the current row is cheaply seen to end at the current cell, passes the cell to `visit`. Otherwise
-    /// returns `None`.
+    /// If it is cheap to see that the current row ends at the current cell, passes the cell to `visit`.
+    /// Otherwise returns `None`.
     #[inline]
     pub(crate) fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         if self.is_plain && self.seq_id.is_none() { self.cells.peek_single_cell(visit) } else { None }
@@ -106,7 +106,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// Same as [`advance`](Self::advance).
+    /// If a block cannot be read or is damaged.
     pub(crate) fn seek_to_last_row(&mut self) -> Result<()> {
         match self.reference {
             Some(Reference { split_key, half: Half::Bottom }) => self.seek_before(split_key),
@@ -123,7 +123,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// Same as [`advance`](Self::advance).
+    /// If a block cannot be read or is damaged.
     pub(crate) fn seek_before(&mut self, key: &CellKey) -> Result<()> {
         if self.visible == Visible::None {
             return Ok(());
@@ -136,7 +136,8 @@ impl<'f> ReversedStoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// Same as [`advance`](Self::advance). Also if cells are out of order, so that the search leads forward.
+    /// If a block cannot be read or is damaged; or if cells are out of order, so that the search leads
+    /// forward.
     pub(crate) fn reseek_before(&mut self, key: &CellKey) -> Result<()> {
         if self.visible == Visible::None {
             return Ok(());
@@ -161,7 +162,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// Same as [`advance`](Self::advance).
+    /// If a block cannot be read or is damaged.
     #[inline]
     pub(crate) fn previous_row(&mut self) -> Result<()> {
         let found = self.cells.previous_row()?;
@@ -173,7 +174,7 @@ impl<'f> ReversedStoreFileScanner<'f> {
     ///
     /// # Errors
     ///
-    /// Same as [`advance`](Self::advance).
+    /// If a block cannot be read or is damaged.
     pub(crate) fn reseek(&mut self, key: &CellKey) -> Result<()> {
         self.cells.reseek(key)?;
         self.skip_invisible()

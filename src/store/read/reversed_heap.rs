@@ -259,7 +259,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
         Ok(None)
     }
 
-    /// If the cell on top is cheaply seen to be the last of its row, passes it to `visit`. Moves to the
+    /// If it is cheap to see that the cell on top is the last of its row, passes it to `visit`. Moves to the
     /// previous row if `visit` returns `Some`; otherwise stays and returns `None`.
     #[inline]
     pub(crate) fn visit_single_cell<R>(

@@ -42,7 +42,7 @@ pub(crate) fn apply(
     if passes.is_empty() {
         return out(cell);
     }
-    // Kept even if a filter ignores it, because the file would lack the cell.
+    // An error counts even if a filter ignores it, because the file would lack the cell.
     let mut failure = None;
     chain(passes, cell, &mut |cell| {
         out(cell).inspect_err(|error| {

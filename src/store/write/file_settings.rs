@@ -58,7 +58,7 @@ impl FileSettings {
     ///
     /// # Errors
     ///
-    /// If a named checksum or hash function does not exist, or HBase does not accept a number.
+    /// If a named checksum or hash function does not exist, or a number is not one that HBase accepts.
     pub(crate) fn from_settings(family: &[u8], setting: Setting<'_, '_>) -> Result<Self> {
         const CHECKSUM: &str = "hbase.hstore.checksum.algorithm";
         const BYTES: &str = "hbase.hstore.bytes.per.checksum";

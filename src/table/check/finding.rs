@@ -123,7 +123,7 @@ kinds! {
          `hregion load`, which passes over references, links and recovered edits, and move the files to \
          their place in the archive, where snapshots and clones find them; a directory without files and \
          recovered edits can be removed";
-    /// A `.regioninfo` is not that of its directory, or differs from `hbase:meta`.
+    /// A `.regioninfo` does not belong to its directory, or differs from `hbase:meta`.
     RegionInfoDiffers = "region_info_differs",
         "restore .regioninfo from a backup; else load copies of the files of its families with \
          `hregion load`, which passes over references, links and recovered edits, and move the directory \

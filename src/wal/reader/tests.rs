@@ -43,8 +43,8 @@ fn all_options() -> Vec<WalWriterOptions> {
     vec![plain.clone(), packed.clone(), plain.checksums(Some(5)), packed.checksums(Some(6))]
 }
 
-/// Logs of HBase have no checksums. If a flip hides entries of a closed log, this is detected: the trailer
-/// shows that no entries are missing.
+/// Logs of HBase have no checksums. That a flip hides an entry of a closed log is still detected: the trailer
+/// shows that all entries were written.
 #[test]
 fn a_flipped_bit_hides_no_entry_of_a_closed_log() {
     for options in [WalWriterOptions::new(), WalWriterOptions::new().compression(true)] {
@@ -252,7 +252,7 @@ fn an_entry_may_end_with_the_bytes_of_a_trailer() {
     assert_eq!(entries[1].cells().next().unwrap().value(), value);
     let (entries, end) = read(&[&bytes[..], &trailer::BYTES].concat()).unwrap();
     assert_eq!((entries.len(), end), (2, WalEnd::Trailer));
-    // The last bytes are a trailer, unless they complete the last entry.
+    // Its bytes are a trailer unless they complete the entry before it.
     let mut bad = bytes.clone();
     bad[usize::try_from(offset).unwrap() + 30] ^= 1;
     assert_eq!(read(&bad).unwrap_err().offset(), Some(offset));

@@ -106,7 +106,8 @@ fn is_unfinished(path: &Path) -> bool {
     path.ancestors().skip(1).any(|dir| dir.file_name().is_some_and(|name| name == ".tmp"))
 }
 
-/// Sets the overlap of each file of a family. Returns the maximum number of files with rows in one range.
+/// Sets the overlap of each file of a family. Returns the maximum number of files whose ranges of rows
+/// include the same row.
 pub(super) fn set_overlaps(files: &mut [StoreFile]) -> Option<usize> {
     let ranges: Vec<Rows> = files.iter().filter_map(|file| file.rows.clone()).collect();
     for file in files {

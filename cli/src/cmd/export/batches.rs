@@ -34,15 +34,13 @@ pub(super) fn of_args(args: &Args) -> Result<Option<BatchExport>, Failure> {
             if args.cells.typed_columns().is_some_and(|columns| batch_export::are_typed(&columns)) =>
         {
             // as qualifiers, they would select nothing
-            let message = "--columns: types are for parquet, arrow and csv";
+            let message = "--columns: types are only allowed for parquet, arrow and csv";
             return Err(CommandError::usage(message).into());
         }
         Form::Jsonl | Form::Csv => return Ok(None),
     };
     if args.gzip && matches!(format, PartFormat::Batches(_)) {
-        return Err(
-            CommandError::usage("--gzip: files of Parquet and Arrow are not compressed as a whole").into()
-        );
+        return Err(CommandError::usage("--gzip: not allowed for parquet and arrow").into());
     }
     let (source, range) = (text::path(&args.target.target), format!("{:?}", args.range));
     let export = BatchExport::new(format, &args.batches, &args.cells, &source, &range)?;
@@ -55,11 +53,11 @@ pub(super) fn export(args: &Args, mut export: BatchExport, out: &mut Output) -> 
     check_directory(&args.out, args.force)?;
     if !args.server.is_given() {
         let partial = ExportDir::partial(&args.out)?;
-        // Incomplete files at a URL are not continued.
+        // Files next to a complete export at a URL are not continued.
         let is_continued =
             !args.force || !vfs::is_url(&args.out) || !probe::is_file(&args.out.join(MANIFEST))?;
         let earlier = if is_continued { export.time_of_partial(&partial)? } else { None };
-        let hint = "without --now, it uses the same time; remove the directory to start over";
+        let hint = "omit --now to use the same time, or remove the directory to start over";
         export = export.at_time_of(&partial, earlier).map_err(|refused| refused.with_hint(Some(hint)))?;
         if let Some(earlier) = earlier {
             out.summary(&format!("continuing an export with cells as of {earlier}"));

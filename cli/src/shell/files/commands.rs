@@ -31,7 +31,7 @@ impl Catalog for Files {
 
     fn names(&self) -> Result<Vec<TableName>, Failure> {
         let mut names = self.table_names()?;
-        // One that was opened alone was asked for.
+        // A table that was opened alone was requested.
         if matches!(self.place, TablePlacement::Root(_)) {
             names.retain(|name| !name.is_system());
         }
@@ -288,9 +288,9 @@ impl Catalog for Files {
 
     fn lacks(&self) -> &'static str {
         if self.place.is_remote() {
-            return "not done on remote files: it is for a running HBase";
+            return "not supported on remote files: it needs a running HBase";
         }
-        "not done on local files: it is for a running HBase"
+        "not supported on local files: it needs a running HBase"
     }
 
     /// Closes all tables that are open for writing, and returns the first error.

@@ -35,7 +35,7 @@ fn commands_that_write_refuse_urls() {
         let output = run("http://127.0.0.1:9", &args);
         assert_eq!(code(&output), 4, "{args:?} {}{}", stdout(&output), stderr(&output));
         let message = last_error(&output)["message"].as_str().unwrap().to_owned();
-        let is_refused = message.contains("only read") || message.contains("local files only");
+        let is_refused = message.contains("can only be read") || message.contains("local files only");
         assert!(is_refused, "{args:?} {message}");
     }
 }

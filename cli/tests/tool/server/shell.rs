@@ -171,8 +171,8 @@ pub(super) fn check(dir: &Path, servers: &[[&str; 2]]) {
         ("delete_snapshot 'missing'", "missing"),
         ("snapshot 'missing', 's'", "missing"),
         ("clone_snapshot 'one', 'halves'", "table already exists: halves"),
-        ("move 'x'", "move is not done by this client"),
-        ("grant 'u', 'R'", "grant is not done by this client"),
+        ("move 'x'", "move is not supported by this client"),
+        ("grant 'u', 'R'", "grant is not supported by this client"),
         ("disable 'halves'; scan 'halves'", "DISABLED"),
     ] {
         let out = one(&servers[0], command);

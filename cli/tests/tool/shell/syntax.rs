@@ -13,7 +13,7 @@ fn errors_have_a_position_and_end_the_shell() {
         ("list\n\nscan 't', {LIMITS => 3}", 2, "line 3, column 12: the option LIMITS is not supported here"),
         ("scan 't', {FILTER => \"NoSuch()\"}", 2, "line 1, column 22: FILTER: "),
         ("get 't', 'r', VERSIONS => 0", 2, "line 1, column 27: VERSIONS must be positive"),
-        ("put 't', 'r'", 2, "line 1, column 1: put: expected a column; `help 'put'` says more"),
+        ("put 't', 'r'", 2, "line 1, column 1: put: expected a column; see `help 'put'`"),
         (
             "get 't', 'r', 'f:q:toDate'",
             2,
@@ -23,7 +23,7 @@ fn errors_have_a_position_and_end_the_shell() {
         ("scan 't', FORMATTER_CLASS => 'a.B'", 2, "column 30: converters of the class a.B are not supported"),
         ("scan 't', COLUMNS => 'f:q:c(a.B).c'", 2, "column 22: converters of the class a.B are not"),
         ("scan 't', {", 2, "line 1, column 12: expected a value, found the end"),
-        ("balancer", 2, "balancer is not done on local files: it is for a running HBase"),
+        ("balancer", 2, "balancer is not supported on local files: it needs a running HBase"),
         ("drop 't'", 2, "Table t is enabled. Disable it first."),
         ("drop 'nowhere'", 1, "there is no table nowhere"),
         ("disable 't'; scan 't'", 1, "Table t is disabled."),
@@ -45,7 +45,7 @@ fn errors_have_a_position_and_end_the_shell() {
         ("scan x", 2, "line 1, column 6: there is no variable x; strings are in quotes"),
         ("t = get_table 'nowhere'", 1, "there is no table nowhere"),
         ("t = get_table 't'\nscan t", 2, "line 2, column 6: expected the name of a table, found a table"),
-        ("t = get_table 't'; t.list", 2, "line 1, column 22: a table has no method list; `help 'get_table'`"),
+        ("t = get_table 't'; t.list", 2, "line 1, column 22: a table has no method list; see"),
         ("x = count 't'", 2, "line 1, column 5: count: only get_table, create and values can be assigned"),
     ] {
         let (code, said) = failed(dir.path(), commands);
@@ -81,7 +81,7 @@ fn commands_of_the_command_line() {
     assert!(printed.ends_with(" f:q                      timestamp=1, value=v\n1 row(s)\n"), "{printed}");
     let help = ok(&["shell", path, "-e", "help", "-e", "help 'scan'"]);
     assert!(help.contains("  put 't', 'row', 'f:q', 'value'\n") && help.contains("write-ahead log"));
-    assert!(help.contains("scan: reads rows. COLUMNS,"));
+    assert!(help.contains("scan: read rows. Options: COLUMNS,"));
     let of = |command: &str| json_lines(&ok(&["shell", "--json", path, "-e", command]));
     let texts = [of("help"), of("help 'scan'"), of("table_help"), of("version")].concat();
     let names: Vec<&str> = texts.iter().flat_map(members).collect();
@@ -166,8 +166,8 @@ TABLE
 ";
     assert_eq!(printed, expected);
     let help = done(dir.path(), "t = create 't', 'f'\nt.help\ntable_help\nt.help 'scan'");
-    assert_eq!(help.matches("get_table: makes a table an object").count(), 2, "{help}");
-    assert!(help.contains("scan: reads rows"), "{help}");
+    assert_eq!(help.matches("get_table: return a table as an object").count(), 2, "{help}");
+    assert!(help.contains("scan: read rows"), "{help}");
     let json = shell(dir.path(), &["--json"], "x = ['a', 5]\nt = get_table 't'\nt.count\nx");
     let value = json!({"value": "[\"a\", 5]"});
     assert_eq!(json_lines(&stdout(&json)), [value.clone(), json!({"rows": 0}), value]);

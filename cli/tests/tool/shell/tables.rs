@@ -185,6 +185,33 @@ alter 't', METHOD => 'table_att_unset', NAME => ['ours']",
     }
 }
 
+/// Times and sizes are taken with units, and as `describe` shows them.
+#[test]
+fn times_and_sizes_have_units() {
+    let dir = tempfile::tempdir().unwrap();
+    let create = "create 't', {NAME => 'f', TTL => '1 day 2 hours', BLOCKSIZE => '4 KB'}, \
+                  MAX_FILESIZE => '10 GB', MEMSTORE_FLUSHSIZE => 1500000";
+    done(dir.path(), create);
+    let shown = done(dir.path(), "describe 't'");
+    let family = "NAME => 'f', TTL => '93600 SECONDS (1 DAY 2 HOURS)', BLOCKSIZE => '4096 B (4KB)'";
+    let table = "MAX_FILESIZE => '10737418240 B (10GB)', \
+                 MEMSTORE_FLUSHSIZE => '1500000 B (1MB 440KB 864B)'";
+    for part in family.split(", ").chain(table.split(", ")) {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    done(dir.path(), &format!("alter 't', {{{family}}}, {{{table}}}"));
+    assert_eq!(done(dir.path(), "describe 't'"), shown);
+    for (command, expected) in [
+        ("alter 't', NAME => 'f', TTL => '2 DAYS (1 DAY)'", "expected seconds or FOREVER"),
+        ("alter 't', NAME => 'f', BLOCKSIZE => '4 XB'", "expected a number of bytes"),
+        ("alter 't', MAX_FILESIZE => '4 XB'", "MAX_FILESIZE 4 XB is not a number"),
+    ] {
+        let (code, said) = failed(dir.path(), command);
+        assert!(said.contains(expected), "{command}: {said}");
+        assert_eq!(code, 2, "{command}");
+    }
+}
+
 /// The regions of a new table: from a file, or by HBase's algorithms.
 #[test]
 fn tables_are_created_with_regions() {
@@ -247,11 +274,11 @@ fn an_encrypted_table_is_written_with_the_key_alone() {
     assert!(stdout(&output).contains(marker), "{}", stderr(&output));
 
     let (exit, said) = failed(&root, "scan 't'");
-    assert!(exit == 4 && said.contains("--master-key-file gives it"), "{said}");
+    assert!(exit == 4 && said.contains("use --master-key-file"), "{said}");
     let root = dir.path().join("other");
     let (exit, said) = failed(&root, &format!("{create}; put 't', 'r', 'f:q', '{marker}'; flush 't'"));
     assert!(exit == 4 && said.contains("cannot be written in the clear"), "{said}");
-    assert!(said.contains("--master-key-file gives it") && !files(&root).iter().any(shows), "{said}");
+    assert!(said.contains("use --master-key-file") && !files(&root).iter().any(shows), "{said}");
     let (exit, said) = failed(&root, "create 'u', {NAME => 'f', ENCRYPTION => 'DES'}");
     assert!(exit == 2 && said.contains("expected AES"), "{said}");
 }

@@ -1,4 +1,4 @@
-//! A connection to one of the servers: its calls, and the answers with what is wrong in them.
+//! A connection to one of the servers: its calls, and the responses with their faults.
 
 use super::{Answer, State};
 use crate::cell_block::{self, CODEC_WITH_TAGS, CellCodec};
@@ -82,7 +82,7 @@ async fn send(
             answer.exception = Some(("org.apache.hadoop.hbase.ipc.BadAuthException", "no".into(), true));
         }
         Some(4) => {
-            // a cell too few, and a length that says so
+            // a missing cell, with a length that agrees
             let last = answer.cells.iter().flat_map(Row::cells).last();
             let one = last.map(|cell| {
                 let mut row = RowBuf::new();
@@ -106,7 +106,7 @@ async fn send(
     let mut len = frame.len() as u32;
     match mischief {
         Some(6) => {
-            // cut off, as it is or with a length that says so
+            // truncated, with the original length or one that agrees
             frame.truncate(random as usize % frame.len().max(1));
             if random.is_multiple_of(2) {
                 len = frame.len() as u32;

@@ -1,4 +1,4 @@
-//! What tests tell the servers to do, and ask of them.
+//! The methods by which tests control and query the servers.
 
 use super::{Cluster, Copies, Hold, Instead, Master, Mischief, Until};
 use crate::rng::Rng;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl Cluster {
-    /// Closes all connections, as servers do with those that are not used.
+    /// Closes all connections, as servers close those that are not used.
     pub(in crate::hostile_tests) async fn close_connections(&self) {
         let connections = std::mem::take(&mut self.state.lock().unwrap().connections);
         for served in connections {
@@ -34,7 +34,7 @@ impl Cluster {
         self.state.lock().unwrap().copies = copies;
     }
 
-    /// Returns how often the leases of scanners were renewed.
+    /// Returns the number of renewals of leases of scanners.
     pub(in crate::hostile_tests) fn renewed(&self) -> usize {
         self.state.lock().unwrap().renewed
     }
@@ -80,23 +80,23 @@ impl Cluster {
         state.ignores_start = true;
     }
 
-    /// Has a server not answer to calls with several actions.
+    /// Makes a server not respond to calls with several actions.
     pub(in crate::hostile_tests) fn silence(&self, server: usize) {
         self.state.lock().unwrap().silent = Some(server);
     }
 
-    /// Returns how often the catalog was searched for regions, and asked for the state of the table.
+    /// Returns the numbers of searches of the catalog for regions, and of gets of the table's state.
     pub(in crate::hostile_tests) fn searches_and_states(&self) -> (usize, usize) {
         let state = self.state.lock().unwrap();
         (state.searches, state.states)
     }
 
-    /// Makes each flush of a region take a while.
+    /// Makes each flush of a region take some time.
     pub(in crate::hostile_tests) fn delay_flushes(&self, delay: Duration) {
         self.state.lock().unwrap().flush_delay = delay;
     }
 
-    /// Has each server say for a time that the other one has a region.
+    /// Makes each server claim for some time that the other one has a region.
     pub(in crate::hostile_tests) fn redirect_for(&self, time: Duration) {
         self.state.lock().unwrap().redirects_until = Some(Instant::now() + time);
     }
@@ -119,12 +119,12 @@ impl Cluster {
         self.state.lock().unwrap().released.add_permits(1);
     }
 
-    /// Returns how many calls have closed a scanner, before others that wait.
+    /// Returns the number of calls that have closed a scanner, before others that wait.
     pub(in crate::hostile_tests) fn closes(&self) -> usize {
         self.state.lock().unwrap().closes
     }
 
-    /// Returns how many gets have asked only whether there are cells.
+    /// Returns the number of gets that have asked only whether there are cells.
     pub(in crate::hostile_tests) fn questions(&self) -> usize {
         self.state.lock().unwrap().questions
     }
@@ -134,7 +134,7 @@ impl Cluster {
         self.state.lock().unwrap().hold.is_none()
     }
 
-    /// Has servers be older than 2.4.
+    /// Makes servers older than 2.4.
     pub(in crate::hostile_tests) fn be_old(&self) {
         self.state.lock().unwrap().are_old = true;
     }
@@ -149,7 +149,7 @@ impl Cluster {
         self.state.lock().unwrap().multis
     }
 
-    /// Returns how many calls followed the first one of each open scanner, the oldest scanner first.
+    /// Returns the number of calls after the first one of each open scanner, the oldest scanner first.
     pub(in crate::hostile_tests) fn scanners(&self) -> Vec<u64> {
         let state = self.state.lock().unwrap();
         let mut open: Vec<_> = state.scanners.iter().map(|(id, scanner)| (*id, scanner.sequence)).collect();
@@ -162,12 +162,12 @@ impl Cluster {
         self.state.lock().unwrap().scanners.clear();
     }
 
-    /// Sets what scanners of the table return instead of rows.
+    /// Sets the responses of scanners of the table instead of rows.
     pub(in crate::hostile_tests) fn instead(&self, instead: Option<Instead>) {
         self.state.lock().unwrap().instead = instead;
     }
 
-    /// Ends the next searches of the catalog before they have come to a row, as if they had read as much as a
+    /// Ends the next searches of the catalog before they have reached a row, as if they had read as much as a
     /// call may, all of it deleted.
     pub(in crate::hostile_tests) fn end_searches(&self, count: usize) {
         self.state.lock().unwrap().short_searches = count;
@@ -181,7 +181,7 @@ impl Cluster {
         asked
     }
 
-    /// Changes what the master knows and does of snapshots, or asks for it.
+    /// Changes or queries the master's state of snapshots.
     pub(in crate::hostile_tests) fn master<T>(&self, change: impl FnOnce(&mut Master) -> T) -> T {
         change(&mut self.state.lock().unwrap().master)
     }

@@ -9,19 +9,19 @@ use crate::proto::admin::{
 use bytes::Bytes;
 use prost::Message;
 
-/// What the master knows and does of snapshots.
+/// The master's state of snapshots.
 #[derive(Default)]
 pub(in crate::hostile_tests) struct Master {
     /// The state of the table: enabled, disabled, disabling, enabling.
     pub(in crate::hostile_tests) state: u8,
     pub(in crate::hostile_tests) snapshots: Vec<String>,
-    /// The split keys of the table that was created last, as they came.
+    /// The split keys of the table that was created last, in the order received.
     pub(in crate::hostile_tests) split_keys: Vec<Bytes>,
-    /// What was done, by method and snapshot.
+    /// The executed requests, by method and snapshot.
     pub(in crate::hostile_tests) done: Vec<String>,
     /// The requests that fail: each the start of a method and snapshot.
     pub(in crate::hostile_tests) failing: Vec<&'static str>,
-    /// How often it answers of each procedure that it goes on.
+    /// The number of times that it reports of each procedure that it continues.
     pub(in crate::hostile_tests) polls: u32,
     pub(in crate::hostile_tests) holds: Holds,
     /// Whether the first answer to a restoration is lost, and the next one a refusal.
@@ -30,7 +30,7 @@ pub(in crate::hostile_tests) struct Master {
     pub(in crate::hostile_tests) loses_deletions: bool,
     /// Whether the last procedure failed.
     has_failed: bool,
-    /// How often it was asked for the result of that procedure.
+    /// The number of queries of the result of that procedure.
     pub(in crate::hostile_tests) asked: u32,
 }
 
@@ -43,7 +43,7 @@ pub(in crate::hostile_tests) enum Holds {
     EveryOther,
     /// When it is asked for the result of a restoration.
     Restorations,
-    /// The first times that it is asked for a result, as it stops: it is not to be asked again.
+    /// The first times that it is asked for a result, because it stops: it must not be asked again.
     Stopping,
     /// Always: the client may not ask.
     Denied,
@@ -63,7 +63,7 @@ impl Master {
                 Answer::of(&SnapshotResponse { proc_id: Some(1) })
             }
             "DeleteSnapshot" if self.has_failed => Self::refusal(),
-            // The first attempt is done, but that is not known.
+            // The first attempt succeeds, but its outcome is unknown.
             "RestoreSnapshot" if self.loses_restoration => {
                 let attempts = self.done.iter().filter(|done| done.starts_with(method)).count();
                 if attempts > 1 { Self::refusal() } else { Answer { closes: true, ..Answer::default() } }
@@ -90,7 +90,7 @@ impl Master {
         Self::lasting("org.apache.hadoop.hbase.DoNotRetryIOException", "no")
     }
 
-    /// An exception after which clients are not to ask again.
+    /// An exception after which clients must not retry.
     fn lasting(class: &'static str, text: &str) -> Answer {
         let mut answer = Answer::exception(class, text);
         answer.exception.as_mut().unwrap().2 = true;

@@ -1,4 +1,4 @@
-//! The fields of messages that the servers know, or send.
+//! The fields of messages that the servers read or send.
 
 use bytes::Bytes;
 use prost::Message;

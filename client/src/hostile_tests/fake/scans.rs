@@ -1,4 +1,4 @@
-//! Scanners: the pages of rows that they answer, and what is wrong with these.
+//! Scanners: the pages of rows that they return, and the faults of these.
 
 use super::{Answer, Hold, Instead, ROWS, State, Until, expected_row, push, row_key};
 use crate::proto;
@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The time that a heartbeat takes.
 const HEARTBEAT: Duration = Duration::from_millis(10);
 
-/// The fields of a `Scan` that the servers know.
+/// The fields of a `Scan` that the servers read.
 #[derive(Clone, PartialEq, Message)]
 struct ScanFields {
     #[prost(bytes = "bytes", optional, tag = "3")]
@@ -44,7 +44,7 @@ pub(super) struct OpenScanner {
 }
 
 impl OpenScanner {
-    /// Takes the next row, or a part of it, and says in the response what it is.
+    /// Takes the next row, or a part of it, and records in the response which it is.
     fn next_result(&mut self, is_cut: bool, random: &mut Rng, response: &mut proto::ScanResponse) -> Row {
         let row = self.rows[0].clone();
         let left = row.len() - self.cell;
@@ -64,7 +64,7 @@ impl OpenScanner {
         part.freeze()
     }
 
-    /// Answers something instead of rows.
+    /// Returns another response instead of rows.
     fn answer_instead(
         &mut self,
         kind: Instead,
@@ -95,7 +95,7 @@ impl OpenScanner {
         Answer { delay: HEARTBEAT, ..Answer::of(&response) }
     }
 
-    /// Returns where the scanner is, if the scan asks for it.
+    /// Returns the position of the scanner, if the scan requests it.
     fn cursor(&self) -> Option<proto::Cursor> {
         let row = self.rows.first().map(|row| Bytes::copy_from_slice(row.key()));
         self.needs_cursor.then_some(proto::Cursor { row })
@@ -208,7 +208,7 @@ impl State {
         Ok(id)
     }
 
-    /// Returns the answer of a mischief that takes the place of a page.
+    /// Returns the response of a fault that replaces a page.
     fn without_page(
         &mut self,
         id: u64,
@@ -216,7 +216,7 @@ impl State {
         mischief: Option<usize>,
     ) -> Option<Answer> {
         if mischief == Some(20) {
-            // as if the scanner were closed, or its lease renewed
+            // as if the scanner were being closed, or its lease renewed
             return Some(Answer::of(&proto::ScanResponse::default()));
         }
         if mischief == Some(21) && request.scanner_id.is_some() {

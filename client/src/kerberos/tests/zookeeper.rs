@@ -1,4 +1,4 @@
-//! Sessions with a ZooKeeper of this process, which asks who the client is.
+//! Sessions with a ZooKeeper of this process, which authenticates the client.
 
 use super::*;
 use hregion::locator::ZooKeeperRegistry;
@@ -18,9 +18,9 @@ const SASL_REQUIRED: i32 = -124;
 /// A request: its operation, and the token or the path.
 type Asked = (i32, Vec<u8>);
 
-/// What a server does with a token, by its number from 0.
+/// The reaction of a server to a token, by its number from 0.
 enum Reply {
-    /// What it should.
+    /// The correct one.
     Right,
     /// Another token, or none.
     Token(Option<Vec<u8>>),
@@ -138,7 +138,7 @@ fn session(
     }
 }
 
-/// Notes the principals that servers are expected to have, and the keys of the client.
+/// Records the principals that servers are expected to have, and the keys of the client.
 #[derive(Debug)]
 struct Noting(Arc<Mutex<Vec<String>>>, Fake);
 

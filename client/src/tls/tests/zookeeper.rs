@@ -27,7 +27,7 @@ pub(crate) async fn front(acceptor: TlsAcceptor, server: String) -> String {
         while let Ok((client, _)) = listener.accept().await {
             let (acceptor, server) = (acceptor.clone(), server.clone());
             tokio::spawn(async move {
-                // errors are those of clients that have gone, or are refused
+                // errors are those of clients that have exited, or are refused
                 let Ok(mut client) = acceptor.accept(client).await else { return };
                 let mut server = TcpStream::connect(server).await.unwrap();
                 drop(tokio::io::copy_bidirectional(&mut client, &mut server).await);
@@ -164,7 +164,7 @@ async fn versions_and_cipher_suites_must_be_in_common() {
     assert!(error.message().contains("ProtocolVersion"), "{error}");
 }
 
-/// Servers that are no servers of TLS: silent, closed, plain, or ending within the handshake.
+/// Servers without TLS: silent, closed, plain, or ending within the handshake.
 #[tokio::test]
 async fn a_handshake_that_fails_is_named_in_time() {
     const PLAIN: &str = "does the server encrypt its connections?";
@@ -289,7 +289,7 @@ async fn a_client_finds_its_settings_in_a_site_file() {
     let error = builder().site(&site).unwrap().cluster_id().await.unwrap_err();
     assert!(error.to_string().contains("localhost") && error.message().contains("not valid for name"));
     assert_eq!(error.kind(), ErrorKind::Remote, "{error}");
-    // what cannot be done is an error of the file
+    // an unsupported setting is an error of the file
     properties[4] += &property("property.ssl.crl", "true");
     write(&properties);
     let error = builder().site(&site).unwrap_err();

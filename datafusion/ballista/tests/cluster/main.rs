@@ -186,7 +186,7 @@ async fn two_executors_give_the_rows_of_one_process() {
     // a query whose client has disconnected ends, otherwise the cluster would not
     let long = "SELECT count(*) FROM c a JOIN c b ON a.family = b.family JOIN c d ON b.family = d.family";
     let error = cluster.sql(long, &table, &["--timeout", "1"]).unwrap_err();
-    assert_eq!(error, "error: there is no answer in time\n");
+    assert_eq!(error, "error: the query has timed out\n");
 }
 
 /// A master key is never sent: the client, the scheduler and the executors have their own options.

@@ -225,7 +225,7 @@ proptest! {
     ) {
         let block = Outlined::new(format, &cells, size);
         let (len, tags) = (block.plain.len(), dictionary_len(&format, &cells));
-        // in a smaller block, the tags may take too many bytes beside those of the first cells
+        // in a smaller block, the tags and the first cells may take too many bytes
         let least = if tags > 0 { 16 << 10 } else { 8 << 10 };
         if block.outline.is_some() {
             prop_assert!(len >= 8 << 10 && tags <= SLOTS);
@@ -235,7 +235,7 @@ proptest! {
         block.check();
     }
 
-    /// The parts refer to tags of earlier parts, unless there are more than the dictionary holds.
+    /// The parts refer to tags of the parts before them, unless there are more than fit into the dictionary.
     #[test]
     fn parts_refer_to_tags_of_others(
         tags in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3), 400..600),

@@ -1,4 +1,4 @@
-//! The bytes of a file, and which of them are kept in a loss of power.
+//! The bytes of a file, and those that a loss of power preserves.
 
 use super::{Chance, Crash};
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ pub(super) struct Content {
     /// Shared with the storages that were recorded or remain after a crash.
     pub(super) bytes: Arc<Vec<u8>>,
     synced: usize,
-    /// Whether the file was given another name by a hard link: then its names do not depend on each other.
+    /// Whether the file was given another name by a hard link: its names are then independent of each other.
     pub(super) is_linked: bool,
     /// The synced bytes of units overwritten since the last sync, by unit number.
     replaced: BTreeMap<usize, Vec<u8>>,

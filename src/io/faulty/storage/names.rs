@@ -1,4 +1,4 @@
-//! The names in a directory, and which of them are kept in a loss of power.
+//! The names in a directory, and those that a loss of power preserves.
 
 use super::{Chance, Crash, Node, State};
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ pub(super) struct Names {
     pub(super) now: BTreeMap<OsString, usize>,
     /// The names after a loss of power.
     pub(super) synced: BTreeMap<OsString, usize>,
-    /// Names of files that were since renamed to another directory, durably.
+    /// Names of files that have since been durably renamed to another directory.
     stale: BTreeSet<OsString>,
 }
 

@@ -26,7 +26,7 @@ pub(super) struct State {
     pub(super) locks: BTreeSet<PathBuf>,
     pub(super) handles: Handles,
     pub(super) hides_identities: bool,
-    /// Whether files have no renames, and appear when they are synced.
+    /// Whether files cannot be renamed, and appear when they are synced.
     pub(super) has_objects: bool,
     pub(super) reads_by_path: bool,
     pub(super) forks: Forks,

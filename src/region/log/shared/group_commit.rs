@@ -70,7 +70,7 @@ pub(super) struct Round {
 /// The pending entries that a round writes.
 struct Batch {
     bytes: Vec<u8>,
-    /// Where the first entry begins in the file.
+    /// The offset of the first entry in the file.
     base: u64,
     syncs: bool,
     /// Like [`State::reserved`].
@@ -124,8 +124,8 @@ impl State {
 }
 
 impl SharedLog {
-    /// Waits until all entries up to one are on disk, or known not to be in the file. Fails after a failure
-    /// of the log.
+    /// Waits until all entries up to one are on disk, or known not to be in the file. After a failure of the
+    /// log, returns at once.
     pub(in crate::region::log) fn sync(&self, number: u64) {
         drop(self.sync_to(self.state(), number));
     }

@@ -67,7 +67,7 @@ fn ask() -> impl Strategy<Value = Ask> {
     )
 }
 
-/// The query of a row. Its matcher expects tags if there are labels, and sometimes without any.
+/// A query of a row. Its matcher expects tags if there are labels, and sometimes without any.
 fn ask_of(ask: Ask, cells: &[Cell]) -> Ask {
     let tags = ask.tags || cells.iter().any(|cell| cell.as_ref().tags().any(|tag| tag.tag_type == 2));
     Ask { tags, ..ask }

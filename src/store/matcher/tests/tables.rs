@@ -38,7 +38,7 @@ fn versions_of_a_column() {
     finds(&ask().columns(&["b"]), "a=1 c=1", "");
 }
 
-/// A read that names columns treats a version with the latest timestamp as a duplicate, as in HBase.
+/// A read that names columns treats a version of the latest timestamp as a duplicate, as in HBase.
 #[test]
 fn the_latest_timestamp() {
     let cells = format!("a={} a=5", i64::MAX);
@@ -89,7 +89,7 @@ fn the_empty_column_is_left() {
     keeps(&expiring(8, 0, 3), MAJOR, i64::MAX, "<5#9 ~5#8 -5#7 =5#6 a=9", "a=9");
 }
 
-/// After many markers of a column a seek is faster, with the same result.
+/// After many markers of a column a seek is faster, and finds the same cells.
 #[test]
 fn runs_of_markers() {
     let column: String = (5..40).map(|ts| format!("a<{ts} ")).collect();

@@ -282,7 +282,7 @@ fn check_gets_of(
         prop_assert_eq!(&found, &scanned(&in_memory, &query, &info).freeze(), "{:?} in memory", ask);
         let (all, expected) = (scanned_from(&state, &query, &info), scanned_from(&in_memory, &query, &info));
         prop_assert_eq!(&all.freeze(), &expected.freeze(), "{:?} and the rows after it", ask);
-        // Cells that labels may hide are stepped over, not skipped.
+        // Cells that may be hidden by their labels are stepped over, not skipped by a seek.
         prop_assert_eq!(&found, &scanned(&state, &query, &steps).freeze(), "{:?} with steps", ask);
     }
     Ok(())
@@ -572,7 +572,7 @@ fn files_that_are_older_than_what_was_found_are_not_read() {
     assert_eq!(get("a", &["p", "q", "r"]), (3, 1, 2));
     assert_eq!(get("a", &[]), (3, 0, 3));
     assert_eq!(get("a", &["o"]), (0, 0, 3));
-    // A hidden value, and a visible one beside it.
+    // A hidden value, and one next to it that is not.
     assert_eq!(get("b", &["p"]).0, 0);
     assert_eq!(get("b", &["q"]), (1, 3, 0));
     assert_eq!(get("b", &["r"]), (1, 3, 0));
@@ -596,7 +596,7 @@ fn version(timestamp: i64, kind: CellType, seq_id: i64) -> Cell {
     Cell::from(CellRef::new(&key, b"v").with_seq_id(seq_id))
 }
 
-/// The newest value suggests that the file need not be read, but is hidden in its own segment.
+/// The newest value shows that the file need not be read, and is hidden in its own segment.
 #[test]
 fn a_value_of_the_time_of_an_older_marker_is_looked_for_in_all_sources() {
     for (marker, expected) in [(4, (1, 1)), (5, (0, 0)), (6, (0, 0))] {

@@ -1,5 +1,5 @@
-//! Compares rows that scanners read, whole and in pieces, with a plain loop over all cells, which has no
-//! special cases and its own implementation of each match code.
+//! Compares rows that scanners read, whole and in pieces, with a plain loop over all cells, which has none of
+//! the special cases and implements each code independently.
 
 use super::*;
 use crate::cache::BlockCache;
@@ -80,7 +80,7 @@ fn judge(filter: Option<&Filter>, source: &mut impl Source) -> Vec<Judged> {
 trait Source {
     fn peek_row(&self) -> Option<Vec<u8>>;
 
-    /// Reads the cells of a row, or skips it, and returns its counts.
+    /// Reads the cells of a row, or skips it, and returns the counts.
     fn read(&mut self, skips: bool, filter: Option<&mut FilterEvaluator>) -> (Row, Progress);
 }
 
@@ -263,7 +263,7 @@ proptest! {
     ) {
         let cells = if labels { labelled(cells(&writes)) } else { cells(&writes) };
         let mut state = store(&cells, &cuts, &family, &BlockCache::with_capacity(1 << 20));
-        // With a delayed seek, a row without the columns may be skipped without being returned.
+        // With a delayed seek, a row without the columns may be skipped unseen.
         state.lazy_seek = lazy_seek;
         let sees_all = |query: &Query<'_>| !lazy_seek || query.columns.is_empty();
         let info = ScanInfo::new(&family, NOW, labels);
