@@ -59,7 +59,7 @@ fn small_files_may_be_pipes() {
     let endless = run(&["cells", "--json", &encrypted, "--master-key-file", "/dev/zero"]);
     assert_eq!(code(&endless), 2, "{}", stderr(&endless));
     let error = last_error(&endless);
-    assert!(error["message"].as_str().unwrap().contains("over 64 MiB"), "{error}");
+    assert!(error["message"].as_str().unwrap().contains("larger than 64 MiB"), "{error}");
 }
 
 #[test]
