@@ -187,7 +187,7 @@ fn maps_are_read_once_and_to_an_end() {
         (String::from_utf8(output.stdout).unwrap(), String::from_utf8_lossy(&output.stderr));
     assert_eq!((printed.lines().count(), output.status.code()), (2, Some(0)), "{printed} {error}");
     let (error, exit) = refused(&["SELECT 1", "--table", HALVES, "--map", "/dev/zero"]);
-    assert!(error.contains("/dev/zero: too large") && exit == Some(2), "{error}");
+    assert!(error.contains("/dev/zero: larger than the limit") && exit == Some(2), "{error}");
 }
 
 /// The options for reading have the same names as the tool's.
