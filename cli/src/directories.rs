@@ -389,7 +389,7 @@ pub(crate) fn entries_of(
 
 /// Like [`entries_of`], with an error for each entry that cannot be examined, or one error if they cannot be
 /// listed.
-fn each_entry(
+pub(crate) fn each_entry(
     dir: &Path,
     wanted: impl Fn(&Path) -> Result<bool, CommandError>,
 ) -> Vec<Result<PathBuf, CommandError>> {

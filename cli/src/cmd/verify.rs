@@ -2,7 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::concurrent_changes::ATTEMPTS;
-use crate::directories::{each_table_below, entries_of, files_below, is_aside, is_region, region_dirs};
+use crate::directories::{each_entry, each_table_below, files_below, is_aside, is_region, region_dirs};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::FoundLogs;
 use crate::output::Output;
@@ -246,13 +246,12 @@ impl Part {
 /// Verifies each store file of a region by itself: the region cannot be opened, because its region info or
 /// the table's descriptor is damaged.
 fn verify_alone(region: &Path, regions: &RegionOptions, storage: &Arc<dyn Storage>, found: &mut Vec<Found>) {
-    let families = entries_of(region, |path| {
+    let families = each_entry(region, |path| {
         let is_hidden = path.file_name().unwrap_or_default().as_encoded_bytes().starts_with(b".");
         Ok(!is_hidden && probe::is_dir(path)?)
     });
-    // If the region cannot be listed, that is the fault that is known.
-    for family in families.unwrap_or_default() {
-        let files = match files_in(&family) {
+    for family in families {
+        let files = match family.and_then(|family| files_in(&family)) {
             Ok(files) => files,
             Err(fault) => {
                 found.push(Found::Fault(fault));
@@ -260,9 +259,19 @@ fn verify_alone(region: &Path, regions: &RegionOptions, storage: &Arc<dyn Storag
             }
         };
         for path in files {
-            let kind = FileKind::of(storage, &path);
-            if !matches!(kind, Ok(FileKind::StoreFile | FileKind::Reference | FileKind::Link)) {
-                continue;
+            match FileKind::of(storage, &path) {
+                Ok(FileKind::StoreFile | FileKind::Reference | FileKind::Link) => {}
+                Ok(_) => continue,
+                Err(error) => {
+                    let fault = CommandError::from(error);
+                    // Usually that of the region info, which is known.
+                    let is_same =
+                        |one: &Found| matches!(one, Found::Fault(known) if known.line() == fault.line());
+                    if !found.iter().any(is_same) {
+                        found.push(Found::Fault(fault));
+                    }
+                    continue;
+                }
             }
             let report = |_: &Path, report: hregion::Result<VerifyReport>| {
                 found.push(Found::File(report.map_err(CommandError::from)));
