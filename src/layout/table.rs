@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::io::Storage;
 use crate::schema::{Family, RegionInfo, TableDescriptor};
 use std::ffi::{OsStr, OsString};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -297,15 +298,31 @@ pub(crate) fn sync_table_dirs(storage: &dyn Storage, table: &Path) -> Result<()>
     })
 }
 
-/// Creates a directory and its missing parents, so that they survive a crash.
+/// Creates a directory and its missing parents, so that they survive a crash. Each one is created after those
+/// above it are durable, so if another process died in this function, only the last existing one may not be.
 pub(super) fn create_parents(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let mut missing = Vec::new();
     for ancestor in dir.ancestors() {
-        if ancestor.as_os_str().is_empty() || list_if_exists(storage, ancestor)?.is_some() {
+        if ancestor.as_os_str().is_empty() {
+            break;
+        }
+        if list_if_exists(storage, ancestor)?.is_some() {
+            sync_name(storage, ancestor)?;
             break;
         }
         missing.push(ancestor);
     }
-    create_dir(storage, dir)?;
-    missing.into_iter().rev().try_for_each(|created| sync_dir(storage, parent(created)))
+    missing.into_iter().rev().try_for_each(|new| {
+        create_dir(storage, new)?;
+        sync_dir(storage, parent(new))
+    })
+}
+
+/// Makes the name of an existing directory durable. The user may have created it in a directory that cannot be
+/// read, or it is the root of its storage: then this process did not create it, and nothing is synced.
+fn sync_name(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    match storage.sync_dir(parent(dir)) {
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput) => Ok(()),
+        synced => synced.map_err(|error| Error::io("sync", parent(dir), error)),
+    }
 }
