@@ -13,6 +13,19 @@ pub(crate) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
     storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
 }
 
+/// Makes the name of an existing directory durable. Does nothing if the directory above it cannot be synced: it
+/// may belong to another user, or be the scheme of a URL, which is no directory.
+pub(super) fn sync_name(storage: &dyn Storage, dir: &Path) -> Result<()> {
+    use io::ErrorKind::{InvalidInput, NotFound, PermissionDenied, Unsupported};
+
+    let is_unsyncable = |kind| matches!(kind, InvalidInput | NotFound | PermissionDenied | Unsupported);
+    let above = parent(dir);
+    match storage.sync_dir(above) {
+        Err(error) if is_unsyncable(error.kind()) => Ok(()),
+        synced => synced.map_err(|error| Error::io("sync", above, error)),
+    }
+}
+
 /// Creates a directory and its missing parents.
 pub(crate) fn create_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
     storage.create_dir_all(dir).map_err(|error| Error::io("create", dir, error))
@@ -204,8 +217,19 @@ pub(crate) fn remove_tree(storage: &dyn Storage, dir: &Path) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::LocalStorage;
     use crate::io::faulty::{Call, FaultyStorage};
     use std::path::PathBuf;
+
+    /// As that of the root of a name node in a storage that takes paths without a host for local ones.
+    #[test]
+    fn a_name_in_no_directory_is_not_synced() {
+        sync_name(&LocalStorage, Path::new("no-such-scheme://host")).unwrap();
+        let storage = FaultyStorage::new();
+        storage.create_dir_all(Path::new("root/data")).unwrap();
+        storage.break_calls(Call::SyncDir);
+        assert!(sync_name(&storage, Path::new("root/data")).is_err());
+    }
 
     /// The error of a rename does not tell which directory is missing.
     #[test]

@@ -16,7 +16,7 @@ use super::descriptor::{
     StoredDescriptor, TableIdentity, check_families, create_whole_descriptor, may_have_descriptor,
     read_descriptor,
 };
-use super::durable::{create_dir, exists, list_if_exists, parent, remove_tree, sync_dir};
+use super::durable::{create_dir, exists, list_if_exists, remove_tree, sync_dir, sync_name};
 use super::family::{FamilyDir, StoreFiles};
 use super::file_list::{FILE_LIST_DIR, check_next_list};
 use super::load_record::LOAD;
@@ -368,7 +368,7 @@ impl RegionDir {
             descriptor.sync_name(storage)?;
         }
         if self.table.root.is_none() {
-            self.sync_name()?;
+            sync_name(storage, &self.path)?;
         }
         remove_tree(storage, &self.tmp())?;
         create_dir(storage, &self.tmp())?;
@@ -404,19 +404,6 @@ impl RegionDir {
     pub(crate) fn prevent_move_of_table(&self) {
         if let Some(root) = self.root_of_table().filter(|root| self.storage().can_rename(root)) {
             TableTree::new(self.storage(), root, self.info.table()).prevent_move();
-        }
-    }
-
-    /// Makes the name of the directory durable, if the directory above it can be synced.
-    fn sync_name(&self) -> Result<()> {
-        use io::ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
-
-        let is_unsyncable = |kind| matches!(kind, PermissionDenied | InvalidInput | Unsupported);
-        let above = parent(&self.path);
-        match self.storage().sync_dir(above) {
-            // The directory may belong to another user, or be the scheme of a URL.
-            Err(error) if is_unsyncable(error.kind()) => Ok(()),
-            synced => synced.map_err(|error| Error::io("sync", above, error)),
         }
     }
 

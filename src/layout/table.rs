@@ -2,7 +2,9 @@
 //! `CreateTableProcedure`, which builds a table under `.tmp` and renames it).
 
 use super::descriptor::{create_clone_file, create_descriptor, create_latest_descriptor};
-use super::durable::{create_dir, exists, list_if_exists, move_dir, parent, remove_tree, sync_dir};
+use super::durable::{
+    create_dir, exists, list_if_exists, move_dir, parent, remove_tree, sync_dir, sync_name,
+};
 use super::file_name::new_file_name;
 use super::region::{REGION_INFO, already_exists, check_tracked_by_list, fill};
 use super::region_change::RegionChange;
@@ -14,7 +16,6 @@ use crate::error::{Error, Result};
 use crate::io::Storage;
 use crate::schema::{Family, RegionInfo, TableDescriptor};
 use std::ffi::{OsStr, OsString};
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -316,13 +317,4 @@ pub(super) fn create_parents(storage: &dyn Storage, dir: &Path) -> Result<()> {
         create_dir(storage, new)?;
         sync_dir(storage, parent(new))
     })
-}
-
-/// Makes the name of an existing directory durable. The user may have created it in a directory that cannot be
-/// read, or it is the root of its storage: then this process did not create it, and nothing is synced.
-fn sync_name(storage: &dyn Storage, dir: &Path) -> Result<()> {
-    match storage.sync_dir(parent(dir)) {
-        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::InvalidInput) => Ok(()),
-        synced => synced.map_err(|error| Error::io("sync", parent(dir), error)),
-    }
 }
