@@ -379,8 +379,10 @@ impl RegionDir {
             let entries = list_if_exists(storage, &dir)?.unwrap_or_default();
             let has_lists = entries.iter().any(|entry| entry.name == FILE_LIST_DIR);
             refuse_links(&dir, entries, |entry| entry.name == FILE_LIST_DIR)?;
-            // A dead writer may have renamed files without syncing the names. Files that are read must
-            // survive a crash.
+            // A dead writer may have moved files to the archive, where snapshots find them, without syncing
+            // their new names: these must be durable before the old ones are gone.
+            self.sync_archive(family.name())?;
+            // It may have renamed files without syncing the names. Files that are read must survive a crash.
             if has_lists {
                 sync_dir(storage, &dir.join(FILE_LIST_DIR))?;
             }

@@ -56,6 +56,12 @@ impl RegionDir {
         Ok(aside.join(name))
     }
 
+    /// Makes the names of the archived files of a family durable.
+    pub(super) fn sync_archive(&self, family: &[u8]) -> Result<()> {
+        let Some(root) = &self.table.root else { return Ok(()) };
+        unless_not_found(sync_dir(&**self.storage(), &self.archive_of(root, family)))
+    }
+
     /// Whether there is a directory of a family in the archive.
     pub(in crate::layout) fn has_archive(&self, family: &[u8]) -> Result<bool> {
         let Some(root) = &self.table.root else { return Ok(false) };
