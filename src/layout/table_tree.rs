@@ -354,6 +354,15 @@ impl TableTree {
         Ok(())
     }
 
+    /// Makes durable which recovered edits the regions have. A dead process may have removed some without a
+    /// sync: their cells must not come back in a later family of the same name.
+    pub(crate) fn sync_edits(&self) -> Result<()> {
+        self.regions()?.iter().try_for_each(|region| {
+            let edits = self.dir().join(region).join(RECOVERED_EDITS);
+            unless_not_found(sync_dir(&*self.storage, &edits))
+        })
+    }
+
     /// Moves the files of a family of a region to the archive. `table` is the directory of the table.
     fn archive_family(&self, table: &Path, region: &str, family: &str) -> Result<()> {
         self.archive_files(&table.join(region).join(family), region, family)

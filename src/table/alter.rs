@@ -265,9 +265,12 @@ impl Table {
         let added: Vec<_> = changes.families.iter().map(Family::name).filter(|name| !has(name)).collect();
         change.refuse_cells_of(&added)?;
         let is_removed = |name: &[u8]| has(name) && changes.deletes(name);
-        if begun.is_some() && !(added.is_empty() && changes.deleted.is_empty()) {
+        let changes_names = !(added.is_empty() && changes.deleted.is_empty());
+        if changes_names && begun.is_some() {
             // Another program may have deleted a family that is added.
             change.refuse_cut_off_loads(|name| is_removed(name) || added.contains(&name))?;
+        } else if changes_names {
+            tree.sync_edits()?;
         }
         tree.check_archivable(|name| is_removed(name.as_bytes()))?;
         if begun.is_some() {
