@@ -18,10 +18,10 @@
 //! of the new table lead to the archive.
 
 use super::clone::TableClone;
-use super::{Snapshot, SnapshotTree, read_description};
+use super::{SNAPSHOT_DIR, Snapshot, SnapshotTree, read_description};
 use crate::error::{Error, Result};
 use crate::io::{FileLock, Storage};
-use crate::layout::durable::{create_dir_durably, move_dir, parent, remove_tree};
+use crate::layout::durable::{create_dir_durably, move_dir, parent, remove_tree, sync_dir};
 use crate::layout::table::{create_parents, fill_aside};
 use crate::layout::table_tree::TableTree;
 use crate::schema::TableName;
@@ -74,6 +74,9 @@ impl Snapshot {
                 replaced.finish()?;
             }
             replaced.discard_others(Some(aside.as_path()))?;
+            // Until the new table is in place, a repeated call needs the snapshot. The process that published
+            // it may have died before it synced the name.
+            sync_dir(&**storage, &root.path.join(SNAPSHOT_DIR))?;
             // Cloning may take long: regions, or the table, may have been created in the meantime.
             replaced.move_away(&locks, &lock)?;
             replaced.sync_parents().and_then(|()| move_dir(&**storage, &aside, &path)).inspect_err(|_| {

@@ -85,6 +85,8 @@ impl SnapshotTree {
         SnapshotDescription::check_name(name)?;
         let path = self.dir().join(name);
         if self.tree.listings(storage).file(&path.join(SNAPSHOT_INFO))?.is_some() {
+            // The process that published it may have died before it synced the name.
+            sync_dir(storage, &self.dir())?;
             return Err(already_exists(&path));
         }
         if is_deleted(&self.tree, storage, name)? {
