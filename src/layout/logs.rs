@@ -260,9 +260,8 @@ impl LogTree {
         for log in logs {
             move_file(shared, log, &old.join(log.file_name().unwrap_or_default()))?;
         }
-        if !logs.is_empty() {
-            sync_dir(storage, &old)?;
-        }
+        // Also if an interrupted call has moved them all: their old names are removed below.
+        unless_not_found(sync_dir(storage, &old))?;
         let dir = self.root().join(LOGS);
         for server in self.tree.dirs(storage, &dir)? {
             let server = dir.join(server);
