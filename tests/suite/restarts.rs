@@ -1,12 +1,14 @@
 //! A process dies at each call of a change, another one completes the change, and then power is lost: a
 //! change acknowledged to the second process must not depend on names that the first one did not sync.
 
+mod regions;
+
 use crate::support::files::io_kind;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
     CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, ManualClock, Put, Region, RegionOptions,
-    Result, Scan, SeekKey, Storage, StoreFileOrigin, Table, TableChanges,
+    Result, Row, Scan, SeekKey, Storage, StoreFileOrigin, Table, TableChanges,
 };
 use std::io;
 use std::path::Path;
@@ -52,9 +54,13 @@ fn root() -> FaultyStorage {
 }
 
 fn cells(table: &Table) -> Vec<String> {
+    cells_of(table.scan(Scan::new()).unwrap())
+}
+
+fn cells_of(rows: impl Iterator<Item = Result<Row>>) -> Vec<String> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let mut found = Vec::new();
-    for row in table.scan(Scan::new()).unwrap() {
+    for row in rows {
         let row = row.unwrap();
         let cells = row.cells();
         found.extend(
@@ -72,9 +78,13 @@ fn read(storage: &FaultyStorage, name: &str) -> Option<Vec<String>> {
     }
 }
 
-/// Checks that a snapshot has all cells.
+/// Checks that the snapshot has all cells.
 fn check_snapshot(storage: &FaultyStorage, root: &str, shown: &str) {
-    let snapshot = Table::open_snapshot_with(root, "s", options(storage).writable(false));
+    check_snapshot_named("s", storage, root, shown);
+}
+
+fn check_snapshot_named(name: &str, storage: &FaultyStorage, root: &str, shown: &str) {
+    let snapshot = Table::open_snapshot_with(root, name, options(storage).writable(false));
     let snapshot = snapshot.unwrap_or_else(|error| panic!("{shown}: {error}"));
     for row in snapshot.scan(Scan::new()).unwrap() {
         row.unwrap_or_else(|error| panic!("{shown}: {error}"));
@@ -91,6 +101,21 @@ fn each_death(
     is_done: impl Fn(&Error) -> bool,
     check: impl Fn(&FaultyStorage, &str),
 ) {
+    let again = |storage: &FaultyStorage| match change(storage) {
+        Err(error) if is_done(&error) => Ok(()),
+        done => done,
+    };
+    each_death_before(setup, &change, again, check);
+}
+
+/// Makes the process die at each call of `change`, makes another change, and checks the storage after each
+/// kind of power loss.
+fn each_death_before(
+    setup: impl FnOnce() -> FaultyStorage,
+    change: impl Fn(&FaultyStorage) -> Result<()>,
+    next: impl Fn(&FaultyStorage) -> Result<()>,
+    check: impl Fn(&FaultyStorage, &str),
+) {
     let before = setup();
     for n in 0.. {
         let storage = before.copy();
@@ -102,9 +127,7 @@ fn each_death(
             return;
         }
         storage.heal();
-        if let Err(error) = change(&storage) {
-            assert!(is_done(&error), "call {n}: {error}");
-        }
+        next(&storage).unwrap_or_else(|error| panic!("call {n}: {error}"));
         let chances = [Crash::Chance(n), Crash::Chance(n + 1000)];
         for crash in [Crash::OfTheProcess, Crash::Hard, Crash::Torn].into_iter().chain(chances) {
             check(&storage.after(crash), &format!("call {n}, {crash:?}"));
@@ -114,6 +137,10 @@ fn each_death(
 
 fn never(_: &Error) -> bool {
     false
+}
+
+fn is_there_already(error: &Error) -> bool {
+    io_kind(error) == Some(io::ErrorKind::AlreadyExists)
 }
 
 #[test]
@@ -181,6 +208,31 @@ fn a_family_that_is_added_again_is_empty() {
     });
 }
 
+/// The first process replays and removes a log with cells of the family.
+#[test]
+fn cells_of_a_deleted_family_do_not_return_with_a_log() {
+    let setup = || {
+        let storage = root();
+        let table = open(&storage, T).unwrap();
+        table.put(put("c", "1")).unwrap();
+        // Neither flushed nor closed.
+        storage.after(Crash::OfTheProcess)
+    };
+    let replay = |storage: &FaultyStorage| {
+        let table = open(storage, T)?;
+        table.region("c")?.flush()?;
+        table.close()
+    };
+    let replace = |storage: &FaultyStorage| {
+        Table::alter(ROOT, T, &TableChanges::new().delete_family("f"), &options(storage))?;
+        Table::alter(ROOT, T, &TableChanges::new().family(listed()), &options(storage))
+    };
+    each_death_before(setup, replay, replace, |storage, shown| {
+        assert_eq!(read(storage, T).unwrap(), ["a/g=1", "c/g=1", "n/g=1"], "{shown}");
+        check_snapshot(storage, ROOT, shown);
+    });
+}
+
 #[test]
 fn an_added_family_keeps_what_is_written() {
     let add = |storage: &FaultyStorage| {
@@ -199,14 +251,17 @@ fn an_added_family_keeps_what_is_written() {
 fn a_created_table_keeps_what_is_written() {
     let write = |storage: &FaultyStorage| {
         let table = match create(storage, "u") {
-            Err(error) if io_kind(&error) == Some(io::ErrorKind::AlreadyExists) => open(storage, "u"),
+            Err(error) if is_there_already(&error) => open(storage, "u"),
             created => created,
         }?;
         table.put(put("b", "2"))
     };
-    each_death(root, write, never, |storage, shown| {
-        assert_eq!(read(storage, "u"), Some(vec!["b/f=2".into(), "b/g=2".into()]), "{shown}");
-    });
+    // In a root that exists, and in a new one.
+    for setup in [root, FaultyStorage::new] {
+        each_death(setup, write, never, |storage, shown| {
+            assert_eq!(read(storage, "u"), Some(vec!["b/f=2".into(), "b/g=2".into()]), "{shown}");
+        });
+    }
 }
 
 /// The clock stands still, so the regions get the names of the deleted ones.
@@ -229,7 +284,7 @@ fn a_table_that_is_created_again_has_no_old_cells() {
 fn a_clone_keeps_what_is_written() {
     let write = |storage: &FaultyStorage| {
         let table = match Table::clone_snapshot(ROOT, "s", "u", options(storage)) {
-            Err(error) if io_kind(&error) == Some(io::ErrorKind::AlreadyExists) => open(storage, "u"),
+            Err(error) if is_there_already(&error) => open(storage, "u"),
             cloned => cloned,
         }?;
         table.put(put("b", "2"))
@@ -263,15 +318,57 @@ fn a_restored_table_keeps_what_is_written() {
 #[test]
 fn an_exported_snapshot_is_there() {
     let export = |storage: &FaultyStorage| Table::export_snapshot_with(ROOT, "s", OTHER, options(storage));
-    let is_done = |error: &Error| io_kind(error) == Some(io::ErrorKind::AlreadyExists);
-    each_death(root, export, is_done, |storage, shown| {
-        if storage.names().iter().any(|name| name.ends_with("other/hbase/.hbase-snapshot/s/.snapshotinfo")) {
-            check_snapshot(storage, OTHER, shown);
-        } else {
-            // The first process had published it, and the second one only found it.
-            assert_eq!(read(storage, T), Some(BEFORE.map(str::to_owned).to_vec()), "{shown}");
-        }
+    each_death(root, export, is_there_already, |storage, shown| check_snapshot(storage, OTHER, shown));
+}
+
+#[test]
+fn a_snapshot_that_was_taken_stays() {
+    let take = |storage: &FaultyStorage| open(storage, T)?.snapshot("new").map(drop);
+    each_death(root, take, is_there_already, |storage, shown| {
+        check_snapshot_named("new", storage, ROOT, shown);
+        check_snapshot(storage, ROOT, shown);
     });
+}
+
+/// The second process dies, too, and power is lost. While there is no table, the snapshot is needed.
+#[test]
+fn a_snapshot_that_is_being_restored_stays() {
+    let before = root();
+    let mut taken = Vec::new();
+    for n in 0.. {
+        let storage = before.copy();
+        storage.die_after(n);
+        let table = open(&storage, T);
+        let done = table.and_then(|table| table.snapshot("new").map(drop));
+        let has_died = storage.has_died();
+        storage.heal();
+        if Table::open_snapshot_with(ROOT, "new", options(&storage).writable(false)).is_ok() {
+            taken.push(storage);
+        }
+        if !has_died {
+            done.unwrap();
+            break;
+        }
+    }
+    // Also before the name is synced.
+    assert!(taken.len() > 1, "{}", taken.len());
+    for (n, taken) in taken.iter().enumerate() {
+        for calls in 0.. {
+            let storage = taken.copy();
+            storage.die_after(calls);
+            let done = Table::restore_snapshot(ROOT, "new", options(&storage)).map(drop);
+            let left = storage.after(Crash::Hard);
+            let found = read(&left, T).unwrap_or_else(|| {
+                let restored = Table::restore_snapshot(ROOT, "new", options(&left));
+                cells(&restored.unwrap_or_else(|error| panic!("{n}, call {calls}: {error}")))
+            });
+            assert_eq!(found, BEFORE, "{n}, call {calls}");
+            if !storage.has_died() {
+                done.unwrap();
+                break;
+            }
+        }
+    }
 }
 
 #[test]
@@ -358,6 +455,25 @@ fn writes_flushes_and_compactions_lose_nothing() {
     });
 }
 
+/// The second process changes no files of the compacted families.
+#[test]
+fn files_that_a_compaction_has_replaced_stay_in_the_snapshot() {
+    let setup = || {
+        let storage = root();
+        let table = open(&storage, T).unwrap();
+        table.put(put("c", "1")).unwrap();
+        table.close().unwrap();
+        storage.after(Crash::OfTheProcess)
+    };
+    let compact = |storage: &FaultyStorage| open(storage, T)?.compact(Compaction::Major);
+    let write = |storage: &FaultyStorage| open(storage, T)?.put(put("b", "2"));
+    each_death_before(setup, compact, write, |storage, shown| {
+        let expected = ["a/f=1", "a/g=1", "b/f=2", "b/g=2", "c/f=1", "c/g=1", "n/f=1", "n/g=1"];
+        assert_eq!(read(storage, T).unwrap(), expected, "{shown}");
+        check_snapshot(storage, ROOT, shown);
+    });
+}
+
 #[test]
 fn what_is_recovered_is_not_lost_with_the_logs() {
     let setup = || {
@@ -379,7 +495,27 @@ fn what_is_recovered_is_not_lost_with_the_logs() {
     each_death(setup, recover, never, |storage, shown| {
         let expected = ["a/f=1", "a/g=1", "b/f=2", "b/g=2", "h/f=2", "h/g=2", "n/f=1", "n/g=1"];
         assert_eq!(read(storage, T).unwrap(), expected, "{shown}");
+        let names = storage.names();
+        assert!(names.iter().any(|name| name.ends_with("oldWALs/h%2C1%2C2.1000")), "{shown}: {names:?}");
     });
+}
+
+/// Writes a file to be loaded, of two rows.
+fn write_load(region: &Region, family: &str) {
+    let mut writer = region.bulk_load_writer(family, format!("/load/{family}/file")).unwrap();
+    for row in ["b", "x"] {
+        let key = SeekKey::of(row.as_bytes(), family.as_bytes(), b"q", 5, CellType::Put);
+        writer.append(CellRef::new(&key, b"2")).unwrap();
+    }
+    let (timestamp, source_task) = (1000, Vec::new());
+    let (exclude_from_minor_compaction, skip_reset_seq_id) = (false, false);
+    let origin = StoreFileOrigin::BulkLoad {
+        timestamp,
+        source_task,
+        exclude_from_minor_compaction,
+        skip_reset_seq_id,
+    };
+    writer.finish(&origin).unwrap();
 }
 
 #[test]
@@ -388,21 +524,7 @@ fn bulk_loads_lose_nothing() {
         let storage = root();
         let table = open(&storage, T).unwrap();
         storage.create_dir_all(Path::new("/load/f")).unwrap();
-        let region = table.region("a").unwrap();
-        let mut writer = region.bulk_load_writer("f", "/load/f/file").unwrap();
-        for row in ["b", "x"] {
-            let key = SeekKey::of(row.as_bytes(), b"f", b"q", 5, CellType::Put);
-            writer.append(CellRef::new(&key, b"2")).unwrap();
-        }
-        let (timestamp, source_task) = (1000, Vec::new());
-        let (exclude_from_minor_compaction, skip_reset_seq_id) = (false, false);
-        let origin = StoreFileOrigin::BulkLoad {
-            timestamp,
-            source_task,
-            exclude_from_minor_compaction,
-            skip_reset_seq_id,
-        };
-        writer.finish(&origin).unwrap();
+        write_load(&table.region("a").unwrap(), "f");
         table.close().unwrap();
         storage.after(Crash::OfTheProcess)
     };
