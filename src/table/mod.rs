@@ -53,6 +53,7 @@ pub use view::TableView;
 
 use crate::cell::{Row, RowBuf, RowRef};
 use crate::error::{Error, ErrorKind, Result};
+use crate::layout::table::sync_table_dirs;
 use crate::layout::{TableIdentity, TableListing, find_region_info, is_gone};
 use crate::locator::RegionInconsistency;
 use crate::op::{Get, Scan};
@@ -411,6 +412,14 @@ impl TableCore {
     /// regions by new ones with the same names, and truncation by ones with other names.
     fn check_same_table(&self, region: &Region) -> Result<()> {
         let Some(identity) = region.table_identity() else { return Ok(()) };
+        if self.identity.get().is_none()
+            && self.options.is_writable()
+            && let Some(table) = region.path().parent()
+        {
+            // Since the table was opened, another process may have put the content of a snapshot in its
+            // place, and died before it synced the name.
+            sync_table_dirs(&**self.options.file_storage(), table)?;
+        }
         if self.identity.get_or_init(|| identity.clone()).file == identity.file {
             return Ok(());
         }

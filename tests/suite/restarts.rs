@@ -315,6 +315,32 @@ fn a_restored_table_keeps_what_is_written() {
     });
 }
 
+/// The second process has opened the table before, but none of its regions.
+#[test]
+fn a_table_that_is_restored_keeps_what_is_written_through_an_older_handle() {
+    let (before, mut written) = (root(), 0);
+    for n in 0.. {
+        let storage = before.copy();
+        let table = open(&storage, T).unwrap();
+        storage.die_after(n);
+        let restored = Table::restore_snapshot(ROOT, "s", options(&storage)).map(drop);
+        let has_died = storage.has_died();
+        storage.heal();
+        // Between two renames, there is no table.
+        if table.put(put("b", "2")).is_ok() {
+            let found = read(&storage.after(Crash::Hard), T).unwrap_or_else(|| panic!("call {n}"));
+            let expected = ["a/f=1", "a/g=1", "b/f=2", "b/g=2", "n/f=1", "n/g=1"];
+            assert_eq!(found, expected, "call {n}");
+            written += 1;
+        }
+        if !has_died {
+            restored.unwrap();
+            break;
+        }
+    }
+    assert!(written > 5, "{written}");
+}
+
 #[test]
 fn an_exported_snapshot_is_there() {
     let export = |storage: &FaultyStorage| Table::export_snapshot_with(ROOT, "s", OTHER, options(storage));
