@@ -5,6 +5,7 @@ use super::admin::TableChange;
 use crate::binary::StringBinary;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::RegionDir;
+use crate::layout::table::sync_table_dirs;
 use crate::op::Durability;
 use crate::region::RegionOptions;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
@@ -279,7 +280,9 @@ impl Table {
                 .map(|name| String::from_utf8_lossy(name))
                 .try_for_each(|name| tree.check_next_lists(&name))?;
         }
-        // Otherwise a loss of power could bring back an older descriptor that has the families.
+        // Otherwise a loss of power could take away the table, if the process that created it has died, or
+        // bring back an older descriptor that has the families.
+        sync_table_dirs(&**options.file_storage(), &tree.dir())?;
         stored.sync(&**options.file_storage())?;
         for name in changes.deleted.iter().filter(|name| !has(name)) {
             // An interrupted call may have deleted only a part of it.

@@ -7,8 +7,8 @@ use crate::support::files::io_kind;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
-    CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, ManualClock, Put, Region, RegionOptions,
-    Result, Row, Scan, SeekKey, Storage, StoreFileOrigin, Table, TableChanges,
+    CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, Get, ManualClock, Put, Region,
+    RegionOptions, Result, Row, Scan, SeekKey, Storage, StoreFileOrigin, Table, TableChanges,
 };
 use std::io;
 use std::path::Path;
@@ -262,6 +262,24 @@ fn a_created_table_keeps_what_is_written() {
             assert_eq!(read(storage, "u"), Some(vec!["b/f=2".into(), "b/g=2".into()]), "{shown}");
         });
     }
+}
+
+#[test]
+fn a_created_table_that_is_altered_stays() {
+    let new = |storage: &FaultyStorage| create(storage, "u").map(drop);
+    let alter = |storage: &FaultyStorage| {
+        if read(storage, "u").is_none() {
+            new(storage)?;
+        }
+        Table::alter(ROOT, "u", &TableChanges::new().family(Family::new("h")), &options(storage))
+    };
+    each_death_before(root, new, alter, |storage, shown| {
+        let table = Table::open_with(ROOT, "u", options(storage).writable(false));
+        let table = table.unwrap_or_else(|error| panic!("{shown}: {error}"));
+        // It has the new family.
+        let found = table.get(&Get::new("a").family("h"));
+        assert!(found.is_ok_and(|row| row.is_empty()), "{shown}");
+    });
 }
 
 /// The clock stands still, so the regions get the names of the deleted ones.
