@@ -80,7 +80,7 @@ impl SnapshotTree {
     ///
     /// Of kind [`std::io::ErrorKind::AlreadyExists`] if there is a snapshot of this name; if the name is not
     /// valid; of kind [`Unsupported`](crate::ErrorKind::Unsupported) if a snapshot of this name was removed,
-    /// in a storage without renames; if a directory cannot be listed.
+    /// in a storage without renames; if a directory cannot be listed or synced.
     pub(crate) fn check_new(&self, storage: &dyn Storage, name: &str) -> Result<()> {
         SnapshotDescription::check_name(name)?;
         let path = self.dir().join(name);
