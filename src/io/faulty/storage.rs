@@ -61,6 +61,17 @@ pub enum Call {
     Lock,
 }
 
+/// A file or directory of a [`FaultyStorage`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FaultyEntry {
+    /// The path, relative to the root.
+    pub path: PathBuf,
+    /// Greater than the numbers of files and directories that were created earlier.
+    pub number: usize,
+    /// The bytes of a file; `None` for a directory.
+    pub bytes: Option<Arc<Vec<u8>>>,
+}
+
 impl FaultyStorage {
     /// Creates an empty storage without faults.
     #[must_use]
@@ -109,7 +120,14 @@ impl FaultyStorage {
     /// seed. One run is then enough to try many crashes.
     pub fn fork_at_random(&self, one_in: usize, seed: u64) {
         let forks = &mut self.state().forks;
-        (forks.one_in, forks.chance) = (one_in, Chance(seed));
+        (forks.one_in, forks.chance, forks.cuts_writes) = (one_in, Chance(seed), false);
+    }
+
+    /// Records the storage before each later call that changes something, and in the middle of each write of
+    /// a file: what a process leaves that [dies](Self::die_after) in that call.
+    pub fn fork_at_each(&self) {
+        let forks = &mut self.state().forks;
+        (forks.one_in, forks.cuts_writes) = (1, true);
     }
 
     /// Returns the storages recorded since the last call. They have no faults, and unsynced changes as at
@@ -230,7 +248,27 @@ impl FaultyStorage {
     pub fn names(&self) -> Vec<PathBuf> {
         let state = self.state();
         let mut found = Vec::new();
-        state.walk(0, Path::new(""), &mut found);
+        state.walk(0, Path::new(""), &mut |path, node| {
+            if matches!(state.nodes[node], Node::File(_)) {
+                found.push(path);
+            }
+        });
+        found
+    }
+
+    /// Returns all files and directories. Storages that were recorded in one run, or are what crashes leave of
+    /// them, and have equal entries are the same for every reader.
+    #[must_use]
+    pub fn entries(&self) -> Vec<FaultyEntry> {
+        let state = self.state();
+        let mut found = Vec::new();
+        state.walk(0, Path::new(""), &mut |path, number| {
+            let bytes = match &state.nodes[number] {
+                Node::File(content) => Some(Arc::clone(&content.bytes)),
+                Node::Dir(_) => None,
+            };
+            found.push(FaultyEntry { path, number, bytes });
+        });
         found
     }
 

@@ -38,6 +38,8 @@ pub(super) struct Forks {
     /// One call in this many is recorded; none if this is 0.
     pub(super) one_in: usize,
     pub(super) chance: Chance,
+    /// Whether the storage is also recorded when half of a write is made.
+    pub(super) cuts_writes: bool,
     pub(super) taken: Vec<Vec<Node>>,
 }
 
@@ -125,7 +127,7 @@ impl State {
         let call = self.calls;
         self.calls += 1;
         if kind != Call::ListDir && self.forks.one_in > 0 && self.forks.chance.below(self.forks.one_in) == 0 {
-            self.forks.taken.push(self.nodes.clone());
+            self.fork();
         }
         let fails = match self.faults {
             Faults::At(at) => call == at,
@@ -133,6 +135,11 @@ impl State {
             _ => false,
         };
         self.count(kind, fails)
+    }
+
+    /// Records the storage.
+    pub(super) fn fork(&mut self) {
+        self.forks.taken.push(self.nodes.clone());
     }
 
     /// Counts a call that reads. Fails if it is selected.
@@ -165,13 +172,14 @@ impl State {
         if is_stuck { Err(fault(self.kind)) } else { Ok(()) }
     }
 
-    pub(super) fn walk(&self, dir: usize, path: &Path, found: &mut Vec<PathBuf>) {
+    /// Visits all files and directories below a directory, each with its path and number.
+    pub(super) fn walk(&self, dir: usize, path: &Path, visit: &mut dyn FnMut(PathBuf, usize)) {
         for (name, &node) in &self.dir(dir).now {
             let path = path.join(name);
-            match &self.nodes[node] {
-                Node::File(_) => found.push(path),
-                Node::Dir(_) => self.walk(node, &path, found),
+            if matches!(self.nodes[node], Node::Dir(_)) {
+                self.walk(node, &path, visit);
             }
+            visit(path, node);
         }
     }
 
