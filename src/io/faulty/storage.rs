@@ -207,6 +207,12 @@ impl FaultyStorage {
         self.state().handles.limit = limit;
     }
 
+    /// Returns the number of locks held.
+    #[must_use]
+    pub fn held_locks(&self) -> usize {
+        self.state().locks.len()
+    }
+
     /// Returns the number of files open for reading or writing.
     #[must_use]
     pub fn open_handles(&self) -> usize {
@@ -256,8 +262,8 @@ impl FaultyStorage {
         found
     }
 
-    /// Returns all files and directories. Storages that were recorded in one run, or are what crashes leave of
-    /// them, and have equal entries are the same for every reader.
+    /// Returns all files and directories. Two storages with equal entries answer all calls alike, but for
+    /// their faults, their locks, and what a later loss of power preserves.
     #[must_use]
     pub fn entries(&self) -> Vec<FaultyEntry> {
         let state = self.state();

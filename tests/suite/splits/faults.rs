@@ -162,8 +162,8 @@ fn outline(storage: &FaultyStorage, table: &Table) -> Vec<String> {
 /// Makes `change` fail at each of its calls, or the process die there, and checks that it takes effect or
 /// not, that nothing is lost, and that it can be made then. `regions` is the number of regions afterwards.
 ///
-/// Many cases end alike. Storages that are the same after crashes are checked once, and of cases with the same
-/// [outline] when the change is made, the rest is played once.
+/// Many cases end alike. Storages that are the same after crashes are checked once, and of cases with the
+/// same [`outline`] when the change is made, the rest is played once.
 fn each_failure(
     crashes: fn(u64) -> Vec<Crash>,
     setup: impl FnOnce() -> FaultyStorage,
