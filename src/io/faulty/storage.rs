@@ -296,8 +296,10 @@ impl FaultyStorage {
         });
         let has_objects = state.has_objects;
         let mut left = State { nodes: nodes.collect(), has_objects, ..State::default() };
-        state.place_renamed_dirs(&mut left);
-        state.place_moved_files(&mut left);
+        if crash != Crash::OfTheProcess {
+            state.place_renamed_dirs(&mut left);
+            state.place_moved_files(&mut left);
+        }
         Self(Arc::new(Mutex::new(left)))
     }
 
@@ -465,7 +467,7 @@ impl Storage for FaultyStorage {
         let mut state = self.state();
         state.change(Call::CreateDir)?;
         let is_durable = state.has_objects;
-        state.make_dirs(&parts(path), is_durable).map(drop)
+        state.make_dirs(parts(path), is_durable).map(drop)
     }
 
     fn can_read_removed(&self) -> bool {

@@ -112,13 +112,12 @@ fn not_found() -> io::Error {
 }
 
 /// The components of a path. Absolute and relative paths are equivalent.
-pub(super) fn parts(path: &Path) -> Vec<&OsStr> {
-    let part = |component| match component {
+pub(super) fn parts(path: &Path) -> impl Iterator<Item = &OsStr> {
+    path.components().filter_map(|component| match component {
         Component::Normal(part) => Some(part),
         Component::ParentDir => Some(OsStr::new("..")),
         _ => None,
-    };
-    path.components().filter_map(part).collect()
+    })
 }
 
 impl State {
@@ -168,7 +167,7 @@ impl State {
     }
 
     pub(super) fn check_blocked(&self, path: &Path) -> io::Result<()> {
-        let is_stuck = self.stuck.iter().any(|stuck| parts(stuck) == parts(path));
+        let is_stuck = self.stuck.iter().any(|stuck| parts(stuck).eq(parts(path)));
         if is_stuck { Err(fault(self.kind)) } else { Ok(()) }
     }
 
@@ -239,10 +238,14 @@ impl State {
 
     /// Returns the directory with these path components, and creates missing ones: durable, or not yet
     /// durable.
-    pub(super) fn make_dirs(&mut self, parts: &[&OsStr], durable: bool) -> io::Result<usize> {
+    pub(super) fn make_dirs<'p>(
+        &mut self,
+        parts: impl IntoIterator<Item = &'p OsStr>,
+        durable: bool,
+    ) -> io::Result<usize> {
         let mut node = 0;
         for part in parts {
-            node = match self.dir(node).now.get(*part) {
+            node = match self.dir(node).now.get(part) {
                 Some(&next) => match self.nodes[next] {
                     Node::Dir(_) => next,
                     Node::File(_) => return Err(io::ErrorKind::NotADirectory.into()),
@@ -251,9 +254,9 @@ impl State {
                     let new = self.nodes.len();
                     self.nodes.push(Node::Dir(Names::default()));
                     let names = self.dir_mut(node);
-                    names.now.insert((*part).to_owned(), new);
+                    names.now.insert(part.to_owned(), new);
                     if durable {
-                        names.synced.insert((*part).to_owned(), new);
+                        names.synced.insert(part.to_owned(), new);
                     }
                     new
                 }
@@ -264,8 +267,8 @@ impl State {
 
     /// The parent directory of a path, and the last component.
     pub(super) fn parent<'p>(&mut self, path: &'p Path) -> io::Result<(usize, &'p OsStr)> {
-        let parts = parts(path);
+        let parts: Vec<_> = parts(path).collect();
         let (name, dirs) = parts.split_last().ok_or(io::ErrorKind::InvalidInput)?;
-        Ok((self.make_dirs(dirs, true)?, name))
+        Ok((self.make_dirs(dirs.iter().copied(), true)?, name))
     }
 }
