@@ -483,3 +483,54 @@ impl Storage for FaultyStorage {
         Ok(FileLock::new(Held { storage: self.clone(), path: path.to_owned() }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes, names, lists and removes files, until a call fails.
+    fn run(storage: &FaultyStorage) -> io::Result<()> {
+        let [dir, first, second, log] = ["dir", "dir/first", "dir/second", "dir/log"].map(Path::new);
+        storage.create_dir_all(dir)?;
+        let mut file = storage.create(first)?;
+        file.write_all(b"bytes")?;
+        file.write_all(b"more bytes")?;
+        file.sync()?;
+        storage.list_dir(dir)?;
+        storage.sync_dir(dir)?;
+        let last = if storage.can_rename(dir) { second } else { first };
+        if last == second {
+            storage.rename(first, second)?;
+        }
+        let mut log = storage.create_log(log)?;
+        log.append(b"an entry", 5)?;
+        log.append(b"another entry", 13)?;
+        storage.remove(last)?;
+        storage.sync_dir(dir)
+    }
+
+    #[test]
+    fn recorded_storages_are_what_dead_processes_leave() {
+        let left = |storage: &FaultyStorage| {
+            [Crash::OfTheProcess, Crash::Hard, Crash::Torn].map(|crash| storage.after(crash).entries())
+        };
+        for has_objects in [false, true] {
+            let begin = || {
+                let storage = FaultyStorage::new();
+                storage.state().has_objects = has_objects;
+                storage
+            };
+            let storage = begin();
+            storage.fork_at_each();
+            run(&storage).unwrap();
+            let forks: Vec<_> = storage.take_forks().iter().map(left).collect();
+            assert_ne!(forks.first(), forks.last());
+            for n in 0..storage.calls() {
+                let dying = begin();
+                dying.die_after(n);
+                run(&dying).unwrap_err();
+                assert!(forks.contains(&left(&dying)), "call {n}, objects: {has_objects}");
+            }
+        }
+    }
+}
