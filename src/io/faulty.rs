@@ -2,7 +2,7 @@
 
 mod storage;
 
-pub use storage::{Call, Crash, FaultyStorage};
+pub use storage::{Call, Crash, FaultyEntry, FaultyStorage};
 
 use super::{FileIdentity, FileReader};
 use std::io;

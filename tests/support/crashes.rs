@@ -1,7 +1,6 @@
 //! The calls that fail, and the crashes after a call.
 
 use super::random_ops::{fresh_seed, number, say};
-use hregion::io::faulty::Crash;
 
 /// Returns an endless series of numbers of calls: one in `every`, as a failure of each call would take long.
 /// The first is random, so that each call is selected in some run; `HREGION_SEED` sets it. Returns all
@@ -17,7 +16,7 @@ pub(crate) fn one_in(every: usize) -> impl Iterator<Item = u64> {
 
 /// Returns the first crash, and one of the others in turn, as trying all of them at each call would take
 /// long. Returns all if `HREGION_EVERY` is 1.
-pub(crate) fn crashes_at(n: u64, crashes: &[Crash]) -> Vec<Crash> {
+pub(crate) fn crashes_at<C: Copy>(n: u64, crashes: &[C]) -> Vec<C> {
     match crashes {
         [first, others @ ..] if !others.is_empty() && number("HREGION_EVERY") != Some(1) => {
             vec![*first, others[usize::try_from(n).unwrap() % others.len()]]

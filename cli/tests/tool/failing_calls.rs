@@ -75,6 +75,11 @@ impl Shim {
     }
 }
 
+/// Returns a directory, in memory if possible, where commands do not wait for a disk.
+fn scratch() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 /// A root with the tables `a`, of two regions, with files, links and a snapshot; `b`, without rows; and `c`,
 /// whose rows are in its log.
 fn make_root(root: &Path) {
@@ -204,7 +209,7 @@ fn assert_no_panic(ran: &Ran, what: &str) {
 
 #[test]
 fn a_failed_call_is_an_error_or_changes_no_answer() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let root = dir.path().join("root");
     make_root(&root);
     let mut shim = Shim::build();
@@ -259,7 +264,7 @@ enum Effect {
 #[test]
 fn a_failed_call_changes_all_or_nothing() {
     use Effect::{NoTable, Parts, Resumed, Whole};
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let (original, case) = (dir.path().join("original"), dir.path().join("case"));
     let path = |name: &str| original.join(name).into_os_string().into_string().unwrap();
     make_root(Path::new(&path("root")));
@@ -357,7 +362,7 @@ fn a_failed_call_changes_all_or_nothing() {
 /// not archived either.
 #[test]
 fn a_region_that_was_split_is_archived_or_an_error_says_that_it_is_not() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let (original, case) = (dir.path().join("original"), dir.path().join("case"));
     make_root(&original.join("root"));
     let mut shim = Shim::build();
@@ -387,7 +392,7 @@ fn a_region_that_was_split_is_archived_or_an_error_says_that_it_is_not() {
 /// A failure to remove something is an error. The command's change is made nevertheless.
 #[test]
 fn what_cannot_be_removed_is_an_error() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let (original, case) = (dir.path().join("original"), dir.path().join("case"));
     let root = original.join("root");
     make_root(&root);
@@ -434,7 +439,7 @@ fn what_cannot_be_removed_is_an_error() {
 /// The region that a script keeps is closed: a failure of the close is an error.
 #[test]
 fn a_kept_region_is_closed_or_there_is_an_error() {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = scratch();
     let (script, region) = (dir.path().join("script"), dir.path().join("region"));
     let lines = [
         r#"{"id":1,"op":"create","now":1000,"families":[{"name":"f"}]}"#,

@@ -214,7 +214,7 @@ fn large_files_are_copied_in_parts() {
 fn a_load_is_cut_off_at_each_request() {
     let before = bucket();
     for is_made in [false, true] {
-        for at in turns(if is_made { 5 } else { 1 }, 43) {
+        for at in turns(if is_made { 5 } else { 1 }, 61) {
             let server = before.copy();
             server.die_at(at, is_made);
             let result = load(client(&server));
@@ -250,7 +250,7 @@ fn requests_of_a_load_fail() {
 #[test]
 fn a_process_that_was_taken_for_dead_goes_on_with_a_load() {
     let before = bucket();
-    for at in turns(2, 31) {
+    for at in turns(2, 47) {
         let server = before.copy();
         let storage = client_with(&server, patient);
         let first = held_at(&server, at, move || load(storage));

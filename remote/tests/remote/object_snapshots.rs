@@ -215,7 +215,7 @@ fn a_run_is_cut_off_at_each_request() {
     let (before, unchanged) = prepared(&SPLITS);
     let then = unchanged.acknowledged.clone();
     for is_made in [false, true] {
-        for at in turns(if is_made { 30 } else { 1 }, 191) {
+        for at in turns(if is_made { 30 } else { 1 }, 257) {
             let (server, mut attempt) = (before.copy(), unchanged.clone());
             server.die_at(at, is_made);
             let result = run(&mut attempt, &client(&server));
@@ -254,7 +254,7 @@ fn requests_of_a_run_fail() {
 fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
     let (before, unchanged) = prepared(&SPLITS);
     let then = unchanged.acknowledged.clone();
-    for at in turns(3, 131) {
+    for at in turns(3, 193) {
         let (server, mut attempt) = (before.copy(), unchanged.clone());
         let storage = client_with(&server, patient);
         let first = held_at(&server, at, move || {

@@ -266,7 +266,7 @@ fn a_run_is_cut_off_at_each_request() {
     for change in CHANGES {
         let (before, old) = begin(change);
         for is_made in [false, true] {
-            for at in turns(if is_made { 20 } else { 1 }, 113) {
+            for at in turns(if is_made { 20 } else { 1 }, 167) {
                 let server = before.copy();
                 let mut progress = Progress::default();
                 server.die_at(at, is_made);
@@ -316,7 +316,7 @@ fn requests_of_a_run_fail() {
 fn a_process_that_was_taken_for_dead_goes_on_with_a_run() {
     for change in CHANGES {
         let (begun, old) = begin(change);
-        for at in turns(3, 89) {
+        for at in turns(3, 131) {
             let server = begun.copy();
             let storage = client_with(&server, patient);
             let mut progress = Progress::default();

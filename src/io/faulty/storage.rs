@@ -61,6 +61,17 @@ pub enum Call {
     Lock,
 }
 
+/// A file or directory of a [`FaultyStorage`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FaultyEntry {
+    /// The path, relative to the root.
+    pub path: PathBuf,
+    /// Greater than the numbers of files and directories that were created earlier.
+    pub number: usize,
+    /// The bytes of a file; `None` for a directory.
+    pub bytes: Option<Arc<Vec<u8>>>,
+}
+
 impl FaultyStorage {
     /// Creates an empty storage without faults.
     #[must_use]
@@ -109,7 +120,14 @@ impl FaultyStorage {
     /// seed. One run is then enough to try many crashes.
     pub fn fork_at_random(&self, one_in: usize, seed: u64) {
         let forks = &mut self.state().forks;
-        (forks.one_in, forks.chance) = (one_in, Chance(seed));
+        (forks.one_in, forks.chance, forks.cuts_writes) = (one_in, Chance(seed), false);
+    }
+
+    /// Records the storage before each later call that changes something, and in the middle of each write of
+    /// a file: what a process leaves that [dies](Self::die_after) in that call.
+    pub fn fork_at_each(&self) {
+        let forks = &mut self.state().forks;
+        (forks.one_in, forks.cuts_writes) = (1, true);
     }
 
     /// Returns the storages recorded since the last call. They have no faults, and unsynced changes as at
@@ -189,6 +207,12 @@ impl FaultyStorage {
         self.state().handles.limit = limit;
     }
 
+    /// Returns the number of locks held.
+    #[must_use]
+    pub fn held_locks(&self) -> usize {
+        self.state().locks.len()
+    }
+
     /// Returns the number of files open for reading or writing.
     #[must_use]
     pub fn open_handles(&self) -> usize {
@@ -230,7 +254,27 @@ impl FaultyStorage {
     pub fn names(&self) -> Vec<PathBuf> {
         let state = self.state();
         let mut found = Vec::new();
-        state.walk(0, Path::new(""), &mut found);
+        state.walk(0, Path::new(""), &mut |path, node| {
+            if matches!(state.nodes[node], Node::File(_)) {
+                found.push(path);
+            }
+        });
+        found
+    }
+
+    /// Returns all files and directories. Two storages with equal entries answer all calls alike, but for
+    /// their faults, their locks, and what a later loss of power preserves.
+    #[must_use]
+    pub fn entries(&self) -> Vec<FaultyEntry> {
+        let state = self.state();
+        let mut found = Vec::new();
+        state.walk(0, Path::new(""), &mut |path, number| {
+            let bytes = match &state.nodes[number] {
+                Node::File(content) => Some(Arc::clone(&content.bytes)),
+                Node::Dir(_) => None,
+            };
+            found.push(FaultyEntry { path, number, bytes });
+        });
         found
     }
 
@@ -252,8 +296,10 @@ impl FaultyStorage {
         });
         let has_objects = state.has_objects;
         let mut left = State { nodes: nodes.collect(), has_objects, ..State::default() };
-        state.place_renamed_dirs(&mut left);
-        state.place_moved_files(&mut left);
+        if crash != Crash::OfTheProcess {
+            state.place_renamed_dirs(&mut left);
+            state.place_moved_files(&mut left);
+        }
         Self(Arc::new(Mutex::new(left)))
     }
 
@@ -421,7 +467,7 @@ impl Storage for FaultyStorage {
         let mut state = self.state();
         state.change(Call::CreateDir)?;
         let is_durable = state.has_objects;
-        state.make_dirs(&parts(path), is_durable).map(drop)
+        state.make_dirs(parts(path), is_durable).map(drop)
     }
 
     fn can_read_removed(&self) -> bool {
@@ -435,5 +481,56 @@ impl Storage for FaultyStorage {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         Ok(FileLock::new(Held { storage: self.clone(), path: path.to_owned() }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes, names, lists and removes files, until a call fails.
+    fn run(storage: &FaultyStorage) -> io::Result<()> {
+        let [dir, first, second, log] = ["dir", "dir/first", "dir/second", "dir/log"].map(Path::new);
+        storage.create_dir_all(dir)?;
+        let mut file = storage.create(first)?;
+        file.write_all(b"bytes")?;
+        file.write_all(b"more bytes")?;
+        file.sync()?;
+        storage.list_dir(dir)?;
+        storage.sync_dir(dir)?;
+        let last = if storage.can_rename(dir) { second } else { first };
+        if last == second {
+            storage.rename(first, second)?;
+        }
+        let mut log = storage.create_log(log)?;
+        log.append(b"an entry", 5)?;
+        log.append(b"another entry", 13)?;
+        storage.remove(last)?;
+        storage.sync_dir(dir)
+    }
+
+    #[test]
+    fn recorded_storages_are_what_dead_processes_leave() {
+        let left = |storage: &FaultyStorage| {
+            [Crash::OfTheProcess, Crash::Hard, Crash::Torn].map(|crash| storage.after(crash).entries())
+        };
+        for has_objects in [false, true] {
+            let begin = || {
+                let storage = FaultyStorage::new();
+                storage.state().has_objects = has_objects;
+                storage
+            };
+            let storage = begin();
+            storage.fork_at_each();
+            run(&storage).unwrap();
+            let forks: Vec<_> = storage.take_forks().iter().map(left).collect();
+            assert_ne!(forks.first(), forks.last());
+            for n in 0..storage.calls() {
+                let dying = begin();
+                dying.die_after(n);
+                run(&dying).unwrap_err();
+                assert!(forks.contains(&left(&dying)), "call {n}, objects: {has_objects}");
+            }
+        }
     }
 }

@@ -10,13 +10,14 @@ use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{Delete, Error, ErrorKind, Family, ManualClock, Put, Row, Scan, Storage, Table};
 use std::cell::Cell;
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Runs a change with each of its calls failing, and with the process or the machine dying at each, and
 /// repeats it. `check` gets the storage after the first attempt and whether it succeeded; `done` gets the
-/// storage after the change has succeeded.
+/// storage after the change has succeeded. Storages that are the same after crashes are checked once.
 fn each_call(
     world: &World,
     crashes: &[Crash],
@@ -29,6 +30,7 @@ fn each_call(
     change(&storage).unwrap();
     let calls = storage.calls() - before;
     done(&storage, "without faults");
+    done(&storage.after(Crash::Hard), "without faults");
     for n in 0..calls {
         let context = format!("call {n} fails");
         let storage = world.copy();
@@ -42,14 +44,28 @@ fn each_call(
             assert!(is_done.contains(&io_kind(&error)), "{context}: {error}");
         }
         done(&storage, &context);
+        // The process dies, and tries to go on.
+        let storage = world.copy();
+        storage.die_after(n);
+        if change(&storage).is_ok() {
+            for crash in crashes_at(n, crashes) {
+                check(&storage.after(crash), true, &format!("{crash:?} at call {n}"));
+            }
+        }
+    }
+    let storage = world.copy();
+    storage.fork_at_each();
+    change(&storage).unwrap();
+    let mut seen = HashSet::new();
+    for (n, fork) in (0..).zip(storage.take_forks()) {
         for crash in crashes_at(n, crashes) {
-            let context = format!("{crash:?} at call {n}");
-            let storage = world.copy();
-            storage.die_after(n);
-            let changed = change(&storage).is_ok();
+            let context = format!("{crash:?} at change {n}");
             let crash = if let Crash::Chance(seed) = crash { Crash::Chance(seed + n) } else { crash };
-            let storage = storage.after(crash);
-            check(&storage, changed, &context);
+            let storage = fork.after(crash);
+            if !seen.insert(storage.entries()) {
+                continue;
+            }
+            check(&storage, false, &context);
             if let Err(error) = change(&storage) {
                 let is_done = [io::ErrorKind::AlreadyExists, io::ErrorKind::NotFound].map(Some);
                 assert!(is_done.contains(&io_kind(&error)), "{context}: {error}");

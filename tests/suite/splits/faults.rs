@@ -4,11 +4,13 @@ use super::{
     META, ROOT, TABLE, add_catalog, check_catalog, compact, create, families, names, open, options, put,
     region_dirs, values,
 };
-use hregion::io::faulty::{Crash, FaultyStorage};
+use crate::support::random_ops::number;
+use hregion::io::faulty::{Crash, FaultyEntry, FaultyStorage};
 use hregion::{
     Compaction, Delete, FindingKind, Get, ManualClock, RegionInfo, Result, RowRef, Scan, Severity, Storage,
     Table, TableView,
 };
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -108,102 +110,144 @@ fn restored_without_catalog(split_at: &str, is_archived: bool) -> FaultyStorage 
 
 const NEW: [&str; 2] = ["c-new", "q-new"];
 
-/// What happens after a call has failed: nothing, or a crash.
-fn all_crashes(n: u64) -> Vec<Option<Crash>> {
-    vec![None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn), Some(Crash::Chance(n))]
+/// All kinds of crashes.
+fn all_crashes(n: u64) -> Vec<Crash> {
+    vec![Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(n)]
 }
 
-/// A failure, and one of the crashes for each call.
-fn one_crash(n: u64) -> Vec<Option<Crash>> {
+/// One kind of crash for each call; all of them if `HREGION_EVERY` is 1.
+fn one_crash(n: u64) -> Vec<Crash> {
     let all = all_crashes(n);
-    vec![None, all[1 + usize::try_from(n).unwrap() % (all.len() - 1)]]
+    if is_long() { all } else { vec![all[usize::try_from(n).unwrap() % all.len()]] }
 }
 
-/// Only a failure.
-fn no_crash(_: u64) -> Vec<Option<Crash>> {
-    vec![None]
+/// No crash: calls only fail.
+fn no_crash(_: u64) -> Vec<Crash> {
+    Vec::new()
 }
 
-/// Makes `change` fail at each of its calls, and checks that it takes effect or not, that nothing is lost,
-/// and that it can be made then. `regions` is the number of regions afterwards.
+/// Whether each case is played to its end.
+fn is_long() -> bool {
+    number("HREGION_EVERY") == Some(1)
+}
+
+/// What the rest of a case depends on, if the table has the expected cells: the names and lengths of the
+/// files, the cells of the catalog, and the regions in memory.
+fn outline(storage: &FaultyStorage, table: &Table) -> Vec<String> {
+    let shown = |entry: FaultyEntry| {
+        let name = entry.path.file_name().unwrap().to_string_lossy();
+        // The names of new store files begin with 32 random digits.
+        let is_random = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let name = match name.split_at_checked(32) {
+            Some((digits, rest)) if entry.bytes.is_some() && is_random(digits) => format!("*{rest}"),
+            _ => name.to_string(),
+        };
+        let len = entry.bytes.as_ref().map(|bytes| bytes.len());
+        format!("{} {len:?}", entry.path.with_file_name(name).display())
+    };
+    let mut outline: Vec<String> = storage.entries().into_iter().map(shown).collect();
+    outline.sort_unstable();
+    if storage.list_dir(Path::new(META)).is_ok() {
+        let meta = options(storage).open(META).unwrap();
+        let rows = meta.scan(Scan::new().max_versions(u32::MAX)).unwrap();
+        outline.extend(rows.map(|row| format!("{:?}", row.unwrap())));
+    }
+    for info in table.regions() {
+        let region = table.region(info.start_key()).unwrap();
+        outline.push(format!("{info} {} {:?}", region.memstore_size(), region.health()));
+    }
+    outline
+}
+
+/// Makes `change` fail at each of its calls, or the process die there, and checks that it takes effect or
+/// not, that nothing is lost, and that it can be made then. `regions` is the number of regions afterwards.
+///
+/// Many cases end alike. Storages that are the same after crashes are checked once, and of cases with the
+/// same [`outline`] when the change is made, the rest is played once.
 fn each_failure(
-    crashes: fn(u64) -> Vec<Option<Crash>>,
+    crashes: fn(u64) -> Vec<Crash>,
     setup: impl FnOnce() -> FaultyStorage,
     regions: usize,
     change: impl Fn(&Table) -> Result<()>,
 ) {
     let before = setup();
-    let setup = || before.copy();
-    let expected = values(&open(&setup(), false));
+    let begin = || {
+        let storage = before.copy();
+        let table = open(&storage, true);
+        (storage, table)
+    };
+    let put_new = |table: &Table| NEW.into_iter().try_for_each(|row| table.put(put(row, "new")));
+    let expected = values(&open(&before.copy(), false));
     let is_new = |line: &String| NEW.iter().any(|row| line.starts_with(row));
     let check = |table: &Table, acknowledged: bool, shown: &str| {
         let (new, old): (Vec<_>, Vec<_>) = values(table).into_iter().partition(is_new);
         assert_eq!(old, expected, "{shown}");
         assert!(!acknowledged || new.len() == 2 * NEW.len(), "{shown}: {new:?}");
     };
-    let mut deaths = 0;
+    let mut outlines = HashSet::new();
+    let mut go_on = |table: Table, storage: &FaultyStorage, acknowledged: bool, shown: &str| {
+        check(&table, acknowledged, shown);
+        let table = sound(table, storage, shown);
+        change_again(&table, regions, &change).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        assert_eq!(table.regions().len(), regions, "{shown}");
+        check(&table, acknowledged, shown);
+        for row in NEW {
+            table.put(put(row, "newer")).unwrap();
+        }
+        check(&table, true, shown);
+        if !outlines.insert(outline(storage, &table)) && !is_long() {
+            check(&open(storage, false), true, shown);
+            return;
+        }
+        table.compact(Compaction::Major).unwrap();
+        if storage.list_dir(Path::new(META)).is_ok() {
+            let rows = check_catalog(storage, &table);
+            assert!(rows.iter().all(|row| row.merge_parents().is_empty()), "{shown}");
+        }
+        assert_eq!(region_dirs(storage), regions, "{shown}");
+        assert!(names(storage, ".change").is_empty(), "{shown}");
+        check(&table, true, shown);
+        table.split("b").unwrap();
+        check(&table, true, shown);
+        table.close().unwrap_or_else(|error| panic!("{shown}: {error}"));
+        check(&open(storage, false), true, shown);
+        let mut report = Table::check_root(ROOT, options(storage)).unwrap();
+        // The finding for the parent of the last split.
+        report.findings.retain(|finding| finding.severity > Severity::Info);
+        if !storage.can_rename(Path::new(ROOT)) {
+            // A flush that was cut off leaves an untracked file.
+            report.findings.retain(|finding| finding.kind != FindingKind::UntrackedFile);
+        }
+        assert!(report.findings.is_empty(), "{shown}: {:?}", report.findings);
+    };
     for n in 0.. {
+        let (storage, table) = begin();
+        storage.fail_among_all([n]);
+        let changed = change(&table);
+        let acknowledged = changed.is_ok() && put_new(&table).is_ok();
+        if !storage.pending_faults().is_empty() {
+            assert!(changed.is_ok() && n > 30, "{n}");
+            break;
+        }
+        go_on(table, &storage, acknowledged, &format!("call {n}"));
+    }
+    let (storage, table) = begin();
+    storage.fork_at_each();
+    change(&table).unwrap();
+    put_new(&table).unwrap();
+    let (forks, mut left) = (storage.take_forks(), HashSet::new());
+    for (n, fork) in (0..).zip(&forks) {
         for crash in crashes(n) {
-            let shown = format!("call {n}, {crash:?}");
-            let storage = setup();
-            let table = open(&storage, true);
-            match crash {
-                None => storage.fail_among_all([n]),
-                // The process dies in that call, and undoes nothing.
-                Some(_) => storage.die_after(n),
+            let shown = format!("death {n}, {crash:?}");
+            let storage = fork.after(crash);
+            if left.insert(storage.entries()) {
+                check(&open(&storage, false), false, &shown);
+                go_on(open(&storage, true), &storage, false, &shown);
             }
-            let changed = change(&table);
-            let acknowledged =
-                changed.is_ok() && NEW.into_iter().all(|row| table.put(put(row, "new")).is_ok());
-            if !storage.pending_faults().is_empty() {
-                println!("{n} calls, {deaths} deaths");
-                assert!(changed.is_ok() && n > 30 && (deaths > 30 || crashes(n) == [None]), "{n}");
-                return;
-            }
-            if crash.is_some() && !storage.has_died() {
-                continue; // fewer calls change something
-            }
-            deaths += u64::from(crash.is_some());
-            let (storage, table) = match crash {
-                None => (storage, table),
-                Some(crash) => {
-                    let storage = storage.after(crash);
-                    check(&open(&storage, false), acknowledged, &shown);
-                    let table = open(&storage, true);
-                    (storage, table)
-                }
-            };
-            check(&table, acknowledged, &shown);
-            let table = sound(table, &storage, &shown);
-            change_again(&table, regions, &change).unwrap_or_else(|error| panic!("{shown}: {error}"));
-            assert_eq!(table.regions().len(), regions, "{shown}");
-            check(&table, acknowledged, &shown);
-            for row in NEW {
-                table.put(put(row, "newer")).unwrap();
-            }
-            check(&table, true, &shown);
-            table.compact(Compaction::Major).unwrap();
-            if storage.list_dir(Path::new(META)).is_ok() {
-                let rows = check_catalog(&storage, &table);
-                assert!(rows.iter().all(|row| row.merge_parents().is_empty()), "{shown}");
-            }
-            assert_eq!(region_dirs(&storage), regions, "{shown}");
-            assert!(names(&storage, ".change").is_empty(), "{shown}");
-            check(&table, true, &shown);
-            table.split("b").unwrap();
-            check(&table, true, &shown);
-            table.close().unwrap_or_else(|error| panic!("{shown}: {error}"));
-            check(&open(&storage, false), true, &shown);
-            let mut report = Table::check_root(ROOT, options(&storage)).unwrap();
-            // The finding for the parent of the last split.
-            report.findings.retain(|finding| finding.severity > Severity::Info);
-            if !storage.can_rename(Path::new(ROOT)) {
-                // A flush that was cut off leaves an untracked file.
-                report.findings.retain(|finding| finding.kind != FindingKind::UntrackedFile);
-            }
-            assert!(report.findings.is_empty(), "{shown}: {:?}", report.findings);
         }
     }
+    println!("{} deaths, {} different ones", forks.len(), left.len());
+    assert!(left.len() > 10 || crashes(0).is_empty(), "{}", left.len());
 }
 
 /// Opens the table again if a region refuses writes because writing its log failed.

@@ -101,7 +101,12 @@ impl FaultyWriter {
     fn write(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
         let mut state = self.storage.state();
         let called = state.change(Call::Write);
-        let written = if called.is_ok() { bytes.len() } else { bytes.len() / 2 };
+        let half = bytes.len() / 2;
+        if called.is_ok() && state.forks.cuts_writes {
+            state.content_mut(self.file).write_at(self.kept, &bytes[..half]);
+            state.fork();
+        }
+        let written = if called.is_ok() { bytes.len() } else { half };
         state.content_mut(self.file).write_at(self.kept, &bytes[..written]);
         self.kept += kept.min(written);
         called

@@ -38,6 +38,8 @@ pub(super) struct Forks {
     /// One call in this many is recorded; none if this is 0.
     pub(super) one_in: usize,
     pub(super) chance: Chance,
+    /// Whether the storage is also recorded when half of a write is made.
+    pub(super) cuts_writes: bool,
     pub(super) taken: Vec<Vec<Node>>,
 }
 
@@ -110,13 +112,12 @@ fn not_found() -> io::Error {
 }
 
 /// The components of a path. Absolute and relative paths are equivalent.
-pub(super) fn parts(path: &Path) -> Vec<&OsStr> {
-    let part = |component| match component {
+pub(super) fn parts(path: &Path) -> impl Iterator<Item = &OsStr> {
+    path.components().filter_map(|component| match component {
         Component::Normal(part) => Some(part),
         Component::ParentDir => Some(OsStr::new("..")),
         _ => None,
-    };
-    path.components().filter_map(part).collect()
+    })
 }
 
 impl State {
@@ -125,7 +126,7 @@ impl State {
         let call = self.calls;
         self.calls += 1;
         if kind != Call::ListDir && self.forks.one_in > 0 && self.forks.chance.below(self.forks.one_in) == 0 {
-            self.forks.taken.push(self.nodes.clone());
+            self.fork();
         }
         let fails = match self.faults {
             Faults::At(at) => call == at,
@@ -133,6 +134,11 @@ impl State {
             _ => false,
         };
         self.count(kind, fails)
+    }
+
+    /// Records the storage.
+    pub(super) fn fork(&mut self) {
+        self.forks.taken.push(self.nodes.clone());
     }
 
     /// Counts a call that reads. Fails if it is selected.
@@ -161,17 +167,18 @@ impl State {
     }
 
     pub(super) fn check_blocked(&self, path: &Path) -> io::Result<()> {
-        let is_stuck = self.stuck.iter().any(|stuck| parts(stuck) == parts(path));
+        let is_stuck = self.stuck.iter().any(|stuck| parts(stuck).eq(parts(path)));
         if is_stuck { Err(fault(self.kind)) } else { Ok(()) }
     }
 
-    pub(super) fn walk(&self, dir: usize, path: &Path, found: &mut Vec<PathBuf>) {
+    /// Visits all files and directories below a directory, each with its path and number.
+    pub(super) fn walk(&self, dir: usize, path: &Path, visit: &mut dyn FnMut(PathBuf, usize)) {
         for (name, &node) in &self.dir(dir).now {
             let path = path.join(name);
-            match &self.nodes[node] {
-                Node::File(_) => found.push(path),
-                Node::Dir(_) => self.walk(node, &path, found),
+            if matches!(self.nodes[node], Node::Dir(_)) {
+                self.walk(node, &path, visit);
             }
+            visit(path, node);
         }
     }
 
@@ -231,10 +238,14 @@ impl State {
 
     /// Returns the directory with these path components, and creates missing ones: durable, or not yet
     /// durable.
-    pub(super) fn make_dirs(&mut self, parts: &[&OsStr], durable: bool) -> io::Result<usize> {
+    pub(super) fn make_dirs<'p>(
+        &mut self,
+        parts: impl IntoIterator<Item = &'p OsStr>,
+        durable: bool,
+    ) -> io::Result<usize> {
         let mut node = 0;
         for part in parts {
-            node = match self.dir(node).now.get(*part) {
+            node = match self.dir(node).now.get(part) {
                 Some(&next) => match self.nodes[next] {
                     Node::Dir(_) => next,
                     Node::File(_) => return Err(io::ErrorKind::NotADirectory.into()),
@@ -243,9 +254,9 @@ impl State {
                     let new = self.nodes.len();
                     self.nodes.push(Node::Dir(Names::default()));
                     let names = self.dir_mut(node);
-                    names.now.insert((*part).to_owned(), new);
+                    names.now.insert(part.to_owned(), new);
                     if durable {
-                        names.synced.insert((*part).to_owned(), new);
+                        names.synced.insert(part.to_owned(), new);
                     }
                     new
                 }
@@ -256,8 +267,8 @@ impl State {
 
     /// The parent directory of a path, and the last component.
     pub(super) fn parent<'p>(&mut self, path: &'p Path) -> io::Result<(usize, &'p OsStr)> {
-        let parts = parts(path);
+        let parts: Vec<_> = parts(path).collect();
         let (name, dirs) = parts.split_last().ok_or(io::ErrorKind::InvalidInput)?;
-        Ok((self.make_dirs(dirs, true)?, name))
+        Ok((self.make_dirs(dirs.iter().copied(), true)?, name))
     }
 }
