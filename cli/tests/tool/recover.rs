@@ -375,7 +375,8 @@ fn commands_that_read_rows_warn_once_of_logs() {
     assert_eq!(stderr(&run(&["scan", "--quiet", text(&one)])), "");
     let both = run(&["shell", dir, "-e", "count 'w1'", "-e", "count 'w2'"]);
     assert_eq!(stderr(&both).matches(&warning).count(), 1, "{}", stderr(&both));
-    assert_eq!(stderr(&run(&["shell", dir, "-e", "list"])), "", "no table is read");
+    let listed = run(&["shell", dir, "-e", "list"]);
+    assert!(!stderr(&listed).contains(UNREAD), "no table is read: {}", stderr(&listed));
     let aside = out.path().join("WALs");
     fs::rename(&logs, &aside).unwrap();
     assert!(answers_with(0) == before, "exit codes and answers do not depend on logs");
