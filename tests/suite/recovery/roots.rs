@@ -443,6 +443,7 @@ fn logs_that_may_have_edits_are_found() {
     let objects = FaultyStorage::new();
     objects.has_objects();
     create_flushed(&objects, &tracked());
+    objects.create_dir_all(Path::new(SERVER)).unwrap();
     write_synced(&objects, &at("h%2C1%2C2.1000"), b"bytes");
     let logs = open(&objects, false).unread_logs().unwrap();
     let calls = objects.all_calls();
