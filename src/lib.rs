@@ -142,7 +142,7 @@ pub use op::{
 pub use region::{
     CheckResult, Compaction, HeldThreads, MemoryLimit, ReadView, Region, RegionHealth, RegionObserver,
     RegionOptions, RegionScanner, ReplayReport, ResultScanner, ScanResult, ScanResults, Scheduler,
-    SchedulerBuilder,
+    SchedulerBuilder, UnreadLogs,
 };
 pub use schema::{
     BloomType, Cipher, Codec, DataBlockEncoding, Family, FamilyDescription, KeepDeletedCells, RegionInfo,

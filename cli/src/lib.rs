@@ -83,7 +83,6 @@ mod target_args;
 mod text;
 mod text_file;
 mod text_rows;
-mod unread_logs;
 mod usage;
 mod vfs;
 mod what_if;

@@ -4,14 +4,14 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::progress::Progress;
 use crate::streams::Stdout;
 use crate::text;
-use hregion::{HFile, Region};
+use hregion::{HFile, Region, TableName, UnreadLogs};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Standard output, and messages on standard error.
 #[derive(Debug)]
@@ -26,8 +26,7 @@ pub(crate) struct Output {
     has_warned: AtomicBool,
     /// Whether the warning about values in MOB files was printed.
     has_warned_of_mob: AtomicBool,
-    /// The root directories in which logs were looked for, with or without those of `hbase:meta`.
-    known_roots: Mutex<BTreeSet<(PathBuf, bool)>>,
+    looked_for_logs: Arc<LookedForLogs>,
 }
 
 const BUFFER: usize = 128 << 10;
@@ -36,8 +35,8 @@ impl Output {
     pub(crate) fn new(json: bool, quiet: bool) -> Self {
         let out = BufWriter::with_capacity(BUFFER, Stdout::lock());
         let (has_warned, has_warned_of_mob) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (progress, known_roots) = (Progress::none(), Mutex::default());
-        Self { out, json, quiet, progress, so_far: Exit::Done, has_warned, has_warned_of_mob, known_roots }
+        let (progress, so_far, looked_for_logs) = (Progress::none(), Exit::Done, Arc::default());
+        Self { out, json, quiet, progress, so_far, has_warned, has_warned_of_mob, looked_for_logs }
     }
 
     /// Whether to write JSON lines.
@@ -102,16 +101,15 @@ impl Output {
         }
     }
 
-    /// Whether logs in a root directory, with or without those of `hbase:meta`, are looked for the first
-    /// time.
-    pub(crate) fn is_new_root(&self, root: &Path, with_meta: bool) -> bool {
-        let mut known = self.known_roots.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert((root.to_owned(), with_meta))
-    }
-
     /// Returns a printer for warnings of regions that can be used while output is borrowed.
     pub(crate) fn warner(&self) -> Warner {
-        Warner { quiet: self.quiet, progress: self.progress.clone() }
+        Warner { quiet: self.quiet, progress: self.progress.clone(), logs: None }
+    }
+
+    /// Like [`warner`](Self::warner), for regions whose rows or cells are read: it also warns of logs of
+    /// servers.
+    pub(crate) fn warner_of_reads(&self) -> Warner {
+        Warner { logs: Some(Arc::clone(&self.looked_for_logs)), ..self.warner() }
     }
 
     /// Prints a summary for people.
@@ -173,12 +171,23 @@ impl Output {
 pub(crate) struct Warner {
     quiet: bool,
     progress: Progress,
+    /// `None` if there are no warnings of logs.
+    logs: Option<Arc<LookedForLogs>>,
+}
+
+/// What the command knows of the logs of servers.
+#[derive(Debug, Default)]
+struct LookedForLogs {
+    /// The root directories in which logs were looked for, and whether for reads of `hbase:meta`.
+    roots: Mutex<BTreeSet<(PathBuf, bool)>>,
+    /// The warnings that were printed.
+    warnings: Mutex<BTreeSet<String>>,
 }
 
 impl Warner {
     /// Returns a printer that prints nothing.
     pub(crate) fn silent(&self) -> Self {
-        Self { quiet: true, progress: self.progress.clone() }
+        Self { quiet: true, progress: self.progress.clone(), logs: None }
     }
 
     /// Prints the warnings of a region, unless quiet.
@@ -187,7 +196,39 @@ impl Warner {
             let line = CommandError::from(warning).with_hint(None).line();
             self.progress.suspend(|| say("warning", "33", &line));
         }
+        self.warn_of_logs(region.unread_logs(), region.info().table());
     }
+
+    /// Warns, once for each root directory, unless quiet, if logs of servers may have edits of a table, or
+    /// that cannot be determined.
+    pub(crate) fn warn_of_logs(&self, logs: Option<UnreadLogs>, table: &TableName) {
+        let Some((looked_for, logs)) = self.logs.as_ref().zip(logs).filter(|_| !self.quiet) else { return };
+        if !is_new(&looked_for.roots, (logs.root().to_owned(), table.is_meta())) {
+            return;
+        }
+        let warning = match logs.may_have_edits() {
+            Ok(false) => return,
+            Ok(true) => {
+                let (dir, root) = (text::path(&logs.dir()), text::path(logs.root()));
+                format!(
+                    "{dir}: logs of servers may have writes that are not read (`hregion recover --dry-run \
+                     {root}` lists them)"
+                )
+            }
+            Err(error) => {
+                let line = CommandError::from(error).with_hint(None).line();
+                format!("{line}; writes that are only in logs of servers are not read")
+            }
+        };
+        if is_new(&looked_for.warnings, warning.clone()) {
+            self.progress.suspend(|| say("warning", "33", &warning));
+        }
+    }
+}
+
+/// Adds a value to a set. Returns whether it is new.
+fn is_new<T: Ord>(known: &Mutex<BTreeSet<T>>, value: T) -> bool {
+    known.lock().unwrap_or_else(PoisonError::into_inner).insert(value)
 }
 
 impl Write for Output {

@@ -16,7 +16,6 @@ use crate::regions::{ClosedRegion, OpenRegion, OpenRegions, Regions};
 use crate::scan_rows::check_only_family;
 use crate::target::{self, Kind, kind_of as kind_of_target};
 use crate::target_args::TargetArgs;
-use crate::unread_logs::warn_of_logs;
 use crate::vfs;
 use hregion::{CellRef, Cursor, Region, RegionOptions, RowBuf, RowRef, Table};
 use std::fs;
@@ -43,7 +42,7 @@ enum Rows {
 const DEPTH: u32 = 5;
 
 impl InputSource {
-    /// Opens a target. `draws` selects the progress bar. Warns if logs of servers may have more rows.
+    /// Opens a target. `draws` selects the progress bar.
     pub(crate) fn open(
         target: &TargetArgs,
         reading: &FileArgs,
@@ -53,13 +52,11 @@ impl InputSource {
     ) -> Result<Self, Failure> {
         let options = Self::begin(target, reading, cells, draws, out)?;
         let kind = target.kind()?;
-        let source = Self::of_kind(&target.target, kind, options, out)?;
-        warn_of_logs(&target.target, kind, out);
-        Ok(source)
+        Self::of_kind(&target.target, kind, options, out)
     }
 
     /// Opens each table of a namespace or a root directory, by path, with its name. Any other target is one
-    /// source without a name. Warns if logs of servers may have more rows.
+    /// source without a name.
     pub(crate) fn open_all(
         target: &TargetArgs,
         reading: &FileArgs,
@@ -69,19 +66,17 @@ impl InputSource {
     ) -> Result<Vec<Named>, Failure> {
         let options = Self::begin(target, reading, cells, draws, out)?;
         let kind = target.kind()?;
-        let sources = if matches!(kind, Kind::Namespace | Kind::Root) {
+        if matches!(kind, Kind::Namespace | Kind::Root) {
             let tables = tables_below(&target.target, kind)?.into_iter();
             let opened = tables.map(|dir| {
                 let table = Table::open_dir(&dir, options.clone())?;
                 let name = table.name().clone();
                 Ok::<_, Failure>((Some(name), Self::of_regions(Regions::Of(table), None, out)))
             });
-            opened.collect::<Result<Vec<_>, _>>()?
+            opened.collect()
         } else {
-            vec![(None, Self::of_kind(&target.target, kind, options, out)?)]
-        };
-        warn_of_logs(&target.target, kind, out);
-        Ok(sources)
+            Ok(vec![(None, Self::of_kind(&target.target, kind, options, out)?)])
+        }
     }
 
     /// Starts the progress bar. Returns the options for reading.
@@ -102,7 +97,7 @@ impl InputSource {
         Ok(reading.region_options(out)?.clock(cells.clock()).storage(out.progress().storage()))
     }
 
-    /// Opens a target of a kind.
+    /// Opens a target of a kind. Warns, also when a region is opened, if logs of servers may have more rows.
     pub(crate) fn of_kind(
         path: &Path,
         kind: Kind,
@@ -117,7 +112,11 @@ impl InputSource {
     }
 
     fn of_regions(regions: Regions, family: Option<Vec<u8>>, out: &Output) -> Self {
-        Self { rows: Rows::Regions(Box::new(regions)), family, warner: out.warner() }
+        let warner = out.warner_of_reads();
+        if let Regions::Of(table) = &regions {
+            warner.warn_of_logs(table.unread_logs(), table.name());
+        }
+        Self { rows: Rows::Regions(Box::new(regions)), family, warner }
     }
 
     /// Opens a family, with the settings of its table if it is in a region.

@@ -4,12 +4,11 @@ use crate::args::FileArgs;
 use crate::concurrent_changes::{in_archive, list_again};
 use crate::directories::{hint_of, is_region, tables_below};
 use crate::failure::{CommandError, Failure};
-use crate::output::Output;
+use crate::output::{Output, Warner};
 use crate::probe;
 use crate::regions::{Regions, open_snapshot};
 use crate::source::files_in;
 use crate::target::{self, Kind};
-use crate::unread_logs::warn_of_logs;
 use hregion::region::MobFile;
 use hregion::{Region, RegionInfo, RegionOptions, Table};
 use std::collections::BTreeMap;
@@ -52,8 +51,7 @@ pub(crate) fn find(
     out: &Output,
 ) -> Result<Vec<StoreFile>, Failure> {
     let kind = target::kind_of(path, kind)?;
-    let regions = of_kind(path, kind, reading, out)?.into_iter();
-    warn_of_logs(path, kind, out);
+    let regions = of_kind(path, kind, reading, (out, &out.warner_of_reads()))?.into_iter();
     Ok(regions.flat_map(|region| region.families).flat_map(|family| family.files).collect())
 }
 
@@ -64,10 +62,15 @@ pub(crate) fn by_region(
     reading: &FileArgs,
     out: &Output,
 ) -> Result<Vec<RegionFiles>, Failure> {
-    of_kind(path, target::kind_of(path, kind)?, reading, out)
+    of_kind(path, target::kind_of(path, kind)?, reading, (out, &out.warner()))
 }
 
-fn of_kind(path: &Path, kind: Kind, reading: &FileArgs, out: &Output) -> Result<Vec<RegionFiles>, Failure> {
+fn of_kind(
+    path: &Path,
+    kind: Kind,
+    reading: &FileArgs,
+    (out, warner): (&Output, &Warner),
+) -> Result<Vec<RegionFiles>, Failure> {
     let options = || reading.region_options(out);
     let alone = |paths: Vec<PathBuf>| {
         let files = paths.into_iter().map(StoreFile::alone).collect();
@@ -82,7 +85,7 @@ fn of_kind(path: &Path, kind: Kind, reading: &FileArgs, out: &Output) -> Result<
         Kind::Family => match path.parent().zip(path.file_name()) {
             Some((region, name)) if is_region(region)? => {
                 let name = name.as_encoded_bytes();
-                let mut regions = of_regions(region, Kind::Region, options()?, out)?;
+                let mut regions = of_regions(region, Kind::Region, options()?, warner)?;
                 for region in &mut regions {
                     region.families.retain(|family| family.family.as_deref() == Some(name));
                 }
@@ -90,11 +93,11 @@ fn of_kind(path: &Path, kind: Kind, reading: &FileArgs, out: &Output) -> Result<
             }
             _ => Ok(alone(files_in(path)?)),
         },
-        kind @ (Kind::Region | Kind::Table | Kind::Snapshot) => of_regions(path, kind, options()?, out),
+        kind @ (Kind::Region | Kind::Table | Kind::Snapshot) => of_regions(path, kind, options()?, warner),
         kind @ (Kind::Namespace | Kind::Root) => {
             let options = options()?;
             let tables = tables_below(path, kind)?.into_iter();
-            let regions = tables.map(|table| of_regions(&table, Kind::Table, options.clone(), out));
+            let regions = tables.map(|table| of_regions(&table, Kind::Table, options.clone(), warner));
             Ok(regions.collect::<Result<Vec<_>, _>>()?.concat())
         }
     }
@@ -144,12 +147,12 @@ fn of_regions(
     dir: &Path,
     kind: Kind,
     options: RegionOptions,
-    out: &Output,
+    warner: &Warner,
 ) -> Result<Vec<RegionFiles>, Failure> {
     list_again(|| {
         let regions = Regions::find(dir, Some(kind), options.clone())?;
         let places = regions.regions_and_holes(|_, _| true).into_iter();
-        places.map(|place| Ok(of_region(&place.open(&out.warner())?)?)).collect()
+        places.map(|place| Ok(of_region(&place.open(warner)?)?)).collect()
     })
 }
 

@@ -131,35 +131,22 @@ impl Target {
         infer.mapping()
     }
 
-    /// Returns a warning if servers have left logs under the root directory of the table or region that may
-    /// have unread writes ([`Table::has_logs`]), or if this cannot be determined. Snapshots and HFiles do not
-    /// depend on logs. Most web servers list no directories, so there is no warning for their files.
+    /// Returns a warning if logs of servers may have writes to the table or region that are not read
+    /// ([`Table::unread_logs`]), or if this cannot be determined.
     #[must_use]
     pub fn warning_of_logs(&self) -> Option<String> {
-        let (target, options) = self.0.0.target.as_ref()?;
-        // `ROOT/data/NAMESPACE/TABLE/REGION`
-        let depth = match self.0.source().ok()? {
-            Source::Table(_) => 2,
-            Source::Region(_) => 3,
-        };
-        let path = Path::new(target);
-        let data = path.ancestors().nth(depth).filter(|dir| dir.ends_with("data"))?;
-        let root = data.parent().filter(|_| !matches!(url_scheme(path), Some("http" | "https")))?;
-        let with_meta = path.strip_prefix(data).is_ok_and(|below| below.starts_with("hbase/meta"));
-        let has_logs = match is_url(target) {
-            true => options.storage(target).and_then(|files| Table::has_logs(root, with_meta, &*files)),
-            false => Table::has_logs(root, with_meta, &hregion::io::LocalStorage),
-        };
-        match has_logs {
+        let logs = match self.0.source().ok()? {
+            Source::Table(table) => table.unread_logs(),
+            Source::Region(region) => region.unread_logs(),
+        }?;
+        match logs.may_have_edits() {
             Ok(false) => None,
-            Ok(true) => {
-                let (logs, root) = (root.join("WALs"), root.display());
-                Some(format!(
-                    "{}: logs of servers may have writes that are not read (`hregion recover --dry-run \
-                     {root}` lists them)",
-                    logs.display()
-                ))
-            }
+            Ok(true) => Some(format!(
+                "{}: logs of servers may have writes that are not read (`hregion recover --dry-run {}` lists \
+                 them)",
+                logs.dir().display(),
+                logs.root().display()
+            )),
             Err(error) => Some(format!("{error}; writes that are only in logs of servers are not read")),
         }
     }

@@ -98,7 +98,7 @@ impl From<Failure> for PyErr {
 }
 
 /// Returns a message without control characters: it may contain text of servers, or names of files.
-fn shown(message: &str) -> String {
+pub(crate) fn shown(message: &str) -> String {
     Printable(message).to_string()
 }
 

@@ -7,6 +7,7 @@ use crate::options::{Contents, Key, Options, durability_of};
 use crate::signals::call;
 use crate::table::{Opened, Source, Table};
 use hregion::{Family, RegionOptions, Table as HTable};
+use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
@@ -33,7 +34,7 @@ use std::path::PathBuf;
 /// may be missing.
 ///
 /// Writes that are only in the logs of dead servers (`WALs/` of the root) are not read before `recover` has
-/// replayed them.
+/// replayed them: if there are such logs, a `UserWarning` is issued.
 ///
 /// `path` can be a URL, as `str`: `s3://BUCKET/KEY`, `hdfs://NAMESERVICE/PATH`, or `http://HOST/PATH`, which
 /// is read-only. Credentials and settings come from the environment (`AWS_ACCESS_KEY_ID`, `HADOOP_CONF_DIR`
@@ -81,7 +82,7 @@ pub(crate) fn open(
         durability: durability.map(durability_of).transpose()?,
         accept_torn_logs,
     };
-    call(py, || {
+    let (table, warning) = call(py, || {
         let opened = Opened { options: location.of_regions(options.of_regions()?), location };
         let (location, options) = (&opened.location, opened.options.clone());
         let path = location.path();
@@ -91,8 +92,13 @@ pub(crate) fn open(
             (None, Some(name)) => Source::Table(HTable::open_snapshot_with(path, name, options)?),
             (None, None) => of_location(location, options)?,
         };
-        Ok::<_, Failure>(Table::new(source, opened))
-    })
+        let warning = source.warning_of_logs();
+        Ok::<_, Failure>((Table::new(source, opened), warning))
+    })?;
+    if let Some(warning) = warning {
+        PyErr::warn(py, &py.get_type::<PyUserWarning>(), &warning, 1)?;
+    }
+    Ok(table)
 }
 
 fn of_location(location: &Location, options: RegionOptions) -> Result<Source> {

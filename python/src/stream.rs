@@ -1,6 +1,6 @@
 //! Record batches through Arrow's C stream interface, which passes on only the message of an error.
 
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, shown};
 use crate::exclusive::Exclusive;
 use crate::held::Held;
 use crate::signals::{Raised, call};
@@ -9,6 +9,7 @@ use arrow_array::{RecordBatch, RecordBatchIterator, RecordBatchReader};
 use arrow_schema::{ArrowError, SchemaRef};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The reader of a scan's record batches.
 pub(crate) type Reader = Box<dyn RecordBatchReader + Send>;
@@ -20,6 +21,8 @@ pub(crate) struct Stream {
     schema: SchemaRef,
     reader: Held<Exclusive<Reader>>,
     raised: Raised,
+    /// Whether a read has failed. The reader would then only say that there are no more batches.
+    has_failed: AtomicBool,
 }
 
 /// Record batches that were already read.
@@ -32,7 +35,8 @@ pub(crate) struct ReadBatches {
 impl Stream {
     /// Creates a stream of the batches of `reader`. `raised` holds the exception that has ended it, if any.
     pub(crate) fn new(reader: Reader, raised: Raised, process: Option<u32>) -> Self {
-        Self { schema: reader.schema(), reader: Held::new(Exclusive::new(reader), process), raised }
+        let (schema, has_failed) = (reader.schema(), AtomicBool::new(false));
+        Self { schema, reader: Held::new(Exclusive::new(reader), process), raised, has_failed }
     }
 }
 
@@ -40,11 +44,14 @@ impl Stream {
 pub(crate) struct Guarded {
     schema: SchemaRef,
     reader: Held<Exclusive<Reader>>,
+    /// As of a [`Stream`].
+    has_failed: bool,
 }
 
 impl Guarded {
     pub(crate) fn new(reader: Reader, process: Option<u32>) -> Self {
-        Self { schema: reader.schema(), reader: Held::new(Exclusive::new(reader), process) }
+        let schema = reader.schema();
+        Self { schema, reader: Held::new(Exclusive::new(reader), process), has_failed: false }
     }
 }
 
@@ -53,8 +60,15 @@ impl Iterator for Guarded {
 
     fn next(&mut self) -> Option<Self::Item> {
         let next = |reader: &mut Reader| Ok::<_, Failure>(reader.next());
-        match self.reader.get().and_then(|reader| reader.with(next)) {
-            Ok(next) => next,
+        let read = match self.has_failed {
+            true => Err(failed_before()),
+            false => self.reader.get().and_then(|reader| reader.with(next)),
+        };
+        match read {
+            Ok(next) => {
+                self.has_failed = matches!(next, Some(Err(_)));
+                next.map(|batch| batch.map_err(printable))
+            }
             Err(failure) => Some(Err(ArrowError::ExternalError(Box::new(PyErr::from(failure))))),
         }
     }
@@ -64,6 +78,19 @@ impl RecordBatchReader for Guarded {
     fn schema(&self) -> SchemaRef {
         SchemaRef::clone(&self.schema)
     }
+}
+
+/// Returns the error with the message that an exception has. C's strings have no zeros.
+fn printable(error: ArrowError) -> ArrowError {
+    match error {
+        ArrowError::ExternalError(error) => ArrowError::ExternalError(shown(&error.to_string()).into()),
+        error => error,
+    }
+}
+
+/// The error of a read after one that has failed.
+fn failed_before() -> Failure {
+    Failure::argument("an earlier read of these record batches has failed or was interrupted: scan again")
 }
 
 /// Passes a reader to Python.
@@ -79,10 +106,18 @@ impl Stream {
         ReadBatches { schema: SchemaRef::clone(&self.schema), batch: None }
     }
 
-    /// Reads the next batch; returns `None` if there is none.
+    /// Reads the next batch; returns `None` if there is none. Fails after a read that has failed.
     fn next(&self, py: Python<'_>) -> Result<Option<ReadBatches>> {
         let reader = self.reader.get()?;
-        let next = |reader: &mut Reader| reader.next().transpose().map_err(failure);
+        let next = |reader: &mut Reader| {
+            if self.has_failed.load(Ordering::Relaxed) {
+                return Err(failed_before());
+            }
+            reader.next().transpose().map_err(|error| {
+                self.has_failed.store(true, Ordering::Relaxed);
+                failure(error)
+            })
+        };
         match call(py, || reader.with(next)) {
             Ok(batch) => Ok(batch.map(|batch| ReadBatches { schema: batch.schema(), batch: Some(batch) })),
             Err(error) => Err(self.raised.take().map_or(error, Failure::Python)),

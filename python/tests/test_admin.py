@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import warnings
 
 import hregion
 import pytest
@@ -143,6 +144,39 @@ def test_the_logs_of_a_server_are_recovered(tmp_path):
         hregion.recover(root / "none")
     again = hregion.recover(root)
     assert again.logs == [] and "0 logs" in repr(again)
+
+
+def test_logs_that_are_not_read_are_warned_of(tmp_path):
+    root = tmp_path / "root"
+    with hregion.create(root, "t", "cf") as table:
+        table.put("r", {"cf:q": "v"})
+        table.snapshot("s")
+    [info] = root.glob("data/default/t/*/.regioninfo")
+    [file] = root.glob("data/default/t/*/cf/*")
+    server = root / "WALs" / "h,1,2"
+    server.mkdir(parents=True)
+    opened = lambda *path, **options: keys(hregion.open(*path, **options).scan())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert opened(root, "t") == [b"r"]
+    (server / "h%2C1%2C2.1000").write_text("log")
+    read = [(root, "t"), (info.parent.parent,), (info.parent,)]
+    for path in read:
+        with pytest.warns(UserWarning, match="WALs: logs of servers may have writes that are not") as issued:
+            assert opened(*path) == [b"r"]
+        assert [warning.filename for warning in issued] == [__file__]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(UserWarning, match="hregion.recover"):
+            hregion.open(root, "t")
+        # its regions were flushed
+        assert opened(root, snapshot="s") == opened(file) == [b"r"]
+        # a region with edits in logs would not be opened
+        hregion.open(root, "t", writable=True).close()
+    shutil.rmtree(root / "WALs")
+    (root / "WALs").write_text("a file")
+    with pytest.warns(UserWarning, match="WALs.*only in logs of servers are not read"):
+        assert opened(root, "t") == [b"r"]
 
 
 def test_blocks_that_leave_memory_enter_the_second_tier(tmp_path):

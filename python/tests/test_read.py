@@ -219,6 +219,38 @@ def test_filters_have_any_bytes(tmp_path):
         assert late == [None, None]
 
 
+def test_batches_do_not_end_with_an_error(tmp_path):
+    with hregion.create(tmp_path, "t", "cf") as made:
+        for row, value in ((b"a", bytes(8)), (b"b", b"no long")):
+            made.put(row, {"cf:n": value})
+    scan = hregion.open(tmp_path, "t").scan(columns={"cf:n": "long"}, batch_rows=1)
+    batches = scan.to_batches()
+    assert batches.read_next_batch().num_rows == 1
+    with pytest.raises(hregion.ValueMismatchError):
+        batches.read_next_batch()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="scan again"):
+            batches.read_next_batch()
+    batches = pyarrow.RecordBatchReader.from_stream(scan)
+    assert batches.read_next_batch().num_rows == 1
+    for message in ("not of type", "scan again", "scan again"):
+        with pytest.raises((pyarrow.ArrowException, OSError), match=message):
+            batches.read_next_batch()
+    # another use of the scan begins again
+    assert scan.to_batches().read_next_batch().num_rows == 1
+
+
+def test_errors_of_batches_have_no_control_characters(tmp_path):
+    with hregion.create(tmp_path, "t", "cf") as made:
+        made.put("no long", {"cf:n": "value"})
+    row, column = {"name": "k\x1b", "type": "long"}, {"column": "cf:n", "type": "utf8"}
+    scan = hregion.open(tmp_path, "t").scan(mapping={"row": row, "columns": [column]})
+    with pytest.raises(hregion.ValueMismatchError, match=r"k\\x1B"):
+        scan.to_arrow()
+    with pytest.raises((pyarrow.ArrowException, OSError), match=r"k\\x1B"):
+        pyarrow.RecordBatchReader.from_stream(scan).read_next_batch()
+
+
 def test_threads_read_at_once():
     opened, expected, seen = table(cache=1 << 20), cells(table().scan()), []
     threads = [threading.Thread(target=lambda: seen.append(cells(opened.scan()))) for _ in range(4)]

@@ -15,10 +15,11 @@ use super::durable::{
 };
 use super::file_name::new_file_name;
 use super::region::{RECOVERED_EDITS, REGION_INFO, is_number};
+use super::root::Root;
 use super::root_tree::RootTree;
 use crate::binary::is_hex;
 use crate::error::{Error, Result};
-use crate::io::{DirEntry, FileLock, Storage};
+use crate::io::{DirEntry, FileLock, Storage, url_scheme};
 use crate::schema::TableName;
 use crate::schema::region_name::is_encoded_name;
 use std::io;
@@ -116,36 +117,6 @@ impl LogTree {
         let rolled: Vec<bool> = logs.iter().map(|(series, ..)| next.next() == Some(series)).collect();
         let logs = logs.into_iter().zip(rolled);
         Ok(logs.map(|((_, _, path), is_rolled)| ServerLog { path, is_rolled }).collect())
-    }
-
-    /// Whether a server has a log that may have edits: of any table, or, unless `with_meta`, of one other
-    /// than `hbase:meta`. Only names and lengths are read, so symbolic links are followed.
-    ///
-    /// In a storage without renames, which has no empty directories and where listings cost money, any server
-    /// counts as having one.
-    ///
-    /// # Errors
-    ///
-    /// If a directory cannot be listed.
-    pub(crate) fn may_have_edits(&self, storage: &dyn Storage, with_meta: bool) -> Result<bool> {
-        let dir = self.root().join(LOGS);
-        let servers = list_if_exists(storage, &dir)?.unwrap_or_default();
-        for server in servers.iter().filter(|entry| entry.is_dir) {
-            let server = dir.join(&server.name);
-            if !storage.can_rename(&server) {
-                return Ok(true);
-            }
-            let may_have = |file: &DirEntry| {
-                let name = file.name.to_string_lossy();
-                let is_asked_for = with_meta || !name.ends_with(META_LOG);
-                let has_bytes = file.len > 0 || storage.can_hide_writes(&server.join(&file.name));
-                !file.is_dir && !is_checksums(&name) && is_asked_for && has_bytes
-            };
-            if list_if_exists(storage, &server)?.unwrap_or_default().iter().any(may_have) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
     }
 
     /// Returns the directory of a region, if it exists. A directory that has nothing but recovered edits does
@@ -277,6 +248,74 @@ impl LogTree {
     }
 }
 
+/// The logs of servers under a root directory (`WALs/`), whose edits reads of an open table or region do not
+/// return. See [`Table::unread_logs`](crate::Table::unread_logs).
+#[derive(Clone, Debug)]
+pub struct UnreadLogs {
+    root: PathBuf,
+    /// Whether edits of `hbase:meta` count.
+    with_meta: bool,
+    storage: Arc<dyn Storage>,
+}
+
+impl UnreadLogs {
+    /// Returns the logs that may have edits of a table, by its directory; `None` if that is under no root, or
+    /// on a web server: most of these list no directories.
+    pub(crate) fn of_table(storage: &Arc<dyn Storage>, dir: &Path, table: &TableName) -> Option<Self> {
+        // `<root>/data/<namespace>/<table>`
+        let root = dir.ancestors().nth(3)?;
+        let is_in_place = Root::new(root).table(table) == dir;
+        let is_on_web = matches!(url_scheme(root), Some("http" | "https"));
+        let found =
+            || Self { root: root.to_owned(), with_meta: table.is_meta(), storage: Arc::clone(storage) };
+        (is_in_place && !is_on_web).then(found)
+    }
+
+    /// Returns the root directory, which [`Table::recover`](crate::Table::recover) takes.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the directory of the logs, `WALs/` of the root.
+    #[must_use]
+    pub fn dir(&self) -> PathBuf {
+        self.root.join(LOGS)
+    }
+
+    /// Whether a server has left a log that may have edits of the table. No log is opened, so all edits may
+    /// already be in store files: [`Table::plan_recovery`](crate::Table::plan_recovery) determines that.
+    /// Empty logs do not count, nor do those with edits of `hbase:meta` only, unless it is the table.
+    ///
+    /// Lists `WALs/`, and then the directories of servers until one has a log. In a storage without renames,
+    /// which has no empty directories and where listings cost money, lists only `WALs/`: any server there
+    /// counts as having logs. Symbolic links are followed.
+    ///
+    /// # Errors
+    ///
+    /// If a directory cannot be listed. One that does not exist has no logs.
+    pub fn may_have_edits(&self) -> Result<bool> {
+        let (storage, dir) = (&*self.storage, self.dir());
+        let servers = list_if_exists(storage, &dir)?.unwrap_or_default();
+        for server in servers.iter().filter(|entry| entry.is_dir) {
+            let server = dir.join(&server.name);
+            if !storage.can_rename(&server) {
+                return Ok(true);
+            }
+            let may_have = |file: &DirEntry| {
+                let name = file.name.to_string_lossy();
+                let is_asked_for = self.with_meta || !name.ends_with(META_LOG);
+                let has_bytes = file.len > 0 || storage.can_hide_writes(&server.join(&file.name));
+                !file.is_dir && !is_checksums(&name) && is_asked_for && has_bytes
+            };
+            if list_if_exists(storage, &server)?.unwrap_or_default().iter().any(may_have) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
 /// Whether a name is that of a checksum file of Hadoop's local file system.
 fn is_checksums(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(".crc")
@@ -314,6 +353,45 @@ fn split_name(name: &str) -> ((String, String), u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::faulty::FaultyStorage;
+
+    #[test]
+    fn tables_under_a_root_have_unread_logs() {
+        let storage: Arc<dyn Storage> = Arc::new(FaultyStorage::new());
+        for (dir, name, expected) in [
+            ("/r/data/default/t", "t", Some(("/r", false))),
+            ("/r/data/hbase/meta", "hbase:meta", Some(("/r", true))),
+            ("/r/data/hbase/namespace", "hbase:namespace", Some(("/r", false))),
+            ("s3://bucket/r/data/default/t", "t", Some(("s3://bucket/r", false))),
+            ("/data/data/data/data", "data:data", Some(("/data", false))),
+            ("https://host/r/data/default/t", "t", None),
+            ("/r/data/default/t", "u", None),
+            ("/r/default/t", "t", None),
+            ("/r/t", "t", None),
+            ("t", "t", None),
+        ] {
+            let found = UnreadLogs::of_table(&storage, Path::new(dir), &TableName::parse(name).unwrap());
+            let found = found.map(|found| (found.root, found.with_meta));
+            let expected = expected.map(|(root, with_meta)| (PathBuf::from(root), with_meta));
+            assert_eq!(found, expected, "{dir} {name}");
+        }
+    }
+
+    #[test]
+    fn logs_of_the_catalog_matter_only_to_it() {
+        let shared = Arc::new(FaultyStorage::new());
+        let log = "/r/WALs/h,1,2/h%2C1%2C2.meta.1000.meta";
+        shared.create_dir_all(Path::new("/r/WALs/h,1,2")).unwrap();
+        shared.create(Path::new(log)).unwrap().write_all(b"log").unwrap();
+        let storage: Arc<dyn Storage> = shared;
+        for (dir, name, expected) in
+            [("/r/data/default/t", "t", false), ("/r/data/hbase/meta", "hbase:meta", true)]
+        {
+            let name = TableName::parse(name).unwrap();
+            let logs = UnreadLogs::of_table(&storage, Path::new(dir), &name).unwrap();
+            assert_eq!(logs.may_have_edits().unwrap(), expected, "{name}");
+        }
+    }
 
     #[test]
     fn edits_that_are_being_written_are_those_of_a_log() {

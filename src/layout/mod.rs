@@ -67,6 +67,7 @@ pub use file_kind::FileKind;
 pub(crate) use file_kind::locate_store_file;
 pub(crate) use file_list::check_file_list;
 pub(crate) use file_name::new_file_name;
+pub use logs::UnreadLogs;
 pub(crate) use logs::{LogTree, NewEdits, ServerLog};
 pub use mob::MobFile;
 pub(crate) use mob::{

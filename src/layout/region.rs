@@ -21,6 +21,7 @@ use super::family::{FamilyDir, StoreFiles};
 use super::file_list::{FILE_LIST_DIR, check_next_list};
 use super::load_record::LOAD;
 use super::loading::is_loading;
+use super::logs::UnreadLogs;
 use super::mob::MobDirs;
 use super::reference::{Half, Reference};
 use super::region_change::RegionChange;
@@ -66,6 +67,8 @@ pub(crate) struct RegionDir {
     /// A descriptor given by the caller.
     given: Option<TableDescriptor>,
     families: Vec<Family>,
+    /// Whether this is the region of a snapshot.
+    is_of_snapshot: bool,
     recovered_edits: Vec<PathBuf>,
     recovered_hfiles: Vec<PathBuf>,
     /// Recovered edits that are not in the region's directory.
@@ -145,6 +148,7 @@ impl RegionDir {
             descriptor: None,
             given: None,
             families: Vec::new(),
+            is_of_snapshot: false,
             recovered_edits: Vec::new(),
             recovered_hfiles: Vec::new(),
             misplaced_edits: Vec::new(),
@@ -176,7 +180,7 @@ impl RegionDir {
         };
         let (dir, table) = (path.join(&name), info.table().clone());
         let table = TableDir { storage: Arc::clone(storage), table, path, root: Some(root.clone()) };
-        Self { descriptor, families, ..Self::unread(dir, table, name, info.clone()) }
+        Self { descriptor, families, is_of_snapshot: true, ..Self::unread(dir, table, name, info.clone()) }
     }
 
     /// Returns the path of the directory.
@@ -438,6 +442,15 @@ impl RegionDir {
         let root = self.table.root.as_ref()?;
         let is_in_place = root.has_namespaces && root.table(&self.table.table) == self.table.path;
         is_in_place.then_some(root.path.as_path())
+    }
+
+    /// Returns the logs of servers that may have edits of the region's table; `None` if it is under no root,
+    /// or in a snapshot, before which the regions were flushed.
+    pub(crate) fn unread_logs(&self) -> Option<UnreadLogs> {
+        if self.is_of_snapshot || self.root_of_table().is_none() {
+            return None;
+        }
+        UnreadLogs::of_table(self.storage(), &self.table.path, &self.table.table)
     }
 
     /// Returns the directory of a family.

@@ -7,6 +7,7 @@ use super::write::OnDrop;
 use super::{Region, RegionCore, ReplayReport};
 use crate::error::{Error, Result};
 use crate::io::FileLock;
+use crate::layout::UnreadLogs;
 use crate::sync::unpoisoned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -152,6 +153,13 @@ impl Region {
     #[must_use]
     pub fn warnings(&self) -> &[Error] {
         &self.0.warnings
+    }
+
+    /// Returns the logs of servers that may have edits of the region which reads do not return. See
+    /// [`Table::unread_logs`](crate::Table::unread_logs).
+    #[must_use]
+    pub fn unread_logs(&self) -> Option<UnreadLogs> {
+        if self.0.is_writable { None } else { self.0.dir.unread_logs() }
     }
 
     /// Returns a report of the edits replayed when the region was opened, from recovered edits and the [logs

@@ -40,7 +40,7 @@ mod verify;
 mod view;
 mod write;
 
-pub use crate::layout::{FileKind, MobFile, SnapshotStoreFile};
+pub use crate::layout::{FileKind, MobFile, SnapshotStoreFile, UnreadLogs};
 pub use crate::store::{CellReason, ExplainedCell, ExplainedFile, FileReason};
 pub(crate) use bulk_load::{CopyInput, origin_of_part, remove_loaded};
 pub use check_and_mutate::CheckResult;

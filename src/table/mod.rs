@@ -124,7 +124,7 @@ impl Table {
     ///
     /// The recovered edits of regions are read, including those in this crate's own logs. Edits that are only
     /// in the logs of dead servers (`WALs/` of the root) are not read before [`recover`](Self::recover) has
-    /// replayed them: [`has_logs`](Self::has_logs) returns whether there may be any, and
+    /// replayed them: [`unread_logs`](Self::unread_logs) returns these logs, and
     /// [`plan_recovery`](Self::plan_recovery) lists the regions with such edits.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use super::uncommitted::find_uncommitted;
 use crate::cell::CellRef;
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
-use crate::layout::{LogTree, NewEdits, RegionDir, ServerLog};
+use crate::layout::{LogTree, NewEdits, RegionDir, ServerLog, UnreadLogs};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions, ReplayReport};
 use crate::schema::{RegionInfo, TableName};
@@ -168,19 +168,22 @@ impl Table {
         survey.report(|_, _| Ok(()))
     }
 
-    /// Whether servers have left logs under a root directory (`WALs/`) that may have edits that reads do not
-    /// return before a [recovery](Self::recover): edits of any table, or, unless `with_meta`, of tables other
-    /// than `hbase:meta`, whose edits are in logs of their own. No log is opened, so all edits may already be
-    /// in store files: [`plan_recovery`](Self::plan_recovery) determines that.
+    /// Returns the logs of servers under the table's root directory (`WALs/`), whose edits reads do not return
+    /// before a [recovery](Self::recover). Accesses no files:
+    /// [`may_have_edits`](UnreadLogs::may_have_edits) returns whether there may be any.
     ///
-    /// Lists `WALs/`, and then the directories of servers until one has a log. In a storage without renames,
-    /// such as an object store, lists only `WALs/`: any server there counts as having logs.
-    ///
-    /// # Errors
-    ///
-    /// If a directory cannot be listed. One that does not exist has no logs.
-    pub fn has_logs(root: impl AsRef<Path>, with_meta: bool, storage: &dyn Storage) -> Result<bool> {
-        LogTree::new(root.as_ref()).may_have_edits(storage, with_meta)
+    /// `None` for a table that is open for writing, of which no region [is opened](RegionOptions::open) while
+    /// such logs have edits of it that are in no file; for a snapshot, before which the regions were flushed;
+    /// for a table under no root directory; and on web servers, most of which list no directories. This
+    /// crate's own logs are in the directories of regions, and are read.
+    #[must_use]
+    pub fn unread_logs(&self) -> Option<UnreadLogs> {
+        if self.0.options.is_writable() {
+            return None;
+        }
+        let regions = self.0.regions.load();
+        let dir = regions.slots.first()?.dir()?.parent()?;
+        UnreadLogs::of_table(self.0.options.file_storage(), dir, &self.0.name)
     }
 }
 

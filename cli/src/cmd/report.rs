@@ -8,7 +8,6 @@ use crate::overview::{Overview, Wanted};
 use crate::parallel::JobArgs;
 use crate::report_page;
 use crate::target::{self, Kind};
-use crate::unread_logs::warn_of_logs;
 use crate::vfs::check_local;
 use hregion::{Clock as _, SystemClock};
 use std::fs::{self, File};
@@ -91,9 +90,6 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let now = args.now.unwrap_or_else(|| SystemClock.now());
     let wanted = Wanted { now, cells: !args.no_cells, jobs: args.jobs };
     let overview = Overview::read(&args.target, kind, wanted, &args.reading, out)?;
-    if wanted.cells {
-        warn_of_logs(&args.target, kind, out);
-    }
     if let Some(path) = &args.out {
         // Another file may have been written there in the meantime.
         check_page(path, args)?;

@@ -10,7 +10,6 @@ use crate::shell::ClusterTables;
 use crate::shell::{Catalog, Files, Flow, Pending, Session, interact};
 use crate::streams;
 use crate::target::Kind;
-use crate::unread_logs::warn_of_logs;
 use crate::vfs::check_readable;
 use hregion::Limits;
 use std::io::{BufRead as _, IsTerminal as _, Read as _};
@@ -101,10 +100,7 @@ fn catalog(args: &Args, out: &Output) -> Result<Box<dyn Catalog>, Failure> {
     if let Some(dir) = &args.dir {
         check_readable(dir)?;
         let options = args.families.add_to(args.reading.region_options(out)?);
-        let files = Files::open(dir, args.kind, options, out.warner())?;
-        let (dir, kind) = files.target();
-        warn_of_logs(dir, kind, out);
-        return Ok(Box::new(files));
+        return Ok(Box::new(Files::open(dir, args.kind, options, out.warner_of_reads())?));
     }
     let mistaken = [
         ("--as", args.kind.is_some()),

@@ -93,14 +93,6 @@ impl Files {
         Ok(Self { place, options, warner, open, interrupt, disabled: BTreeSet::new() })
     }
 
-    /// Returns the directory that was opened, and its kind.
-    pub(crate) fn target(&self) -> (&Path, Kind) {
-        match &self.place {
-            TablePlacement::Root(root) => (root, Kind::Root),
-            TablePlacement::Only(_, dir, kind) => (dir, *kind),
-        }
-    }
-
     /// Returns the directory of a table, and its kind; `None` if there is no such table.
     fn dir(&self, name: &TableName) -> Result<Option<(PathBuf, Kind)>, CommandError> {
         match &self.place {

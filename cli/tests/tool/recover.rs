@@ -356,7 +356,7 @@ fn commands_that_read_rows_warn_once_of_logs() {
             "diff $ROOT/data/default/w1 $ROOT/data/default/w2",
             "export $ROOT/data/default/w1 --to jsonl --out $OUT/rows --force",
             "report --json --now 9 $ROOT/data/default/w1",
-            "shell $ROOT -e list",
+            "shell $ROOT/data/default/w1 -e list",
         ];
         let answer = |line: &str| {
             let line =
@@ -373,6 +373,10 @@ fn commands_that_read_rows_warn_once_of_logs() {
     let here = hregion().current_dir(&one).args(["count", "."]).output().unwrap();
     assert_eq!(stderr(&here).matches(UNREAD).count(), 1, "by a relative path");
     assert_eq!(stderr(&run(&["scan", "--quiet", text(&one)])), "");
+    let both = run(&["shell", dir, "-e", "count 'w1'", "-e", "count 'w2'"]);
+    assert_eq!(stderr(&both).matches(&warning).count(), 1, "{}", stderr(&both));
+    let listed = run(&["shell", dir, "-e", "list"]);
+    assert!(!stderr(&listed).contains(UNREAD), "no table is read: {}", stderr(&listed));
     let aside = out.path().join("WALs");
     fs::rename(&logs, &aside).unwrap();
     assert!(answers_with(0) == before, "exit codes and answers do not depend on logs");
@@ -410,7 +414,7 @@ fn only_logs_that_may_have_rows_of_a_target_are_warned_of() {
     log("h%2C1%2C2.1000", "");
     assert_eq!(all.map(warnings), [0; 5], "it is empty");
     log("h%2C1%2C2.meta.1000.meta", "log");
-    assert_eq!(all.map(warnings), [1, 0, 0, 0, 0], "a table that is hbase:meta may be below the root");
+    assert_eq!(all.map(warnings), [0; 5], "no table is hbase:meta");
     log("h%2C1%2C2.1000", "log");
     assert_eq!(all.map(warnings), [1; 5]);
     for other in [root.path().join(".hbase-snapshot/s"), file, copied] {

@@ -31,17 +31,22 @@ def _read(scan, progress=False):
     import pyarrow
 
     stream, read = scan._stream(), pyarrow.RecordBatchReader.from_stream
-    return read(stream.empty()).schema, (read(batch).read_next_batch() for batch in _batches(stream, progress))
+    # a generator would end with the first error, as if there were no more batches
+    batches = map(lambda batch: read(batch).read_next_batch(), _batches(stream, progress))
+    return read(stream.empty()).schema, batches
 
 
 def _batches(stream, progress):
+    """Returns an iterator over the batches, which may show the number of rows read."""
+    batches = iter(stream.next, None)
+    return _shown(batches) if progress else batches
+
+
+def _shown(batches):
     """Yields the batches, and shows the number of rows read, in a notebook or a terminal."""
-    if not progress:
-        yield from iter(stream.next, None)
-        return
     from tqdm.auto import tqdm
 
     with tqdm(unit=" rows", unit_scale=True) as bar:
-        for batch in iter(stream.next, None):
+        for batch in batches:
             bar.update(len(batch))
             yield batch

@@ -13,8 +13,9 @@ use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
-    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, ManualClock, Put, Region, RegionInfo,
-    RegionOptions, RegionOutcome, RegionRecovery, ReplayReport, Result, RootRecovery, Scan, Table,
+    Cell, CellRef, CellType, Compaction, Delete, ErrorKind, Family, Get, ManualClock, Put, Region,
+    RegionInfo, RegionOptions, RegionOutcome, RegionRecovery, ReplayReport, Result, RootRecovery, Scan,
+    Table,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -409,32 +410,69 @@ fn replay_again(storage: &FaultyStorage) {
 #[test]
 fn logs_that_may_have_edits_are_found() {
     let (storage, [one, _]) = flushed();
-    let found = || [false, true].map(|with_meta| Table::has_logs(ROOT, with_meta, &storage).unwrap());
+    let table = open(&storage, false);
+    let calls = storage.all_calls();
+    let logs = table.unread_logs().unwrap();
+    assert_eq!(storage.all_calls(), calls, "no file is accessed before the question");
+    assert_eq!((logs.root(), logs.dir()), (Path::new(ROOT), Path::new("/hbase/WALs").to_owned()));
+    let found = || {
+        let of_region = table.region("a").unwrap().unread_logs().unwrap();
+        assert_eq!(of_region.root(), logs.root());
+        let found = logs.may_have_edits().unwrap();
+        assert_eq!(of_region.may_have_edits().unwrap(), found);
+        found
+    };
     let at = |name: &str| Path::new(SERVER).join(name);
-    assert_eq!(found(), [false, false], "there is no server");
+    assert!(!found(), "there is no server");
     storage.create_dir_all(Path::new(SERVER)).unwrap();
     write_synced(&storage, Path::new("/hbase/WALs/file"), b"bytes");
     write_synced(&storage, &at(".h%2C1%2C2.1000.crc"), b"bytes");
     write_synced(&storage, &at("h%2C1%2C2.1000"), b"");
-    assert_eq!(found(), [false, false], "none of them has edits");
+    assert!(!found(), "none of them has edits");
     storage.remove(&at("h%2C1%2C2.1000")).unwrap();
     let entries = [(&*one, 1, vec![put("a-old", "f", "0")])];
     write_log(&storage, SERVER, "h%2C1%2C2.meta.1000.meta", &entries, true);
-    assert_eq!(found(), [false, true]);
+    assert!(!found(), "it has edits of the catalog only");
     write_log(&storage, "/hbase/WALs/i,1,2-splitting", "i%2C1%2C2.1000", &entries, true);
     let calls = storage.all_calls();
-    assert_eq!(found(), [true, true]);
-    assert_eq!(storage.all_calls() - calls, 3 + 2, "listings until a log is found");
+    assert!(logs.may_have_edits().unwrap());
+    assert_eq!(storage.all_calls() - calls, 3, "listings until a log is found");
+    assert!(found());
     recover(&storage).unwrap();
-    assert_eq!(found(), [false, false], "they are recovered");
+    assert!(!found(), "they are recovered");
 
     let objects = FaultyStorage::new();
     objects.has_objects();
+    create_flushed(&objects, &tracked());
     objects.create_dir_all(Path::new(SERVER)).unwrap();
     write_synced(&objects, &at("h%2C1%2C2.1000"), b"bytes");
+    let logs = open(&objects, false).unread_logs().unwrap();
     let calls = objects.all_calls();
-    assert!(Table::has_logs(ROOT, false, &objects).unwrap());
+    assert!(logs.may_have_edits().unwrap());
     assert_eq!(objects.all_calls() - calls, 1, "each listing is paid for");
+}
+
+/// A reader beside a writer sees what the log of the writer had when it opened the region, so it needs no
+/// warning of it.
+#[test]
+fn only_reads_that_may_lack_edits_have_unread_logs() {
+    let storage = FaultyStorage::new();
+    create_flushed(&storage, &families());
+    let writer = open(&storage, true);
+    writer.put(Put::new("new").cell("f", "q", "1")).unwrap();
+    let reader = open(&storage, false);
+    assert!(reader.exists(&Get::new("new")).unwrap(), "it is only in the log of the writer");
+    assert!(!reader.unread_logs().unwrap().may_have_edits().unwrap());
+    assert!(writer.unread_logs().is_none() && writer.region("new").unwrap().unread_logs().is_none());
+    writer.snapshot("s").unwrap();
+    writer.close().unwrap();
+    let snapshot = Table::open_snapshot_with(ROOT, "s", options(&storage)).unwrap();
+    let region = snapshot.region("new").unwrap();
+    assert!(snapshot.unread_logs().is_none() && region.unread_logs().is_none());
+    let family = region.path().join("f");
+    let mut names = storage.list_dir(&family).unwrap().into_iter().map(|entry| entry.name);
+    let file = family.join(names.find(|name| name.len() == 32).unwrap());
+    assert!(options(&storage).open_files([file]).unwrap().unread_logs().is_none());
 }
 
 /// The state that HBase leaves when it dies while splitting a log: the server's directory under another name,
