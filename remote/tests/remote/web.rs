@@ -106,6 +106,23 @@ fn versions_are_distinguished_or_the_file_is_refused() {
     assert_eq!(storage.open(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
+/// Servers in Go ignore the range of an empty file, and others each range that is counted from the end.
+#[test]
+fn a_file_is_opened_although_the_range_of_its_end_is_ignored() {
+    let server = FakeS3::start();
+    server.put("empty", Vec::new());
+    server.put("file", vec![1; 300_000]);
+    let storage = web();
+    for (name, len) in [("empty", 0), ("file", 300_000)] {
+        server.behave([Manner::IgnoresRange]);
+        assert_eq!(storage.open(&url(&server, name)).unwrap().len(), len, "{name}");
+    }
+    // A server that ignores all ranges is not read.
+    server.behave([Manner::IgnoresRange; 5]);
+    let error = storage.open(&url(&server, "file")).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
+}
+
 #[test]
 fn a_server_that_misbehaves_gives_errors() {
     let server = FakeS3::start();
