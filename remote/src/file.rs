@@ -123,10 +123,12 @@ impl fmt::Debug for RemoteFile {
 }
 
 /// Returns the identity of a version of a file: the location as the device, its version as the number. A file
-/// of HDFS keeps its identity when it is renamed: its last bytes are used instead of its name.
+/// of HDFS keeps its identity when it is renamed: its last bytes are used instead of its name. They are also
+/// used if the file has no ETag: another file may have replaced it within the second that its time has, and a
+/// short one need not have a time.
 fn identity(location: &Location, version: &Version, tail: &[u8]) -> FileIdentity {
-    let is_renamed = location.scheme == Scheme::Hdfs;
-    let (key, end) = if is_renamed { ("", xxh3_64(tail)) } else { (location.key.as_str(), 0) };
+    let key = if location.scheme == Scheme::Hdfs { "" } else { location.key.as_str() };
+    let end = if version.e_tag.is_none() { xxh3_64(tail) } else { 0 };
     let place = format!("{:?}\0{}\0{key}", location.scheme, location.authority);
     let tag = version.e_tag.as_deref().unwrap_or_default();
     let number = format!("{}\0{}\0{tag}\0{end}", version.len, version.modified_millis);

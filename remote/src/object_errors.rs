@@ -30,10 +30,14 @@ pub(crate) fn io_error(error: &Error) -> io::Error {
     io::Error::new(kind, message)
 }
 
-/// Whether a range was refused, as for an empty file, or ignored, as by some servers for an empty file.
+/// Whether a range was refused, as for an empty file, or ignored, as by some servers for an empty file, and by
+/// others if it is counted from the end.
 pub(crate) fn is_range_refused(error: &Error) -> bool {
+    // The client for S3 and the one for web servers report a range that was ignored with different texts.
+    const TEXTS: [&str; 3] =
+        ["416 Range Not Satisfiable", "Received non-partial response", "Range request not supported"];
     let text = chain(error);
-    ["416 Range Not Satisfiable", "Received non-partial response"].iter().any(|part| text.contains(part))
+    TEXTS.iter().any(|part| text.contains(part))
 }
 
 /// Whether the server has refused a request, or it was not sent, so that it has and will have no effect.

@@ -33,7 +33,7 @@ use super::region::RegionDir;
 use super::sealed_text::{Faults, seal, unseal};
 use crate::binary::{StringBinary, from_string_binary};
 use crate::error::{Corruption, Error, Result};
-use crate::io::{Storage, read_file};
+use crate::io::{FileWriter, Storage, read_file};
 use crate::schema::{Family, is_legal_name};
 use std::path::{Path, PathBuf};
 
@@ -180,39 +180,33 @@ impl RegionDir {
     ///
     /// If it is malformed, or cannot be read.
     pub(crate) fn copies(&self) -> Result<CopyRecord> {
-        self.read_copies().map(Option::unwrap_or_default)
+        read_record(&**self.storage(), self.path()).map(Option::unwrap_or_default)
     }
 
-    fn read_copies(&self) -> Result<Option<CopyRecord>> {
-        read_record(&**self.storage(), self.path())
-    }
-
-    /// Replaces the record.
-    fn put_copies(&self, record: &CopyRecord) -> Result<()> {
-        put_record(&**self.storage(), self.path(), record)
+    fn begin_copies(&self) -> Result<(NewRecord, Option<CopyRecord>)> {
+        NewRecord::begin(&**self.storage(), self.path())
     }
 
     /// Adds copies to the record, before the lists with them are made.
     pub(super) fn note_copies(&self, copies: &[LoadedCopy]) -> Result<()> {
-        let mut record = match self.read_copies()? {
-            Some(record) => record,
-            None => {
-                let none = CopyRecord::default();
-                self.put_copies(&none)?;
-                none
-            }
-        };
+        let (mut new, mut found) = self.begin_copies()?;
+        if found.is_none() {
+            new.put(&CopyRecord::default())?;
+            (new, found) = self.begin_copies()?;
+        }
+        let mut record = found.unwrap_or_default();
         record.copies.extend_from_slice(copies);
-        self.put_copies(&record)
+        new.put(&record)
     }
 
     /// Records that the lists have these copies.
     pub(super) fn confirm_copies(&self, copies: &[LoadedCopy]) -> Result<()> {
-        let mut record = self.copies()?;
+        let (new, found) = self.begin_copies()?;
+        let mut record = found.unwrap_or_default();
         for copy in record.copies.iter_mut().filter(|copy| copies.iter().any(|of| of.name == copy.name)) {
             copy.state = CopyState::Listed;
         }
-        self.put_copies(&record)
+        new.put(&record)
     }
 
     /// Removes copies that no list has from the record.
@@ -237,11 +231,14 @@ impl RegionDir {
         })
     }
 
-    fn retain_copies(&self, is_kept: impl FnMut(&LoadedCopy) -> bool) -> Result<()> {
-        let mut record = self.copies()?;
-        let before = record.copies.len();
+    fn retain_copies(&self, is_kept: impl Fn(&LoadedCopy) -> bool) -> Result<()> {
+        if self.copies()?.copies.iter().all(&is_kept) {
+            return Ok(());
+        }
+        let (new, found) = self.begin_copies()?;
+        let mut record = found.unwrap_or_default();
         record.copies.retain(is_kept);
-        if record.copies.len() < before { self.put_copies(&record) } else { Ok(()) }
+        new.put(&record)
     }
 
     /// Determines whether the lists have the copies that a process was loading when it ended, and records the
@@ -257,7 +254,11 @@ impl RegionDir {
     ///
     /// If the record or a list is malformed, or an I/O operation fails.
     pub(crate) fn resolve_copies(&self, families: &[Family], renews: bool) -> Result<()> {
-        let before = self.copies()?;
+        if !renews && self.copies()?.copies.iter().all(|copy| copy.state == CopyState::Listed) {
+            return Ok(());
+        }
+        let (new, found) = self.begin_copies()?;
+        let before = found.unwrap_or_default();
         let (mut record, mut unlisted) = (before.clone(), Vec::new());
         let (storage, copies) = (&**self.storage(), &mut record.copies);
         for family in families.iter().map(Family::name) {
@@ -297,7 +298,7 @@ impl RegionDir {
             }
         }
         if renews || record != before {
-            self.put_copies(&record)?;
+            new.put(&record)?;
         }
         for copy in unlisted {
             // Failures are ignored: a file that is on no list is never read.
@@ -322,14 +323,29 @@ fn read_record(storage: &dyn Storage, region: &Path) -> Result<Option<CopyRecord
     }
 }
 
-/// Replaces the record in the directory of a region.
-fn put_record(storage: &dyn Storage, region: &Path, record: &CopyRecord) -> Result<()> {
-    let (path, bytes) = (region.join(COPIES), record.to_bytes());
-    if bytes.len() > RECORD_BYTES {
-        return Err(Error::invalid_argument("bulk loads of too many files"));
+/// The file that replaces the record in the directory of a region. It exists only when it is put.
+struct NewRecord {
+    file: Box<dyn FileWriter>,
+    path: PathBuf,
+}
+
+impl NewRecord {
+    /// Also reads the record, if any.
+    fn begin(storage: &dyn Storage, region: &Path) -> Result<(Self, Option<CopyRecord>)> {
+        let path = region.join(COPIES);
+        // It replaces only the file that existed before the record is read here.
+        let file = storage.create(&path).map_err(|error| Error::io("create", &path, error))?;
+        Ok((Self { file, path }, read_record(storage, region)?))
     }
-    let file = storage.create(&path).map_err(|error| Error::io("create", &path, error))?;
-    write_synced(file, &path, &bytes)
+
+    /// Replaces the record. Fails if another one has replaced it since it was read.
+    fn put(self, record: &CopyRecord) -> Result<()> {
+        let bytes = record.to_bytes();
+        if bytes.len() > RECORD_BYTES {
+            return Err(Error::invalid_argument("bulk loads of too many files"));
+        }
+        write_synced(self.file, &self.path, &bytes)
+    }
 }
 
 /// Removes the lines of families that are about to be deleted or added, as `is_ended` selects them, from the
@@ -345,15 +361,20 @@ pub(crate) fn end_copies(
     region: &Path,
     is_ended: impl Fn(&[u8]) -> bool,
 ) -> Result<()> {
-    let Some(mut record) = read_record(storage, region)? else { return Ok(()) };
+    if read_record(storage, region)?.is_none() {
+        return Ok(());
+    }
+    let (new, found) = NewRecord::begin(storage, region)?;
+    let mut record = found.unwrap_or_default();
     record.check(storage, region, &is_ended)?;
     record.copies.retain(|copy| !is_ended(&copy.family));
-    put_record(storage, region, &record)
+    new.put(&record)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::faulty::FaultyStorage;
     use crate::layout::sealed_text::tests::{expect_flips_found, flipped_and_sealed, sealed};
     use proptest::prelude::*;
 
@@ -399,6 +420,22 @@ mod tests {
             assert!(CopyRecord::parse(&sealed(text)).is_err(), "{text:?}");
         }
         expect_flips_found(&bytes, |flipped| CopyRecord::parse(flipped).is_ok());
+    }
+
+    /// A process that has just lost its lock may still replace it.
+    #[test]
+    fn a_record_that_another_process_has_replaced_is_not_lost() {
+        let (storage, region) = (FaultyStorage::new(), Path::new("region"));
+        storage.has_objects();
+        let begin = || NewRecord::begin(&storage, region).unwrap();
+        let (new, found) = begin();
+        assert_eq!(found, None);
+        new.put(&CopyRecord::default()).unwrap();
+        let (late, found) = begin();
+        assert_eq!(found, Some(CopyRecord::default()));
+        begin().0.put(&record()).unwrap();
+        assert!(late.put(&CopyRecord::default()).unwrap_err().is_already_exists());
+        assert_eq!(begin().1, Some(record()));
     }
 
     proptest! {

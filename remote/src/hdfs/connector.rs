@@ -63,13 +63,15 @@ impl Connector {
             let millis = patience.max(MIN_SOCKET_TIMEOUT).as_millis();
             settings.push((SOCKET_TIMEOUT.to_owned(), millis.to_string()));
         }
+        let name_nodes = NameNodes::with(location, options, &texts);
+        settings.extend(name_nodes.without_spaces());
         let url = match location.authority.as_str() {
             "" => String::new(),
             authority => format!("hdfs://{authority}"),
         };
         Ok(Self {
             settings,
-            name_nodes: NameNodes::with(location, options, &texts),
+            name_nodes,
             url,
             connect_timeout: options.connect_timeout,
             patience,

@@ -4,14 +4,16 @@ use hdfs_native::HdfsError;
 use hregion::cell::Printable;
 use std::io;
 
-/// Whether the name node has responded, so that it has not made the change.
+/// Whether the name node has responded, so that it has not made the change; or the client has undone it, as it
+/// does if a file that it has created or opened is in an encryption zone, whose key it cannot get.
 pub(super) fn is_refusal(error: &HdfsError) -> bool {
     match error {
         HdfsError::RPCError(class, _) => !is_of_network(class),
         HdfsError::AlreadyExists(_)
         | HdfsError::FileNotFound(_)
         | HdfsError::InvalidArgument(_)
-        | HdfsError::InvalidPath(_) => true,
+        | HdfsError::InvalidPath(_)
+        | HdfsError::UnsupportedFeature(_) => true,
         HdfsError::IOError(error) => error.kind() == io::ErrorKind::ConnectionRefused,
         _ => false,
     }
@@ -169,5 +171,8 @@ mod tests {
         assert!(is_loss(&of("java.io.FileNotFoundException")));
         let broken = HdfsError::IOError(io::ErrorKind::ConnectionReset.into());
         assert!(!is_refusal(&broken) && is_refusal(&HdfsError::FileNotFound("a".into())));
+        // Otherwise a lock in an encryption zone would end all changes of the storage.
+        let encrypted = HdfsError::UnsupportedFeature("encryption zone".into());
+        assert!(is_refusal(&encrypted) && io_error(encrypted).kind() == io::ErrorKind::Unsupported);
     }
 }

@@ -64,9 +64,9 @@ impl NameNodes {
             return Self { service, nodes: vec![node], is_resolved: false };
         }
         let ids = value(&format!("dfs.ha.namenodes.{service}")).unwrap_or_default();
-        let nodes = ids.split(',').filter_map(|id| {
+        let nodes = ids.split(',').map(str::trim).filter_map(|id| {
             let address = value(&format!("dfs.namenode.rpc-address.{service}.{id}"))?;
-            Some(NameNode { id: id.to_owned(), address })
+            Some(NameNode { id: id.to_owned(), address: address.trim().to_owned() })
         });
         let nodes = nodes.collect();
         let is_resolved = value(&format!("dfs.client.failover.resolve-needed.{service}"));
@@ -85,6 +85,18 @@ impl NameNodes {
         self.nodes.iter().zip(addresses).map(|(node, address)| {
             (format!("dfs.namenode.rpc-address.{}.{}", self.service, node.id), address.clone())
         })
+    }
+
+    /// Returns settings of the same name nodes without spaces around their names and addresses, which Hadoop
+    /// ignores, but the client does not. There are none if the name service is a host and port.
+    pub(super) fn without_spaces(&self) -> Vec<(String, String)> {
+        let ids: Vec<&str> = self.nodes.iter().map(|node| node.id.as_str()).collect();
+        if ids.iter().all(|id| id.is_empty()) {
+            return Vec::new();
+        }
+        let addresses: Vec<String> = self.nodes.iter().map(|node| node.address.clone()).collect();
+        let names = (format!("dfs.ha.namenodes.{}", self.service), ids.join(","));
+        self.at(&addresses).chain([names]).collect()
     }
 
     /// Returns the addresses, or the name of the service if they are not known, for messages.
@@ -235,6 +247,24 @@ mod tests {
         assert_eq!(found("hdfs://host:8021/a", &options).several(), None);
         let resolved = options.setting("dfs.client.failover.resolve-needed.ns", "True");
         assert_eq!(found("hdfs://ns/a", &resolved).several(), None);
+    }
+
+    /// The client would not ask a name node whose name or address has them.
+    #[test]
+    fn spaces_around_names_and_addresses_are_ignored() {
+        let options = RemoteOptions::default().setting("dfs.ha.namenodes.ns", " nn3 ,\n nn1,");
+        let options = options.setting("dfs.namenode.rpc-address.ns.nn1", " given:8020\n");
+        let nodes = found("hdfs://ns/a", &options);
+        assert_eq!(addresses(&nodes), ["three:8020", "given:8020"]);
+        let expected = [
+            ("dfs.namenode.rpc-address.ns.nn3", "three:8020"),
+            ("dfs.namenode.rpc-address.ns.nn1", "given:8020"),
+            ("dfs.ha.namenodes.ns", "nn3,nn1"),
+        ];
+        assert_eq!(nodes.without_spaces(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        for others in ["hdfs://host:8021/a", "hdfs://other/a"] {
+            assert!(found(others, &options).without_spaces().is_empty(), "{others}");
+        }
     }
 
     #[test]

@@ -28,6 +28,8 @@ struct State {
     is_silent: [bool; 2],
     /// The request at which the active one becomes silent, and whether it is carried out first.
     last_request: Option<(String, bool)>,
+    /// The directory whose new files are encrypted.
+    zone: Option<String>,
     is_over: bool,
 }
 
@@ -95,6 +97,11 @@ impl FakeNameNodes {
     pub(crate) fn set_silent(&self, is_silent: [bool; 2]) {
         self.shared.state().is_silent = is_silent;
         self.shared.changed.notify_all();
+    }
+
+    /// Makes a directory an encryption zone.
+    pub(crate) fn encrypt(&self, dir: &str) {
+        self.shared.state().zone = Some(dir.to_owned());
     }
 
     /// Whether a file or directory exists.
@@ -198,7 +205,12 @@ impl State {
                     _ if !self.files.contains_key(path.rsplit_once('/').unwrap().0) => Err(MISSING),
                     _ => {
                         self.files.remove(&path);
-                        Ok(bytes(1, &self.add(&path, false, Some(holder)).status()))
+                        let mut status = self.add(&path, false, Some(holder)).status();
+                        if self.zone.as_ref().is_some_and(|zone| path.starts_with(zone.as_str())) {
+                            // A `FileEncryptionInfoProto`.
+                            status.extend(bytes(15, &number(1, 2)));
+                        }
+                        Ok(bytes(1, &status))
                     }
                 }
             }

@@ -1,4 +1,4 @@
-//! Name nodes that stop answering while files are changed.
+//! Name nodes that stop answering while files are changed, and files that the client cannot write.
 
 use crate::fake_name_nodes::FakeNameNodes;
 use crate::hdfs::two_name_nodes;
@@ -157,6 +157,21 @@ fn silent_name_nodes_are_named_and_waited_for() {
     assert!(nodes.addresses().iter().all(|address| error.contains(address)), "{error}");
     assert!(error.ends_with("it is not known whether the lock is held"), "{error}");
     nodes.set_silent([false; 2]);
+    storage.create_dir_all(&dir().join("b")).unwrap();
+    check(&nodes, lock);
+}
+
+/// The client has removed the file again, so the lock is in no doubt.
+#[test]
+fn a_lock_in_an_encryption_zone_is_refused_and_other_changes_are_made() {
+    let (nodes, storage, lock) = prepare(12);
+    let zone = Path::new("hdfs://ns/zone");
+    storage.create_dir_all(zone).unwrap();
+    nodes.encrypt("/zone");
+    let error = storage.lock(&zone.join(LOCK)).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    assert!(error.to_string().contains("encryption zone"), "{error}");
+    assert!(!nodes.has(&format!("/zone/{LOCK}")));
     storage.create_dir_all(&dir().join("b")).unwrap();
     check(&nodes, lock);
 }

@@ -106,6 +106,37 @@ fn versions_are_distinguished_or_the_file_is_refused() {
     assert_eq!(storage.open(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
 }
 
+/// Handles that a limit has closed are opened again by the identity of the file.
+#[test]
+fn a_short_file_without_a_version_is_identified_by_its_bytes() {
+    let (server, storage) = (FakeS3::start(), web());
+    let identity = |byte: u8| {
+        server.put("file", vec![byte; 1000]);
+        server.behave([Manner::NoVersion]);
+        storage.open(&url(&server, "file")).unwrap().identity().unwrap()
+    };
+    let first = identity(1);
+    assert_ne!(identity(2), first);
+    assert_eq!(identity(1), first);
+}
+
+/// Servers in Go ignore the range of an empty file, and others each range that is counted from the end.
+#[test]
+fn a_file_is_opened_although_the_range_of_its_end_is_ignored() {
+    let server = FakeS3::start();
+    server.put("empty", Vec::new());
+    server.put("file", vec![1; 300_000]);
+    let storage = web();
+    for (name, len) in [("empty", 0), ("file", 300_000)] {
+        server.behave([Manner::IgnoresRange]);
+        assert_eq!(storage.open(&url(&server, name)).unwrap().len(), len, "{name}");
+    }
+    // A server that ignores all ranges is not read.
+    server.behave([Manner::IgnoresRange; 5]);
+    let error = storage.open(&url(&server, "file")).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
+}
+
 #[test]
 fn a_server_that_misbehaves_gives_errors() {
     let server = FakeS3::start();
