@@ -272,6 +272,11 @@ fn check_new(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), Command
         if !vfs::is_url(path) && (name.ends_with(b"/") || name.ends_with(b"/.")) {
             return Err(CommandError::invalid_file(path, "the name of a directory, expected one of a file"));
         }
+        // The error of the temporary file would name that, and some commands create it last.
+        let dir = directory(path);
+        if !vfs::is_url(path) && !probe::is_dir(dir)? {
+            return Err(CommandError::no_such_dir(dir));
+        }
         return Ok(());
     }
     // An object may have the name of a directory, which then cannot be listed.
