@@ -365,8 +365,7 @@ impl NewText {
             Some(aside) => storage.create_new(aside),
             None => storage.create(path),
         };
-        let name = aside.as_deref().unwrap_or(path);
-        let file = created.map_err(|error| CommandError::io("create", name, &error))?;
+        let file = created.map_err(|error| CommandError::io("create", path, &error))?;
         let out = BufWriter::with_capacity(128 << 10, AsideFile { file, sum: Summing::new(false) });
         Ok(Self { out, path: path.to_owned(), aside, storage })
     }

@@ -28,7 +28,8 @@ use std::sync::Arc;
 /// every store file, following references and links, the files of a family against each other, and their
 /// first and last cells against the family and the rows of the region, and the MOB files of a table, or those
 /// to which the cells of a region or family refer, which must have the values; for a snapshot, the files that
-/// it lists, wherever they are now. Other files of HBase are checked for what they
+/// it lists, wherever they are now. Of a root directory, only the tables are read: WALs, archive and the
+/// snapshots are targets of their own. Other files of HBase are checked for what they
 /// are: .regioninfo, descriptors, lists of files, recovered edits and logs, whose torn end is a fault only if
 /// they were closed; in directories such as WALs, archive and mobdir, all files below. Continues after a
 /// fault, and with the next file: the store files of a region that cannot be opened are checked each by
