@@ -33,7 +33,7 @@ impl NewDir {
         }
         let aside = name_unfinished(path);
         let lock = make(&aside, || create_unfinished_dir(&aside))
-            .map_err(|error| CommandError::io("create", &aside, &error))?;
+            .map_err(|error| CommandError::io("create", path, &error))?;
         Ok(Self { path: path.to_owned(), aside, kept: false, resumes: false, _lock: lock })
     }
 
@@ -58,7 +58,7 @@ impl NewDir {
             Ok(found) if found.is_dir() => {}
             // its target does not belong to an export
             Ok(_) => return Err(CommandError::invalid_file(&aside, "not a directory, or a link to one")),
-            Err(_) => fs::create_dir(&aside).map_err(|error| CommandError::io("create", &aside, &error))?,
+            Err(_) => fs::create_dir(&aside).map_err(|error| CommandError::io("create", path, &error))?,
         }
         let lock = lock(&aside)?;
         if !is_at(&lock, &aside).map_err(|error| CommandError::io("open", &aside, &error))? {

@@ -272,6 +272,11 @@ fn check_new(path: &Path, force: bool, inputs: &[PathBuf]) -> Result<(), Command
         if !vfs::is_url(path) && (name.ends_with(b"/") || name.ends_with(b"/.")) {
             return Err(CommandError::invalid_file(path, "expected the name of a file, not of a directory"));
         }
+        // The error of the temporary file would name that, and some commands create it last.
+        let dir = directory(path);
+        if !vfs::is_url(path) && !probe::is_dir(dir)? {
+            return Err(CommandError::no_such_dir(dir));
+        }
         return Ok(());
     }
     // An object may have the name of a directory, which then cannot be listed.
@@ -360,8 +365,7 @@ impl NewText {
             Some(aside) => storage.create_new(aside),
             None => storage.create(path),
         };
-        let name = aside.as_deref().unwrap_or(path);
-        let file = created.map_err(|error| CommandError::io("create", name, &error))?;
+        let file = created.map_err(|error| CommandError::io("create", path, &error))?;
         let out = BufWriter::with_capacity(128 << 10, AsideFile { file, sum: Summing::new(false) });
         Ok(Self { out, path: path.to_owned(), aside, storage })
     }

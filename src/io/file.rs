@@ -435,6 +435,9 @@ fn is_broken_link(error: &io::Error) -> bool {
     is_absent(error.kind())
 }
 
+/// The length of a pipe, a socket or a device in a listing.
+const SPECIAL_LEN: u64 = 1;
+
 fn dir_entry(entry: &fs::DirEntry) -> io::Result<DirEntry> {
     let is_symlink = entry.file_type()?.is_symlink();
     // A link counts as its target; a dangling link counts as itself.
@@ -448,9 +451,11 @@ fn dir_entry(entry: &fs::DirEntry) -> io::Result<DirEntry> {
     };
     let modified = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let modified_millis = i64::try_from(modified).unwrap_or(i64::MAX);
+    // A pipe, a socket or a device is not an empty file, which is passed over: opening it is an error.
+    let is_special = !meta.is_file() && !meta.is_dir() && !meta.is_symlink();
     Ok(DirEntry {
         name: entry.file_name(),
-        len: meta.len(),
+        len: if is_special { SPECIAL_LEN } else { meta.len() },
         is_dir: meta.is_dir(),
         is_symlink,
         modified_millis,

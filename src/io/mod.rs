@@ -386,7 +386,8 @@ pub trait Storage: Send + Sync + fmt::Debug {
 pub struct DirEntry {
     /// The last component of the path.
     pub name: OsString,
-    /// The length in bytes; for a symbolic link, its target's. For directories, the system's value.
+    /// The length in bytes; for a symbolic link, its target's. For directories, the system's value. 1 for
+    /// pipes, sockets and devices of the local file system, which cannot be opened.
     pub len: u64,
     /// Whether this is a directory, or a link to one.
     pub is_dir: bool,

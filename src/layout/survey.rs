@@ -7,8 +7,9 @@ use super::family::NamedFiles;
 use super::file_name::FileName;
 use super::region::{RECOVERED_EDITS, RegionDir, TMP};
 use crate::error::{Error, Result};
+use crate::io::DirEntry;
 use crate::schema::is_legal_name;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The files of a family.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ pub(crate) enum FileFaultKind {
     Empty,
     /// A file whose name is not a store file's.
     UnknownName,
-    /// Anything else that prevents the file from being found.
+    /// Anything else that prevents the file from being found or opened.
     Unreadable,
 }
 
@@ -69,7 +70,8 @@ impl RegionDir {
             }
             match dir.resolve(&file.entry, &file.name, file.listed) {
                 Ok(found) => {
-                    if let Err(error) = self.check_reference(family, &found) {
+                    let checked = self.check_reference(family, &found);
+                    if let Err(error) = checked.and_then(|()| self.check_opens(&file.entry, &found.path)) {
                         add(FileFaultKind::Unreadable, &file.name, Some(error));
                     }
                 }
@@ -93,6 +95,15 @@ impl RegionDir {
             error: Some(error),
         }));
         Ok(FileSurvey { files: count, faults })
+    }
+
+    /// Fails if an entry is a symbolic link to a missing file, or no regular file: its length in a listing is
+    /// 1 then. Other files are not opened.
+    fn check_opens(&self, entry: &DirEntry, path: &Path) -> Result<()> {
+        if entry.is_symlink || entry.len == 1 {
+            self.storage().open(path).map_err(|error| Error::io("open", path, error))?;
+        }
+        Ok(())
     }
 
     /// Returns the directories with files that are named like families, but belong to no family.

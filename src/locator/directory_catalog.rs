@@ -100,9 +100,17 @@ impl DirectoryCatalog {
         }
     }
 
-    /// Returns the table of a directory, by its first region; `None` if it has no region.
+    /// Returns the table of a directory, by its first region; if there are regions of several tables, by its
+    /// descriptor. `None` if it has no region.
     pub(crate) fn table_in(storage: &dyn Storage, dir: &Path) -> Result<Option<TableName>> {
         let (regions, _) = read_regions(storage, dir)?;
+        let tables: BTreeSet<&TableName> = regions.iter().map(|(_, region)| region.table()).collect();
+        if tables.len() > 1
+            && let Ok(Some(described)) = table_of_descriptor(storage, dir)
+            && tables.contains(&described)
+        {
+            return Ok(Some(described));
+        }
         Ok(regions.first().map(|(_, region)| region.table().clone()))
     }
 }

@@ -233,7 +233,7 @@ impl Family {
         if !is_legal_name(&self.name) {
             return Err(Error::invalid_argument(format!(
                 "the name of a family has 1 to {MAX_FAMILY_LEN} bytes, no colon, slash or control \
-                 character, and does not begin with a dot: {:?}",
+                 character, does not begin with a dot, and is not recovered.edits: {:?}",
                 StringBinary(&self.name).to_string()
             )));
         }
@@ -297,5 +297,12 @@ mod tests {
             shown.contains("MIN_VERSIONS => '0', ENCRYPTION_KEY => '\\x10A\\xFF', REPLICATION"),
             "{shown}"
         );
+    }
+
+    #[test]
+    fn the_directory_of_edits_is_no_family() {
+        let error = Family::new("recovered.edits").check_readable().unwrap_err().to_string();
+        assert!(error.contains("and is not recovered.edits"), "{error}");
+        Family::new("recovered.edit").check_readable().unwrap();
     }
 }

@@ -197,7 +197,8 @@ fn check_has_snapshots(root: &Path, name: &str) -> Result<(), CommandError> {
     if vfs::is_url(root) || probe::is_dir(&root.join(SNAPSHOT_DIR))? {
         return Ok(());
     }
-    Err(no_such_snapshot(root, name).with_hint(Some("expected HBase's root directory")))
+    let hint = (!is_root(root)?).then_some("expected HBase's root directory");
+    Err(no_such_snapshot(root, name).with_hint(hint))
 }
 
 fn no_such_snapshot(root: &Path, name: &str) -> CommandError {
@@ -211,6 +212,9 @@ fn take(table: &Path, name: &str, reading: &FileArgs, out: &mut Output) -> Resul
     check_is_table(table)?;
     let table = Table::open_dir(table, for_writing(reading, out)?)?;
     let taken = table.snapshot(name)?;
+    for fault in table.inconsistencies() {
+        out.warn(&format!("{}; so it is in the snapshot", fault.to_error()));
+    }
     table.close()?;
     print(&taken, out)
 }

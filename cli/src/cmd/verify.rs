@@ -31,7 +31,8 @@ use std::sync::Arc;
 /// For a region, a table, a namespace or a root directory, checks every store file, following references and
 /// links; the files of a family against each other; their first and last cells against the family and the
 /// rows of the region; and the MOB files of a table, or those to which the cells of a region or family refer,
-/// which must contain the values. For a snapshot, checks the files that it lists, wherever they are now.
+/// which must contain the values. For a snapshot, checks the files that it lists, wherever they are now. Of a
+/// root directory, only the tables are read: WALs, archive and the snapshots are targets of their own.
 ///
 /// Other files of HBase are checked by their kind: .regioninfo, descriptors, lists of files, recovered edits
 /// and logs, whose torn end is a fault only if they were closed. In directories such as WALs, archive and

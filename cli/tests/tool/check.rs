@@ -444,6 +444,22 @@ fn everything_that_is_broken_is_found_and_named() {
     }
 }
 
+/// The directory's name of the other table's region is before those of the table.
+#[test]
+fn a_region_of_another_table_does_not_name_the_table() {
+    let root = base();
+    let table = root.path().join(HALVES);
+    let moved = table.join(LOADED);
+    copy_dir(&root.path().join("data/default/loaded").join(LOADED), &moved);
+    let output = check(&table);
+    let differ: Vec<_> = findings(&output).0.into_iter().filter(|one| one["severity"] == "error").collect();
+    let [found] = &differ[..] else { panic!("{differ:#?}") };
+    assert_eq!((&found["kind"], &found["path"]), (&json!("region_info_differs"), &json!(moved)));
+    let output = run(&["scan".as_ref(), table.as_os_str()]);
+    assert_eq!(code(&output), 3);
+    assert!(stderr(&output).contains(&format!("{}: ", moved.display())), "{}", stderr(&output));
+}
+
 #[test]
 fn infos_are_about_what_is_normal_for_a_while() {
     let root = base();

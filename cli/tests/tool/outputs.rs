@@ -1,6 +1,7 @@
 //! Output files: files of other programs are not changed, whatever their names.
 
-use crate::support::{code, hregion, json_lines, ok, plain, run, stderr, stdout, temp_file};
+use crate::support::{code, hregion, json_lines, last_error, ok, plain, run, stderr, stdout, temp_file};
+use serde_json::json;
 use std::fs;
 use std::io::Write as _;
 use std::path::Path;
@@ -211,4 +212,33 @@ fn nothing_is_written_to_a_url() {
         assert!(stderr(&output).contains("writes to local files only"), "{args:?}: {}", stderr(&output));
         assert_eq!(names(dir.path()), ["list.jsonl", "script.jsonl"], "{args:?}");
     }
+}
+
+/// Errors name neither temporary files nor temporary directories.
+#[test]
+fn a_missing_directory_of_an_output_is_named() {
+    let list = temp_file("outputs-missing.jsonl", cells("v", 2).as_bytes());
+    let splits = temp_file("outputs-missing.txt", b"");
+    let plain = plain();
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing");
+    let out = missing.join("out").into_os_string().into_string().unwrap();
+    for args in [
+        // before anything is read
+        &["write", "no-such-list", "--out"][..],
+        &["convert", &plain, "--out"],
+        &["convert", &plain, "--to", "jsonl", "--out"],
+        &["salvage", &plain, "--out"],
+        &["stats", &plain, "--svg"],
+        &["report", &plain, "--out"],
+        &["bench", "--rows", "1", "--svg"],
+        &["bulkload", &list, "--regions", &splits, "--out"],
+    ] {
+        let output = run(&[args, &[&*out, "--json"]].concat());
+        assert_eq!(code(&output), 5, "{args:?}: {}", stderr(&output));
+        let error = last_error(&output);
+        let expected = if args[0] == "bulkload" { json!(out) } else { json!(missing) };
+        assert_eq!((&error["kind"], &error["path"]), (&json!("Io"), &expected), "{args:?}: {error}");
+    }
+    assert!(names(dir.path()).is_empty());
 }

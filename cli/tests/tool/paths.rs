@@ -149,7 +149,11 @@ fn pipes_among_files_are_not_opened() {
     fs::create_dir_all(&server).unwrap();
     let (lock, log) = (root.region.join(".hregion.lock"), server.join("h%2C1%2C2.3"));
     let descriptor = table.join(".tabledesc/.tableinfo.0000000009");
+    let store_file = root.region.join("f").join("a".repeat(32));
     for (pipe, command, target, expected) in [
+        (&store_file, "scan", &table, 5),
+        (&store_file, "verify", &root.region, 5),
+        (&store_file, "check", &table, 3),
         (&descriptor, "scan", &table, 5),
         (&descriptor, "count", &root.region, 5),
         (&lock, "flush", &root.region, 5),
@@ -166,4 +170,17 @@ fn pipes_among_files_are_not_opened() {
         assert!(found.contains(&place) && found.contains("not a regular file"), "{command}: {found}");
         fs::remove_file(pipe).unwrap();
     }
+}
+
+/// A symbolic link to nothing among the store files makes reads fail.
+#[test]
+fn a_link_to_nothing_is_found_by_check() {
+    let root = Root::new();
+    let link = root.region.join("f").join("a".repeat(32));
+    symlink("missing", &link).unwrap();
+    let table = root.path().join(TABLE);
+    let output = run_in(&root.path(), &["check", table.to_str().unwrap()]);
+    let found = stdout(&output);
+    assert_eq!(code(&output), 3, "{found}");
+    assert!(found.contains(&format!("error unreadable: {}: cannot open", link.display())), "{found}");
 }

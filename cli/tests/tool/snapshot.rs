@@ -1,6 +1,7 @@
 //! Snapshots as targets: the cells of a table at the time when HBase took a snapshot of it.
 
 use crate::support::{code, json_lines, last_error, members, ok, read_gz, run, stderr, stdout, testdata};
+use hregion::{Family, Put, Table};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
@@ -159,4 +160,34 @@ fn a_directory_that_is_no_root_is_named_and_not_locked() {
     assert!(stderr(&output).contains("not a root directory"), "{}", stderr(&output));
     fs::create_dir(dir.path().join("data")).unwrap();
     assert_eq!(stderr(&run(&["snapshot", "list", path])), "");
+}
+
+/// A table without the `.regioninfo` of a region has a hole, which a snapshot cannot fill.
+#[test]
+fn a_snapshot_without_a_region_is_warned_of() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &["m"]).unwrap();
+    table.put(Put::new("a").cell("f", "q", "v")).unwrap();
+    table.close().unwrap();
+    let table = dir.path().join("data/default/t");
+    let table_arg = table.to_str().unwrap();
+    let output = run(&["snapshot", "create", table_arg, "whole"]);
+    assert_eq!((code(&output), stderr(&output)), (0, String::new()));
+    let mut infos = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().path().join(".regioninfo"));
+    fs::remove_file(infos.find(|path| path.is_file()).unwrap()).unwrap();
+    let output = run(&["snapshot", "create", table_arg, "torn"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stderr(&output).starts_with("warning: no region has the rows ["), "{}", stderr(&output));
+}
+
+/// Whether the directory is a root is only doubted if it does not look like one.
+#[test]
+fn a_root_without_snapshots_is_still_a_root() {
+    let root = tempfile::tempdir().unwrap();
+    let args = ["snapshot", "restore", root.path().to_str().unwrap(), "none"];
+    let output = run(&args);
+    assert!(code(&output) == 5 && stderr(&output).contains("root directory"), "{}", stderr(&output));
+    fs::create_dir(root.path().join("data")).unwrap();
+    let output = run(&args);
+    assert!(code(&output) == 5 && !stderr(&output).contains("root directory"), "{}", stderr(&output));
 }

@@ -206,21 +206,30 @@ impl Checker<'_> {
         Ok(tables)
     }
 
-    /// Returns the name of the table in a directory, by its first region with a valid `.regioninfo`; if there
-    /// is none, by its descriptor or its path. `None` if there is no region.
+    /// Returns the name of the table in a directory, by its first region with a valid `.regioninfo`, but by
+    /// its descriptor if a later region is of that table; if there is no valid `.regioninfo`, by its
+    /// descriptor or its path. `None` if there is no region.
     fn table_of(&self, dir: &Path) -> Result<Option<TableName>> {
         let storage = &**self.options.file_storage();
         let entries = storage.list_dir(dir).map_err(|error| Error::io("list", dir, error))?;
-        let mut first_error = None;
+        let described = table_of_descriptor(storage, dir);
+        let (mut first, mut first_error) = (None, None);
         for name in dir_names(&entries) {
-            match find_region_info(storage, &dir.join(name)) {
-                Ok(Some(info)) => return Ok(Some(info.table().clone())),
-                Ok(None) => {}
-                Err(error) => first_error = first_error.or(Some(error)),
+            match (find_region_info(storage, &dir.join(name)), &described) {
+                // It may be a region of another table that was put here.
+                (Ok(Some(info)), Ok(Some(described))) if info.table() != described => {
+                    first = first.or_else(|| Some(info.table().clone()));
+                }
+                (Ok(Some(info)), _) => return Ok(Some(info.table().clone())),
+                (Ok(None), _) => {}
+                (Err(error), _) => first_error = first_error.or(Some(error)),
             }
         }
+        if first.is_some() {
+            return Ok(first);
+        }
         // Each damaged `.regioninfo` becomes a finding later.
-        let name = match table_of_descriptor(storage, dir) {
+        let name = match described {
             _ if !dir_names(&entries).any(|name| name.len() == 32 && is_hex(name)) => None,
             Ok(Some(name)) => Some(name),
             // A damaged descriptor becomes a finding as well.
