@@ -416,6 +416,7 @@ impl<'v> RegionScanner<'v> {
                 return Ok(self.more);
             }
             let piece_of = self.partial.then(|| self.partial_row.clone());
+            let before = context.progress();
             let found = self.next_result(context)?;
             let is_rest = piece_of.is_some_and(|row| row == self.row.as_row().key());
             let row = &mut self.row;
@@ -429,6 +430,11 @@ impl<'v> RegionScanner<'v> {
             }
             if !is_rest {
                 self.uncount_row();
+            }
+            // Otherwise the limit on size could end a call, and with it the scan, that has returned nothing.
+            context.set_progress(before);
+            if self.more && context.is_time_reached(&*region.clock) {
+                return Ok(false);
             }
         }
         self.next_result(context)

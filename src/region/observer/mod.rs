@@ -142,7 +142,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
 
     /// Called after a row of a scan has been read, or, with empty `results`, at the end. May change
     /// `results`. A row left without cells is skipped, and does not count towards the
-    /// [limit](Scan::limit).
+    /// [limit](Scan::limit) or the [size](Scan::max_result_size) of a call.
     fn post_scanner_next(
         &self,
         context: &mut ObserverContext<'_>,

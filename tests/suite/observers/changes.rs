@@ -4,10 +4,11 @@ use super::{Context, Log, Recorder, open, region_of, text};
 use hregion::io::faulty::FaultyStorage;
 use hregion::region::{CheckResult, CompactionFilter, MiniBatch, ScanOptions};
 use hregion::{
-    Append, CellRef, CellType, CheckAndMutate, Compaction, Delete, Error, Filter, Get, Increment, Mutation,
-    Put, RegionObserver, Result, RowBuf, Scan, SeekKey,
+    Append, CellRef, CellType, CheckAndMutate, Clock, Compaction, Delete, Error, Family, Filter, Get,
+    Increment, ManualClock, Mutation, Put, Region, RegionObserver, Result, RowBuf, Scan, SeekKey,
 };
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Bypasses every hook that allows it, and answers with one cell.
 #[derive(Debug)]
@@ -261,6 +262,49 @@ fn changes_of_observers_take_effect() {
         .filter(|cell| cell.qualifier() == b"q")
         .count();
     assert_eq!(count, 1);
+}
+
+/// Hides the cells of one column. With each result, 10 ms pass.
+#[derive(Debug)]
+struct SlowHider(Arc<ManualClock>);
+
+impl RegionObserver for SlowHider {
+    fn post_scanner_next(&self, _: Context<'_, '_>, _: &Scan, results: &mut RowBuf) -> Result<()> {
+        results.retain(|cell| cell.qualifier() != b"hidden");
+        self.0.set(self.0.now() + 10);
+        Ok(())
+    }
+}
+
+/// After a hidden row that reached the limit on size, a row that the filter drops ended the scan.
+#[test]
+fn rows_that_an_observer_hides_take_time_of_a_call_but_no_bytes() {
+    let clock = Arc::new(ManualClock::new(1000));
+    let options = Region::options()
+        .storage(Arc::new(FaultyStorage::new()))
+        .clock(clock.clone())
+        .create_if_missing(true)
+        .family(Family::new("f"))
+        .observer(0, Arc::new(SlowHider(clock)));
+    let region = options.open("/regions/r").unwrap();
+    for (row, column) in [("a", "hidden"), ("b", "x"), ("c", "hidden"), ("d", "q")] {
+        region.put(Put::new(row).cell("f", column, "v")).unwrap();
+    }
+    let view = region.view();
+    let not_b = Filter::parse("SingleColumnValueFilter('f', 'x', !=, 'binary:v')").unwrap();
+    let scan = Scan::new().filter(not_b).max_result_size(1);
+    let rows: Vec<_> = view.scan(&scan).unwrap().map(|row| text(row.unwrap().key())).collect();
+    assert_eq!(rows, ["d"]);
+
+    let scan = Scan::new().time_limit(Duration::from_millis(10));
+    let (mut scanner, mut calls) = (view.scan(&scan).unwrap(), Vec::new());
+    while scanner.may_have_more() {
+        let call = scanner.next_results(None).unwrap();
+        let rows: Vec<_> = call.results.iter().map(|result| text(result.row.key())).collect();
+        calls.push((rows.join(" "), call.heartbeat));
+    }
+    let expected = [("", true), ("b", true), ("", true), ("d", false)];
+    assert_eq!(calls, expected.map(|(row, heartbeat)| (row.to_owned(), heartbeat)));
 }
 
 /// Writes to a row other than the requested one.
