@@ -99,7 +99,7 @@ pub(crate) struct Sought {
     table: TableName,
     row: Vec<u8>,
     position: LocateType,
-    /// The copy that must have a server.
+    /// The replica that must have a server.
     replica_id: u16,
 }
 

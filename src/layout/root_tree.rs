@@ -181,7 +181,7 @@ fn refuse_link(dir: &Path, entry: &DirEntry) -> Result<()> {
 
 #[cold]
 fn outside(path: &Path) -> Error {
-    Error::invalid_argument(format!("{} is not below the root directory", path.display()))
+    Error::invalid_argument(format!("{} is not under the root directory", path.display()))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub(super) struct LookupKey {
     pub(super) table: TableName,
     pub(super) row: Vec<u8>,
     pub(super) position: LocateType,
-    /// The copy that must have a server.
+    /// The replica that must have a server.
     pub(super) replica_id: u16,
 }
 

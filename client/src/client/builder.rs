@@ -174,7 +174,7 @@ impl ClientBuilder {
     }
 
     /// Sets the time after which a get with [`Consistency::Timeline`](hregion::Consistency::Timeline) also
-    /// asks the other copies of its region (`hbase.client.primaryCallTimeout.get`, 10 ms).
+    /// asks the other replicas of its region (`hbase.client.primaryCallTimeout.get`, 10 ms).
     #[must_use]
     pub fn primary_get_timeout(mut self, timeout: Duration) -> Self {
         self.settings.primary_get = timeout;
