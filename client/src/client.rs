@@ -178,7 +178,7 @@ pub(crate) fn runtime_ended() -> Error {
 
 impl ClientCore {
     /// Finds a region of which a replica has a server: immediately if it is cached, otherwise on a thread
-    /// that may wait, in turn. Equal calls share a look-up. One that ends by its caller's deadline is
+    /// that may wait, in turn. Equal calls share a lookup. One that ends by its caller's deadline is
     /// repeated by another caller with more time.
     pub(crate) async fn locate(
         &self,
@@ -199,7 +199,7 @@ impl ClientCore {
         let mut begun = None;
         loop {
             let turn = self.look_ups.turn(begun.unwrap_or(deadline)).await?;
-            // another look-up may have found it in the meantime
+            // another lookup may have found it in the meantime
             if let Some(known) = known() {
                 return Ok(known);
             }

@@ -163,7 +163,7 @@ impl Table {
         if unknown.is_empty() {
             return (servers, failed);
         }
-        // a look-up finds some regions before the one of its row, too
+        // a lookup finds some regions before the one of its row, too
         unknown.sort_unstable_by_key(|(at, _)| Reverse(&actions[*at].row));
         for (at, replica_id) in unknown {
             let found = match (known(at, replica_id), &*unanswered) {

@@ -111,7 +111,7 @@ impl FamilyDir {
     }
 
     fn not_a_store_file(&self, entry: &DirEntry) -> Error {
-        Corruption::Malformed("passed over: no store file has such a name")
+        Corruption::Malformed("skipped: no store file has such a name")
             .at(&self.path().join(&entry.name), 0)
     }
 

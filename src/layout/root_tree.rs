@@ -129,7 +129,7 @@ impl RootTree {
         }
     }
 
-    /// Returns listings for look-ups of many files in the same directories.
+    /// Returns listings for lookups of many files in the same directories.
     pub(super) fn listings<'t>(&'t self, storage: &'t dyn Storage) -> Listings<'t> {
         Listings { tree: self, storage, dirs: BTreeMap::new() }
     }

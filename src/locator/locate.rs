@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// `AsyncRegionLocator`). Safe to share between threads.
 ///
 /// Results are kept in a [`MetaCache`]. On a miss, the region is looked up in the [`Catalog`], whose location
-/// comes from a [`ConnectionRegistry`]. Threads with the same request share one look-up. Callers that find a
+/// comes from a [`ConnectionRegistry`]. Threads with the same request share one lookup. Callers that find a
 /// location outdated report it with [`on_fault`](Self::on_fault).
 ///
 /// Rows of a table belong to regions in byte order. Regions have servers in a running cluster, but not on a
@@ -79,7 +79,7 @@ impl Locator {
         self
     }
 
-    /// Sets how many catalog rows a look-up reads; the additional ones are cached (default 10, at least 2).
+    /// Sets how many catalog rows a lookup reads; the additional ones are cached (default 10, at least 2).
     #[must_use]
     pub fn prefetch(mut self, rows: usize) -> Self {
         self.prefetch = rows.max(2);
@@ -180,7 +180,7 @@ impl Locator {
             {
                 match self.check_enabled(table, deadline) {
                     Err(error) if is_for_good(&error) => return Err(error),
-                    // enabled, or the state cannot be read now: the look-up is retried
+                    // enabled, or the state cannot be read now: the lookup is retried
                     _ => {}
                 }
             }

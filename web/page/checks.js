@@ -1,4 +1,4 @@
-// Look-ups in the Bloom filters, and the verification.
+// Lookups in the Bloom filters, and the verification.
 
 /** Shows the answer of a filter, and whether it is correct. */
 function verdict(may, found, what, filter) {

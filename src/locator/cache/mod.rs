@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 
 /// The locations of regions, by table and start key.
 ///
-/// A look-up takes no lock, allocates nothing, and is not blocked by other look-ups or by changes. A change
-/// replaces the value that look-ups read; the changes of each table are serialized. The catalog's own region
+/// A lookup takes no lock, allocates nothing, and is not blocked by other lookups or by changes. A change
+/// replaces the value that lookups read; the changes of each table are serialized. The catalog's own region
 /// is not in the cache.
 #[derive(Default)]
 pub struct MetaCache {

@@ -369,7 +369,7 @@ fn begin_lookups<'s>(sources: &Sources<'s>, row: &'s [u8]) -> [Option<LookupStar
     starts
 }
 
-/// The number of look-ups begun together. A thread should hold few blocks.
+/// The number of lookups begun together. A thread should hold few blocks.
 const STARTS: usize = 4;
 
 #[cfg(test)]
