@@ -373,7 +373,7 @@ pub(crate) struct NamedException {
     pub(crate) value: Option<Bytes>,
 }
 
-/// A request without fields, or a response of which none is needed.
+/// A request without fields, or a response whose fields are not needed.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub(crate) struct Empty {}
 

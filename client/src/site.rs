@@ -41,7 +41,7 @@ impl ClientBuilder {
     /// |---|---|
     /// | `hbase.client.registry.impl` | ZooKeeper, or the cluster's servers |
     /// | `hbase.zookeeper.quorum` and `.property.clientPort`, `zookeeper.znode.parent` | ZooKeeper |
-    /// | `zookeeper.session.timeout` | of which a server of ZooKeeper has two thirds to answer |
+    /// | `zookeeper.session.timeout` | a server of ZooKeeper has two thirds of it to answer |
     /// | `….property.client.secure`, `….property.ssl.*` | TLS with ZooKeeper, with the feature `tls` |
     /// | `hbase.client.zookeeper.quorum` and `.property.clientPort` | ZooKeeper, if clients have their own |
     /// | `hbase.client.bootstrap.servers` | the servers |

@@ -75,7 +75,7 @@ impl Default for ClientBuilder {
 /// The number of bytes at which servers end a call.
 const MAX_RESULT_SIZE: u64 = 2 << 20;
 
-/// Returns a time limit, of which 0 is none.
+/// Returns a time limit; 0 means none.
 fn limit(timeout: Duration) -> Duration {
     if timeout.is_zero() { Duration::MAX } else { timeout }
 }

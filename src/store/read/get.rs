@@ -278,7 +278,7 @@ impl StoreVersion {
         self.read_pushed(&mut found, query, info, row, counts)
     }
 
-    /// Reads the row from sources, of which one may have the whole result.
+    /// Reads the row from sources, one of which may have the whole result.
     #[inline]
     fn read_pushed<'s>(
         &'s self,
