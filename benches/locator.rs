@@ -1,4 +1,4 @@
-//! A look-up of a known region among 100,000: alone and with a second thread, compared with an ordinary
+//! A lookup of a known region among 100,000: alone and with a second thread, compared with an ordinary
 //! ordered map; and with the address of its server, for which the memory of the region is read.
 
 mod support;
@@ -60,7 +60,7 @@ fn look_up(c: &mut Criterion) {
 }
 
 fn bench<T>(c: &mut Criterion, name: &str, rows: &[Vec<u8>], get: &(dyn Fn(&[u8]) -> T + Sync)) {
-    let mut group = c.benchmark_group(format!("locator/look-up/{name}/100000-regions"));
+    let mut group = c.benchmark_group(format!("locator/lookup/{name}/100000-regions"));
     group.throughput(Throughput::Elements(1));
     let mut next = rows.iter().cycle();
     let mut one = || get(black_box(next.next().expect("a cycle has no end")));

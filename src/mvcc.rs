@@ -44,7 +44,7 @@ const MAX_TAKEN: i64 = MAX_START >> 1;
 const RING: usize = if cfg!(test) { 8 } else { 256 };
 
 /// The number of times that a thread checks in a busy loop whether its write is visible before it sleeps:
-/// earlier writes mostly complete in less time than sleeping and waking takes.
+/// earlier writes usually complete in less time than sleeping and waking takes.
 const SPINS: u32 = if cfg!(loom) { 0 } else { 100 };
 
 /// The number of times that a thread then yields and checks again: earlier writes of the same log sync are

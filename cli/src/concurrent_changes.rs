@@ -5,7 +5,7 @@ use crate::failure::{CommandError, Failure};
 use crate::probe;
 use std::path::{Path, PathBuf};
 
-/// The maximum number of repeated look-ups or listings.
+/// The maximum number of repeated lookups or listings.
 pub(crate) const ATTEMPTS: usize = 20;
 
 /// An error that may be about something that no longer exists.

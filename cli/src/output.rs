@@ -140,7 +140,7 @@ impl Output {
     pub(crate) fn finish(mut self, result: Result<Exit, Failure>) -> ExitCode {
         self.progress = Progress::none();
         let result = result.and_then(|exit| match self.out.flush() {
-            // the outcome of the command is the same even if no one reads it
+            // the outcome of the command is the same even if it is not read
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(exit),
             flushed => Ok(flushed.map(|()| exit)?),
         });
@@ -154,7 +154,7 @@ impl Output {
         ExitCode::from(exit as u8)
     }
 
-    /// Reports an error, on standard error even if no one reads standard output.
+    /// Reports an error, on standard error even if standard output is not read.
     fn fail(&mut self, fault: &CommandError) -> Exit {
         if self.json {
             let line = text::json(&json!({ "error": fault.error_json() }));

@@ -1,4 +1,4 @@
-//! Files for a bulk load: one for each family and region, in a folder for each family.
+//! Files for a bulk load: one for each family and region, in a directory for each family.
 
 use crate::cell_file::CellFile;
 use crate::cell_source::CellSource;
@@ -144,7 +144,7 @@ impl From<CommandError> for Failed {
     }
 }
 
-/// Returns the folder of a family, if its name is valid in HBase.
+/// Returns the directory of a family, if its name is valid in HBase.
 fn folder(family: &[u8]) -> Result<PathBuf, String> {
     let legal = !family.is_empty()
         && family[0] != b'.'

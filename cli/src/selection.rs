@@ -17,7 +17,7 @@ pub(crate) struct Selection {
     /// Whether families that the filter does not need are read only for rows that pass it; `None` is the
     /// default.
     pub(crate) load_families_on_demand: Option<bool>,
-    /// Which copies of a region of a cluster are read.
+    /// Which replicas of a region of a cluster are read.
     pub(crate) consistency: Consistency,
     pub(crate) replica_id: Option<u16>,
     /// Whether blocks that are read are cached.

@@ -20,8 +20,8 @@ pub(crate) struct Staging {
 }
 
 impl Staging {
-    /// Creates the directory. The caller has all regions of the table open for writing, so that no one else
-    /// uses it.
+    /// Creates the directory. The caller has all regions of the table open for writing, so that no other
+    /// process uses it.
     pub(crate) fn create(table: &Path) -> Result<Self, CommandError> {
         let (table, all) = (table.to_owned(), Table::import_dir(table));
         // fails at a symbolic link, which would lead out of the table

@@ -313,12 +313,12 @@ impl ClientCore {
     ///
     /// # Errors
     ///
-    /// If the name is not one of a snapshot, or the table is of HBase itself.
+    /// If the name is not one of a snapshot, or the table is a system table.
     fn snapshot_request(&self, name: &str, table: Option<&TableName>) -> Result<SnapshotRequest> {
         SnapshotDescription::check_name(name)?;
         if let Some(table) = table.filter(|table| table.is_system()) {
             return Err(Error::invalid_argument(format!(
-                "snapshots of {table} are not allowed: it is HBase's"
+                "snapshots of {table} are not allowed: it is a system table"
             )));
         }
         let snapshot = SnapshotName {

@@ -64,7 +64,7 @@ impl Assembler {
         }
     }
 
-    /// Returns the number of cells of a row of which more may come.
+    /// Returns the number of cells so far of a row that may continue.
     pub(crate) fn pieces(&self) -> usize {
         self.pieces.len()
     }

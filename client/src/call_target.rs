@@ -10,7 +10,7 @@ use prost::Message;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A copy of a region and an open connection to its server.
+/// A replica of a region and an open connection to its server.
 #[derive(Clone)]
 pub(crate) struct CallTarget {
     pub(crate) locations: RegionLocations,
@@ -29,7 +29,7 @@ impl CallTarget {
         Self { locations, replica_id, connection, connections: Arc::clone(&core.connections) }
     }
 
-    /// Names the copy of the region in a call.
+    /// Names the replica of the region in a call.
     pub(crate) fn specifier(&self) -> proto::RegionSpecifier {
         proto::RegionSpecifier::of_copy(self.locations.region(), self.replica_id)
     }

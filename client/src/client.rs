@@ -50,7 +50,7 @@ pub(crate) struct Settings {
     /// The limits of a page of a scan that has none of its own; 0 results for no limit.
     pub(crate) scanner_caching: usize,
     pub(crate) scanner_max_result_size: u64,
-    /// The time of the primary copy of a region, after which a read also asks the others, if allowed.
+    /// The time of the primary replica of a region, after which a read also asks the others, if allowed.
     pub(crate) primary_get: Duration,
     pub(crate) primary_multiget: Duration,
     pub(crate) primary_scan: Duration,
@@ -79,7 +79,7 @@ impl Settings {
         self.meta_scanner.filter(|_| table.is_system()).unwrap_or(self.scanner_timeout)
     }
 
-    /// Returns the time of the primary copy of a region to open a scanner.
+    /// Returns the time of the primary replica of a region to open a scanner.
     pub(crate) fn primary_scan_of(&self, table: &TableName) -> Duration {
         if table.is_meta() { self.primary_meta_scan } else { self.primary_scan }
     }
@@ -177,9 +177,9 @@ pub(crate) fn runtime_ended() -> Error {
 }
 
 impl ClientCore {
-    /// Finds a region of which a copy has a server: immediately if it is cached, otherwise on a thread that
-    /// may wait, in turn. Equal calls share a look-up. One that ends by its caller's deadline is repeated by
-    /// another caller with more time.
+    /// Finds a region of which a replica has a server: immediately if it is cached, otherwise on a thread
+    /// that may wait, in turn. Equal calls share a lookup. One that ends by its caller's deadline is
+    /// repeated by another caller with more time.
     pub(crate) async fn locate(
         &self,
         table: &TableName,
@@ -199,7 +199,7 @@ impl ClientCore {
         let mut begun = None;
         loop {
             let turn = self.look_ups.turn(begun.unwrap_or(deadline)).await?;
-            // another look-up may have found it in the meantime
+            // another lookup may have found it in the meantime
             if let Some(known) = known() {
                 return Ok(known);
             }
@@ -275,7 +275,7 @@ impl ClientCore {
         self.look_ups.ask(turn, move || question(&locator)).await
     }
 
-    /// Connects to the server of a copy of a region.
+    /// Connects to the server of a replica of a region.
     pub(crate) async fn connect(
         &self,
         locations: &RegionLocations,

@@ -5,10 +5,10 @@ mod administration;
 mod batches;
 mod cancelled;
 mod catalog;
-mod copies;
 pub(crate) mod fake;
 mod idle;
 mod next_region;
+mod replicas;
 mod scans;
 
 use crate::fault::Fault;

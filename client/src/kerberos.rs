@@ -289,7 +289,7 @@ struct OldServer;
 
 impl fmt::Display for OldServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the server does not say which principal it has")
+        f.write_str("the server does not report its principal")
     }
 }
 

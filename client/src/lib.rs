@@ -36,7 +36,7 @@
 //! | which is on the server that the registry names | `registry.rs`, `hregion::locator::ZooKeeperRegistry` |
 //! | and read there by a scan | `catalog.rs` |
 //! | takes the connection to the region's server | `connections.rs`, `tls.rs`, `kerberos.rs` |
-//! | reads other copies of the region, if allowed, when the primary one is late | `timeline.rs` |
+//! | reads other replicas of the region, if allowed, when the primary one is late | `timeline.rs` |
 //! | sends a frame, and waits for the answer with its call id | `connection.rs`, `frame.rs` |
 //! | decodes the cells, which must be of the row | `cell_block.rs`, `results.rs` |
 //! | after a failure: corrects the location, pauses, tries again | `fault.rs`, `tries.rs` |

@@ -1,4 +1,4 @@
-//! Runs look-ups of the locator on threads that may wait.
+//! Runs lookups of the locator on threads that may wait.
 
 use crate::client::runtime_ended;
 use hregion::locator::LocateType;
@@ -11,24 +11,24 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::timeout;
 
-/// Makes a few look-ups of the locator at a time; further ones wait without a thread.
+/// Makes a few lookups of the locator at a time; further ones wait without a thread.
 ///
-/// They have threads of their own: those of the runtime's pool resolve host names, also for look-ups, and
+/// They have threads of their own: those of the runtime's pool resolve host names, also for lookups, and
 /// read files of the caller.
 pub(crate) struct LookUps {
     turns: Arc<Semaphore>,
     under_way: Arc<UnderWay>,
     runtime: Handle,
-    /// The time of one look-up. One whose caller no longer waits ends by it.
+    /// The time of one lookup. One whose caller no longer waits ends by it.
     time: Duration,
 }
 
-/// The right to make a look-up.
+/// The right to make a lookup.
 pub(crate) struct Turn(OwnedSemaphorePermit);
 
-/// The maximum number of look-ups at a time; the locator runs eight of a table.
+/// The maximum number of lookups at a time; the locator runs eight of a table.
 const MAX_LOOK_UPS: usize = 16;
-/// A look-up that fails with so little time left is considered to have failed by its deadline.
+/// A lookup that fails with so little time left is considered to have failed by its deadline.
 const LEAST: Duration = Duration::from_millis(1);
 
 impl LookUps {
@@ -36,7 +36,7 @@ impl LookUps {
         Self { turns: Arc::new(Semaphore::new(MAX_LOOK_UPS)), under_way: Arc::default(), runtime, time }
     }
 
-    /// Begins a look-up of a region, or joins an equal one.
+    /// Begins a lookup of a region, or joins an equal one.
     pub(crate) fn join(&self, sought: &Sought) -> Joined {
         let mut look_ups = self.under_way.look_ups();
         if let Some(answer) = look_ups.get(sought) {
@@ -60,12 +60,12 @@ impl LookUps {
         }
     }
 
-    /// Returns the deadline of a look-up that begins now.
+    /// Returns the deadline of a lookup that begins now.
     pub(crate) fn deadline(&self, deadline: Deadline) -> Deadline {
         deadline.min(Deadline::after(self.time))
     }
 
-    /// Makes a look-up. It keeps the turn until it ends, even if the caller no longer waits.
+    /// Makes a lookup. It keeps the turn until it ends, even if the caller no longer waits.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
         turn: Turn,
@@ -81,7 +81,7 @@ impl LookUps {
             // an error means that the caller no longer waits
             drop(sender.send(answer));
         };
-        let started = thread::Builder::new().name("look-up".to_owned()).spawn(ask);
+        let started = thread::Builder::new().name("lookup".to_owned()).spawn(ask);
         started.map_err(|error| Error::locating(ErrorKind::Io, format!("a thread: {error}")))?;
         answer.await.unwrap_or_else(|_| Err(runtime_ended()))
     }
@@ -93,13 +93,13 @@ impl LookUps {
     }
 }
 
-/// The region that a look-up is for.
+/// The region that a lookup is for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Sought {
     table: TableName,
     row: Vec<u8>,
     position: LocateType,
-    /// The copy that must have a server.
+    /// The replica that must have a server.
     replica_id: u16,
 }
 
@@ -114,10 +114,10 @@ impl Sought {
     }
 }
 
-/// The result of a look-up, when it has ended.
+/// The result of a lookup, when it has ended.
 type Found = Option<Result<RegionLocations>>;
 
-/// The look-ups that others can wait for.
+/// The lookups that others can wait for.
 #[derive(Debug, Default)]
 struct UnderWay(Mutex<HashMap<Sought, watch::Receiver<Found>>>);
 
@@ -128,13 +128,13 @@ impl UnderWay {
     }
 }
 
-/// The role of a caller in a look-up.
+/// The role of a caller in a lookup.
 pub(crate) enum Joined {
     Leads(Leading),
     Follows(Following),
 }
 
-/// A look-up that others can wait for. If it ends without an answer for them, one of them looks again.
+/// A lookup that others can wait for. If it ends without an answer for them, one of them looks again.
 pub(crate) struct Leading {
     under_way: Arc<UnderWay>,
     sought: Sought,
@@ -161,7 +161,7 @@ impl Drop for Leading {
     }
 }
 
-/// A look-up of another caller.
+/// A lookup of another caller.
 pub(crate) struct Following(watch::Receiver<Found>);
 
 impl Following {
@@ -208,7 +208,7 @@ mod tests {
         Arc::new(client.table(&TableName::parse("t").unwrap()))
     }
 
-    /// Look-ups that wait leave the threads of the pool to those that resolve the names of hosts.
+    /// Lookups that wait leave the threads of the pool to those that resolve the names of hosts.
     #[test]
     fn many_gets_with_nothing_known_find_the_names_of_hosts() {
         runtime().block_on(async {
@@ -266,7 +266,7 @@ mod tests {
         });
     }
 
-    /// A look-up ends in the time of a call and a connection, whether or not its operation has more.
+    /// A lookup ends in the time of a call and a connection, whether or not its operation has more.
     #[tokio::test]
     async fn a_look_up_has_the_time_of_a_call_and_a_connection() {
         let builder = builder().connect_timeout(Duration::from_millis(50));
@@ -314,7 +314,7 @@ mod tests {
         timeout(PATIENCE, wait).await.unwrap();
     }
 
-    /// Calls with more time do not fail by the deadline of the one that began the look-up, whether or not it
+    /// Calls with more time do not fail by the deadline of the one that began the lookup, whether or not it
     /// is waited for.
     #[tokio::test]
     async fn a_look_up_that_was_too_short_is_made_again_by_those_with_more_time() {

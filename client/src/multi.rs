@@ -47,8 +47,8 @@ impl Table {
         results.take()
     }
 
-    /// Executes actions. If the primary copy fails, or does not respond in time, the other copies also
-    /// execute the actions that any copy may execute.
+    /// Executes actions. If the primary replica fails, or does not respond in time, the other replicas also
+    /// execute the actions that any replica may execute.
     async fn multi_of_copies(
         &self,
         actions: &Arc<Vec<Action>>,
@@ -83,7 +83,7 @@ impl Table {
         .await;
     }
 
-    /// Executes actions on all copies but the primary one, each at the same time.
+    /// Executes actions on all replicas but the primary one, each at the same time.
     async fn ask_others(
         &self,
         actions: &Arc<Vec<Action>>,
@@ -91,14 +91,14 @@ impl Table {
         tries: Tries<'_>,
         results: &Results,
     ) {
-        let mut by_copy: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
+        let mut by_replica: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
         for at in left {
             let wanted = Wanted { table: &self.name, row: &actions[at].row, position: LocateType::At };
-            let copies = self.core.copies(wanted, tries.deadline()).await;
-            (1..copies).for_each(|id| by_copy.entry(id).or_default().push(at));
+            let replicas = self.core.replicas(wanted, tries.deadline()).await;
+            (1..replicas).for_each(|id| by_replica.entry(id).or_default().push(at));
         }
         let ask = |(id, left)| Some(Box::pin(self.attempts(actions, left, Some(id), tries.clone(), results)));
-        let mut asked: Vec<_> = by_copy.into_iter().map(ask).collect();
+        let mut asked: Vec<_> = by_replica.into_iter().map(ask).collect();
         poll_fn(|context| {
             for place in &mut asked {
                 if place.as_mut().is_some_and(|calls| calls.as_mut().poll(context).is_ready()) {
@@ -110,17 +110,17 @@ impl Table {
         .await;
     }
 
-    /// Executes actions until each has a result: on a copy, or on those that they are for. Those of a server
-    /// are tried again when it has responded, regardless of the others.
+    /// Executes actions until each has a result: on a replica, or on those that they are for. Those of a
+    /// server are tried again when it has responded, regardless of the others.
     async fn attempts(
         &self,
         actions: &Arc<Vec<Action>>,
         left: Vec<usize>,
-        copy: Option<u16>,
+        replica: Option<u16>,
         tries: Tries<'_>,
         results: &Results,
     ) {
-        let mut batch = Batch::new(self, actions, copy, results);
+        let mut batch = Batch::new(self, actions, replica, results);
         batch.call(Branch { left, tries, redirected: HashSet::new() }).await;
         loop {
             match batch.ended.pop_front() {
@@ -140,7 +140,7 @@ impl Table {
         &self,
         actions: &[Action],
         left: &[usize],
-        copy: Option<u16>,
+        replica: Option<u16>,
         tries: &Tries<'_>,
         unanswered: &mut Option<Unanswered>,
     ) -> (HashMap<ServerName, ServerRequest>, Vec<(usize, Error)>) {
@@ -151,7 +151,7 @@ impl Table {
         };
         let mut unknown = Vec::new();
         for &at in left {
-            let replica_id = copy.unwrap_or(match actions[at].from {
+            let replica_id = replica.unwrap_or(match actions[at].from {
                 ReadFrom::Primary | ReadFrom::Any => 0,
                 ReadFrom::Replica(id) => id,
             });
@@ -163,7 +163,7 @@ impl Table {
         if unknown.is_empty() {
             return (servers, failed);
         }
-        // a look-up finds some regions before the one of its row, too
+        // a lookup finds some regions before the one of its row, too
         unknown.sort_unstable_by_key(|(at, _)| Reverse(&actions[*at].row));
         for (at, replica_id) in unknown {
             let found = match (known(at, replica_id), &*unanswered) {
@@ -208,7 +208,7 @@ const RECENTLY: Duration = Duration::from_secs(1);
 struct Branch<'c> {
     left: Vec<usize>,
     tries: Tries<'c>,
-    /// The copies of regions whose last server named another one.
+    /// The replicas of regions whose last server named another one.
     redirected: HashSet<(RegionInfo, u16)>,
 }
 
@@ -227,8 +227,8 @@ enum Step {
 struct Batch<'b, 'c> {
     table: &'b Table,
     actions: &'b Arc<Vec<Action>>,
-    /// The copy to call, if it is not that of each action.
-    copy: Option<u16>,
+    /// The replica to call, if it is not that of each action.
+    replica: Option<u16>,
     results: &'b Results,
     in_doubt: InDoubt,
     /// Whether the table is enabled, by the number of the attempt in which the catalog was asked.
@@ -243,11 +243,16 @@ struct Batch<'b, 'c> {
 }
 
 impl<'b, 'c> Batch<'b, 'c> {
-    fn new(table: &'b Table, actions: &'b Arc<Vec<Action>>, copy: Option<u16>, results: &'b Results) -> Self {
+    fn new(
+        table: &'b Table,
+        actions: &'b Arc<Vec<Action>>,
+        replica: Option<u16>,
+        results: &'b Results,
+    ) -> Self {
         Self {
             table,
             actions,
-            copy,
+            replica,
             results,
             in_doubt: InDoubt::default(),
             is_enabled: HashMap::new(),
@@ -291,8 +296,8 @@ impl<'b, 'c> Batch<'b, 'c> {
         self.ended.push_back((branch, faults));
     }
 
-    /// Waits for the catalog. Steps that end in the meantime are received, so that other copies are not asked
-    /// for rows that have arrived.
+    /// Waits for the catalog. Steps that end in the meantime are received, so that other replicas are not
+    /// asked for rows that have arrived.
     async fn meanwhile<T>(&mut self, answer: impl Future<Output = T>) -> T {
         let mut answer = pin!(answer);
         poll_fn(|context| {
@@ -310,7 +315,7 @@ impl<'b, 'c> Batch<'b, 'c> {
         let (table, actions, attempt) = (self.table, self.actions, tries.attempt());
         let is_valid = |(other, since, _): &Unanswered| *other == attempt && since.elapsed() < RECENTLY;
         let mut unanswered = self.unanswered.take().filter(is_valid);
-        let found = table.group(actions, &left, self.copy, &tries, &mut unanswered);
+        let found = table.group(actions, &left, self.replica, &tries, &mut unanswered);
         let (servers, failed) = self.meanwhile(found).await;
         self.unanswered = unanswered;
         for ServerRequest { regions, .. } in servers.into_values() {
@@ -342,8 +347,8 @@ impl<'b, 'c> Batch<'b, 'c> {
         let mut is_enabled = self.is_enabled.remove(&attempt);
         for (region, faults) in faults {
             let mut corrected = None;
-            let copy = (region.locations.region().clone(), region.replica_id);
-            let was_redirected = before.contains(&copy);
+            let replica = (region.locations.region().clone(), region.replica_id);
+            let was_redirected = before.contains(&replica);
             let mut is_redirected = false;
             for (at, mut fault) in faults {
                 is_redirected |= fault.is_redirect_after(was_redirected);
@@ -371,7 +376,7 @@ impl<'b, 'c> Batch<'b, 'c> {
                 }
             }
             if is_redirected {
-                redirected.insert(copy);
+                redirected.insert(replica);
             }
         }
         if let Some(is_enabled) = is_enabled {
@@ -537,7 +542,7 @@ mod tests {
         assert!(batch.branches.values().map(|branch| &branch.left).eq([&left]));
     }
 
-    /// Otherwise other copies would be asked for them, too.
+    /// Otherwise other replicas would be asked for them, too.
     #[tokio::test]
     async fn rows_are_results_while_the_catalog_does_not_answer() {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();

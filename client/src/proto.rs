@@ -373,7 +373,7 @@ pub(crate) struct NamedException {
     pub(crate) value: Option<Bytes>,
 }
 
-/// A request without fields, or a response of which none is needed.
+/// A request without fields, or a response whose fields are not needed.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub(crate) struct Empty {}
 
@@ -414,7 +414,7 @@ pub(crate) struct RegionLocationMessage {
     pub(crate) seq_num: Option<i64>,
 }
 
-/// The part of a `RegionInfo` that differs between the copies of the catalog's region.
+/// The part of a `RegionInfo` that differs between the replicas of the catalog's region.
 #[derive(Clone, Copy, PartialEq, prost::Message)]
 pub(crate) struct ReplicaOfRegion {
     #[prost(int32, optional, tag = "7")]

@@ -195,7 +195,7 @@ fn server_of(message: &[u8]) -> Result<ServerName> {
         .map_err(|corruption| Error::locating(corruption.kind(), corruption.to_string()))
 }
 
-/// Returns the catalog's region with the servers of its copies, by their ids.
+/// Returns the catalog's region with the servers of its replicas, by their ids.
 fn meta_locations(answer: &proto::GetMetaRegionLocationsResponse) -> Result<RegionLocations> {
     let mut replicas: Vec<Replica> = Vec::new();
     let most = greatest_copy(answer.meta_locations.len());

@@ -41,7 +41,7 @@ impl ClientBuilder {
     /// |---|---|
     /// | `hbase.client.registry.impl` | ZooKeeper, or the cluster's servers |
     /// | `hbase.zookeeper.quorum` and `.property.clientPort`, `zookeeper.znode.parent` | ZooKeeper |
-    /// | `zookeeper.session.timeout` | of which a server of ZooKeeper has two thirds to answer |
+    /// | `zookeeper.session.timeout` | a server of ZooKeeper has two thirds of it to answer |
     /// | `….property.client.secure`, `….property.ssl.*` | TLS with ZooKeeper, with the feature `tls` |
     /// | `hbase.client.zookeeper.quorum` and `.property.clientPort` | ZooKeeper, if clients have their own |
     /// | `hbase.client.bootstrap.servers` | the servers |
@@ -56,7 +56,7 @@ impl ClientBuilder {
     /// | `hbase.client.meta.scanner.timeout.period` | [`meta_scanner_timeout`](Self::meta_scanner_timeout) |
     /// | `hbase.client.scanner.caching` | the rows of a page of a scan without a limit of its own |
     /// | `hbase.client.scanner.max.result.size` | the bytes of a page of a scan without a limit of its own |
-    /// | `hbase.client.primaryCallTimeout.get`, `….multiget` | after which gets ask other copies, in µs |
+    /// | `hbase.client.primaryCallTimeout.get`, `….multiget` | after which gets ask other replicas, in µs |
     /// | `hbase.client.replicaCallTimeout.scan` | after which scans do |
     /// | `hbase.client.meta.replica.scan.timeout` | after which those of `hbase:meta` do |
     /// | `hbase.client.keyvalue.maxsize` | [`max_cell_size`](Self::max_cell_size) |
@@ -224,7 +224,7 @@ impl ClientBuilder {
         Ok(self)
     }
 
-    /// Sets the times after which reads ask other copies of regions.
+    /// Sets the times after which reads ask other replicas of regions.
     fn with_replica_times_of(mut self, site: &Site) -> Result<Self> {
         if let Some(time) = site.micros("hbase.client.primaryCallTimeout.get")? {
             self = self.primary_get_timeout(time);

@@ -47,8 +47,8 @@ impl Table {
 
     /// Reads a row. A row that does not exist has no cells (HBase: `AsyncTable.get`).
     ///
-    /// With [`Consistency::Timeline`](hregion::Consistency::Timeline) it may be read from another copy of the
-    /// region than the primary one: [`Row::is_stale`] is true then.
+    /// With [`Consistency::Timeline`](hregion::Consistency::Timeline) it may be read from another replica of
+    /// the region than the primary one: [`Row::is_stale`] is true then.
     ///
     /// # Errors
     ///
@@ -278,9 +278,10 @@ impl Table {
         .await
     }
 
-    /// Calls a method of the server that has a row, in the copy that the attempts are for, with a request for
-    /// its region, until an attempt succeeds or no other one can. `read` reads a response, or the exception
-    /// in it; an invalid response ends the connection, and so does one with more than `asked` results.
+    /// Calls a method of the server that has a row, in the replica that the attempts are for, with a request
+    /// for its region, until an attempt succeeds or no other one can. `read` reads a response, or the
+    /// exception in it; an invalid response ends the connection, and so does one with more than `asked`
+    /// results.
     async fn call<P: Message, M: Answered, T>(
         &self,
         mut tries: Tries<'_>,

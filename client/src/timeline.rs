@@ -1,4 +1,4 @@
-//! Reads of the copies of a region (locator.md §12.6; HBase: `ConnectionUtils.timelineConsistentRead`).
+//! Reads of the replicas of a region (locator.md §12.6; HBase: `ConnectionUtils.timelineConsistentRead`).
 
 use crate::client::ClientCore;
 use crate::tries::Tries;
@@ -18,20 +18,20 @@ pub(crate) struct Wanted<'w> {
 }
 
 enum Event<T> {
-    /// The answer of the copy at a place of those asked.
+    /// The answer of the replica at a place of those asked.
     Answer(usize, Result<T>),
-    /// The number of copies of the region.
-    Copies(u16),
+    /// The number of replicas of the region.
+    Replicas(u16),
 }
 
 impl ClientCore {
-    /// Reads from the copies of a region that a read may use. If it may use any, asks the primary one, and
+    /// Reads from the replicas of a region that a read may use. If it may use any, asks the primary one, and
     /// the others `wait` later, or when the primary one has failed. The first response counts; the others are
     /// then no longer waited for.
     ///
     /// # Errors
     ///
-    /// If all copies asked fail.
+    /// If all replicas asked fail.
     pub(crate) async fn read<'c, T, F>(
         &self,
         from: ReadFrom,
@@ -51,17 +51,17 @@ impl ClientCore {
         let deadline = tries.deadline();
         let ask = |id: u16| (id, Box::pin(ask(tries.clone().of_replica(id))));
         let mut asked = vec![ask(0)];
-        let mut copies = Some(Box::pin(self.copies_after(wait, wanted, deadline)));
+        let mut replicas = Some(Box::pin(self.replicas_after(wait, wanted, deadline)));
         let mut failed: Vec<(u16, Error)> = Vec::new();
-        while !asked.is_empty() || copies.is_some() {
+        while !asked.is_empty() || replicas.is_some() {
             let event = poll_fn(|context| {
                 for (at, (_, answer)) in asked.iter_mut().enumerate() {
                     if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                         return Poll::Ready(Event::Answer(at, answer));
                     }
                 }
-                match copies.as_mut().map(|copies| copies.as_mut().poll(context)) {
-                    Some(Poll::Ready(count)) => Poll::Ready(Event::Copies(count)),
+                match replicas.as_mut().map(|replicas| replicas.as_mut().poll(context)) {
+                    Some(Poll::Ready(count)) => Poll::Ready(Event::Replicas(count)),
                     _ => Poll::Pending,
                 }
             });
@@ -69,13 +69,13 @@ impl ClientCore {
                 Event::Answer(_, Ok(answer)) => return Ok(answer),
                 Event::Answer(at, Err(error)) => {
                     failed.push((asked.swap_remove(at).0, error));
-                    if copies.is_some() {
+                    if replicas.is_some() {
                         // there is nothing to wait for
-                        copies = Some(Box::pin(self.copies_after(Duration::ZERO, wanted, deadline)));
+                        replicas = Some(Box::pin(self.replicas_after(Duration::ZERO, wanted, deadline)));
                     }
                 }
-                Event::Copies(count) => {
-                    copies = None;
+                Event::Replicas(count) => {
+                    replicas = None;
                     asked.extend((1..count).map(&ask));
                 }
             }
@@ -84,19 +84,19 @@ impl ClientCore {
         Err(all_failed(failed))
     }
 
-    /// Like [`copies`](Self::copies), after a time.
-    async fn copies_after(&self, wait: Duration, wanted: Wanted<'_>, deadline: Deadline) -> u16 {
+    /// Like [`replicas`](Self::replicas), after a time.
+    async fn replicas_after(&self, wait: Duration, wanted: Wanted<'_>, deadline: Deadline) -> u16 {
         sleep(wait).await;
-        self.copies(wanted, deadline).await
+        self.replicas(wanted, deadline).await
     }
 
-    /// Returns the number of copies of a region. If the catalog does not respond, only the primary one can be
-    /// asked.
-    pub(crate) async fn copies(&self, wanted: Wanted<'_>, deadline: Deadline) -> u16 {
+    /// Returns the number of replicas of a region. If the catalog does not respond, only the primary one can
+    /// be asked.
+    pub(crate) async fn replicas(&self, wanted: Wanted<'_>, deadline: Deadline) -> u16 {
         let Wanted { table, row, position } = wanted;
         let found = match self.known(table, row, position) {
             Some(known) => known,
-            // the primary copy may have no server
+            // the primary replica may have no server
             None => match self.locate(table, row, position, 1, deadline).await {
                 Ok(found) => found,
                 Err(_) => return 1,
@@ -106,7 +106,7 @@ impl ClientCore {
     }
 }
 
-/// Returns the error of a read after all copies failed.
+/// Returns the error of a read after all replicas failed.
 fn all_failed(failed: Vec<(u16, Error)>) -> Error {
     let text = |(id, error): &(u16, Error)| format!("replica {id}: {}", error.message());
     let message = || failed.iter().map(text).collect::<Vec<_>>().join("; ");

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 #[derive(Clone)]
 pub(crate) struct Tries<'c> {
     core: &'c ClientCore,
-    /// The copy of the region to call.
+    /// The replica of the region to call.
     replica_id: u16,
     policy: RetryPolicy,
     /// The time of a call.
@@ -137,7 +137,7 @@ impl<'c> Tries<'c> {
         }
     }
 
-    /// Attempts to read from a copy of the region.
+    /// Attempts to read from a replica of the region.
     pub(crate) fn of_replica(self, replica_id: u16) -> Self {
         Self { replica_id, ..self }
     }

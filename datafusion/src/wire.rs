@@ -20,7 +20,7 @@ impl fmt::Display for Damaged {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Version(version) => {
-                write!(f, "a plan of hregion of version {version}; version {VERSION} is understood")
+                write!(f, "a plan of hregion has version {version}, expected {VERSION}")
             }
             Self::Checksum => f.write_str("a plan of hregion is damaged: the checksum is wrong"),
             Self::Contents => f.write_str("a plan of hregion is damaged"),

@@ -64,7 +64,7 @@ impl<L: DirLock> Locks<L> {
         self.held().iter().filter(|lock| lock.key() == removed).for_each(|lock| lock.end());
     }
 
-    /// Returns the lock of a file. It may have several holders, of which all but one have lost it.
+    /// Returns the lock of a file. It may have several holders, all but one of which have lost it.
     pub(crate) fn of(&self, key: &str) -> Vec<Arc<L>> {
         let mut covering = self.held();
         covering

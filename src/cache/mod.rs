@@ -220,10 +220,10 @@ const SWEEPS: usize = 8;
 const SCANNED: u64 = 16;
 
 /// A full cache accepts one in this many Bloom filter chunks that are looked up and not found. Reading and
-/// checking a chunk of 128 KiB takes as long as ten look-ups of a row in the file.
+/// checking a chunk of 128 KiB takes as long as ten lookups of a row in the file.
 const FILTERS: u64 = 32;
 
-/// The same for chunks that can be looked up by parts: a chunk takes as long to read as fifty such look-ups.
+/// The same for chunks that can be looked up by parts: a chunk takes as long to read as fifty such lookups.
 const FILTERS_WITH_PARTS: u64 = 512;
 
 /// moka delays evictions. After a block that is larger than one in this many bytes of the cache was loaded,

@@ -408,7 +408,7 @@ impl Row {
         self.as_row().value(family, qualifier)
     }
 
-    /// Whether the row was read from another copy of its region than the primary one, so that the last writes
+    /// Whether the row was read from a replica of its region other than the primary, so that the last writes
     /// may be missing (HBase: `Result.isStale`). Only reads of a cluster with
     /// [`Consistency::Timeline`](crate::Consistency::Timeline) return such rows.
     #[must_use]

@@ -156,7 +156,7 @@ impl CellFilter for FilterListWithAnd {
     }
 }
 
-/// A list of which at least one member must pass a cell (HBase: `FilterListWithOR`).
+/// A list in which at least one member must pass a cell (HBase: `FilterListWithOR`).
 #[derive(Debug)]
 pub(super) struct FilterListWithOr {
     members: Vec<OrMember>,

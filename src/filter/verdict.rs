@@ -65,7 +65,7 @@ impl Verdict {
         Self::of(self.is_include() && other.is_include(), self.reach().max(other.reach()))
     }
 
-    /// Combines the verdicts of two filters of which one must pass a cell: the shorter skip wins
+    /// Combines the verdicts of two filters, one of which must pass a cell: the shorter skip wins
     /// (read-path.md §14.2).
     #[inline]
     pub(super) fn or(self, other: Self) -> Self {

@@ -32,7 +32,7 @@ use std::time::Instant;
 const MAX_BLOCKS: usize = 8;
 
 /// One block is read ahead for this many that the scan has passed since its last seek, so that a scan that
-/// ends early has read few blocks in vain.
+/// ends early has read few unneeded blocks.
 const PASSED: u32 = 4;
 
 /// The helpers of the process: scans that find them busy decode their blocks themselves.

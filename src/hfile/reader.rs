@@ -255,7 +255,7 @@ impl HFile {
         self.may_contain_hashed(&mut HashedRow::new(row))
     }
 
-    /// Like [`may_contain_row`](Self::may_contain_row), for a row whose hash is shared by look-ups in several
+    /// Like [`may_contain_row`](Self::may_contain_row), for a row whose hash is shared by lookups in several
     /// files.
     #[inline]
     pub(crate) fn may_contain_hashed(&self, row: &mut HashedRow<'_>) -> bool {

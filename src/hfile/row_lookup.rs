@@ -1,4 +1,4 @@
-//! Point look-ups in cached blocks, without a scanner, counters or allocation.
+//! Point lookups in cached blocks, without a scanner, counters or allocation.
 
 use super::part_reads::{self, OutlinedBlock, PartSource};
 use super::reader_core::ReaderCore;
@@ -40,7 +40,7 @@ pub(crate) struct RowCursor<'f> {
     position: CellPosition,
 }
 
-/// A look-up for which the index has been searched. Like [`RowCursor`], it should be short-lived.
+/// A lookup for which the index has been searched. Like [`RowCursor`], it should be short-lived.
 pub(crate) struct LookupStart<'f> {
     leaf: Leaf<'f>,
     /// Whether the leaf is the last of the index.
@@ -196,7 +196,7 @@ impl ReaderCore {
     }
 }
 
-/// A block is read into the cache after this many look-ups by its outline. Reading and inserting a block
+/// A block is read into the cache after this many lookups by its outline. Reading and inserting a block
 /// costs as much as about twenty of them, and evicts a block that may be used as often.
 pub(super) const LOOKUPS: u32 = 128;
 

@@ -111,8 +111,7 @@ impl FamilyDir {
     }
 
     fn not_a_store_file(&self, entry: &DirEntry) -> Error {
-        Corruption::Malformed("passed over: no store file has such a name")
-            .at(&self.path().join(&entry.name), 0)
+        Corruption::Malformed("skipped: no store file has such a name").at(&self.path().join(&entry.name), 0)
     }
 
     fn names_of_list(&self, entries: &[DirEntry], list: FileList) -> Result<NamedFiles> {

@@ -115,7 +115,9 @@ pub(super) fn remove_record(storage: &dyn Storage, region: &Path) -> Result<()> 
 pub(super) fn cut_off(region: &Path, from: &Path, record: &str) -> String {
     let (from, record) = (from.display(), region.join(record));
     let record = record.display();
-    format!("a bulk load of {from} was cut off: load it again first, or remove {record} if it is not needed")
+    format!(
+        "a bulk load of {from} was interrupted: load it again first, or remove {record} if it is not needed"
+    )
 }
 
 impl MovedFile {

@@ -138,7 +138,7 @@ impl RegionDir {
         Ok(dir)
     }
 
-    /// Returns a directory of which nothing has been read.
+    /// Returns a directory whose contents have not been read.
     fn unread(path: PathBuf, table: TableDir, name: String, info: RegionInfo) -> Self {
         Self {
             path,

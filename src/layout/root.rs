@@ -140,12 +140,12 @@ fn ends_with_names(path: &Path, count: usize) -> bool {
         && path.ancestors().nth(count).is_some_and(|above| !above.as_os_str().is_empty())
 }
 
-/// Whether a table's directory has a folder of descriptors. In the archive, none has.
+/// Whether a table's directory has a directory of descriptors. In the archive, none has.
 pub(crate) fn has_descriptor_dir(storage: &dyn Storage, table: &Path) -> Result<bool> {
     Ok(list_if_exists(storage, &table.join(TABLE_DESC_DIR))?.is_some())
 }
 
-/// Fails if the files in a directory with a folder for each family belong to a region, possibly in the
+/// Fails if the files in a directory with one for each family belong to a region, possibly in the
 /// archive. They must not be moved elsewhere, because the region, snapshots or other tables need them.
 pub(crate) fn refuse_region(storage: &dyn Storage, dir: &Path) -> Result<()> {
     let is_in_archive = |dir: &Path| {

@@ -129,7 +129,7 @@ impl RootTree {
         }
     }
 
-    /// Returns listings for look-ups of many files in the same directories.
+    /// Returns listings for lookups of many files in the same directories.
     pub(super) fn listings<'t>(&'t self, storage: &'t dyn Storage) -> Listings<'t> {
         Listings { tree: self, storage, dirs: BTreeMap::new() }
     }
@@ -181,7 +181,7 @@ fn refuse_link(dir: &Path, entry: &DirEntry) -> Result<()> {
 
 #[cold]
 fn outside(path: &Path) -> Error {
-    Error::invalid_argument(format!("{} is not below the root directory", path.display()))
+    Error::invalid_argument(format!("{} is not under the root directory", path.display()))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 /// | `seqnumDuringOpen` | the sequence id at opening, 8 bytes; empty or absent if unknown |
 /// | `state` | the state of its assignment, by name |
 /// | `sn` | `host,port,startcode` of the server it is assigned to |
-/// | `server_XXXX` … `sn_XXXX` | the same for the copy with that id |
+/// | `server_XXXX` … `sn_XXXX` | the same for the replica with that id |
 /// | `splitA`, `splitB` | the daughters it was split into |
 /// | `merge0000` … , `mergeA`, `mergeB` | the parents it was merged from |
 ///
@@ -32,12 +32,12 @@ pub struct CatalogRow {
     merge_parents: Vec<RegionInfo>,
 }
 
-/// The assignment of a copy of a region.
+/// The assignment of a replica of a region.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assignment {
     /// The state, if the catalog has one.
     pub state: Option<RegionState>,
-    /// The server to which the copy is or was assigned; clients do not use it.
+    /// The server to which the replica is or was assigned; clients do not use it.
     pub target: Option<ServerName>,
 }
 
@@ -45,16 +45,16 @@ pub struct Assignment {
 pub(crate) const INFO: &[u8] = b"info";
 
 /// The factor from which [`greatest_copy`] derives the greatest id.
-const COPIES_PER_COLUMN: usize = 16;
+const REPLICAS_PER_COLUMN: usize = 16;
 
-/// Returns the greatest id that one of this many copies of a region may have. All copies are written, so an
-/// id far above their number means damage.
+/// Returns the greatest id that one of this many replicas of a region may have. All replicas are written, so
+/// an id far above their number means damage.
 #[must_use]
 pub fn greatest_copy(copies: usize) -> usize {
-    COPIES_PER_COLUMN.saturating_mul(copies.saturating_add(1))
+    REPLICAS_PER_COLUMN.saturating_mul(copies.saturating_add(1))
 }
 
-/// The raw column values of a copy.
+/// The raw column values of a replica.
 #[derive(Clone, Debug, Default)]
 struct Columns<'a> {
     server: Option<&'a [u8]>,
@@ -95,16 +95,16 @@ impl CatalogRow {
                 _ => add_column(&mut copies, &cell),
             }
         }
-        let region = region.ok_or(Corruption::Malformed("row of the catalog without a region info"))?;
+        let region = region.ok_or(Corruption::Malformed("row of hbase:meta without a region info"))?;
         if !RegionName::parse(row.key())?.is_of(&region.replica(0)) {
-            return Err(Corruption::Malformed("region info that does not match the catalog's row"));
+            return Err(Corruption::Malformed("region info that does not match the row of hbase:meta"));
         }
-        // the number of copies follows from the server columns: they are written, empty, before the copies
-        // are opened
+        // the number of replicas follows from the server columns: they are written, empty, before the
+        // replicas are opened
         let last = copies.iter().rfind(|(_, copy)| copy.server.is_some()).map_or(0, |(id, _)| *id);
         let limit = greatest_copy(copies.len()) as u64;
         if u64::from(last) > limit {
-            return Err(Corruption::Limit { what: "id of a copy of a region", value: last.into(), limit });
+            return Err(Corruption::Limit { what: "replica id of a region", value: last.into(), limit });
         }
         let none = Columns::default();
         let copies = || (0..=last).map(|id| copies.get(&id).unwrap_or(&none));
@@ -126,7 +126,7 @@ impl CatalogRow {
         &self.locations
     }
 
-    /// Returns the assignment of each copy, by replica id.
+    /// Returns the assignment of each replica, by replica id.
     #[must_use]
     pub fn assignments(&self) -> &[Assignment] {
         &self.assignments
@@ -157,13 +157,13 @@ pub(crate) fn is_merge_column(qualifier: &[u8]) -> bool {
     qualifier.strip_prefix(b"merge").is_some_and(|rest| matches!(rest, b"A" | b"B") || is_number(rest))
 }
 
-/// Records the value of a column about the location of a copy.
+/// Records the value of a column about the location of a replica.
 fn add_column<'a>(copies: &mut BTreeMap<u16, Columns<'a>>, cell: &CellRef<'a>) {
     let mut parts = cell.qualifier().splitn(2, |&c| c == b'_');
     let (Some(name), suffix) = (parts.next(), parts.next()) else { return };
     let replica_id = match suffix {
         None => Some(0),
-        // copy 0 has no suffix
+        // replica 0 has no suffix
         Some(suffix) => parse_replica(&suffix.to_ascii_uppercase()).filter(|id| *id > 0),
     };
     let Some(replica_id) = replica_id else { return };

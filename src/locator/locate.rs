@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// `AsyncRegionLocator`). Safe to share between threads.
 ///
 /// Results are kept in a [`MetaCache`]. On a miss, the region is looked up in the [`Catalog`], whose location
-/// comes from a [`ConnectionRegistry`]. Threads with the same request share one look-up. Callers that find a
+/// comes from a [`ConnectionRegistry`]. Threads with the same request share one lookup. Callers that find a
 /// location outdated report it with [`on_fault`](Self::on_fault).
 ///
 /// Rows of a table belong to regions in byte order. Regions have servers in a running cluster, but not on a
@@ -79,7 +79,7 @@ impl Locator {
         self
     }
 
-    /// Sets how many catalog rows a look-up reads; the additional ones are cached (default 10, at least 2).
+    /// Sets how many catalog rows a lookup reads; the additional ones are cached (default 10, at least 2).
     #[must_use]
     pub fn prefetch(mut self, rows: usize) -> Self {
         self.prefetch = rows.max(2);
@@ -143,13 +143,13 @@ impl Locator {
         self.locate_replica(table, row, position, 0, reload, deadline)
     }
 
-    /// Like [`locate_position`](Self::locate_position), for a copy of the region: this copy, not the primary
-    /// one, must have a server.
+    /// Like [`locate_position`](Self::locate_position), for a replica of the region: this replica, not the
+    /// primary one, must have a server.
     ///
     /// # Errors
     ///
     /// Same as [`locate`](Self::locate), and [`InvalidArgument`](ErrorKind::InvalidArgument) if the region
-    /// has no copy with this id.
+    /// has no replica with this id.
     pub fn locate_replica(
         &self,
         table: &TableName,
@@ -160,7 +160,7 @@ impl Locator {
         deadline: Deadline,
     ) -> Result<RegionLocations> {
         if table.is_meta() {
-            return self.meta_locations(reload, deadline).and_then(|found| with_copy(found, replica_id));
+            return self.meta_locations(reload, deadline).and_then(|found| with_replica(found, replica_id));
         }
         if position == LocateType::After {
             let row = [row, &[0]].concat();
@@ -180,7 +180,7 @@ impl Locator {
             {
                 match self.check_enabled(table, deadline) {
                     Err(error) if is_for_good(&error) => return Err(error),
-                    // enabled, or the state cannot be read now: the look-up is retried
+                    // enabled, or the state cannot be read now: the lookup is retried
                     _ => {}
                 }
             }
@@ -281,8 +281,7 @@ impl Locator {
             let mut of_before = regions.len();
             for entry in page {
                 let row = entry.row.map_err(|corruption| {
-                    let message =
-                        format!("row {:.64} of the catalog: {corruption}", StringBinary(&entry.key));
+                    let message = format!("row {:.64} of hbase:meta: {corruption}", StringBinary(&entry.key));
                     Error::locating(corruption.kind(), message)
                 })?;
                 let begins_page = |known: &&CatalogRow| known.region().start_key() == start;
@@ -307,7 +306,7 @@ impl Locator {
             match next {
                 Some(next) if !is_last && next > start => start = next,
                 Some(_) if !is_last => {
-                    return Err(Error::locating(ErrorKind::Corrupt, "rows of the catalog out of order"));
+                    return Err(Error::locating(ErrorKind::Corrupt, "rows of hbase:meta out of order"));
                 }
                 _ => break,
             }
@@ -426,7 +425,7 @@ impl Locator {
         if !wanted.position.is_in(region, &wanted.row) {
             return Err(self.no_region(wanted, Some(region)));
         }
-        let found = with_copy(found, wanted.replica_id)?;
+        let found = with_replica(found, wanted.replica_id)?;
         if !self.is_usable(&found, wanted.replica_id) {
             return Err(Error::locating(
                 ErrorKind::NoServerForRegion,
@@ -508,8 +507,8 @@ fn table_not_found(table: &TableName) -> Error {
     Error::locating(ErrorKind::TableNotFound, format!("there is no table {table}"))
 }
 
-/// Fails if the region has no copy with an id.
-fn with_copy(found: RegionLocations, replica_id: u16) -> Result<RegionLocations> {
+/// Fails if the region has no replica with an id.
+fn with_replica(found: RegionLocations, replica_id: u16) -> Result<RegionLocations> {
     match found.replicas().get(usize::from(replica_id)) {
         Some(_) => Ok(found),
         None => Err(Error::invalid_argument(format!("{} has no replica {replica_id}", found.region()))),

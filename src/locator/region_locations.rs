@@ -5,7 +5,7 @@ use crate::schema::RegionInfo;
 use std::fmt;
 use std::sync::Arc;
 
-/// A region with the known server of each of its copies (HBase: `RegionLocations`). Cheap to clone.
+/// A region with the known server of each of its replicas (HBase: `RegionLocations`). Cheap to clone.
 ///
 /// A location may be outdated: a call to the server shows whether the region has moved.
 #[derive(Clone, PartialEq, Eq)]
@@ -14,17 +14,17 @@ pub struct RegionLocations(Arc<Replicas>);
 #[derive(PartialEq, Eq)]
 struct Replicas {
     region: RegionInfo,
-    /// By replica id; the first is the primary copy, which takes writes.
+    /// By replica id; the first is the primary replica, which takes writes.
     replicas: Box<[Replica]>,
 }
 
-/// The location of a copy of a region.
+/// The location of a replica of a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replica {
-    /// The server; `None` if the copy has not been assigned, or not been opened yet.
+    /// The server; `None` if the replica has not been assigned, or not been opened yet.
     pub server: Option<ServerName>,
-    /// The sequence id at which the copy was opened there: of two locations, the one with the greater number
-    /// is newer. [`NO_SEQ_NUM`] if unknown.
+    /// The sequence id at which the replica was opened there: of two locations, the one with the greater
+    /// number is newer. [`NO_SEQ_NUM`] if unknown.
     pub seq_num: i64,
 }
 
@@ -32,10 +32,10 @@ pub struct Replica {
 pub const NO_SEQ_NUM: i64 = -1;
 
 impl Replica {
-    /// A copy without a known server.
+    /// A replica without a known server.
     pub const UNKNOWN: Self = Self { server: None, seq_num: NO_SEQ_NUM };
 
-    /// Describes a copy that a server opened at a sequence id.
+    /// Describes a replica that a server opened at a sequence id.
     #[must_use]
     pub fn on(server: ServerName, seq_num: i64) -> Self {
         Self { server: Some(server), seq_num }
@@ -43,8 +43,8 @@ impl Replica {
 }
 
 impl RegionLocations {
-    /// Builds the locations of a region from its copies by replica id, the primary one first. Without copies,
-    /// the primary's location is unknown.
+    /// Builds the locations of a region from its replicas by replica id, the primary one first. Without
+    /// replicas, the primary's location is unknown.
     #[must_use]
     pub fn new(region: RegionInfo, replicas: impl Into<Vec<Replica>>) -> Self {
         let mut replicas: Vec<Replica> = replicas.into();
@@ -60,25 +60,25 @@ impl RegionLocations {
         &self.0.region
     }
 
-    /// Returns the copies by replica id; there is at least the primary one.
+    /// Returns the replicas by replica id; there is at least the primary one.
     #[must_use]
     pub fn replicas(&self) -> &[Replica] {
         &self.0.replicas
     }
 
-    /// Returns the server of the primary copy.
+    /// Returns the server of the primary replica.
     #[must_use]
     pub fn server(&self) -> Option<&ServerName> {
         self.0.replicas.first()?.server.as_ref()
     }
 
-    /// Returns the sequence id at which that server opened the primary copy, or [`NO_SEQ_NUM`].
+    /// Returns the sequence id at which that server opened the primary replica, or [`NO_SEQ_NUM`].
     #[must_use]
     pub fn seq_num(&self) -> i64 {
         self.0.replicas.first().map_or(NO_SEQ_NUM, |replica| replica.seq_num)
     }
 
-    /// Returns the server of the copy with an id, if it is known.
+    /// Returns the server of the replica with an id, if it is known.
     #[must_use]
     pub fn server_of(&self, replica_id: u16) -> Option<&ServerName> {
         self.0.replicas.get(usize::from(replica_id))?.server.as_ref()

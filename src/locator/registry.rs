@@ -11,7 +11,7 @@ use std::fmt;
 /// to return the current state. If there is no answer, each call ends by its deadline with an error of the
 /// kind [`Io`](crate::ErrorKind::Io) whose source is [`TimedOut`](std::io::ErrorKind::TimedOut).
 pub trait ConnectionRegistry: fmt::Debug + Send + Sync {
-    /// Returns the catalog's region, `hbase:meta,,1`, and the servers of its copies.
+    /// Returns the catalog's region, `hbase:meta,,1`, and the servers of its replicas.
     ///
     /// # Errors
     ///

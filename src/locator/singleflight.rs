@@ -1,4 +1,4 @@
-//! Look-ups in progress, shared by concurrent callers (locator.md §11.3).
+//! Lookups in progress, shared by concurrent callers (locator.md §11.3).
 
 use super::{LocateType, RegionLocations};
 use crate::clock::Deadline;
@@ -9,33 +9,33 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-/// The look-ups in progress: callers with the same request share one, and at most [`MAX_PER_TABLE`] run per
+/// The lookups in progress: callers with the same request share one, and at most [`MAX_PER_TABLE`] run per
 /// table. Further callers wait, and return as soon as the cache has their result.
 #[derive(Debug)]
 pub(super) struct Singleflight {
     state: Mutex<State>,
-    /// Notified when a look-up ends.
+    /// Notified when a lookup ends.
     completed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     lookups: HashMap<LookupKey, Arc<Lookup>>,
-    /// The number of running look-ups by table.
+    /// The number of running lookups by table.
     running: HashMap<TableName, usize>,
 }
 
-/// The request of a look-up.
+/// The request of a lookup.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LookupKey {
     pub(super) table: TableName,
     pub(super) row: Vec<u8>,
     pub(super) position: LocateType,
-    /// The copy that must have a server.
+    /// The replica that must have a server.
     pub(super) replica_id: u16,
 }
 
-/// A look-up in progress.
+/// A lookup in progress.
 #[derive(Debug)]
 struct Lookup {
     deadline: Deadline,
@@ -66,8 +66,8 @@ impl Default for Singleflight {
 }
 
 impl Singleflight {
-    /// Runs a look-up, or waits for one in progress with the same request. If that fails by its own deadline,
-    /// another is run. With `fresh`, a new look-up is run, and the cache is not used.
+    /// Runs a lookup, or waits for one in progress with the same request. If that fails by its own deadline,
+    /// another is run. With `fresh`, a new lookup is run, and the cache is not used.
     pub(super) fn run(
         &self,
         wanted: &LookupKey,
@@ -99,7 +99,7 @@ impl Singleflight {
         completion.end(result)
     }
 
-    /// Waits until another look-up may run, or the cache has the result, which is then returned.
+    /// Waits until another lookup may run, or the cache has the result, which is then returned.
     fn admit(
         &self,
         completion: &mut Completion<'_>,
@@ -109,7 +109,7 @@ impl Singleflight {
     ) -> Result<Option<RegionLocations>> {
         let mut state = self.lock();
         loop {
-            // an earlier look-up may have ended in the meantime
+            // an earlier lookup may have ended in the meantime
             if let Some(found) = cached().filter(|_| !fresh) {
                 return Ok(Some(found));
             }
@@ -123,7 +123,7 @@ impl Singleflight {
         }
     }
 
-    /// Waits for the result of a look-up. Fails if the deadline passes first.
+    /// Waits for the result of a lookup. Fails if the deadline passes first.
     fn wait_for(
         &self,
         mut state: MutexGuard<'_, State>,
@@ -151,7 +151,7 @@ impl Singleflight {
     }
 }
 
-/// Ends a look-up, even if it panics, so that no caller waits forever.
+/// Ends a lookup, even if it panics, so that no caller waits forever.
 struct Completion<'f> {
     singleflight: &'f Singleflight,
     wanted: &'f LookupKey,
@@ -171,7 +171,7 @@ impl Drop for Completion<'_> {
     fn drop(&mut self) {
         let _ = self.lookup.result.set(Err(Error::timed_out("locate a region")));
         let mut state = self.singleflight.lock();
-        // a later look-up may have replaced it
+        // a later lookup may have replaced it
         if state.lookups.get(self.wanted).is_some_and(|lookup| Arc::ptr_eq(lookup, self.lookup)) {
             state.lookups.remove(self.wanted);
         }

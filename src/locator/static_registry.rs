@@ -20,7 +20,7 @@ use crate::schema::{RegionInfo, TableName};
 /// region  ns:table  start  end  1700000000000  host,16020,1700000000000
 /// ```
 ///
-/// Several `meta` lines give the servers of its copies. A region may have no server.
+/// Several `meta` lines give the servers of its replicas. A region may have no server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StaticRegistry {
     meta: Vec<ServerName>,
@@ -34,7 +34,7 @@ impl StaticRegistry {
         Self::default()
     }
 
-    /// Adds a server of the catalog; the first one has the primary copy.
+    /// Adds a server of the catalog; the first one has the primary replica.
     #[must_use]
     pub fn meta(mut self, server: ServerName) -> Self {
         self.meta.push(server);
@@ -96,7 +96,7 @@ impl ConnectionRegistry for StaticRegistry {
         if self.meta.is_empty() && self.regions.is_empty() {
             return Err(Error::locating(
                 ErrorKind::NoServerForRegion,
-                "the list names no server of the catalog",
+                "the list names no server of hbase:meta",
             ));
         }
         let replica = |server: &ServerName| Replica { server: Some(server.clone()), ..Replica::UNKNOWN };

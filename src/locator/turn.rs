@@ -32,7 +32,7 @@ impl Turn {
         while *is_taken {
             let left = deadline.left();
             if left.is_zero() {
-                return Err(Error::timed_out("locate the catalog"));
+                return Err(Error::timed_out("locate hbase:meta"));
             }
             is_taken = unpoisoned(self.ended.wait_timeout(is_taken, left.min(LONG))).0;
         }

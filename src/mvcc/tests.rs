@@ -148,7 +148,7 @@ fn threads_see_whole_prefixes() {
 proptest! {
     /// Compares with sets of numbers.
     #[test]
-    fn it_does_as_sets_would(steps in proptest::collection::vec((0u8..5, 0usize..8), 0..80)) {
+    fn it_agrees_with_sets_of_numbers(steps in proptest::collection::vec((0u8..5, 0usize..8), 0..80)) {
         let mvcc = Arc::new(Mvcc::new(0));
         let (mut writes, mut readers) = (Vec::new(), Vec::new());
         let (mut newest, mut pending) = (0, BTreeSet::new());

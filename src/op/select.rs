@@ -17,22 +17,22 @@ pub enum Isolation {
 /// The consistency of a read of a cluster (HBase: `Consistency`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Consistency {
-    /// Sees all writes before it: reads the primary copy of a region only.
+    /// Sees all writes before it: reads the primary replica of a region only.
     #[default]
     Strong,
-    /// Reads the primary copy, and other copies if it does not answer in time. The result of another copy may
-    /// lack the last writes ([`Row::is_stale`](crate::Row::is_stale)).
+    /// Reads the primary replica, and other replicas if it does not answer in time. The result of another
+    /// replica may lack the last writes ([`Row::is_stale`](crate::Row::is_stale)).
     Timeline,
 }
 
-/// The copies of a region that a read of a cluster uses (HBase: `Query#setReplicaId`).
+/// The replicas of a region that a read of a cluster uses (HBase: `Query#setReplicaId`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReadFrom {
-    /// The primary copy.
+    /// The primary replica.
     Primary,
-    /// The primary copy and, after some time, the others.
+    /// The primary replica and, after some time, the others.
     Any,
-    /// The copy with an id.
+    /// The replica with an id.
     Replica(u16),
 }
 
@@ -166,15 +166,15 @@ macro_rules! select_methods {
             self
         }
 
-        /// Sets the only copy of a region that a read of a cluster uses; 0 is the primary one. As in HBase,
-        /// it has no effect if the [consistency](Self::consistency) is strong.
+        /// Sets the only replica of a region that a read of a cluster uses; 0 is the primary one. As in
+        /// HBase, it has no effect if the [consistency](Self::consistency) is strong.
         #[must_use]
         pub fn replica_id(mut self, id: u16) -> Self {
             self.select.replica_id = Some(id);
             self
         }
 
-        /// Returns the copies of a region that a read of a cluster uses.
+        /// Returns the replicas of a region that a read of a cluster uses.
         #[must_use]
         pub fn read_from(&self) -> $crate::op::ReadFrom {
             self.select.read_from()

@@ -252,7 +252,7 @@ impl<'o> TableChange<'o> {
         Error::if_no_clock("a change of a table")?;
         let table = TableName::parse(name)?;
         if table.is_made_by_master() {
-            return Err(Error::invalid_argument(format!("{table} cannot be changed: a cluster makes it")));
+            return Err(Error::invalid_argument(format!("{table} cannot be changed: a cluster creates it")));
         }
         let storage = options.file_storage();
         let (tree, logs) = (TableTree::new(storage, root, &table), LogTree::new(root));

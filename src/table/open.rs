@@ -93,7 +93,7 @@ impl Table {
         Error::if_no_clock("a table")?;
         let (root, table) = (&path_of_root(&**options.file_storage(), root)?, TableName::parse(name)?);
         if table.is_made_by_master() {
-            return Err(Error::invalid_argument(format!("{table} cannot be created: a cluster makes it")));
+            return Err(Error::invalid_argument(format!("{table} cannot be created: a cluster creates it")));
         }
         let descriptor = describe(&table)?;
         refuse_new_mob(&descriptor)?;

@@ -218,7 +218,7 @@ fn daughters_are_listed_before_they_have_servers() {
     assert!(error.message().contains("b080bd824b133f7fd142d58caf423392"), "{error}");
 }
 
-/// Returns the recorded answers of HBase's clients to look-ups in a table.
+/// Returns the recorded answers of HBase's clients to lookups in a table.
 fn recorded_look_ups(cluster: &Path, table: &str) -> Vec<(Vec<u8>, Value)> {
     let lines = json_lines(&cluster.join("locator/script.jsonl"));
     let of_table =

@@ -21,7 +21,7 @@ const REMOVED: &str = "root/.tmp/data/default/t";
 /// A storage in which another process acts once, before a file of the table `t` is looked up.
 struct Moves {
     files: FaultyStorage,
-    /// The number of look-ups before that, and the action.
+    /// The number of lookups before that, and the action.
     act: Mutex<(usize, Option<Act>)>,
 }
 
@@ -116,7 +116,7 @@ fn split(storage: Arc<dyn Storage>) {
     table.close().unwrap();
 }
 
-/// Returns a storage in which another process acts before the `n`-th look-up of a file.
+/// Returns a storage in which another process acts before the `n`-th lookup of a file.
 fn moves(files: &FaultyStorage, n: usize, change: OfStorage<()>) -> Arc<Moves> {
     let other: Arc<dyn Storage> = Arc::new(files.clone());
     let act: Act = Box::new(move || change(other));

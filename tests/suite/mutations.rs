@@ -295,11 +295,18 @@ fn a_region_that_is_read_only_takes_nothing() {
     drop(region);
     let region = Region::open(dir.path()).unwrap();
     let put = || Put::new("r").cell("f", "q", "w");
-    assert!(region.increment(Increment::new("r").column("f", "n", 1)).is_err());
-    assert!(region.append(Append::new("r").column("f", "q", "w")).is_err());
-    assert!(region.mutate_row("r", vec![put().into()]).is_err());
-    assert!(region.check_and_mutate(CheckAndMutate::if_not_exists("r", "f", "n").then(put())).is_err());
-    assert!(region.batch(vec![put().into(), put().into()]).iter().all(Result::is_err));
+    let batch = region.batch(vec![put().into(), put().into()]);
+    assert_eq!(batch.len(), 2);
+    let check = CheckAndMutate::if_not_exists("r", "f", "n").then(put());
+    for result in batch.into_iter().chain([
+        region.increment(Increment::new("r").column("f", "n", 1)).map(drop),
+        region.append(Append::new("r").column("f", "q", "w")).map(drop),
+        region.mutate_row("r", vec![put().into()]).map(drop),
+        region.check_and_mutate(check).map(drop),
+    ]) {
+        let error = result.unwrap_err();
+        assert!(error.message().contains("open for reading only"), "{error}");
+    }
     assert_eq!(region.get(&Get::new("r")).unwrap().value("f", "q"), Some(&b"v"[..]));
 }
 

@@ -400,7 +400,7 @@ fn a_region_that_is_created_meanwhile_keeps_its_table() {
     storage.check_kept();
 }
 
-/// A storage in which another process creates a table right after a look-up of it.
+/// A storage in which another process creates a table right after a lookup of it.
 #[derive(Debug)]
 struct CreatesTable {
     local: hregion::LocalStorage,

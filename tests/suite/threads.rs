@@ -127,14 +127,14 @@ fn reads_see_whole_rows_while_flushes_and_compactions_run() {
 
 /// Writers that do not wait for a disk leave times in which none of them writes.
 #[test]
-fn and_while_cells_are_moved_in_memory() {
+fn reads_see_whole_rows_while_cells_are_moved_in_memory() {
     let dir = tempfile::tempdir().unwrap();
     let options = options().durability(Durability::SkipWal).in_memory_flush_size(2_000);
     run(&options.open(dir.path()).unwrap(), Duration::from_secs(1), true);
 }
 
 #[test]
-fn and_while_a_thread_of_its_own_flushes() {
+fn reads_see_whole_rows_while_the_scheduler_flushes() {
     let dir = tempfile::tempdir().unwrap();
     let region = options().memstore_flush_size(64 << 10).open(dir.path()).unwrap();
     run(&region, Duration::from_secs(2), false);

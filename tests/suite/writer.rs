@@ -383,7 +383,7 @@ fn options_that_make_no_file_are_refused() {
     refused(options().bloom_error_rate(0.0));
     refused(options().bloom_error_rate(1.0));
     refused(options().bloom_error_rate(f32::NAN));
-    // HBase rounds the rate of a look-up to 0 and would use 726,818 bits for each column.
+    // HBase rounds the rate of a lookup to 0 and would use 726,818 bits for each column.
     refused(options().bloom(BloomType::RowCol).bloom_error_rate(1e-8));
     refused(options().bloom_chunk_bytes(usize::MAX));
     refused(options().bloom(BloomType::RowPrefixFixedLength(0)));

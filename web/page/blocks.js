@@ -111,7 +111,7 @@ class Blocks {
     ];
     show(byId("blocks"), heading("Blocks", counted(this.blocks.length, "block")),
       this.error && alertOf(this.error),
-      figure("The file from its start to its end. A block opens what is in it.",
+      figure("The file from its start to its end. Select a block to see its content.",
         blockMap(this.blocks, { length: this.summary.length, end: this.end }, width,
           (block, from) => this.open(block, from)), legend()),
       this.next === null ? null : button("Read more headers", () => this.read()),
@@ -132,7 +132,7 @@ class Blocks {
       terms([
         ["On disk, with header", bytes(block.size)], ["On disk", bytes(block.on_disk_size)],
         ["Uncompressed", bytes(block.uncompressed_size)],
-        ["Block before of this type", block.prev_block_offset],
+        ["Previous block of this type", block.prev_block_offset],
         ["Bytes per checksum", block.bytes_per_checksum],
         ["Index key", block.key && make("code", {}, keyText(block.key))],
       ]),

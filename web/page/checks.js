@@ -1,4 +1,4 @@
-// Look-ups in the Bloom filters, and the verification.
+// Lookups in the Bloom filters, and the verification.
 
 /** Shows the answer of a filter, and whether it is correct. */
 function verdict(may, found, what, filter) {
@@ -20,7 +20,7 @@ function drawBloom(reader, summary) {
       verdict(answer.may_contain_row, ofRow, "row", answer.bloom_type),
       verdict(answer.may_contain_delete_family, null, "deletion of a family of the row", "Deleted families"),
     ].filter(Boolean);
-    const none = answer.bloom_type === "ROWCOL" ? "The filter is one of columns: give a column."
+    const none = answer.bloom_type === "ROWCOL" ? "The filter is for columns: give a column."
       : "The file has no filter that can decide this.";
     return show(byId("says"), parts.length > 0 ? parts : make("p", { class: "note" }, none),
       answer.error && alertOf(answer.error), answer.warnings.map(alertOf));

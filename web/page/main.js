@@ -45,7 +45,7 @@ async function openFile(file) {
   if (shown.reader === reader) byId("page").dataset.state = "open";
 }
 
-const THEMES = { auto: "Colours: of the system", light: "Colours: light", dark: "Colours: dark" };
+const THEMES = { auto: "Colours: system", light: "Colours: light", dark: "Colours: dark" };
 
 function setTheme(theme) {
   byId("theme").dataset.theme = theme;

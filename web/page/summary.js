@@ -32,7 +32,7 @@ function summarySection(answer) {
   const title = heading("Summary");
   if (answer.error) {
     const notes = {
-      Unsupported: "This page lacks what the file needs; the tool may have it.",
+      Unsupported: "This page does not support what the file needs; the tool may.",
       Io: "The browser cannot read it: it is a directory, or was moved or changed. Choose a file again.",
     };
     const other = "The file cannot be opened. A verification lists what is wrong with it.";

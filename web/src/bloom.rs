@@ -1,4 +1,4 @@
-//! Look-ups of rows and columns in Bloom filters.
+//! Lookups of rows and columns in Bloom filters.
 
 use crate::answer::{NoAnswer, fault};
 use crate::request::{Column, Request};

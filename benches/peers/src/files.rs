@@ -86,7 +86,7 @@ fn measure(path: &Path, kind: &str, cached: bool, lines: &Lines, order: &Order, 
     })
 }
 
-/// Look-ups with one scanner and one key, as in HBase's counterpart.
+/// Lookups with one scanner and one key, as in HBase's counterpart.
 struct Lookups<'f> {
     file: &'f HFile,
     cells: HFileScanner<'f>,

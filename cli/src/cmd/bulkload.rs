@@ -20,9 +20,10 @@ use std::path::{Path, PathBuf};
 
 /// Write a directory for HBase's bulk load
 ///
-/// Input is JSON lines as for `write`, with cells of any families. The directory has a folder for each
-/// family, with one file for each region that has cells. The cells of a family must be in HBase's order,
-/// unless --sort is given. With --columns, input is text in the format of HBase's ImportTsv, in any order.
+/// Input is JSON lines as for `write`, with cells of any families. The directory has a subdirectory
+/// for each family, with one file for each region that has cells. The cells of a family must be in HBase's
+/// order, unless --sort is given. With --columns, input is text in the format of HBase's ImportTsv, in any
+/// order.
 ///
 /// Files are like those of HBase's own jobs: they record the time and the task that wrote them, they can
 /// contain tags, and sequence ids are 0, because HBase assigns new ones (except with --skip-reset-seqid). The

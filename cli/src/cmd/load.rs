@@ -17,11 +17,11 @@ use std::path::{Path, PathBuf};
 
 /// Load HFiles into a table or a region
 ///
-/// Reads a directory with one folder for each family, as `bulkload` or HBase's own jobs write it. Moves the
-/// files into the table. If INPUT is on another file system than the table, or its URL is of another storage,
-/// copies and verifies the files instead, and does not change INPUT. Splits files with rows of several
-/// regions first. Skips files without cells, references, links, and names that begin with _ or a dot. Fails
-/// if nothing was loaded, and INPUT has other files, but no folder.
+/// Reads a directory with one subdirectory for each family, as `bulkload` or HBase's own jobs write it. Moves
+/// the files into the table. If INPUT is on another file system than the table, or its URL is of another
+/// storage, copies and verifies the files instead, and does not change INPUT. Splits files with rows of
+/// several regions first. Skips files without cells, references, links, and names that begin with _ or a dot.
+/// Fails if nothing was loaded, and INPUT has other files, but no subdirectory.
 ///
 /// For a region, by its local directory, all files are loaded at once. They must have no rows outside of the
 /// region, and be on its file system.
@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Directory of a table, by path or URL of S3 or HDFS; or local directory of a region
     table: PathBuf,
 
-    /// Directory with a folder of HFiles for each family, by path or URL
+    /// Directory with a subdirectory of HFiles for each family, by path or URL
     input: PathBuf,
 
     #[command(flatten)]
@@ -167,9 +167,9 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         load_copies(args, out)?
     };
     if done.loaded == 0 && has_only_others(&args.input, &done.skipped)? {
-        let message = "nothing was loaded: it has no folder of a family";
+        let message = "nothing was loaded: it has no subdirectory of a family";
         let error = CommandError::invalid_file(&args.input, message);
-        return Err(error.with_hint(Some("expected a directory with a folder for each family")).into());
+        return Err(error.with_hint(Some("expected a directory with a subdirectory for each family")).into());
     }
     if out.is_json() {
         let paths = |paths: &[PathBuf]| paths.iter().map(|path| text::json_path(path)).collect::<Vec<_>>();
@@ -178,8 +178,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     for path in &done.skipped {
-        writeln!(out, "passed over {}", text::path(path))?;
+        writeln!(out, "skipped {}", text::path(path))?;
     }
-    writeln!(out, "loaded {}, split {}, passed over {}", done.loaded, done.split.len(), done.skipped.len())?;
+    writeln!(out, "loaded {}, split {}, skipped {}", done.loaded, done.split.len(), done.skipped.len())?;
     Ok(Exit::Done)
 }

@@ -64,7 +64,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         answer.clear();
         match player.play(line, &mut answer) {
             Ok(()) => match out.write_all(&answer).map_err(Failure::from) {
-                // a kept region must have the whole script even if no one reads the answers
+                // a kept region must have the whole script even if the answers are not read
                 Err(Failure::ClosedPipe) if args.dir.is_some() => {}
                 written => written?,
             },

@@ -129,7 +129,7 @@ fn run_all(commands: &[String], session: &mut Session, out: &mut Output) -> Resu
     if is_closed { Err(Failure::ClosedPipe) } else { Ok(()) }
 }
 
-/// Runs the commands of a text, unless no one reads standard output any more: then there must be none left,
+/// Runs the commands of a text, unless standard output is no longer read: then there must be none left,
 /// and [`Failure::ClosedPipe`] is not returned before that is known.
 fn step(
     text: &str,

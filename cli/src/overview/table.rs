@@ -44,7 +44,7 @@ impl TableOverview {
             faults.extend(fault);
             regions.push(region);
         }
-        // The region of the MOB files, of which a clone has the directory, has no rows.
+        // The region of the MOB files, whose directory a clone also has, has no rows.
         let has_rows = |info: &RegionInfo| info.region_id() != 0 || info.start_key() != b".mob";
         let known = || regions.iter().filter_map(|region| region.info.clone()).filter(has_rows);
         let (serving, gaps) = if known().next().is_none() {

@@ -82,7 +82,7 @@ function describe(element, lines) {
   return element;
 }
 
-/** Lets the arrow keys move the focus among elements, of which one is reached by Tab. */
+/** Lets the arrow keys move the focus among elements, one of which is reached by Tab. */
 function moveByArrows(elements, first) {
   elements.forEach((element, at) => {
     element.setAttribute("tabindex", at === first ? "0" : "-1");

@@ -11,7 +11,7 @@ const shortened = (text, most = 40) =>
 const startOf = (key) => key === "" ? "the first row" : key;
 const endOf = (key) => key === "" ? "the last row" : key;
 
-/** Returns a range of keys, of which long ones are shortened. */
+/** Returns a range of keys; long ones are shortened. */
 function range(start, end) {
   if (start === null || end === null) return "unknown keys";
   return `${shortened(startOf(start), 90)} … ${shortened(endOf(end), 90)}`;

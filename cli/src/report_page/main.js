@@ -107,7 +107,7 @@ function closeRegion() {
   focus(`region-${at}`, "table");
 }
 
-const THEMES = { auto: "Colours: of the system", light: "Colours: light", dark: "Colours: dark" };
+const THEMES = { auto: "Colours: system", light: "Colours: light", dark: "Colours: dark" };
 
 function setTheme(theme) {
   const button = byId("theme");

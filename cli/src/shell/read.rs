@@ -79,7 +79,7 @@ fn selection(options: &mut Options<'_>, formats: &mut Formats) -> Result<Selecti
         };
     }
     if let Some(id) = options.take("REGION_REPLICA_ID") {
-        selection.replica_id = Some(id.count("the number of a copy of the region")?);
+        selection.replica_id = Some(id.count("the id of a replica of the region")?);
     }
     if let Some(caches) = options.take("CACHE_BLOCKS") {
         selection.cache_blocks = caches.flag("true or false")?;

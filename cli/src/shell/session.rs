@@ -73,7 +73,7 @@ impl Session {
         Ok(Flow::More)
     }
 
-    /// Skips a text that is not executed, because no one reads standard output. Fails if it has commands,
+    /// Skips a text that is not executed, because standard output is not read. Fails if it has commands,
     /// other than one that ends the shell.
     pub(crate) fn pass(text: &str) -> Result<Flow, Failure> {
         let statements = parse(text).map_err(|_| CommandError::unread())?;
@@ -188,7 +188,7 @@ impl Session {
     }
 }
 
-/// Fails if there are statements that are not executed, because no one reads standard output.
+/// Fails if there are statements that are not executed, because standard output is not read.
 fn check_rest(rest: &[Statement]) -> Result<(), Failure> {
     match rest.first() {
         None => Ok(()),

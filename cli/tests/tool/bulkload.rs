@@ -373,11 +373,11 @@ fn the_output_is_loaded_into_a_table_of_other_regions() {
     let done: Value = serde_json::from_str(&ok(&["load", &table, &out, "--json"])).unwrap();
     assert!(done["loaded"].as_u64().unwrap() > 6 && !done["split"].as_array().unwrap().is_empty(), "{done}");
     assert_eq!(ok(&["count", &table, "--versions", "all"]).lines().last().unwrap(), "cells 2000");
-    assert_eq!(ok(&["load", &table, &out]), "loaded 0, split 0, passed over 0\n");
+    assert_eq!(ok(&["load", &table, &out]), "loaded 0, split 0, skipped 0\n");
     assert_eq!(code(&run(&["load", &out, &out])), 4, "not a table");
     // the folder of a family instead of the parent directory
     let folder = out.clone() + "/f";
-    assert_eq!(ok(&["load", &table, &folder]), "loaded 0, split 0, passed over 0\n");
+    assert_eq!(ok(&["load", &table, &folder]), "loaded 0, split 0, skipped 0\n");
     fs::write(out.clone() + "/f/_SUCCESS", "").unwrap();
     assert_eq!(ok(&["load", &table, &folder]).lines().count(), 2);
     let file = "8e8ab58dcf39412d8e8ab58dcf39412d";
@@ -388,7 +388,7 @@ fn the_output_is_loaded_into_a_table_of_other_regions() {
     // beside folders of families, ignored files are reported
     fs::remove_file(format!("{folder}/{file}")).unwrap();
     fs::copy(plain(), format!("{out}/{file}")).unwrap();
-    assert!(ok(&["load", &table, &out]).ends_with("loaded 0, split 0, passed over 2\n"));
+    assert!(ok(&["load", &table, &out]).ends_with("loaded 0, split 0, skipped 2\n"));
     assert_eq!(code(&run(&["load", &table, "/nowhere"])), 5);
 }
 
@@ -417,7 +417,7 @@ fn a_region_takes_over_files_of_its_rows() {
     assert_eq!((&done["loaded"], done["skipped"].as_array().unwrap().len()), (&2.into(), 2));
     assert_eq!(ok(&["count", &first]), "rows 2\ncells 2\n");
     assert_eq!(ok(&["count", &text(&root.join("data/default/t"))]), "rows 2\ncells 2\n");
-    assert_eq!(ok(&["load", &first, &out]).lines().last().unwrap(), "loaded 0, split 0, passed over 2");
+    assert_eq!(ok(&["load", &first, &out]).lines().last().unwrap(), "loaded 0, split 0, skipped 2");
     assert_eq!(code(&run(&["load", &first, "/nowhere"])), 5);
     let refused = run(&["load", &text(&root.join("data/default/t")), &out, "--family", "f"]);
     assert_eq!(code(&refused), 2, "{}", stderr(&refused));

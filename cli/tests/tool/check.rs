@@ -581,9 +581,9 @@ fn the_fix_of_a_region_without_its_info_loses_no_cells() {
     fs::remove_file(region.join(".regioninfo")).unwrap();
     let (found, _) = findings(&check(&table));
     let fix = found.iter().find(|one| one["kind"] == "no_region_info").unwrap()["fix"].as_str().unwrap();
-    assert!(fix.contains("which passes over references, links and recovered edits"), "{fix}");
+    assert!(fix.contains("which skips references, links and recovered edits"), "{fix}");
     let loaded = run(&["load".as_ref(), table.as_os_str(), region.as_os_str()]);
-    assert!(stdout(&loaded).ends_with("loaded 0, split 0, passed over 6\n"), "{}", stderr(&loaded));
+    assert!(stdout(&loaded).ends_with("loaded 0, split 0, skipped 6\n"), "{}", stderr(&loaded));
 }
 
 #[test]

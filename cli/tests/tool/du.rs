@@ -209,7 +209,7 @@ fn files_of_others_in_a_family_are_left_out() {
     assert_eq!(json_lines(&ok(&["du", "--json", root])), before);
     let report = json_lines(&ok(&["report", "--json", root])).remove(0);
     assert_eq!(report["summary"]["total"]["files"], 1);
-    let warning = "passed over: no store file has such a name";
+    let warning = "skipped: no store file has such a name";
     let findings = report["findings"].as_array().unwrap();
     assert!(findings.iter().any(|finding| finding["message"] == warning), "{findings:?}");
     let scanned = run(&["scan", &format!("{root}/data/default/t")]);

@@ -342,7 +342,7 @@ fn a_failed_call_changes_all_or_nothing() {
             assert!(left == before || left == after || is_between(), "{what}");
             assert!(!ran.output.status.success() || left == after, "{what}");
             if ran.output.status.success() {
-                assert_eq!(shape(&case), complete, "{what}: something is left, and no one is told");
+                assert_eq!(shape(&case), complete, "{what}: something is left without a message");
             }
             let again = shim.run(&case, 0, &words);
             let is_done = left == after && before != after;

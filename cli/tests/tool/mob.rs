@@ -118,6 +118,10 @@ fn statistics_of_files_count_their_values_in_mob_files() {
         let lines = json_lines(&ok(&[&["stats", "--json", &dir][..], args].concat()));
         lines.iter().map(|line| line["bytes"].as_u64().unwrap()).sum()
     };
+    let cells = json_lines(&ok(&["scan", "--json", "--versions", "all", &dir]));
+    let lengths = cells.iter().map(|cell| cell["value"].as_str().unwrap().len() as u64);
+    let large: u64 = lengths.filter(|len| *len == 300).sum();
+    assert!(large > 0 && bytes(&[]) > large, "{large}");
     assert_eq!(bytes(&["--by", "file"]), bytes(&[]));
     assert_eq!(bytes(&["--by", "region"]), bytes(&[]));
 }

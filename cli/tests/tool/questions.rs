@@ -143,8 +143,9 @@ fn which_file_is_newer() {
         assert_eq!(file["sequence_id"], of_load, "{path}");
         assert!(own != of_load, "{path}");
         let cells = answer(&["cells", path.rsplit_once('/').unwrap().0]);
-        let mut ids = cells.iter().filter(|cell| cell["file"] == path).map(|cell| &cell["sequence_id"]);
-        assert!(ids.all(|id| *id == of_load), "{path}");
+        let of_file = cells.iter().filter(|cell| cell["file"] == path);
+        let ids: Vec<&Value> = of_file.map(|cell| &cell["sequence_id"]).collect();
+        assert!(!ids.is_empty() && ids.iter().all(|id| **id == of_load), "{path}: {ids:?}");
         loaded += 1;
     }
     assert!(loaded > 0 && loaded < files.len());

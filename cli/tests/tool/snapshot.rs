@@ -111,7 +111,7 @@ fn snapshots_are_taken_cloned_restored_exported_and_deleted() {
 }
 
 #[test]
-fn snapshots_that_cannot_be_are_errors() {
+fn impossible_changes_of_snapshots_are_errors() {
     let dir = root();
     let root = dir.path().to_str().unwrap();
     let [table, missing] = ["joined", "missing"].map(|name| format!("{root}/data/default/{name}"));

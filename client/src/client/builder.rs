@@ -75,7 +75,7 @@ impl Default for ClientBuilder {
 /// The number of bytes at which servers end a call.
 const MAX_RESULT_SIZE: u64 = 2 << 20;
 
-/// Returns a time limit, of which 0 is none.
+/// Returns a time limit; 0 means none.
 fn limit(timeout: Duration) -> Duration {
     if timeout.is_zero() { Duration::MAX } else { timeout }
 }
@@ -174,7 +174,7 @@ impl ClientBuilder {
     }
 
     /// Sets the time after which a get with [`Consistency::Timeline`](hregion::Consistency::Timeline) also
-    /// asks the other copies of its region (`hbase.client.primaryCallTimeout.get`, 10 ms).
+    /// asks the other replicas of its region (`hbase.client.primaryCallTimeout.get`, 10 ms).
     #[must_use]
     pub fn primary_get_timeout(mut self, timeout: Duration) -> Self {
         self.settings.primary_get = timeout;

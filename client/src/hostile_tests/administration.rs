@@ -200,7 +200,7 @@ async fn snapshots_have_valid_names_and_are_not_of_the_catalog() {
     }
     for table in ["hbase:meta", "hbase:acl"] {
         let error = client.snapshot(&TableName::parse(table).unwrap(), "s").await.unwrap_err();
-        assert_eq!(error.message(), format!("snapshots of {table} are not allowed: it is HBase's"));
+        assert_eq!(error.message(), format!("snapshots of {table} are not allowed: it is a system table"));
     }
     assert!(cluster.master(|master| master.done.is_empty()));
 }

@@ -2,7 +2,7 @@
 
 use super::next_region::{until_held, until_open};
 use super::{PATIENCE, is_expected, row_key};
-use crate::hostile_tests::fake::{Cluster, Copies, ROWS};
+use crate::hostile_tests::fake::{Cluster, ROWS, Replicas};
 use crate::{Client, Scanner, Table};
 use hregion::locator::RetryPolicy;
 use hregion::{Consistency, Scan, TableName};
@@ -111,11 +111,11 @@ async fn a_scan_that_is_dropped_leaves_no_scanner_open() {
     }
 }
 
-/// The scan reads from the copy that answers first.
+/// The scan reads from the replica that answers first.
 #[tokio::test]
 async fn the_scanner_of_a_copy_that_is_late_is_closed() {
     let cluster = Cluster::start().await;
-    cluster.copies(Copies::of(2));
+    cluster.replicas(Replicas::of(2));
     cluster.hold_back(row_key(0), None);
     let scan = Scan::new().consistency(Consistency::Timeline).caching(1);
     let mut scanner = table(&cluster).scan(scan).unwrap();
@@ -125,7 +125,7 @@ async fn the_scanner_of_a_copy_that_is_late_is_closed() {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(PATIENCE, count(2)).await.expect("a scanner of each copy");
+    timeout(PATIENCE, count(2)).await.expect("a scanner of each replica");
     cluster.release();
     timeout(PATIENCE, count(1)).await.expect("one that is closed");
     drop(scanner);

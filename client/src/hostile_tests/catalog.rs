@@ -1,4 +1,4 @@
-//! Look-ups in a catalog or a registry that does not respond.
+//! Lookups in a catalog or a registry that does not respond.
 
 use super::fake::{Cluster, row_key};
 use super::{OPERATION, PATIENCE};
@@ -44,7 +44,7 @@ async fn look_ups_have_the_time_of_an_operation() {
     assert!(given.len() == 3 && given.iter().all(|given| *given <= OPERATION), "{given:?}");
 }
 
-/// Each look-up may take the time of a call.
+/// Each lookup may take the time of a call.
 #[tokio::test]
 async fn a_catalog_that_does_not_answer_is_asked_once_for_several_rows() {
     let silent = Arc::new(Silent::default());

@@ -101,8 +101,8 @@ struct State {
     mischief: Mischief,
     /// The descriptors of tables that the master has.
     schemas: Vec<Bytes>,
-    copies: Copies,
-    /// The copies of regions that were asked for rows, in order.
+    replicas: Replicas,
+    /// The replicas of regions that were asked for rows, in order.
     asked: Vec<u16>,
     /// The number of flushes of regions.
     flushed: usize,
@@ -167,9 +167,9 @@ enum Until {
     Released(Arc<Semaphore>),
 }
 
-/// The copies of each region, by id.
+/// The replicas of each region, by id.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Copies {
+pub(super) struct Replicas {
     pub(super) count: u16,
     /// The ones that do not respond.
     pub(super) silent: &'static [u16],
@@ -179,8 +179,8 @@ pub(super) struct Copies {
     pub(super) broken: &'static [u16],
 }
 
-impl Copies {
-    /// Copies that answer.
+impl Replicas {
+    /// Replicas that answer.
     pub(super) const fn of(count: u16) -> Self {
         Self { count, silent: &[], gone: &[], broken: &[] }
     }
@@ -297,7 +297,7 @@ impl Cluster {
             random: Rng::new(0),
             mischief: Mischief::NONE,
             schemas: Vec::new(),
-            copies: Copies::of(1),
+            replicas: Replicas::of(1),
             asked: Vec::new(),
             flushed: 0,
             master: Master::default(),
@@ -401,7 +401,7 @@ impl State {
                 let request = proto::GetRequest::decode(param).unwrap();
                 let region = request.region.as_ref();
                 let redirect = self.redirect(asked, region).map(|text| Answer::exception(MOVED, &text));
-                redirect.or_else(|| self.by_copy(region)).unwrap_or_else(|| self.get(&request))
+                redirect.or_else(|| self.by_replica(region)).unwrap_or_else(|| self.get(&request))
             }
             "Mutate" => {
                 let request = proto::MutateRequest::decode(param).unwrap();
@@ -416,13 +416,13 @@ impl State {
             "Multi" => {
                 let request = proto::MultiRequest::decode(param).unwrap();
                 let region = request.region_action[0].region.as_ref();
-                self.by_copy(region).unwrap_or_else(|| self.multi(asked, &request))
+                self.by_replica(region).unwrap_or_else(|| self.multi(asked, &request))
             }
             "Scan" => {
                 let request = proto::ScanRequest::decode(param).unwrap();
                 let region = request.region.as_ref();
                 let redirect = self.redirect(asked, region).map(|text| Answer::exception(MOVED, &text));
-                redirect.or_else(|| self.by_copy(region)).unwrap_or_else(|| self.scan(&request, mischief))
+                redirect.or_else(|| self.by_replica(region)).unwrap_or_else(|| self.scan(&request, mischief))
             }
             "CreateTable" => self.master.create(param),
             "Snapshot" => self.master.answer("Snapshot", param),
@@ -435,7 +435,7 @@ impl State {
                     self.split(key.as_bytes());
                 }
                 let request = FlushRegionRequest::decode(param).unwrap();
-                if self.copy(request.region.unwrap().value.as_deref().unwrap()).is_none() {
+                if self.replica(request.region.unwrap().value.as_deref().unwrap()).is_none() {
                     let class = "org.apache.hadoop.hbase.NotServingRegionException";
                     return Answer::exception(class, "split");
                 }
@@ -485,22 +485,22 @@ impl State {
         Answer { closes, cells: vec![cells], ..Answer::of(&response) }
     }
 
-    /// Returns the response of an unusable copy of a region to any call.
-    fn by_copy(&mut self, region: Option<&proto::RegionSpecifier>) -> Option<Answer> {
-        let (_, replica_id) = self.copy(region?.value.as_deref().unwrap())?;
+    /// Returns the response of an unusable replica of a region to any call.
+    fn by_replica(&mut self, region: Option<&proto::RegionSpecifier>) -> Option<Answer> {
+        let (_, replica_id) = self.replica(region?.value.as_deref().unwrap())?;
         self.asked.push(replica_id);
-        if self.copies.silent.contains(&replica_id) {
+        if self.replicas.silent.contains(&replica_id) {
             return Some(Answer { is_silent: true, ..Answer::default() });
         }
         let mut answer = Answer::exception("org.apache.hadoop.hbase.DoNotRetryIOException", "broken");
         answer.exception.as_mut().unwrap().2 = true;
-        self.copies.broken.contains(&replica_id).then_some(answer)
+        self.replicas.broken.contains(&replica_id).then_some(answer)
     }
 
     /// Returns the response of a server while it claims that the other one has a region.
     fn redirect(&self, asked: usize, region: Option<&proto::RegionSpecifier>) -> Option<String> {
         self.redirects_until.filter(|until| Instant::now() < *until)?;
-        self.copy(region?.value.as_deref().unwrap())?;
+        self.replica(region?.value.as_deref().unwrap())?;
         Some(self.moved_to(self.ports[1 - asked]))
     }
 
@@ -521,7 +521,7 @@ impl State {
             push(&mut state, &row, "table", "state", &[8, self.master.state]);
             return self.rows_of_get(state.freeze(), 0);
         }
-        match self.copy(name) {
+        match self.replica(name) {
             Some((region, _)) if region.contains(&row) && is_question => {
                 let exists = Some(!row_of(&row).is_empty());
                 let result = proto::ResultMessage { exists, ..proto::ResultMessage::default() };
@@ -537,11 +537,11 @@ impl State {
         Answer { cells: vec![row], ..Answer::of(&proto::GetResponse { result }) }
     }
 
-    /// Returns the region of a name, and the copy of it.
-    fn copy(&self, name: &[u8]) -> Option<(&RegionInfo, u16)> {
-        let copies =
-            self.regions.iter().flat_map(|region| (0..self.copies.count).map(move |id| (region, id)));
-        copies.into_iter().find(|(region, id)| region.replica(*id).name() == name)
+    /// Returns the region of a name, and the replica of it.
+    fn replica(&self, name: &[u8]) -> Option<(&RegionInfo, u16)> {
+        let replicas =
+            self.regions.iter().flat_map(|region| (0..self.replicas.count).map(move |id| (region, id)));
+        replicas.into_iter().find(|(region, id)| region.replica(*id).name() == name)
     }
 
     fn multi(&mut self, asked: usize, request: &proto::MultiRequest) -> Answer {
@@ -554,7 +554,7 @@ impl State {
         let (mut results, mut cells) = (Vec::new(), Vec::new());
         for action in &request.region_action {
             let name = action.region.as_ref().unwrap().value.as_deref().unwrap();
-            let stale = self.copy(name).map(|(_, replica_id)| replica_id > 0);
+            let stale = self.replica(name).map(|(_, replica_id)| replica_id > 0);
             let mut result = proto::RegionActionResult::default();
             if let Some(text) = self.redirect(asked, action.region.as_ref()) {
                 let value = Some(format!("{MOVED}: {text}").into());
@@ -633,7 +633,7 @@ impl State {
             let mut row = RowBuf::new();
             let server = |id: u16| {
                 let port = self.ports[(at + usize::from(id)) % 2];
-                format!("127.0.0.1:{}", if self.copies.gone.contains(&id) { 1 } else { port })
+                format!("127.0.0.1:{}", if self.replicas.gone.contains(&id) { 1 } else { port })
             };
             push(
                 &mut row,
@@ -643,7 +643,7 @@ impl State {
                 &[b"PBUF", &info.encode_to_vec()[..]].concat(),
             );
             for column in ["seqnumDuringOpen", "server", "serverstartcode"] {
-                for id in 0..self.copies.count {
+                for id in 0..self.replicas.count {
                     let name = if id == 0 { column.to_owned() } else { format!("{column}_{id:04X}") };
                     let value = match column {
                         "seqnumDuringOpen" => 2_i64.to_be_bytes().to_vec(),

@@ -64,7 +64,7 @@ pub(super) fn calls_of(
     calls
 }
 
-/// The actions of one copy of a region, by their place among all (HBase:
+/// The actions of one replica of a region, by their place among all (HBase:
 /// `AsyncBatchRpcRetryingCaller.RegionRequest`).
 pub(super) struct RegionRequest {
     pub(super) locations: RegionLocations,
@@ -76,7 +76,7 @@ pub(super) struct RegionRequest {
 #[derive(Default)]
 pub(super) struct ServerRequest {
     pub(super) regions: Vec<RegionRequest>,
-    /// Where each copy of a region is among them.
+    /// Where each replica of a region is among them.
     places: HashMap<RegionInfo, Vec<usize>>,
 }
 
@@ -84,8 +84,8 @@ impl ServerRequest {
     /// Returns a region, which is added if it is not known yet.
     pub(super) fn region(&mut self, locations: RegionLocations, replica_id: u16) -> &mut RegionRequest {
         let region = locations.region();
-        let copies = self.places.get(region).into_iter().flatten();
-        let place = match copies.copied().find(|place| self.regions[*place].replica_id == replica_id) {
+        let replicas = self.places.get(region).into_iter().flatten();
+        let place = match replicas.copied().find(|place| self.regions[*place].replica_id == replica_id) {
             Some(place) => place,
             None => {
                 let place = self.regions.len();
@@ -98,7 +98,7 @@ impl ServerRequest {
     }
 }
 
-/// Adds an action to those of a copy of a region, if that has a server.
+/// Adds an action to those of a replica of a region, if that has a server.
 pub(super) fn add(
     servers: &mut HashMap<ServerName, ServerRequest>,
     locations: RegionLocations,

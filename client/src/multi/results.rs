@@ -20,7 +20,7 @@ impl Results {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds the result of an action on a copy. The first row counts; an error only without one.
+    /// Adds the result of an action on a replica. The first row counts; an error only without one.
     pub(super) fn add(&self, at: usize, result: Result<Row>) {
         let place = &mut self.results()[at];
         match (&*place, &result) {

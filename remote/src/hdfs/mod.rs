@@ -193,7 +193,7 @@ impl Source for HdfsSource {
     async fn read(&self, key: &str, version: &Version, range: Range<u64>) -> io::Result<Bytes> {
         let file = self.open_again(key, version.len).await?;
         let bytes = self.read_range(&file, range).await?;
-        // The blocks belonged to the path at some time between the two look-ups of its status.
+        // The blocks belonged to the path at some time between the two lookups of its status.
         match self.find(key).await? {
             Some(status) if version_of(&status) == *version => Ok(bytes),
             Some(_) => Err(replaced()),

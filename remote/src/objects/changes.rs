@@ -59,7 +59,7 @@ impl WriteSettings {
     }
 }
 
-/// Repeats a request, after pauses of which each is twice as long as the one before it.
+/// Repeats a request, after pauses, each twice as long as the one before it.
 #[derive(Debug)]
 pub(super) struct Backoff {
     /// The number of repetitions left.

@@ -187,7 +187,7 @@ fn a_region_goes_on_after_its_log_was_refused() {
     assert_eq!(rows(&read_in(client(&server)).unwrap()), expected);
 }
 
-/// The deadline ends the look-up after a refusal: nothing can be carried out later.
+/// The deadline ends the lookup after a refusal: nothing can be carried out later.
 #[test]
 fn a_change_that_was_refused_is_in_no_doubt() {
     let server = FakeS3::start();

@@ -116,7 +116,7 @@ fn the_completion_of_an_upload_fails_with_its_first_cause() {
         assert_eq!(server.uploads(), 0, "{status}");
         assert!(read() == [b'b'; 50_000], "{status}");
     }
-    // Nor does the answer of the look-up replace the cause.
+    // Nor does the answer of the lookup replace the cause.
     let failed = repeat_n(Manner::Fails(500), sent).chain(repeat_n(Manner::Fails(502), 3 * sent));
     server.behave(repeat_n(Manner::Good, before).chain(failed));
     let text = write(b'f').unwrap_err().to_string();

@@ -98,7 +98,7 @@ pub(crate) fn requests(server: &FakeS3) -> u64 {
     server.take_asked().0.len() as u64
 }
 
-/// Runs a change of which `count` requests fail, starting with a given one, counted from 1. Returns its
+/// Runs a change in which `count` requests fail, starting with a given one, counted from 1. Returns its
 /// result, and that request.
 pub(crate) fn fail_at(
     server: &FakeS3,

@@ -2,8 +2,8 @@
 //! file.
 //!
 //! A cache that is much smaller than the data loses most blocks before they are used again. Reading a block
-//! of 64 KiB, checking all of it and building an index for a single look-up takes ten times as long as the
-//! look-up needs. An outline divides a block into parts of 4 or 16 KiB, each of whole rows, and has the first
+//! of 64 KiB, checking all of it and building an index for a single lookup takes ten times as long as the
+//! lookup needs. An outline divides a block into parts of 4 or 16 KiB, each of whole rows, and has the first
 //! row and a checksum of each part. It takes about one percent of the block.
 //!
 //! In a delta encoding, a cell can only be decoded after the previous one. An outline then has the key of the
@@ -38,7 +38,7 @@ pub(crate) struct BlockOutline {
     firsts: Box<[u8]>,
     /// The tags to which the parts refer, if any.
     tags: Option<Box<KnownTags>>,
-    /// The number of look-ups since the block was read as a whole.
+    /// The number of lookups since the block was read as a whole.
     lookups: AtomicU32,
     /// A bit for each of the first 64 parts that has been verified, if the file is in memory.
     verified: AtomicU64,
@@ -258,12 +258,12 @@ impl BlockOutline {
         size_of::<Self>() + size_of_val(&*self.parts) + self.firsts.len() + tags
     }
 
-    /// Counts a look-up. Returns the number of previous ones.
+    /// Counts a lookup. Returns the number of previous ones.
     pub(crate) fn count_lookup(&self) -> u32 {
         self.lookups.fetch_add(1, Memory::Relaxed)
     }
 
-    /// Forgets the look-ups, because the block is in the cache.
+    /// Forgets the lookups, because the block is in the cache.
     pub(crate) fn forget_lookups(&self) {
         self.lookups.store(0, Memory::Relaxed);
     }

@@ -32,7 +32,7 @@ impl ChunkSize {
 /// The number of bytes folded at a time; a piece of zeros is skipped.
 const PIECE: usize = 64;
 
-/// Returns the error rate of each of the two look-ups in a ROWCOL filter that together give `error_rate`.
+/// Returns the error rate of each of the two lookups in a ROWCOL filter that together give `error_rate`.
 #[expect(clippy::cast_possible_truncation, reason = "HBase keeps rates in 32 bits")]
 pub(crate) fn rowcol_error_rate(error_rate: f32) -> f32 {
     (1.0 - f64::from(1.0 - error_rate).sqrt()) as f32

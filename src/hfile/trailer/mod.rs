@@ -79,7 +79,7 @@ impl Version {
         match version.major {
             3 => Ok(version),
             2 if minor <= 3 => Ok(version),
-            2 => Err(unsupported("of version 2 there are 2.0 to 2.3")),
+            2 => Err(unsupported("version 2 has the minor versions 0 to 3")),
             1 => Err(unsupported(
                 "written by HBase 0.90 or before; a major compaction by 0.92 to 0.98 rewrites it",
             )),

@@ -1,4 +1,4 @@
-//! The result of a look-up in the cache.
+//! The result of a lookup in the cache.
 
 use super::region_map::Chunk;
 use crate::locator::RegionLocations;
@@ -6,9 +6,9 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-/// A region's locations in a [`MetaCache`](super::MetaCache), as they were at the look-up.
+/// A region's locations in a [`MetaCache`](super::MetaCache), as they were at the lookup.
 ///
-/// A look-up does not read the region itself, which is rarely in a processor's cache if there are many
+/// A lookup does not read the region itself, which is rarely in a processor's cache if there are many
 /// regions; the first use of the locations does. A value keeps the regions near it in memory: convert it into
 /// [`RegionLocations`] to store it.
 #[derive(Clone)]

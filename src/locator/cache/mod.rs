@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 
 /// The locations of regions, by table and start key.
 ///
-/// A look-up takes no lock, allocates nothing, and is not blocked by other look-ups or by changes. A change
-/// replaces the value that look-ups read; the changes of each table are serialized. The catalog's own region
+/// A lookup takes no lock, allocates nothing, and is not blocked by other lookups or by changes. A change
+/// replaces the value that lookups read; the changes of each table are serialized. The catalog's own region
 /// is not in the cache.
 #[derive(Default)]
 pub struct MetaCache {
@@ -89,9 +89,9 @@ impl MetaCache {
 
     /// Adds a region's locations (locator.md §12.3).
     ///
-    /// If the region is known, the newer location of each copy is kept, by sequence number; of equal numbers,
-    /// the added one. Another region with the same start key is removed, and so are regions that begin within
-    /// the added one.
+    /// If the region is known, the newer location of each replica is kept, by sequence number; of equal
+    /// numbers, the added one. Another region with the same start key is removed, and so are regions that
+    /// begin within the added one.
     pub fn insert(&self, locations: RegionLocations, source: LocationOrigin) {
         self.insert_all([locations], source);
     }
@@ -262,7 +262,7 @@ fn insert(map: &mut RegionMap, new: RegionLocations, source: LocationOrigin) {
     map.insert(new);
 }
 
-/// Merges two locations of one region: for each copy, the newer one.
+/// Merges two locations of one region: for each replica, the newer one.
 fn newer(known: &RegionLocations, new: &RegionLocations) -> RegionLocations {
     let replicas = (0..=u16::MAX).zip(new.replicas()).map(|(id, new)| {
         let known = replica(known, id);
@@ -295,7 +295,7 @@ fn with_replica(locations: &RegionLocations, id: u16, replica: Replica) -> Regio
     RegionLocations::new(locations.region().clone(), replicas)
 }
 
-/// Removes the location of a copy; `None` if no other copy has a server.
+/// Removes the location of a replica; `None` if no other replica has a server.
 fn without_replica(locations: &RegionLocations, id: u16) -> Option<RegionLocations> {
     let left = with_replica(locations, id, Replica::UNKNOWN);
     left.replicas().iter().any(|replica| replica.server.is_some()).then_some(left)

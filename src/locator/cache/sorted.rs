@@ -16,7 +16,7 @@ pub(super) trait Keyed {
 /// Each item has two numbers, for its key and its end: the eight bytes after the common prefix of all
 /// non-empty keys. A search compares the numbers of keys, which are contiguous in memory, and reads a key,
 /// which is allocated separately, only if the numbers are equal. With 100,000 regions, memory latency
-/// dominates a look-up.
+/// dominates a lookup.
 #[derive(Clone, Debug)]
 pub(super) struct Sorted<T> {
     common: Common,

@@ -153,7 +153,7 @@ impl Truth {
     }
 }
 
-/// Performs `steps` changes and look-ups; returns how many look-ups found a region.
+/// Performs `steps` changes and lookups; returns how many lookups found a region.
 fn compare(steps: usize, seed: u64) -> usize {
     let table = TableName::parse("ns:t").unwrap();
     let mut truth = Truth { table: table.clone(), regions: Vec::new(), id: 0, rng: Rng(seed) };

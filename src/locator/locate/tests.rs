@@ -1,4 +1,4 @@
-//! Look-ups in catalogs that the tests write, and change between look-ups.
+//! Lookups in catalogs that the tests write, and change between lookups.
 
 use super::*;
 use crate::locator::{Replica, ServerName, StaticRegistry};

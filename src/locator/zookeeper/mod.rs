@@ -160,7 +160,7 @@ impl ZooKeeperRegistry {
         move |corruption| corruption.at(Path::new(&path), 0)
     }
 
-    /// Returns the ids and znodes of the recorded copies of the catalog's region.
+    /// Returns the ids and znodes of the recorded replicas of the catalog's region.
     fn replica_ids(&self, deadline: Deadline) -> Result<Vec<(u16, String)>> {
         let Some(names) = self.client.children(&self.base, deadline)? else {
             return Err(self.no_base());
@@ -189,11 +189,11 @@ impl ConnectionRegistry for ZooKeeperRegistry {
         for (id, name) in ids {
             if usize::from(id) > limit {
                 let (value, limit) = (u64::from(id), limit as u64);
-                let corruption = Corruption::Limit { what: "id of a copy of a region", value, limit };
+                let corruption = Corruption::Limit { what: "replica id of a region", value, limit };
                 return Err(self.in_znode(&self.path(&name))(corruption));
             }
             let Some(found) = self.read(&name, MetaRegionServer::parse, deadline)? else { continue };
-            // the primary copy is used in any state: there is no better information
+            // the primary replica is used in any state: there is no better information
             if id == 0 || found.is_open {
                 let known = replicas.len().max(usize::from(id) + 1);
                 replicas.resize(known, Replica::UNKNOWN);
@@ -215,7 +215,7 @@ impl ConnectionRegistry for ZooKeeperRegistry {
             }));
         }
         let znode = self.client.absolute(&self.path(META_REGION_SERVER));
-        Err(no_server(format!("no server has the catalog: {znode} names none")))
+        Err(no_server(format!("no server has hbase:meta: {znode} names none")))
     }
 
     fn cluster_id(&self, deadline: Deadline) -> Result<Option<String>> {

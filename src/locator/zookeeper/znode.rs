@@ -15,7 +15,7 @@ use crate::locator::{ServerName, TableState};
 use crate::proto::{self, zookeeper as message};
 use prost::Message;
 
-/// The znode of the catalog's region, below the base znode; that of copy `n` ends in `-n`.
+/// The znode of the catalog's region, below the base znode; that of replica `n` ends in `-n`.
 pub(crate) const META_REGION_SERVER: &str = "meta-region-server";
 
 /// The number of states in HBase 2.6, which begin at 0, and the state of an open region
@@ -24,24 +24,24 @@ const STATES: i32 = 16;
 const OPEN: i32 = 3;
 const HAS_WRITER: u8 = 0xff;
 
-/// The location of a copy of the catalog's region.
+/// The location of a replica of the catalog's region.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct MetaRegionServer {
     pub(crate) server: ServerName,
-    /// Whether the copy is open. A missing state, or one of a later version, counts as open, as in HBase's
+    /// Whether the replica is open. A missing state, or one of a later version, counts as open, as in HBase's
     /// client.
     pub(crate) is_open: bool,
 }
 
 impl MetaRegionServer {
-    /// Parses the data of [`META_REGION_SERVER`], or of a copy's znode.
+    /// Parses the data of [`META_REGION_SERVER`], or of a replica's znode.
     pub(crate) fn parse(data: &[u8]) -> Result<Option<Self>, Corruption> {
         match payload(data)? {
             Payload::Nothing => Ok(None),
             Payload::Text(text) => Ok(Some(Self { server: server_of_text(text)?, is_open: true })),
             Payload::Message(bytes) => {
                 let malformed =
-                    Corruption::Malformed("location of the catalog that is not a MetaRegionServer message");
+                    Corruption::Malformed("location of hbase:meta that is not a MetaRegionServer message");
                 let found = message::MetaRegionServer::decode(bytes).map_err(|_| malformed)?;
                 let is_open = found.state.is_none_or(|state| state == OPEN || !(0..STATES).contains(&state));
                 Ok(Some(Self { server: server(found.server)?, is_open }))
@@ -90,7 +90,7 @@ pub(crate) fn table_state(data: &[u8]) -> Result<Option<TableState>, Corruption>
     }
 }
 
-/// Returns the copy of the catalog's region that a znode describes, by its name; `None` for other znodes.
+/// Returns the replica of the catalog's region that a znode describes, by its name; `None` for other znodes.
 pub(crate) fn replica_id(znode: &str) -> Result<Option<u16>, Corruption> {
     let Some(suffix) = znode.strip_prefix(META_REGION_SERVER) else { return Ok(None) };
     if suffix.is_empty() {
@@ -98,7 +98,7 @@ pub(crate) fn replica_id(znode: &str) -> Result<Option<u16>, Corruption> {
     }
     let digits = suffix.strip_prefix('-').filter(|digits| digits.bytes().all(|digit| digit.is_ascii_digit()));
     let id = digits.and_then(|digits| digits.parse().ok()).filter(|id| *id > 0);
-    id.map(Some).ok_or_else(|| Corruption::unknown_name("copy of the catalog", znode.as_bytes()))
+    id.map(Some).ok_or_else(|| Corruption::unknown_name("replica of hbase:meta", znode.as_bytes()))
 }
 
 /// The payload of a znode.

@@ -278,7 +278,7 @@ impl StoreVersion {
         self.read_pushed(&mut found, query, info, row, counts)
     }
 
-    /// Reads the row from sources, of which one may have the whole result.
+    /// Reads the row from sources, one of which may have the whole result.
     #[inline]
     fn read_pushed<'s>(
         &'s self,
@@ -369,7 +369,7 @@ fn begin_lookups<'s>(sources: &Sources<'s>, row: &'s [u8]) -> [Option<LookupStar
     starts
 }
 
-/// The number of look-ups begun together. A thread should hold few blocks.
+/// The number of lookups begun together. A thread should hold few blocks.
 const STARTS: usize = 4;
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ impl<'s> RowCells<'s> {
         Self::of_started(file, file.hfile().begin_lookup(row), row, read_point, partial_reads)
     }
 
-    /// Like [`of_file`](Self::of_file), if the look-up has been [begun](HFile::begin_lookup).
+    /// Like [`of_file`](Self::of_file), if the lookup has been [begun](HFile::begin_lookup).
     #[inline(always)] // as `of_file`
     pub(super) fn of_started(
         file: &'s StoreFile,

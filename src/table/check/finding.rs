@@ -116,17 +116,17 @@ kinds! {
     /// A region with a directory is not in `hbase:meta`, so no server opens it.
     NoMetaRow = "no_meta_row",
         "add the region to hbase:meta (HBCK2 addFsRegionsMissingInMeta), or load copies of its files with \
-         `hregion load`, which passes over references and links";
+         `hregion load`, which skips references and links";
     /// The directory of a region has no `.regioninfo`.
     NoRegionInfo = "no_region_info",
         "restore .regioninfo from a backup; else load copies of the files of its families with \
-         `hregion load`, which passes over references, links and recovered edits, and move the files to \
+         `hregion load`, which skips references, links and recovered edits, and move the files to \
          their place in the archive, where snapshots and clones find them; a directory without files and \
          recovered edits can be removed";
     /// A `.regioninfo` does not belong to its directory, or differs from `hbase:meta`.
     RegionInfoDiffers = "region_info_differs",
         "restore .regioninfo from a backup; else load copies of the files of its families with \
-         `hregion load`, which passes over references, links and recovered edits, and move the directory \
+         `hregion load`, which skips references, links and recovered edits, and move the directory \
          aside";
     /// The directory of a table has no descriptor.
     NoDescriptor = "no_descriptor",

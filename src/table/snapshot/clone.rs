@@ -41,7 +41,7 @@ impl Table {
         Error::if_no_clock("a table")?;
         let (root, table) = (root.as_ref(), TableName::parse(new_table)?);
         if table.is_made_by_master() {
-            let message = format!("a snapshot cannot be cloned as {table}: a cluster makes it");
+            let message = format!("a snapshot cannot be cloned as {table}: a cluster creates it");
             return Err(Error::not_supported(message));
         }
         let storage = options.file_storage();

@@ -55,7 +55,7 @@ impl Table {
         if table.is_system() {
             // HBase would not delete it (`ClientSnapshotDescriptionUtils.assertSnapshotRequestIsValid`).
             return Err(Error::not_supported(format!(
-                "a snapshot of {table} is not supported: it is HBase's"
+                "a snapshot of {table} is not supported: it is a system table"
             )));
         }
         // No region may be split or merged during the snapshot.

@@ -285,7 +285,8 @@ fn the_record_of_a_load_replaces_nothing() {
     storage.remove_dir(Path::new("/input/g")).unwrap();
     let table = open(&storage);
     table.bulk_load(INPUT).unwrap();
-    assert!(rows(&table).iter().all(|cell| cell.contains("/f=")), "{:?}", rows(&table));
+    let of_f: Vec<String> = expected().into_iter().filter(|cell| cell.contains("/f=")).collect();
+    assert_eq!(rows(&table), of_f);
     assert!(!storage.names().iter().any(|path| path.ends_with(".load") || path.starts_with("input/g")));
     // Another input, distinguished by the path in the record or by its files: nothing is moved there, and the
     // record is kept for the first one.

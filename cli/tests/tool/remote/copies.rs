@@ -328,7 +328,7 @@ fn a_load_of_which_only_records_are_left_is_repeated() {
     assert!(failed.is_some(), "{requests:?}");
     remove_locks(&server);
     let again = ask(&server, &line);
-    assert_eq!(stdout(&again), "loaded 0, split 0, passed over 0\n", "{}", stderr(&again));
+    assert_eq!(stdout(&again), "loaded 0, split 0, skipped 0\n", "{}", stderr(&again));
     let counted = ask(&server, &format!("count --raw --versions all {TABLE}"));
     assert_eq!(stdout(&counted), "rows 300\ncells 300\n", "{}", stderr(&counted));
     assert_eq!(code(&ask(&server, &line)), 5, "it is complete");

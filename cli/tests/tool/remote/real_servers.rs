@@ -212,7 +212,7 @@ fn copies_against_hdfs() {
     assert_eq!(count(&moved), all);
     let left = |family: &str| storage.list_dir(&Path::new(&input).join(family)).unwrap().len();
     assert_eq!((left("f"), left("g")), (0, 0));
-    assert_eq!(done(&format!("load {moved} {input}")), "loaded 0, split 0, passed over 0\n");
+    assert_eq!(done(&format!("load {moved} {input}")), "loaded 0, split 0, skipped 0\n");
 
     // A failing command leaves nothing, and earlier remains are removed.
     let failed = in_hdfs("failed");

@@ -1,6 +1,6 @@
 //! The methods by which tests control and query the servers.
 
-use super::{Cluster, Copies, Hold, Instead, Master, Mischief, Until};
+use super::{Cluster, Hold, Instead, Master, Mischief, Replicas, Until};
 use crate::rng::Rng;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -29,9 +29,9 @@ impl Cluster {
         state.scanners.clear();
     }
 
-    /// Sets the copies of the regions.
-    pub(in crate::hostile_tests) fn copies(&self, copies: Copies) {
-        self.state.lock().unwrap().copies = copies;
+    /// Sets the replicas of the regions.
+    pub(in crate::hostile_tests) fn replicas(&self, replicas: Replicas) {
+        self.state.lock().unwrap().replicas = replicas;
     }
 
     /// Returns the number of renewals of leases of scanners.
@@ -173,7 +173,7 @@ impl Cluster {
         self.state.lock().unwrap().short_searches = count;
     }
 
-    /// Returns the copies of regions that were asked for rows since the last call, each once.
+    /// Returns the replicas of regions that were asked for rows since the last call, each once.
     pub(in crate::hostile_tests) fn asked(&self) -> Vec<u16> {
         let mut asked = std::mem::take(&mut self.state.lock().unwrap().asked);
         asked.sort_unstable();

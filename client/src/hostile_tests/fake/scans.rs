@@ -247,7 +247,7 @@ impl State {
         let (order, region, mut rows) = if name == RegionInfo::meta().name() {
             (CellOrder::Meta, RegionInfo::meta(), self.catalog())
         } else {
-            let (region, id) = self.copy(name)?;
+            let (region, id) = self.replica(name)?;
             replica_id = id;
             let rows = (0..ROWS).filter(|at| region.contains(row_key(*at).as_bytes()));
             (CellOrder::User, region.clone(), rows.map(expected_row).collect())

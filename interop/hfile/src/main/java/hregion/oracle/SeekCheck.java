@@ -123,11 +123,11 @@ final class SeekCheck {
     if (s.before == null) {
       findings.addIf(code != -1, "seekTo before the first cell gives " + code);
     } else if (code == 1) {
-      stands("gap", gap, s.before, scanner, false);
+      checkPosition("gap", gap, s.before, scanner, false);
       findings.addIf(!scanner.next(), "no cell after " + gap);
-      stands("next of gap", gap, s.cell, scanner, true);
+      checkPosition("next of gap", gap, s.cell, scanner, true);
     } else if (code == -2) {
-      stands("gap in shortened index key", gap, s.cell, scanner, true);
+      checkPosition("gap in shortened index key", gap, s.cell, scanner, true);
     } else {
       findings.add("seekTo a gap gives " + code + " at " + gap);
     }
@@ -141,7 +141,7 @@ final class SeekCheck {
     seeks++;
     findings.addIf(found != (s.before != null), "seekBefore gives " + found + " at " + s.cell);
     if (found && s.before != null) {
-      stands("seekBefore", s.cell, s.before, scanner, false);
+      checkPosition("seekBefore", s.cell, s.before, scanner, false);
     }
   }
 
@@ -174,17 +174,17 @@ final class SeekCheck {
     if (code != wanted) {
       findings.add(what + " gives " + code + " at " + key);
     } else {
-      stands(what, key, cell, scanner, true);
+      checkPosition(what, key, cell, scanner, true);
     }
   }
 
-  private void stands(String what, Cell key, KeyValue wanted, HFileScanner scanner,
+  private void checkPosition(String what, Cell key, KeyValue wanted, HFileScanner scanner,
     boolean withTags) {
     Cell cell = scanner.getCell();
     boolean same = cell != null && order.compare(cell, wanted, true) == 0
       && cell.getSequenceId() == wanted.getSequenceId() && CellUtil.matchingValue(cell, wanted)
       && (!withTags || PrivateCellUtil.matchingTags(cell, wanted, cell.getTagsLength(),
         wanted.getTagsLength()));
-    findings.addIf(!same, what + " at " + key + " stands on " + cell + ", not on " + wanted);
+    findings.addIf(!same, what + " at " + key + " is positioned at " + cell + ", not at " + wanted);
   }
 }

@@ -62,7 +62,7 @@ final class Seeks {
         before(scanner, i, first);
         if (first == i) {
           findings.expect("reseekTo cell " + i, 0, forward.reseekTo(key(i)));
-          stands("reseekTo cell " + i, forward, i);
+          checkPosition("reseekTo cell " + i, forward, i);
         }
       }
       backwards(scanner);
@@ -89,7 +89,7 @@ final class Seeks {
 
   private void exact(HFileScanner scanner, int i, int first) throws IOException {
     findings.expect("seekTo cell " + i, 0, scanner.seekTo(key(i)));
-    stands("seekTo cell " + i, scanner, first);
+    checkPosition("seekTo cell " + i, scanner, first);
   }
 
   /** Seeks a key that no cell has: in the column of cell {@code i}, before its newest version. */
@@ -102,9 +102,9 @@ final class Seeks {
     String what = "seekTo before the column of cell " + i;
     int code = scanner.seekTo(key);
     if (code == 1) {
-      stands(what, scanner, next - 1);
+      checkPosition(what, scanner, next - 1);
     } else if (code == HConstants.INDEX_KEY_MAGIC) {
-      stands(what, scanner, next);
+      checkPosition(what, scanner, next);
     } else {
       findings.expect(what, next == 0 ? -1 : 1, code);
     }
@@ -118,7 +118,7 @@ final class Seeks {
     boolean found = scanner.seekBefore(key(i));
     findings.expect("seekBefore cell " + i, first > 0, found);
     if (found) {
-      stands("seekBefore cell " + i, scanner, first - 1);
+      checkPosition("seekBefore cell " + i, scanner, first - 1);
     }
   }
 
@@ -132,7 +132,7 @@ final class Seeks {
     findings.expect("seekBefore the first cell", false, scanner.seekBefore(key(0)));
   }
 
-  private void stands(String what, HFileScanner scanner, int i) {
+  private void checkPosition(String what, HFileScanner scanner, int i) {
     if (i < 0 || i >= cells.size()) {
       findings.add(what + ": at a position where no cell should be");
       return;

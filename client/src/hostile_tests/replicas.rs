@@ -1,6 +1,6 @@
-//! Reads of the copies of regions.
+//! Reads of the replicas of regions.
 
-use super::fake::{Cluster, Copies, ROWS, row_key};
+use super::fake::{Cluster, ROWS, Replicas, row_key};
 use super::is_expected;
 use crate::{Client, Table};
 use hregion::locator::RetryPolicy;
@@ -11,11 +11,11 @@ use std::time::Duration;
 const NEVER: Duration = Duration::from_secs(3600);
 const SOON: Duration = Duration::from_millis(2);
 
-/// Returns the table of a cluster with copies, for a client that asks the copies other than the primary one
-/// after a time.
-async fn table(copies: Copies, wait: Duration, operation: Duration) -> (Cluster, Table) {
+/// Returns the table of a cluster with replicas, for a client that asks the replicas other than the primary
+/// one after a time.
+async fn table(replicas: Replicas, wait: Duration, operation: Duration) -> (Cluster, Table) {
     let cluster = Cluster::start().await;
-    cluster.copies(copies);
+    cluster.replicas(replicas);
     let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(3);
     let builder = Client::builder().retries(retries.operation_timeout(operation));
     let builder = builder.primary_get_timeout(wait).primary_multiget_timeout(wait).primary_scan_timeout(wait);
@@ -61,17 +61,17 @@ fn timeline() -> Scan {
 }
 
 #[tokio::test]
-async fn a_primary_copy_that_answers_in_time_is_asked_alone() {
-    for copies in [1, 3] {
-        let (cluster, table) = table(Copies::of(copies), NEVER, NEVER).await;
+async fn a_primary_replica_that_answers_in_time_is_asked_alone() {
+    for replicas in [1, 3] {
+        let (cluster, table) = table(Replicas::of(replicas), NEVER, NEVER).await;
         check(read(&table, get, timeline()).await, false);
         assert_eq!(cluster.asked(), [0]);
     }
 }
 
 #[tokio::test]
-async fn other_copies_answer_for_a_primary_one_that_is_late() {
-    let (cluster, table) = table(Copies { silent: &[0], ..Copies::of(2) }, SOON, NEVER).await;
+async fn other_replicas_answer_for_a_primary_one_that_is_late() {
+    let (cluster, table) = table(Replicas { silent: &[0], ..Replicas::of(2) }, SOON, NEVER).await;
     check(read(&table, get, timeline()).await, true);
     assert_eq!(cluster.asked(), [0, 1]);
     let mut scanner = table.scan(timeline().reversed(true).batch(2)).unwrap();
@@ -86,42 +86,43 @@ async fn other_copies_answer_for_a_primary_one_that_is_late() {
 }
 
 #[tokio::test]
-async fn other_copies_answer_for_a_primary_one_that_fails() {
-    for copies in [Copies { gone: &[0], ..Copies::of(2) }, Copies { broken: &[0], ..Copies::of(2) }] {
-        let (_cluster, table) = table(copies, NEVER, NEVER).await;
+async fn other_replicas_answer_for_a_primary_one_that_fails() {
+    for replicas in [Replicas { gone: &[0], ..Replicas::of(2) }, Replicas { broken: &[0], ..Replicas::of(2) }]
+    {
+        let (_cluster, table) = table(replicas, NEVER, NEVER).await;
         check(read(&table, get, timeline()).await, true);
     }
 }
 
 #[tokio::test]
-async fn a_copy_that_fails_does_not_end_a_read() {
-    for copies in [
-        Copies { silent: &[0], broken: &[1], ..Copies::of(3) },
-        Copies { silent: &[0], gone: &[1], ..Copies::of(3) },
-        Copies { gone: &[0], silent: &[1], ..Copies::of(3) },
+async fn a_replica_that_fails_does_not_end_a_read() {
+    for replicas in [
+        Replicas { silent: &[0], broken: &[1], ..Replicas::of(3) },
+        Replicas { silent: &[0], gone: &[1], ..Replicas::of(3) },
+        Replicas { gone: &[0], silent: &[1], ..Replicas::of(3) },
     ] {
-        let (_cluster, table) = table(copies, SOON, NEVER).await;
+        let (_cluster, table) = table(replicas, SOON, NEVER).await;
         check(read(&table, get, timeline()).await, true);
     }
 }
 
 #[tokio::test]
-async fn a_read_fails_if_all_copies_do() {
-    let (_cluster, table) = table(Copies { gone: &[0, 1], ..Copies::of(2) }, SOON, NEVER).await;
+async fn a_read_fails_if_all_replicas_do() {
+    let (_cluster, table) = table(Replicas { gone: &[0, 1], ..Replicas::of(2) }, SOON, NEVER).await;
     let [one, many, scanned] = read(&table, get, timeline()).await.map(Result::unwrap_err);
     for error in [&one, &scanned] {
         assert_eq!(error.kind(), ErrorKind::Io);
-        for copy in ["replica 0: failed 3 times: 1: ", "; replica 1: failed 3 times: 1: "] {
-            assert!(error.message().contains(copy), "{error}");
+        for replica in ["replica 0: failed 3 times: 1: ", "; replica 1: failed 3 times: 1: "] {
+            assert!(error.message().contains(replica), "{error}");
         }
     }
     assert!(many.message().contains("failed 3 times"), "{many}");
 }
 
 #[tokio::test]
-async fn strong_reads_ask_no_other_copy() {
-    let copies = Copies { silent: &[0], ..Copies::of(2) };
-    let (cluster, table) = table(copies, Duration::ZERO, Duration::from_millis(300)).await;
+async fn strong_reads_ask_no_other_replica() {
+    let replicas = Replicas { silent: &[0], ..Replicas::of(2) };
+    let (cluster, table) = table(replicas, Duration::ZERO, Duration::from_millis(300)).await;
     let get = |at| Get::new(row_key(at)).replica_id(1);
     for result in read(&table, get, Scan::new().replica_id(1)).await {
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Io);
@@ -130,8 +131,8 @@ async fn strong_reads_ask_no_other_copy() {
 }
 
 #[tokio::test]
-async fn a_read_of_one_copy_asks_no_other() {
-    let (cluster, table) = table(Copies::of(3), Duration::ZERO, NEVER).await;
+async fn a_read_of_one_replica_asks_no_other() {
+    let (cluster, table) = table(Replicas::of(3), Duration::ZERO, NEVER).await;
     check(read(&table, |at| get(at).replica_id(2), timeline().replica_id(2)).await, true);
     assert_eq!(cluster.asked(), [2]);
     check(read(&table, |at| get(at).replica_id(0), timeline().replica_id(0)).await, false);
