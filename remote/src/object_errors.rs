@@ -30,8 +30,8 @@ pub(crate) fn io_error(error: &Error) -> io::Error {
     io::Error::new(kind, message)
 }
 
-/// Whether a range was refused, as for an empty file, or ignored, as by some servers for an empty file, and by
-/// others if it is counted from the end.
+/// Whether a range was refused, as for an empty file, or ignored, as by some servers for an empty file, and
+/// by others if it is counted from the end.
 pub(crate) fn is_range_refused(error: &Error) -> bool {
     // The client for S3 and the one for web servers report a range that was ignored with different texts.
     const TEXTS: [&str; 3] =

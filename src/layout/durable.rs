@@ -13,8 +13,8 @@ pub(crate) fn sync_dir(storage: &dyn Storage, dir: &Path) -> Result<()> {
     storage.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))
 }
 
-/// Makes the name of an existing directory durable. Does nothing if the directory above it cannot be synced: it
-/// may belong to another user, or be the scheme of a URL, which is no directory.
+/// Makes the name of an existing directory durable. Does nothing if the directory above it cannot be synced:
+/// it may belong to another user, or be the scheme of a URL, which is no directory.
 pub(super) fn sync_name(storage: &dyn Storage, dir: &Path) -> Result<()> {
     use io::ErrorKind::{InvalidInput, NotFound, PermissionDenied, Unsupported};
 

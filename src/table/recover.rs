@@ -168,8 +168,8 @@ impl Table {
         survey.report(|_, _| Ok(()))
     }
 
-    /// Returns the logs of servers under the table's root directory (`WALs/`), whose edits reads do not return
-    /// before a [recovery](Self::recover). Accesses no files:
+    /// Returns the logs of servers under the table's root directory (`WALs/`), whose edits reads do not
+    /// return before a [recovery](Self::recover). Accesses no files:
     /// [`may_have_edits`](UnreadLogs::may_have_edits) returns whether there may be any.
     ///
     /// `None` for a table that is open for writing, of which no region [is opened](RegionOptions::open) while

@@ -4,8 +4,8 @@ use hdfs_native::HdfsError;
 use hregion::cell::Printable;
 use std::io;
 
-/// Whether the name node has responded, so that it has not made the change; or the client has undone it, as it
-/// does if a file that it has created or opened is in an encryption zone, whose key it cannot get.
+/// Whether the name node has responded, so that it has not made the change; or the client has undone it, as
+/// it does if a file that it has created or opened is in an encryption zone, whose key it cannot get.
 pub(super) fn is_refusal(error: &HdfsError) -> bool {
     match error {
         HdfsError::RPCError(class, _) => !is_of_network(class),

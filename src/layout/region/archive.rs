@@ -1,7 +1,8 @@
 //! Moves store files that no longer belong to a region to the archive, or to `.tmp` (HBase: `HFileArchiver`).
 
 use super::RegionDir;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::io::is_absent;
 use crate::layout::durable::{
     create_dir, create_dir_durably, list_if_exists, move_files, remove, sync_dir, unless_not_found,
 };
@@ -59,7 +60,11 @@ impl RegionDir {
     /// Makes the names of the archived files of a family durable.
     pub(super) fn sync_archive(&self, family: &[u8]) -> Result<()> {
         let Some(root) = &self.table.root else { return Ok(()) };
-        unless_not_found(sync_dir(&**self.storage(), &self.archive_of(root, family)))
+        let archive = self.archive_of(root, family);
+        match self.storage().sync_dir(&archive) {
+            Err(error) if is_absent(error.kind()) => Ok(()),
+            synced => synced.map_err(|error| Error::io("sync", &archive, error)),
+        }
     }
 
     /// Whether there is a directory of a family in the archive.

@@ -201,8 +201,8 @@ kinds! {
          written";
     /// MOB files of a table to which cells may refer without a list that can be checked.
     Unsupported = "unsupported", "`hregion verify` reads all cells, and checks that it has their values";
-    /// A file that the check needs is damaged or cannot be read, or a store file is a symbolic link to nothing
-    /// or no regular file.
+    /// A file that the check needs is damaged or cannot be read, or a store file is a symbolic link to
+    /// nothing or no regular file.
     Unreadable = "unreadable", "see `hregion verify`; restore the file from a backup";
 }
 

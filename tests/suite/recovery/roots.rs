@@ -312,8 +312,8 @@ fn a_failing_call_of_a_root_recovery_in_an_object_store_loses_nothing() {
     fail_each_call(&crashed_in_objects(), 3, |_| vec![None]);
 }
 
-/// Recovers roots with every call, or one of several, failing, in some cases with a loss of power: no table is
-/// open, so the death of the process would change nothing. Then another recovery fails, and a last one
+/// Recovers roots with every call, or one of several, failing, in some cases with a loss of power: no table
+/// is open, so the death of the process would change nothing. Then another recovery fails, and a last one
 /// succeeds.
 fn fail_each_call(before: &FaultyStorage, every: usize, crashes: impl Fn(u64) -> Vec<Option<Crash>>) {
     let logs = below(before, "/hbase/WALs");
