@@ -192,12 +192,16 @@ fn has_table_files(dir: &Path) -> Result<bool, CommandError> {
     if probe::is_dir(&dir.join(TABLE_DESCRIPTOR))? {
         return Ok(true);
     }
-    for inner in region_dirs(dir)? {
-        if is_region(&inner)? {
-            return Ok(true);
+    // A region is enough, whatever cannot be examined next to it.
+    let mut fault = None;
+    for inner in each_region_dir(dir)? {
+        match inner.and_then(|inner| is_region(&inner)) {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(error) => fault = fault.or(Some(error)),
         }
     }
-    Ok(false)
+    fault.map_or(Ok(false), Err)
 }
 
 /// Whether a name is one that HBase gives to a region's directory.
@@ -294,7 +298,12 @@ pub(crate) fn files_below(dir: &Path, files: &mut Vec<PathBuf>) -> Result<bool, 
 /// Returns the directories named like regions (HBase: `FSUtils.RegionDirFilter`), except remains of archived
 /// regions in an object store, which the next compaction removes, and except directories without a region
 /// info that are not regions according to the file of a change.
-pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
+fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
+    each_region_dir(table)?.into_iter().collect()
+}
+
+/// Like [`region_dirs`], with an error for each directory that cannot be examined.
+pub(crate) fn each_region_dir(table: &Path) -> Result<Vec<Result<PathBuf, CommandError>>, CommandError> {
     let fault = |error| CommandError::io("list", table, &error);
     let paths: Vec<PathBuf> = vfs::list(table).map_err(fault)?.into_iter().map(|(path, _)| path).collect();
     let is_mark = |name: &&OsStr| name.as_encoded_bytes().ends_with(EMPTIED.as_bytes());
@@ -304,20 +313,17 @@ pub(crate) fn region_dirs(table: &Path) -> Result<Vec<PathBuf>, CommandError> {
         hide_regions(path, &mut hidden)?;
     }
     let marks: Vec<&OsStr> = paths.iter().filter_map(|path| path.file_name()).filter(is_mark).collect();
-    let mut found = Vec::new();
-    for path in &paths {
+    let is_wanted = |path: &Path| -> Result<bool, CommandError> {
         let name = path.file_name().unwrap_or_default();
         if !has_digits_of_region(name.as_encoded_bytes()) || !probe::is_dir(path)? {
-            continue;
+            return Ok(false);
         }
         let is_marked =
             name.to_str().is_some_and(|name| marks.contains(&OsStr::new(&format!(".{name}{EMPTIED}"))));
         let is_hidden = name.to_str().is_some_and(|name| hidden.contains(name));
-        if !(is_marked || is_hidden) || is_region(path)? {
-            found.push(path.clone());
-        }
-    }
-    Ok(found)
+        Ok(!(is_marked || is_hidden) || is_region(path)?)
+    };
+    Ok(paths.iter().filter_map(|path| examined(path.clone(), is_wanted)).collect())
 }
 
 /// Adds the names of the new regions of a change, according to its file, unless it was made; in that case,
@@ -397,11 +403,18 @@ pub(crate) fn each_entry(
         Ok(entries) => entries,
         Err(error) => return vec![Err(CommandError::io("list", dir, &error))],
     };
-    let examined = |(path, _): (PathBuf, bool)| match wanted(&path) {
+    entries.into_iter().filter_map(|(path, _)| examined(path, &wanted)).collect()
+}
+
+/// Returns a path if it is wanted, or the error if it cannot be examined.
+fn examined(
+    path: PathBuf,
+    wanted: impl Fn(&Path) -> Result<bool, CommandError>,
+) -> Option<Result<PathBuf, CommandError>> {
+    match wanted(&path) {
         Ok(is_wanted) => is_wanted.then_some(Ok(path)),
         Err(fault) => Some(Err(fault)),
-    };
-    entries.into_iter().filter_map(examined).collect()
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::concurrent_changes::ATTEMPTS;
-use crate::directories::{each_entry, each_table_below, files_below, is_aside, is_region, region_dirs};
+use crate::directories::{each_entry, each_region_dir, each_table_below, files_below, is_aside, is_region};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::FoundLogs;
 use crate::output::Output;
@@ -144,9 +144,10 @@ fn find(
         Kind::Table | Kind::Namespace | Kind::Root => {
             let mut parts = Vec::new();
             for table in each_table_below(path, found) {
-                match table.and_then(|table| Ok((region_dirs(&table)?, table))) {
+                match table.and_then(|table| Ok((each_region_dir(&table)?, table))) {
                     Ok((regions, table)) => {
-                        parts.extend(regions.into_iter().map(Part::Region));
+                        let regions = regions.into_iter();
+                        parts.extend(regions.map(|dir| dir.map_or_else(Part::Refused, Part::Region)));
                         parts.push(Part::MobFiles(table));
                     }
                     Err(fault) => parts.push(Part::Refused(fault)),

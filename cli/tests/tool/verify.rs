@@ -450,20 +450,31 @@ fn verify_goes_on_after_a_directory_that_cannot_be_read() {
 
     let dir = tempfile::tempdir().unwrap();
     copy_tree(&testdata("region/clone-references/root"), dir.path());
-    let root = dir.path().to_str().unwrap();
-    let sound = json_lines(&ok(&["verify", "--json", root])).remove(0)["summary"].clone();
     let namespace = dir.path().join("data/default");
-    let broken = namespace.join("loop");
-    // also an error for root, unlike missing permissions
-    symlink(&broken, &broken).unwrap();
-    for target in [root, namespace.to_str().unwrap()] {
-        let output = run(&["verify", "--json", target]);
-        assert_eq!(code(&output), 5, "{target}: {}", stderr(&output));
-        let lines = json_lines(&stdout(&output));
-        assert_eq!((lines.len(), lines[0]["path"].as_str()), (3, broken.to_str()), "{lines:?}");
-        let summary = &lines[1]["summary"];
-        assert_eq!((&summary["cells"], &summary["faults"]), (&sound["cells"], &json!(1)), "{target}");
-        assert_eq!(summary["files"].as_u64(), sound["files"].as_u64().map(|files| files + 1), "{target}");
+    let table = namespace.join("joined");
+    let region = table.join("0".repeat(32));
+    let targets: [&Path; 3] = [dir.path(), &namespace, &table];
+    // Without a descriptor, a table is recognized by its regions.
+    let cases = [(namespace.join("loop"), 2, true), (region.clone(), 3, true), (region, 3, false)];
+    for (broken, count, has_descriptor) in cases {
+        if !has_descriptor {
+            fs::remove_dir_all(table.join(".tabledesc")).unwrap();
+        }
+        for target in &targets[..count] {
+            let target = target.to_str().unwrap();
+            let sound = json_lines(&ok(&["verify", "--json", target])).remove(0)["summary"].clone();
+            // also an error for root, unlike missing permissions
+            symlink(&broken, &broken).unwrap();
+            let output = run(&["verify", "--json", target]);
+            assert_eq!(code(&output), 5, "{target}: {}", stderr(&output));
+            let lines = json_lines(&stdout(&output));
+            assert_eq!((lines.len(), lines[0]["path"].as_str()), (3, broken.to_str()), "{lines:?}");
+            let summary = &lines[1]["summary"];
+            assert_eq!((&summary["cells"], &summary["faults"]), (&sound["cells"], &json!(1)), "{target}");
+            let files = sound["files"].as_u64().map(|files| files + 1);
+            assert_eq!(summary["files"].as_u64(), files, "{target}");
+            fs::remove_file(&broken).unwrap();
+        }
     }
 }
 
