@@ -25,7 +25,7 @@ const TABLE_DESCRIPTOR: &str = ".tabledesc";
 pub(crate) const LOGS: &str = "WALs";
 pub(crate) const OLD_LOGS: &str = "oldWALs";
 /// The directory of logs within a region.
-const RECOVERED_EDITS: &str = "recovered.edits";
+pub(crate) const RECOVERED_EDITS: &str = "recovered.edits";
 /// The directory of archived files, within the root.
 pub(crate) const ARCHIVE: &str = "archive";
 /// The directory of the tables, within the root.

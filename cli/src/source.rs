@@ -6,7 +6,7 @@ mod explain;
 pub(crate) use cells::RowCells;
 
 use crate::args::FileArgs;
-use crate::directories::{DATA, entries_of, is_region, tables_below};
+use crate::directories::{DATA, each_entry, is_region, tables_below};
 use crate::failure::{CommandError, Failure};
 use crate::output::{Output, Warner};
 use crate::part_sums::Named;
@@ -325,7 +325,13 @@ pub(crate) struct Draws {
 
 /// Returns the files of a directory without a region, except those whose names HBase hides.
 pub(crate) fn files_in(dir: &Path) -> Result<Vec<PathBuf>, CommandError> {
-    entries_of(dir, |path| {
+    each_file_in(dir).into_iter().collect()
+}
+
+/// Like [`files_in`], with an error for each entry that cannot be examined, or one error if they cannot be
+/// listed.
+pub(crate) fn each_file_in(dir: &Path) -> Vec<Result<PathBuf, CommandError>> {
+    each_entry(dir, |path| {
         let name = path.file_name().unwrap_or_default();
         let is_hidden = matches!(name.as_encoded_bytes().first(), Some(b'.' | b'_'));
         Ok(!is_hidden && probe::is_file(path)?)

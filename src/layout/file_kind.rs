@@ -72,14 +72,21 @@ impl FileKind {
                 Self::SequenceId
             }
             _ => match FamilyDir::of_path(storage, path.parent().unwrap_or_else(|| Path::new("")))? {
-                Some(_) => match FileName::parse(file) {
-                    Some(FileName::Reference(..)) => Self::Reference,
-                    Some(parsed) if parsed.is_link() => Self::Link,
-                    _ => Self::StoreFile,
-                },
+                Some(_) => Self::in_family(file),
                 None => Self::Unknown,
             },
         })
+    }
+
+    /// Returns the kind of a file in the directory of a family, by its name alone: a reference, a link or a
+    /// store file.
+    #[must_use]
+    pub fn in_family(name: &str) -> Self {
+        match FileName::parse(name) {
+            Some(FileName::Reference(..)) => Self::Reference,
+            Some(parsed) if parsed.is_link() => Self::Link,
+            _ => Self::StoreFile,
+        }
     }
 }
 

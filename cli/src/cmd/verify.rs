@@ -2,17 +2,19 @@
 
 use crate::args::FileArgs;
 use crate::concurrent_changes::ATTEMPTS;
-use crate::directories::{each_entry, each_region_dir, each_table_below, files_below, is_aside, is_region};
+use crate::directories::{
+    RECOVERED_EDITS, each_entry, each_region_dir, each_table_below, files_below, is_aside, is_region,
+};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::FoundLogs;
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::probe;
 use crate::regions::open_snapshot;
-use crate::source::{bytes_of_all, files_in};
+use crate::source::{bytes_of_all, each_file_in};
 use crate::target::{self, Kind, check_regular};
 use crate::vfs;
-use hregion::io::Storage;
+use hregion::io::{FileReader, Storage};
 use hregion::region::FileKind;
 use hregion::{HFileOptions, RegionInfo, RegionOptions, Table, VerifyReport};
 use serde_json::json;
@@ -160,8 +162,9 @@ fn find(
                 vec![Part::Family(dir.to_owned(), name.as_encoded_bytes().to_vec())]
             }
             _ => {
-                let files = files_in(path)?.into_iter();
-                files.map(|path| Part::of_file(path, None, storage, out)).collect()
+                let of_file = |path| Part::of_file(path, None, storage, out);
+                let files = each_file_in(path).into_iter();
+                files.map(|file| file.map_or_else(Part::Refused, of_file)).collect()
             }
         },
     })
@@ -209,8 +212,7 @@ impl Part {
         };
         let verified = match self {
             Self::HFile(path) => {
-                let file = storage.open(path).map_err(|error| hregion::Error::io("open", path, error));
-                report(path, file.and_then(|file| files.verify_reader(file)));
+                report(path, open(path, storage).and_then(|file| files.verify_reader(file)));
                 Ok(Vec::new())
             }
             Self::File(path) => regions.clone().verify_file(path, report),
@@ -232,7 +234,7 @@ impl Part {
         let faults = verified.unwrap_or_else(|error| vec![error]);
         found.extend(faults.into_iter().map(|fault| Found::Fault(fault.into())));
         if let Some(dir) = unopened {
-            verify_alone(dir, regions, storage, &mut found);
+            verify_alone(dir, files, regions, storage, &mut found);
         }
         if let Some(dir) = self.region()
             && found.iter().any(Found::is_missing)
@@ -245,42 +247,67 @@ impl Part {
     }
 }
 
+fn open(path: &Path, storage: &Arc<dyn Storage>) -> hregion::Result<Arc<dyn FileReader>> {
+    storage.open(path).map_err(|error| hregion::Error::io("open", path, error))
+}
+
 /// Verifies each store file of a region by itself: the region cannot be opened, because its region info or
 /// the table's descriptor is damaged.
-fn verify_alone(region: &Path, regions: &RegionOptions, storage: &Arc<dyn Storage>, found: &mut Vec<Found>) {
+fn verify_alone(
+    region: &Path,
+    files: &HFileOptions,
+    regions: &RegionOptions,
+    storage: &Arc<dyn Storage>,
+    found: &mut Vec<Found>,
+) {
     let families = each_entry(region, |path| {
-        let is_hidden = path.file_name().unwrap_or_default().as_encoded_bytes().starts_with(b".");
-        Ok(!is_hidden && probe::is_dir(path)?)
+        let name = path.file_name().unwrap_or_default();
+        let is_family = !name.as_encoded_bytes().starts_with(b".") && name != RECOVERED_EDITS;
+        Ok(is_family && probe::is_dir(path)?)
     });
-    for family in families {
-        let files = match family.and_then(|family| files_in(&family)) {
-            Ok(files) => files,
+    let entries = families.into_iter().flat_map(|family| match family {
+        Ok(family) => each_file_in(&family),
+        Err(fault) => vec![Err(fault)],
+    });
+    for entry in entries {
+        let path = match entry {
+            Ok(path) => path,
             Err(fault) => {
                 found.push(Found::Fault(fault));
                 continue;
             }
         };
-        for path in files {
-            match FileKind::of(storage, &path) {
-                Ok(FileKind::StoreFile | FileKind::Reference | FileKind::Link) => {}
-                Ok(_) => continue,
-                Err(error) => {
-                    let fault = CommandError::from(error);
-                    // Usually that of the region info, which is known.
-                    let is_same =
-                        |one: &Found| matches!(one, Found::Fault(known) if known.line() == fault.line());
-                    if !found.iter().any(is_same) {
-                        found.push(Found::Fault(fault));
-                    }
-                    continue;
-                }
+        let mut report = |_: &Path, report: hregion::Result<VerifyReport>| {
+            found.push(Found::File(report.map_err(CommandError::from)));
+        };
+        let verified = match FileKind::of(storage, &path) {
+            Ok(FileKind::StoreFile | FileKind::Reference | FileKind::Link) => {
+                regions.clone().verify_file(&path, report)
             }
-            let report = |_: &Path, report: hregion::Result<VerifyReport>| {
-                found.push(Found::File(report.map_err(CommandError::from)));
-            };
-            let faults = regions.clone().verify_file(&path, report).unwrap_or_else(|error| vec![error]);
-            found.extend(faults.into_iter().map(|fault| Found::Fault(fault.into())));
-        }
+            // Outside of a root, only the region info tells the table. The fault of the region is known.
+            Ok(FileKind::Unknown) | Err(_) => {
+                let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                let what = match FileKind::in_family(name) {
+                    FileKind::Reference => "a reference",
+                    FileKind::Link => "a link",
+                    _ => {
+                        match open(&path, storage) {
+                            // HBase ignores an empty file.
+                            Ok(file) if file.is_empty() => {}
+                            file => report(&path, file.and_then(|file| files.verify_reader(file))),
+                        }
+                        continue;
+                    }
+                };
+                let message =
+                    format!("{what}, which is not checked: its file is not found without the region info");
+                found.push(Found::Fault(CommandError::unsupported(&path, message)));
+                continue;
+            }
+            Ok(_) => continue,
+        };
+        let faults = verified.unwrap_or_else(|error| vec![error]);
+        found.extend(faults.into_iter().map(|fault| Found::Fault(fault.into())));
     }
 }
 

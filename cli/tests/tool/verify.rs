@@ -514,6 +514,87 @@ fn store_files_are_verified_without_region_info_or_descriptor() {
     }
 }
 
+/// An entry that cannot be examined hides no others of a region that cannot be opened.
+#[cfg(unix)]
+#[test]
+fn store_files_are_verified_next_to_what_cannot_be_examined() {
+    use std::os::unix::fs::symlink;
+
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&testdata("region/clone-references/root"), dir.path());
+    let region = dir.path().join("data/default/joined/f237048a77d5bd1e16c5faee9577007e");
+    let target = region.to_str().unwrap();
+    let sound = json_lines(&ok(&["verify", "--json", target])).remove(0)["summary"].clone();
+    let info = region.join(".regioninfo");
+    fs::write(&info, "damaged").unwrap();
+    let loops = [region.join("loop"), region.join("p").join("0".repeat(32))];
+    for path in &loops {
+        symlink(path, path).unwrap();
+    }
+    let output = run(&["verify", "--json", target]);
+    assert_eq!(code(&output), 5, "{}", stderr(&output));
+    let lines = json_lines(&stdout(&output));
+    let paths: Vec<_> = lines.iter().filter_map(|line| line.get("path")?.as_str()).collect();
+    let faulty = [&info, &loops[0], &loops[1]].map(|path| path.to_str().unwrap());
+    assert_eq!(paths, faulty, "{lines:?}");
+    let summary = lines.iter().find_map(|line| line.get("summary")).unwrap();
+    for member in ["files", "blocks", "cells"] {
+        assert_eq!(summary[member], sound[member], "{member}: {lines:?}");
+    }
+}
+
+/// Outside of a root, only the region info tells which files are those of a region.
+#[test]
+fn store_files_of_a_copied_region_are_verified_without_region_info() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = testdata("region/clone-references/root/data/default/joined");
+    let name = "f237048a77d5bd1e16c5faee9577007e";
+    let (region, family) = (dir.path().join(name), dir.path().join(name).join("p"));
+    copy_tree(&source.join(name), &region);
+    let mob_file = files_below(&testdata("mob/flushed/root/mobdir")).remove(0);
+    fs::copy(&mob_file, family.join(mob_file.file_name().unwrap())).unwrap();
+    let is_store = |path: &PathBuf| path.file_name().unwrap().len() >= 32;
+    let files: Vec<_> = files_below(&region).into_iter().filter(is_store).collect();
+    assert_eq!(files.len(), 5);
+    let mut args: Vec<&std::ffi::OsStr> = ["verify", "--json"].map(AsRef::as_ref).to_vec();
+    args.extend(files.iter().map(|path| path.as_os_str()));
+    let sound = json_lines(&ok(&args)).remove(0)["summary"].clone();
+    // An empty file is not a store file.
+    fs::write(family.join("e".repeat(32)), "").unwrap();
+    let info = region.join(".regioninfo");
+    fs::write(&info, "damaged").unwrap();
+    let verify = |expected: i32| {
+        let output = run(&["verify".as_ref(), "--json".as_ref(), region.as_os_str()]);
+        let lines = json_lines(&stdout(&output));
+        assert_eq!(code(&output), expected, "{lines:?}");
+        let summary = lines.iter().find_map(|line| line.get("summary")).unwrap();
+        for member in ["files", "blocks", "cells"] {
+            assert_eq!(summary[member], sound[member], "{member}: {lines:?}");
+        }
+        lines.into_iter().filter(|line| line.get("path").is_some()).collect::<Vec<_>>()
+    };
+    let found = verify(3);
+    assert_eq!((found.len(), found[0]["path"].as_str()), (1, info.to_str()), "{found:?}");
+
+    let reference = family.join(format!("{}.{}", "a".repeat(32), "b".repeat(32)));
+    let link = family.join(format!("joined={}-{}", "c".repeat(32), "d".repeat(32)));
+    fs::write(&reference, "half").unwrap();
+    fs::write(&link, "").unwrap();
+    let found = verify(4);
+    assert_eq!(found.len(), 3, "{found:?}");
+    for (fault, (path, what)) in found[1..].iter().zip([(&reference, "a reference, "), (&link, "a link, ")]) {
+        assert_eq!((fault["path"].as_str(), &fault["kind"]), (path.to_str(), &json!("Unsupported")));
+        assert!(fault["message"].as_str().unwrap().starts_with(what), "{fault}");
+    }
+    [reference, link].iter().for_each(|path| fs::remove_file(path).unwrap());
+    let mut bytes = fs::read(&files[0]).unwrap();
+    bytes[60] ^= 1;
+    fs::write(&files[0], bytes).unwrap();
+    let output = run(&["verify".as_ref(), "--json".as_ref(), region.as_os_str()]);
+    assert_eq!(code(&output), 3, "{}", stderr(&output));
+    assert!(json_lines(&stdout(&output)).iter().any(|line| line["path"] == files[0].to_str().unwrap()));
+}
+
 /// In an object store, the directory of an archived region is removed file by file, the region info first.
 #[test]
 fn what_is_left_of_an_archived_region_is_no_region() {
