@@ -375,7 +375,7 @@ fn the_output_is_loaded_into_a_table_of_other_regions() {
     assert_eq!(ok(&["count", &table, "--versions", "all"]).lines().last().unwrap(), "cells 2000");
     assert_eq!(ok(&["load", &table, &out]), "loaded 0, split 0, skipped 0\n");
     assert_eq!(code(&run(&["load", &out, &out])), 4, "not a table");
-    // the folder of a family instead of the parent directory
+    // the directory of a family instead of the parent directory
     let folder = out.clone() + "/f";
     assert_eq!(ok(&["load", &table, &folder]), "loaded 0, split 0, skipped 0\n");
     fs::write(out.clone() + "/f/_SUCCESS", "").unwrap();
@@ -385,7 +385,7 @@ fn the_output_is_loaded_into_a_table_of_other_regions() {
     let refused = run(&["load", &table, &folder, "--json"]);
     assert_eq!((code(&refused), last_error(&refused)["path"].as_str()), (2, Some(&*folder)));
     assert!(Path::new(&folder).join(file).exists());
-    // beside folders of families, ignored files are reported
+    // beside directories of families, ignored files are reported
     fs::remove_file(format!("{folder}/{file}")).unwrap();
     fs::copy(plain(), format!("{out}/{file}")).unwrap();
     assert!(ok(&["load", &table, &out]).ends_with("loaded 0, split 0, skipped 2\n"));

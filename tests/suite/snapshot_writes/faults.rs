@@ -49,6 +49,7 @@ fn each_call(
         storage.die_after(n);
         if change(&storage).is_ok() {
             for crash in crashes_at(n, crashes) {
+                let crash = if let Crash::Chance(seed) = crash { Crash::Chance(seed + n) } else { crash };
                 check(&storage.after(crash), true, &format!("{crash:?} at call {n}"));
             }
         }

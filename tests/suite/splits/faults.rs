@@ -235,6 +235,9 @@ fn each_failure(
     storage.fork_at_each();
     change(&table).unwrap();
     put_new(&table).unwrap();
+    for crash in crashes(0) {
+        check(&open(&storage.after(crash), false), true, &format!("acknowledged, then {crash:?}"));
+    }
     let (forks, mut left) = (storage.take_forks(), HashSet::new());
     for (n, fork) in (0..).zip(&forks) {
         for crash in crashes(n) {
