@@ -214,6 +214,9 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// Creates a file for writing, or truncates an existing one.
     ///
+    /// Where files [cannot be renamed](Self::can_rename), nothing changes before the first sync, which fails
+    /// if another process has replaced the file since this call.
+    ///
     /// # Errors
     ///
     /// Any error of the system.
