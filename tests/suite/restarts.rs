@@ -506,6 +506,8 @@ fn files_that_a_compaction_has_replaced_stay_in_the_snapshot() {
         let storage = root();
         let table = open(&storage, T).unwrap();
         table.put(put("c", "1")).unwrap();
+        // Has both files, so also the one that is archived last.
+        table.snapshot("both").unwrap();
         table.close().unwrap();
         storage.after(Crash::OfTheProcess)
     };
@@ -515,6 +517,9 @@ fn files_that_a_compaction_has_replaced_stay_in_the_snapshot() {
         let expected = ["a/f=1", "a/g=1", "b/f=2", "b/g=2", "c/f=1", "c/g=1", "n/f=1", "n/g=1"];
         assert_eq!(read(storage, T).unwrap(), expected, "{shown}");
         check_snapshot(storage, ROOT, shown);
+        let both = Table::open_snapshot_with(ROOT, "both", options(storage).writable(false));
+        let both = both.unwrap_or_else(|error| panic!("{shown}: {error}"));
+        assert_eq!(cells(&both), ["a/f=1", "a/g=1", "c/f=1", "c/g=1", "n/f=1", "n/g=1"], "{shown}");
     });
 }
 
