@@ -2,7 +2,7 @@
 //! `ByteArrayComparable`).
 
 use super::decimal::Decimal;
-use super::pattern::Pattern;
+use super::pattern::{Pattern, lossy_text};
 use crate::binary::StringBinary;
 use crate::cell::compare_bytes;
 use crate::error::{Error, Result};
@@ -158,7 +158,7 @@ impl Comparator {
             let text = StringBinary(text);
             return Err(Error::invalid_argument(format!("comparator '{text}', expected 'type:value'")));
         };
-        let string = || String::from_utf8_lossy(value);
+        let string = || lossy_text(value);
         match kind {
             b"binary" => Ok(Self::binary(value.to_vec())),
             b"binaryprefix" => Ok(Self::binary_prefix(value.to_vec())),
@@ -210,7 +210,10 @@ fn joined(value: &[u8], bytes: &[u8], operator: BitOperator) -> bool {
 /// Whether `text` contains `part`, ignoring case; `part` is in lower case.
 fn contains(text: &[u8], part: &str) -> bool {
     if !text.is_ascii() {
-        return String::from_utf8_lossy(text).to_lowercase().contains(part);
+        return match std::str::from_utf8(text) {
+            Ok(text) => text.to_lowercase().contains(part),
+            Err(_) => lossy_text(text).to_lowercase().contains(part),
+        };
     }
     part.is_empty() || text.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part.as_bytes()))
 }
@@ -300,6 +303,7 @@ mod tests {
         assert!(equal("ADA", b"lady ada") && !equal("ada", b"ad a") && equal("", b""));
         assert!(equal("\u{c9}", "caf\u{e9}".as_bytes()) && equal("k", "\u{212a}".as_bytes()));
         assert!(equal("a", b"\xffA") && equal("\u{fffd}", b"\xff"));
+        assert!(equal("a\u{fffd}b", b"a\xed\xa0\x80b") && !equal("a\u{fffd}b", b"a\xe0\x80\x80b"));
     }
 
     #[test]
@@ -310,6 +314,10 @@ mod tests {
             Comparator::parse("regexstringnocase:a").unwrap(),
             Comparator::regex_ignore_case("a").unwrap()
         );
+        let surrogate = Comparator::parse(b"substring:a\xed\xa0\x80b").unwrap();
+        assert_eq!(surrogate, Comparator::substring("a\u{fffd}b"));
+        let surrogate = Comparator::parse(b"regexstring:^\xed\xa0\x80$").unwrap();
+        assert_eq!(surrogate, Comparator::regex("^\u{fffd}$").unwrap());
         assert!(Comparator::parse("binary").is_err() && Comparator::parse("long:1").is_err());
     }
 }

@@ -406,7 +406,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Decodes UTF-8, with U+FFFD for each malformed sequence, as Java does: one for a surrogate, of three bytes.
-fn lossy_text(mut bytes: &[u8]) -> String {
+pub(super) fn lossy_text(mut bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     loop {
         let error = match std::str::from_utf8(bytes) {
