@@ -25,6 +25,11 @@ fn operators_bind() {
     assert_eq!(parse(&format!("({pa} OR {pb})AND {pc}")), all(vec![any(vec![x, y]), z]));
     let (x, y, z) = new();
     assert_eq!(parse(&format!("({pa} OR {pb}) OR({pc})")), any(vec![any(vec![x, y]), z]));
+    let (x, y, z) = new();
+    assert_eq!(parse(&format!("({pa} OR {pb} AND {pc})")), any(vec![x, all(vec![y, z])]));
+    let (x, y, _) = new();
+    let skip = all(vec![x, Filter::skip(y).unwrap()]);
+    assert_eq!(parse(&format!("({pa} AND SKIP {pb})")), skip);
     let (x, y, _) = new();
     let skip = all(vec![Filter::skip(Filter::while_match(x).unwrap()).unwrap(), y]);
     assert_eq!(parse(&format!("  SKIP WHILE {pa}   AND {pb} ")), skip);
