@@ -203,6 +203,12 @@ impl FileArgs {
         Ok(options)
     }
 
+    /// Builds the options for regions that a command changes. They are not compacted in the background: the
+    /// command ends soon, or compacts them itself.
+    pub(crate) fn options_to_change(&self, out: &Output) -> Result<RegionOptions, Failure> {
+        Ok(self.region_options(out)?.writable(true).compaction_enabled(false))
+    }
+
     /// Whether damaged bytes may be read as data.
     #[cfg(feature = "arrow")]
     pub(crate) fn ignores_checksums(&self) -> bool {

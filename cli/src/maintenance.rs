@@ -28,7 +28,9 @@ pub(crate) fn run(
     if kind == Kind::Region {
         check_serves(dir)?;
     }
-    let regions = Regions::find(dir, Some(kind), options.writable(true))?;
+    // A compaction in the background could take files that `change` compacts again.
+    let options = options.writable(true).compaction_enabled(false);
+    let regions = Regions::find(dir, Some(kind), options)?;
     let mut first = Ok(());
     for place in regions.regions_and_holes(|_, _| true) {
         let changed = place.open(&out.warner()).and_then(|region| {
@@ -122,4 +124,27 @@ fn print(
 fn store_files(region: &Region) -> Vec<(String, usize)> {
     let files = |name: &[u8]| region.store_file_count(name).unwrap_or(0);
     region.families().map(|family| (StringBinary(family.name()).to_string(), files(family.name()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hregion::{Family, Put};
+
+    #[test]
+    fn a_region_is_not_compacted_while_it_is_changed() {
+        let (dir, family) = (tempfile::tempdir().unwrap(), Family::new("f"));
+        let options = || Region::options().create_if_missing(true).compaction_enabled(false);
+        let region = options().family(family).open(dir.path()).unwrap();
+        for _ in 0..3 {
+            region.put(Put::new("r").cell("f", "q", "v")).unwrap();
+            region.flush().unwrap();
+        }
+        region.close().unwrap();
+        let change = |region: &Region| {
+            assert_eq!((region.store_file_count("f"), region.health().compactions_pending), (Some(3), 0));
+            Ok(())
+        };
+        run(dir.path(), Region::options(), &mut Output::new(true, true), change, |_, _| Ok(())).unwrap();
+    }
 }

@@ -81,7 +81,7 @@ pub(crate) fn run(
     out: &mut Output,
     replace: impl FnOnce(&Table) -> Result<Vec<RegionInfo>, Failure>,
 ) -> Result<Exit, Failure> {
-    let table = table.open(reading.region_options(out)?.writable(true))?;
+    let table = table.open(reading.options_to_change(out)?)?;
     let before = table.regions();
     let regions = replace(&table)?;
     let print = |region: &RegionInfo| region_output::print(&RegionLocations::new(region.clone(), []), out);

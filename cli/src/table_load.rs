@@ -36,7 +36,7 @@ pub(crate) fn open_table(
     check_writable(dir)?;
     check_is_table(dir)?;
     check_inputs()?;
-    Ok(Table::open_dir(dir, reading.region_options(out)?.writable(true))?)
+    Ok(Table::open_dir(dir, reading.options_to_change(out)?)?)
 }
 
 /// Fails if a directory is not that of a table.
@@ -140,5 +140,37 @@ impl TableLoad {
         self.table.close()?;
         removed?;
         Ok(done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use hregion::{Family, Put};
+
+    #[derive(Parser)]
+    struct Reading {
+        #[command(flatten)]
+        args: FileArgs,
+    }
+
+    /// Reading the input may take longer than the time after which an open region is compacted.
+    #[test]
+    fn a_table_is_not_compacted_while_the_input_is_read() {
+        let root = tempfile::tempdir().unwrap();
+        let options = Region::options().writable(true).compaction_enabled(false);
+        let table =
+            Table::create_with(root.path(), "t", &[Family::new("f")], &[] as &[&str], options).unwrap();
+        for _ in 0..3 {
+            table.put(Put::new("r").cell("f", "q", "v")).unwrap();
+            table.flush().unwrap();
+        }
+        table.close().unwrap();
+        let (dir, Reading { args }) = (root.path().join("data/default/t"), Reading::parse_from(["hregion"]));
+        let no_inputs = std::iter::empty::<&PathBuf>();
+        let load = TableLoad::begin(&dir, no_inputs, &args, || Ok(()), &Output::new(true, true)).unwrap();
+        let [region] = load.regions() else { panic!("{load:?}") };
+        assert_eq!((region.store_file_count("f"), region.health().compactions_pending), (Some(3), 0));
     }
 }

@@ -323,15 +323,16 @@ impl RegionOptions {
         let Opened { dir, stores, states, mvcc, files_seq_id, lock, block_counts, .. } = opened;
         let Opened { replaced, mut replayed, later, warnings, .. } = opened;
         let get_threads = GetThreads::new(self.threads_of_gets());
-        // A region that takes no writes needs none of the table's limits, which may be invalid.
+        // A region that takes no writes needs none of the table's settings of writes, which may be invalid.
         let limits = WriteLimits::from_settings(&|key| dir.setting(&[], key).filter(|_| lock.is_some()))?;
+        let durability = if lock.is_some() { durability_of(&dir)? } else { Durability::UseDefault };
         let memory_sizes = if lock.is_some() { self.memory_sizes(&dir, limits)? } else { (0, 0) };
         let in_memory_flush = InMemoryFlush::new(self.in_memory_flush_size, memory_sizes.0);
         let background = lock.is_some().then(|| self.new_background(&dir, memory_sizes, stores.len()));
         let log = lock.is_some().then(|| Box::new(self.new_log(&dir, stores.len())));
         let inner = RegionCore {
             log,
-            durability: self.durability.or(durability_of(&dir)?).or(Durability::FsyncWal),
+            durability: self.durability.or(durability).or(Durability::FsyncWal),
             is_table_read_only: is_read_only(&dir),
             max_cell_len: max_cell_len(self.files.limit_values(), limits.cell_len),
             max_key_len: max_key_len(self.files.limit_values()),

@@ -305,6 +305,8 @@ fn a_table_has_a_durability() {
     set_durability(&storage, "PERHAPS");
     let error = options(&storage).open(DIR).unwrap_err();
     assert!(error.to_string().contains("PERHAPS"), "{error}");
+    let read = Region::options().storage(Arc::new(storage)).open(DIR).unwrap();
+    assert!(values(&read).is_empty(), "reads need no durability");
 }
 
 /// Creates the region, and adds the setting to its table descriptor.

@@ -134,7 +134,7 @@ fn load_into_region(args: &Args, out: &Output) -> Result<BulkLoad, Failure> {
         }
     }
     if !files.is_empty() {
-        let options = args.families.add_to(args.reading.region_options(out)?).writable(true);
+        let options = args.families.add_to(args.reading.options_to_change(out)?);
         let region = options.open(&args.table)?;
         out.warner().warn_of(&region);
         region.bulk_load(&files)?;

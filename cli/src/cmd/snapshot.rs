@@ -168,12 +168,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         }
         Action::Clone { root, name, table, reading } => {
             check_writable(root)?;
-            let cloned = Table::clone_snapshot(root, name, table, for_writing(reading, out)?)?;
+            let cloned = Table::clone_snapshot(root, name, table, reading.options_to_change(out)?)?;
             done(&cloned, "cloned", out)?;
         }
         Action::Restore { root, name, reading } => {
             check_has_snapshots(root, name)?;
-            let restored = Table::restore_snapshot(root, name, for_writing(reading, out)?)?;
+            let restored = Table::restore_snapshot(root, name, reading.options_to_change(out)?)?;
             done(&restored, "restored", out)?;
         }
         Action::Export { root, name, to, reading } => {
@@ -210,18 +210,13 @@ fn no_such_snapshot(root: &Path, name: &str) -> CommandError {
 fn take(table: &Path, name: &str, reading: &FileArgs, out: &mut Output) -> Result<(), Failure> {
     check_writable(table)?;
     check_is_table(table)?;
-    let table = Table::open_dir(table, for_writing(reading, out)?)?;
+    let table = Table::open_dir(table, reading.options_to_change(out)?)?;
     let taken = table.snapshot(name)?;
     for fault in table.inconsistencies() {
         out.warn(&format!("{}; so it is in the snapshot", fault.to_error()));
     }
     table.close()?;
     print(&taken, out)
-}
-
-/// Returns options for a table that is opened to be changed, but not compacted.
-fn for_writing(reading: &FileArgs, out: &Output) -> Result<RegionOptions, Failure> {
-    Ok(reading.region_options(out)?.writable(true).compaction_enabled(false))
 }
 
 /// Closes a table, and prints the change.

@@ -12,8 +12,8 @@ use super::response::Response;
 use crate::failure::CommandError;
 use crate::scratch_dir::ScratchDir;
 use hregion::{
-    BlockCache, Clock, Compaction, Durability, ErrorKind, Get, ManualClock, Mutation, ReadView, Region,
-    RegionScanner, ResultScanner, Scan,
+    BlockCache, Clock, Compaction, Durability, ErrorKind, Get, ManualClock, MemoryLimit, Mutation, ReadView,
+    Region, RegionScanner, ResultScanner, Scan,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -121,6 +121,10 @@ impl Replayer {
             .writable(true)
             .create_if_missing(true)
             .durability(Durability::SyncWal)
+            // Nothing is flushed or compacted by itself (replay.md §5).
+            .memstore_flush_size(u64::MAX)
+            .memory_limit(&MemoryLimit::new(u64::MAX))
+            .compaction_enabled(false)
             .cache(&self.cache)
             .clock(clock)
             .key_range(create.start_key.clone(), create.end_key.clone());
@@ -371,4 +375,40 @@ fn read_all(mut scanner: RegionScanner<'_>) -> hregion::Result<Response> {
         more = found.more;
     }
     Ok(Response::Rows { rows, more: None })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hregion::Put;
+
+    #[test]
+    fn nothing_is_flushed_or_compacted_by_itself() {
+        let mut player = Replayer::new(None, Vec::new()).unwrap();
+        let put = r#"{"id":2,"op":"put","row":"r","cells":[["f","q",1,"v"]]}"#;
+        let flush = r#"{"id":3,"op":"flush"}"#;
+        // As many files as a minor compaction takes, which is due some time after the region is opened.
+        let lines = [
+            r#"{"id":1,"op":"create","now":1000,"families":[{"name":"f"}]}"#,
+            put,
+            flush,
+            put,
+            flush,
+            put,
+            flush,
+            r#"{"id":4,"op":"reopen"}"#,
+        ];
+        for line in lines {
+            player.play(Line::parse(line.as_bytes()).unwrap(), &mut Vec::new()).unwrap();
+        }
+        let region = &player.stage.as_ref().unwrap().region;
+        assert_eq!((region.store_file_count("f"), region.health().compactions_pending), (Some(3), 0));
+        // A region is flushed at 128 MiB by default.
+        for timestamp in 0..28 {
+            let put = Put::new("r").cell_at("f", "q", timestamp, vec![0; 5 << 20]);
+            region.put(put.durability(Durability::SkipWal)).unwrap();
+        }
+        assert!(region.memstore_size() > 128 << 20 && !region.health().flush_pending);
+        region.abort().unwrap();
+    }
 }
