@@ -16,9 +16,11 @@ use crate::setback::{Setback, Wait};
 use crate::table::Table;
 use crate::timeline::Wanted;
 use crate::tries::Tries;
-use actions::{MAX_CALL, RegionRequest, ServerRequest, add, calls_of};
-use hregion::locator::LocateType;
-use hregion::{Corruption, Deadline, Error, ErrorKind, ReadFrom, RegionInfo, Result, Row, ServerName};
+use actions::{MAX_CALL, RegionRequest, ServerRequest, add, calls_of, take_out};
+use hregion::locator::{LocateType, RegionException};
+use hregion::{
+    Corruption, Deadline, Error, ErrorKind, ReadFrom, RegionInfo, RegionLocations, Result, Row, ServerName,
+};
 use results::{InDoubt, Results};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -165,15 +167,21 @@ impl Table {
         }
         // a lookup finds some regions before the one of its row, too
         unknown.sort_unstable_by_key(|(at, _)| Reverse(&actions[*at].row));
+        let mut last: Option<(usize, u16, Result<RegionLocations>)> = None;
         for (at, replica_id) in unknown {
-            let found = match (known(at, replica_id), &*unanswered) {
-                (Some(known), _) => Ok(known),
+            let row = &actions[at].row;
+            let is_same = |(other, id, _): &(usize, u16, _)| *id == replica_id && actions[*other].row == *row;
+            // if only the later one of two writes of a row were sent now, the earlier one would count
+            let same = last.take().filter(is_same).map(|(_, _, same)| same);
+            let found = match (same.or_else(|| known(at, replica_id).map(Ok)), &*unanswered) {
+                (Some(found), _) => found,
                 (None, Some((_, _, error))) => Err(error.clone()),
                 (None, None) => {
-                    let (row, deadline) = (&actions[at].row, tries.deadline());
+                    let deadline = tries.deadline();
                     self.core.locate(&self.name, row, LocateType::At, replica_id, deadline).await
                 }
             };
+            last = Some((at, replica_id, found.clone()));
             match found {
                 Ok(locations) if locations.server_of(replica_id).is_some() => {
                     add(&mut servers, locations, replica_id, at);
@@ -420,8 +428,13 @@ async fn call_in_parts(
     time: Duration,
     deadline: Deadline,
 ) -> Vec<(RegionRequest, Vec<Outcome>)> {
-    let mut all = Vec::new();
-    for regions in calls_of(regions, actions, MAX_CALL) {
+    let mut all: Vec<(RegionRequest, Vec<Outcome>)> = Vec::new();
+    let mut again: HashMap<&[u8], Fault> = HashMap::new();
+    for mut regions in calls_of(regions, actions, MAX_CALL) {
+        // an earlier write of a row would be repeated after a later one, and count
+        for (region, faults) in take_out(&mut regions, |at| again.get(&actions[at].row[..])) {
+            all.push((region, faults.into_iter().map(|(at, fault)| (at, Err(fault.of_unsent()))).collect()));
+        }
         let outcomes = call_server(core, &regions, actions, time.min(deadline.left())).await;
         let failed = |fault: Fault| {
             let all = regions
@@ -429,7 +442,14 @@ async fn call_in_parts(
                 .map(|region| region.actions.iter().map(|at| (*at, Err(fault.clone()))).collect());
             all.collect()
         };
-        let outcomes = outcomes.unwrap_or_else(failed);
+        let outcomes: Vec<Vec<Outcome>> = outcomes.unwrap_or_else(failed);
+        for (at, outcome) in outcomes.iter().flatten() {
+            if let Err(fault) = outcome
+                && fault.kind != RegionException::Fatal
+            {
+                again.insert(&actions[*at].row, fault.clone());
+            }
+        }
         all.extend(regions.into_iter().zip(outcomes));
     }
     all
@@ -521,7 +541,7 @@ mod tests {
     use super::*;
     use crate::Client;
     use bytes::Bytes;
-    use hregion::{RegionLocations, RowBuf, TableName};
+    use hregion::{RowBuf, TableName};
     use std::net::TcpListener;
 
     fn actions(count: u8) -> Arc<Vec<Action>> {

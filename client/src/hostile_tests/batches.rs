@@ -212,6 +212,24 @@ async fn a_large_batch_is_sent_in_several_calls() {
     assert_eq!(cluster.multis(), 2);
 }
 
+/// Otherwise an earlier one that is repeated would be executed after a later one, and count.
+#[tokio::test]
+async fn writes_of_a_row_in_several_calls_keep_their_order() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(2);
+    let builder = Client::builder().max_cell_size(0).retries(retries);
+    let table = builder.bootstrap(&cluster.addresses()).unwrap().table(&TableName::parse("t").unwrap());
+    let put = |at: usize| Put::new(row_key(at)).cell("f", "q", vec![b'v'; 17 << 20]);
+    // the first put of the row is repeated, without the second one; or neither is, after each has failed
+    for class in ["RegionTooBusyException", "DoNotRetryIOException"] {
+        cluster.fail(row_key(0), Some((class, "no")));
+        let before = cluster.multis();
+        let results = table.batch(&[put(0).into(), put(0).into(), put(1).into()]).await;
+        assert!(results[0].is_err() && results[1].is_err() && results[2].is_ok());
+        assert_eq!(cluster.multis() - before, 3, "{class}");
+    }
+}
+
 /// A server would refuse all puts of its region.
 #[tokio::test]
 async fn a_put_that_is_too_long_fails_alone() {
