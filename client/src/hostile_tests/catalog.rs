@@ -5,7 +5,7 @@ use super::{OPERATION, PATIENCE};
 use crate::Client;
 use crate::connections::Connections;
 use crate::registry::RpcRegistry;
-use hregion::locator::RetryPolicy;
+use hregion::locator::{RegionState, RetryPolicy};
 use hregion::{ConnectionRegistry, Deadline, Error, Put, RegionLocations, Result, ServerName, TableName};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -149,4 +149,18 @@ async fn writes_of_a_row_that_is_not_found_at_once_are_sent_together() {
     let results = table.batch(&[put(), put()]).await;
     assert!(results.iter().all(Result::is_ok), "{results:?}");
     assert_eq!(cluster.multis(), 1);
+}
+
+/// Clients do not need the state of a region.
+#[tokio::test]
+async fn a_region_in_a_state_of_a_later_version_is_found() {
+    let cluster = Cluster::start().await;
+    let client =
+        Client::builder().retries(RetryPolicy::no_retries()).bootstrap(&cluster.addresses()).unwrap();
+    let table = TableName::parse("t").unwrap();
+    let found = client.locate(&table, row_key(0)).await.unwrap();
+    assert!(found.region().contains(row_key(0).as_bytes()) && found.server().is_some());
+    let regions = client.regions(&table).await.unwrap();
+    let states = regions.iter().map(|row| row.assignments()[0].state);
+    assert!(states.eq([&[None][..], &[Some(RegionState::Open); 4]].concat()));
 }
