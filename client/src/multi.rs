@@ -517,6 +517,9 @@ fn outcomes(
                     return Err(Corruption::Malformed("result of an action that was not sent, or sent once"));
                 };
                 let outcome = match &result.exception {
+                    Some(exception) if region.actions.len() > 1 => {
+                        Err(Fault::of_named(server, exception).of_several())
+                    }
                     Some(exception) => Err(Fault::of_named(server, exception)),
                     None => {
                         let row = row_of(&result.result.unwrap_or_default(), &mut cells)?;

@@ -4,7 +4,7 @@ use super::fake::{Cluster, Mischief, ROWS, row_key};
 use super::{CALL, PATIENCE, client, is_expected, results_of};
 use crate::Client;
 use hregion::locator::RetryPolicy;
-use hregion::{CheckAndMutate, Delete, Get, Increment, Put, Result, TableName};
+use hregion::{CheckAndMutate, Delete, Get, Increment, Mutation, Put, Result, TableName};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -90,6 +90,15 @@ async fn a_write_without_an_answer_may_have_been_executed() {
     cluster.fail(row(), Some(("exceptions.TimeoutIOException", "no sync")));
     let error = table.batch(&[put().into()]).await.remove(0).unwrap_err();
     assert!(error.message().ends_with(IN_DOUBT) && error.message().contains("no sync"), "{error}");
+    // or between two writes of a call
+    cluster.fail(row(), Some(("RegionTooBusyException", "full")));
+    for writes in [1, 2] {
+        let puts: Vec<Mutation> = vec![put().into(); writes];
+        for result in table.batch(&puts).await {
+            let error = result.unwrap_err();
+            assert_eq!(error.message().ends_with(IN_DOUBT), writes > 1, "{error}");
+        }
+    }
     for write in 0..3 {
         cluster.behave(1, Mischief::NONE);
         assert!(is_expected(&table.get(&Get::new(row())).await.unwrap(), 6));
