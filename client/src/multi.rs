@@ -147,17 +147,18 @@ impl Table {
         unanswered: &mut Option<Unanswered>,
     ) -> (HashMap<ServerName, ServerRequest>, Vec<(usize, Error)>) {
         let (mut servers, mut failed) = (HashMap::<ServerName, ServerRequest>::new(), Vec::new());
-        let known = |at: usize, replica_id: u16| {
-            let known = self.core.known(&self.name, &actions[at].row, LocateType::At);
-            known.filter(|known| known.server_of(replica_id).is_some())
-        };
+        let has_server =
+            |replica_id: u16| move |known: &RegionLocations| known.server_of(replica_id).is_some();
+        // all writes of a row have one location: another server could execute a later one before
+        let regions = self.core.locator.cache().known_regions(&self.name);
         let mut unknown = Vec::new();
         for &at in left {
             let replica_id = replica.unwrap_or(match actions[at].from {
                 ReadFrom::Primary | ReadFrom::Any => 0,
                 ReadFrom::Replica(id) => id,
             });
-            match known(at, replica_id) {
+            let known = regions.get(&actions[at].row).map(RegionLocations::from);
+            match known.filter(has_server(replica_id)) {
                 Some(known) => add(&mut servers, known, replica_id, at),
                 None => unknown.push((at, replica_id)),
             }
@@ -171,9 +172,9 @@ impl Table {
         for (at, replica_id) in unknown {
             let row = &actions[at].row;
             let is_same = |(other, id, _): &(usize, u16, _)| *id == replica_id && actions[*other].row == *row;
-            // if only the later one of two writes of a row were sent now, the earlier one would count
             let same = last.take().filter(is_same).map(|(_, _, same)| same);
-            let found = match (same.or_else(|| known(at, replica_id).map(Ok)), &*unanswered) {
+            let known = || self.core.known(&self.name, row, LocateType::At).filter(has_server(replica_id));
+            let found = match (same.or_else(|| known().map(Ok)), &*unanswered) {
                 (Some(found), _) => found,
                 (None, Some((_, _, error))) => Err(error.clone()),
                 (None, None) => {
@@ -544,8 +545,10 @@ mod tests {
     use super::*;
     use crate::Client;
     use bytes::Bytes;
+    use hregion::locator::{LocationOrigin, Replica};
     use hregion::{RowBuf, TableName};
     use std::net::TcpListener;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn actions(count: u8) -> Arc<Vec<Action>> {
         Arc::new((0..count).map(|row| Action::mutation(&[row], Bytes::new())).collect())
@@ -563,6 +566,39 @@ mod tests {
         batch.unanswered = Some((tries.attempt(), Instant::now(), error));
         batch.call(Branch { left: left.clone(), tries, redirected: HashSet::new() }).await;
         assert!(batch.branches.values().map(|branch| &branch.left).eq([&left]));
+    }
+
+    /// Otherwise a server could execute the last one before another server executes the others.
+    #[test]
+    fn writes_of_a_row_have_one_location_while_it_changes() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let client = Client::builder().bootstrap("localhost").unwrap();
+        let table = client.table(&TableName::parse("t").unwrap());
+        let region = RegionInfo::new(table.name().clone(), "", "", 1).unwrap();
+        let on = |port: u16| {
+            let server = ServerName::new("h", port, 5).unwrap();
+            RegionLocations::new(region.clone(), [Replica::on(server, 2)])
+        };
+        let (cache, places) = (client.0.locator.cache(), [on(1), on(2)]);
+        let change = || places.iter().for_each(|place| cache.insert(place.clone(), LocationOrigin::LookedUp));
+        change();
+        let actions: Vec<Action> = (0..1000).map(|_| Action::mutation(b"r", Bytes::new())).collect();
+        let left: Vec<usize> = (0..actions.len()).collect();
+        let tries = Tries::new(&table.core);
+        let ends = AtomicBool::new(false);
+        let servers: Vec<usize> = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ends.load(Ordering::Relaxed) {
+                    change();
+                }
+            });
+            let group = |_| runtime.block_on(table.group(&actions, &left, None, &tries, &mut None)).0.len();
+            let servers = (0..200).map(group).collect();
+            ends.store(true, Ordering::Relaxed);
+            servers
+        });
+        assert_eq!(servers, [1; 200]);
     }
 
     /// Otherwise other replicas would be asked for them, too.
