@@ -153,12 +153,11 @@ impl RemoteCatalog {
             if page.made_no_progress(range, &first) {
                 page = self.page_beyond(meta, search, deadline).await?;
             }
-            entries.extend(
-                page.rows.iter().take(left).map(|row| CatalogEntry {
-                    key: row.key().to_vec(),
-                    row: CatalogRow::parse(row.as_row()),
-                }),
-            );
+            entries.extend(page.rows.iter().take(left).map(|row| CatalogEntry {
+                key: row.key().to_vec(),
+                // a region is also found in a state that a later version has
+                row: CatalogRow::parse(row.as_row()).or_else(|_| CatalogRow::parse_locations(row.as_row())),
+            }));
             if !page.has_more || entries.len() >= range.limit {
                 return Ok(entries);
             }

@@ -19,7 +19,8 @@ mod builder;
 
 pub use builder::ClientBuilder;
 
-/// A client of a cluster. Cheap to clone; clones share connections and known locations.
+/// A client of a cluster. Cheap to clone; clones share connections and known locations. A process that was
+/// forked needs a client of its own: its parent uses the connections.
 #[derive(Clone)]
 pub struct Client(pub(crate) Arc<ClientCore>);
 

@@ -190,6 +190,13 @@ impl Fault {
         fault
     }
 
+    /// The same fault of one of several writes to a region, which a server executes in parts: if the region
+    /// becomes busy in between, all have the exception.
+    pub(crate) fn of_several(self) -> Self {
+        let is_busy = self.kind == RegionException::Busy { pause: None };
+        Self { is_unexplained: self.is_unexplained || is_busy, ..self }
+    }
+
     /// The exception with which a procedure of the master has ended.
     pub(crate) fn of_procedure(server: &str, class: &str, reason: &str) -> Self {
         // a procedure that has ended is not executed again

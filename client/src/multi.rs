@@ -16,9 +16,11 @@ use crate::setback::{Setback, Wait};
 use crate::table::Table;
 use crate::timeline::Wanted;
 use crate::tries::Tries;
-use actions::{MAX_CALL, RegionRequest, ServerRequest, add, calls_of};
-use hregion::locator::LocateType;
-use hregion::{Corruption, Deadline, Error, ErrorKind, ReadFrom, RegionInfo, Result, Row, ServerName};
+use actions::{MAX_CALL, RegionRequest, ServerRequest, add, calls_of, take_out};
+use hregion::locator::{LocateType, RegionException};
+use hregion::{
+    Corruption, Deadline, Error, ErrorKind, ReadFrom, RegionInfo, RegionLocations, Result, Row, ServerName,
+};
 use results::{InDoubt, Results};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -145,17 +147,18 @@ impl Table {
         unanswered: &mut Option<Unanswered>,
     ) -> (HashMap<ServerName, ServerRequest>, Vec<(usize, Error)>) {
         let (mut servers, mut failed) = (HashMap::<ServerName, ServerRequest>::new(), Vec::new());
-        let known = |at: usize, replica_id: u16| {
-            let known = self.core.known(&self.name, &actions[at].row, LocateType::At);
-            known.filter(|known| known.server_of(replica_id).is_some())
-        };
+        let has_server =
+            |replica_id: u16| move |known: &RegionLocations| known.server_of(replica_id).is_some();
+        // all writes of a row have one location: another server could execute a later one before
+        let regions = self.core.locator.cache().known_regions(&self.name);
         let mut unknown = Vec::new();
         for &at in left {
             let replica_id = replica.unwrap_or(match actions[at].from {
                 ReadFrom::Primary | ReadFrom::Any => 0,
                 ReadFrom::Replica(id) => id,
             });
-            match known(at, replica_id) {
+            let known = regions.get(&actions[at].row).map(RegionLocations::from);
+            match known.filter(has_server(replica_id)) {
                 Some(known) => add(&mut servers, known, replica_id, at),
                 None => unknown.push((at, replica_id)),
             }
@@ -165,15 +168,21 @@ impl Table {
         }
         // a lookup finds some regions before the one of its row, too
         unknown.sort_unstable_by_key(|(at, _)| Reverse(&actions[*at].row));
+        let mut last: Option<(usize, u16, Result<RegionLocations>)> = None;
         for (at, replica_id) in unknown {
-            let found = match (known(at, replica_id), &*unanswered) {
-                (Some(known), _) => Ok(known),
+            let row = &actions[at].row;
+            let is_same = |(other, id, _): &(usize, u16, _)| *id == replica_id && actions[*other].row == *row;
+            let same = last.take().filter(is_same).map(|(_, _, same)| same);
+            let known = || self.core.known(&self.name, row, LocateType::At).filter(has_server(replica_id));
+            let found = match (same.or_else(|| known().map(Ok)), &*unanswered) {
+                (Some(found), _) => found,
                 (None, Some((_, _, error))) => Err(error.clone()),
                 (None, None) => {
-                    let (row, deadline) = (&actions[at].row, tries.deadline());
+                    let deadline = tries.deadline();
                     self.core.locate(&self.name, row, LocateType::At, replica_id, deadline).await
                 }
             };
+            last = Some((at, replica_id, found.clone()));
             match found {
                 Ok(locations) if locations.server_of(replica_id).is_some() => {
                     add(&mut servers, locations, replica_id, at);
@@ -420,8 +429,13 @@ async fn call_in_parts(
     time: Duration,
     deadline: Deadline,
 ) -> Vec<(RegionRequest, Vec<Outcome>)> {
-    let mut all = Vec::new();
-    for regions in calls_of(regions, actions, MAX_CALL) {
+    let mut all: Vec<(RegionRequest, Vec<Outcome>)> = Vec::new();
+    let mut again: HashMap<&[u8], Fault> = HashMap::new();
+    for mut regions in calls_of(regions, actions, MAX_CALL) {
+        // an earlier write of a row would be repeated after a later one, and count
+        for (region, faults) in take_out(&mut regions, |at| again.get(&actions[at].row[..])) {
+            all.push((region, faults.into_iter().map(|(at, fault)| (at, Err(fault.of_unsent()))).collect()));
+        }
         let outcomes = call_server(core, &regions, actions, time.min(deadline.left())).await;
         let failed = |fault: Fault| {
             let all = regions
@@ -429,7 +443,14 @@ async fn call_in_parts(
                 .map(|region| region.actions.iter().map(|at| (*at, Err(fault.clone()))).collect());
             all.collect()
         };
-        let outcomes = outcomes.unwrap_or_else(failed);
+        let outcomes: Vec<Vec<Outcome>> = outcomes.unwrap_or_else(failed);
+        for (at, outcome) in outcomes.iter().flatten() {
+            if let Err(fault) = outcome
+                && fault.kind != RegionException::Fatal
+            {
+                again.insert(&actions[*at].row, fault.clone());
+            }
+        }
         all.extend(regions.into_iter().zip(outcomes));
     }
     all
@@ -497,6 +518,9 @@ fn outcomes(
                     return Err(Corruption::Malformed("result of an action that was not sent, or sent once"));
                 };
                 let outcome = match &result.exception {
+                    Some(exception) if region.actions.len() > 1 => {
+                        Err(Fault::of_named(server, exception).of_several())
+                    }
                     Some(exception) => Err(Fault::of_named(server, exception)),
                     None => {
                         let row = row_of(&result.result.unwrap_or_default(), &mut cells)?;
@@ -521,8 +545,10 @@ mod tests {
     use super::*;
     use crate::Client;
     use bytes::Bytes;
-    use hregion::{RegionLocations, RowBuf, TableName};
+    use hregion::locator::{LocationOrigin, Replica};
+    use hregion::{RowBuf, TableName};
     use std::net::TcpListener;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     fn actions(count: u8) -> Arc<Vec<Action>> {
         Arc::new((0..count).map(|row| Action::mutation(&[row], Bytes::new())).collect())
@@ -540,6 +566,39 @@ mod tests {
         batch.unanswered = Some((tries.attempt(), Instant::now(), error));
         batch.call(Branch { left: left.clone(), tries, redirected: HashSet::new() }).await;
         assert!(batch.branches.values().map(|branch| &branch.left).eq([&left]));
+    }
+
+    /// Otherwise a server could execute the last one before another server executes the others.
+    #[test]
+    fn writes_of_a_row_have_one_location_while_it_changes() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let _entered = runtime.enter();
+        let client = Client::builder().bootstrap("localhost").unwrap();
+        let table = client.table(&TableName::parse("t").unwrap());
+        let region = RegionInfo::new(table.name().clone(), "", "", 1).unwrap();
+        let on = |port: u16| {
+            let server = ServerName::new("h", port, 5).unwrap();
+            RegionLocations::new(region.clone(), [Replica::on(server, 2)])
+        };
+        let (cache, places) = (client.0.locator.cache(), [on(1), on(2)]);
+        let change = || places.iter().for_each(|place| cache.insert(place.clone(), LocationOrigin::LookedUp));
+        change();
+        let actions: Vec<Action> = (0..1000).map(|_| Action::mutation(b"r", Bytes::new())).collect();
+        let left: Vec<usize> = (0..actions.len()).collect();
+        let tries = Tries::new(&table.core);
+        let ends = AtomicBool::new(false);
+        let servers: Vec<usize> = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ends.load(Ordering::Relaxed) {
+                    change();
+                }
+            });
+            let group = |_| runtime.block_on(table.group(&actions, &left, None, &tries, &mut None)).0.len();
+            let servers = (0..200).map(group).collect();
+            ends.store(true, Ordering::Relaxed);
+            servers
+        });
+        assert_eq!(servers, [1; 200]);
     }
 
     /// Otherwise other replicas would be asked for them, too.

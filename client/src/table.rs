@@ -317,7 +317,8 @@ impl Table {
     /// they have more than 32 MiB. Returns the result of each, in order: the cells of increments and
     /// appends, or an error as of [`put`](Self::put) and [`increment`](Self::increment). A mutation that
     /// fails does not prevent the others from being written. Those whose answer is lost are repeated: see
-    /// [`delete`](Self::delete) (HBase: `AsyncTable.batch`).
+    /// [`delete`](Self::delete). Those of one row are executed in their order, except for one that a server
+    /// refuses at first although it executes a later one of the same call (HBase: `AsyncTable.batch`).
     pub async fn batch(&self, mutations: &[Mutation]) -> Vec<Result<Row>> {
         let (mut actions, mut results) = (Vec::new(), Vec::new());
         for mutation in mutations {

@@ -77,14 +77,30 @@ impl CatalogRow {
     ///
     /// If the row has no region, or another row's, or a column is invalid.
     pub fn parse(row: RowRef<'_>) -> Result<Self, Corruption> {
+        Self::parse_columns(row, |_| true)
+    }
+
+    /// Parses only the columns of a row that HBase's clients read: those of the region, and of the servers of
+    /// its replicas. Others may be invalid, such as the name of a state that a later version has.
+    ///
+    /// # Errors
+    ///
+    /// If the row has no region, or another row's, or one of these columns is invalid.
+    pub fn parse_locations(row: RowRef<'_>) -> Result<Self, Corruption> {
+        // `serverstartcode`, and the columns of replicas, begin with the same names
+        let names = [&b"regioninfo"[..], b"server", b"seqnumDuringOpen"];
+        Self::parse_columns(row, |qualifier| names.iter().any(|name| qualifier.starts_with(name)))
+    }
+
+    fn parse_columns(row: RowRef<'_>, is_read: impl Fn(&[u8]) -> bool) -> Result<Self, Corruption> {
         let mut region = None;
         let (mut daughters, mut merge_parents) = (Vec::new(), Vec::new());
         let mut copies = BTreeMap::new();
         let mut last: Option<&[u8]> = None;
         for cell in row.cells().filter(|cell| cell.family() == INFO) {
             let (qualifier, value) = (cell.qualifier(), cell.value());
-            if last.replace(qualifier) == Some(qualifier) {
-                continue; // an older version
+            if last.replace(qualifier) == Some(qualifier) || !is_read(qualifier) {
+                continue; // an older version, or a column that is not needed
             }
             match qualifier {
                 b"regioninfo" => region = Some(RegionInfo::parse_cell(value)?),
@@ -213,7 +229,7 @@ mod tests {
     use crate::cell::{CellType, RowBuf, SeekKey};
     use crate::schema::TableName;
 
-    fn parse(row: &[u8], columns: &[(&str, &[u8])]) -> Result<CatalogRow, Corruption> {
+    fn row_of(row: &[u8], columns: &[(&str, &[u8])]) -> RowBuf {
         let mut columns = columns.to_vec();
         columns.sort_by_key(|(qualifier, _)| *qualifier);
         let mut buffer = RowBuf::new();
@@ -223,7 +239,11 @@ mod tests {
                 buffer.push(CellRef::new(&key, if timestamp == 5 { value } else { b"?" }));
             }
         }
-        CatalogRow::parse(buffer.as_row())
+        buffer
+    }
+
+    fn parse(row: &[u8], columns: &[(&str, &[u8])]) -> Result<CatalogRow, Corruption> {
+        CatalogRow::parse(row_of(row, columns).as_row())
     }
 
     fn region() -> RegionInfo {
@@ -291,18 +311,22 @@ mod tests {
     #[test]
     fn invalid_columns_are_rejected() {
         let (name, info) = (region().name(), region().to_cell());
-        for column in [
-            ("server", &b"host"[..]),
-            ("serverstartcode", b"1"),
-            ("seqnumDuringOpen", b"1234567"),
-            ("state", b"?"),
-            ("sn", b"host:1"),
-            ("splitA", b"PBUF"),
-            ("merge0000", b"x"),
+        for (column, is_of_location) in [
+            (("server", &b"host"[..]), true),
+            (("serverstartcode", b"1"), true),
+            (("seqnumDuringOpen", b"1234567"), true),
+            (("state", b"?"), false),
+            (("sn", b"host:1"), false),
+            (("splitA", b"PBUF"), false),
+            (("merge0000", b"x"), false),
         ] {
             let columns = [("regioninfo", &info[..]), ("serverstartcode", &[0; 8]), column];
             let columns = if column.0 == "serverstartcode" { &columns[..1] } else { &columns[..2] };
-            assert!(parse(&name, &[columns, &[column]].concat()).is_err(), "{column:?}");
+            let row = row_of(&name, &[columns, &[column]].concat());
+            assert!(CatalogRow::parse(row.as_row()).is_err(), "{column:?}");
+            let locations = CatalogRow::parse_locations(row.as_row());
+            assert_eq!(locations.is_err(), is_of_location, "{column:?}");
+            assert!(locations.is_ok_and(|row| *row.region() == region()) || is_of_location);
         }
         assert!(parse(&name, &[("server", b"h:1")]).is_err(), "no region");
         assert!(parse(&name, &[("regioninfo", b"")]).is_err());

@@ -47,7 +47,7 @@ mod turn;
 pub(crate) mod zookeeper;
 
 pub use crate::schema::serving;
-pub use cache::{CachedLocations, LocationOrigin, MetaCache};
+pub use cache::{CachedLocations, KnownRegions, LocationOrigin, MetaCache};
 pub use catalog::{Catalog, CatalogEntry};
 pub use catalog_row::{Assignment, CatalogRow, greatest_copy};
 pub(crate) use catalog_row::{INFO, is_merge_column};

@@ -4,7 +4,7 @@ use super::fake::{Cluster, Mischief, ROWS, row_key};
 use super::{CALL, PATIENCE, client, is_expected, results_of};
 use crate::Client;
 use hregion::locator::RetryPolicy;
-use hregion::{CheckAndMutate, Delete, Get, Increment, Put, Result, TableName};
+use hregion::{CheckAndMutate, Delete, Get, Increment, Mutation, Put, Result, TableName};
 use std::time::{Duration, Instant};
 
 #[tokio::test]
@@ -90,6 +90,15 @@ async fn a_write_without_an_answer_may_have_been_executed() {
     cluster.fail(row(), Some(("exceptions.TimeoutIOException", "no sync")));
     let error = table.batch(&[put().into()]).await.remove(0).unwrap_err();
     assert!(error.message().ends_with(IN_DOUBT) && error.message().contains("no sync"), "{error}");
+    // or between two writes of a call
+    cluster.fail(row(), Some(("RegionTooBusyException", "full")));
+    for writes in [1, 2] {
+        let puts: Vec<Mutation> = vec![put().into(); writes];
+        for result in table.batch(&puts).await {
+            let error = result.unwrap_err();
+            assert_eq!(error.message().ends_with(IN_DOUBT), writes > 1, "{error}");
+        }
+    }
     for write in 0..3 {
         cluster.behave(1, Mischief::NONE);
         assert!(is_expected(&table.get(&Get::new(row())).await.unwrap(), 6));
@@ -210,6 +219,24 @@ async fn a_large_batch_is_sent_in_several_calls() {
     let results = table.batch(&[put(0).into(), put(1).into()]).await;
     assert!(results.iter().all(Result::is_ok) && results.len() == 2);
     assert_eq!(cluster.multis(), 2);
+}
+
+/// Otherwise an earlier one that is repeated would be executed after a later one, and count.
+#[tokio::test]
+async fn writes_of_a_row_in_several_calls_keep_their_order() {
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(2);
+    let builder = Client::builder().max_cell_size(0).retries(retries);
+    let table = builder.bootstrap(&cluster.addresses()).unwrap().table(&TableName::parse("t").unwrap());
+    let put = |at: usize| Put::new(row_key(at)).cell("f", "q", vec![b'v'; 17 << 20]);
+    // the first put of the row is repeated, without the second one; or neither is, after each has failed
+    for class in ["RegionTooBusyException", "DoNotRetryIOException"] {
+        cluster.fail(row_key(0), Some((class, "no")));
+        let before = cluster.multis();
+        let results = table.batch(&[put(0).into(), put(0).into(), put(1).into()]).await;
+        assert!(results[0].is_err() && results[1].is_err() && results[2].is_ok());
+        assert_eq!(cluster.multis() - before, 3, "{class}");
+    }
 }
 
 /// A server would refuse all puts of its region.

@@ -5,7 +5,7 @@ use super::{OPERATION, PATIENCE};
 use crate::Client;
 use crate::connections::Connections;
 use crate::registry::RpcRegistry;
-use hregion::locator::RetryPolicy;
+use hregion::locator::{RegionState, RetryPolicy};
 use hregion::{ConnectionRegistry, Deadline, Error, Put, RegionLocations, Result, ServerName, TableName};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -93,6 +93,17 @@ async fn a_search_of_the_catalog_goes_on_where_a_call_has_ended() {
 struct Flaky {
     cluster: RpcRegistry,
     failures: AtomicU64,
+    error: Error,
+}
+
+/// Returns a client with such a registry.
+fn flaky_client(cluster: &Cluster, failures: u64, error: Error, attempts: u32) -> Client {
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(attempts);
+    let builder = Client::builder().retries(retries.operation_timeout(PATIENCE));
+    let connections = Arc::new(Connections::new(builder.connections.clone()));
+    let runtime = tokio::runtime::Handle::current();
+    let cluster = RpcRegistry::new(&cluster.addresses(), connections, runtime, PATIENCE).unwrap();
+    builder.registry(Arc::new(Flaky { cluster, failures: AtomicU64::new(failures), error })).unwrap()
 }
 
 impl ConnectionRegistry for Flaky {
@@ -100,7 +111,7 @@ impl ConnectionRegistry for Flaky {
         let failing =
             self.failures.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
         if failing.is_ok() {
-            return Err(Error::timed_out("read"));
+            return Err(self.error.clone());
         }
         self.cluster.meta_region_locations(deadline)
     }
@@ -119,17 +130,37 @@ async fn calls_to_all_regions_begin_again_if_the_catalog_is_not_found_at_once() 
     let cluster = Cluster::start().await;
     let table = TableName::parse("t").unwrap();
     for (failures, attempts, succeeds) in [(0, 1, true), (1, 1, false), (3, 4, true), (4, 4, false)] {
-        let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(attempts);
-        let builder = Client::builder().retries(retries.operation_timeout(PATIENCE));
-        let connections = Arc::new(Connections::new(builder.connections.clone()));
-        let runtime = tokio::runtime::Handle::current();
-        let registry = RpcRegistry::new(&cluster.addresses(), connections, runtime, PATIENCE).unwrap();
-        let flaky = Arc::new(Flaky { cluster: registry, failures: AtomicU64::new(failures) });
-        let client = builder.registry(flaky).unwrap();
+        let client = flaky_client(&cluster, failures, Error::timed_out("read"), attempts);
         let before = cluster.flushed();
         let flushed = client.flush_table(&table).await;
         assert_eq!(flushed.is_ok(), succeeds, "{failures} of {attempts}: {flushed:?}");
         let regions = if succeeds { client.regions(&table).await.unwrap().len() } else { 0 };
         assert_eq!(cluster.flushed() - before, regions);
     }
+}
+
+/// Otherwise one of them would be found without the other one, which would be executed after it.
+#[tokio::test]
+async fn writes_of_a_row_that_is_not_found_at_once_are_sent_together() {
+    let cluster = Cluster::start().await;
+    let error = Error::locating(hregion::ErrorKind::NoServerForRegion, "none at present");
+    let table = flaky_client(&cluster, 1, error, 2).table(&TableName::parse("t").unwrap());
+    let put = || Put::new(row_key(7)).cell("f", "q", "v").into();
+    let results = table.batch(&[put(), put()]).await;
+    assert!(results.iter().all(Result::is_ok), "{results:?}");
+    assert_eq!(cluster.multis(), 1);
+}
+
+/// Clients do not need the state of a region.
+#[tokio::test]
+async fn a_region_in_a_state_of_a_later_version_is_found() {
+    let cluster = Cluster::start().await;
+    let client =
+        Client::builder().retries(RetryPolicy::no_retries()).bootstrap(&cluster.addresses()).unwrap();
+    let table = TableName::parse("t").unwrap();
+    let found = client.locate(&table, row_key(0)).await.unwrap();
+    assert!(found.region().contains(row_key(0).as_bytes()) && found.server().is_some());
+    let regions = client.regions(&table).await.unwrap();
+    let states = regions.iter().map(|row| row.assignments()[0].state);
+    assert!(states.eq([&[None][..], &[Some(RegionState::Open); 4]].concat()));
 }

@@ -653,6 +653,9 @@ impl State {
                     push(&mut row, &region.name(), "info", &name, &value);
                 }
             }
+            // the first region is in a state that a later version has
+            let state = if at == 0 { "RESTING" } else { "OPEN" };
+            push(&mut row, &region.name(), "info", "state", state.as_bytes());
             row.freeze()
         };
         self.regions.iter().enumerate().map(row).collect()

@@ -64,6 +64,28 @@ pub(super) fn calls_of(
     calls
 }
 
+/// Takes actions out of a call, each with what `reason` returns for it.
+pub(super) fn take_out<'r, R: Clone + 'r>(
+    regions: &mut Vec<RegionRequest>,
+    reason: impl Fn(usize) -> Option<&'r R>,
+) -> Vec<(RegionRequest, Vec<(usize, R)>)> {
+    let mut all = Vec::new();
+    for region in regions.iter_mut() {
+        let taken: Vec<(usize, R)> = region
+            .actions
+            .extract_if(.., |at| reason(*at).is_some())
+            .filter_map(|at| Some((at, reason(at)?.clone())))
+            .collect();
+        if !taken.is_empty() {
+            let (locations, replica_id) = (region.locations.clone(), region.replica_id);
+            let actions = taken.iter().map(|(at, _)| *at).collect();
+            all.push((RegionRequest { locations, replica_id, actions }, taken));
+        }
+    }
+    regions.retain(|region| !region.actions.is_empty());
+    all
+}
+
 /// The actions of one replica of a region, by their place among all (HBase:
 /// `AsyncBatchRpcRetryingCaller.RegionRequest`).
 pub(super) struct RegionRequest {

@@ -33,6 +33,18 @@ struct TableRegions {
     changing: Mutex<()>,
 }
 
+/// The known regions of a table at one moment: several lookups agree, whatever changes in the meantime.
+#[derive(Clone, Debug)]
+pub struct KnownRegions(Option<Arc<RegionMap>>);
+
+impl KnownRegions {
+    /// Returns the region that contains a row, if it was known.
+    #[must_use]
+    pub fn get(&self, row: &[u8]) -> Option<CachedLocations> {
+        self.0.as_ref()?.find(row)
+    }
+}
+
 /// The origin of a location, which determines its precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LocationOrigin {
@@ -54,6 +66,12 @@ impl MetaCache {
     #[must_use]
     pub fn get(&self, table: &TableName, row: &[u8]) -> Option<CachedLocations> {
         self.regions(table)?.find(row)
+    }
+
+    /// Returns what is known of the regions of a table now.
+    #[must_use]
+    pub fn known_regions(&self, table: &TableName) -> KnownRegions {
+        KnownRegions(self.regions(table).map(Guard::into_inner))
     }
 
     /// Returns the region that contains the greatest possible row less than `row`, if it is known; for an
