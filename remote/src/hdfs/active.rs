@@ -146,7 +146,7 @@ fn declaration(text: &str) -> Option<(&str, Vec<Literal<'_>>)> {
 }
 
 /// Returns the name that a text begins with.
-fn name_at(text: &str) -> &str {
+pub(super) fn name_at(text: &str) -> &str {
     text.split(|c: char| c == '<' || c.is_whitespace()).next().unwrap_or_default()
 }
 
