@@ -237,7 +237,22 @@ impl HdfsFiles {
         let options = WriteOptions::default().overwrite(replaces).create_parent(false).permission(FILE_MODE);
         // Whether the file exists or not, this client cannot write to it.
         let is_made = move || async move { self.find(key).await.map(|_| None) };
-        self.make(self.changing().create(&path_of(key), options), is_made).await
+        match self.make(self.changing().create(&path_of(key), options), is_made).await {
+            Err(error) => Err(self.with_file_left(key, error).await),
+            created => created,
+        }
+    }
+
+    /// Adds to the error of a file in an encryption zone that the file is left. The client has removed or
+    /// closed it again, but does not report whether that has failed.
+    pub(super) async fn with_file_left(&self, key: &str, error: io::Error) -> io::Error {
+        if error.kind() != io::ErrorKind::Unsupported || matches!(self.find(key).await, Ok(None)) {
+            return error;
+        }
+        let path = path_of(key);
+        let message =
+            format!("{error}; the file may be left, and open as long as this storage exists: {path}");
+        io::Error::new(error.kind(), message)
     }
 
     /// Moves a file or directory, and then checks that the lock is still held, so that the next holder finds
