@@ -46,6 +46,8 @@ pub(crate) enum Manner {
     RedirectsToRead,
     /// With S3's error for a request whose bytes arrive too slowly.
     TimesOut,
+    /// With S3's error for a request that exceeds the rate of requests.
+    Throttles,
     /// With a body that does not end.
     Endless,
     /// With an error whose body does not end.
@@ -549,6 +551,7 @@ fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
             return (303, named(vec![("Location", request.target.clone())]), Vec::new());
         }
         Manner::TimesOut => return (400, Vec::new(), b"<Error><Code>RequestTimeout</Code></Error>".to_vec()),
+        Manner::Throttles => return (503, Vec::new(), b"<Error><Code>SlowDown</Code></Error>".to_vec()),
         Manner::RedirectsTo(port) => {
             let location = format!("http://127.0.0.1:{port}{}", request.target);
             return (307, named(vec![("Location", location)]), Vec::new());

@@ -98,6 +98,11 @@ fn what_stays_is_an_error_of_its_own() {
     let list = |storage: &RemoteStorage| storage.list_dir(region_path()).unwrap_err();
     assert_eq!(error_of(&server, Manner::Fails(404), open).kind(), io::ErrorKind::NotFound);
     assert_eq!(error_of(&server, Manner::Fails(403), open).kind(), io::ErrorKind::PermissionDenied);
+    for manner in [Manner::Throttles, Manner::Fails(429)] {
+        let error = error_of(&server, manner, open);
+        assert_eq!(error.kind(), io::ErrorKind::ResourceBusy, "{error}");
+        assert!(error.to_string().contains("the server throttles requests"), "{error}");
+    }
     for manner in [Manner::Hangs, Manner::Drips] {
         assert_eq!(error_of(&server, manner, open).kind(), io::ErrorKind::TimedOut, "{manner:?}");
     }
