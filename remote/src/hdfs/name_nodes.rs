@@ -50,10 +50,28 @@ const DEFAULT_PORT: u16 = 8020;
 /// The setting of the names of a name service's name nodes, without the name of the service.
 const NAME_NODES: &str = "dfs.ha.namenodes.";
 
-/// Returns the value of a setting: the given one, or the one in Hadoop's files. Spaces around names and
-/// values are ignored, as by Hadoop.
+/// The maximum number of variables of a value that are replaced (Hadoop: `Configuration.MAX_SUBST`).
+const MAX_VARIABLES: usize = 20;
+
+/// Returns the value of a setting: the given one, or the one in Hadoop's files. As by Hadoop, spaces around
+/// names and values are ignored, and variables that are settings are replaced by their values.
 pub(super) fn setting(options: &RemoteOptions, texts: &[String], name: &str) -> Option<String> {
-    find(options, texts, |found| found.trim() == name).map(|value| value.trim().to_owned())
+    let value_of = |name: &str| find(options, texts, |found| found.trim() == name);
+    let mut value = value_of(name)?;
+    for _ in 0..MAX_VARIABLES {
+        let Some((before, variable, after)) = first_variable(&value) else { break };
+        let Some(found) = value_of(variable) else { break };
+        value = format!("{before}{}{after}", found.trim());
+    }
+    Some(value.trim().to_owned())
+}
+
+/// Returns the first variable of a value without others in it, such as `${name}`: the text before it, its
+/// name, and the text after it.
+fn first_variable(value: &str) -> Option<(&str, &str, &str)> {
+    let (begun, after) = value.split_once('}')?;
+    let (before, name) = begun.rsplit_once("${")?;
+    Some((before, name, after))
 }
 
 /// Returns the value of a setting by its name, with the spaces around it.
@@ -68,7 +86,11 @@ impl NameNodes {
     pub(super) fn with(location: &Location, options: &RemoteOptions, texts: &[String]) -> Self {
         let value = |name: &str| setting(options, texts, name);
         let service = match location.authority.as_str() {
-            "" => value("fs.defaultFS").and_then(|url| authority_of(&url).map(str::to_owned)),
+            "" => {
+                // The second one is its former name.
+                let default_fs = value("fs.defaultFS").or_else(|| value("fs.default.name"));
+                default_fs.and_then(|url| authority_of(&url).map(str::to_owned))
+            }
             authority => Some(authority.to_owned()),
         };
         let service = service.unwrap_or_default();
@@ -114,8 +136,8 @@ impl NameNodes {
     }
 
     /// Returns the settings of the name nodes that the client would read differently: it does not ignore
-    /// spaces around names and addresses, and has no default port. There are none if the name service is a
-    /// host.
+    /// spaces around names and addresses, does not replace variables, and has no default port. There are none
+    /// if the name service is a host.
     pub(super) fn corrections(&self, options: &RemoteOptions, texts: &[String]) -> Vec<(String, String)> {
         let ids: Vec<&str> = self.nodes.iter().map(|node| node.id.as_str()).collect();
         if ids.iter().all(|id| id.is_empty()) {
@@ -261,6 +283,10 @@ mod tests {
         NameNodes::with(&Location::parse(Path::new(url)).unwrap(), options, &[core, FILE.to_owned()])
     }
 
+    fn property_of(name: &str, value: &str) -> String {
+        format!("<property><name>{name}</name><value>{value}</value></property>")
+    }
+
     fn addresses(nodes: &NameNodes) -> Vec<&str> {
         nodes.nodes.iter().map(|node| node.address.as_str()).collect()
     }
@@ -299,6 +325,9 @@ mod tests {
             [("host", "host:8020"), ("host:", "host:8020"), ("host:9", "host:9"), ("[::1]", "[::1]:8020")]
         {
             let default_fs = options.clone().setting("fs.defaultFS", format!(" hdfs://{host}/ "));
+            let former = [property_of("fs.default.name", &format!("hdfs://{host}"))];
+            let location = Location::parse(Path::new("hdfs:///a")).unwrap();
+            assert_eq!(addresses(&NameNodes::with(&location, &options, &former)), [address]);
             for (url, options) in [(format!("hdfs://{host}/a"), &options), ("hdfs:///a".into(), &default_fs)]
             {
                 let nodes = found(&url, options);
@@ -347,6 +376,12 @@ mod tests {
         let spaced =
             FILE.replace("<name>dfs.namenode.rpc-address.ns.nn2<", "<name> dfs.namenode.rpc-address.ns.nn2<");
         expect(corrections(&options, &spaced), &[(second, "two:8020")]);
+        let variables = FILE.replace("one:8020", "${host.${which}}:${port}").replace("two:", "${unknown}:")
+            + &[property_of("which", "a"), property_of("host.a", " one "), property_of("port", "8020")]
+                .concat();
+        expect(corrections(&options, &variables), &[(first, "one:8020")]);
+        let endless = FILE.replace("one:8020", "${endless}:8020") + &property_of("endless", "${endless}");
+        expect(corrections(&options, &endless), &[]);
     }
 
     #[test]
