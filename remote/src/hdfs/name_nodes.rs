@@ -10,7 +10,8 @@ use crate::options::RemoteOptions;
 use futures_util::future::join_all;
 use std::io;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
 
 /// A name node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -163,13 +164,31 @@ impl NameNodes {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::TimedOut`] if none has accepted a connection within a time.
+    /// [`io::ErrorKind::TimedOut`] if none has accepted a connection within a time;
+    /// [`io::ErrorKind::Other`] if the hosts of all are unknown.
     pub(super) async fn silent_ones_last(&self, limit: Duration) -> io::Result<Vec<(String, String)>> {
         let replies = join_all(self.nodes.iter().map(|node| ask(&node.address, limit))).await;
+        if replies.iter().all(|reply| *reply == Reply::Refusal) {
+            self.check_hosts(limit).await?;
+        }
         self.ordered(&replies).ok_or_else(|| {
             let message = format!("no name node accepts a connection within {limit:?}: {}", self.addresses());
             io::Error::new(io::ErrorKind::TimedOut, message)
         })
+    }
+
+    /// Fails if the hosts of all name nodes are unknown: the client would look them up until the deadline.
+    async fn check_hosts(&self, limit: Duration) -> io::Result<()> {
+        let lookups = self.nodes.iter().map(|node| timeout(limit, lookup_host(node.address.as_str())));
+        let mut unknown = None;
+        for found in join_all(lookups).await {
+            let Ok(Err(error)) = found else { return Ok(()) };
+            unknown = Some(error);
+        }
+        let Some(error) = unknown else { return Ok(()) };
+        let (addresses, services) =
+            (self.addresses(), "name services are those of the files in HADOOP_CONF_DIR");
+        Err(io::Error::other(format!("unknown name nodes: {addresses}: {error}; {services}")))
     }
 
     /// Returns the settings if name nodes differ, and `None` if none accepts connections.
@@ -194,11 +213,11 @@ impl NameNodes {
 
 /// Probes a name node.
 pub(super) async fn ask(address: &str, limit: Duration) -> Reply {
-    let Ok(connected) = tokio::time::timeout(limit, TcpStream::connect(address)).await else {
+    let Ok(connected) = timeout(limit, TcpStream::connect(address)).await else {
         return Reply::None;
     };
     let Ok(stream) = connected else { return Reply::Refusal };
-    match tokio::time::timeout(limit, wait_for_any(&stream)).await {
+    match timeout(limit, wait_for_any(&stream)).await {
         Ok(_) => Reply::Answer,
         Err(_) => Reply::Silence,
     }
@@ -407,6 +426,23 @@ mod tests {
         assert_eq!(nodes.addresses(), "one:8020, two:8020, three:8020");
         let unknown = RemoteOptions::default().setting("dfs.nameservices", "other");
         assert_eq!(found("hdfs://other/a", &unknown).addresses(), "other");
+    }
+
+    /// A name service whose settings are missing is taken for a host.
+    #[test]
+    fn unknown_hosts_are_an_error_and_refusals_are_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let closed = listener.local_addr().unwrap();
+        drop(listener);
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let order = |address: &str| {
+            let nodes = found(&format!("hdfs://{address}/a"), &RemoteOptions::default());
+            blocking.read(async move { nodes.silent_ones_last(Duration::from_secs(30)).await })
+        };
+        assert_eq!(order(&closed.to_string()).unwrap(), Vec::new());
+        // This is found to be wrong without a request to a server of names.
+        let error = order("localhost:99999").unwrap_err().to_string();
+        assert!(error.contains("localhost:99999") && error.contains("HADOOP_CONF_DIR"), "{error}");
     }
 
     /// A name node that refuses or ends connections keeps no client waiting; one that accepts them may.
