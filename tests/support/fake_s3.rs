@@ -415,7 +415,8 @@ fn read_request(input: &mut BufReader<&TcpStream>) -> io::Result<Option<Request>
     let path = decoded(path);
     let key = path.strip_prefix("/bucket").unwrap_or(&path).trim_start_matches('/').to_owned();
     let query = query.split('&').map(|part| part.split_once('=').unwrap_or((part, "")));
-    let query = query.map(|(name, value)| (name.to_owned(), decoded(value))).collect();
+    // In queries, spaces may be sent in this form.
+    let query = query.map(|(name, value)| (name.to_owned(), decoded(&value.replace('+', " ")))).collect();
     let headers = lines.iter().skip(1).filter_map(|line| line.split_once(':'));
     let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
     let headers: BTreeMap<String, String> = headers.collect();
