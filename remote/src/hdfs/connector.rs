@@ -140,6 +140,18 @@ mod tests {
     use crate::blocking::Blocking;
     use std::path::Path;
 
+    /// The client itself has no default port.
+    #[test]
+    fn a_host_needs_no_port() {
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let location = Location::parse(Path::new("hdfs://name-node.test/a")).unwrap();
+        let (options, patience) = (RemoteOptions::default(), Duration::from_secs(15));
+        let connector = Connector::new(&location, &options, patience, blocking.handle()).unwrap();
+        connector.client_with(Vec::new()).unwrap();
+        let late = connector.late(patience).to_string();
+        assert!(late.ends_with(": name-node.test:8020"), "{late}");
+    }
+
     #[test]
     fn a_data_node_that_hangs_is_given_up_before_the_deadline() {
         let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
