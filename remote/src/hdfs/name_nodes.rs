@@ -165,11 +165,11 @@ impl NameNodes {
     /// # Errors
     ///
     /// [`io::ErrorKind::TimedOut`] if none has accepted a connection within a time;
-    /// [`io::ErrorKind::Other`] if the hosts of all are unknown.
+    /// [`io::ErrorKind::Other`] if the name service is an unknown host.
     pub(super) async fn silent_ones_last(&self, limit: Duration) -> io::Result<Vec<(String, String)>> {
         let replies = join_all(self.nodes.iter().map(|node| ask(&node.address, limit))).await;
         if replies.iter().all(|reply| *reply == Reply::Refusal) {
-            self.check_hosts(limit).await?;
+            self.check_host(limit).await?;
         }
         self.ordered(&replies).ok_or_else(|| {
             let message = format!("no name node accepts a connection within {limit:?}: {}", self.addresses());
@@ -177,18 +177,19 @@ impl NameNodes {
         })
     }
 
-    /// Fails if the hosts of all name nodes are unknown: the client would look them up until the deadline.
-    async fn check_hosts(&self, limit: Duration) -> io::Result<()> {
-        let lookups = self.nodes.iter().map(|node| timeout(limit, lookup_host(node.address.as_str())));
-        let mut unknown = None;
-        for found in join_all(lookups).await {
-            let Ok(Err(error)) = found else { return Ok(()) };
-            unknown = Some(error);
+    /// Fails if the name service is an unknown host, which the client would look up until the deadline.
+    async fn check_host(&self, limit: Duration) -> io::Result<()> {
+        let [NameNode { id, address }] = self.nodes.as_slice() else { return Ok(()) };
+        if !id.is_empty() {
+            return Ok(());
         }
-        let Some(error) = unknown else { return Ok(()) };
-        let (addresses, services) =
-            (self.addresses(), "name services are those of the files in HADOOP_CONF_DIR");
-        Err(io::Error::other(format!("unknown name nodes: {addresses}: {error}; {services}")))
+        match timeout(limit, lookup_host(address.as_str())).await {
+            Ok(Err(error)) => {
+                let services = "name services are those of the files in HADOOP_CONF_DIR";
+                Err(io::Error::other(format!("unknown host {address}: {error}; {services}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the settings if name nodes differ, and `None` if none accepts connections.
