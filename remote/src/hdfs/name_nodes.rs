@@ -364,13 +364,15 @@ mod tests {
         for (service, options) in services {
             assert_eq!(found(&format!("hdfs://{service}/a"), &options).url(), format!("hdfs://{service}"));
         }
-        let other_form = "<property ><name>dfs.ha.namenodes.odd\n</name><value>nn1</value></property>";
-        let with = |url: &str| {
-            NameNodes::with(&Location::parse(Path::new(url)).unwrap(), &options, &[other_form.to_owned()])
-        };
-        assert_eq!(with("hdfs://odd/a").url(), "hdfs://odd");
-        assert_eq!(with("hdfs://od/a").url(), "hdfs://od:8020");
-        assert_eq!(with("hdfs:///a").url(), "");
+        for name in ["dfs.ha.namenodes.odd\n", "<![CDATA[dfs.ha.namenodes.odd]]>"] {
+            let other_form = [format!("<property ><name>{name}</name><value>nn1</value></property>")];
+            let url_of = |url: &str| {
+                NameNodes::with(&Location::parse(Path::new(url)).unwrap(), &options, &other_form).url()
+            };
+            assert_eq!(url_of("hdfs://odd/a"), "hdfs://odd");
+            assert_eq!(url_of("hdfs://od/a"), "hdfs://od:8020");
+            assert_eq!(url_of("hdfs:///a"), "");
+        }
     }
 
     /// The client would not ask a name node whose name or address has spaces, or whose address has no port.
