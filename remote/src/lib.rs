@@ -59,7 +59,8 @@
 //! services of machines and containers are never asked. No HTTP request goes to a link-local address, not
 //! even if a server redirects there, and none to S3 follows a redirect to another host, which would get the
 //! session token or the key of an encryption, or one after which another request would be sent (301, 302,
-//! 303). HDFS is configured by the files of `HADOOP_CONF_DIR`.
+//! 303). HDFS is configured by the files of `HADOOP_CONF_DIR`. An authority of a URL that is not a name
+//! service there is the host of a name node, with the port 8020 if none is given.
 
 #![cfg_attr(not(any(feature = "objects", feature = "hdfs")), allow(dead_code, reason = "nothing is read"))]
 

@@ -25,6 +25,9 @@ pub(crate) fn io_error(error: &Error) -> io::Error {
         Error::UnknownConfigurationKey { key, .. } => {
             (io::ErrorKind::InvalidInput, format!("unknown setting {key}"))
         }
+        other if is_throttled(other) => {
+            (io::ErrorKind::ResourceBusy, format!("the server throttles requests: {}", clean(&chain(other))))
+        }
         other => (kind_of(other), clean(&chain(other))),
     };
     io::Error::new(kind, message)
@@ -45,7 +48,8 @@ pub(crate) fn is_range_refused(error: &Error) -> bool {
 pub(crate) fn is_refusal(error: &Error) -> bool {
     match error {
         Error::Generic { .. } => {
-            is_unsent(error) || status(error).is_some_and(|status| (400..500).contains(&status))
+            let is_refused = status(error).is_some_and(|status| (400..500).contains(&status));
+            is_refused || is_unsent(error) || is_throttled(error)
         }
         Error::NotFound { .. }
         | Error::AlreadyExists { .. }
@@ -65,8 +69,18 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
 /// request came too slowly.
 #[cfg(feature = "aws")]
 pub(crate) fn is_passing(error: &Error) -> bool {
-    let is_busy = |status: u16| [408, 429].contains(&status);
-    matches!(error, Error::Generic { .. }) && (is_too_slow(error) || status(error).is_none_or(is_busy))
+    let is_busy = || is_too_slow(error) || is_throttled(error);
+    matches!(error, Error::Generic { .. }) && (is_busy() || status(error).is_none_or(|status| status == 408))
+}
+
+/// Whether the server has refused a request because there are too many of them. Other responses with the
+/// status 503 do not mean that the request was not carried out.
+fn is_throttled(error: &Error) -> bool {
+    match status(error) {
+        Some(429) => true,
+        Some(503) => code(&chain(error)) == Some("SlowDown"),
+        _ => false,
+    }
 }
 
 /// Whether the server has waited too long for the bytes of a request, which S3 reports with the status of an
@@ -90,7 +104,6 @@ fn is_unsent(error: &Error) -> bool {
 }
 
 /// Returns the status of the response, if there was one that is not a success.
-#[cfg(feature = "aws")]
 fn status(error: &Error) -> Option<u16> {
     let text = chain(error);
     let (_, after) = text.split_once("non-2xx status code: ")?;
@@ -196,6 +209,27 @@ mod tests {
         assert_eq!(error.kind(), HttpErrorKind::Timeout);
         let error = Error::Generic { store: "S3", source: Box::new(error) };
         assert!(is_refusal(&error) && is_passing(&error));
+    }
+
+    #[test]
+    fn a_server_that_throttles_requests_is_named() {
+        let of = |response: &str| {
+            let source = format!("Server returned non-2xx status code: {response}");
+            io_error(&Error::Generic { store: "S3", source: source.into() })
+        };
+        let slow_down = "<Error><Code>SlowDown</Code><Key>s3cret</Key></Error>";
+        for (status, body) in [("503 Service Unavailable", slow_down), ("429 Too Many Requests", "")] {
+            let error = of(&format!("{status}: {body}"));
+            assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+            let text = error.to_string();
+            assert!(text.starts_with("the server throttles requests: ") && text.contains(status), "{text}");
+            assert!(!text.contains("s3cret"), "{text}");
+        }
+        for other in
+            ["503 Service Unavailable: ", "503 Service Unavailable: <Code>Other</Code>", "500 Error: "]
+        {
+            assert_eq!(of(other).kind(), io::ErrorKind::Other, "{other}");
+        }
     }
 
     #[test]

@@ -106,11 +106,13 @@ impl RemoteOptions {
         self
     }
 
-    /// Sets the pauses before retries: the first, and the longest. Default: 100 ms and 5 seconds.
+    /// Sets the pauses before retries: the first, and the longest, which is never shorter. Default: 100 ms
+    /// and 5 seconds.
     #[must_use]
     pub fn backoff(mut self, first: Duration, max: Duration) -> Self {
-        self.first_backoff = first;
-        self.max_backoff = max;
+        // `object_store` panics if a pause has no length, or becomes shorter than the first.
+        self.first_backoff = first.max(Duration::from_nanos(1));
+        self.max_backoff = max.max(self.first_backoff);
         self
     }
 

@@ -17,31 +17,48 @@ const METADATA: [&str; 5] = [
     "aws_metadata_endpoint",
 ];
 
+/// Settings of the environment that have no effect if another one is given, which they would override: the
+/// session token is that of the keys.
+const OVERRIDDEN: [(AmazonS3ConfigKey, AmazonS3ConfigKey); 4] = [
+    (AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint),
+    (AmazonS3ConfigKey::DefaultRegion, AmazonS3ConfigKey::DefaultRegion),
+    (AmazonS3ConfigKey::Region, AmazonS3ConfigKey::DefaultRegion),
+    (AmazonS3ConfigKey::Token, AmazonS3ConfigKey::AccessKeyId),
+];
+
 const NO_CREDENTIALS: &str = "no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
     AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN, or AWS_SKIP_SIGNATURE=true for a public bucket; profiles \
     are not read, and metadata services are not used";
 
-/// Returns the builder of a store, from the variables of an environment and the settings. Fails if no
-/// credentials are given: without them, the library would ask the metadata service of the machine.
+/// Returns the builder of a store, from the variables of an environment that are not empty, and the
+/// settings. Fails if no credentials are given: without them, the library would ask the metadata service of
+/// the machine.
 pub(crate) fn builder(
     options: &RemoteOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> io::Result<AmazonS3Builder> {
+    let mut given = Vec::new();
+    for (name, value) in options.settings_of(&["aws_"]) {
+        if METADATA.contains(&name) {
+            return Err(invalid(&format!("{name} is refused: metadata services are not used")));
+        }
+        let key: AmazonS3ConfigKey = name.parse().map_err(|error| io_error(&error))?;
+        given.push((key, value));
+    }
+    let is_given = |key: &AmazonS3ConfigKey| given.iter().any(|(found, _)| found == key);
     let mut builder = AmazonS3Builder::new();
     for (name, value) in environment {
         // Variables of other programs also begin with this.
-        if let Some(name) = name.to_str().filter(|name| name.starts_with("AWS_"))
-            && let Ok(key) = name.to_ascii_lowercase().parse()
+        if let Some(name) = name.to_str().filter(|name| name.starts_with("AWS_") && !value.is_empty())
+            && let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>()
+            && !OVERRIDDEN.iter().any(|(variable, by)| *variable == key && is_given(by))
         {
             let value = value.to_str().ok_or_else(|| invalid(&format!("{name} is not UTF-8")))?;
             builder = builder.with_config(key, value);
         }
     }
-    for (name, value) in options.settings_of(&["aws_"]) {
-        if METADATA.contains(&name) {
-            return Err(invalid(&format!("{name} is refused: metadata services are not used")));
-        }
-        builder = builder.with_config(name.parse().map_err(|error| io_error(&error))?, value);
+    for (key, value) in given {
+        builder = builder.with_config(key, value);
     }
     with_credentials(builder)
 }
@@ -138,6 +155,30 @@ mod tests {
         assert!(built(&[metadata], &[setting]).unwrap().starts_with("StaticCredentialProvider"));
         assert!(built(&keys, &[("aws_skip_signature", "perhaps")]).is_err());
         assert!(built(&keys, &[("aws_colour", "red")]).unwrap_err().contains("aws_colour"));
+    }
+
+    /// Otherwise another server would be asked, or a token sent with keys that it does not belong to.
+    #[test]
+    fn settings_override_variables_and_empty_variables_are_not_set() {
+        use AmazonS3ConfigKey::{Endpoint, Region, S3Endpoint, Token};
+        let of = |variables: &[(&str, &str)], settings: &[(&str, &str)]| {
+            let keys = [("aws_access_key_id", "k"), ("aws_secret_access_key", "s")];
+            let set = |all: RemoteOptions, (name, value): &(&str, &str)| all.setting(*name, *value);
+            let options = keys.iter().chain(settings).fold(RemoteOptions::default(), set);
+            let environment = variables.iter().map(|(name, value)| (name.into(), value.into()));
+            let builder = builder(&options, environment).unwrap();
+            [Endpoint, S3Endpoint, Region, Token]
+                .map(|key| builder.get_config_value(&key).unwrap_or_default())
+        };
+        let variables =
+            [("AWS_ENDPOINT_URL_S3", "http://variable"), ("AWS_REGION", "v"), ("AWS_SESSION_TOKEN", "v")];
+        assert_eq!(of(&variables, &[]), ["", "http://variable", "v", ""]);
+        assert_eq!(of(&[("AWS_DEFAULT_REGION", "v")], &[("aws_default_region", "g")]), ["", "", "g", ""]);
+        let settings = [("aws_endpoint", "http://given"), ("aws_default_region", "g")];
+        assert_eq!(of(&variables, &settings), ["http://given", "", "g", ""]);
+        let empty = [("AWS_ENDPOINT", ""), ("AWS_ENDPOINT_URL_S3", ""), ("AWS_REGION", "")];
+        assert_eq!(of(&empty, &settings[..1]), ["http://given", "", "", ""]);
+        assert_eq!(built(&[("AWS_ALLOW_HTTP", ""), ("AWS_SKIP_SIGNATURE", "true")], &[]).map(drop), Ok(()));
     }
 
     /// Without the endpoint that it names, another server would be asked.

@@ -46,6 +46,8 @@ pub(crate) enum Manner {
     RedirectsToRead,
     /// With S3's error for a request whose bytes arrive too slowly.
     TimesOut,
+    /// With S3's error for a request that exceeds the rate of requests.
+    Throttles,
     /// With a body that does not end.
     Endless,
     /// With an error whose body does not end.
@@ -413,7 +415,8 @@ fn read_request(input: &mut BufReader<&TcpStream>) -> io::Result<Option<Request>
     let path = decoded(path);
     let key = path.strip_prefix("/bucket").unwrap_or(&path).trim_start_matches('/').to_owned();
     let query = query.split('&').map(|part| part.split_once('=').unwrap_or((part, "")));
-    let query = query.map(|(name, value)| (name.to_owned(), decoded(value))).collect();
+    // In queries, spaces may be sent in this form.
+    let query = query.map(|(name, value)| (name.to_owned(), decoded(&value.replace('+', " ")))).collect();
     let headers = lines.iter().skip(1).filter_map(|line| line.split_once(':'));
     let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
     let headers: BTreeMap<String, String> = headers.collect();
@@ -549,6 +552,7 @@ fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
             return (303, named(vec![("Location", request.target.clone())]), Vec::new());
         }
         Manner::TimesOut => return (400, Vec::new(), b"<Error><Code>RequestTimeout</Code></Error>".to_vec()),
+        Manner::Throttles => return (503, Vec::new(), b"<Error><Code>SlowDown</Code></Error>".to_vec()),
         Manner::RedirectsTo(port) => {
             let location = format!("http://127.0.0.1:{port}{}", request.target);
             return (307, named(vec![("Location", location)]), Vec::new());

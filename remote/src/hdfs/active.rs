@@ -145,9 +145,9 @@ fn declaration(text: &str) -> Option<(&str, Vec<Literal<'_>>)> {
     Some((name, literals))
 }
 
-/// Returns the name that a text begins with.
-fn name_at(text: &str) -> &str {
-    text.split(|c: char| c == '<' || c.is_whitespace()).next().unwrap_or_default()
+/// Returns the name that a text begins with. It may be at the end of a section (`<![CDATA[NAME]]>`).
+pub(super) fn name_at(text: &str) -> &str {
+    text.split(|c: char| c == '<' || c == ']' || c.is_whitespace()).next().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -170,18 +170,10 @@ impl HdfsFiles {
         Ok(())
     }
 
-    /// Like [`check`](Self::check), for two files. If the response about the second one takes long, checks
-    /// again: the lock of the first one may be lost by then.
+    /// Like [`check`](Self::check), for two files.
     async fn check_both(&self, files: [&str; 2]) -> io::Result<()> {
-        loop {
-            for file in files {
-                self.check(file).await?;
-            }
-            let mut leases = files.iter().flat_map(|file| self.locks.of(file));
-            if leases.all(|lease| lease.is_recent()) {
-                return Ok(());
-            }
-        }
+        let is_recent = |file| self.locks.of(file).iter().all(|lease| lease.is_recent());
+        until_recent(files, |file| self.check(file), is_recent).await
     }
 
     /// Fails unless the file has a lock, and that is held.
@@ -245,7 +237,22 @@ impl HdfsFiles {
         let options = WriteOptions::default().overwrite(replaces).create_parent(false).permission(FILE_MODE);
         // Whether the file exists or not, this client cannot write to it.
         let is_made = move || async move { self.find(key).await.map(|_| None) };
-        self.make(self.changing().create(&path_of(key), options), is_made).await
+        match self.make(self.changing().create(&path_of(key), options), is_made).await {
+            Err(error) => Err(self.with_file_left(key, error).await),
+            created => created,
+        }
+    }
+
+    /// Adds to the error of a file in an encryption zone that the file is left. The client has removed or
+    /// closed it again, but does not report whether that has failed.
+    pub(super) async fn with_file_left(&self, key: &str, error: io::Error) -> io::Error {
+        if error.kind() != io::ErrorKind::Unsupported || matches!(self.find(key).await, Ok(None)) {
+            return error;
+        }
+        let path = path_of(key);
+        let message =
+            format!("{error}; the file may be left, and open as long as this storage exists: {path}");
+        io::Error::new(error.kind(), message)
     }
 
     /// Moves a file or directory, and then checks that the lock is still held, so that the next holder finds
@@ -324,6 +331,23 @@ impl HdfsFiles {
     }
 }
 
+/// Checks the locks of two files. If the response about the second one takes long, checks both again: the
+/// lock of the first one may be lost by then.
+async fn until_recent<'f, F: Future<Output = io::Result<()>>>(
+    files: [&'f str; 2],
+    check: impl Fn(&'f str) -> F,
+    is_recent: impl Fn(&'f str) -> bool,
+) -> io::Result<()> {
+    loop {
+        for file in files {
+            check(file).await?;
+        }
+        if files.into_iter().all(&is_recent) {
+            return Ok(());
+        }
+    }
+}
+
 /// Returns the error of a change that got no response, and whose outcome could not be queried.
 #[cold]
 fn unknown(error: &io::Error) -> io::Error {
@@ -332,4 +356,38 @@ fn unknown(error: &io::Error) -> io::Error {
 
 pub(super) fn path_of(key: &str) -> String {
     format!("/{key}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::locks::lock_lost;
+    use std::future::ready;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::runtime::Builder;
+
+    /// Returns the files whose locks were checked, if the first answer has become old once, and the check
+    /// with a number finds the lock lost.
+    fn checked(lost_at: usize) -> (io::Result<()>, Vec<&'static str>) {
+        let (asked, looked) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
+        let check = |file: &'static str| {
+            let mut asked = asked.lock().unwrap();
+            asked.push(file);
+            ready(if asked.len() == lost_at { Err(lock_lost()) } else { Ok(()) })
+        };
+        let is_recent = |_: &'static str| looked.fetch_add(1, Ordering::Relaxed) > 0;
+        let runtime = Builder::new_current_thread().build().unwrap();
+        let result = runtime.block_on(until_recent(["from", "to"], check, is_recent));
+        (result, asked.into_inner().unwrap())
+    }
+
+    #[test]
+    fn a_move_checks_both_locks_again_if_the_first_answer_has_become_old() {
+        let (result, asked) = checked(usize::MAX);
+        result.unwrap();
+        assert_eq!(asked, ["from", "to", "from", "to"]);
+        let (result, asked) = checked(3);
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(asked, ["from", "to", "from"]);
+    }
 }

@@ -27,8 +27,6 @@ const MIN_SILENCE: Duration = Duration::from_millis(100);
 pub(super) struct Connector {
     settings: Vec<(String, String)>,
     name_nodes: NameNodes,
-    /// Empty for the default file system.
-    url: String,
     connect_timeout: Duration,
     patience: Duration,
     deadline: Duration,
@@ -64,15 +62,10 @@ impl Connector {
             settings.push((SOCKET_TIMEOUT.to_owned(), millis.to_string()));
         }
         let name_nodes = NameNodes::with(location, options, &texts);
-        settings.extend(name_nodes.without_spaces());
-        let url = match location.authority.as_str() {
-            "" => String::new(),
-            authority => format!("hdfs://{authority}"),
-        };
+        settings.extend(name_nodes.corrections(options, &texts));
         Ok(Self {
             settings,
             name_nodes,
-            url,
             connect_timeout: options.connect_timeout,
             patience,
             deadline: options.deadline,
@@ -112,8 +105,9 @@ impl Connector {
     fn client_with(&self, more: impl IntoIterator<Item = (String, String)>) -> io::Result<Client> {
         let settings = self.settings.iter().cloned().chain(more);
         let mut builder = ClientBuilder::new().with_config(settings).with_io_runtime(self.runtime.clone());
-        if !self.url.is_empty() {
-            builder = builder.with_url(self.url.clone());
+        let url = self.name_nodes.url();
+        if !url.is_empty() {
+            builder = builder.with_url(url);
         }
         builder.build().map_err(io_error)
     }
@@ -145,6 +139,18 @@ mod tests {
     use super::*;
     use crate::blocking::Blocking;
     use std::path::Path;
+
+    /// The client itself has no default port.
+    #[test]
+    fn a_host_needs_no_port() {
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let location = Location::parse(Path::new("hdfs://name-node.test/a")).unwrap();
+        let (options, patience) = (RemoteOptions::default(), Duration::from_secs(15));
+        let connector = Connector::new(&location, &options, patience, blocking.handle()).unwrap();
+        connector.client_with(Vec::new()).unwrap();
+        let late = connector.late(patience).to_string();
+        assert!(late.ends_with(": name-node.test:8020"), "{late}");
+    }
 
     #[test]
     fn a_data_node_that_hangs_is_given_up_before_the_deadline() {

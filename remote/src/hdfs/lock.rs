@@ -172,7 +172,7 @@ async fn open(files: &HdfsFiles, key: &str) -> io::Result<(FileWriter, Moment)> 
             }
             // An earlier request may have been made.
             Outcome::Refused(error) if is_unanswered => return Err(io_error(error)),
-            Outcome::Refused(error) => break Err(io_error(error)),
+            Outcome::Refused(error) => break Err(files.with_file_left(key, io_error(error)).await),
             Outcome::Unknown(error) => {
                 (attempts, is_unanswered) = (attempts - 1, true);
                 if attempts == 0 {

@@ -4,12 +4,14 @@
 //! minutes if a machine is down, and forever if a process is suspended, and each call begins again with the
 //! first name node until one has responded.
 
+use super::active::name_at;
 use crate::location::Location;
 use crate::options::RemoteOptions;
 use futures_util::future::join_all;
 use std::io;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
 
 /// A name node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,10 +45,40 @@ pub(super) enum Reply {
     None,
 }
 
-/// Returns the value of a setting: the given one, or the one in Hadoop's files.
+/// The port of a name node without one (Hadoop: `HdfsClientConfigKeys.DFS_NAMENODE_RPC_PORT_DEFAULT`).
+const DEFAULT_PORT: u16 = 8020;
+
+/// The setting of the names of a name service's name nodes, without the name of the service.
+const NAME_NODES: &str = "dfs.ha.namenodes.";
+
+/// The maximum number of variables of a value that are replaced (Hadoop: `Configuration.MAX_SUBST`).
+const MAX_VARIABLES: usize = 20;
+
+/// Returns the value of a setting: the given one, or the one in Hadoop's files. As by Hadoop, spaces around
+/// names and values are ignored, and variables that are settings are replaced by their values.
 pub(super) fn setting(options: &RemoteOptions, texts: &[String], name: &str) -> Option<String> {
-    let given = options.settings_of(&["dfs.", "fs."]).filter(|(given, _)| *given == name).last();
-    let in_files = || texts.iter().rev().find_map(|text| property(text, name));
+    let value_of = |name: &str| find(options, texts, |found| found.trim() == name);
+    let mut value = value_of(name)?;
+    for _ in 0..MAX_VARIABLES {
+        let Some((before, variable, after)) = first_variable(&value) else { break };
+        let Some(found) = value_of(variable) else { break };
+        value = format!("{before}{}{after}", found.trim());
+    }
+    Some(value.trim().to_owned())
+}
+
+/// Returns the first variable of a value without others in it, such as `${name}`: the text before it, its
+/// name, and the text after it.
+fn first_variable(value: &str) -> Option<(&str, &str, &str)> {
+    let (begun, after) = value.split_once('}')?;
+    let (before, name) = begun.rsplit_once("${")?;
+    Some((before, name, after))
+}
+
+/// Returns the value of a setting by its name, with the spaces around it.
+fn find(options: &RemoteOptions, texts: &[String], is_name: impl Fn(&str) -> bool) -> Option<String> {
+    let given = options.settings_of(&["dfs.", "fs."]).filter(|(given, _)| is_name(given)).last();
+    let in_files = || texts.iter().rev().find_map(|text| property(text, &is_name));
     given.map(|(_, value)| value.to_owned()).or_else(in_files)
 }
 
@@ -55,23 +87,40 @@ impl NameNodes {
     pub(super) fn with(location: &Location, options: &RemoteOptions, texts: &[String]) -> Self {
         let value = |name: &str| setting(options, texts, name);
         let service = match location.authority.as_str() {
-            "" => value("fs.defaultFS").and_then(|url| authority_of(&url).map(str::to_owned)),
+            "" => {
+                // The second one is its former name.
+                let default_fs = value("fs.defaultFS").or_else(|| value("fs.default.name"));
+                default_fs.and_then(|url| authority_of(&url).map(str::to_owned))
+            }
             authority => Some(authority.to_owned()),
         };
         let service = service.unwrap_or_default();
-        if service.contains(':') {
-            let node = NameNode { id: String::new(), address: service.clone() };
-            return Self { service, nodes: vec![node], is_resolved: false };
+        let ids = value(&format!("{NAME_NODES}{service}"));
+        let services = value("dfs.nameservices").unwrap_or_default();
+        let is_logical = service.is_empty()
+            || ids.is_some()
+            || services.split(',').any(|name| name.trim() == service)
+            // The client may read a file of another form than those that `property` reads.
+            || texts.iter().any(|text| has_name_nodes(text, &service));
+        if !is_logical {
+            let address = with_port(&service);
+            let node = NameNode { id: String::new(), address: address.clone() };
+            return Self { service: address, nodes: vec![node], is_resolved: false };
         }
-        let ids = value(&format!("dfs.ha.namenodes.{service}")).unwrap_or_default();
+        let ids = ids.unwrap_or_default();
         let nodes = ids.split(',').map(str::trim).filter_map(|id| {
             let address = value(&format!("dfs.namenode.rpc-address.{service}.{id}"))?;
-            Some(NameNode { id: id.to_owned(), address: address.trim().to_owned() })
+            Some(NameNode { id: id.to_owned(), address: with_port(&address) })
         });
         let nodes = nodes.collect();
         let is_resolved = value(&format!("dfs.client.failover.resolve-needed.{service}"));
         let is_resolved = is_resolved.is_some_and(|value| value.eq_ignore_ascii_case("true"));
         Self { service, nodes, is_resolved }
+    }
+
+    /// Returns the URL of the name service; empty if it is the default file system and has another scheme.
+    pub(super) fn url(&self) -> String {
+        if self.service.is_empty() { String::new() } else { format!("hdfs://{}", self.service) }
     }
 
     /// Returns the addresses, in order, if there are several name nodes with different addresses.
@@ -87,16 +136,20 @@ impl NameNodes {
         })
     }
 
-    /// Returns settings of the same name nodes without spaces around their names and addresses, which Hadoop
-    /// ignores, but the client does not. There are none if the name service is a host and port.
-    pub(super) fn without_spaces(&self) -> Vec<(String, String)> {
+    /// Returns the settings of the name nodes that the client would read differently: it does not ignore
+    /// spaces around names and addresses, does not replace variables, and has no default port. There are none
+    /// if the name service is a host.
+    pub(super) fn corrections(&self, options: &RemoteOptions, texts: &[String]) -> Vec<(String, String)> {
         let ids: Vec<&str> = self.nodes.iter().map(|node| node.id.as_str()).collect();
         if ids.iter().all(|id| id.is_empty()) {
             return Vec::new();
         }
         let addresses: Vec<String> = self.nodes.iter().map(|node| node.address.clone()).collect();
-        let names = (format!("dfs.ha.namenodes.{}", self.service), ids.join(","));
-        self.at(&addresses).chain([names]).collect()
+        let names = (format!("{NAME_NODES}{}", self.service), ids.join(","));
+        let is_read = |(name, value): &(String, String)| {
+            find(options, texts, |found| found == name.as_str()).as_ref() == Some(value)
+        };
+        self.at(&addresses).chain([names]).filter(|setting| !is_read(setting)).collect()
     }
 
     /// Returns the addresses, or the name of the service if they are not known, for messages.
@@ -111,13 +164,32 @@ impl NameNodes {
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::TimedOut`] if none has accepted a connection within a time.
+    /// [`io::ErrorKind::TimedOut`] if none has accepted a connection within a time;
+    /// [`io::ErrorKind::Other`] if the name service is an unknown host.
     pub(super) async fn silent_ones_last(&self, limit: Duration) -> io::Result<Vec<(String, String)>> {
         let replies = join_all(self.nodes.iter().map(|node| ask(&node.address, limit))).await;
+        if replies.iter().all(|reply| *reply == Reply::Refusal) {
+            self.check_host(limit).await?;
+        }
         self.ordered(&replies).ok_or_else(|| {
             let message = format!("no name node accepts a connection within {limit:?}: {}", self.addresses());
             io::Error::new(io::ErrorKind::TimedOut, message)
         })
+    }
+
+    /// Fails if the name service is an unknown host, which the client would look up until the deadline.
+    async fn check_host(&self, limit: Duration) -> io::Result<()> {
+        let [NameNode { id, address }] = self.nodes.as_slice() else { return Ok(()) };
+        if !id.is_empty() {
+            return Ok(());
+        }
+        match timeout(limit, lookup_host(address.as_str())).await {
+            Ok(Err(error)) => {
+                let services = "name services are those of the files in HADOOP_CONF_DIR";
+                Err(io::Error::other(format!("unknown host {address}: {error}; {services}")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Returns the settings if name nodes differ, and `None` if none accepts connections.
@@ -134,7 +206,7 @@ impl NameNodes {
         let mut nodes: Vec<(&NameNode, &Reply)> = self.nodes.iter().zip(replies).collect();
         nodes.sort_by_key(|(_, reply)| **reply);
         let ids: Vec<&str> = nodes.iter().map(|(node, _)| node.id.as_str()).collect();
-        let order = (format!("dfs.ha.namenodes.{}", self.service), ids.join(","));
+        let order = (format!("{NAME_NODES}{}", self.service), ids.join(","));
         let keeps_order = (format!("dfs.client.failover.random.order.{}", self.service), "false".to_owned());
         Some(vec![order, keeps_order])
     }
@@ -142,11 +214,11 @@ impl NameNodes {
 
 /// Probes a name node.
 pub(super) async fn ask(address: &str, limit: Duration) -> Reply {
-    let Ok(connected) = tokio::time::timeout(limit, TcpStream::connect(address)).await else {
+    let Ok(connected) = timeout(limit, TcpStream::connect(address)).await else {
         return Reply::None;
     };
     let Ok(stream) = connected else { return Reply::Refusal };
-    match tokio::time::timeout(limit, wait_for_any(&stream)).await {
+    match timeout(limit, wait_for_any(&stream)).await {
         Ok(_) => Reply::Answer,
         Err(_) => Reply::Silence,
     }
@@ -168,23 +240,36 @@ async fn wait_for_any(stream: &TcpStream) -> io::Result<()> {
 
 /// Returns the host and port, or the name service, of a URL of HDFS.
 fn authority_of(url: &str) -> Option<&str> {
-    url.strip_prefix("hdfs://")?.split('/').next()
+    url.strip_prefix("hdfs://")?.split('/').next()?.rsplit('@').next()
 }
 
-/// Returns the value of the last property of a name in the text of a file of settings.
-fn property(text: &str, name: &str) -> Option<String> {
+/// Returns an address with the default port, unless it has a port.
+fn with_port(address: &str) -> String {
+    let address = address.strip_suffix(':').unwrap_or(address);
+    // An IPv6 address is in brackets.
+    let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+    if has_port { address.to_owned() } else { format!("{address}:{DEFAULT_PORT}") }
+}
+
+/// Whether the text of a file of settings names the name nodes of a name service.
+fn has_name_nodes(text: &str, service: &str) -> bool {
+    without_comments(text).split(NAME_NODES).skip(1).any(|rest| name_at(rest) == service)
+}
+
+/// Returns the value of the last property with a name in the text of a file of settings.
+fn property(text: &str, is_name: impl Fn(&str) -> bool) -> Option<String> {
     let text = without_comments(text);
     let properties = text.split("<property>").skip(1).filter_map(|property| {
         let (property, _) = property.split_once("</property>")?;
         Some((element(property, "name")?, element(property, "value")?))
     });
-    properties.filter(|(found, _)| *found == name).last().map(|(_, value)| value.to_owned())
+    properties.filter(|(found, _)| is_name(found)).last().map(|(_, value)| value.to_owned())
 }
 
 /// Returns the text of an element without other elements in it.
 fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let (_, after) = text.split_once(&format!("<{name}>"))?;
-    after.split_once(&format!("</{name}>")).map(|(text, _)| text.trim())
+    after.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
 
 fn without_comments(text: &str) -> String {
@@ -218,6 +303,10 @@ mod tests {
         NameNodes::with(&Location::parse(Path::new(url)).unwrap(), options, &[core, FILE.to_owned()])
     }
 
+    fn property_of(name: &str, value: &str) -> String {
+        format!("<property><name>{name}</name><value>{value}</value></property>")
+    }
+
     fn addresses(nodes: &NameNodes) -> Vec<&str> {
         nodes.nodes.iter().map(|node| node.address.as_str()).collect()
     }
@@ -229,7 +318,6 @@ mod tests {
             assert_eq!(addresses(&found(url, &options)), ["one:8020", "two:8020", "three:8020"], "{url}");
         }
         assert_eq!(addresses(&found("hdfs://host:8021/a", &options)), ["host:8021"]);
-        assert!(found("hdfs://other/a", &options).nodes.is_empty());
         let given = options.setting("dfs.namenode.rpc-address.ns.nn1", "given:8020");
         let given = given.setting("dfs.ha.namenodes.ns", "nn3,nn1");
         assert_eq!(addresses(&found("hdfs://ns/a", &given)), ["three:8020", "given:8020"]);
@@ -249,22 +337,73 @@ mod tests {
         assert_eq!(found("hdfs://ns/a", &resolved).several(), None);
     }
 
-    /// The client would not ask a name node whose name or address has them.
+    /// A name service has no port; the client would not resolve a host without one.
     #[test]
-    fn spaces_around_names_and_addresses_are_ignored() {
-        let options = RemoteOptions::default().setting("dfs.ha.namenodes.ns", " nn3 ,\n nn1,");
-        let options = options.setting("dfs.namenode.rpc-address.ns.nn1", " given:8020\n");
-        let nodes = found("hdfs://ns/a", &options);
-        assert_eq!(addresses(&nodes), ["three:8020", "given:8020"]);
-        let expected = [
-            ("dfs.namenode.rpc-address.ns.nn3", "three:8020"),
-            ("dfs.namenode.rpc-address.ns.nn1", "given:8020"),
-            ("dfs.ha.namenodes.ns", "nn3,nn1"),
-        ];
-        assert_eq!(nodes.without_spaces(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
-        for others in ["hdfs://host:8021/a", "hdfs://other/a"] {
-            assert!(found(others, &options).without_spaces().is_empty(), "{others}");
+    fn a_host_has_the_default_port_unless_it_is_a_name_service() {
+        let options = RemoteOptions::default();
+        for (host, address) in
+            [("host", "host:8020"), ("host:", "host:8020"), ("host:9", "host:9"), ("[::1]", "[::1]:8020")]
+        {
+            let default_fs = options.clone().setting("fs.defaultFS", format!(" hdfs://{host}/ "));
+            let former = [property_of("fs.default.name", &format!("hdfs://{host}"))];
+            let location = Location::parse(Path::new("hdfs:///a")).unwrap();
+            assert_eq!(addresses(&NameNodes::with(&location, &options, &former)), [address]);
+            for (url, options) in [(format!("hdfs://{host}/a"), &options), ("hdfs:///a".into(), &default_fs)]
+            {
+                let nodes = found(&url, options);
+                assert_eq!((addresses(&nodes), nodes.url()), (vec![address], format!("hdfs://{address}")));
+                assert!(nodes.several().is_none() && nodes.corrections(options, &[]).is_empty(), "{url}");
+            }
         }
+        let given = |name: &str, value: &str| options.clone().setting(name, value);
+        let services = [
+            ("ns", options.clone()),
+            ("listed", given("dfs.nameservices", "other, listed")),
+            ("given", given("dfs.ha.namenodes.given", "")),
+        ];
+        for (service, options) in services {
+            assert_eq!(found(&format!("hdfs://{service}/a"), &options).url(), format!("hdfs://{service}"));
+        }
+        for name in ["dfs.ha.namenodes.odd\n", "<![CDATA[dfs.ha.namenodes.odd]]>"] {
+            let other_form = [format!("<property ><name>{name}</name><value>nn1</value></property>")];
+            let url_of = |url: &str| {
+                NameNodes::with(&Location::parse(Path::new(url)).unwrap(), &options, &other_form).url()
+            };
+            assert_eq!(url_of("hdfs://odd/a"), "hdfs://odd");
+            assert_eq!(url_of("hdfs://od/a"), "hdfs://od:8020");
+            assert_eq!(url_of("hdfs:///a"), "");
+        }
+    }
+
+    /// The client would not ask a name node whose name or address has spaces, or whose address has no port.
+    /// It reads all other settings itself.
+    #[test]
+    fn the_client_gets_only_settings_that_it_would_read_differently() {
+        let options = RemoteOptions::default();
+        let corrections = |options: &RemoteOptions, file: &str| {
+            let (location, texts) = (Location::parse(Path::new("hdfs://ns/a")).unwrap(), [file.to_owned()]);
+            NameNodes::with(&location, options, &texts).corrections(options, &texts)
+        };
+        let expect = |found: Vec<(String, String)>, expected: &[(&str, &str)]| {
+            let found: Vec<_> = found.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(found, expected);
+        };
+        expect(corrections(&options, FILE), &[]);
+        let given = options.clone().setting("dfs.ha.namenodes.ns", " nn3 ,\n nn1,");
+        let given = given.setting("dfs.namenode.rpc-address.ns.nn1", " given:8020\n");
+        let [first, second] = ["dfs.namenode.rpc-address.ns.nn1", "dfs.namenode.rpc-address.ns.nn2"];
+        expect(corrections(&given, FILE), &[(first, "given:8020"), ("dfs.ha.namenodes.ns", "nn3,nn1")]);
+        let in_file = FILE.replace("one:8020", "\n one:8020\n").replace("two:8020", "two");
+        expect(corrections(&options, &in_file), &[(first, "one:8020"), (second, "two:8020")]);
+        let spaced =
+            FILE.replace("<name>dfs.namenode.rpc-address.ns.nn2<", "<name> dfs.namenode.rpc-address.ns.nn2<");
+        expect(corrections(&options, &spaced), &[(second, "two:8020")]);
+        let variables = FILE.replace("one:8020", "${host.${which}}:${port}").replace("two:", "${unknown}:")
+            + &[property_of("which", "a"), property_of("host.a", " one "), property_of("port", "8020")]
+                .concat();
+        expect(corrections(&options, &variables), &[(first, "one:8020")]);
+        let endless = FILE.replace("one:8020", "${endless}:8020") + &property_of("endless", "${endless}");
+        expect(corrections(&options, &endless), &[]);
     }
 
     #[test]
@@ -288,7 +427,25 @@ mod tests {
         assert_eq!(order([Reply::None, Refusal, Refusal]).unwrap(), ["nn2,nn3,nn1", "false"]);
         assert_eq!(order([Reply::None; 3]), None);
         assert_eq!(nodes.addresses(), "one:8020, two:8020, three:8020");
-        assert_eq!(found("hdfs://other/a", &RemoteOptions::default()).addresses(), "other");
+        let unknown = RemoteOptions::default().setting("dfs.nameservices", "other");
+        assert_eq!(found("hdfs://other/a", &unknown).addresses(), "other");
+    }
+
+    /// A name service whose settings are missing is taken for a host.
+    #[test]
+    fn unknown_hosts_are_an_error_and_refusals_are_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let closed = listener.local_addr().unwrap();
+        drop(listener);
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let order = |address: &str| {
+            let nodes = found(&format!("hdfs://{address}/a"), &RemoteOptions::default());
+            blocking.read(async move { nodes.silent_ones_last(Duration::from_secs(30)).await })
+        };
+        assert_eq!(order(&closed.to_string()).unwrap(), Vec::new());
+        // This is found to be wrong without a request to a server of names.
+        let error = order("localhost:99999").unwrap_err().to_string();
+        assert!(error.contains("localhost:99999") && error.contains("HADOOP_CONF_DIR"), "{error}");
     }
 
     /// A name node that refuses or ends connections keeps no client waiting; one that accepts them may.

@@ -561,6 +561,32 @@ mod tests {
         }
     }
 
+    /// Any process of this machine can connect, and declare any length.
+    #[test]
+    fn a_message_that_is_too_long_ends_the_connection() {
+        let ([first, second], addresses) = two();
+        let (blocking, long) = (Blocking::new(Duration::from_secs(60)).unwrap(), Duration::from_secs(30));
+        let relays = Relays::start(addresses.to_vec(), long, long, &blocking.handle()).unwrap();
+        let send = |to: usize, begun: &[u8], len: u32| {
+            let mut client = net::TcpStream::connect(&relays.addresses()[to]).unwrap();
+            client.set_read_timeout(Some(long)).unwrap();
+            client.write_all(&[begun, &len.to_be_bytes()].concat()).unwrap();
+            client
+        };
+        // The identity of the client, and its first request.
+        for begun in [&BEGIN[..PREFACE], BEGIN] {
+            assert_eq!(send(1, begun, MAX_MESSAGE + 1).read(&mut [0]).unwrap(), 0);
+        }
+        second.set_nonblocking(true).unwrap();
+        assert_eq!(second.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "it got a connection");
+        let mut client = send(0, BEGIN, MAX_MESSAGE);
+        client.write_all(&vec![b'm'; MAX_MESSAGE as usize]).unwrap();
+        let (mut server, _) = first.accept().unwrap();
+        let mut passed_on = vec![0; BEGIN.len() + 4 + MAX_MESSAGE as usize];
+        server.read_exact(&mut passed_on).unwrap();
+        assert!(passed_on.starts_with(BEGIN) && passed_on.ends_with(b"mm"));
+    }
+
     const SHORT: Duration = Duration::from_millis(50);
 
     /// Returns ports that connections are waiting at, and their addresses.

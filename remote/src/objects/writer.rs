@@ -93,7 +93,7 @@ impl ObjectWriter {
         };
         buffer.extend_from_slice(bytes);
         let mut parts = match parts {
-            None if buffer.len() > 2 * part_bytes => {
+            None if buffer.len() > part_bytes.saturating_mul(2) => {
                 let Written { files, shared, key, over, .. } = &self.file;
                 Box::new(Parts::begin(files, shared, key, over)?)
             }

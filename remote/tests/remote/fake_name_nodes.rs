@@ -28,6 +28,8 @@ struct State {
     is_silent: [bool; 2],
     /// The request at which the active one becomes silent, and whether it is carried out first.
     last_request: Option<(String, bool)>,
+    /// The request that is refused.
+    refused: Option<String>,
     /// The directory whose new files are encrypted.
     zone: Option<String>,
     is_over: bool,
@@ -54,6 +56,7 @@ const OPEN_HERE: Refusal = (
 const OPEN_ELSEWHERE: Refusal =
     ("org.apache.hadoop.hdfs.protocol.AlreadyBeingCreatedException", "another client has it open");
 const NO_LEASE: Refusal = ("org.apache.hadoop.hdfs.server.namenode.LeaseExpiredException", "no lease");
+const SAFE_MODE: Refusal = ("org.apache.hadoop.hdfs.server.namenode.SafeModeException", "in safe mode");
 const UNSUPPORTED: Refusal = ("java.lang.UnsupportedOperationException", "not here");
 
 impl FakeNameNodes {
@@ -97,6 +100,11 @@ impl FakeNameNodes {
     pub(crate) fn set_silent(&self, is_silent: [bool; 2]) {
         self.shared.state().is_silent = is_silent;
         self.shared.changed.notify_all();
+    }
+
+    /// Refuses the next request of a kind.
+    pub(crate) fn refuse_at(&self, method: &str) {
+        self.shared.state().refused = Some(method.to_owned());
     }
 
     /// Makes a directory an encryption zone.
@@ -180,6 +188,9 @@ impl Shared {
 
 impl State {
     fn carry_out(&mut self, method: &str, body: &Fields) -> Result<Vec<u8>, Refusal> {
+        if self.refused.take_if(|refused| *refused == method).is_some() {
+            return Err(SAFE_MODE);
+        }
         let path = body.text(1);
         let found = self.files.get(&path).cloned();
         match method {

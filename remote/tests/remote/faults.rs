@@ -79,6 +79,18 @@ fn what_passes_is_retried() {
     }
 }
 
+#[test]
+fn a_request_is_sent_again_after_any_pauses() {
+    let server = FakeS3::start();
+    server.put("file", vec![1; 1000]);
+    let (none, short) = (Duration::ZERO, Duration::from_millis(1));
+    for (first, max) in [(none, none), (none, short), (5 * short, short)] {
+        let storage = options(&server).backoff(first, max).build().unwrap();
+        server.behave([Manner::Fails(500); 3]);
+        assert_eq!(storage.open(Path::new("s3://bucket/file")).unwrap().len(), 1000);
+    }
+}
+
 fn error_of(server: &FakeS3, manner: Manner, read: impl Fn(&RemoteStorage) -> io::Error) -> io::Error {
     let storage = options(server).deadline(Duration::from_secs(2)).build().unwrap();
     server.behave(std::iter::repeat_n(manner, 100));
@@ -98,6 +110,11 @@ fn what_stays_is_an_error_of_its_own() {
     let list = |storage: &RemoteStorage| storage.list_dir(region_path()).unwrap_err();
     assert_eq!(error_of(&server, Manner::Fails(404), open).kind(), io::ErrorKind::NotFound);
     assert_eq!(error_of(&server, Manner::Fails(403), open).kind(), io::ErrorKind::PermissionDenied);
+    for manner in [Manner::Throttles, Manner::Fails(429)] {
+        let error = error_of(&server, manner, open);
+        assert_eq!(error.kind(), io::ErrorKind::ResourceBusy, "{error}");
+        assert!(error.to_string().contains("the server throttles requests"), "{error}");
+    }
     for manner in [Manner::Hangs, Manner::Drips] {
         assert_eq!(error_of(&server, manner, open).kind(), io::ErrorKind::TimedOut, "{manner:?}");
     }

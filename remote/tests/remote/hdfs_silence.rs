@@ -161,17 +161,39 @@ fn silent_name_nodes_are_named_and_waited_for() {
     check(&nodes, lock);
 }
 
-/// The client has removed the file again, so the lock is in no doubt.
-#[test]
-fn a_lock_in_an_encryption_zone_is_refused_and_other_changes_are_made() {
+/// Starts name nodes as [`prepare`] does, with an encryption zone.
+fn prepare_zone() -> (FakeNameNodes, RemoteStorage, FileLock, &'static Path) {
     let (nodes, storage, lock) = prepare(12);
     let zone = Path::new("hdfs://ns/zone");
     storage.create_dir_all(zone).unwrap();
     nodes.encrypt("/zone");
+    (nodes, storage, lock, zone)
+}
+
+/// The client has removed the file again, so the lock is in no doubt.
+#[test]
+fn a_lock_in_an_encryption_zone_is_refused_and_other_changes_are_made() {
+    let (nodes, storage, lock, zone) = prepare_zone();
     let error = storage.lock(&zone.join(LOCK)).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::Unsupported);
     assert!(error.to_string().contains("encryption zone"), "{error}");
-    assert!(!nodes.has(&format!("/zone/{LOCK}")));
+    assert!(!nodes.has(&format!("/zone/{LOCK}")) && !error.to_string().contains("left"), "{error}");
+    storage.create_dir_all(&dir().join("b")).unwrap();
+    check(&nodes, lock);
+}
+
+/// The client does not report that it could not remove it.
+#[test]
+fn a_file_that_is_left_in_an_encryption_zone_is_named() {
+    let (nodes, storage, lock, zone) = prepare_zone();
+    nodes.refuse_at("delete");
+    let of_lock = storage.lock(&zone.join(LOCK)).unwrap_err();
+    nodes.refuse_at("delete");
+    let of_file = storage.create_new(&zone.join("file")).unwrap_err();
+    for (error, left) in [(of_lock, format!("/zone/{LOCK}")), (of_file, "/zone/file".to_owned())] {
+        assert!(nodes.has(&left) && error.to_string().ends_with(&left), "{error}");
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    }
     storage.create_dir_all(&dir().join("b")).unwrap();
     check(&nodes, lock);
 }

@@ -170,15 +170,16 @@ fn a_region_goes_on_after_its_log_was_refused() {
     let server = FakeS3::start();
     let region = open_in(client(&server), dir()).unwrap();
     let mut expected = Rows::new();
-    for (number, status) in [403, 400, 429].into_iter().enumerate() {
+    let refusals = [Manner::Fails(403), Manner::Fails(400), Manner::Fails(429), Manner::Throttles];
+    for (number, manner) in refusals.into_iter().enumerate() {
         let (kept, refused) = (format!("{number}"), format!("{number}-refused"));
         region.put(put(&kept, "1")).unwrap();
-        server.behave(repeat_n(Manner::Fails(status), 100));
+        server.behave(repeat_n(manner, 100));
         region.put(put(&refused, "1")).unwrap_err();
         server.behave([]);
         expected.insert(kept, "1".to_owned());
         assert!(region.health().is_sound(), "{:?}", region.health());
-        assert_eq!(rows(&region), expected, "{status}");
+        assert_eq!(rows(&region), expected, "{manner:?}");
     }
     region.put(put("last", "1")).unwrap();
     expected.insert("last".to_owned(), "1".to_owned());

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 /// If the request that releases a lock is refused, the lock stays held, and `Region::close` returns the
 /// error.
-/// the error.
 #[test]
 fn a_lock_that_could_not_be_freed_is_named_and_can_be_taken_again() {
     let server = FakeS3::start();

@@ -126,6 +126,31 @@ fn calls_do_what_the_trait_says() {
     assert!(server.keys().iter().all(|key| !key.contains("probe")), "{:?}", server.keys());
 }
 
+/// Names in HBase's directories have some of these characters.
+#[test]
+fn names_have_any_characters_and_are_listed_page_by_page() {
+    let server = FakeS3::start();
+    let storage = client(&server);
+    let parent = dir().join("d +%2B&é");
+    let mut names = ["a%2Cb", "a b", "a+b", "a&b<c>", "ü☃", "a?b#c:d=e"];
+    for name in names {
+        write_file(&*storage, &parent.join(name), name.as_bytes());
+    }
+    names.sort_unstable();
+    // The last page is not followed by an empty one.
+    for entries in [1, 3, 4, 6, 7] {
+        server.page(entries);
+        let listed = storage.list_dir(&parent).unwrap().into_iter().map(|entry| entry.name);
+        let listed: Vec<String> = listed.map(|name| name.into_string().unwrap()).collect();
+        assert_eq!(listed, names, "{entries}");
+    }
+    for name in names {
+        assert_eq!(read_file(&*storage, &parent.join(name)), name.as_bytes());
+        storage.remove(&parent.join(name)).unwrap();
+    }
+    assert!(server.keys().is_empty(), "{:?}", server.keys());
+}
+
 /// Changes a region and a model, and closes the region or not, repeatedly. Returns the model.
 fn run_model(client: &dyn Fn() -> Arc<RemoteStorage>, dir: &Path) -> Rows {
     let mut model = Rows::new();
