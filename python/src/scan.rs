@@ -84,13 +84,14 @@ impl Scan {
         capsule(py, Box::new(Guarded::new(reader, self.source.process())))
     }
 
-    /// The record batches, for a single use by the methods below.
-    fn _stream(&self, py: Python<'_>) -> Result<Stream> {
+    /// The record batches, converted by a function, for a single use by the methods below.
+    fn _stream(&self, py: Python<'_>, convert: Bound<'_, PyAny>) -> Result<Stream> {
+        let convert = convert.unbind();
         call(py, || {
             let (rows, raised) = self.rows()?;
             let builder = BatchBuilder::new(self.layout.clone(), None, self.limits)?;
             let reader = Box::new(Batches::of(Boxed(rows), builder));
-            Ok::<_, Failure>(Stream::new(reader, raised, self.source.process()))
+            Ok::<_, Failure>(Stream::new(reader, convert, raised, self.source.process()))
         })
     }
 
