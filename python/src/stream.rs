@@ -128,7 +128,7 @@ impl Stream {
         };
         let read = call(py, || reader.with(next));
         if let Err(error) = read {
-            // a handler may have raised an exception although the batch was read
+            // A read that the handler has ended may have been replaced by another one, as of a whole block.
             if batch.is_some() {
                 self.has_failed.store(true, Ordering::Relaxed);
             }
