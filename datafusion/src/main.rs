@@ -84,6 +84,7 @@ pub(crate) struct Failure {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Exit {
     Done = 0,
+    No = 1,
     Usage = 2,
     Corrupt = 3,
     Unsupported = 4,
@@ -122,6 +123,7 @@ impl From<hregion::Error> for Failure {
             ErrorKind::Corrupt | ErrorKind::Truncated | ErrorKind::Limit | ErrorKind::Inconsistent => {
                 Exit::Corrupt
             }
+            ErrorKind::TableNotFound | ErrorKind::RegionNotFound => Exit::No,
             ErrorKind::Unsupported => Exit::Unsupported,
             ErrorKind::Io | ErrorKind::Locked | ErrorKind::Closed | ErrorKind::Poisoned => Exit::Io,
             _ => Exit::Usage,

@@ -114,10 +114,11 @@ impl Source {
         }
     }
 
-    /// Returns the names of the families; `None` if regions may have different ones.
+    /// Returns the names of the families; `None` if regions may have different ones, or if there are no
+    /// regions, which is an error of the read, not an empty answer.
     pub(crate) fn families(&self) -> hregion::Result<Option<Vec<Vec<u8>>>> {
         let bounds = self.bounds();
-        let Some((start, _)) = bounds.first() else { return Ok(Some(Vec::new())) };
+        let Some((start, _)) = bounds.first() else { return Ok(None) };
         let region = self.region(start)?;
         let are_of_all = bounds.len() == 1 || region.has_descriptor();
         Ok(are_of_all.then(|| region.families().map(|family| family.name().to_vec()).collect()))

@@ -11,6 +11,7 @@ use hregion::RowRef;
 use hregion_arrow::{BatchBuilder, BatchLimits, Batches, Layout, Rows};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyDict};
+use std::sync::{Mutex, PoisonError};
 
 /// A scan that has not begun. Each use reads the table from the beginning.
 #[pyclass(frozen, module = "hregion", name = "Scan")]
@@ -27,6 +28,8 @@ pub(crate) struct Scan {
 #[pyclass(frozen, module = "hregion", name = "RowIterator")]
 pub(crate) struct RowIterator {
     rows: Held<Exclusive<Box<dyn Rows + Send>>>,
+    /// The row that was read by a call which has raised the exception of a signal handler.
+    kept: Mutex<Option<hregion::Row>>,
     raised: Raised,
 }
 
@@ -67,7 +70,8 @@ fn watched(rows: Watched<impl Bounded + Send + 'static>) -> (Box<dyn Rows + Send
 impl Scan {
     fn __iter__(&self, py: Python<'_>) -> Result<RowIterator> {
         let (rows, raised) = call(py, || self.rows())?;
-        Ok(RowIterator { rows: Held::new(Exclusive::new(rows), self.source.process()), raised })
+        let rows = Held::new(Exclusive::new(rows), self.source.process());
+        Ok(RowIterator { rows, kept: Mutex::default(), raised })
     }
 
     /// The record batches, as a stream of Arrow's C data interface.
@@ -84,13 +88,14 @@ impl Scan {
         capsule(py, Box::new(Guarded::new(reader, self.source.process())))
     }
 
-    /// The record batches, for a single use by the methods below.
-    fn _stream(&self, py: Python<'_>) -> Result<Stream> {
+    /// The record batches, converted by a function, for a single use by the methods below.
+    fn _stream(&self, py: Python<'_>, convert: Bound<'_, PyAny>) -> Result<Stream> {
+        let convert = convert.unbind();
         call(py, || {
             let (rows, raised) = self.rows()?;
             let builder = BatchBuilder::new(self.layout.clone(), None, self.limits)?;
             let reader = Box::new(Batches::of(Boxed(rows), builder));
-            Ok::<_, Failure>(Stream::new(reader, raised, self.source.process()))
+            Ok::<_, Failure>(Stream::new(reader, convert, raised, self.source.process()))
         })
     }
 
@@ -134,9 +139,22 @@ impl RowIterator {
 
     fn __next__(&self, py: Python<'_>) -> Result<Option<Row>> {
         let rows = self.rows.get()?;
-        let next =
-            |rows: &mut Box<dyn Rows + Send>| rows.next_row().map(|row| row.map(|row| Row(row.to_row())));
-        let row = call(py, || rows.with(next));
-        row.map_err(|error| self.raised.take().map_or(error, Failure::Python))
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(row) = kept().take() {
+            return Ok(Some(Row(row)));
+        }
+        let mut read = None;
+        let next = |rows: &mut Box<dyn Rows + Send>| {
+            read = rows.next_row()?.map(|row| row.to_row());
+            Ok::<_, hregion::Error>(())
+        };
+        if let Err(error) = call(py, || rows.with(next)) {
+            // A read that the handler has ended may have been replaced by another one, as of a whole block.
+            if read.is_some() {
+                *kept() = read;
+            }
+            return Err(self.raised.take().map_or(error, Failure::Python));
+        }
+        Ok(read.map(Row))
     }
 }

@@ -20,8 +20,11 @@ pub(crate) type Reader = Box<dyn RecordBatchReader + Send>;
 pub(crate) struct Stream {
     schema: SchemaRef,
     reader: Held<Exclusive<Reader>>,
+    /// Converts each batch to what the stream returns.
+    convert: Py<PyAny>,
     raised: Raised,
-    /// Whether a read has failed. The reader would then only say that there are no more batches.
+    /// Whether a batch is lost, as its read or its conversion has failed. The reader would only return later
+    /// ones, or say that there are no more.
     has_failed: AtomicBool,
 }
 
@@ -34,9 +37,9 @@ pub(crate) struct ReadBatches {
 
 impl Stream {
     /// Creates a stream of the batches of `reader`. `raised` holds the exception that has ended it, if any.
-    pub(crate) fn new(reader: Reader, raised: Raised, process: Option<u32>) -> Self {
+    pub(crate) fn new(reader: Reader, convert: Py<PyAny>, raised: Raised, process: Option<u32>) -> Self {
         let (schema, has_failed) = (reader.schema(), AtomicBool::new(false));
-        Self { schema, reader: Held::new(Exclusive::new(reader), process), raised, has_failed }
+        Self { schema, reader: Held::new(Exclusive::new(reader), process), convert, raised, has_failed }
     }
 }
 
@@ -106,22 +109,39 @@ impl Stream {
         ReadBatches { schema: SchemaRef::clone(&self.schema), batch: None }
     }
 
-    /// Reads the next batch; returns `None` if there is none. Fails after a read that has failed.
-    fn next(&self, py: Python<'_>) -> Result<Option<ReadBatches>> {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    /// Reads and converts the next batch. Fails after a call that has lost one.
+    fn __next__<'py>(&self, py: Python<'py>) -> Result<Option<Bound<'py, PyAny>>> {
         let reader = self.reader.get()?;
+        let mut batch = None;
         let next = |reader: &mut Reader| {
-            if self.has_failed.load(Ordering::Relaxed) {
+            // also after a panic
+            if self.has_failed.swap(true, Ordering::Relaxed) {
                 return Err(failed_before());
             }
-            reader.next().transpose().map_err(|error| {
-                self.has_failed.store(true, Ordering::Relaxed);
-                failure(error)
-            })
+            batch = reader.next().transpose().map_err(failure)?;
+            self.has_failed.store(false, Ordering::Relaxed);
+            Ok(())
         };
-        match call(py, || reader.with(next)) {
-            Ok(batch) => Ok(batch.map(|batch| ReadBatches { schema: batch.schema(), batch: Some(batch) })),
-            Err(error) => Err(self.raised.take().map_or(error, Failure::Python)),
+        let read = call(py, || reader.with(next));
+        if let Err(error) = read {
+            // A read that the handler has ended may have been replaced by another one, as of a whole block.
+            if batch.is_some() {
+                self.has_failed.store(true, Ordering::Relaxed);
+            }
+            return Err(self.raised.take().map_or(error, Failure::Python));
         }
+        let Some(batch) = batch else { return Ok(None) };
+        let batch = Bound::new(py, ReadBatches { schema: batch.schema(), batch: Some(batch) });
+        // signals are handled also in the function that converts
+        let converted = batch.and_then(|batch| self.convert.bind(py).call1((batch,)));
+        if converted.is_err() {
+            self.has_failed.store(true, Ordering::Relaxed);
+        }
+        Ok(Some(converted?))
     }
 }
 
@@ -139,11 +159,6 @@ fn failure(error: ArrowError) -> Failure {
 
 #[pymethods]
 impl ReadBatches {
-    /// The number of rows.
-    fn __len__(&self) -> usize {
-        self.batch.as_ref().map_or(0, RecordBatch::num_rows)
-    }
-
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,

@@ -7,10 +7,12 @@ import types
 from collections.abc import Mapping
 
 import hregion
+import hregion._convert
 import pandas
 import polars
 import pyarrow
 import pytest
+import tqdm.auto
 from golden import DATA, cells
 
 ROOT = DATA / "region" / "split-references" / "root"
@@ -238,6 +240,64 @@ def test_batches_do_not_end_with_an_error(tmp_path):
             batches.read_next_batch()
     # another use of the scan begins again
     assert scan.to_batches().read_next_batch().num_rows == 1
+
+
+class Stop(Exception):
+    """Raised where the handler of a signal could raise an exception."""
+
+
+def test_batches_do_not_go_on_after_one_that_was_lost(monkeypatch):
+    converted = hregion._convert._record_batch
+    batches = table().scan(batch_rows=7).to_batches
+    all_batches = list(batches())
+    assert len(all_batches) > 3
+
+    def stops(batch):
+        """Converts the second batch, and is then interrupted."""
+        read.append(converted(batch))
+        if len(read) == 2:
+            raise Stop
+        return read[-1]
+
+    read = []
+    monkeypatch.setattr("hregion._convert._record_batch", stops)
+    reader = batches()
+    assert reader.read_next_batch().equals(all_batches[0])
+    with pytest.raises(Stop):
+        reader.read_next_batch()
+    for _ in range(2):
+        with pytest.raises(ValueError, match="scan again"):
+            reader.read_next_batch()
+    assert len(read) == 2 and read[1].equals(all_batches[1])
+
+
+def test_the_number_of_rows_is_not_shown_after_an_interruption(monkeypatch):
+    bars = []
+
+    class Bar(tqdm.auto.tqdm):
+        is_open = True
+
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            bars.append(self)
+
+        def close(self):
+            super().close()
+            self.is_open = False
+
+    def stops(batch):
+        raise Stop
+
+    scan = table().scan()
+    monkeypatch.setattr("tqdm.auto.tqdm", Bar)
+    rows = scan.to_arrow(progress=True).num_rows
+    assert [(bar.is_open, bar.n) for bar in bars] == [(False, rows)]
+    monkeypatch.setattr("hregion._convert._record_batch", stops)
+    # the exception has the frames in which it was raised
+    with pytest.raises(Stop) as stopped:
+        scan.to_arrow(progress=True)
+    assert stopped.value.__traceback__ is not None
+    assert [(bar.is_open, bar.n) for bar in bars] == [(False, rows), (False, 0)]
 
 
 def test_errors_of_batches_have_no_control_characters(tmp_path):

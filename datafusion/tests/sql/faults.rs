@@ -1,5 +1,6 @@
 //! An unreadable file causes an error, not a short answer.
 
+use crate::golden_tables::golden_snapshots;
 use crate::{rows, session};
 use hregion::{Family, HFile, Put, Table};
 use hregion_arrow::{Column, Layout, Mapping, RowKey, ValueType};
@@ -72,6 +73,27 @@ async fn rows_without_a_region_are_errors() {
     let Ok(empty) = Table::open(dir.path(), "t") else { return };
     let context = session(provider(&empty, &["f:n=long"]), 2, 100);
     assert!(rows(&context, "SELECT * FROM t").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_snapshot_without_regions_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let golden = golden_snapshots().into_iter().find(|dir| dir.ends_with("joined-snap")).unwrap();
+    let snapshot = dir.path().join(".hbase-snapshot").join("joined-snap");
+    fs::create_dir_all(&snapshot).unwrap();
+    fs::copy(golden.join(".snapshotinfo"), snapshot.join(".snapshotinfo")).unwrap();
+    // the first field, which has a length of two bytes, is the descriptor; the others are the regions
+    let manifest = fs::read(golden.join("data.manifest")).unwrap();
+    let [0x0a, low @ 0x80..=0xff, high @ 0..=0x7f, ..] = manifest[..] else { panic!("{manifest:x?}") };
+    let end = 3 + (usize::from(low & 0x7f) | usize::from(high) << 7);
+    assert!(end < manifest.len());
+    fs::write(snapshot.join("data.manifest"), &manifest[..end]).unwrap();
+    let open = Table::open_snapshot(dir.path(), "joined-snap").unwrap();
+    for condition in ["true", "family = X'66'", "qualifier = X'71'", "family = X'66' AND qualifier > X'71'"] {
+        let context = session(HregionTable::new(open.clone(), Layout::Cells), 2, 100);
+        let error = rows(&context, &format!("SELECT row FROM t WHERE {condition}")).await.unwrap_err();
+        assert!(error.to_string().contains("no region"), "{condition}: {error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

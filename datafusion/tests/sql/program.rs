@@ -124,6 +124,8 @@ fn errors_are_told() {
     assert!(error.contains("nothing") && exit == Some(2), "{error}");
     let (error, exit) = refused(&["SELECT 1", "--table", "t=testdata/no-such-table"]);
     assert!(error.contains("no-such-table") && exit == Some(5), "{error}");
+    let (error, exit) = refused(&["SELECT 1", "--table", "t=testdata/golden"]);
+    assert!(error.contains("there is no region") && exit == Some(1), "{error}");
     let (error, exit) = refused(&["SELECT 1", "--table", "t=no\u{1b}[2J\u{202e}such"]);
     assert!(error.contains("no\\x1B[2J\\xE2\\x80\\xAEsuch") && exit == Some(5), "{error}");
     if cfg!(not(feature = "remote")) {

@@ -5,48 +5,51 @@ def to_batches(scan):
     """Returns a `pyarrow.RecordBatchReader`."""
     import pyarrow
 
-    schema, batches = _read(scan)
-    return pyarrow.RecordBatchReader.from_batches(schema, batches)
+    # a generator would end with the first error, as if there were no more batches
+    stream = scan._stream(_record_batch)
+    return pyarrow.RecordBatchReader.from_batches(_schema(stream), stream)
 
 
 def to_arrow(scan, progress):
     """Reads all batches into a `pyarrow.Table`."""
     import pyarrow
 
-    schema, batches = _read(scan, progress)
-    return pyarrow.Table.from_batches(batches, schema)
+    stream = scan._stream(_record_batch)
+    return pyarrow.Table.from_batches(_read_all(stream, progress), _schema(stream))
 
 
 def to_polars(scan, progress):
     """Reads all batches into a `polars.DataFrame`."""
     import polars
 
-    stream = scan._stream()
-    frames = [polars.DataFrame(batch) for batch in _batches(stream, progress)]
+    stream = scan._stream(polars.DataFrame)
+    frames = _read_all(stream, progress)
     return polars.concat(frames) if frames else polars.DataFrame(stream.empty())
 
 
-def _read(scan, progress=False):
-    """Returns the schema, and the batches."""
+def _record_batch(batch):
+    """Returns a `pyarrow.RecordBatch`."""
     import pyarrow
 
-    stream, read = scan._stream(), pyarrow.RecordBatchReader.from_stream
-    # a generator would end with the first error, as if there were no more batches
-    batches = map(lambda batch: read(batch).read_next_batch(), _batches(stream, progress))
-    return read(stream.empty()).schema, batches
+    return pyarrow.RecordBatchReader.from_stream(batch).read_next_batch()
 
 
-def _batches(stream, progress):
-    """Returns an iterator over the batches, which may show the number of rows read."""
-    batches = iter(stream.next, None)
-    return _shown(batches) if progress else batches
+def _schema(stream):
+    """Returns the schema of all batches."""
+    import pyarrow
+
+    return pyarrow.RecordBatchReader.from_stream(stream.empty()).schema
 
 
-def _shown(batches):
-    """Yields the batches, and shows the number of rows read, in a notebook or a terminal."""
+def _read_all(stream, progress):
+    """Returns all batches. May show the number of rows read, in a notebook or a terminal."""
+    if not progress:
+        return list(stream)
     from tqdm.auto import tqdm
 
+    batches = []
     with tqdm(unit=" rows", unit_scale=True) as bar:
-        for batch in batches:
+        for batch in stream:
+            batches.append(batch)
             bar.update(len(batch))
-            yield batch
+    return batches
