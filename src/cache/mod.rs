@@ -31,6 +31,8 @@ use crate::block::data::{BlockOutline, DataBlock, PartSize};
 use crate::block::index::IndexBlock;
 use crate::block::slot::Evict;
 use crate::error::{Error, Result};
+#[cfg(target_os = "linux")]
+use crate::io::note_filled;
 use crate::sync::unpoisoned;
 use blocks::Blocks;
 use bytes::Bytes;
@@ -67,6 +69,9 @@ struct Shared {
     /// The memory of the data block that was inserted last.
     loaded: AtomicU64,
     second_tier: Option<SecondTier>,
+    /// Whether data blocks are moved to huge pages.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no way to ask for them"))]
+    huge_pages: bool,
 }
 
 /// A block of any kind.
@@ -239,7 +244,7 @@ impl BlockCache {
     /// On a system without a clock (`wasm32-unknown-unknown`), files cannot be opened with a cache.
     #[must_use]
     pub fn with_capacity(bytes: u64) -> Self {
-        Self::new(bytes, 0, None, 0)
+        Self::options().capacity(bytes).build()
     }
 
     /// Returns the options for making a cache.
@@ -248,7 +253,13 @@ impl BlockCache {
         BlockCacheOptions::new()
     }
 
-    fn new(bytes: u64, filter_bytes: u64, tier: Option<Arc<Tier>>, min_reads: u32) -> Self {
+    fn new(
+        bytes: u64,
+        filter_bytes: u64,
+        tier: Option<Arc<Tier>>,
+        min_reads: u32,
+        huge_pages: bool,
+    ) -> Self {
         let counters = Arc::<Counters>::default();
         let second_chances = Arc::<Mutex<Vec<(BlockKey, Entry)>>>::default();
         let second_tier = tier.map(|tier| SecondTier::new(tier, bytes, min_reads));
@@ -266,6 +277,7 @@ impl BlockCache {
             refused_filters: AtomicU64::new(0),
             loaded: AtomicU64::new(0),
             second_tier,
+            huge_pages,
         }))
     }
 
@@ -445,6 +457,10 @@ impl BlockCache {
             is_large = (block.memory() as u64).saturating_mul(LARGE) > self.0.capacity;
             if let CachedBlock::Data(block) = &block {
                 self.0.loaded.store(block.memory() as u64, Ordering::Relaxed);
+                #[cfg(target_os = "linux")]
+                if self.0.huge_pages {
+                    note_filled(block.content().0);
+                }
             }
             Ok(Entry { block, address: address.clone() })
         });

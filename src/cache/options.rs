@@ -15,12 +15,13 @@ pub struct BlockCacheOptions {
     second_tier: Option<(PathBuf, u64)>,
     min_reads: u32,
     storage: Arc<dyn Storage>,
+    huge_pages: bool,
 }
 
 impl BlockCacheOptions {
     pub(super) fn new() -> Self {
         let storage = LocalStorage::shared();
-        Self { capacity: 0, filter_capacity: 0, second_tier: None, min_reads: 2, storage }
+        Self { capacity: 0, filter_capacity: 0, second_tier: None, min_reads: 2, storage, huge_pages: true }
     }
 
     /// Sets the bytes in memory (default: none, so that nothing is cached).
@@ -78,12 +79,24 @@ impl BlockCacheOptions {
         self
     }
 
+    /// Sets whether the memory of data blocks is moved to huge pages (default: true), which makes reads of
+    /// large caches faster. Has no effect except on Linux since 6.1, if
+    /// `/sys/kernel/mm/transparent_hugepage/enabled` is `madvise` or `always` (HBase:
+    /// `-XX:+UseTransparentHugePages`).
+    ///
+    /// A helper thread moves each two megabytes, after the cache has filled most of them.
+    #[must_use]
+    pub fn huge_pages(mut self, yes: bool) -> Self {
+        self.huge_pages = yes;
+        self
+    }
+
     /// Makes the cache. It never fails: see [`second_tier`](Self::second_tier).
     #[must_use]
     pub fn build(&self) -> BlockCache {
         let open = |(dir, bytes): &(PathBuf, u64)| Arc::new(Tier::open(&self.storage, dir, *bytes));
         let tier = self.second_tier.as_ref().filter(|_| self.capacity > 0).map(open);
         let filter_bytes = if self.capacity > 0 { self.filter_capacity } else { 0 };
-        BlockCache::new(self.capacity, filter_bytes, tier, self.min_reads)
+        BlockCache::new(self.capacity, filter_bytes, tier, self.min_reads, self.huge_pages)
     }
 }

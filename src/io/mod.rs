@@ -7,6 +7,8 @@ pub mod faulty;
 mod file;
 mod file_handles;
 mod file_lock;
+#[cfg(target_os = "linux")]
+mod huge_pages;
 mod locked_file;
 mod log_file;
 mod memory;
@@ -26,6 +28,8 @@ pub use file::{LocalFile, LocalFileWriter, LocalStorage};
 pub(crate) use file_handles::BoundedStorage;
 pub use file_handles::FileHandles;
 pub use file_lock::FileLock;
+#[cfg(target_os = "linux")]
+pub(crate) use huge_pages::note_filled;
 pub use log_file::LogSyncer;
 pub use memory::MemoryFile;
 #[cfg(feature = "mmap")]
