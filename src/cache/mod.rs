@@ -69,7 +69,7 @@ struct Shared {
     /// The memory of the data block that was inserted last.
     loaded: AtomicU64,
     second_tier: Option<SecondTier>,
-    /// Whether data blocks are moved to huge pages.
+    /// Whether blocks are moved to huge pages.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no way to ask for them"))]
     huge_pages: bool,
 }
@@ -92,6 +92,16 @@ impl CachedBlock {
         match self {
             Self::Reserved(bytes) => *bytes,
             block => block.memory() + ENTRY_OVERHEAD,
+        }
+    }
+
+    /// The memory that reads look at, of the large kinds.
+    #[cfg(target_os = "linux")]
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Data(block) => block.content().0,
+            Self::Bloom(chunk) => chunk,
+            Self::Index(_) | Self::Meta(_) | Self::Outline(_) | Self::Reserved(_) => &[],
         }
     }
 
@@ -457,10 +467,10 @@ impl BlockCache {
             is_large = (block.memory() as u64).saturating_mul(LARGE) > self.0.capacity;
             if let CachedBlock::Data(block) = &block {
                 self.0.loaded.store(block.memory() as u64, Ordering::Relaxed);
-                #[cfg(target_os = "linux")]
-                if self.0.huge_pages {
-                    note_filled(block.content().0);
-                }
+            }
+            #[cfg(target_os = "linux")]
+            if self.0.huge_pages {
+                note_filled(block.bytes());
             }
             Ok(Entry { block, address: address.clone() })
         });

@@ -79,8 +79,8 @@ impl BlockCacheOptions {
         self
     }
 
-    /// Sets whether the memory of data blocks is moved to huge pages (default: true), which makes reads of
-    /// large caches faster. Has no effect except on Linux since 6.1, if
+    /// Sets whether the memory of data blocks and Bloom filters is moved to huge pages (default: true), which
+    /// makes gets from large caches faster. Has no effect except on Linux since 6.1, if
     /// `/sys/kernel/mm/transparent_hugepage/enabled` is `madvise` or `always` (HBase:
     /// `-XX:+UseTransparentHugePages`).
     ///
