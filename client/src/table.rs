@@ -316,7 +316,8 @@ impl Table {
     /// Writes mutations of any rows, with one call for those of a server, or several, one after the other, if
     /// they have more than 32 MiB. Returns the result of each, in order: the cells of increments and
     /// appends, or an error as of [`put`](Self::put) and [`increment`](Self::increment). A mutation that
-    /// fails does not prevent the others from being written. Those whose answer is lost are repeated: see
+    /// fails does not prevent the others from being written, except later ones of its row in another call, if
+    /// it may succeed when it is repeated. Those whose answer is lost are repeated: see
     /// [`delete`](Self::delete). Those of one row are executed in their order, except for one that a server
     /// refuses at first although it executes a later one of the same call (HBase: `AsyncTable.batch`).
     pub async fn batch(&self, mutations: &[Mutation]) -> Vec<Result<Row>> {

@@ -263,13 +263,7 @@ impl BlockCache {
         BlockCacheOptions::new()
     }
 
-    fn new(
-        bytes: u64,
-        filter_bytes: u64,
-        tier: Option<Arc<Tier>>,
-        min_reads: u32,
-        huge_pages: bool,
-    ) -> Self {
+    fn new(bytes: u64, filter_bytes: u64, tier: Option<Arc<Tier>>, min_reads: u32, huge_pages: bool) -> Self {
         let counters = Arc::<Counters>::default();
         let second_chances = Arc::<Mutex<Vec<(BlockKey, Entry)>>>::default();
         let second_tier = tier.map(|tier| SecondTier::new(tier, bytes, min_reads));

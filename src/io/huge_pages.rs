@@ -3,9 +3,10 @@
 //!
 //! The memory is allocated like any other. After the range of a huge page has been filled, a helper thread
 //! asks the kernel to move the range (`MADV_COLLAPSE`, since Linux 6.1), unless the system has forbidden it.
-//! Addresses and contents stay as they are. As the range was in use before, the process does not need more
-//! memory.
+//! Addresses and contents stay as they are. Parts of the range that were not in use get memory, too: at most a
+//! huge page for each range that has been filled.
 
+use super::Owner;
 use crate::sync::unpoisoned;
 use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
@@ -21,6 +22,10 @@ const ENOUGH: usize = SIZE / 4 * 3;
 /// allocator's memory yet.
 const ATTEMPTS: u32 = 4;
 
+/// After this many calls in a row with which no page was moved, no more are made: the kernel is too old, or has
+/// no huge pages to spare.
+const MOST_REFUSED: usize = 64;
+
 /// The pages of the process.
 static PAGES: Mutex<Pages> = Mutex::new(Pages::new());
 
@@ -33,13 +38,28 @@ struct Pages {
     due: Vec<(usize, u32)>,
     /// Those that could not be moved, to try again when another page is due.
     failed: Vec<(usize, u32)>,
-    /// Whether a thread moves pages. In a forked process this may be wrong; no page is moved then.
-    has_thread: bool,
+    /// The process whose thread moves pages, if there is one.
+    thread: Option<Owner>,
+    /// The number of calls since the last one with which a page was moved.
+    refused: usize,
 }
 
 impl Pages {
     const fn new() -> Self {
-        Self { filled: BTreeMap::new(), due: Vec::new(), failed: Vec::new(), has_thread: false }
+        Self { filled: BTreeMap::new(), due: Vec::new(), failed: Vec::new(), thread: None, refused: 0 }
+    }
+
+    /// Whether a thread moves pages. A forked process does not have that of the other process.
+    fn has_thread(&self) -> bool {
+        self.thread.is_some_and(Owner::is_this)
+    }
+
+    /// Keeps a page that could not be moved, to try it again.
+    fn note_refused(&mut self, (page, failures): (usize, u32)) {
+        self.refused += 1;
+        if failures + 1 < ATTEMPTS {
+            self.failed.push((page, failures + 1));
+        }
     }
 
     /// Counts memory that has been filled. A page is due when it has been filled once, and again when it has
@@ -69,10 +89,15 @@ pub(crate) fn note_filled(memory: &[u8]) {
     }
     // Does not wait for the lock: in a forked process, the thread that had it may be missing.
     let Ok(mut pages) = PAGES.try_lock() else { return };
+    if pages.refused >= MOST_REFUSED {
+        return;
+    }
     pages.add(memory.as_ptr().addr(), memory.len());
-    if !pages.due.is_empty() && !pages.has_thread {
-        let thread = thread::Builder::new().name("hregion-pages".into()).spawn(move_due);
-        pages.has_thread = thread.is_ok();
+    if !pages.due.is_empty() && !pages.has_thread() {
+        match thread::Builder::new().name("hregion-pages".into()).spawn(move_due) {
+            Ok(_) => pages.thread = Some(Owner::this()),
+            Err(_) => mem::take(&mut pages.due).into_iter().for_each(|page| pages.note_refused(page)),
+        }
     }
 }
 
@@ -91,17 +116,19 @@ fn move_due() {
         let due = {
             let mut pages = unpoisoned(PAGES.lock());
             if pages.due.is_empty() {
-                pages.has_thread = false;
+                pages.thread = None;
                 return;
             }
             mem::take(&mut pages.due)
         };
-        let mut failed = due;
-        failed.retain_mut(|(page, failures)| {
-            *failures += 1;
-            !collapse(*page) && *failures < ATTEMPTS
-        });
-        unpoisoned(PAGES.lock()).failed.append(&mut failed);
+        for page in due {
+            let is_moved = collapse(page.0);
+            let mut pages = unpoisoned(PAGES.lock());
+            match is_moved {
+                true => pages.refused = 0,
+                false => pages.note_refused(page),
+            }
+        }
     }
 }
 
@@ -149,6 +176,15 @@ mod tests {
     }
 
     #[test]
+    fn a_page_is_tried_four_times() {
+        let mut pages = Pages::new();
+        (0..3).for_each(|failures| pages.note_refused((failures as usize, failures)));
+        assert_eq!((&pages.failed[..], pages.refused), (&[(0, 1), (1, 2), (2, 3)][..], 3));
+        pages.note_refused((3, 3));
+        assert_eq!((pages.failed.len(), pages.refused), (3, 4));
+    }
+
+    #[test]
     fn memory_that_is_moved_keeps_its_contents_while_it_is_read() {
         let pattern = |i: usize| (i / 13) as u8;
         let memory: Vec<u8> = (0..6 * SIZE).map(pattern).collect();
@@ -162,7 +198,9 @@ mod tests {
         assert!(memory.iter().enumerate().all(|(i, byte)| *byte == pattern(i)));
     }
 
+    /// Emulators of other processors ignore advice, and report success.
     #[test]
+    #[cfg(target_arch = "x86_64")]
     fn a_range_that_is_not_mapped_cannot_be_moved() {
         assert!(!collapse(0));
     }
@@ -173,7 +211,9 @@ mod tests {
         for _ in 0..2 {
             let memory: Vec<u8> = (0..6 * SIZE).map(|i| i as u8).collect();
             memory.chunks(64 << 10).for_each(note_filled);
-            while unpoisoned(PAGES.lock()).has_thread {
+            let page = memory.as_ptr().addr().div_ceil(SIZE);
+            assert!(!is_allowed() || unpoisoned(PAGES.lock()).filled.contains_key(&page));
+            while unpoisoned(PAGES.lock()).has_thread() {
                 thread::yield_now();
             }
             assert!(memory.iter().enumerate().all(|(i, byte)| *byte == i as u8));

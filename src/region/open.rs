@@ -409,10 +409,16 @@ impl RegionOptions {
         given.or_else(|| dir.setting(family, key))
     }
 
-    /// Fails if a region, which these options have opened for reading, could not be opened for writing, as
-    /// the settings of its families are unknown.
+    /// Fails if a region, which these options have opened for reading, could not be opened for writing: as
+    /// settings that only writes need are invalid, or the settings of its families are unknown.
     pub(crate) fn check_settings(&self, region: &Region) -> Result<()> {
-        let (_, unknown) = self.families_of(&region.0.dir)?;
+        let dir = &region.0.dir;
+        self.memory_sizes(dir, write_limits(dir)?)?;
+        durability_of(dir)?;
+        if let Some(invalid) = region.0.stores.iter().find_map(|store| store.invalid_settings.clone()) {
+            return Err(invalid);
+        }
+        let (_, unknown) = self.families_of(dir)?;
         unknown.into_iter().next().map_or(Ok(()), Err)
     }
 

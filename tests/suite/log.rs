@@ -6,7 +6,8 @@ mod hbase;
 mod readers;
 mod syncs;
 
-use crate::support::protobuf::unsealed;
+use crate::support::files::write_synced;
+use crate::support::protobuf::{field, unsealed};
 use crate::support::random_ops::play_all;
 use crate::support::rng::Rng;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
@@ -312,19 +313,19 @@ fn a_table_has_a_durability() {
 /// Creates the region, and adds the setting to its table descriptor.
 fn set_durability(storage: &FaultyStorage, name: &str) {
     open(storage).close().unwrap();
+    add_table_value(storage, "DURABILITY", name);
+}
+
+/// Adds a value to the only table descriptor in a storage. The descriptor is then not sealed.
+pub(crate) fn add_table_value(storage: &FaultyStorage, key: &str, value: &str) {
     let is_descriptor = |path: &PathBuf| path.to_string_lossy().contains(".tableinfo.");
     let path = storage.names().into_iter().find(is_descriptor).unwrap();
-    let mut bytes = unsealed(&storage.bytes(&path).unwrap()).to_vec();
     // A repeated field allows parts of a message to be appended.
-    let len = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
-    let value = [&[2 << 3 | 2, len(name.as_bytes())], name.as_bytes()].concat();
-    let pair = [&[1 << 3 | 2, 10][..], b"DURABILITY", &value].concat();
-    bytes.extend([2 << 3 | 2, len(&pair)]);
-    bytes.extend(pair);
+    let pair = field(2, [field(1, key), field(2, value)].concat());
+    let bytes = [unsealed(&storage.bytes(&path).unwrap()), &pair].concat();
     storage.remove(&path).unwrap();
     // the length is part of the name
-    let mut file = storage.create(&path.with_extension(bytes.len().to_string())).unwrap();
-    file.write_all(&bytes).and_then(|()| file.sync()).unwrap();
+    write_synced(storage, &path.with_extension(bytes.len().to_string()), &bytes);
     storage.sync_dir(path.parent().unwrap()).unwrap();
 }
 

@@ -6,6 +6,7 @@ mod markers;
 mod open_logs;
 
 use super::{all_cells, answers, cell, contents, copy_dir, region_dir, rewrite, variants};
+use crate::log::add_table_value;
 use crate::support::crashes::{crashes_at, one_in};
 use crate::support::files::write_synced;
 use crate::support::golden;
@@ -532,6 +533,18 @@ fn edits_of_untracked_families_are_refused_in_an_object_store() {
     assert!(files(&storage) == before, "nothing has changed");
     let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap_err();
     assert_eq!(planned.to_string(), error.to_string());
+}
+
+/// A plan opens regions for reading, which needs none of the table's settings of writes.
+#[test]
+fn a_plan_finds_invalid_settings_of_writes_as_a_recovery_does() {
+    for (key, value) in [("DURABILITY", "PERHAPS"), ("hbase.hregion.memstore.block.multiplier", "many")] {
+        let storage = crashed();
+        add_table_value(&storage, key, value);
+        let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap_err();
+        assert!(planned.to_string().contains(value), "{planned}");
+        assert_eq!(recover(&storage).unwrap_err().to_string(), planned.to_string());
+    }
 }
 
 #[test]
