@@ -23,9 +23,10 @@ pub(crate) struct Stream {
     /// Converts each batch to what the stream returns.
     convert: Py<PyAny>,
     raised: Raised,
-    /// Whether a batch is lost, as its read or its conversion has failed. The reader would only return later
-    /// ones, or say that there are no more.
+    /// Whether a read has failed. The reader would only return later batches, or say that there are no more.
     has_failed: AtomicBool,
+    /// Whether a batch was lost after it was read. Never reset: another thread may be reading meanwhile.
+    is_lost: AtomicBool,
 }
 
 /// Record batches that were already read.
@@ -38,8 +39,9 @@ pub(crate) struct ReadBatches {
 impl Stream {
     /// Creates a stream of the batches of `reader`. `raised` holds the exception that has ended it, if any.
     pub(crate) fn new(reader: Reader, convert: Py<PyAny>, raised: Raised, process: Option<u32>) -> Self {
-        let (schema, has_failed) = (reader.schema(), AtomicBool::new(false));
-        Self { schema, reader: Held::new(Exclusive::new(reader), process), convert, raised, has_failed }
+        let (schema, reader) = (reader.schema(), Held::new(Exclusive::new(reader), process));
+        let (has_failed, is_lost) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { schema, reader, convert, raised, has_failed, is_lost }
     }
 }
 
@@ -119,7 +121,7 @@ impl Stream {
         let mut batch = None;
         let next = |reader: &mut Reader| {
             // also after a panic
-            if self.has_failed.swap(true, Ordering::Relaxed) {
+            if self.is_lost.load(Ordering::Relaxed) || self.has_failed.swap(true, Ordering::Relaxed) {
                 return Err(failed_before());
             }
             batch = reader.next().transpose().map_err(failure)?;
@@ -130,7 +132,7 @@ impl Stream {
         if let Err(error) = read {
             // A read that the handler has ended may have been replaced by another one, as of a whole block.
             if batch.is_some() {
-                self.has_failed.store(true, Ordering::Relaxed);
+                self.is_lost.store(true, Ordering::Relaxed);
             }
             return Err(self.raised.take().map_or(error, Failure::Python));
         }
@@ -139,7 +141,7 @@ impl Stream {
         // signals are handled also in the function that converts
         let converted = batch.and_then(|batch| self.convert.bind(py).call1((batch,)));
         if converted.is_err() {
-            self.has_failed.store(true, Ordering::Relaxed);
+            self.is_lost.store(true, Ordering::Relaxed);
         }
         Ok(Some(converted?))
     }

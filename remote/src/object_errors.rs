@@ -75,7 +75,7 @@ pub(crate) fn is_passing(error: &Error) -> bool {
 
 /// Whether the server has refused a request because there are too many of them. Other responses with the
 /// status 503 do not mean that the request was not carried out.
-fn is_throttled(error: &Error) -> bool {
+pub(crate) fn is_throttled(error: &Error) -> bool {
     match status(error) {
         Some(429) => true,
         Some(503) => code(&chain(error)) == Some("SlowDown"),

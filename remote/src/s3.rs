@@ -18,12 +18,17 @@ const METADATA: [&str; 5] = [
 ];
 
 /// Settings of the environment that have no effect if another one is given, which they would override: the
-/// session token is that of the keys.
-const OVERRIDDEN: [(AmazonS3ConfigKey, AmazonS3ConfigKey); 4] = [
+/// session token is that of the keys, and there is one identity.
+const OVERRIDDEN: [(AmazonS3ConfigKey, AmazonS3ConfigKey); 9] = [
     (AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint),
     (AmazonS3ConfigKey::DefaultRegion, AmazonS3ConfigKey::DefaultRegion),
     (AmazonS3ConfigKey::Region, AmazonS3ConfigKey::DefaultRegion),
     (AmazonS3ConfigKey::Token, AmazonS3ConfigKey::AccessKeyId),
+    (AmazonS3ConfigKey::SkipSignature, AmazonS3ConfigKey::AccessKeyId),
+    (AmazonS3ConfigKey::AccessKeyId, AmazonS3ConfigKey::WebIdentityTokenFile),
+    (AmazonS3ConfigKey::SecretAccessKey, AmazonS3ConfigKey::WebIdentityTokenFile),
+    (AmazonS3ConfigKey::Token, AmazonS3ConfigKey::WebIdentityTokenFile),
+    (AmazonS3ConfigKey::SkipSignature, AmazonS3ConfigKey::WebIdentityTokenFile),
 ];
 
 const NO_CREDENTIALS: &str = "no credentials for S3: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or \
@@ -151,6 +156,12 @@ mod tests {
         assert!(with_metadata(&keys).starts_with("StaticCredentialProvider"));
         assert!(with_metadata(&[("AWS_SKIP_SIGNATURE", "true")]).starts_with("StaticCredentialProvider"));
         assert!(with_metadata(&roles).contains("WebIdentityProvider"));
+        let given_roles = roles.map(|(name, value)| (name.to_ascii_lowercase(), value));
+        let given_roles: Vec<_> = given_roles.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        for variables in [&keys[..], &[("AWS_SKIP_SIGNATURE", "true")]] {
+            let found = built(variables, &given_roles).unwrap();
+            assert!(found.contains("WebIdentityProvider"), "settings override {variables:?}: {found}");
+        }
         let setting = ("aws_skip_signature", "TRUE");
         assert!(built(&[metadata], &[setting]).unwrap().starts_with("StaticCredentialProvider"));
         assert!(built(&keys, &[("aws_skip_signature", "perhaps")]).is_err());

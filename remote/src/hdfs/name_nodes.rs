@@ -145,11 +145,15 @@ impl NameNodes {
             return Vec::new();
         }
         let addresses: Vec<String> = self.nodes.iter().map(|node| node.address.clone()).collect();
-        let names = (format!("{NAME_NODES}{}", self.service), ids.join(","));
+        let names = format!("{NAME_NODES}{}", self.service);
+        let listed = setting(options, texts, &names).unwrap_or_default();
+        let count = listed.split(',').filter(|id| !id.trim().is_empty()).count();
+        // One whose address only the client can read stays in the list.
+        let names = (ids.len() == count).then(|| (names, ids.join(",")));
         let is_read = |(name, value): &(String, String)| {
             find(options, texts, |found| found == name.as_str()).as_ref() == Some(value)
         };
-        self.at(&addresses).chain([names]).filter(|setting| !is_read(setting)).collect()
+        self.at(&addresses).chain(names).filter(|setting| !is_read(setting)).collect()
     }
 
     /// Returns the addresses, or the name of the service if they are not known, for messages.
@@ -398,6 +402,12 @@ mod tests {
         let spaced =
             FILE.replace("<name>dfs.namenode.rpc-address.ns.nn2<", "<name> dfs.namenode.rpc-address.ns.nn2<");
         expect(corrections(&options, &spaced), &[(second, "two:8020")]);
+        // The client alone finds the address of the second one.
+        let sections = FILE.replace("one:", " one:").replace(
+            "<name>dfs.namenode.rpc-address.ns.nn2<",
+            "<name><![CDATA[dfs.namenode.rpc-address.ns.nn2]]><",
+        );
+        expect(corrections(&options, &sections), &[(first, "one:8020")]);
         let variables = FILE.replace("one:8020", "${host.${which}}:${port}").replace("two:", "${unknown}:")
             + &[property_of("which", "a"), property_of("host.a", " one "), property_of("port", "8020")]
                 .concat();

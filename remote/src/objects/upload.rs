@@ -8,7 +8,7 @@ use super::changes::{ObjectFiles, Over, attributes, changed, fate, is_conflict, 
 use super::parse;
 use crate::blocking::Pending;
 use crate::counted_http::with_condition;
-use crate::object_errors::{io_error, is_refusal, is_too_slow};
+use crate::object_errors::{io_error, is_refusal, is_throttled, is_too_slow};
 use crate::storage::Shared;
 use bytes::Bytes;
 use object_store::multipart::{MultipartStore, PartId};
@@ -180,7 +180,8 @@ async fn complete(files: &ObjectFiles, upload: &mut Option<Upload>, parts: Vec<P
                 put = look().await;
             }
         }
-        if put.is_none() && !is_refusal(&error) {
+        // A throttled request may be the repetition of one that the store goes on with.
+        if put.is_none() && (!is_refusal(&error) || is_throttled(&error)) {
             // It may still be made, unless the upload is given up before.
             let is_given_up = files.store().abort_multipart(&path, &id).await.is_ok();
             put = look().await;
