@@ -73,6 +73,13 @@ impl RegionDir {
         Ok(list_if_exists(&**self.storage(), &self.archive_of(root, family))?.is_some())
     }
 
+    /// Whether any of some families has a directory in the archive, or this cannot be determined. False in a
+    /// storage without renames: there, lists name the files of a region as long as it is one.
+    pub(crate) fn may_have_archived<'f>(&self, families: impl IntoIterator<Item = &'f [u8]>) -> bool {
+        let may_have = |family: &[u8]| self.has_archive(family).unwrap_or(true);
+        self.storage().can_rename(&self.path) && families.into_iter().any(may_have)
+    }
+
     fn archive_of(&self, root: &Root, family: &[u8]) -> PathBuf {
         root.archive(self.info.table()).join(&self.name).join(self.family(family).family)
     }
