@@ -96,12 +96,11 @@ impl Region {
         self.0.is_retired.load(Ordering::Acquire)
     }
 
-    /// Whether files of the region may have been archived with it while it was opened: a family without files
-    /// has a directory in the archive.
+    /// Whether files of the region may have been archived with it while it was opened.
     pub(crate) fn may_be_archived(&self) -> bool {
         let state = Arc::clone(&self.0.states.load());
         let empty = self.families().zip(&state.stores).filter(|(_, store)| store.files.is_empty());
-        self.0.dir.may_have_archived(empty.map(|(family, _)| family.name()))
+        self.0.dir.may_be_archived(empty.map(|(family, _)| family.name()))
     }
 
     /// Archives files that compactions have replaced but could not archive: a reference among them still

@@ -179,6 +179,10 @@ fn rows_of_a_region_that_is_being_archived_are_read() {
         let open = |files: &FaultyStorage, writable| {
             Table::open_with(ROOT, "t", options(Arc::new(files.clone())).writable(writable)).unwrap()
         };
+        // A second file of each family.
+        let table = open(&before, true);
+        table.put(Put::new("c").cell_at("f", "z", 1, "v").cell_at("g", "z", 1, "v")).unwrap();
+        table.close().unwrap();
         let expected = rows(&open(&before, false), Scan::new()).unwrap();
         assert_eq!(expected.len(), 8, "{kind}");
         for n in 0.. {
