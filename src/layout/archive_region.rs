@@ -2,12 +2,12 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::{
-    exists, list_if_exists, parent, refuse_link, remove, remove_tree, rename, sync_dir, unless_not_found,
-    write_file,
+    create_empty, exists, list_if_exists, parent, refuse_link, remove, remove_tree, rename, sync_dir,
+    unless_not_found, write_file,
 };
 use super::file_list::read_file_list;
 use super::file_name::{FileName, Target};
-use super::region::{REGION_INFO, RegionDir, check_lock};
+use super::region::{ARCHIVING, REGION_INFO, RegionDir, check_lock};
 use super::region_change::check_root;
 use crate::error::Result;
 use crate::io::{DirEntry, FileLock, Storage};
@@ -54,8 +54,9 @@ impl RegionDir {
 
     /// Moves the files of all families to the archive, including families that an interrupted alteration of
     /// the table has left, and then moves the directory aside: [`remove_archived_regions`] removes it.
-    /// Without renames, the directory stays until then, but is not a region. `lock` is the directory's lock,
-    /// which is checked before each step. Can be retried after a failure, as long as the region exists.
+    /// Without renames, the directory stays until then, but is not a region. Before a file is moved, the
+    /// directory is marked for readers that have listed it as a region. `lock` is the directory's lock, which
+    /// is checked before each step. Can be retried after a failure, as long as the region exists.
     ///
     /// # Errors
     ///
@@ -63,6 +64,10 @@ impl RegionDir {
     pub(crate) fn archive_region(&self, lock: &FileLock) -> Result<()> {
         check_root(self)?;
         let storage = &**self.storage();
+        if storage.can_rename(self.path()) {
+            check_lock(lock, self.path())?;
+            create_empty(storage, &self.path().join(ARCHIVING))?;
+        }
         let is_family =
             |dir: &DirEntry| dir.is_dir && !dir.is_symlink && is_legal_name(dir.name.as_encoded_bytes());
         let mut families = list_if_exists(storage, self.path())?.unwrap_or_default();

@@ -174,6 +174,16 @@ pub(super) fn write_file(storage: &Arc<dyn Storage>, path: &Path, bytes: &[u8]) 
     file.persist()
 }
 
+/// Creates an empty file, whose name is its content.
+pub(super) fn create_empty(storage: &dyn Storage, path: &Path) -> Result<()> {
+    let mut file = storage.create(path).map_err(|error| Error::io("create", path, error))?;
+    match storage.can_rename(path) {
+        true => Ok(()),
+        // Without renames, the file appears only then.
+        false => file.sync().map_err(|error| Error::io("sync", path, error)),
+    }
+}
+
 /// Writes bytes to a new file, and syncs it.
 pub(super) fn write_synced(mut file: Box<dyn FileWriter>, path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes).map_err(|error| Error::io("write", path, error))?;

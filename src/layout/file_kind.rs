@@ -8,7 +8,7 @@ use super::file_list::FILE_LIST_DIR;
 use super::file_name::FileName;
 use super::load_record::LOAD;
 use super::logs::{LOGS, OLD_LOGS};
-use super::region::{LOCK, RECOVERED_EDITS, REGION_INFO, RESTORED, find_region_info, is_number};
+use super::region::{ARCHIVING, LOCK, RECOVERED_EDITS, REGION_INFO, RESTORED, find_region_info, is_number};
 use super::root::TableDir;
 use super::store_file_info::StoreFileInfo;
 use crate::error::{Error, Result};
@@ -40,8 +40,8 @@ pub enum FileKind {
     Log,
     /// An empty file in `.links-<file>` whose name tells which region has a link to the file.
     BackReference,
-    /// A file without content of HBase: a lock, the record of a bulk load, a marker of a cloned table or a
-    /// restored region, or a checksum file of Hadoop.
+    /// A file without content of HBase: a lock, the record of a bulk load, a marker of a cloned table, or of a
+    /// restored or archived region, or a checksum file of Hadoop.
     Other,
     /// None of these: an HFile or a log at any other location.
     Unknown,
@@ -59,7 +59,7 @@ impl FileKind {
         };
         Ok(match file {
             REGION_INFO => Self::RegionInfo,
-            LOCK | LOAD | COPIES => Self::Other,
+            LOCK | LOAD | COPIES | ARCHIVING => Self::Other,
             _ if file.starts_with(RESTORED) => Self::Other,
             _ if file.starts_with('.') && file.ends_with(".crc") => Self::Other,
             _ if file.starts_with(".tableinfo") => Self::Descriptor,

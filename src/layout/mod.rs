@@ -81,8 +81,8 @@ pub(crate) use region::{
 pub(crate) use region_change::{Changes, NewChild, RegionChange, check_root, create_child, is_change};
 pub(crate) use replacement::{Replacement, ReplacementKind};
 pub(crate) use root::{
-    archived_path, full_path, has_descriptor_dir, path_of_region, path_of_root, path_of_table, refuse_region,
-    resolved_path,
+    archived_path, full_path, has_descriptor_dir, moved_paths, path_of_region, path_of_root, path_of_table,
+    refuse_region, resolved_path,
 };
 pub use snapshot::SnapshotStoreFile;
 pub(crate) use snapshot::{

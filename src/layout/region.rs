@@ -56,6 +56,7 @@ use std::sync::{Arc, Mutex};
 /// | `.loaded` | the same without renames, [resolved](Self::resolve_copies) when the region is opened |
 /// | `.restored.<n>` | without renames, the number of the descriptor of the restored table |
 /// | `.loading.<random>/` | files that a bulk load moves, named when the region is opened for writing |
+/// | `.hregion.archiving` | the region was split or merged, and is being archived |
 #[derive(Debug)]
 pub(crate) struct RegionDir {
     path: PathBuf,
@@ -84,6 +85,9 @@ const REGION_INFO_BYTES: u64 = 1 << 20;
 /// The file in a region's directory that a writer locks, or in a root, a recovery. HBase ignores it.
 pub(crate) const LOCK: &str = ".hregion.lock";
 pub(crate) const REGION_INFO: &str = ".regioninfo";
+/// An empty file in the directory of a region whose files are being moved to the archive with it: what a
+/// reader lists there is not all of them. HBase ignores it.
+pub(super) const ARCHIVING: &str = ".hregion.archiving";
 pub(super) const TMP: &str = ".tmp";
 /// The prefix of an empty file in the directory of a region restored in a storage without renames, before the
 /// number of the table's new descriptor: the restoration is complete before the descriptor is written, and

@@ -13,6 +13,8 @@ use std::sync::Arc;
 
 /// The directory of the MOB files of all tables, in the root.
 pub(super) const MOB_DIR: &str = "mobdir";
+/// The directory of tables that are being created or removed, in the root.
+const TMP: &str = ".tmp";
 
 /// A root directory of HBase.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +43,7 @@ impl Root {
 
     /// Returns the directory of a table that is being created.
     pub(crate) fn tmp(&self, table: &TableName) -> PathBuf {
-        self.path.join(".tmp").join(self.below("data", table))
+        self.path.join(TMP).join(self.below("data", table))
     }
 
     /// Returns the directory of the MOB files of a table.
@@ -64,13 +66,36 @@ pub(crate) fn archived_path(file: &Path) -> Option<PathBuf> {
     if let Some(root) = root_of_mob_file(file) {
         return Some(root.join("archive").join(file.strip_prefix(root.join(MOB_DIR)).ok()?));
     }
-    // The path is `data/<namespace>/<table>/<region>/<family>/<file>`, or without the first two before 0.96.
-    let archived = |levels: usize, archive: &str| {
-        let root = file.ancestors().nth(levels)?;
-        Some(root.join(archive).join(file.strip_prefix(root).ok()?))
+    match root_above_data(file) {
+        Some(root) => Some(root.join("archive").join(file.strip_prefix(root).ok()?)),
+        // `<root>/<table>/<region>/<family>/<file>` before 0.96
+        None => {
+            let root = file.ancestors().nth(4)?;
+            Some(root.join(".archive").join(file.strip_prefix(root).ok()?))
+        }
+    }
+}
+
+/// Returns the paths, in the order of lookup, of a store file that is no longer at its path. A file that was
+/// replaced is in the archive; those of a table that is deleted or replaced are first moved to `.tmp`, and
+/// from there to the archive.
+pub(crate) fn moved_paths(file: &Path) -> Vec<PathBuf> {
+    let Some(archived) = archived_path(file) else { return Vec::new() };
+    let root = root_above_data(file).filter(|_| root_of_mob_file(file).is_none());
+    let Some((root, below)) = root.and_then(|root| Some((root, file.strip_prefix(root).ok()?))) else {
+        return vec![archived];
     };
-    let is_below_data = file.ancestors().nth(5).is_some_and(|dir| dir.ends_with("data"));
-    if is_below_data { archived(6, "archive") } else { archived(4, ".archive") }
+    if root.ends_with(TMP) {
+        // It was found there. Otherwise, `.tmp` is the name of the root.
+        return vec![root.with_file_name("archive").join(below), archived];
+    }
+    vec![archived.clone(), root.join(TMP).join(below), archived]
+}
+
+/// Returns the root above `data/<namespace>/<table>/<region>/<family>/<file>`; `None` for other paths.
+fn root_above_data(file: &Path) -> Option<&Path> {
+    let mut above = file.ancestors().skip(5);
+    above.next().filter(|dir| dir.ends_with("data")).and(above.next())
 }
 
 /// Returns a path by which the root above a region's directory can be found, if it is under one: the given
@@ -298,6 +323,23 @@ mod tests {
             // A table that was moved out of its root is still of that root.
             assert_eq!(found(&at("h/data/ns/moved/region")), at("h/data/ns/moved/region"));
         }
+    }
+
+    #[test]
+    fn files_of_a_removed_table_are_looked_for_where_they_are_moved() {
+        let check = |path: &str, expected: &[&str]| {
+            let expected: Vec<PathBuf> = expected.iter().map(PathBuf::from).collect();
+            assert_eq!(moved_paths(Path::new(path)), expected, "{path}");
+        };
+        let archived = "/h/archive/data/ns/t/r/f/file";
+        check("/h/data/ns/t/r/f/file", &[archived, "/h/.tmp/data/ns/t/r/f/file", archived]);
+        check("/h/.tmp/data/ns/t/r/f/file", &[archived, "/h/.tmp/archive/data/ns/t/r/f/file"]);
+        check(".tmp/data/ns/t/r/f/file", &["archive/data/ns/t/r/f/file", ".tmp/archive/data/ns/t/r/f/file"]);
+        check("h/t/region/f/file", &["h/.archive/t/region/f/file"]);
+        let mob = "data/default/mob/d03fd4b3e06fa777620047d45772c63d/f/file";
+        let archived_mob = format!("h/archive/{mob}");
+        check(&format!("h/mobdir/{mob}"), &[archived_mob.as_str()]);
+        check("file", &[]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, Result};
 use crate::hfile::{HFile, HFileOptions};
 use crate::io::{BoundedStorage, FileHandles, LocalStorage, Storage};
-use crate::layout::{Snapshot, SnapshotRegion, archived_path};
+use crate::layout::{Snapshot, SnapshotRegion, moved_paths};
 use crate::limits::Limits;
 use crate::op::Durability;
 use crate::schema::Family;
@@ -116,7 +116,7 @@ impl RegionOptions {
     /// Wraps the storage to bound its open files, for a region that is about to be opened.
     pub(super) fn bounded(mut self) -> Self {
         let handles = self.file_handles.clone().unwrap_or_else(FileHandles::of_process);
-        self.storage = Arc::new(BoundedStorage::new(self.storage, handles, archived_path));
+        self.storage = Arc::new(BoundedStorage::new(self.storage, handles, moved_paths));
         self.files = self.files.storage(Arc::clone(&self.storage));
         self
     }

@@ -9,6 +9,7 @@ use crate::schema::{Family, RegionInfo};
 use crate::store::{StoreFile, StoreFileUse};
 use crate::sync::unpoisoned;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// A region that accepts no more writes, and whose files do not change. Its directory is locked until this is
@@ -93,6 +94,13 @@ impl Region {
     /// Whether the region refuses writes because others were to replace it.
     pub(crate) fn is_retired(&self) -> bool {
         self.0.is_retired.load(Ordering::Acquire)
+    }
+
+    /// Whether files of the region may have been archived with it while it was opened.
+    pub(crate) fn may_be_archived(&self) -> bool {
+        let state = Arc::clone(&self.0.states.load());
+        let empty = self.families().zip(&state.stores).filter(|(_, store)| store.files.is_empty());
+        self.0.dir.may_be_archived(empty.map(|(family, _)| family.name()))
     }
 
     /// Archives files that compactions have replaced but could not archive: a reference among them still

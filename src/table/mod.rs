@@ -390,7 +390,7 @@ impl TableCore {
                 gone => return Err(gone.unwrap_or(error)),
             },
         };
-        if self.was_removed(slot)? {
+        if self.was_removed(slot)? || self.was_archived(slot, &region)? {
             self.list_again(slot, is_gone(region.path()))?;
             return Ok(None);
         }
@@ -447,11 +447,22 @@ impl TableCore {
             || find_region_info(storage, dir)?.is_none())
     }
 
-    /// Returns the error of a region that could not be opened because its directory no longer exists.
+    /// Whether files of a region that was opened for reading may be missing, because other regions have
+    /// replaced it and another process archives it: the files are moved to the archive before the directory
+    /// is removed.
+    fn was_archived(&self, slot: &RegionSlot, region: &Region) -> Result<bool> {
+        let may_be = !self.options.is_writable() && slot.dir().is_some() && region.may_be_archived();
+        if may_be { self.is_replaced(slot) } else { Ok(false) }
+    }
+
+    /// Returns the error of a region that could not be opened because its directory no longer exists, or, for
+    /// reading, because other regions have replaced it and its files are being archived.
     fn find_gone(&self, slot: &RegionSlot, error: &Error) -> Option<Error> {
         let storage = &**self.options.file_storage();
         let dir = slot.dir().filter(|_| error.is_not_found())?;
-        matches!(find_region_info(storage, dir), Ok(None)).then(|| is_gone(dir))
+        let is_removed = matches!(find_region_info(storage, dir), Ok(None));
+        let is_archived = || !self.options.is_writable() && matches!(self.is_replaced(slot), Ok(true));
+        (is_removed || is_archived()).then(|| is_gone(dir))
     }
 }
 

@@ -389,6 +389,28 @@ impl TableCore {
         Ok(regions)
     }
 
+    /// Whether other regions have replaced one that is to be read, since the table's regions were listed.
+    pub(super) fn is_replaced(&self, slot: &RegionSlot) -> Result<bool> {
+        let Some(dir) = slot.dir().and_then(Path::parent) else { return Ok(false) };
+        let mut seen = unpoisoned(self.seen.lock());
+        let listing = TableListing::read(&**self.options.file_storage(), dir)?;
+        let (names, listed) = (listing.names(), self.regions.load_full());
+        let known = || listed.slots.iter().map(|known| &known.info);
+        if *seen == names && !listing.has_change_files() && known().any(|region| *region == slot.info) {
+            return Ok(false);
+        }
+        let regions = match self.regions_to_read(dir) {
+            Err(error) if error.is_not_found() => return Ok(true),
+            regions => regions?,
+        };
+        let current = serving(regions.into_iter().map(|(_, region)| region).collect());
+        let current: HashSet<RegionInfo> = current.into_iter().collect();
+        if known().all(|region| current.contains(region)) {
+            *seen = names;
+        }
+        Ok(!current.contains(&slot.info))
+    }
+
     /// Checks that a region that has been opened for writing, so that it is locked, still serves: another
     /// process may have split or merged it since the table was opened.
     pub(super) fn check_serving(&self, slot: &RegionSlot) -> Result<()> {

@@ -173,6 +173,48 @@ fn regions_that_are_replaced_meanwhile_are_no_damage() {
 type Setup = fn() -> FaultyStorage;
 type OfStorage<T> = fn(Arc<dyn Storage>) -> T;
 
+/// Another process dies while it deletes a table, and then deletes the rest of it. The files of the table are
+/// still read, by tables that were opened before and by a clone that is opened in between; each file is opened
+/// again for each read, or, as in HDFS, cannot be read at its old path.
+#[test]
+fn files_of_a_table_that_is_being_deleted_are_read() {
+    let check = |table: &Table, context: &str| {
+        for row in ["a", "b"] {
+            let found = table.get(&Get::new(row)).unwrap_or_else(|error| panic!("{context}: {error}"));
+            assert_eq!(found.value("f", "q"), Some(&b"v"[..]), "{context}");
+        }
+    };
+    for by_path in [false, true] {
+        for n in 0.. {
+            let files = cloned();
+            if by_path {
+                files.read_by_path();
+            }
+            let open = |name: &str| {
+                let handles = FileHandles::with_capacity(if by_path { 100 } else { 1 });
+                let options = options(Arc::new(files.clone())).file_handles(&handles);
+                Table::open_with(ROOT, name, options).unwrap()
+            };
+            let mut readers = vec![open("t"), open("c")];
+            readers.iter().for_each(|table| check(table, "before"));
+            let context = format!("by path {by_path}, call {n}");
+            files.die_after(n);
+            let deleted = Table::delete_table(ROOT, "t", &options(Arc::new(files.clone())));
+            let has_died = files.has_died();
+            files.heal();
+            readers.push(open("c"));
+            readers.iter().for_each(|table| check(table, &context));
+            // The table may be gone by now.
+            let _ = Table::delete_table(ROOT, "t", &options(Arc::new(files.clone())));
+            readers.iter().for_each(|table| check(table, &context));
+            if !has_died {
+                assert!(deleted.is_ok() && n > 10, "{context}: {deleted:?}");
+                break;
+            }
+        }
+    }
+}
+
 #[test]
 fn files_that_are_moved_meanwhile_are_found() {
     let changes: [(Setup, OfStorage<()>); 3] = [(cloned, compact), (cloned, delete), (removed, delete)];

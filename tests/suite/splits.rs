@@ -10,7 +10,8 @@ mod threads;
 use crate::support::files;
 use crate::support::forward::forward;
 use crate::support::protobuf::unsealed;
-use hregion::io::faulty::FaultyStorage;
+use hregion::io::DirEntry;
+use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::locator::{CatalogRow, MetaRegion, RegionState, RetryPolicy, RootDir};
 use hregion::{
     Compaction, Delete, ErrorKind, Family, Get, Locator, ManualClock, Put, Region, RegionInfo, RegionOptions,
@@ -18,6 +19,7 @@ use hregion::{
 };
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 const ROOT: &str = "/hbase";
@@ -291,6 +293,68 @@ fn a_split_that_the_catalog_has_is_not_taken_back_before_it_is_published() {
     let table = open(&storage, true);
     assert_eq!((bounds(&table), values(&table)), (expected_bounds(&["", "c", "m", "t"]), before));
     check_catalog(&storage, &table);
+}
+
+/// A storage in which a listing of the table takes several steps: in the next listings, the files of changes
+/// are made after the first step.
+#[derive(Debug)]
+struct ListedInSteps {
+    files: FaultyStorage,
+    /// The number of these listings.
+    left: AtomicUsize,
+}
+
+impl Storage for ListedInSteps {
+    forward!(files: open create create_new create_log hard_link rename remove remove_dir);
+    forward!(files: sync_file sync_dir create_dir_all lock optional);
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = self.files.list_dir(path)?;
+        let take = |left: usize| left.checked_sub(1);
+        if path == Path::new(TABLE)
+            && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+        {
+            entries.retain(|entry| !entry.name.to_str().unwrap().starts_with(".change."));
+        }
+        Ok(entries)
+    }
+}
+
+#[test]
+fn daughters_are_not_read_before_they_are_complete_if_a_listing_takes_several_steps() {
+    for has_objects in [false, true] {
+        let before = FaultyStorage::new();
+        if has_objects {
+            before.has_objects();
+        }
+        let table = create(&before, &[]);
+        for row in ["a", "m", "x"] {
+            table.put(put(row, "1")).unwrap();
+        }
+        let expected = values(&table);
+        table.close().unwrap();
+        let mut announced = 0;
+        for n in 0.. {
+            let storage = before.copy();
+            let table = open(&storage, true);
+            storage.die_after(n);
+            let split = table.split("m");
+            drop(table);
+            if !storage.has_died() {
+                assert!(split.is_ok() && announced > 5, "objects {has_objects}: {n} calls, {announced}");
+                break;
+            }
+            let files = storage.after(Crash::OfTheProcess);
+            if names(&files, "/.change.").is_empty() {
+                continue;
+            }
+            announced += 1;
+            // The first one finds out whether the table exists.
+            let in_steps = ListedInSteps { files: files.clone(), left: AtomicUsize::new(2) };
+            let table = Table::open_with(ROOT, "t", options(&files).storage(Arc::new(in_steps))).unwrap();
+            assert_eq!(values(&table), expected, "objects {has_objects}, call {n}");
+        }
+    }
 }
 
 #[test]

@@ -11,8 +11,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Returns the alternative location of a file that is no longer at its path.
-pub(super) type MovedTo = fn(&Path) -> Option<PathBuf>;
+/// Returns the locations, in the order of lookup, of a file that is no longer at its path.
+pub(super) type MovedTo = fn(&Path) -> Vec<PathBuf>;
 
 /// The state of an opened file.
 pub(super) struct OpenedFile {

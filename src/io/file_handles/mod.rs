@@ -29,9 +29,10 @@ use std::sync::{Arc, LazyLock, Mutex};
 /// handles left, handles of files that are not being read are closed, even below the bound.
 ///
 /// A file whose handle was closed is reopened when it is read. It is found even if a region of this process,
-/// or HBase's archiver, has moved it; another file of the same name is never read. If the region is not under
-/// a root directory, compactions remove files; these stay open while a view reads them, beyond the bound if
-/// necessary. A file that another process removes cannot be read once its handle is closed.
+/// HBase's archiver, or the deletion of its table has moved it; another file of the same name is never read.
+/// If the region is not under a root directory, compactions remove files; these stay open while a view reads
+/// them, beyond the bound if necessary. A file that another process removes cannot be read once its handle is
+/// closed.
 #[derive(Clone)]
 pub struct FileHandles(Arc<Shared>);
 

@@ -19,7 +19,8 @@ pub(crate) struct BoundedStorage {
 }
 
 impl BoundedStorage {
-    /// `elsewhere` returns the location where another process may have moved a file.
+    /// `elsewhere` returns the locations, in the order of lookup, to which another process may have moved a
+    /// file.
     pub(crate) fn new(inner: Arc<dyn Storage>, handles: FileHandles, elsewhere: MovedTo) -> Self {
         Self { inner, handles, elsewhere }
     }

@@ -1,6 +1,6 @@
 //! Moves store files that no longer belong to a region to the archive, or to `.tmp` (HBase: `HFileArchiver`).
 
-use super::RegionDir;
+use super::{ARCHIVING, RegionDir};
 use crate::error::{Error, Result};
 use crate::io::is_absent;
 use crate::layout::durable::{
@@ -71,6 +71,20 @@ impl RegionDir {
     pub(in crate::layout) fn has_archive(&self, family: &[u8]) -> Result<bool> {
         let Some(root) = &self.table.root else { return Ok(false) };
         Ok(list_if_exists(&**self.storage(), &self.archive_of(root, family))?.is_some())
+    }
+
+    /// Whether files may have been archived with the region while it was read: its archival was begun here,
+    /// or perhaps by HBase, as one of the `empty` families, which have no files, has a directory in the
+    /// archive; or this cannot be determined. False in a storage without renames: there, lists name the files
+    /// of a region as long as it is one.
+    pub(crate) fn may_be_archived<'f>(&self, empty: impl IntoIterator<Item = &'f [u8]>) -> bool {
+        let storage = &**self.storage();
+        let has_begun = || match list_if_exists(storage, &self.path) {
+            Ok(Some(entries)) => entries.iter().any(|entry| entry.name == ARCHIVING),
+            Ok(None) | Err(_) => true,
+        };
+        let may_have_begun = |family: &[u8]| self.has_archive(family).unwrap_or(true);
+        storage.can_rename(&self.path) && (has_begun() || empty.into_iter().any(may_have_begun))
     }
 
     fn archive_of(&self, root: &Root, family: &[u8]) -> PathBuf {

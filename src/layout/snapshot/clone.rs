@@ -25,7 +25,9 @@ use crate::layout::commit::listed;
 use crate::layout::descriptor::{
     create_clone_file, create_whole_descriptor, readable_bytes, with_lists, with_tracker,
 };
-use crate::layout::durable::{create_dir, create_dir_durably, list_if_exists, sync_dir, write_file};
+use crate::layout::durable::{
+    create_dir, create_dir_durably, create_empty, list_if_exists, sync_dir, write_file,
+};
 use crate::layout::file_list::{FILE_LIST_DIR, FileList, NewFileList};
 use crate::layout::file_name::{FileName, back_reference_name, link_name};
 use crate::layout::region::{already_exists, check_tracked_by_list, fill, write_restored};
@@ -313,15 +315,5 @@ impl BackReferences {
             sync_dir(storage, store)?;
         }
         Ok(())
-    }
-}
-
-/// Creates an empty file, whose name is its content.
-fn create_empty(storage: &dyn Storage, path: &Path) -> Result<()> {
-    let mut file = storage.create(path).map_err(|error| Error::io("create", path, error))?;
-    match storage.can_rename(path) {
-        true => Ok(()),
-        // Without renames, the file appears only then.
-        false => file.sync().map_err(|error| Error::io("sync", path, error)),
     }
 }

@@ -179,17 +179,20 @@ impl Table {
             other.import(storage, path, from, |copy| options.verify_hfile(copy))
         };
         let mut copy = |path: &HFilePath| {
-            let from = hfiles.get(path).cloned().unwrap_or_default();
-            match import(path, &from) {
-                Err(error) if error.is_not_found() => {
-                    // A compaction may have archived this and other files since they were found.
-                    hfiles = snapshot.hfiles(&**storage)?;
-                    match hfiles.get(path) {
-                        Some(now) if *now != from => import(path, now),
-                        _ => Err(error),
+            let mut from = hfiles.get(path).cloned().unwrap_or_default();
+            loop {
+                match import(path, &from) {
+                    Err(error) if error.is_not_found() => {
+                        // This and other files may have been moved since they were found: to the archive by a
+                        // compaction, or to `.tmp` and from there to the archive by a deletion of the table.
+                        hfiles = snapshot.hfiles(&**storage)?;
+                        match hfiles.get(path) {
+                            Some(now) if *now != from => from.clone_from(now),
+                            _ => return Err(error),
+                        }
                     }
+                    copied => return copied,
                 }
-                copied => copied,
             }
         };
         if may_lack_files {

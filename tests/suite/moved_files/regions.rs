@@ -11,9 +11,13 @@ const ROWS: [&str; 8] = ["a", "b", "c", "d", "e", "f", "g", "h"];
 
 /// A table of four regions with two rows each, and a snapshot of the empty table.
 fn in_four() -> FaultyStorage {
-    let files = FaultyStorage::new();
+    in_four_in(FaultyStorage::new(), |family| family)
+}
+
+/// The same in a storage, with families changed by `set`.
+fn in_four_in(files: FaultyStorage, set: fn(Family) -> Family) -> FaultyStorage {
     let shared: Arc<dyn Storage> = Arc::new(files.clone());
-    let families = [Family::new("f").max_versions(3), Family::new("g")];
+    let families = [Family::new("f").max_versions(3), Family::new("g")].map(set);
     let table = Table::create_with(ROOT, "t", &families, &["c", "e", "g"], options(shared)).unwrap();
     table.snapshot("empty").unwrap();
     for row in ROWS {
@@ -156,6 +160,56 @@ fn rows_of_regions_that_are_replaced_meanwhile_are_read_once() {
                     assert!(n > 20, "{context}");
                     break;
                 }
+            }
+        }
+    }
+}
+
+/// Another process splits a region, and dies while it moves the files of the parent to the archive.
+#[test]
+fn rows_of_a_region_that_is_being_archived_are_read() {
+    let tracked = |family: Family| family.configuration("hbase.store.file-tracker.impl", "FILE");
+    let objects = FaultyStorage::new();
+    objects.has_objects();
+    for (kind, before) in [
+        ("directories", in_four()),
+        ("lists", in_four_in(FaultyStorage::new(), tracked)),
+        ("objects", in_four_in(objects, tracked)),
+    ] {
+        let open = |files: &FaultyStorage, writable| {
+            Table::open_with(ROOT, "t", options(Arc::new(files.clone())).writable(writable)).unwrap()
+        };
+        // A second file of each family.
+        let table = open(&before, true);
+        table.put(Put::new("c").cell_at("f", "z", 1, "v").cell_at("g", "z", 1, "v")).unwrap();
+        table.close().unwrap();
+        let expected = rows(&open(&before, false), Scan::new()).unwrap();
+        assert_eq!(expected.len(), 8, "{kind}");
+        for n in 0.. {
+            let files = before.after(Crash::OfTheProcess);
+            let readers = [open(&files, false), open(&files, false)];
+            let other = open(&files, true);
+            other.split("d").unwrap();
+            for info in other.regions() {
+                other.region(info.start_key()).unwrap().compact(Compaction::Major).unwrap();
+            }
+            files.die_after(n);
+            let archived = other.archive_parents();
+            drop(other);
+            let has_died = files.has_died();
+            files.heal();
+            for (reader, reversed) in readers.iter().zip([false, true]) {
+                let context = format!("{kind}, call {n}, reversed {reversed}");
+                let found = rows(reader, Scan::new().reversed(reversed));
+                let mut found = found.unwrap_or_else(|error| panic!("{context}: {error}"));
+                if reversed {
+                    found.reverse();
+                }
+                assert_eq!(found, expected, "{context}");
+            }
+            if !has_died {
+                assert_eq!((archived.unwrap().len(), n > 10), (1, true), "{kind}, {n} calls");
+                break;
             }
         }
     }

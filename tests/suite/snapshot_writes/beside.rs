@@ -4,8 +4,8 @@ use super::{OTHER, ROOT, World, open, options, read_snapshot, rows};
 use crate::support::files::write_synced;
 use crate::support::forward::forward;
 use crate::support::written::write_store_file;
-use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, FaultyStorage};
+use hregion::io::{FileReader, FileWriter};
 use hregion::region::{CompactionFilter, ObserverContext};
 use hregion::{
     CellType, Compaction, Error, ErrorKind, Family, Get, HFileWriter, Put, Region, RegionObserver, SeekKey,
@@ -264,6 +264,49 @@ fn files_that_are_archived_meanwhile_are_exported() {
             break;
         }
     }
+}
+
+/// Storage on which the table is deleted while its files are copied: each of two steps moves the file that is
+/// about to be opened.
+#[derive(Debug)]
+struct DeletedInSteps {
+    files: FaultyStorage,
+    /// The number of steps made.
+    steps: AtomicUsize,
+}
+
+impl Storage for DeletedInSteps {
+    forward!(files: create create_new create_log hard_link rename remove remove_dir sync_file sync_dir);
+    forward!(files: list_dir create_dir_all lock optional);
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        let [table, removed] = ["data/ns/t", ".tmp/data/ns/t"].map(|dir| Path::new(ROOT).join(dir));
+        let is_store_file = path.parent().is_some_and(|dir| dir.ends_with("f"));
+        match self.steps.load(Ordering::SeqCst) {
+            0 if is_store_file && path.starts_with(&table) => {
+                self.steps.store(1, Ordering::SeqCst);
+                self.files.create_dir_all(removed.parent().unwrap())?;
+                self.files.rename(&table, &removed)?;
+            }
+            1 if is_store_file && path.starts_with(&removed) => {
+                self.steps.store(2, Ordering::SeqCst);
+                Table::delete_table(ROOT, "ns:t", &options(&self.files)).unwrap();
+            }
+            _ => {}
+        }
+        self.files.open(path)
+    }
+}
+
+#[test]
+fn files_of_a_table_that_is_deleted_meanwhile_are_exported() {
+    let world = World::new();
+    let storage = world.copy();
+    let deleted = Arc::new(DeletedInSteps { files: storage.clone(), steps: AtomicUsize::default() });
+    let shared = options(&storage).storage(deleted.clone());
+    Table::export_snapshot_with(ROOT, "old", OTHER, shared).unwrap();
+    assert_eq!(deleted.steps.load(Ordering::SeqCst), 2);
+    assert_eq!(read_snapshot(&storage, OTHER, "old"), Some(world.old));
 }
 
 /// Storage on which a cleaner removes all files of an archive before the snapshot that names them is
