@@ -41,8 +41,8 @@ use std::sync::Arc;
 /// mobdir, all files below are checked.
 ///
 /// Exit code 3 if there is a fault; 4 if a file needs a feature that this build lacks; 5 if a file cannot be
-/// read. With --json: {"path","offset","block","kind","message"} for each fault, then
-/// {"summary":{"files","blocks","cells","faults"}}.
+/// read; the greatest of these if there are several. With --json: {"path","offset","block","kind","message"}
+/// for each fault, then {"summary":{"files","blocks","cells","faults"}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -318,8 +318,9 @@ struct Tally {
     blocks: u64,
     cells: u64,
     faults: u64,
-    /// The first reason that a file could not be checked.
-    unjudged: Option<CommandError>,
+    /// The fault that decides the exit code: the first of those with the greatest. So the order in which
+    /// files are found does not matter, and what could not be checked is not taken for checked.
+    worst: Option<CommandError>,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
@@ -391,12 +392,13 @@ impl Tally {
 
     fn add_fault(&mut self, fault: CommandError, out: &mut Output) -> Result<(), Failure> {
         self.faults += 1;
-        if fault.exit() != Exit::Corrupt && self.unjudged.is_none() {
+        let worst = self.worst.as_ref().map_or(Exit::Done, CommandError::exit);
+        if fault.exit() > worst {
+            out.found(fault.exit());
             // with a hint, such as the option for a key
-            self.unjudged = Some(fault.clone());
+            self.worst = Some(fault.clone());
         }
         let fault = fault.with_hint(None);
-        out.found(self.unjudged.as_ref().map_or(Exit::Corrupt, CommandError::exit));
         if out.is_json() {
             return out.json_line(&fault.finding_json());
         }
@@ -404,17 +406,17 @@ impl Tally {
     }
 
     fn finish(self, out: &mut Output) -> Result<Exit, Failure> {
-        let Self { files, blocks, cells, faults, unjudged } = self;
+        let Self { files, blocks, cells, faults, worst } = self;
         if out.is_json() {
             let summary = json!({ "files": files, "blocks": blocks, "cells": cells, "faults": faults });
             out.json_line(&json!({ "summary": summary }))?;
         } else {
             out.summary(&format!("files {files}, blocks {blocks}, cells {cells}, faults {faults}"));
         }
-        match unjudged {
-            Some(fault) => Err(fault.into()),
-            None if faults > 0 => Ok(Exit::Corrupt),
+        match worst {
             None => Ok(Exit::Done),
+            Some(fault) if fault.exit() == Exit::Corrupt => Ok(Exit::Corrupt),
+            Some(fault) => Err(fault.into()),
         }
     }
 }

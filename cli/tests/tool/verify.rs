@@ -72,6 +72,29 @@ fn verify_ends_with_the_unverifiable_files() {
     assert_eq!(last_error(&refused)["kind"], "Unsupported");
 }
 
+/// The exit code, and the error, do not depend on the order in which files are found.
+#[test]
+fn the_greatest_exit_code_of_faults_decides() {
+    let (damaged, refused, missing) =
+        (corrupt("flip-data.hfile"), golden("1.4-prefix_tree-refused.hfile"), corrupt("no-such.hfile"));
+    for (files, expected, kind) in [
+        (vec![&refused, &missing], 5, "Io"),
+        (vec![&damaged, &refused], 4, "Unsupported"),
+        (vec![&damaged, &missing], 5, "Io"),
+        (vec![&refused, &damaged, &missing], 5, "Io"),
+    ] {
+        let reversed: Vec<&String> = files.iter().rev().copied().collect();
+        for files in [files, reversed] {
+            let args = ["verify", "--json"].into_iter().chain(files.iter().map(|file| file.as_str()));
+            let output = run(&args.collect::<Vec<_>>());
+            let error = last_error(&output);
+            assert_eq!((code(&output), error["kind"].as_str()), (expected, Some(kind)), "{files:?}");
+            let path = if kind == "Io" { &missing } else { &refused };
+            assert_eq!(error["path"].as_str(), Some(&**path), "{files:?}");
+        }
+    }
+}
+
 #[test]
 fn verify_finds_the_damage_of_every_damaged_file() {
     let expect: Value =
