@@ -210,7 +210,7 @@ fn a_get_of_a_cached_row_allocates_nothing() {
 
 /// Looks up rows of cached regions in a table with many regions.
 #[test]
-fn a_look_up_of_a_known_region_allocates_nothing() {
+fn a_lookup_of_a_known_region_allocates_nothing() {
     let (cache, table) = (MetaCache::new(), TableName::parse("ns:t").expect("a name"));
     let key = |i: usize| match i % 5_000 {
         0 => String::new(),

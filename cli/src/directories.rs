@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
-const REGION_INFO: &str = ".regioninfo";
+pub(crate) const REGION_INFO: &str = ".regioninfo";
 /// The suffix of a file next to a region's directory which records that the region was archived.
 const EMPTIED: &str = ".emptied";
 
@@ -26,6 +26,8 @@ pub(crate) const LOGS: &str = "WALs";
 pub(crate) const OLD_LOGS: &str = "oldWALs";
 /// The directory of logs within a region.
 pub(crate) const RECOVERED_EDITS: &str = "recovered.edits";
+/// The directory of HFiles within a family that HBase has written instead of recovered edits.
+pub(crate) const RECOVERED_HFILES: &str = "recovered.hfiles";
 /// The directory of archived files, within the root.
 pub(crate) const ARCHIVE: &str = "archive";
 /// The directory of the tables, within the root.
@@ -264,6 +266,16 @@ pub(crate) fn mob_dir(dir: &Path) -> Result<Option<PathBuf>, CommandError> {
         }
     }
     Ok(None)
+}
+
+/// Returns the directory to which some releases of HBase write recovered edits of a region by mistake:
+/// `ROOT/<namespace>/<table>/<region>/recovered.edits`. `None` for a region under no root. The directory need
+/// not exist.
+pub(crate) fn misplaced_edits(region: &Path) -> Result<Option<PathBuf>, CommandError> {
+    let full = vfs::full(region).map_err(|error| CommandError::io("open", region, &error))?;
+    let data = full.ancestors().nth(3).filter(|data| data.ends_with(DATA));
+    let place = data.and_then(|data| Some(data.parent()?.join(full.strip_prefix(data).ok()?)));
+    Ok(place.map(|place| place.join(RECOVERED_EDITS)))
 }
 
 /// Whether a directory has files that belong to no store: logs, recovered edits, lists, descriptors, and

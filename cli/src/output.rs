@@ -4,7 +4,7 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::progress::Progress;
 use crate::streams::Stdout;
 use crate::text;
-use hregion::{HFile, Region, TableName, UnreadLogs};
+use hregion::{HFile, Region, Table, TableName, UnreadLogs};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
@@ -166,7 +166,7 @@ impl Output {
     }
 }
 
-/// Prints the warnings of regions that are opened.
+/// Prints the warnings of regions that are opened, and of snapshots.
 #[derive(Clone, Debug)]
 pub(crate) struct Warner {
     quiet: bool,
@@ -197,6 +197,15 @@ impl Warner {
             self.progress.suspend(|| say("warning", "33", &line));
         }
         self.warn_of_logs(region.unread_logs(), region.info().table());
+    }
+
+    /// Warns, unless quiet, of rows that no region of a table has, or several: so has a snapshot of it, or it
+    /// has this from a snapshot.
+    pub(crate) fn warn_of_snapshot(&self, table: &Table) {
+        for fault in table.inconsistencies().iter().filter(|_| !self.quiet) {
+            let line = format!("{}; so it is in the snapshot", fault.to_error());
+            self.progress.suspend(|| say("warning", "33", &line));
+        }
     }
 
     /// Warns, once for each root directory, unless quiet, if logs of servers may have edits of a table, or

@@ -451,7 +451,7 @@ fn dir_entry(entry: &fs::DirEntry) -> io::Result<DirEntry> {
     };
     let modified = meta.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let modified_millis = i64::try_from(modified).unwrap_or(i64::MAX);
-    // A pipe, a socket or a device is not an empty file, which is passed over: opening it is an error.
+    // A pipe, a socket or a device is not an empty file, which is skipped: opening it is an error.
     let is_special = !meta.is_file() && !meta.is_dir() && !meta.is_symlink();
     Ok(DirEntry {
         name: entry.file_name(),

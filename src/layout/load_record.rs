@@ -7,6 +7,10 @@
 //! files of the record that are on no list back, and loads them. Nothing else moves them back: a record,
 //! which any process may have written, must not decide where files are moved.
 //!
+//! If the process that moves them back dies before it has synced their names, the next one that opens the
+//! region for writing [does that](RegionDir::sync_loaded_dirs) first: otherwise, after a loss of power, a file
+//! could be in neither place, where the file system does not rename atomically.
+//!
 //! | line | |
 //! |---|---|
 //! | name, family, path | of each file: its name in the family's directory, and its full path before |
@@ -187,6 +191,22 @@ impl RegionDir {
             unless_not_found(sync_dir(storage, &self.family(family).path()))?;
         }
         remove_record(storage, self.path())
+    }
+
+    /// Syncs the directories from which an interrupted bulk load has moved files. Those that another process
+    /// has moved back must be durable there before the directories of the families, where they no longer are,
+    /// are synced.
+    ///
+    /// Failures are ignored: the directories may no longer exist, or belong to another user.
+    pub(super) fn sync_loaded_dirs(&self) {
+        let storage = &**self.storage();
+        let Ok(Some(record)) = self.load_record() else { return };
+        for dir in record.files.iter().map(|file| parent(&file.from)).collect::<BTreeSet<_>>() {
+            // The record may name anything: opening a pipe could block.
+            if list_if_exists(storage, dir).is_ok_and(|entries| entries.is_some()) {
+                let _ = storage.sync_dir(dir);
+            }
+        }
     }
 
     /// Removes files that are on a list from the record of an interrupted bulk load, or the record if it has

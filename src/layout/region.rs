@@ -381,6 +381,9 @@ impl RegionDir {
         remove_tree(storage, &self.tmp())?;
         create_dir(storage, &self.tmp())?;
         loading.iter().try_for_each(|loading| self.name_loading(loading, families))?;
+        if has_load {
+            self.sync_loaded_dirs();
+        }
         for family in families {
             let dir = self.family(family.name()).path();
             create_dir(storage, &dir)?;

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_requests_share_one_look_up() {
+    fn equal_requests_share_one_lookup() {
         let (singleflight, started, waiting) =
             (Singleflight::default(), AtomicUsize::new(0), Barrier::new(50));
         thread::scope(|scope| {
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_look_up_is_not_one_that_has_begun() {
+    fn a_fresh_lookup_is_not_one_that_has_begun() {
         let (singleflight, begun) = (Singleflight::default(), Barrier::new(2));
         let lookups = AtomicUsize::new(0);
         thread::scope(|scope| {
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_up_that_fails_by_its_own_deadline_is_made_again_by_those_with_more_time() {
+    fn a_lookup_that_fails_by_its_own_deadline_is_made_again_by_those_with_more_time() {
         let (singleflight, begun) = (Singleflight::default(), Barrier::new(2));
         let lookups = AtomicUsize::new(0);
         thread::scope(|scope| {

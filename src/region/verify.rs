@@ -31,7 +31,7 @@ impl RegionOptions {
     /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and
     /// checks the files of each family against each other. The first and the last cell of a file must be of
     /// its family, and of rows of the region. Follows references and links. Also reads recovered edits, whose
-    /// rows must be in the region. Values to which cells refer must be in their MOB files (IS_MOB), of which
+    /// rows must be in the region, and recovered HFiles. Values to which cells refer must be in their MOB files (IS_MOB), of which
     /// only the indexes and needed blocks are read.
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
@@ -157,7 +157,8 @@ impl RegionOptions {
 
     /// Verifies a file of any [kind](FileKind) that HBase keeps in a root directory. Follows references and
     /// links. Reads logs to their end: tables and regions must have valid names, and rows must be in their
-    /// region, if it is under the same root. A file of an unknown kind must be a log or an HFile.
+    /// region, if it is under the same root and its `.regioninfo` can be read. A file of an unknown kind must
+    /// be a log or an HFile.
     ///
     /// Passes the path of an HFile to `report`, with its faults. Returns the faults of other files.
     ///
@@ -177,9 +178,9 @@ impl RegionOptions {
             }
             FileKind::Descriptor => read_descriptor_file(&**storage, path).map(drop),
             FileKind::FileList => check_file_list(&**storage, path),
-            FileKind::Log => options.verify_log(path),
+            FileKind::Log => return Ok(options.verify_log(path)),
             FileKind::SequenceId | FileKind::BackReference | FileKind::Other => Ok(()),
-            FileKind::Unknown if is_log(&**storage, path)? => options.verify_log(path),
+            FileKind::Unknown if is_log(&**storage, path)? => return Ok(options.verify_log(path)),
             FileKind::StoreFile | FileKind::Reference | FileKind::Link | FileKind::Unknown => {
                 match locate_store_file(storage, path) {
                     Ok(Some(found)) => {
@@ -218,23 +219,38 @@ impl RegionOptions {
         find_region_info(&**self.file_storage(), dir.as_ref())
     }
 
-    /// Verifies a log by itself, and its rows against the regions under its root.
-    fn verify_log(&self, path: &Path) -> Result<()> {
-        LogCheck::of_log(&**self.file_storage(), self.files.limit_values(), path)?.check(path)
+    /// Verifies a log by itself, and its rows against the regions under its root. Returns the first fault of
+    /// the log, after that of the region's `.regioninfo`, if any, without which rows are not checked.
+    fn verify_log(&self, path: &Path) -> Vec<Error> {
+        let (storage, limits) = (&**self.file_storage(), self.files.limit_values());
+        let (mut check, fault) = match LogCheck::of_log(storage, limits, path) {
+            Ok(check) => (check, None),
+            Err(error) => (LogCheck::elsewhere(storage, limits), Some(error)),
+        };
+        fault.into_iter().chain(check.check(path).err()).collect()
     }
 
     /// Verifies the recovered edits of a region, including those that opening it skips because files have
-    /// them.
-    fn verify_edits(&self, dir: &RegionDir, faults: &mut Vec<Error>) {
-        let logs = match dir.recovered_edits() {
-            Ok(logs) => logs,
-            Err(error) => return faults.push(error),
-        };
+    /// them, and its recovered HFiles.
+    fn verify_edits(
+        &self,
+        dir: &RegionDir,
+        faults: &mut Vec<Error>,
+        report: &mut dyn FnMut(&Path, Result<VerifyReport>),
+    ) {
+        faults.extend(dir.recovered_edits().err());
         let (storage, limits) = (&**self.file_storage(), self.files.limit_values());
         let mut check = LogCheck::of_region(storage, limits, dir.info().clone());
         // Another process may have removed a log: the files have its cells.
-        let found = logs.iter().filter_map(|log| check.check(log).err());
+        let found = dir.found_edits().filter_map(|log| check.check(log).err());
         faults.extend(found.filter(|error| !error.is_not_found()));
+        for path in dir.recovered_hfiles() {
+            match self.files.verify(path) {
+                // HBase has opened the region, and moved the file.
+                Err(error) if error.is_not_found() => {}
+                found => report(path, found),
+            }
+        }
     }
 
     /// Verifies an HFile, as [`HFileOptions::verify`] does.
@@ -268,7 +284,7 @@ impl RegionOptions {
         };
         let mut faults = Vec::new();
         if only.is_none() {
-            options.verify_edits(&dir, &mut faults);
+            options.verify_edits(&dir, &mut faults, report);
         }
         for family in families {
             match options.list_store_files(&dir, family.name(), &RegionDir::store_files) {

@@ -219,7 +219,7 @@ fn daughters_are_listed_before_they_have_servers() {
 }
 
 /// Returns the recorded answers of HBase's clients to lookups in a table.
-fn recorded_look_ups(cluster: &Path, table: &str) -> Vec<(Vec<u8>, Value)> {
+fn recorded_lookups(cluster: &Path, table: &str) -> Vec<(Vec<u8>, Value)> {
     let lines = json_lines(&cluster.join("locator/script.jsonl"));
     let of_table =
         lines.iter().filter(|line| line["command"]["op"] == "locate" && line["command"]["table"] == table);
@@ -240,9 +240,9 @@ fn the_catalog_on_the_disk_answers_as_the_catalog_did() {
 
     let locator = Locator::open(&root).unwrap();
     let table = TableName::parse("ns1:binary").unwrap();
-    let look_ups = recorded_look_ups(&cluster, "ns1:binary");
-    assert_eq!(look_ups.len(), 60);
-    for (row, expected) in look_ups {
+    let lookups = recorded_lookups(&cluster, "ns1:binary");
+    assert_eq!(lookups.len(), 60);
+    for (row, expected) in lookups {
         assert_eq!(location_json(&locator.locate(&table, &row).unwrap()), expected, "{}", StringBinary(&row));
         assert_eq!(location_json(&locator.relocate(&table, &row).unwrap()), expected);
     }

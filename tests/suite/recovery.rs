@@ -539,6 +539,19 @@ fn verify_reads_recovered_edits() {
     rewrite(&storage, &path, &bytes);
     let faults = faults();
     assert_eq!(faults.iter().map(hregion::Error::path).collect::<Vec<_>>(), [Some(&*path)]);
+    // Recovered HFiles, with which no region is opened, hide no fault of the edits, nor their own.
+    let hfile = Path::new(DIR).join("f/recovered.hfiles/0123456789abcdef0123456789abcdef");
+    storage.create_dir_all(hfile.parent().unwrap()).unwrap();
+    storage.create(&hfile).unwrap().write_all(b"not an HFile").unwrap();
+    let mut damaged = Vec::new();
+    let report = |path: &Path, report: hregion::Result<hregion::VerifyReport>| {
+        if !report.is_ok_and(|report| report.faults.is_empty()) {
+            damaged.push(path.to_owned());
+        }
+    };
+    let faults = options(&storage).verify(DIR, report).unwrap();
+    let paths: Vec<_> = faults.iter().map(hregion::Error::path).collect();
+    assert_eq!((damaged, paths), (vec![hfile.clone()], vec![Some(&*hfile), Some(&*path)]));
 }
 
 /// Verification reports, for each log, what an opening of the region would refuse, and not what it skips.

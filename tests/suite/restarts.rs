@@ -567,22 +567,58 @@ fn write_load(region: &Region, family: &str) {
     writer.finish(&origin).unwrap();
 }
 
+/// A durable root with a file to be loaded into both regions of a table.
+fn to_load() -> FaultyStorage {
+    let storage = root();
+    let table = open(&storage, T).unwrap();
+    storage.create_dir_all(Path::new("/load/f")).unwrap();
+    write_load(&table.region("a").unwrap(), "f");
+    table.close().unwrap();
+    storage.after(Crash::OfTheProcess)
+}
+
 #[test]
 fn bulk_loads_lose_nothing() {
-    let setup = || {
-        let storage = root();
-        let table = open(&storage, T).unwrap();
-        storage.create_dir_all(Path::new("/load/f")).unwrap();
-        write_load(&table.region("a").unwrap(), "f");
-        table.close().unwrap();
-        storage.after(Crash::OfTheProcess)
-    };
     let load = |storage: &FaultyStorage| {
         let table = open(storage, T)?;
         table.bulk_load("/load")?;
         table.delete(Delete::new("n"))
     };
-    each_death(setup, load, never, |storage, shown| {
+    each_death(to_load, load, never, |storage, shown| {
         assert_eq!(read(storage, T).unwrap(), ["a/f=1", "a/g=1", "b/f=2", "x/f=2"], "{shown}");
+    });
+}
+
+/// A process dies after it has moved files into the families, another one while it moves them back and loads
+/// them, and a third one writes: the files are still in one of the places.
+#[test]
+fn files_of_a_bulk_load_that_are_moved_back_are_not_lost() {
+    let load = |storage: &FaultyStorage| open(storage, T)?.bulk_load("/load").map(drop);
+    let setup = || {
+        let before = to_load();
+        let has_moved = |storage: &FaultyStorage| {
+            let names = storage.names();
+            let any =
+                |is_wanted: fn(&str) -> bool| names.iter().any(|name| name.to_str().is_some_and(is_wanted));
+            any(|name| name.ends_with("/.load")) && any(|name| name.contains("_SeqId_"))
+        };
+        let died_at = |n| {
+            let storage = before.copy();
+            storage.die_after(n);
+            let loaded = load(&storage);
+            assert!(loaded.is_err(), "no process died between a move and its list");
+            storage.after(Crash::OfTheProcess)
+        };
+        (0..).map(died_at).find(has_moved).unwrap()
+    };
+    let write = |storage: &FaultyStorage| {
+        let table = open(storage, T)?;
+        ["c", "z"].into_iter().try_for_each(|row| table.put(put(row, "3")))
+    };
+    each_death_before(setup, load, write, |storage, shown| {
+        load(storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
+        let expected =
+            ["a/f=1", "a/g=1", "b/f=2", "c/f=3", "c/g=3", "n/f=1", "n/g=1", "x/f=2", "z/f=3", "z/g=3"];
+        assert_eq!(read(storage, T).unwrap(), expected, "{shown}");
     });
 }

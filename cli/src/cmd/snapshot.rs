@@ -179,7 +179,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         Action::Export { root, name, to, reading } => {
             check_readable(root)?;
             check_writable(to)?;
-            Table::export_snapshot_with(root, name, to, reading.region_options(out)?)?;
+            let options = reading.region_options(out)?;
+            let snapshot = Table::open_snapshot_with(root, name, options.clone())?;
+            Table::export_snapshot_with(root, name, to, options)?;
+            out.warner().warn_of_snapshot(&snapshot);
             out.summary(&format!("snapshot {name} exported to {}", text::path(to)));
         }
     }
@@ -212,15 +215,14 @@ fn take(table: &Path, name: &str, reading: &FileArgs, out: &mut Output) -> Resul
     check_is_table(table)?;
     let table = Table::open_dir(table, reading.options_to_change(out)?)?;
     let taken = table.snapshot(name)?;
-    for fault in table.inconsistencies() {
-        out.warn(&format!("{}; so it is in the snapshot", fault.to_error()));
-    }
+    out.warner().warn_of_snapshot(&table);
     table.close()?;
     print(&taken, out)
 }
 
-/// Closes a table, and prints the change.
+/// Closes a table that has the content of a snapshot, and prints the change.
 fn done(table: &Table, what: &str, out: &Output) -> Result<(), Failure> {
+    out.warner().warn_of_snapshot(table);
     table.close()?;
     out.summary(&format!("table {} {what}", table.name()));
     Ok(())

@@ -3,7 +3,8 @@
 use crate::args::FileArgs;
 use crate::concurrent_changes::ATTEMPTS;
 use crate::directories::{
-    RECOVERED_EDITS, each_entry, each_region_dir, each_table_below, files_below, is_aside, is_region,
+    RECOVERED_EDITS, RECOVERED_HFILES, REGION_INFO, each_entry, each_region_dir, each_table_below,
+    files_below, is_aside, is_region, misplaced_edits,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::FoundLogs;
@@ -27,8 +28,8 @@ use std::sync::Arc;
 ///
 /// Checks checksums, the order of cells, the index against the blocks, Bloom filters against the cells, and
 /// trailer and file info against the contents. Continues after a fault, and with the next file. The store
-/// files of a region that cannot be opened are checked each by itself. --no-checksums skips the checksums of
-/// HFiles.
+/// files and recovered edits of a region that cannot be opened are checked each by itself. --no-checksums
+/// skips the checksums of HFiles.
 ///
 /// For a region, a table, a namespace or a root directory, checks every store file, following references and
 /// links; the files of a family against each other; their first and last cells against the family and the
@@ -41,8 +42,8 @@ use std::sync::Arc;
 /// mobdir, all files below are checked.
 ///
 /// Exit code 3 if there is a fault; 4 if a file needs a feature that this build lacks; 5 if a file cannot be
-/// read. With --json: {"path","offset","block","kind","message"} for each fault, then
-/// {"summary":{"files","blocks","cells","faults"}}.
+/// read; the greatest of these if there are several. With --json: {"path","offset","block","kind","message"}
+/// for each fault, then {"summary":{"files","blocks","cells","faults"}}.
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -251,8 +252,50 @@ fn open(path: &Path, storage: &Arc<dyn Storage>) -> hregion::Result<Arc<dyn File
     storage.open(path).map_err(|error| hregion::Error::io("open", path, error))
 }
 
-/// Verifies each store file of a region by itself: the region cannot be opened, because its region info or
-/// the table's descriptor is damaged.
+/// Files, with an error for each entry of a directory that cannot be examined.
+type FoundPaths = Vec<Result<PathBuf, CommandError>>;
+
+/// Returns the files of a region that cannot be opened: store files, recovered HFiles, and recovered edits.
+fn each_file_of_region(region: &Path, storage: &Arc<dyn Storage>) -> FoundPaths {
+    let edits_in = |dir: &Path| {
+        each_entry(dir, |path| {
+            Ok(matches!(FileKind::of(storage, path)?, FileKind::Log) && !probe::is_dir(path)?)
+        })
+    };
+    let dirs = each_entry(region, |path| {
+        let is_hidden = path.file_name().unwrap_or_default().as_encoded_bytes().starts_with(b".");
+        Ok(!is_hidden && probe::is_dir(path)?)
+    });
+    let mut found = Vec::new();
+    for dir in dirs {
+        match dir {
+            Ok(dir) if dir.ends_with(RECOVERED_EDITS) => found.extend(edits_in(&dir)),
+            Ok(family) => {
+                found.extend(each_file_in(&family));
+                found.extend(if_dir(&family.join(RECOVERED_HFILES), each_file_in));
+            }
+            Err(fault) => found.push(Err(fault)),
+        }
+    }
+    match misplaced_edits(region) {
+        Ok(Some(dir)) => found.extend(if_dir(&dir, edits_in)),
+        Ok(None) => {}
+        Err(fault) => found.push(Err(fault)),
+    }
+    found
+}
+
+/// Returns the files that `list` finds in a directory, which need not exist.
+fn if_dir(dir: &Path, list: impl Fn(&Path) -> FoundPaths) -> FoundPaths {
+    match probe::is_dir(dir) {
+        Ok(true) => list(dir),
+        Ok(false) => Vec::new(),
+        Err(fault) => vec![Err(fault)],
+    }
+}
+
+/// Verifies each file of a region by itself: the region cannot be opened, because its region info or the
+/// table's descriptor is damaged, which is a fault that is known.
 fn verify_alone(
     region: &Path,
     files: &HFileOptions,
@@ -260,16 +303,8 @@ fn verify_alone(
     storage: &Arc<dyn Storage>,
     found: &mut Vec<Found>,
 ) {
-    let families = each_entry(region, |path| {
-        let name = path.file_name().unwrap_or_default();
-        let is_family = !name.as_encoded_bytes().starts_with(b".") && name != RECOVERED_EDITS;
-        Ok(is_family && probe::is_dir(path)?)
-    });
-    let entries = families.into_iter().flat_map(|family| match family {
-        Ok(family) => each_file_in(&family),
-        Err(fault) => vec![Err(fault)],
-    });
-    for entry in entries {
+    let info = region.join(REGION_INFO);
+    for entry in each_file_of_region(region, storage) {
         let path = match entry {
             Ok(path) => path,
             Err(fault) => {
@@ -281,10 +316,11 @@ fn verify_alone(
             found.push(Found::File(report.map_err(CommandError::from)));
         };
         let verified = match FileKind::of(storage, &path) {
-            Ok(FileKind::StoreFile | FileKind::Reference | FileKind::Link) => {
+            Ok(FileKind::StoreFile | FileKind::Reference | FileKind::Link | FileKind::Log) => {
                 regions.clone().verify_file(&path, report)
             }
-            // Outside of a root, only the region info tells the table. The fault of the region is known.
+            // A recovered HFile; or outside of a root, where only the region info tells the table. The fault
+            // of the region is known.
             Ok(FileKind::Unknown) | Err(_) => {
                 let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
                 let what = match FileKind::in_family(name) {
@@ -307,7 +343,8 @@ fn verify_alone(
             Ok(_) => continue,
         };
         let faults = verified.unwrap_or_else(|error| vec![error]);
-        found.extend(faults.into_iter().map(|fault| Found::Fault(fault.into())));
+        let faults = faults.into_iter().filter(|fault| fault.path() != Some(&*info));
+        found.extend(faults.map(|fault| Found::Fault(fault.into())));
     }
 }
 
@@ -318,8 +355,9 @@ struct Tally {
     blocks: u64,
     cells: u64,
     faults: u64,
-    /// The first reason that a file could not be checked.
-    unjudged: Option<CommandError>,
+    /// The fault that decides the exit code: the first of those with the greatest. So the order in which
+    /// files are found does not matter, and what could not be checked is not taken for checked.
+    worst: Option<CommandError>,
 }
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
@@ -391,12 +429,13 @@ impl Tally {
 
     fn add_fault(&mut self, fault: CommandError, out: &mut Output) -> Result<(), Failure> {
         self.faults += 1;
-        if fault.exit() != Exit::Corrupt && self.unjudged.is_none() {
+        let worst = self.worst.as_ref().map_or(Exit::Done, CommandError::exit);
+        if fault.exit() > worst {
+            out.found(fault.exit());
             // with a hint, such as the option for a key
-            self.unjudged = Some(fault.clone());
+            self.worst = Some(fault.clone());
         }
         let fault = fault.with_hint(None);
-        out.found(self.unjudged.as_ref().map_or(Exit::Corrupt, CommandError::exit));
         if out.is_json() {
             return out.json_line(&fault.finding_json());
         }
@@ -404,17 +443,17 @@ impl Tally {
     }
 
     fn finish(self, out: &mut Output) -> Result<Exit, Failure> {
-        let Self { files, blocks, cells, faults, unjudged } = self;
+        let Self { files, blocks, cells, faults, worst } = self;
         if out.is_json() {
             let summary = json!({ "files": files, "blocks": blocks, "cells": cells, "faults": faults });
             out.json_line(&json!({ "summary": summary }))?;
         } else {
             out.summary(&format!("files {files}, blocks {blocks}, cells {cells}, faults {faults}"));
         }
-        match unjudged {
-            Some(fault) => Err(fault.into()),
-            None if faults > 0 => Ok(Exit::Corrupt),
+        match worst {
             None => Ok(Exit::Done),
+            Some(fault) if fault.exit() == Exit::Corrupt => Ok(Exit::Corrupt),
+            Some(fault) => Err(fault.into()),
         }
     }
 }

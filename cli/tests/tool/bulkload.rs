@@ -344,8 +344,8 @@ fn files_of_another_file_system_are_copied() {
     let splits = temp_file("splits-elsewhere.txt", b"k");
     ok(&["bulkload", &list, "--regions", &splits, "--out", &out, "--sort"]);
     let state = || -> Vec<(PathBuf, Vec<u8>)> {
-        let folders = ["f", "g"].map(|family| fs::read_dir(Path::new(&out).join(family)).unwrap());
-        let mut files: Vec<_> = folders.into_iter().flatten().map(|file| file.unwrap().path()).collect();
+        let dirs = ["f", "g"].map(|family| fs::read_dir(Path::new(&out).join(family)).unwrap());
+        let mut files: Vec<_> = dirs.into_iter().flatten().map(|file| file.unwrap().path()).collect();
         files.sort();
         files.into_iter().map(|path| (path.clone(), fs::read(path).unwrap())).collect()
     };
@@ -376,17 +376,17 @@ fn the_output_is_loaded_into_a_table_of_other_regions() {
     assert_eq!(ok(&["load", &table, &out]), "loaded 0, split 0, skipped 0\n");
     assert_eq!(code(&run(&["load", &out, &out])), 4, "not a table");
     // the directory of a family instead of the parent directory
-    let folder = out.clone() + "/f";
-    assert_eq!(ok(&["load", &table, &folder]), "loaded 0, split 0, skipped 0\n");
+    let family = out.clone() + "/f";
+    assert_eq!(ok(&["load", &table, &family]), "loaded 0, split 0, skipped 0\n");
     fs::write(out.clone() + "/f/_SUCCESS", "").unwrap();
-    assert_eq!(ok(&["load", &table, &folder]).lines().count(), 2);
+    assert_eq!(ok(&["load", &table, &family]).lines().count(), 2);
     let file = "8e8ab58dcf39412d8e8ab58dcf39412d";
-    fs::copy(plain(), format!("{folder}/{file}")).unwrap();
-    let refused = run(&["load", &table, &folder, "--json"]);
-    assert_eq!((code(&refused), last_error(&refused)["path"].as_str()), (2, Some(&*folder)));
-    assert!(Path::new(&folder).join(file).exists());
+    fs::copy(plain(), format!("{family}/{file}")).unwrap();
+    let refused = run(&["load", &table, &family, "--json"]);
+    assert_eq!((code(&refused), last_error(&refused)["path"].as_str()), (2, Some(&*family)));
+    assert!(Path::new(&family).join(file).exists());
     // beside directories of families, ignored files are reported
-    fs::remove_file(format!("{folder}/{file}")).unwrap();
+    fs::remove_file(format!("{family}/{file}")).unwrap();
     fs::copy(plain(), format!("{out}/{file}")).unwrap();
     assert!(ok(&["load", &table, &out]).ends_with("loaded 0, split 0, skipped 2\n"));
     assert_eq!(code(&run(&["load", &table, "/nowhere"])), 5);

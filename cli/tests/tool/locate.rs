@@ -11,7 +11,7 @@ fn testdata(path: &str) -> String {
 }
 
 #[test]
-fn look_ups_are_answered_as_by_hbase() {
+fn lookups_are_answered_as_by_hbase() {
     let root = testdata("meta/root");
     let Some(dir) = golden::shared("cluster/locator") else { return };
     let script = fs::read_to_string(dir.join("script.jsonl")).unwrap();

@@ -175,9 +175,26 @@ fn a_snapshot_without_a_region_is_warned_of() {
     assert_eq!((code(&output), stderr(&output)), (0, String::new()));
     let mut infos = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().path().join(".regioninfo"));
     fs::remove_file(infos.find(|path| path.is_file()).unwrap()).unwrap();
-    let output = run(&["snapshot", "create", table_arg, "torn"]);
-    assert_eq!(code(&output), 0, "{}", stderr(&output));
-    assert!(stderr(&output).starts_with("warning: no region has the rows ["), "{}", stderr(&output));
+    let (root, other) = (dir.path().to_str().unwrap(), tempfile::tempdir().unwrap());
+    let other = other.path().to_str().unwrap();
+    let in_shell = |root, command| ["shell", root, "-e", command];
+    for args in [
+        &["snapshot", "create", table_arg, "torn"][..],
+        &["snapshot", "clone", root, "torn", "copy"],
+        &["snapshot", "export", root, "torn", other],
+        &["snapshot", "restore", other, "torn"],
+        &in_shell(root, "snapshot 't', 'again'"),
+        &in_shell(root, "clone_snapshot 'torn', 'again'"),
+        &in_shell(other, "restore_snapshot 'torn'"),
+    ] {
+        let output = run(args);
+        let said = stderr(&output);
+        assert_eq!(code(&output), 0, "{args:?}: {said}");
+        let warnings: Vec<&str> = said.lines().filter(|line| line.starts_with("warning: ")).collect();
+        let [warning] = warnings[..] else { panic!("{args:?}: {said}") };
+        assert!(warning.starts_with("warning: no region has the rows ["), "{args:?}: {said}");
+        assert!(warning.ends_with("; so it is in the snapshot"), "{args:?}: {said}");
+    }
 }
 
 /// Whether the directory is a root is only doubted if it does not look like one.

@@ -72,6 +72,29 @@ fn verify_ends_with_the_unverifiable_files() {
     assert_eq!(last_error(&refused)["kind"], "Unsupported");
 }
 
+/// The exit code, and the error, do not depend on the order in which files are found.
+#[test]
+fn the_greatest_exit_code_of_faults_decides() {
+    let (damaged, refused, missing) =
+        (corrupt("flip-data.hfile"), golden("1.4-prefix_tree-refused.hfile"), corrupt("no-such.hfile"));
+    for (files, expected, kind) in [
+        (vec![&refused, &missing], 5, "Io"),
+        (vec![&damaged, &refused], 4, "Unsupported"),
+        (vec![&damaged, &missing], 5, "Io"),
+        (vec![&refused, &damaged, &missing], 5, "Io"),
+    ] {
+        let reversed: Vec<&String> = files.iter().rev().copied().collect();
+        for files in [files, reversed] {
+            let args = ["verify", "--json"].into_iter().chain(files.iter().map(|file| file.as_str()));
+            let output = run(&args.collect::<Vec<_>>());
+            let error = last_error(&output);
+            assert_eq!((code(&output), error["kind"].as_str()), (expected, Some(kind)), "{files:?}");
+            let path = if kind == "Io" { &missing } else { &refused };
+            assert_eq!(error["path"].as_str(), Some(&**path), "{files:?}");
+        }
+    }
+}
+
 #[test]
 fn verify_finds_the_damage_of_every_damaged_file() {
     let expect: Value =
@@ -511,6 +534,55 @@ fn store_files_are_verified_without_region_info_or_descriptor() {
         fs::write(store, bytes).unwrap();
         let is_found = |line: &Value| line["path"] == store.to_str().unwrap();
         assert!(verify().iter().any(is_found), "{lost} {new:?}");
+    }
+}
+
+/// Regions that cannot be opened hide no damage of their recovered edits and recovered HFiles.
+#[test]
+fn recovered_edits_are_verified_without_region_info_or_descriptor() {
+    let name = "98dba62d65639a55f56c67ca8316b411";
+    for (lost, new) in
+        [(".regioninfo", Some("damaged")), (".regioninfo", None), (".tableinfo", Some("damaged"))]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        copy_tree(&testdata("wal/plain/split"), dir.path());
+        let table = dir.path().join("data/default/w1");
+        let region = table.join(name);
+        let named = |path: &&PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(lost);
+        let files = files_below(if lost == ".tableinfo" { &table } else { &region });
+        let path = files.iter().find(named).unwrap();
+        match new {
+            Some(text) => fs::write(path, text).unwrap(),
+            None => fs::remove_file(path).unwrap(),
+        }
+        let faults = || {
+            let output = run(&["verify", "--json", table.to_str().unwrap()]);
+            assert_eq!(code(&output), if new.is_some() { 3 } else { 5 }, "{lost} {new:?}");
+            let mut faults = json_lines(&stdout(&output));
+            faults.retain(|line| line.get("path").is_some());
+            let paths = faults.iter().map(|fault| PathBuf::from(fault["path"].as_str().unwrap()));
+            paths.collect::<Vec<_>>()
+        };
+        let before = faults();
+        assert!(before.iter().all(|fault| named(&fault)), "{lost} {new:?}: {before:?}");
+
+        let log = region.join("recovered.edits/0000000000000000029");
+        let mut bytes = fs::read(&log).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[100..middle].fill(0xee);
+        let misplaced = dir.path().join("default/w1").join(name).join("recovered.edits/0000000000000000050");
+        let hfile = region.join("a/recovered.hfiles").join("0".repeat(32));
+        for path in [&misplaced, &hfile] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+        }
+        [&log, &misplaced].iter().for_each(|path| fs::write(path, &bytes).unwrap());
+        fs::copy(corrupt("flip-data.hfile"), &hfile).unwrap();
+        let found = faults();
+        let misplaced = misplaced.strip_prefix(dir.path()).unwrap();
+        let is_found = |path: &Path| found.iter().any(|fault| fault.ends_with(path));
+        assert!([&*log, &*hfile, misplaced].into_iter().all(is_found), "{lost} {new:?}: {found:?}");
+        let others = found.iter().filter(|fault| named(fault)).count();
+        assert_eq!(others, before.len(), "{lost} {new:?}: {found:?}");
     }
 }
 

@@ -92,9 +92,12 @@ async fn a_write_without_an_answer_may_have_been_executed() {
     assert!(error.message().ends_with(IN_DOUBT) && error.message().contains("no sync"), "{error}");
     // or between two writes of a call
     cluster.fail(row(), Some(("RegionTooBusyException", "full")));
+    let retries = RetryPolicy::default().pause(Duration::from_millis(1)).attempts(2);
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    let patient = client.table(&TableName::parse("t").unwrap());
     for writes in [1, 2] {
         let puts: Vec<Mutation> = vec![put().into(); writes];
-        for result in table.batch(&puts).await {
+        for result in patient.batch(&puts).await {
             let error = result.unwrap_err();
             assert_eq!(error.message().ends_with(IN_DOUBT), writes > 1, "{error}");
         }

@@ -74,10 +74,19 @@ impl RegionDir {
         sync_dir(storage, &self.recovered_edits_dir())
     }
 
+    /// Returns all recovered edits, also those that [`recovered_edits`](Self::recovered_edits) refuses.
+    pub(crate) fn found_edits(&self) -> impl Iterator<Item = &Path> {
+        self.recovered_edits.iter().chain(&self.misplaced_edits).map(PathBuf::as_path)
+    }
+
+    /// Returns the recovered HFiles.
+    pub(crate) fn recovered_hfiles(&self) -> impl Iterator<Item = &Path> {
+        self.recovered_hfiles.iter().map(PathBuf::as_path)
+    }
+
     /// Returns the files with writes that are in no store file yet: recovered edits and recovered HFiles.
     pub(crate) fn unreplayed(&self) -> impl Iterator<Item = &Path> {
-        let edits = self.recovered_edits.iter().chain(&self.misplaced_edits);
-        edits.chain(&self.recovered_hfiles).map(PathBuf::as_path)
+        self.found_edits().chain(self.recovered_hfiles())
     }
 
     /// Returns the greatest sequence id the region has used, from `<n>.seqid`.

@@ -40,6 +40,11 @@ impl<'o> LogCheck<'o> {
         Self { storage, limits, location: LogLocation::Region { info, name } }
     }
 
+    /// Creates the check of logs of unknown regions, whose rows are not checked.
+    pub(super) fn elsewhere(storage: &'o dyn Storage, limits: &'o Limits) -> Self {
+        Self { storage, limits, location: LogLocation::Elsewhere }
+    }
+
     /// Creates the check of a log, by its path.
     ///
     /// # Errors

@@ -256,13 +256,16 @@ impl Catalog for Files {
         let name_of_table = self.close_table(table)?.to_string();
         let table = hregion::Table::open_with(root, &name_of_table, self.options().writable(true))?;
         table.snapshot(name)?;
+        self.warner.warn_of_snapshot(&table);
         Ok(table.close()?)
     }
 
     fn clone_snapshot(&mut self, snapshot: &str, name: &str) -> Result<(), Failure> {
         let name = TableName::parse(name)?;
         let root = self.root("clone_snapshot")?;
-        hregion::Table::clone_snapshot(root, snapshot, &name.to_string(), self.options())?.close()?;
+        let cloned = hregion::Table::clone_snapshot(root, snapshot, &name.to_string(), self.options())?;
+        self.warner.warn_of_snapshot(&cloned);
+        cloned.close()?;
         self.forget(&name);
         Ok(())
     }
@@ -273,7 +276,9 @@ impl Catalog for Files {
         if let Some(found) = found.iter().find(|found| found.name() == name) {
             self.close_table(&found.table().to_string())?;
         }
-        Ok(hregion::Table::restore_snapshot(root, name, self.options())?.close()?)
+        let restored = hregion::Table::restore_snapshot(root, name, self.options())?;
+        self.warner.warn_of_snapshot(&restored);
+        Ok(restored.close()?)
     }
 
     fn delete_snapshot(&mut self, name: &str) -> Result<(), Failure> {
