@@ -3,8 +3,8 @@
 //!
 //! The memory is allocated like any other. After the range of a huge page has been filled, a helper thread
 //! asks the kernel to move the range (`MADV_COLLAPSE`, since Linux 6.1), unless the system has forbidden it.
-//! Addresses and contents stay as they are. Parts of the range that were not in use get memory, too: at most a
-//! huge page for each range that has been filled.
+//! Addresses and contents stay as they are. Parts of the range that were not in use get memory, too: at most
+//! a huge page for each range that has been filled.
 
 use super::Owner;
 use crate::sync::unpoisoned;
@@ -22,8 +22,8 @@ const ENOUGH: usize = SIZE / 4 * 3;
 /// allocator's memory yet.
 const ATTEMPTS: u32 = 4;
 
-/// After this many calls in a row with which no page was moved, no more are made: the kernel is too old, or has
-/// no huge pages to spare.
+/// After this many calls in a row with which no page was moved, no more are made: the kernel is too old, or
+/// has no huge pages to spare.
 const MOST_REFUSED: usize = 64;
 
 /// The pages of the process.

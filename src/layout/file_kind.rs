@@ -40,8 +40,8 @@ pub enum FileKind {
     Log,
     /// An empty file in `.links-<file>` whose name tells which region has a link to the file.
     BackReference,
-    /// A file without content of HBase: a lock, the record of a bulk load, a marker of a cloned table, or of a
-    /// restored or archived region, or a checksum file of Hadoop.
+    /// A file without content of HBase: a lock, the record of a bulk load, a marker of a cloned table, or of
+    /// a restored or archived region, or a checksum file of Hadoop.
     Other,
     /// None of these: an HFile or a log at any other location.
     Unknown,

@@ -8,8 +8,8 @@
 //! which any process may have written, must not decide where files are moved.
 //!
 //! If the process that moves them back dies before it has synced their names, the next one that opens the
-//! region for writing [does that](RegionDir::sync_loaded_dirs) first: otherwise, after a loss of power, a file
-//! could be in neither place, where the file system does not rename atomically.
+//! region for writing [does that](RegionDir::sync_loaded_dirs) first: otherwise, after a loss of power, a
+//! file could be in neither place, where the file system does not rename atomically.
 //!
 //! | line | |
 //! |---|---|

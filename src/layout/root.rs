@@ -95,7 +95,7 @@ pub(crate) fn moved_paths(file: &Path) -> Vec<PathBuf> {
 /// Returns the root above `data/<namespace>/<table>/<region>/<family>/<file>`; `None` for other paths.
 fn root_above_data(file: &Path) -> Option<&Path> {
     let mut above = file.ancestors().skip(5);
-    above.next().filter(|dir| dir.ends_with("data")).and(above.next())
+    above.next().filter(|dir| dir.ends_with("data")).and_then(|_| above.next())
 }
 
 /// Returns a path by which the root above a region's directory can be found, if it is under one: the given

@@ -31,9 +31,8 @@ impl RegionOptions {
     /// Verifies a region's directory: reads all of every store file, as [`HFileOptions::verify`] does, and
     /// checks the files of each family against each other. The first and the last cell of a file must be of
     /// its family, and of rows of the region. Follows references and links. Also reads recovered edits, whose
-    /// rows must be in the region, and recovered HFiles. Values to which cells refer must be in their MOB files (IS_MOB), of which
-    /// only the indexes and needed blocks are read.
-    ///
+    /// rows must be in the region, and recovered HFiles. Values to which cells refer must be in their MOB
+    /// files (IS_MOB), of which only the indexes and needed blocks are read.
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
     /// verification, and continues. Returns the faults of family directories and of files in relation to
     /// others, such as a reference whose file is missing. Files that another process archives during the call

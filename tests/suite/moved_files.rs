@@ -174,8 +174,8 @@ type Setup = fn() -> FaultyStorage;
 type OfStorage<T> = fn(Arc<dyn Storage>) -> T;
 
 /// Another process dies while it deletes a table, and then deletes the rest of it. The files of the table are
-/// still read, by tables that were opened before and by a clone that is opened in between; each file is opened
-/// again for each read, or, as in HDFS, cannot be read at its old path.
+/// still read, by tables that were opened before and by a clone that is opened in between; each file is
+/// opened again for each read, or, as in HDFS, cannot be read at its old path.
 #[test]
 fn files_of_a_table_that_is_being_deleted_are_read() {
     let check = |table: &Table, context: &str| {
