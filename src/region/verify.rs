@@ -33,6 +33,7 @@ impl RegionOptions {
     /// its family, and of rows of the region. Follows references and links. Also reads recovered edits, whose
     /// rows must be in the region, and recovered HFiles. Values to which cells refer must be in their MOB
     /// files (IS_MOB), of which only the indexes and needed blocks are read.
+    ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
     /// verification, and continues. Returns the faults of family directories and of files in relation to
     /// others, such as a reference whose file is missing. Files that another process archives during the call

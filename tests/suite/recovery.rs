@@ -11,7 +11,7 @@ use hregion::io::{FileReader, Storage};
 use hregion::wal::{CompactionMarker, Marker, WalKey, WalWriterOptions};
 use hregion::{
     Cell, CellRef, CellType, Clock, Compaction, DataBlockEncoding, Delete, ErrorKind, Family, FileHandles,
-    Get, Limits, ManualClock, Put, Region, RegionOptions, Result, Scan, SeekKey,
+    Get, Limits, ManualClock, Put, Region, RegionOptions, Result, Scan, SeekKey, VerifyReport,
 };
 use std::fs;
 use std::io;
@@ -544,7 +544,7 @@ fn verify_reads_recovered_edits() {
     storage.create_dir_all(hfile.parent().unwrap()).unwrap();
     storage.create(&hfile).unwrap().write_all(b"not an HFile").unwrap();
     let mut damaged = Vec::new();
-    let report = |path: &Path, report: hregion::Result<hregion::VerifyReport>| {
+    let report = |path: &Path, report: Result<VerifyReport>| {
         if !report.is_ok_and(|report| report.faults.is_empty()) {
             damaged.push(path.to_owned());
         }
