@@ -210,6 +210,8 @@ mod tests {
     fn a_thread_moves_what_is_due_and_ends() {
         for _ in 0..2 {
             let memory: Vec<u8> = (0..6 * SIZE).map(|i| i as u8).collect();
+            // The memory of other tests may have been freed too soon.
+            unpoisoned(PAGES.lock()).refused = 0;
             memory.chunks(64 << 10).for_each(note_filled);
             let page = memory.as_ptr().addr().div_ceil(SIZE);
             assert!(!is_allowed() || unpoisoned(PAGES.lock()).filled.contains_key(&page));
