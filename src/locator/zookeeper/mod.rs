@@ -192,7 +192,12 @@ impl ConnectionRegistry for ZooKeeperRegistry {
                 let corruption = Corruption::Limit { what: "replica id of a region", value, limit };
                 return Err(self.in_znode(&self.path(&name))(corruption));
             }
-            let Some(found) = self.read(&name, MetaRegionServer::parse, deadline)? else { continue };
+            let found = match self.read(&name, MetaRegionServer::parse, deadline) {
+                // only the primary replica is needed
+                Err(error) if id > 0 && !error.kind().is_transient() => continue,
+                read => read?,
+            };
+            let Some(found) = found else { continue };
             // the primary replica is used in any state: there is no better information
             if id == 0 || found.is_open {
                 let known = replicas.len().max(usize::from(id) + 1);
