@@ -5,11 +5,12 @@ use super::singleflight::{LookupKey, Singleflight};
 use super::turn::Turn;
 use super::{
     Catalog, CatalogEntry, CatalogRange, CatalogRow, ConnectionRegistry, LocateType, MetaCache,
-    RegionException, RegionLocations, RetryPolicy, TableState,
+    RegionException, RegionLocations, RetryPolicy, TableState, check_region_chain,
 };
 use crate::binary::StringBinary;
 use crate::clock::{Deadline, SystemTimer, Timer};
 use crate::error::{Error, ErrorKind, Result};
+use crate::layout::LISTINGS;
 use crate::schema::{RegionInfo, TableName};
 use arc_swap::ArcSwapOption;
 use std::fmt;
@@ -270,6 +271,30 @@ impl Locator {
             return Ok(vec![CatalogRow::of(self.meta_locations(false, deadline)?)]);
         }
         let deadline = deadline.min(self.deadline()?);
+        let infos = |rows: &[CatalogRow]| rows.iter().map(|row| row.region().clone()).collect::<Vec<_>>();
+        let mut regions = self.list_regions(table, deadline)?;
+        for _ in 1..LISTINGS {
+            let listed = infos(&regions);
+            if listed.is_empty() || check_region_chain(&listed).is_empty() {
+                break;
+            }
+            // The pages are of several moments: a region that was merged with one of an earlier page is on
+            // none.
+            regions = self.list_regions(table, deadline)?;
+            if infos(&regions) == listed {
+                break;
+            }
+        }
+        if regions.is_empty() {
+            return Err(table_not_found(table));
+        }
+        let found = regions.iter().map(CatalogRow::locations).filter(|found| self.is_usable(found, 0));
+        self.cache.insert_all(found.cloned(), LocationOrigin::Prefetched);
+        Ok(regions)
+    }
+
+    /// Reads all rows of the catalog for regions of a table that serve rows, page by page.
+    fn list_regions(&self, table: &TableName, deadline: Deadline) -> Result<Vec<CatalogRow>> {
         let mut regions: Vec<CatalogRow> = Vec::new();
         let mut start = Vec::new();
         loop {
@@ -308,15 +333,9 @@ impl Locator {
                 Some(_) if !is_last => {
                     return Err(Error::locating(ErrorKind::Corrupt, "rows of hbase:meta out of order"));
                 }
-                _ => break,
+                _ => return Ok(regions),
             }
         }
-        if regions.is_empty() {
-            return Err(table_not_found(table));
-        }
-        let found = regions.iter().map(CatalogRow::locations).filter(|found| self.is_usable(found, 0));
-        self.cache.insert_all(found.cloned(), LocationOrigin::Prefetched);
-        Ok(regions)
     }
 
     /// Caches up to `limit` regions of a table, from the first one that begins at or after `start_key`, in

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Default)]
 struct Fake {
     entries: Mutex<Vec<CatalogEntry>>,
+    /// The entries after the next request.
+    next: Mutex<Option<Vec<CatalogEntry>>>,
     state: Mutex<Option<TableState>>,
     failures: AtomicUsize,
     slow: Mutex<Duration>,
@@ -28,7 +30,12 @@ impl Catalog for Fake {
         if failed.is_ok() {
             return Err(Error::timed_out("read"));
         }
-        Ok(range.of(self.entries.lock().unwrap().clone()))
+        let mut entries = self.entries.lock().unwrap();
+        let found = range.of(entries.clone());
+        if let Some(next) = self.next.lock().unwrap().take() {
+            *entries = next;
+        }
+        Ok(found)
     }
 
     fn table_state(&self, _: &RegionLocations, _: &TableName, _: Deadline) -> Result<Option<TableState>> {
@@ -183,6 +190,27 @@ fn a_split_is_followed() {
     setting.locator.cache().clear();
     setting.set(vec![on(parent.marked(true, true), 1), on(region("", "", ID + 2), 3)]);
     assert_eq!(setting.locator.locate(&setting.table, "x").unwrap().region().region_id(), ID + 2);
+}
+
+/// The pages of a listing are of several moments.
+#[test]
+fn rows_of_regions_that_are_merged_while_they_are_listed_are_not_missing() {
+    let key = |at: usize| if at % 1001 == 0 { String::new() } else { format!("{at:04}") };
+    let mut entries: Vec<CatalogEntry> =
+        (0..1001).map(|at| on(region(&key(at), &key(at + 1), ID), 1)).collect();
+    let setting = setting(entries.clone());
+    // of the three regions that are merged after the first page, two were on it
+    let mut merged = entries[..998].to_vec();
+    merged.push(on(region(&key(998), "", ID + 1), 1));
+    *setting.catalog.next.lock().unwrap() = Some(merged);
+    let found = setting.locator.regions(&setting.table).unwrap();
+    let found: Vec<RegionInfo> = found.iter().map(|row| row.region().clone()).collect();
+    assert_eq!((found.len(), found[998].region_id(), setting.scans()), (999, ID + 1, 3));
+    assert_eq!(check_region_chain(&found), []);
+    // a hole that stays is listed twice
+    entries.remove(500);
+    setting.set(entries);
+    assert_eq!((setting.locator.regions(&setting.table).unwrap().len(), setting.scans()), (1000, 4));
 }
 
 #[test]
