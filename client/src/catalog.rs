@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::proto;
 use crate::results::{only_row, rows_of};
 use bytes::Bytes;
-use hregion::locator::{Catalog, CatalogEntry, CatalogRange, CatalogRow, TableState};
+use hregion::locator::{Catalog, CatalogEntry, CatalogRange, TableState};
 use hregion::{
     CellOrder, Corruption, Deadline, Error, ErrorKind, Get, RegionLocations, Result, Row, Scan, TableName,
 };
@@ -153,11 +153,7 @@ impl RemoteCatalog {
             if page.made_no_progress(range, &first) {
                 page = self.page_beyond(meta, search, deadline).await?;
             }
-            entries.extend(page.rows.iter().take(left).map(|row| CatalogEntry {
-                key: row.key().to_vec(),
-                // a region is also found in a state that a later version has
-                row: CatalogRow::parse(row.as_row()).or_else(|_| CatalogRow::parse_locations(row.as_row())),
-            }));
+            entries.extend(page.rows.iter().take(left).map(|row| CatalogEntry::parse(row.as_row())));
             if !page.has_more || entries.len() >= range.limit {
                 return Ok(entries);
             }

@@ -1,7 +1,7 @@
 //! Rows of the catalog, and names of regions.
 
 use crate::cell::{CellRef, CellType, RowBuf, SeekKey};
-use crate::locator::{CatalogRow, TableState, compare_root_rows};
+use crate::locator::{CatalogEntry, TableState, compare_root_rows};
 use crate::schema::{RegionInfo, RegionName};
 
 /// The columns that a row may have here.
@@ -22,8 +22,8 @@ pub const CATALOG_COLUMNS: [&str; 14] = [
     "state",
 ];
 
-/// Checks a row: it is refused, or its contents are consistent. The key alone is checked as a region name;
-/// values are also parsed in every form that they could have.
+/// Checks a row: it is refused, or its contents are consistent, with invalid columns or without. The key
+/// alone is checked as a region name; values are also parsed in every form that they could have.
 ///
 /// The input is the row's key, and then columns: each a byte that selects one of [`CATALOG_COLUMNS`], and a
 /// value. The key and each value are preceded by two bytes for their length.
@@ -49,7 +49,7 @@ pub fn catalog_row(input: &[u8]) {
     for (qualifier, value) in columns {
         row.push(CellRef::new(&SeekKey::of(key, b"info", qualifier.as_bytes(), 1, CellType::Put), value));
     }
-    let Ok(parsed) = CatalogRow::parse(row.as_row()) else { return };
+    let Ok(parsed) = CatalogEntry::parse(row.as_row()).row else { return };
     let name = RegionName::parse(key).expect("the key of a row that parses");
     assert!(name.is_of(&parsed.region().replica(0)), "{name}");
     let places = parsed.locations();

@@ -1,6 +1,7 @@
 //! The interface to the catalog (locator.md §5).
 
 use super::{CatalogRange, CatalogRow, RegionLocations, TableState};
+use crate::cell::RowRef;
 use crate::clock::Deadline;
 use crate::error::{Corruption, Result};
 use crate::schema::TableName;
@@ -44,4 +45,14 @@ pub struct CatalogEntry {
     pub key: Vec<u8>,
     /// The parsed row, or the reason that it is invalid.
     pub row: Result<CatalogRow, Corruption>,
+}
+
+impl CatalogEntry {
+    /// Parses a row of the catalog. If a column is invalid, only the region and the servers of its replicas,
+    /// as HBase's clients do: a region is also found in a state that a later version has.
+    #[must_use]
+    pub fn parse(row: RowRef<'_>) -> Self {
+        let parsed = CatalogRow::parse(row).or_else(|_| CatalogRow::parse_locations(row));
+        Self { key: row.key().to_vec(), row: parsed }
+    }
 }

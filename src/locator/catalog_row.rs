@@ -77,22 +77,25 @@ impl CatalogRow {
     ///
     /// If the row has no region, or another row's, or a column is invalid.
     pub fn parse(row: RowRef<'_>) -> Result<Self, Corruption> {
-        Self::parse_columns(row, |_| true)
+        Self::parse_columns(row, true)
     }
 
     /// Parses only the columns of a row that HBase's clients read: those of the region, and of the servers of
-    /// its replicas. Others may be invalid, such as the name of a state that a later version has.
+    /// its replicas. Others may be invalid, such as the name of a state that a later version has. A replica
+    /// whose columns are invalid has no known server.
     ///
     /// # Errors
     ///
-    /// If the row has no region, or another row's, or one of these columns is invalid.
-    pub fn parse_locations(row: RowRef<'_>) -> Result<Self, Corruption> {
-        // `serverstartcode`, and the columns of replicas, begin with the same names
-        let names = [&b"regioninfo"[..], b"server", b"seqnumDuringOpen"];
-        Self::parse_columns(row, |qualifier| names.iter().any(|name| qualifier.starts_with(name)))
+    /// If the row has no region, or another row's.
+    pub(super) fn parse_locations(row: RowRef<'_>) -> Result<Self, Corruption> {
+        Self::parse_columns(row, false)
     }
 
-    fn parse_columns(row: RowRef<'_>, is_read: impl Fn(&[u8]) -> bool) -> Result<Self, Corruption> {
+    fn parse_columns(row: RowRef<'_>, is_strict: bool) -> Result<Self, Corruption> {
+        // `serverstartcode`, and the columns of replicas, begin with the same names
+        let of_locations = [&b"regioninfo"[..], b"server", b"seqnumDuringOpen"];
+        let is_read =
+            |qualifier: &[u8]| is_strict || of_locations.iter().any(|name| qualifier.starts_with(name));
         let mut region = None;
         let (mut daughters, mut merge_parents) = (Vec::new(), Vec::new());
         let mut copies = BTreeMap::new();
@@ -124,7 +127,11 @@ impl CatalogRow {
         }
         let none = Columns::default();
         let copies = || (0..=last).map(|id| copies.get(&id).unwrap_or(&none));
-        let replicas: Result<Vec<_>, _> = copies().map(Columns::replica).collect();
+        let replica = |columns: &Columns<'_>| match columns.replica() {
+            Err(_) if !is_strict => Ok(Replica::UNKNOWN),
+            replica => replica,
+        };
+        let replicas: Result<Vec<_>, _> = copies().map(replica).collect();
         let assignments: Result<Vec<_>, _> = copies().map(Columns::assignment).collect();
         let locations = RegionLocations::new(region, replicas?);
         Ok(Self { locations, assignments: assignments?, daughters, merge_parents })
@@ -311,22 +318,35 @@ mod tests {
     #[test]
     fn invalid_columns_are_rejected() {
         let (name, info) = (region().name(), region().to_cell());
+        let server = ServerName::new("h", 1, 7).unwrap();
+        let (started, opened) = (7_i64.to_be_bytes(), 9_i64.to_be_bytes());
         for (column, is_of_location) in [
-            (("server", &b"host"[..]), true),
-            (("serverstartcode", b"1"), true),
-            (("seqnumDuringOpen", b"1234567"), true),
+            (("server_0001", &b"host"[..]), true),
+            (("serverstartcode_0001", b"1"), true),
+            (("seqnumDuringOpen_0001", b"1234567"), true),
             (("state", b"?"), false),
             (("sn", b"host:1"), false),
             (("splitA", b"PBUF"), false),
             (("merge0000", b"x"), false),
         ] {
-            let columns = [("regioninfo", &info[..]), ("serverstartcode", &[0; 8]), column];
-            let columns = if column.0 == "serverstartcode" { &columns[..1] } else { &columns[..2] };
-            let row = row_of(&name, &[columns, &[column]].concat());
+            let mut columns: Vec<(&str, &[u8])> = vec![
+                ("regioninfo", &info[..]),
+                ("server", b"h:1"),
+                ("server_0001", b"h:1"),
+                ("serverstartcode", &started),
+                ("serverstartcode_0001", &started),
+                ("seqnumDuringOpen", &opened),
+                ("seqnumDuringOpen_0001", &opened),
+            ];
+            assert!(parse(&name, &columns).is_ok());
+            columns.retain(|(name, _)| *name != column.0);
+            columns.push(column);
+            let row = row_of(&name, &columns);
             assert!(CatalogRow::parse(row.as_row()).is_err(), "{column:?}");
-            let locations = CatalogRow::parse_locations(row.as_row());
-            assert_eq!(locations.is_err(), is_of_location, "{column:?}");
-            assert!(locations.is_ok_and(|row| *row.region() == region()) || is_of_location);
+            let locations = CatalogRow::parse_locations(row.as_row()).unwrap().locations;
+            let primary = Replica::on(server.clone(), 9);
+            let other = if is_of_location { Replica::UNKNOWN } else { primary.clone() };
+            assert_eq!(locations, RegionLocations::new(region(), [primary, other]), "{column:?}");
         }
         assert!(parse(&name, &[("server", b"h:1")]).is_err(), "no region");
         assert!(parse(&name, &[("regioninfo", b"")]).is_err());

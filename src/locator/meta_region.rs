@@ -1,8 +1,7 @@
 //! Reads the catalog's region on a disk (locator.md §5.1).
 
 use super::catalog_row::INFO;
-use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
-use crate::cell::RowRef;
+use super::{Catalog, CatalogEntry, CatalogRange, RegionLocations, TableState};
 use crate::clock::Deadline;
 use crate::error::{Corruption, Result};
 use crate::op::{Get, Scan};
@@ -48,12 +47,6 @@ impl From<Region> for MetaRegion {
     }
 }
 
-impl CatalogEntry {
-    fn of(row: RowRef<'_>) -> Self {
-        Self { key: row.key().to_vec(), row: CatalogRow::parse(row) }
-    }
-}
-
 impl Catalog for MetaRegion {
     fn rows(&self, _: &RegionLocations, range: &CatalogRange, _: Deadline) -> Result<Vec<CatalogEntry>> {
         let scan = Scan::new().family(INFO).start_row(range.first.clone(), true);
@@ -63,7 +56,7 @@ impl Catalog for MetaRegion {
         let mut rows = view.scan(&scan)?;
         let mut found = Vec::new();
         while let Some(row) = rows.next_row()? {
-            found.push(CatalogEntry::of(row));
+            found.push(CatalogEntry::parse(row));
         }
         Ok(found)
     }

@@ -10,8 +10,8 @@ use hregion::locator::{
     TableState, check_region_chain,
 };
 use hregion::{
-    CellOrder, CellRef, CellType, Deadline, ErrorKind, Family, Get, Locator, Region, RegionInfo,
-    RegionLocations, RegionName, RowBuf, Scan, SeekKey, Table, TableName,
+    CellOrder, CellRef, CellType, Deadline, ErrorKind, Family, Get, Locator, ManualClock, Put, Region,
+    RegionInfo, RegionLocations, RegionName, RowBuf, Scan, SeekKey, Table, TableName,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -331,6 +331,32 @@ fn tables_without_a_catalog_are_located_by_their_directories() {
         ErrorKind::TableNotFound
     );
     assert_eq!(Locator::open(root.join("nowhere")).unwrap_err().kind(), ErrorKind::Io);
+}
+
+/// HBase's clients do not need the state, and take a server that is not one for none.
+#[test]
+fn a_region_on_a_disk_is_found_whatever_columns_locating_does_not_need() {
+    let storage = FaultyStorage::new();
+    let options = Region::options().storage(Arc::new(storage.clone())).create_if_missing(true);
+    // the id of its region is 1
+    let options = options.clock(Arc::new(ManualClock::new(1)));
+    let options = options.table("hbase:meta").family(Family::new("info"));
+    let meta = options.open(MetaRegion::path(Path::new("root"))).unwrap();
+    let table = TableName::parse("t").unwrap();
+    let region = RegionInfo::new(table.clone(), "", "", 7).unwrap();
+    let info = [&b"PBUF"[..], &region.to_proto_bytes()[..]].concat();
+    let started = 5_i64.to_be_bytes().to_vec();
+    let row = Put::new(region.name()).cell("info", "regioninfo", info).cell("info", "state", "RESTING");
+    let row = row.cell("info", "server", "h:1").cell("info", "serverstartcode", started.clone());
+    let row = row.cell("info", "server_0001", "h").cell("info", "serverstartcode_0001", started);
+    meta.put(row).unwrap();
+    meta.close().unwrap();
+    let locator = Locator::open_in(Arc::new(storage), "root").unwrap();
+    let found = locator.locate(&table, "r").unwrap();
+    assert_eq!((found.region(), found.replicas().len()), (&region, 2));
+    assert_eq!(found.server().unwrap().to_string(), "h,1,5");
+    assert_eq!(found.server_of(1), None);
+    assert_eq!((locator.regions(&table).unwrap().len(), locator.invalid_rows()), (1, 0));
 }
 
 #[test]
