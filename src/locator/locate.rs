@@ -345,6 +345,9 @@ impl Locator {
     ///
     /// If the catalog cannot be read.
     pub fn prefetch_all(&self, table: &TableName, start_key: &[u8], limit: usize) -> Result<usize> {
+        if limit == 0 {
+            return Ok(0); // for a scan, 0 is no limit
+        }
         let deadline = self.deadline()?;
         let rows = self.retries.retry(&*self.timer, deadline, is_for_good, || {
             self.rows(&CatalogRange::regions(table, start_key, limit), deadline)

@@ -149,6 +149,7 @@ fn cached_locations_are_not_looked_up_again() {
     // the preceding regions were prefetched
     assert_eq!((setting.start("11zz"), setting.start("19"), setting.scans()), ("11".into(), "19".into(), 0));
     assert_eq!((setting.start("21"), setting.scans()), ("21".to_owned(), 1));
+    assert_eq!((setting.locator.prefetch_all(&setting.table, b"22", 0).unwrap(), setting.scans()), (0, 0));
     assert_eq!(setting.locator.prefetch_all(&setting.table, b"22", 3).unwrap(), 3);
     assert_eq!((setting.start("24"), setting.scans()), ("24".to_owned(), 1));
     assert_eq!(setting.locator.regions(&setting.table).unwrap().len(), 30);
