@@ -126,7 +126,7 @@ impl RetryPolicy {
         let pause = self.pause_after(attempt);
         // a randomly keyed hash is sufficiently random, without a generator
         let chance = u32::try_from(RandomState::new().hash_one(attempt) % 1000).unwrap_or(0);
-        pause.saturating_add(pause / JITTER * chance / 1000)
+        pause.saturating_add((pause / (JITTER * 1000)).saturating_mul(chance))
     }
 }
 
@@ -178,6 +178,12 @@ mod tests {
             assert!(pause >= expected && *pause <= *expected + *expected / 100, "{pause:?} {expected:?}");
         }
         assert_eq!(pauses.len(), 15);
+    }
+
+    #[test]
+    fn the_longest_pause_is_not_prolonged() {
+        let policy = RetryPolicy::default().pause(Duration::MAX);
+        assert!((1..100).all(|attempt| policy.with_jitter(attempt) == Duration::MAX));
     }
 
     #[test]
