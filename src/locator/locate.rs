@@ -176,14 +176,13 @@ impl Locator {
             let cached = || self.cached(table, row, position, replica_id);
             let look_up = || self.look_up(&wanted, deadline);
             let result = self.flights.run(&wanted, reload, deadline, cached, look_up);
+            // if the state cannot be read, the lookup is retried
             if let Err(error) = &result
                 && error.kind() == ErrorKind::RegionOffline
+                && let Err(error) = self.check_enabled(table, deadline)
+                && matches!(error.kind(), ErrorKind::TableNotFound | ErrorKind::TableNotEnabled)
             {
-                match self.check_enabled(table, deadline) {
-                    Err(error) if is_for_good(&error) => return Err(error),
-                    // enabled, or the state cannot be read now: the lookup is retried
-                    _ => {}
-                }
+                return Err(error);
             }
             result
         })

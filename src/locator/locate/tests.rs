@@ -16,6 +16,8 @@ struct Fake {
     /// The entries after the next request.
     next: Mutex<Option<Vec<CatalogEntry>>>,
     state: Mutex<Option<TableState>>,
+    /// The error in place of the state.
+    unreadable: Mutex<Option<Error>>,
     failures: AtomicUsize,
     slow: Mutex<Duration>,
     scans: AtomicUsize,
@@ -39,7 +41,8 @@ impl Catalog for Fake {
     }
 
     fn table_state(&self, _: &RegionLocations, _: &TableName, _: Deadline) -> Result<Option<TableState>> {
-        Ok(*self.state.lock().unwrap())
+        let unreadable = self.unreadable.lock().unwrap().clone();
+        unreadable.map_or(Ok(*self.state.lock().unwrap()), Err)
     }
 }
 
@@ -245,7 +248,11 @@ fn a_table_that_is_disabled_costs_no_attempts() {
     *setting.catalog.state.lock().unwrap() = Some(TableState::Disabling);
     assert_eq!((setting.fails_with("x"), setting.scans()), (ErrorKind::TableNotEnabled, 1));
     *setting.catalog.state.lock().unwrap() = None;
-    assert_eq!(setting.fails_with("x"), ErrorKind::TableNotFound);
+    assert_eq!((setting.fails_with("x"), setting.scans()), (ErrorKind::TableNotFound, 1));
+    // decides nothing
+    let later = Error::locating(ErrorKind::Corrupt, "a state of a later version");
+    *setting.catalog.unreadable.lock().unwrap() = Some(later);
+    assert_eq!((setting.fails_with("x"), setting.scans()), (ErrorKind::RegionOffline, 4));
 }
 
 #[test]
