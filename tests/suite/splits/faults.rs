@@ -622,7 +622,7 @@ fn what_is_written_by_directory_is_not_lost_with_an_interrupted_split() {
 }
 
 /// Splits a table of one region, or merges the first two.
-fn split_or_merge(table: &Table) -> Result<()> {
+pub(super) fn split_or_merge(table: &Table) -> Result<()> {
     match &table.regions()[..] {
         [_] => table.split("m").map(drop),
         [first, second, ..] => table.merge(first, second).map(drop),
