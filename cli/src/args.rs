@@ -80,29 +80,31 @@ pub(crate) enum Command {
     Man(man::Args),
 }
 
-const EXIT_CODES: &str = "\
+macro_rules! exit_codes {
+    () => {
+        "\
 Exit codes:
   0  success
   1  success, and the answer is no (files differ, no such table)
   2  usage error or invalid argument
   3  corrupt input
   4  unsupported version, codec or feature
-  5  I/O error: not found, no permission, disk full, locked";
+  5  I/O error: not found, no permission, disk full, locked"
+    };
+}
 
-const AFTER_HELP: &str = "\
-Exit codes:
-  0  success
-  1  success, and the answer is no (files differ, no such table)
-  2  usage error or invalid argument
-  3  corrupt input
-  4  unsupported version, codec or feature
-  5  I/O error: not found, no permission, disk full, locked
+const EXIT_CODES: &str = exit_codes!();
+
+const AFTER_HELP: &str = concat!(
+    exit_codes!(),
+    "
 
 Examples:
   hregion inspect table/region/family/8e8ab58dcf39412d
   hregion cells --json 8e8ab58dcf39412d | jq -r .row | uniq -c
   hregion seek 8e8ab58dcf39412d 'user1\\x00' cf:name
-  hregion verify --json family/* | tail -1";
+  hregion verify --json family/* | tail -1"
+);
 
 /// Limits of memory for reading.
 #[derive(Args, Clone, Copy, Debug)]

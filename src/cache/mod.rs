@@ -69,7 +69,7 @@ struct Shared {
     /// The memory of the data block that was inserted last.
     loaded: AtomicU64,
     second_tier: Option<SecondTier>,
-    /// Whether blocks are moved to huge pages.
+    /// Whether data blocks and Bloom filter chunks are moved to huge pages.
     #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "there is no way to ask for them"))]
     huge_pages: bool,
 }
@@ -95,7 +95,7 @@ impl CachedBlock {
         }
     }
 
-    /// The memory that reads look at, of the large kinds.
+    /// The bytes that reads search, of the kinds that are moved to huge pages.
     #[cfg(target_os = "linux")]
     fn bytes(&self) -> &[u8] {
         match self {

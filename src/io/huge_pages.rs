@@ -1,5 +1,5 @@
-//! Moves memory that is read at random places to huge pages. Each read otherwise also waits for the tables
-//! of pages, if the memory is much larger than the processor's caches.
+//! Moves memory that is read at random places to huge pages. If the memory is much larger than the
+//! processor's caches, each read otherwise also waits for page tables (misses of the TLB).
 //!
 //! The memory is allocated like any other. After the range of a huge page has been filled, a helper thread
 //! asks the kernel to move the range (`MADV_COLLAPSE`, since Linux 6.1), unless the system has forbidden it.

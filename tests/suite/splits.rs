@@ -50,6 +50,21 @@ fn open(storage: &FaultyStorage, writable: bool) -> Table {
     Table::open_with(ROOT, "t", options(storage).writable(writable)).unwrap()
 }
 
+/// Changes the table in a process that dies after `n` calls. Returns what it leaves, if it has died, and the
+/// result of the change.
+fn died_after<T>(
+    before: &FaultyStorage,
+    n: u64,
+    change: impl FnOnce(&Table) -> hregion::Result<T>,
+) -> (Option<FaultyStorage>, hregion::Result<T>) {
+    let storage = before.copy();
+    let table = open(&storage, true);
+    storage.die_after(n);
+    let changed = change(&table);
+    drop(table);
+    (storage.has_died().then(|| storage.after(Crash::OfTheProcess)), changed)
+}
+
 fn put(row: &str, value: &str) -> Put {
     Put::new(row.to_owned()).cell("f", "q", value.to_owned()).cell("g", "q", value.to_owned())
 }
@@ -335,16 +350,11 @@ fn daughters_are_not_read_before_they_are_complete_if_a_listing_takes_several_st
         table.close().unwrap();
         let mut announced = 0;
         for n in 0.. {
-            let storage = before.copy();
-            let table = open(&storage, true);
-            storage.die_after(n);
-            let split = table.split("m");
-            drop(table);
-            if !storage.has_died() {
+            let (files, split) = died_after(&before, n, |table| table.split("m"));
+            let Some(files) = files else {
                 assert!(split.is_ok() && announced > 5, "objects {has_objects}: {n} calls, {announced}");
                 break;
-            }
-            let files = storage.after(Crash::OfTheProcess);
+            };
             if names(&files, "/.change.").is_empty() {
                 continue;
             }

@@ -1,6 +1,6 @@
 //! The blocks that queries read.
 
-use crate::{blocks_read, each_scan, plan, rows, session};
+use crate::{blocks_read, each_scan, mapped, plan, rows, session};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt as _;
 use hregion::{BlockCache, Family, HFile, Put, Region, Table};
@@ -31,12 +31,6 @@ fn table(root: &Path) -> Table {
     table.close().unwrap();
     // without a block cache, every needed block is read
     Table::open_with(root, "t", Region::options()).unwrap()
-}
-
-fn mapped(table: &Table, columns: &[&str]) -> HregionTable {
-    let columns = columns.iter().map(|column| Column::parse(column).unwrap()).collect();
-    let mapping = Mapping::new(RowKey::whole(ValueType::Utf8), columns).unwrap();
-    HregionTable::new(table.clone(), Layout::Columns(mapping)).min_partition_bytes(1)
 }
 
 /// Returns the rows at which the data blocks of a family begin.

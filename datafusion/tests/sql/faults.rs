@@ -1,9 +1,9 @@
 //! An unreadable file causes an error, not a short answer.
 
 use crate::golden_tables::golden_snapshots;
-use crate::{rows, session};
+use crate::{mapped, rows, session};
 use hregion::{Family, HFile, Put, Table};
-use hregion_arrow::{Column, Layout, Mapping, RowKey, ValueType};
+use hregion_arrow::Layout;
 use hregion_datafusion::HregionTable;
 use std::fs;
 use std::path::Path;
@@ -22,12 +22,6 @@ fn table(root: &Path) -> Table {
     Table::open(root, "t").unwrap()
 }
 
-fn provider(table: &Table, columns: &[&str]) -> HregionTable {
-    let columns = columns.iter().map(|column| Column::parse(column).unwrap()).collect();
-    let mapping = Mapping::new(RowKey::whole(ValueType::Utf8), columns).unwrap();
-    HregionTable::new(table.clone(), Layout::Columns(mapping)).min_partition_bytes(1)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_blocks_are_errors() {
     let dir = tempfile::tempdir().unwrap();
@@ -39,12 +33,12 @@ async fn damaged_blocks_are_errors() {
     fs::write(&path, bytes).unwrap();
     for partitions in [1, 4] {
         for sql in ["SELECT * FROM t", "SELECT count(*) FROM t", "SELECT row FROM t WHERE \"f:n\" = -1"] {
-            let context = session(provider(&open, &["f:n=long"]), partitions, 100);
+            let context = session(mapped(&open, &["f:n=long"]), partitions, 100);
             let error = rows(&context, sql).await.unwrap_err().to_string();
             assert!(error.contains("checksum"), "{sql}: {error}");
         }
         // other regions can be read
-        let context = session(provider(&open, &["f:n=long"]), partitions, 100);
+        let context = session(mapped(&open, &["f:n=long"]), partitions, 100);
         let found = rows(&context, "SELECT * FROM t WHERE row < '0500'").await.unwrap();
         assert_eq!(found.iter().map(|batch| batch.num_rows()).sum::<usize>(), 500);
     }
@@ -59,10 +53,10 @@ async fn rows_without_a_region_are_errors() {
     let open = Table::open(dir.path(), "t").unwrap();
     for partitions in [1, 2, 8] {
         for sql in ["SELECT * FROM t", "SELECT count(*) FROM t", "SELECT row FROM t WHERE row >= '0400'"] {
-            let context = session(provider(&open, &["f:n=long"]), partitions, 100);
+            let context = session(mapped(&open, &["f:n=long"]), partitions, 100);
             assert!(rows(&context, sql).await.is_err(), "{partitions}: {sql}");
         }
-        let context = session(provider(&open, &["f:n=long"]), partitions, 100);
+        let context = session(mapped(&open, &["f:n=long"]), partitions, 100);
         for (condition, count) in [("row < '0500'", 500), ("row >= '0700'", 300)] {
             let found = rows(&context, &format!("SELECT row FROM t WHERE {condition}")).await.unwrap();
             assert_eq!(found.iter().map(|batch| batch.num_rows()).sum::<usize>(), count);
@@ -71,7 +65,7 @@ async fn rows_without_a_region_are_errors() {
     fs::remove_dir_all(open.region("").unwrap().path()).unwrap();
     fs::remove_dir_all(open.region("0800").unwrap().path()).unwrap();
     let Ok(empty) = Table::open(dir.path(), "t") else { return };
-    let context = session(provider(&empty, &["f:n=long"]), 2, 100);
+    let context = session(mapped(&empty, &["f:n=long"]), 2, 100);
     assert!(rows(&context, "SELECT * FROM t").await.is_err());
 }
 
@@ -100,7 +94,7 @@ async fn a_snapshot_without_regions_is_an_error() {
 async fn values_of_another_type_are_errors_if_they_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let open = table(dir.path());
-    let context = session(provider(&open, &["f:n=int", "f:none=utf8"]), 2, 100);
+    let context = session(mapped(&open, &["f:n=int", "f:none=utf8"]), 2, 100);
     for sql in [
         "SELECT \"f:n\" FROM t",
         "SELECT row FROM t WHERE \"f:n\" > -1",
@@ -114,6 +108,6 @@ async fn values_of_another_type_are_errors_if_they_are_read() {
     let found = rows(&context, "SELECT row FROM t WHERE \"f:n\" = 5").await.unwrap();
     assert_eq!(found.iter().map(|batch| batch.num_rows()).sum::<usize>(), 0);
     // an unknown family is also an error
-    let context = session(provider(&open, &["x:n=int"]), 2, 100);
+    let context = session(mapped(&open, &["x:n=int"]), 2, 100);
     assert!(rows(&context, "SELECT * FROM t").await.is_err());
 }

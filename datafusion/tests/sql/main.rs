@@ -35,9 +35,17 @@ use datafusion::error::Result;
 use datafusion::execution::context::{SessionConfig, SessionContext};
 use datafusion::physical_plan::{ExecutionPlan, displayable};
 use hregion::Table;
+use hregion_arrow::{Column, Layout, Mapping, RowKey, ValueType};
 use hregion_datafusion::{HregionExec, HregionTable};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+/// Returns a table of typed columns whose rows are texts, in partitions of any size.
+fn mapped(table: &Table, columns: &[&str]) -> HregionTable {
+    let columns = columns.iter().map(|column| Column::parse(column).unwrap()).collect();
+    let mapping = Mapping::new(RowKey::whole(ValueType::Utf8), columns).unwrap();
+    HregionTable::new(table.clone(), Layout::Columns(mapping)).min_partition_bytes(1)
+}
 
 /// Creates a session with a table `t`.
 fn session(table: HregionTable, partitions: usize, batch: usize) -> SessionContext {

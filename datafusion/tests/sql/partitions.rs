@@ -1,13 +1,11 @@
 //! Partitions are read on few threads, no further than requested, in batches of bounded size.
 
-use crate::{blocks_read, each_scan, plan, rows, session};
+use crate::{blocks_read, each_scan, mapped, plan, rows, session};
 use datafusion::arrow::array::{AsArray as _, RecordBatch};
 use datafusion::physical_plan::ExecutionPlan;
 use futures::StreamExt as _;
 use hregion::region::ObserverContext;
 use hregion::{Family, Put, Region, RegionObserver, RowBuf, Scan, Table};
-use hregion_arrow::{Column, Layout, Mapping, RowKey, ValueType};
-use hregion_datafusion::HregionTable;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -18,12 +16,6 @@ use std::time::Duration;
 const HUNG: Duration = Duration::from_secs(120);
 const REGIONS: usize = 24;
 const ROWS_OF_REGION: usize = 100;
-
-fn provider(table: &Table, columns: &[&str]) -> HregionTable {
-    let columns = columns.iter().map(|column| Column::parse(column).unwrap()).collect();
-    let mapping = Mapping::new(RowKey::whole(ValueType::Utf8), columns).unwrap();
-    HregionTable::new(table.clone(), Layout::Columns(mapping)).min_partition_bytes(1)
-}
 
 /// Creates a table with rows `00000`, `00001`… in the given number of regions.
 fn table(root: &Path, regions: usize) -> Table {
@@ -59,14 +51,14 @@ fn more_partitions_than_threads_are_merged() {
         let runtime = builder.worker_threads(2).max_blocking_threads(threads).enable_time().build().unwrap();
         let answers = async {
             for condition in ["", "WHERE \"f:n\" >= 0", "WHERE \"f:n\" % 2 < 2"] {
-                let context = session(provider(&table, &["f:n=long"]), REGIONS, 10);
+                let context = session(mapped(&table, &["f:n=long"]), REGIONS, 10);
                 let sql = format!("SELECT row, \"f:n\" FROM t {condition} ORDER BY row");
                 let plan = plan(&context, &sql).await;
                 each_scan(&plan, &mut |scan| assert_eq!(scan.row_ranges().len(), REGIONS));
                 assert_eq!(texts(&rows(&context, &sql).await.unwrap()), expected, "{sql}");
             }
             // both sides of a join, each with a merge
-            let context = session(provider(&table, &["f:n=long"]), REGIONS, 10);
+            let context = session(mapped(&table, &["f:n=long"]), REGIONS, 10);
             let sql = "SELECT a.row FROM (SELECT row FROM t ORDER BY row LIMIT 1500) AS a \
                 JOIN (SELECT row FROM t ORDER BY row LIMIT 2000) AS b ON a.row = b.row ORDER BY a.row";
             assert_eq!(texts(&rows(&context, sql).await.unwrap()), expected[..1500]);
@@ -125,7 +117,7 @@ async fn a_scan_ends_at_the_row_at_which_its_stream_is_dropped() {
         let stop = Arc::new(Stop { at: AT, rows, reached, go, closed });
         let options = Region::options().observer(0, Arc::clone(&stop) as Arc<dyn RegionObserver>);
         let table = Table::open_with(dir.path(), "t", options).unwrap();
-        let context = session(provider(&table, &[columns]), 1, 8192);
+        let context = session(mapped(&table, &[columns]), 1, 8192);
         let plan: Arc<dyn ExecutionPlan> = plan(&context, sql).await;
         let mut stream = plan.execute(0, context.task_ctx()).unwrap();
         tokio::select! {
@@ -164,7 +156,7 @@ async fn a_panic_of_a_reader_is_not_a_short_answer() {
     for sql in ["SELECT * FROM t", "SELECT count(*) FROM t", "SELECT row FROM t ORDER BY row LIMIT 50"] {
         let options = Region::options().observer(0, Arc::new(Panic(AtomicUsize::new(0))));
         let table = Table::open_with(dir.path(), "t", options).unwrap();
-        let context = session(provider(&table, &["f:n=long"]), 2, 10);
+        let context = session(mapped(&table, &["f:n=long"]), 2, 10);
         let answer = tokio::spawn(async move { rows(&context, sql).await }).await;
         assert!(!matches!(answer, Ok(Ok(_))), "{sql}: {answer:?}");
     }
@@ -182,7 +174,7 @@ async fn batches_of_large_values_are_small() {
     table.region("").unwrap().flush().unwrap();
     table.close().unwrap();
     let table = Table::open_with(dir.path(), "t", Region::options()).unwrap();
-    let context = session(provider(&table, &["f:v=utf8"]), 1, 8192);
+    let context = session(mapped(&table, &["f:v=utf8"]), 1, 8192);
     let plan: Arc<dyn ExecutionPlan> = plan(&context, "SELECT * FROM t").await;
     let before = blocks_read(&table);
     let mut stream = plan.execute(0, context.task_ctx()).unwrap();

@@ -4,14 +4,12 @@ use crate::fake_s3::FakeS3;
 use crate::history::{Attempt, Rows, put, table_rows, turns};
 use crate::support::{held_at, local_dir, patient};
 use crate::tables::{
-    ROOT, client, client_with, fail_at, failing, free_locks, options, prepared, requests, write,
+    ROOT, client, client_with, fail_at, failing, free_locks, names, options, prepared, requests, write,
 };
 use hregion::{Compaction, Durability, Get, Region, Result, Scan, Table};
 use hregion_remote::RemoteStorage;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-const TABLE: &str = "root/data/default/t/";
 
 /// The split keys before the change, and the number of regions after it: of a split, and of a merge.
 const CHANGES: [(&[&str], usize); 2] = [(&[], 2), (&["m"], 1)];
@@ -38,12 +36,6 @@ fn run(attempt: &mut Attempt, storage: Arc<RemoteStorage>) -> Result<()> {
     table.compact(Compaction::Major)?;
     write(attempt, &table, "x", "5")?;
     table.close()
-}
-
-/// The names in the table's directory, except the descriptor's.
-fn names(server: &FakeS3) -> BTreeSet<String> {
-    let below = |key: &String| Some(key.strip_prefix(TABLE)?.split('/').next()?.to_owned());
-    server.keys().iter().filter_map(below).filter(|name| name != ".tabledesc").collect()
 }
 
 /// Checks the rows in a copy of the bucket in a local directory.

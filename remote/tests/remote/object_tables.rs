@@ -3,13 +3,13 @@
 use crate::fake_s3::FakeS3;
 use crate::history::turns;
 use crate::support::{held_at, local_dir, patient};
-use crate::tables::{ROOT, client, client_with, fail_at, failing, free_locks, options, prepared, requests};
+use crate::tables::{
+    ROOT, TABLE, client, client_with, fail_at, failing, free_locks, names, options, prepared, requests,
+};
 use hregion::{Compaction, ErrorKind, Family, Put, Region, RegionOptions, Result, Scan, Table, TableChanges};
 use hregion_remote::RemoteStorage;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-const TABLE: &str = "root/data/default/t/";
 
 /// The split keys of the table.
 const SPLITS: [&str; 1] = ["m"];
@@ -166,12 +166,6 @@ fn check_copy(server: &FakeS3, expected: Option<&Cells>, context: &str) {
         Table::delete_table(local.path(), "t", &Region::options()).unwrap();
         assert!(read(false).is_none(), "{context}");
     }
-}
-
-/// The names in the table's directory, except the descriptor's.
-fn names(server: &FakeS3) -> BTreeSet<String> {
-    let below = |key: &String| Some(key.strip_prefix(TABLE)?.split('/').next()?.to_owned());
-    server.keys().iter().filter_map(below).filter(|name| name != ".tabledesc").collect()
 }
 
 /// Uses the table, if it exists, makes the change, and uses the new table.

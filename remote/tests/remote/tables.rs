@@ -5,6 +5,7 @@ use crate::history::{Attempt, spread};
 use crate::support::options as remote_options;
 use hregion::{Family, FileHandles, Region, RegionOptions, Result, Storage as _, Table};
 use hregion_remote::{RemoteOptions, RemoteStorage};
+use std::collections::BTreeSet;
 use std::iter::repeat_n;
 use std::path::Path;
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use std::time::Duration;
 
 /// The root directory of the table.
 pub(crate) const ROOT: &str = "s3://bucket/root";
+
+/// The beginning of the keys of the table's objects.
+pub(crate) const TABLE: &str = "root/data/default/t/";
 
 /// Behaviours without a correct answer.
 const BAD: [Manner; 6] = [
@@ -70,6 +74,12 @@ pub(crate) fn prepared(splits: &[&str]) -> (FakeS3, Attempt) {
 
 pub(crate) fn write(attempt: &mut Attempt, table: &Table, row: &str, value: &str) -> Result<()> {
     attempt.write(&table.region(row)?, row, Some(value))
+}
+
+/// The names in the table's directory, except the descriptor's.
+pub(crate) fn names(server: &FakeS3) -> BTreeSet<String> {
+    let below = |key: &String| Some(key.strip_prefix(TABLE)?.split('/').next()?.to_owned());
+    server.keys().iter().filter_map(below).filter(|name| name != ".tabledesc").collect()
 }
 
 /// Releases all locks, as for dead processes.

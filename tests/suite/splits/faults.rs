@@ -1,8 +1,8 @@
 //! Every call of a split, merge or archival fails once, or the machine stops at that call.
 
 use super::{
-    META, ROOT, TABLE, add_catalog, check_catalog, compact, create, families, names, open, options, put,
-    region_dirs, values,
+    META, ROOT, TABLE, add_catalog, check_catalog, compact, create, died_after, families, names, open,
+    options, put, region_dirs, values,
 };
 use crate::support::random_ops::number;
 use hregion::io::faulty::{Crash, FaultyEntry, FaultyStorage};
@@ -405,13 +405,8 @@ fn a_change_that_the_catalog_has_was_made_whatever_came_later() {
     };
     let before = in_a_catalog(&[]);
     let died = |n| {
-        let storage = before.copy();
-        let table = open(&storage, true);
-        storage.die_after(n);
-        let split = table.split("m");
-        drop(table);
-        assert!(storage.has_died() && split.is_err(), "call {n}: {split:?}");
-        storage.after(Crash::OfTheProcess)
+        let (storage, split) = died_after(&before, n, |table| table.split("m"));
+        storage.filter(|_| split.is_err()).unwrap_or_else(|| panic!("call {n}: {split:?}"))
     };
     let is_between =
         |storage: &FaultyStorage| !names(storage, "/.change.").is_empty() && catalog_rows(storage) == 3;
@@ -598,16 +593,11 @@ fn what_is_written_by_directory_is_not_lost_with_an_interrupted_split() {
         let before = setup(&[]);
         let (mut refused, mut deaths) = (0, 0);
         for n in 0.. {
-            let storage = before.copy();
-            let table = open(&storage, true);
-            storage.die_after(n);
-            let split = table.split("m");
-            drop(table);
-            if !storage.has_died() {
+            let (storage, split) = died_after(&before, n, |table| table.split("m"));
+            let Some(storage) = storage else {
                 assert!(split.is_ok() && refused > 3, "{n} calls, {refused} of {deaths} refused");
                 break;
-            }
-            let storage = storage.after(Crash::OfTheProcess);
+            };
             if names(&storage, "/.change.").is_empty() {
                 continue;
             }
@@ -632,7 +622,7 @@ fn what_is_written_by_directory_is_not_lost_with_an_interrupted_split() {
 }
 
 /// Splits a table of one region, or merges the first two.
-fn split_or_merge(table: &Table) -> Result<()> {
+pub(super) fn split_or_merge(table: &Table) -> Result<()> {
     match &table.regions()[..] {
         [_] => table.split("m").map(drop),
         [first, second, ..] => table.merge(first, second).map(drop),
@@ -684,16 +674,11 @@ fn an_unfinished_change_is_no_damage() {
         let before = setup(splits);
         let mut unfinished = 0;
         for n in 0.. {
-            let storage = before.copy();
-            let table = open(&storage, true);
-            storage.die_after(n);
-            let changed = split_or_merge(&table);
-            drop(table);
-            if !storage.has_died() {
+            let (storage, changed) = died_after(&before, n, split_or_merge);
+            let Some(storage) = storage else {
                 assert!(changed.is_ok() && unfinished > 5, "{n} calls, {unfinished} unfinished");
                 break;
-            }
-            let storage = storage.after(Crash::OfTheProcess);
+            };
             let report = Table::check_root(ROOT, options(&storage)).unwrap();
             let (errors, others): (Vec<_>, Vec<_>) =
                 report.findings.into_iter().partition(|finding| finding.severity == Severity::Error);

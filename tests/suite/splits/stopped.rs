@@ -1,7 +1,7 @@
 //! A process is stopped within a split, merge, flush, compaction or load until its locks are lost, as when a
 //! lease expires, and continues after another process has written to the table.
 
-use super::faults::written;
+use super::faults::{split_or_merge, written};
 use super::{ROOT, TABLE, compact, names, open, options, put, values};
 use crate::support::forward::forward;
 use hregion::io::faulty::FaultyStorage;
@@ -183,14 +183,6 @@ impl Storage for Stopped {
     }
 }
 
-/// Splits a table of one region, or merges two.
-fn change(table: &Table) -> Result<()> {
-    match &table.regions()[..] {
-        [first, second] => table.merge(first, second).map(drop),
-        _ => table.split("m").map(drop),
-    }
-}
-
 /// Calls `run` with a process that is stopped before its first change, then with one before its second
 /// change, and so on, until `run` returns that the process was not stopped.
 fn each_stop(
@@ -232,7 +224,7 @@ fn what_was_written_after_the_locks_of_a_change_were_lost_stays() {
             values(&table); // opens all regions
             let other = files.clone();
             stopped.stop_after(n, move || write(&other));
-            let changed = change(&table);
+            let changed = split_or_merge(&table);
             if !stopped.was_stopped() {
                 changed.unwrap_or_else(|error| panic!("{shown}: {error}"));
                 assert!(n > 20, "{shown}");
@@ -243,7 +235,7 @@ fn what_was_written_after_the_locks_of_a_change_were_lost_stays() {
             drop(table);
             let table = open(files, true);
             assert_eq!((values(&table), table.regions()), (expected.clone(), regions.clone()), "{shown}");
-            change(&table).unwrap_or_else(|error| panic!("{shown}: {error}"));
+            split_or_merge(&table).unwrap_or_else(|error| panic!("{shown}: {error}"));
             assert_eq!(values(&table), expected, "{shown}");
             table.close().unwrap();
             true

@@ -1,8 +1,5 @@
 //! Runs the tool on the files of `testdata`.
 
-#![allow(dead_code, reason = "no test program uses all of it")]
-#![allow(unreachable_pub, reason = "several test programs include this module")]
-
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use std::ffi::OsStr;
@@ -11,33 +8,33 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-pub fn testdata(name: &str) -> PathBuf {
+pub(crate) fn testdata(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata").join(name)
 }
 
-pub fn golden(name: &str) -> String {
+pub(crate) fn golden(name: &str) -> String {
     testdata("golden").join(name).into_os_string().into_string().unwrap()
 }
 
-pub fn corrupt(name: &str) -> String {
+pub(crate) fn corrupt(name: &str) -> String {
     testdata("corrupt").join(name).into_os_string().into_string().unwrap()
 }
 
 /// Returns the path of the file that most tests use: several blocks, a Bloom filter, a few dozen cells.
-pub fn plain() -> String {
+pub(crate) fn plain() -> String {
     golden("small-none-row.hfile")
 }
 
-pub fn hregion() -> Command {
+pub(crate) fn hregion() -> Command {
     Command::new(env!("CARGO_BIN_EXE_hregion"))
 }
 
-pub fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
+pub(crate) fn run<S: AsRef<OsStr>>(args: &[S]) -> Output {
     hregion().args(args).output().unwrap()
 }
 
 /// Runs a command with `input` as standard input, which it need not read completely.
-pub fn run_with_input(command: &mut Command, stdout: impl Into<Stdio>, input: &[u8]) -> Output {
+pub(crate) fn run_with_input(command: &mut Command, stdout: impl Into<Stdio>, input: &[u8]) -> Output {
     command.stdin(Stdio::piped()).stdout(stdout).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let _ = child.stdin.take().unwrap().write_all(input);
@@ -45,54 +42,54 @@ pub fn run_with_input(command: &mut Command, stdout: impl Into<Stdio>, input: &[
 }
 
 /// Runs the tool with a closed pipe as standard output.
-pub fn unread<S: AsRef<OsStr>>(args: &[S]) -> Output {
+pub(crate) fn unread<S: AsRef<OsStr>>(args: &[S]) -> Output {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     hregion().args(args).stdout(writer).stderr(Stdio::piped()).output().unwrap()
 }
 
-pub fn code(output: &Output) -> i32 {
+pub(crate) fn code(output: &Output) -> i32 {
     output.status.code().expect("ended by a signal")
 }
 
-pub fn stdout(output: &Output) -> String {
+pub(crate) fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-pub fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
 /// Runs the tool, which must succeed, and returns its standard output.
-pub fn ok<S: AsRef<OsStr>>(args: &[S]) -> String {
+pub(crate) fn ok<S: AsRef<OsStr>>(args: &[S]) -> String {
     let output = run(args);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     stdout(&output)
 }
 
-pub fn json_lines(text: &str) -> Vec<Value> {
+pub(crate) fn json_lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
 }
 
 /// Returns the error object in the last line of standard output.
-pub fn last_error(output: &Output) -> Value {
+pub(crate) fn last_error(output: &Output) -> Value {
     let text = stdout(output);
     let last: Value = serde_json::from_str(text.lines().last().expect("no line")).unwrap();
     last["error"].clone()
 }
 
-pub fn members(value: &Value) -> Vec<&str> {
+pub(crate) fn members(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-pub fn read_gz(path: impl AsRef<Path>) -> String {
+pub(crate) fn read_gz(path: impl AsRef<Path>) -> String {
     let mut text = String::new();
     MultiGzDecoder::new(File::open(path).unwrap()).read_to_string(&mut text).unwrap();
     text
 }
 
 /// Returns the names of the files of `golden` that can be read.
-pub fn golden_names() -> Vec<String> {
+pub(crate) fn golden_names() -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(testdata("golden"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -105,7 +102,7 @@ pub fn golden_names() -> Vec<String> {
 }
 
 /// Runs a command on a file of `golden`, with the options required for it.
-pub fn run_golden(command: &[&str], name: &str) -> Output {
+pub(crate) fn run_golden(command: &[&str], name: &str) -> Output {
     let key = temp_file(&format!("{}-{name}.key", command[0]), b"000102030405060708090a0b0c0d0e0f\n");
     let file = golden(&format!("{name}.hfile"));
     let mut all = hregion();
@@ -119,7 +116,7 @@ pub fn run_golden(command: &[&str], name: &str) -> Output {
 }
 
 /// Writes a file in the tests' temporary directory. Returns its path.
-pub fn temp_file(name: &str, bytes: &[u8]) -> String {
+pub(crate) fn temp_file(name: &str, bytes: &[u8]) -> String {
     let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli");
     fs::create_dir_all(&dir).unwrap();
     let path = dir.join(name);
@@ -128,7 +125,7 @@ pub fn temp_file(name: &str, bytes: &[u8]) -> String {
 }
 
 /// Returns the answer without `partial` on each piece that is the last of its row.
-pub fn settled(answer: &Value) -> Value {
+pub(crate) fn settled(answer: &Value) -> Value {
     let mut answer = answer.clone();
     let more = answer["result"]["more"] == Value::Bool(true);
     if let Some(rows) = answer.pointer_mut("/result/rows").and_then(Value::as_array_mut) {
@@ -146,7 +143,7 @@ pub fn settled(answer: &Value) -> Value {
 }
 
 /// Whether the directory of a table contains anything but regions and the descriptor.
-pub fn has_leftovers(table: &str) -> bool {
+pub(crate) fn has_leftovers(table: &str) -> bool {
     let names = fs::read_dir(table).unwrap().map(|entry| entry.unwrap().file_name());
     names.into_iter().any(|name| name.len() != 32 && name != ".tabledesc")
 }
