@@ -23,7 +23,6 @@ pub use columns::Columns;
 pub use compare::Compare;
 pub use cursor::Cursor;
 pub use delete::Delete;
-pub(crate) use delete::DeleteCell;
 pub use delta::{Append, Increment};
 pub(crate) use delta::{Delta, DeltaCell};
 pub use durability::Durability;

@@ -97,19 +97,19 @@ impl RegionCore {
         now: i64,
         edit: &mut Edit<'m>,
     ) -> Result<()> {
+        // In the order of the cells found. The sort is stable, so changes of the same column keep their
+        // order.
+        let mut changes: Vec<(&DeltaCell<T>, usize)> =
+            delta.cells.iter().zip(stores.iter().copied()).collect();
+        changes.sort_by_key(|(cell, _)| column(cell));
         let mut get = Get::new(&delta.row).time_range(delta.time_range);
-        for cell in &delta.cells {
+        for (cell, _) in &changes {
             get = get.column(cell.family.clone(), cell.qualifier.clone());
         }
         let mut found = RowBuf::new();
         self.get_now(&get, &mut found)?;
         let mut old = found.as_row().cells().peekable();
 
-        // In the order of the cells found. The sort is stable, so changes of the same column keep their
-        // order.
-        let mut changes: Vec<(&DeltaCell<T>, usize)> =
-            delta.cells.iter().zip(stores.iter().copied()).collect();
-        changes.sort_by_key(|(cell, _)| column(cell));
         for (cell, store) in changes {
             while old.next_if(|old| (old.family(), old.qualifier()) < column(cell)).is_some() {}
             let old = old.peek().filter(|old| (old.family(), old.qualifier()) == column(cell));

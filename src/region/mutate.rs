@@ -5,9 +5,10 @@ use super::write::{NewCell, TtlTag, at, ttl_tag};
 use super::{Region, RegionCore};
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, Row, RowBuf, SeekKey, has_labels};
 use crate::error::{Error, Result};
-use crate::op::{Delete, DeleteCell, Get, Mutation, Put, check_timestamp};
+use crate::op::{Delete, Get, Mutation, Put, check_timestamp};
 use bytes::Bytes;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// A mutation that has been validated as far as possible before its row is locked.
@@ -241,20 +242,17 @@ impl RegionCore {
             let all = 0..self.stores.len();
             cells.extend(all.map(|store| marker(store, &[], timestamp, CellType::DeleteFamily)));
         }
-        for (i, (cell, &store)) in delete.cells.iter().zip(stores).enumerate() {
+        // The numbers of markers so far that each delete one version of a column, without a timestamp.
+        let mut versions: BTreeMap<(&Bytes, &Bytes), usize> = BTreeMap::new();
+        for (cell, &store) in delete.cells.iter().zip(stores) {
             let timestamp = cell.timestamp.or(delete.timestamp).filter(|&ts| ts != LATEST_TIMESTAMP);
             let timestamp = match timestamp {
                 Some(timestamp) => timestamp,
                 None if cell.kind == CellType::Delete => {
                     // The k-th such marker of a column deletes the k-th newest version.
-                    let same = |other: &&DeleteCell| {
-                        other.kind == CellType::Delete
-                            && other.family == cell.family
-                            && other.qualifier == cell.qualifier
-                            && other.timestamp.or(delete.timestamp).is_none_or(|ts| ts == LATEST_TIMESTAMP)
-                    };
-                    let before = delete.cells[..i].iter().filter(same).count();
-                    self.version(&delete.row, &cell.family, &cell.qualifier, before)?.unwrap_or(now)
+                    let count = versions.entry((&cell.family, &cell.qualifier)).or_default();
+                    *count += 1;
+                    self.version(&delete.row, &cell.family, &cell.qualifier, *count - 1)?.unwrap_or(now)
                 }
                 None => now,
             };

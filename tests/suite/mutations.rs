@@ -237,6 +237,25 @@ fn mutations_of_a_row_are_made_at_once() {
     assert_eq!(before.get(&Get::new("r")).unwrap().value("f", "a"), Some(&b"old"[..]));
 }
 
+/// Each marker was compared with all before it, and each column of an increment was moved for those after it,
+/// with the row locked: that took minutes.
+#[test]
+fn many_columns_are_read_before_they_are_written() {
+    const MANY: usize = 100_000;
+    let (_dir, region, _) = region();
+    let put = Put::new("r").cell_at("f", "q7", 5, "newest").cell_at("f", "q7", 4, "older");
+    region.put(put.cell_at("f", "q8", 5, "only").cell_at("f", "p", 5, "another")).unwrap();
+    let columns = || (0..MANY).rev().map(|n| format!("q{n}"));
+    let delete = columns().fold(Delete::new("r"), |delete, column| delete.version("f", column));
+    // The second version of the column.
+    region.delete(delete.version("f", "q7")).unwrap();
+    assert_eq!(get(&region, "r"), ["r/f:p/5/Put=another"]);
+
+    let counted = columns().fold(Increment::new("c"), |counted, column| counted.column("g", column, 2));
+    let counted = region.increment(counted.column("f", "n", 3)).unwrap();
+    assert_eq!((counted.cells().count(), number(&counted, "n")), (MANY + 1, 3));
+}
+
 #[test]
 fn conditions() {
     let (_dir, region, clock) = region();

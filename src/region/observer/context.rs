@@ -6,6 +6,7 @@ use crate::op::Mutation;
 use crate::region::Region;
 use crate::schema::{KeepDeletedCells, RegionInfo};
 use crate::store::matcher::ScanInfo;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// The context of a hook call (HBase: `ObserverContext`).
@@ -89,6 +90,8 @@ fn duration(millis: i64) -> Duration {
 #[derive(Debug)]
 pub struct MiniBatch<'b> {
     mutations: Vec<&'b Mutation>,
+    /// The rows of the mutations, collected when a mutation is added.
+    rows: HashSet<&'b [u8]>,
     pub(in crate::region) failures: Vec<Option<Error>>,
     pub(in crate::region) added: Vec<Mutation>,
 }
@@ -96,7 +99,7 @@ pub struct MiniBatch<'b> {
 impl<'b> MiniBatch<'b> {
     pub(in crate::region) fn new(mutations: Vec<&'b Mutation>) -> Self {
         let failures = vec![None; mutations.len()];
-        Self { mutations, failures, added: Vec::new() }
+        Self { mutations, rows: HashSet::new(), failures, added: Vec::new() }
     }
 
     /// Returns the mutations, without those that have already failed.
@@ -126,7 +129,10 @@ impl<'b> MiniBatch<'b> {
     /// If the mutation is of another row, or is not a put or delete.
     pub fn add(&mut self, mutation: impl Into<Mutation>) -> Result<()> {
         let mutation = mutation.into();
-        if self.mutations.iter().all(|other| other.row() != mutation.row()) {
+        if self.rows.is_empty() {
+            self.rows.extend(self.mutations.iter().map(|other| other.row()));
+        }
+        if !self.rows.contains(mutation.row()) {
             return Err(Error::invalid_argument(
                 "an observer added a mutation of a row that is not in the batch",
             ));

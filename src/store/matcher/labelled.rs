@@ -10,7 +10,10 @@ const DELETE_FAMILY: u8 = CellType::DeleteFamily as u8;
 /// `VisibilityScanDeleteTracker`). Each hides the values with the same labels among those that it covers.
 #[derive(Debug, Default)]
 pub(super) struct LabelledMarkers {
+    /// The DeleteFamilies.
     family: Vec<LabelledMarker>,
+    /// The DeleteFamilyVersions, newest first: there may be one for each timestamp.
+    family_versions: Vec<LabelledMarker>,
     /// The markers of one column.
     column: Vec<LabelledMarker>,
     qualifier: Vec<u8>,
@@ -30,11 +33,12 @@ struct LabelledMarker {
 impl LabelledMarkers {
     /// Whether no marker applies to the cells that follow.
     pub(super) fn is_empty(&self) -> bool {
-        self.family.is_empty() && self.column.is_empty() && !self.has_left
+        self.family.is_empty() && self.family_versions.is_empty() && self.column.is_empty() && !self.has_left
     }
 
     pub(super) fn clear(&mut self) {
         self.family.clear();
+        self.family_versions.clear();
         self.column.clear();
         self.has_left = false;
     }
@@ -51,26 +55,38 @@ impl LabelledMarkers {
         self.has_left && same_bytes(qualifier, &self.left)
     }
 
-    /// Adds a marker. A marker of a new column replaces those of the previous column. Keeps only markers that
-    /// can hide the following, older cells, because each value is compared with all of them.
+    /// Adds a marker. A marker of a new column replaces those of the previous column. Of those of the family
+    /// that reach back and of those of the column, keeps only markers that can hide the following, older
+    /// cells, because each value is compared with all of them.
     pub(super) fn add(&mut self, marker: Version<'_>) {
         let Version { qualifier, timestamp, type_code, tags, .. } = marker;
         let reaches_back = matches!(type_code, DELETE_COLUMN | DELETE_FAMILY);
         let added = LabelledMarker { timestamp, reaches_back, labels: MarkerLabels::of(tags) };
-        let markers = if CellType::from_code(type_code).is_some_and(CellType::is_family_delete) {
-            &mut self.family
-        } else {
-            if same_bytes(qualifier, &self.qualifier) {
-                self.column.retain(|newer| newer.reaches_back || newer.timestamp == timestamp);
-            } else {
-                self.column.clear();
-                self.qualifier.clear();
-                self.qualifier.extend_from_slice(qualifier);
-            }
-            &mut self.column
+        let is_repeated = |markers: &[LabelledMarker]| {
+            markers.iter().any(|newer| newer.reaches_back && newer.labels == added.labels)
         };
-        if !markers.iter().any(|newer| newer.reaches_back && newer.labels == added.labels) {
-            markers.push(added);
+        if CellType::from_code(type_code).is_some_and(CellType::is_family_delete) {
+            if is_repeated(&self.family) {
+                return;
+            }
+            if reaches_back {
+                self.family.push(added);
+            } else {
+                // At the end: markers come newest first.
+                let at = self.family_versions.partition_point(|newer| newer.timestamp >= timestamp);
+                self.family_versions.insert(at, added);
+            }
+            return;
+        }
+        if same_bytes(qualifier, &self.qualifier) {
+            self.column.retain(|newer| newer.reaches_back || newer.timestamp == timestamp);
+        } else {
+            self.column.clear();
+            self.qualifier.clear();
+            self.qualifier.extend_from_slice(qualifier);
+        }
+        if !is_repeated(&self.column) {
+            self.column.push(added);
         }
     }
 
@@ -83,7 +99,10 @@ impl LabelledMarkers {
             };
             covers && marker.labels.match_value(put.tags)
         };
+        let first = self.family_versions.partition_point(|marker| marker.timestamp > put.timestamp);
+        let same_time = self.family_versions[first..].iter();
         self.family.iter().any(hides)
+            || same_time.take_while(|marker| marker.timestamp == put.timestamp).any(hides)
             || same_bytes(put.qualifier, &self.qualifier) && self.column.iter().any(hides)
     }
 }
@@ -111,7 +130,7 @@ mod tests {
             markers.add(version(b"q", CellType::Delete, timestamp, 0));
             markers.add(version(b"q", CellType::Delete, timestamp, 1));
         }
-        assert_eq!((markers.family.len(), markers.column.len()), (1, 2));
+        assert_eq!((markers.family.len(), markers.family_versions.len(), markers.column.len()), (1, 0, 2));
         assert!(markers.hide(version(b"q", CellType::Put, 10, 1)));
         assert!(!markers.hide(version(b"q", CellType::Put, 9, 1)));
         for timestamp in (1..9).rev() {
@@ -121,5 +140,23 @@ mod tests {
         assert_eq!(markers.column.len(), 1);
         assert!(markers.hide(version(b"q", CellType::Put, 8, 1)));
         assert!(!markers.hide(version(b"p", CellType::Put, 8, 1)));
+    }
+
+    /// Each value was compared with all of them, which took minutes.
+    #[test]
+    fn many_markers_of_versions() {
+        const MANY: i64 = 200_000;
+        const TAGS: &[u8] = &[0, 2, 4, 1, 0, 2, 2, 1];
+        let version = |cell_type: CellType, timestamp: i64| {
+            let (qualifier, type_code) = (&b""[..], cell_type.code());
+            Version { qualifier, timestamp, type_code, seq_id: 0, tags: TAGS }
+        };
+        let mut markers = LabelledMarkers::default();
+        for timestamp in (0..MANY).rev() {
+            markers.add(version(CellType::DeleteFamilyVersion, 2 * timestamp));
+        }
+        for timestamp in (0..2 * MANY).rev() {
+            assert_eq!(markers.hide(version(CellType::Put, timestamp)), timestamp % 2 == 0, "{timestamp}");
+        }
     }
 }

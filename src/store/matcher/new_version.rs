@@ -4,7 +4,7 @@
 use super::{Disorder, MatchCode, Version, VersionLimits};
 use crate::cell::{CellType, MarkerLabels, compare_bytes, same_bytes};
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::{iter, mem};
 
 const PUT: u8 = CellType::Put as u8;
@@ -238,32 +238,37 @@ struct Era {
     reach: i64,
     /// The labels of that marker.
     labels: MarkerLabels,
-    /// The deletes of single versions: newest version first, then in the order written.
-    deletes: Vec<VersionDelete>,
-    /// The versions present before each of those deletes, and at the end, in ascending order.
-    counts: Vec<Count>,
+    /// The deletes of single versions, newest version first, then in the order written; with their labels.
+    ///
+    /// Trees, here and below, because deletes come by timestamp, in any order of sequence ids.
+    deletes: BTreeMap<(Reverse<i64>, i64), MarkerLabels>,
+    /// The versions present before each of those deletes, by its sequence id.
+    before_deletes: BTreeMap<i64, VersionIds>,
+    /// The versions present at the end.
+    at_end: VersionIds,
 }
 
-/// A delete of a single version.
-#[derive(Clone, Debug)]
-struct VersionDelete {
-    version: Reverse<i64>,
-    id: i64,
-    labels: MarkerLabels,
-}
+/// The sequence ids of versions, ascending. In most columns, each one added is less than all others; in some,
+/// greater.
+#[derive(Debug, Default)]
+struct VersionIds(VecDeque<i64>);
 
-impl VersionDelete {
-    fn key(&self) -> (Reverse<i64>, i64) {
-        (self.version, self.id)
+impl VersionIds {
+    /// Adds a version, unless there are `most`. Returns whether there was room for it.
+    fn add(&mut self, id: i64, most: u32) -> bool {
+        if self.0.len() >= most as usize {
+            return false;
+        }
+        if let Err(at) = self.0.binary_search(&id) {
+            self.0.insert(at, id);
+        }
+        true
     }
-}
 
-/// The versions present before a sequence id.
-#[derive(Debug)]
-struct Count {
-    until: i64,
-    /// The versions' sequence ids, ascending.
-    ids: Vec<i64>,
+    /// Returns those written before a sequence id.
+    fn before(&self, id: i64) -> Self {
+        Self(self.0.iter().copied().take_while(|&version| version < id).collect())
+    }
 }
 
 impl Era {
@@ -271,14 +276,8 @@ impl Era {
     fn begin(&mut self, reach: i64, labels: MarkerLabels) {
         (self.reach, self.labels) = (reach, labels);
         self.deletes.clear();
-        self.counts.truncate(1);
-        match self.counts.first_mut() {
-            Some(count) => {
-                count.until = NEVER;
-                count.ids.clear();
-            }
-            None => self.counts.push(Count { until: NEVER, ids: Vec::new() }),
-        }
+        self.before_deletes.clear();
+        self.at_end.0.clear();
     }
 
     /// Becomes a copy of `other`, which has no counted versions.
@@ -286,26 +285,19 @@ impl Era {
         self.reach = other.reach;
         self.labels.clone_from(&other.labels);
         self.deletes.clone_from(&other.deletes);
-        self.counts.clear();
-        self.counts.extend(other.counts.iter().map(|count| Count { until: count.until, ids: Vec::new() }));
+        self.before_deletes = other.before_deletes.keys().map(|&id| (id, VersionIds::default())).collect();
+        self.at_end.0.clear();
     }
 
     fn delete_version(&mut self, marker: Version<'_>) {
         let Version { timestamp, seq_id: id, tags, .. } = marker;
-        let delete = VersionDelete { version: Reverse(timestamp), id, labels: MarkerLabels::of(tags) };
-        match self.deletes.binary_search_by_key(&delete.key(), VersionDelete::key) {
-            Ok(at) => self.deletes[at] = delete,
-            Err(at) => self.deletes.insert(at, delete),
-        }
-        let at = self.counts.partition_point(|count| count.until < id);
+        self.deletes.insert((Reverse(timestamp), id), MarkerLabels::of(tags));
         // Of the versions counted so far, those written before the delete were present before it.
-        let Some(next) = self.counts.get(at) else { return };
-        let ids = next.ids.iter().copied().take_while(|&put| put < id).collect();
-        let count = Count { until: id, ids };
-        if next.until == id {
-            self.counts[at] = count;
-        } else {
-            self.counts.insert(at, count);
+        let next = self.before_deletes.range(id..).next().map_or(&self.at_end, |(_, next)| next);
+        let before = next.before(id);
+        match id {
+            NEVER => self.at_end = before,
+            id => drop(self.before_deletes.insert(id, before)),
         }
     }
 
@@ -313,10 +305,10 @@ impl Era {
     /// one. As in HBase, that delete may have other labels: the version counts only until then (§23.37).
     fn deleted_by(&self, put: Version<'_>) -> Option<i64> {
         let version = Reverse(put.timestamp);
-        let at = self.deletes.partition_point(|delete| delete.key() < (version, put.seq_id));
-        let since = || self.deletes[at..].iter().take_while(move |delete| delete.version == version);
-        let first = since().next()?.id;
-        since().any(|delete| delete.labels.match_value(put.tags)).then_some(first)
+        let since =
+            || self.deletes.range((version, put.seq_id)..).take_while(move |((of, _), _)| *of == version);
+        let (&(_, first), _) = since().next()?;
+        since().any(|(_, labels)| labels.match_value(put.tags)).then_some(first)
     }
 
     /// Whether the marker that ends the era hides a value of the era.
@@ -326,16 +318,9 @@ impl Era {
 
     /// Counts a version that was present from `id` until `gone`. Returns whether there was room for it.
     fn count(&mut self, id: i64, gone: i64, kept: u32) -> bool {
-        let from = self.counts.partition_point(|count| count.until < id);
-        for count in self.counts[from..].iter_mut().take_while(|count| count.until <= gone) {
-            if count.ids.len() >= kept as usize {
-                return false;
-            }
-            if let Err(at) = count.ids.binary_search(&id) {
-                count.ids.insert(at, id);
-            }
-        }
-        true
+        let before = self.before_deletes.range_mut(id..).take_while(|(delete, _)| **delete <= gone);
+        let at_end = Some(&mut self.at_end).filter(|_| gone == NEVER);
+        before.map(|(_, versions)| versions).chain(at_end).all(|versions| versions.add(id, kept))
     }
 }
 

@@ -121,3 +121,49 @@ fn many_markers_of_the_family() {
         }
     }
 }
+
+/// In a column with a delete for each of many versions, in any order of sequence ids, the versions found are
+/// those written again, as many as the family keeps. Deletes are not moved for each other: that took minutes.
+#[test]
+fn many_deletes_of_versions() {
+    const MANY: i64 = 200_000;
+
+    for nth in [|ts: i64| ts, |ts: i64| MANY - ts, |ts: i64| ts * 7919 % MANY] {
+        let again = [MANY, MANY / 2, MANY / 3, 1];
+        let mut row = Vec::new();
+        for ts in 1..=MANY {
+            row.push(Written::new("a", ts, CellType::Put, 10 + 2 * nth(ts)));
+            row.push(Written::new("a", ts, CellType::Delete, 11 + 2 * nth(ts)));
+        }
+        row.extend(again.map(|ts| Written::new("a", ts, CellType::Put, 3 * MANY + ts)));
+        row.sort();
+        let mut tracker = NewVersionTracker::new(3);
+        tracker.reset();
+        let mut found = Vec::new();
+        for cell in row {
+            if cell.type_code.0 != PUT {
+                tracker.add(cell.version()).unwrap();
+            } else if !tracker.is_deleted(cell.version()).unwrap() {
+                found.push(cell.timestamp.0);
+            }
+        }
+        assert_eq!(found, again[..3]);
+    }
+}
+
+/// In a column with as many versions as the family keeps, all are found, whether the newest was written first
+/// or last.
+#[test]
+fn many_versions() {
+    const MANY: i64 = 200_000;
+
+    for id_of in [|ts: i64| ts, |ts: i64| MANY - ts] {
+        let mut tracker = NewVersionTracker::new(200_000);
+        tracker.reset();
+        for ts in (0..MANY).rev() {
+            let put = Written::new("a", ts, CellType::Put, id_of(ts));
+            assert!(!tracker.is_deleted(put.version()).unwrap());
+        }
+        assert!(tracker.is_deleted(Written::new("a", -1, CellType::Put, 2 * MANY).version()).unwrap());
+    }
+}
