@@ -62,6 +62,11 @@ impl Terminal {
         }
     }
 
+    /// Types a text whose keys arrive together, as over a slow connection.
+    fn type_at_once(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+    }
+
     /// Returns the lines on the screen without blanks at their ends. Durations are replaced.
     fn screen(&self) -> String {
         let mut screen = String::new();
@@ -134,7 +139,8 @@ fn the_shell_is_used_in_a_terminal() {
     terminal.wait_line("hregion:001>");
 
     // tables, families and converters are completed
-    terminal.type_in("get 'us");
+    terminal.type_at_once("get 'us");
+    terminal.wait_line("hregion:001> get 'us");
     terminal.press("Tab");
     terminal.wait_line("hregion:001> get 'users'");
     terminal.type_in(", 'r1', 'in");
