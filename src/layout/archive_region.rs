@@ -64,13 +64,15 @@ impl RegionDir {
     pub(crate) fn archive_region(&self, lock: &FileLock) -> Result<()> {
         check_root(self)?;
         let storage = &**self.storage();
-        if storage.can_rename(self.path()) {
+        let mut families = list_if_exists(storage, self.path())?.unwrap_or_default();
+        // A mark that exists is not replaced: it may be a link.
+        let is_marked = families.iter().any(|entry| entry.name == ARCHIVING);
+        if storage.can_rename(self.path()) && !is_marked {
             check_lock(lock, self.path())?;
             create_empty(storage, &self.path().join(ARCHIVING))?;
         }
         let is_family =
             |dir: &DirEntry| dir.is_dir && !dir.is_symlink && is_legal_name(dir.name.as_encoded_bytes());
-        let mut families = list_if_exists(storage, self.path())?.unwrap_or_default();
         families.retain(is_family);
         for family in families.iter().filter_map(DirEntry::utf8_name) {
             let entries = list_if_exists(storage, &self.path().join(family))?.unwrap_or_default();
@@ -162,5 +164,27 @@ mod tests {
             region.archive_region(&FileLock::new(())).unwrap();
             assert!(!exists(&*storage, &path.join(REGION_INFO)).unwrap());
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_place_of_the_mark_is_not_followed() {
+        use crate::io::LocalStorage;
+
+        let dir = tempfile::tempdir().unwrap();
+        let other = dir.path().join("other");
+        std::fs::write(&other, "kept").unwrap();
+        let storage = LocalStorage::shared();
+        let info = RegionInfo::new(TableName::parse("t").unwrap(), "", "", 1).unwrap();
+        let namespace = dir.path().join("root/data/default");
+        std::fs::create_dir_all(&namespace).unwrap();
+        let path = namespace.join("t").join(info.encoded_name());
+        RegionDir::create(&storage, &path, &info, &[Family::new("f")]).unwrap();
+        std::os::unix::fs::symlink(&other, path.join(ARCHIVING)).unwrap();
+        RegionDir::open(&storage, &path).unwrap().archive_region(&FileLock::new(())).unwrap();
+        assert_eq!(std::fs::read(&other).unwrap(), b"kept");
+        remove_archived_regions(&*storage, path.parent().unwrap()).unwrap();
+        assert_eq!(std::fs::read(&other).unwrap(), b"kept");
+        assert!(!path.exists());
     }
 }

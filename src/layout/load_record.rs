@@ -29,9 +29,10 @@ use super::root::full_path;
 use super::sealed_text::{Faults, seal, unseal};
 use crate::binary::{StringBinary, from_string_binary};
 use crate::error::{Corruption, Error, ErrorKind, Result};
-use crate::io::{Storage, read_file};
+use crate::io::{Storage, is_absent, read_file};
 use crate::schema::{Family, is_legal_name};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The name of the record, in the region's directory.
@@ -195,18 +196,22 @@ impl RegionDir {
 
     /// Syncs the directories from which an interrupted bulk load has moved files. Those that another process
     /// has moved back must be durable there before the directories of the families, where they no longer are,
-    /// are synced.
+    /// are synced. Directories that no longer exist, or belong to another user, are left out.
     ///
-    /// Failures are ignored: the directories may no longer exist, or belong to another user.
-    pub(super) fn sync_loaded_dirs(&self) {
+    /// # Errors
+    ///
+    /// If an I/O operation fails.
+    pub(super) fn sync_loaded_dirs(&self) -> Result<()> {
         let storage = &**self.storage();
-        let Ok(Some(record)) = self.load_record() else { return };
-        for dir in record.files.iter().map(|file| parent(&file.from)).collect::<BTreeSet<_>>() {
-            // The record may name anything: opening a pipe could block.
-            if list_if_exists(storage, dir).is_ok_and(|entries| entries.is_some()) {
-                let _ = storage.sync_dir(dir);
+        let files = self.sound_record()?.unwrap_or_default().files;
+        for dir in files.iter().map(|file| parent(&file.from)).collect::<BTreeSet<_>>() {
+            // Listed first, as the record may name anything: opening a pipe could block.
+            match storage.list_dir(dir).and_then(|_| storage.sync_dir(dir)) {
+                Err(error) if is_absent(error.kind()) || error.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced.map_err(|error| Error::io("sync", dir, error))?,
             }
         }
+        Ok(())
     }
 
     /// Removes files that are on a list from the record of an interrupted bulk load, or the record if it has
@@ -217,11 +222,7 @@ impl RegionDir {
     ///
     /// If an I/O operation fails. A malformed record stays, for the next load.
     pub(super) fn forget_listed_loads(&self, families: &[Family]) -> Result<()> {
-        let record = match self.load_record() {
-            Ok(Some(record)) => record,
-            Err(error) if error.kind() == ErrorKind::Io => return Err(error),
-            Ok(None) | Err(_) => return Ok(()),
-        };
+        let Some(record) = self.sound_record()? else { return Ok(()) };
         let left: Vec<MovedFile> = self.unlisted(&record, families)?.into_iter().cloned().collect();
         let storage = &**self.storage();
         if left.is_empty() {
@@ -259,6 +260,14 @@ impl RegionDir {
         }
         let bytes = read_file(storage, &path, LOAD_BYTES as u64)?;
         LoadRecord::parse(&bytes).map(Some).map_err(|corruption| corruption.at(&path, 0))
+    }
+
+    /// Reads the record, if any, unless it is malformed.
+    fn sound_record(&self) -> Result<Option<LoadRecord>> {
+        match self.load_record() {
+            Err(error) if error.kind() != ErrorKind::Io => Ok(None),
+            record => record,
+        }
     }
 
     /// Returns the files of a record that are on no list of their families.

@@ -382,7 +382,7 @@ impl RegionDir {
         create_dir(storage, &self.tmp())?;
         loading.iter().try_for_each(|loading| self.name_loading(loading, families))?;
         if has_load {
-            self.sync_loaded_dirs();
+            self.sync_loaded_dirs()?;
         }
         for family in families {
             let dir = self.family(family.name()).path();

@@ -127,6 +127,8 @@ pub(crate) struct Changes {
     pub(crate) undone: Vec<RegionChange>,
     /// Changes of the whole table that have been made, and may have to be completed.
     pub(crate) made: Vec<RegionChange>,
+    /// The encoded names of the parents of splits and merges that have been made, as far as files record it.
+    pub(crate) replaced: BTreeSet<String>,
 }
 
 impl Changes {
@@ -335,7 +337,7 @@ impl RegionChange {
                 _ if is_over => changes.over.push(change),
                 ChangeState::Announced => changes.unfinished.push(change),
                 ChangeState::Made if change.replacement.is_some() => changes.made.push(change),
-                ChangeState::Made => {}
+                ChangeState::Made => changes.replaced.extend(change.parents),
             }
         }
         Ok(is_current.then_some(changes))

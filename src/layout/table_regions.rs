@@ -55,7 +55,7 @@ impl TableListing {
     }
 
     /// Returns the names of the directories of regions: all that are not hidden.
-    pub(super) fn dirs(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn dirs(&self) -> impl Iterator<Item = &str> {
         let names = self.entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name);
         names.filter(|name| !name.starts_with('.'))
     }

@@ -6,10 +6,10 @@ use crate::clock::Deadline;
 use crate::error::{Corruption, Error, Result};
 use crate::io::{DirEntry, Storage, is_absent};
 use crate::layout::{
-    LISTINGS, RegionChange, TableListing, keeps_changing, regions_among, table_of_descriptor,
+    LISTINGS, RegionChange, TableListing, is_change, keeps_changing, regions_among, table_of_descriptor,
 };
 use crate::schema::{RegionInfo, TableName, serving};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -137,17 +137,17 @@ fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Listed> {
     for _ in 0..LISTINGS {
         if let Some(changes) = RegionChange::among(storage, table, &entries, &mut made)? {
             let regions = regions_among(storage, table, &entries, &changes.hidden(&[]))?;
-            let changes = changes.unfinished;
             let serving = serving(regions.iter().map(|(_, region)| region.clone()).collect());
-            // A listing during a split may have only one of the daughters. One of many names, which takes
-            // several steps, may have both, but not the file that announces them: parents then seem to be
-            // replaced by regions that have no files yet.
-            if serving.len() == regions.len() && check_region_chain(&serving).is_empty() {
-                return Ok((regions, changes));
+            // A listing during a split may have only one of the daughters.
+            let is_whole = check_region_chain(&serving).is_empty();
+            if is_whole && are_known(&regions, &serving, &changes.replaced) {
+                return Ok((regions, changes.unfinished));
             }
             let again = list()?;
-            if names(&again) == names(&entries) {
-                return Ok((regions, changes));
+            let is_listed = |file: &DirEntry| entries.iter().any(|entry| entry.name == file.name);
+            let is_missing = again.iter().any(|entry| is_change(entry) && !is_listed(entry));
+            if is_whole && !is_missing || names(&again) == names(&entries) {
+                return Ok((regions, changes.unfinished));
             }
             entries = again;
         } else {
@@ -155,6 +155,18 @@ fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Listed> {
         }
     }
     Err(keeps_changing(table))
+}
+
+/// Whether all regions that are not `serving` are known to be `replaced`. A listing of many names, which
+/// takes several steps, may have both daughters of a split, but not the file that announces them: others then
+/// seem to be replaced by regions that have no files yet.
+fn are_known(regions: &[(PathBuf, RegionInfo)], serving: &[RegionInfo], replaced: &BTreeSet<String>) -> bool {
+    if serving.len() == regions.len() {
+        return true;
+    }
+    let serving: HashSet<&RegionInfo> = serving.iter().collect();
+    let mut others = regions.iter().map(|(_, region)| region).filter(|region| !serving.contains(region));
+    others.all(|region| replaced.contains(&region.encoded_name()))
 }
 
 impl Catalog for DirectoryCatalog {

@@ -403,9 +403,11 @@ impl TableCore {
             Err(error) if error.is_not_found() => return Ok(true),
             regions => regions?,
         };
+        // In other directories, HBase may be making regions, which it commits later.
+        let are_all = regions.len() == listing.dirs().count();
         let current = serving(regions.into_iter().map(|(_, region)| region).collect());
         let current: HashSet<RegionInfo> = current.into_iter().collect();
-        if known().all(|region| current.contains(region)) {
+        if are_all && known().all(|region| current.contains(region)) {
             *seen = names;
         }
         Ok(!current.contains(&slot.info))

@@ -4,6 +4,7 @@
 mod regions;
 
 use crate::support::files::io_kind;
+use crate::support::forward::forward;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
@@ -589,36 +590,72 @@ fn bulk_loads_lose_nothing() {
     });
 }
 
+fn load(storage: &FaultyStorage) -> Result<()> {
+    open(storage, T)?.bulk_load("/load").map(drop)
+}
+
+fn write_both(table: &Table) -> Result<()> {
+    ["c", "z"].into_iter().try_for_each(|row| table.put(put(row, "3")))
+}
+
+/// The same after a process has died that had moved files into a family.
+fn with_moved_files() -> FaultyStorage {
+    let before = to_load();
+    let has_moved = |storage: &FaultyStorage| {
+        let names = storage.names();
+        let any = |is_wanted: fn(&str) -> bool| names.iter().any(|name| name.to_str().is_some_and(is_wanted));
+        any(|name| name.ends_with("/.load")) && any(|name| name.contains("_SeqId_"))
+    };
+    let died_at = |n| {
+        let storage = before.copy();
+        storage.die_after(n);
+        assert!(load(&storage).is_err(), "no process died between a move and its list");
+        storage.after(Crash::OfTheProcess)
+    };
+    (0..).map(died_at).find(has_moved).unwrap()
+}
+
 /// A process dies after it has moved files into the families, another one while it moves them back and loads
 /// them, and a third one writes: the files are still in one of the places.
 #[test]
 fn files_of_a_bulk_load_that_are_moved_back_are_not_lost() {
-    let load = |storage: &FaultyStorage| open(storage, T)?.bulk_load("/load").map(drop);
-    let setup = || {
-        let before = to_load();
-        let has_moved = |storage: &FaultyStorage| {
-            let names = storage.names();
-            let any =
-                |is_wanted: fn(&str) -> bool| names.iter().any(|name| name.to_str().is_some_and(is_wanted));
-            any(|name| name.ends_with("/.load")) && any(|name| name.contains("_SeqId_"))
-        };
-        let died_at = |n| {
-            let storage = before.copy();
-            storage.die_after(n);
-            let loaded = load(&storage);
-            assert!(loaded.is_err(), "no process died between a move and its list");
-            storage.after(Crash::OfTheProcess)
-        };
-        (0..).map(died_at).find(has_moved).unwrap()
-    };
-    let write = |storage: &FaultyStorage| {
-        let table = open(storage, T)?;
-        ["c", "z"].into_iter().try_for_each(|row| table.put(put(row, "3")))
-    };
-    each_death_before(setup, load, write, |storage, shown| {
+    let write = |storage: &FaultyStorage| write_both(&open(storage, T)?);
+    each_death_before(with_moved_files, load, write, |storage, shown| {
         load(storage).unwrap_or_else(|error| panic!("{shown}: {error}"));
         let expected =
             ["a/f=1", "a/g=1", "b/f=2", "c/f=3", "c/g=3", "n/f=1", "n/g=1", "x/f=2", "z/f=3", "z/g=3"];
         assert_eq!(read(storage, T).unwrap(), expected, "{shown}");
     });
+}
+
+/// A storage in which directories of files to be loaded cannot be synced.
+#[derive(Debug)]
+struct LoadUnsynced {
+    files: FaultyStorage,
+    error: io::ErrorKind,
+}
+
+impl Storage for LoadUnsynced {
+    forward!(files: open create create_new create_log rename hard_link remove remove_dir);
+    forward!(files: sync_file list_dir create_dir_all lock optional);
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        if path.starts_with("/load") { Err(self.error.into()) } else { self.files.sync_dir(path) }
+    }
+}
+
+/// Files that were moved back are not durable there. Directories of another user are not taken from it.
+#[test]
+fn a_region_is_not_written_if_files_of_a_bulk_load_cannot_be_synced() {
+    let files = with_moved_files();
+    for (error, is_written) in [(io::ErrorKind::Other, false), (io::ErrorKind::PermissionDenied, true)] {
+        let storage = Arc::new(LoadUnsynced { files: files.clone(), error });
+        let table = Table::open_with(ROOT, T, options(&files).storage(storage)).unwrap();
+        match write_both(&table) {
+            Ok(()) => assert!(is_written, "{error}"),
+            Err(failed) => {
+                assert!(!is_written && failed.path().unwrap().starts_with("/load"), "{error}: {failed}");
+            }
+        }
+    }
 }

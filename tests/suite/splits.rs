@@ -367,6 +367,60 @@ fn daughters_are_not_read_before_they_are_complete_if_a_listing_takes_several_st
     }
 }
 
+/// A storage in which each listing of the table has other names than the one before it.
+#[derive(Debug)]
+struct CountedListings {
+    files: FaultyStorage,
+    /// The number of these listings.
+    count: AtomicUsize,
+}
+
+impl Storage for CountedListings {
+    forward!(files: open create create_new create_log hard_link rename remove remove_dir);
+    forward!(files: sync_file sync_dir create_dir_all lock optional);
+
+    fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        let mut entries = self.files.list_dir(path)?;
+        if path == Path::new(TABLE) {
+            let count = self.count.fetch_add(1, Ordering::Relaxed);
+            let mut other = entries[0].clone();
+            other.name = format!(".other.{count}").into();
+            entries.push(other);
+        }
+        Ok(entries)
+    }
+}
+
+/// Each listing of a large table takes many requests. A table that other processes keep changing can be read.
+#[test]
+fn a_table_with_parents_is_listed_three_times() {
+    for has_objects in [false, true] {
+        let storage = FaultyStorage::new();
+        if has_objects {
+            storage.has_objects();
+        }
+        let table = create(&storage, &[]);
+        for row in ["a", "m", "x"] {
+            table.put(put(row, "1")).unwrap();
+        }
+        let open = || {
+            let counted = CountedListings { files: storage.clone(), count: AtomicUsize::new(0) };
+            let counted = Arc::new(counted);
+            let storage = Arc::clone(&counted) as Arc<dyn Storage>;
+            let table = Table::open_with(ROOT, "t", options(&counted.files).storage(storage)).unwrap();
+            // The first one finds out whether the table exists.
+            (table, counted.count.load(Ordering::Relaxed))
+        };
+        let expected = values(&table);
+        assert_eq!(open().1, 2, "objects {has_objects}");
+        table.split("m").unwrap();
+        table.close().unwrap();
+        assert_eq!(region_dirs(&storage), 3, "objects {has_objects}");
+        let (table, listings) = open();
+        assert_eq!((values(&table), listings), (expected, 3), "objects {has_objects}");
+    }
+}
+
 #[test]
 fn a_merged_region_has_all_rows() {
     let storage = FaultyStorage::new();

@@ -28,6 +28,8 @@ pub(super) struct NameNodes {
     service: String,
     /// Empty if they are not known here.
     nodes: Vec<NameNode>,
+    /// The names of those whose addresses only the client can read.
+    others: Vec<String>,
     /// Whether an address resolves to several (HDFS: `dfs.client.failover.resolve-needed`).
     is_resolved: bool,
 }
@@ -50,6 +52,9 @@ const DEFAULT_PORT: u16 = 8020;
 
 /// The setting of the names of a name service's name nodes, without the name of the service.
 const NAME_NODES: &str = "dfs.ha.namenodes.";
+
+/// The setting of the address of a name node, without the names of the service and the name node.
+const ADDRESS: &str = "dfs.namenode.rpc-address.";
 
 /// The maximum number of variables of a value that are replaced (Hadoop: `Configuration.MAX_SUBST`).
 const MAX_VARIABLES: usize = 20;
@@ -101,21 +106,24 @@ impl NameNodes {
             || ids.is_some()
             || services.split(',').any(|name| name.trim() == service)
             // The client may read a file of another form than those that `property` reads.
-            || texts.iter().any(|text| has_name_nodes(text, &service));
+            || texts.iter().any(|text| has_setting(text, NAME_NODES, &service));
         if !is_logical {
             let address = with_port(&service);
             let node = NameNode { id: String::new(), address: address.clone() };
-            return Self { service: address, nodes: vec![node], is_resolved: false };
+            return Self { service: address, nodes: vec![node], others: Vec::new(), is_resolved: false };
         }
-        let ids = ids.unwrap_or_default();
-        let nodes = ids.split(',').map(str::trim).filter_map(|id| {
-            let address = value(&format!("dfs.namenode.rpc-address.{service}.{id}"))?;
-            Some(NameNode { id: id.to_owned(), address: with_port(&address) })
-        });
-        let nodes = nodes.collect();
+        let (mut nodes, mut others) = (Vec::new(), Vec::new());
+        for id in names_in(&ids.unwrap_or_default()) {
+            let name = format!("{service}.{id}");
+            if let Some(address) = value(&format!("{ADDRESS}{name}")) {
+                nodes.push(NameNode { id: id.to_owned(), address: with_port(&address) });
+            } else if texts.iter().any(|text| has_setting(text, ADDRESS, &name)) {
+                others.push(id.to_owned());
+            }
+        }
         let is_resolved = value(&format!("dfs.client.failover.resolve-needed.{service}"));
         let is_resolved = is_resolved.is_some_and(|value| value.eq_ignore_ascii_case("true"));
-        Self { service, nodes, is_resolved }
+        Self { service, nodes, others, is_resolved }
     }
 
     /// Returns the URL of the name service; empty if it is the default file system and has another scheme.
@@ -131,29 +139,28 @@ impl NameNodes {
 
     /// Returns settings with which a client reaches the name nodes at other addresses.
     pub(super) fn at<'a>(&'a self, addresses: &'a [String]) -> impl Iterator<Item = (String, String)> + 'a {
-        self.nodes.iter().zip(addresses).map(|(node, address)| {
-            (format!("dfs.namenode.rpc-address.{}.{}", self.service, node.id), address.clone())
-        })
+        self.nodes
+            .iter()
+            .zip(addresses)
+            .map(|(node, address)| (format!("{ADDRESS}{}.{}", self.service, node.id), address.clone()))
     }
 
     /// Returns the settings of the name nodes that the client would read differently: it does not ignore
     /// spaces around names and addresses, does not replace variables, and has no default port. There are none
     /// if the name service is a host.
     pub(super) fn corrections(&self, options: &RemoteOptions, texts: &[String]) -> Vec<(String, String)> {
-        let ids: Vec<&str> = self.nodes.iter().map(|node| node.id.as_str()).collect();
-        if ids.iter().all(|id| id.is_empty()) {
+        if self.nodes.iter().all(|node| node.id.is_empty()) {
             return Vec::new();
         }
         let addresses: Vec<String> = self.nodes.iter().map(|node| node.address.clone()).collect();
         let names = format!("{NAME_NODES}{}", self.service);
+        // With those whose addresses only the client can read.
         let listed = setting(options, texts, &names).unwrap_or_default();
-        let count = listed.split(',').filter(|id| !id.trim().is_empty()).count();
-        // One whose address only the client can read stays in the list.
-        let names = (ids.len() == count).then(|| (names, ids.join(",")));
+        let names = (names, names_in(&listed).collect::<Vec<_>>().join(","));
         let is_read = |(name, value): &(String, String)| {
             find(options, texts, |found| found == name.as_str()).as_ref() == Some(value)
         };
-        self.at(&addresses).chain(names).filter(|setting| !is_read(setting)).collect()
+        self.at(&addresses).chain([names]).filter(|setting| !is_read(setting)).collect()
     }
 
     /// Returns the addresses, or the name of the service if they are not known, for messages.
@@ -196,20 +203,23 @@ impl NameNodes {
         }
     }
 
-    /// Returns the settings if name nodes differ, and `None` if none accepts connections.
+    /// Returns the settings if name nodes differ, and `None` if none accepts connections. Those that only the
+    /// client can read are not asked before one that responds, but before those that could keep it waiting.
     fn ordered(&self, replies: &[Reply]) -> Option<Vec<(String, String)>> {
         let (Some(first), Some(last)) = (replies.iter().min(), replies.iter().max()) else {
             return Some(Vec::new());
         };
-        if *first == Reply::None {
+        if *first == Reply::None && self.others.is_empty() {
             return None;
         }
-        if first == last {
+        if first == last && *first != Reply::None {
             return Some(Vec::new());
         }
-        let mut nodes: Vec<(&NameNode, &Reply)> = self.nodes.iter().zip(replies).collect();
+        let nodes = self.nodes.iter().map(|node| &node.id).zip(replies);
+        let others = self.others.iter().map(|id| (id, &Reply::Refusal));
+        let mut nodes: Vec<(&String, &Reply)> = nodes.chain(others).collect();
         nodes.sort_by_key(|(_, reply)| **reply);
-        let ids: Vec<&str> = nodes.iter().map(|(node, _)| node.id.as_str()).collect();
+        let ids: Vec<&str> = nodes.into_iter().map(|(id, _)| id.as_str()).collect();
         let order = (format!("{NAME_NODES}{}", self.service), ids.join(","));
         let keeps_order = (format!("dfs.client.failover.random.order.{}", self.service), "false".to_owned());
         Some(vec![order, keeps_order])
@@ -242,6 +252,11 @@ async fn wait_for_any(stream: &TcpStream) -> io::Result<()> {
     }
 }
 
+/// Returns the names of a list.
+fn names_in(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim).filter(|name| !name.is_empty())
+}
+
 /// Returns the host and port, or the name service, of a URL of HDFS.
 fn authority_of(url: &str) -> Option<&str> {
     url.strip_prefix("hdfs://")?.split('/').next()?.rsplit('@').next()
@@ -255,9 +270,9 @@ fn with_port(address: &str) -> String {
     if has_port { address.to_owned() } else { format!("{address}:{DEFAULT_PORT}") }
 }
 
-/// Whether the text of a file of settings names the name nodes of a name service.
-fn has_name_nodes(text: &str, service: &str) -> bool {
-    without_comments(text).split(NAME_NODES).skip(1).any(|rest| name_at(rest) == service)
+/// Whether the text of a file of settings has the name of a setting, in any form.
+fn has_setting(text: &str, beginning: &str, rest: &str) -> bool {
+    without_comments(text).split(beginning).skip(1).any(|found| name_at(found) == rest)
 }
 
 /// Returns the value of the last property with a name in the text of a file of settings.
@@ -408,6 +423,11 @@ mod tests {
             "<name><![CDATA[dfs.namenode.rpc-address.ns.nn2]]><",
         );
         expect(corrections(&options, &sections), &[(first, "one:8020")]);
+        let spaced = sections.replace("nn1,nn2,nn3", "nn1, nn2,nn3");
+        expect(
+            corrections(&options, &spaced),
+            &[(first, "one:8020"), ("dfs.ha.namenodes.ns", "nn1,nn2,nn3")],
+        );
         let variables = FILE.replace("one:8020", "${host.${which}}:${port}").replace("two:", "${unknown}:")
             + &[property_of("which", "a"), property_of("host.a", " one "), property_of("port", "8020")]
                 .concat();
@@ -420,7 +440,8 @@ mod tests {
     fn silent_name_nodes_are_asked_last() {
         use Reply::{Answer, Refusal, Silence};
 
-        let nodes = found("hdfs://ns/a", &RemoteOptions::default());
+        let options = RemoteOptions::default();
+        let nodes = found("hdfs://ns/a", &options);
         let order = |replies: [Reply; 3]| {
             let settings = nodes.ordered(&replies)?;
             assert!(settings.iter().all(|(name, _)| name.ends_with(".ns")), "{settings:?}");
@@ -436,6 +457,21 @@ mod tests {
         assert_eq!(order([Silence, Refusal, Answer]).unwrap(), ["nn3,nn2,nn1", "false"]);
         assert_eq!(order([Reply::None, Refusal, Refusal]).unwrap(), ["nn2,nn3,nn1", "false"]);
         assert_eq!(order([Reply::None; 3]), None);
+        // The client alone finds the address of the second one, and nothing that of another one.
+        let file = FILE.replace("nn1,nn2,", "nn1,nn2,nn4,").replace(
+            "<name>dfs.namenode.rpc-address.ns.nn2<",
+            "<name><![CDATA[dfs.namenode.rpc-address.ns.nn2]]><",
+        );
+        let location = Location::parse(Path::new("hdfs://ns/a")).unwrap();
+        let less = NameNodes::with(&location, &options, &[file]);
+        let order_of_known = |replies: [Reply; 2]| {
+            let settings = less.ordered(&replies).unwrap();
+            settings.into_iter().map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        assert_eq!(addresses(&less), ["one:8020", "three:8020"]);
+        assert_eq!(order_of_known([Answer, Answer]), Vec::<String>::new());
+        assert_eq!(order_of_known([Silence, Answer]), ["nn3,nn2,nn1", "false"]);
+        assert_eq!(order_of_known([Reply::None; 2]), ["nn2,nn1,nn3", "false"]);
         assert_eq!(nodes.addresses(), "one:8020, two:8020, three:8020");
         let unknown = RemoteOptions::default().setting("dfs.nameservices", "other");
         assert_eq!(found("hdfs://other/a", &unknown).addresses(), "other");

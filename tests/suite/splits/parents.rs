@@ -7,8 +7,8 @@ use super::{
 use crate::support::files;
 use crate::support::forward::forward;
 use hregion::io::FileLock;
-use hregion::io::faulty::FaultyStorage;
-use hregion::{Compaction, ErrorKind, Storage, Table};
+use hregion::io::faulty::{Crash, FaultyStorage};
+use hregion::{Compaction, ErrorKind, Get, Put, RegionInfo, Storage, Table};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -19,6 +19,60 @@ fn create_with_rows(storage: &FaultyStorage) -> Table {
     table.put(put("a", "1")).unwrap();
     table.put(put("x", "1")).unwrap();
     table
+}
+
+/// HBase makes the directories of daughters before it commits a split, and archives the parent without a
+/// mark. So the directories of a table are the same while its regions are not.
+#[test]
+fn rows_of_a_parent_that_hbase_is_archiving_are_read_from_daughters_that_were_not_committed_before() {
+    let before = FaultyStorage::new();
+    let table = create(&before, &["m"]);
+    add_catalog(&before, &table);
+    table.put(Put::new("a").cell("f", "q", "1")).unwrap();
+    for row in ["n", "x"] {
+        table.put(put(row, "1")).unwrap();
+    }
+    let expected = values(&table);
+    let regions: Vec<String> = table.regions().iter().map(RegionInfo::encoded_name).collect();
+    table.close().unwrap();
+    let after = before.after(Crash::OfTheProcess);
+    let other = open(&after, true);
+    let (bottom, top) = other.split("t").unwrap();
+    for row in ["n", "x"] {
+        other.region(row).unwrap().compact(Compaction::Major).unwrap();
+    }
+    other.close().unwrap();
+    let daughters = [&bottom, &top].map(|info| Path::new(TABLE).join(info.encoded_name()));
+    let [first, parent] = [0, 1].map(|i| Path::new(ROOT).join("archive/data/default/t").join(&regions[i]));
+    for has_info in [false, true] {
+        let storage = before.after(Crash::OfTheProcess);
+        let copy = |path: &Path| {
+            storage.create_dir_all(path.parent().unwrap()).unwrap();
+            files::write_synced(&storage, path, &after.bytes(path).unwrap());
+        };
+        for daughter in &daughters {
+            storage.create_dir_all(daughter).unwrap();
+            if has_info {
+                copy(&daughter.join(".regioninfo"));
+            }
+        }
+        storage.create_dir_all(&first.join("g")).unwrap();
+        let reader = open(&storage, false);
+        assert_eq!(reader.regions().len(), 2, "the daughters are not committed");
+        assert!(!reader.get(&Get::new("a")).unwrap().is_empty());
+
+        let is_file = |path: &&PathBuf| after.bytes(path).is_some();
+        for daughter in &daughters {
+            names(&after, daughter.to_str().unwrap()).iter().filter(is_file).for_each(|path| copy(path));
+        }
+        for family in ["f", "g"] {
+            let from = Path::new(TABLE).join(&regions[1]).join(family);
+            storage.create_dir_all(&parent).unwrap();
+            storage.rename(&from, &parent.join(family)).unwrap();
+            storage.create_dir_all(&from).unwrap();
+        }
+        assert_eq!((values(&reader), reader.regions().len()), (expected.clone(), 3), "{has_info}");
+    }
 }
 
 /// A compaction of the table archives the parents that are no longer needed, and makes only a listing if
