@@ -155,6 +155,23 @@ impl Region {
         &self.0.warnings
     }
 
+    /// Checks, for a region that is open for reading, what opening it for writing requires of its settings.
+    /// One that is open for writing has passed this check.
+    ///
+    /// # Errors
+    ///
+    /// If settings of the table are invalid, also such as only writes need, or new files need a key or a ZSTD
+    /// dictionary that was not given. That the settings are unknown, without a descriptor, is one of the
+    /// [`warnings`](Self::warnings) instead.
+    pub fn check_write_settings(&self) -> Result<()> {
+        if let Some(invalid) = &self.0.invalid_settings {
+            return Err(invalid.clone());
+        }
+        let state = self.0.states.load();
+        let mut stores = self.0.stores.iter().zip(&state.stores);
+        stores.try_for_each(|(store, state)| store.check_keys(&state.files))
+    }
+
     /// Returns the logs of servers that may have edits of the region which reads do not return. See
     /// [`Table::unread_logs`](crate::Table::unread_logs).
     #[must_use]

@@ -293,6 +293,37 @@ fn dry_runs_need_the_descriptor_that_the_change_needs() {
     }
 }
 
+/// The other tables are recovered. The edits of this one, and the logs with them, stay.
+#[test]
+fn a_table_that_cannot_be_recovered_fails_alone() {
+    let root = crashed_root();
+    let (dir, (table, ..)) = (text(root.path()), answers().remove(0));
+    let (descriptor, aside) =
+        (root.path().join("data/default").join(&table).join(".tabledesc"), root.path().join("aside"));
+    fs::rename(&descriptor, &aside).unwrap();
+    for dry_run in [&["--dry-run"][..], &[]] {
+        let output = run(&[&["recover", "--json", dir], dry_run].concat());
+        let (error, said) = (last_error(&output), stderr(&output));
+        assert_eq!((code(&output), error["kind"].as_str()), (2, Some("InvalidArgument")), "{said}");
+        let expected = format!("table {table}: there is no table descriptor");
+        assert!(error["message"].as_str().unwrap().starts_with(&expected), "{error}");
+        assert!(said.contains(&expected) && said.contains(" logs stay in WALs"), "{said}");
+        let mut lines = json_lines(&stdout(&output));
+        lines.retain(|line| line["error"].is_null());
+        assert_eq!(lines.len(), 5, "{lines:?}");
+        for line in &lines {
+            assert_eq!(line["table"] == table.as_str(), line["outcome"] == "failed", "{line}");
+            assert!(line["outcome"] != "failed" || line["cells"] == line["skipped"], "{line}");
+        }
+    }
+    let (kept, moved) = (logs(root.path()).len(), contents(&root.path().join("oldWALs")).len());
+    assert!(kept > 0 && moved > 0 && kept + moved == 7, "{kept} and {moved}");
+    fs::rename(&aside, &descriptor).unwrap();
+    ok(&["recover", dir]);
+    assert_recovered(root.path());
+    assert!(logs(root.path()).is_empty());
+}
+
 #[test]
 fn gone_regions_are_named() {
     let root = crashed_root();
