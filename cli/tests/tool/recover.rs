@@ -1,8 +1,8 @@
 //! `hregion recover`: regions and root directories left by HBase when it was killed.
 
-use crate::library::files::{copy_dir, unlocked_contents};
+use crate::library::files::{copy_dir, replace_in_descriptor, unlocked_contents};
 use crate::support::{code, hregion, json_lines, last_error, members, ok, run, stderr, stdout, testdata};
-use hregion::{ErrorKind, Family, Put, Region, Table};
+use hregion::{ErrorKind, Family, Put, Region, Table, TableChanges};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -289,6 +289,36 @@ fn dry_runs_need_the_descriptor_that_the_change_needs() {
             let (found, said) = (last_error(&output)["kind"].clone(), stderr(&output));
             assert_eq!((code(&output), found.as_str()), (2, Some("InvalidArgument")), "{command}: {said}");
             assert!(said.contains("there is no table descriptor") && said.contains("--family"), "{said}");
+        }
+    }
+}
+
+/// So it does if a setting is invalid that reads do not need.
+#[test]
+fn dry_runs_refuse_settings_that_the_change_refuses() {
+    for (key, sound, invalid) in [
+        ("DURABILITY", "SYNC_WAL", "SYNC_WAX"),
+        ("hbase.hregion.memstore.block.multiplier", "4", "x"),
+        ("hbase.hstore.compaction.min", "5", "x"),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let table = Table::create(root.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+        table.put(Put::new("r").cell("f", "q", "v")).unwrap();
+        let dir = region(root.path(), "t", &table.regions()[0].encoded_name());
+        table.close().unwrap();
+        Table::alter(root.path(), "t", &TableChanges::new().set(key, sound), &Region::options()).unwrap();
+        let pair = |value: &str| format!("{key}\x12{}{value}", char::from(u8::try_from(value.len()).unwrap()));
+        let table = dir.parent().unwrap();
+        replace_in_descriptor(table, pair(sound).as_bytes(), pair(invalid).as_bytes());
+        ok(&["count", text(&dir)]);
+        for (command, target) in [("recover", &*dir), ("compact", &*dir), ("compact", table)] {
+            let answer = |dry_run: &[&str]| {
+                let output = run(&[&[command, "--json", text(target)], dry_run].concat());
+                (code(&output), last_error(&output).to_string())
+            };
+            let refused = answer(&[]);
+            assert_eq!(answer(&["--dry-run"]), refused, "{key}, {command}");
+            assert!(refused.0 > 1 && refused.1.contains(invalid), "{key}, {command}: {refused:?}");
         }
     }
 }
