@@ -60,7 +60,8 @@ pub struct RegionHealth {
     /// undone, or writing the log failed. Set until the region is opened again.
     pub poisoned: Option<Error>,
     /// The error of the last background flush or compaction; `None` after a success. A flush is retried at
-    /// increasing intervals, and so is a compaction after an [I/O error](crate::ErrorKind::Io); until then,
+    /// increasing intervals, and so is a compaction after an [I/O error](crate::ErrorKind::Io); after another
+    /// error, a compaction is retried [less often](crate::SchedulerBuilder::compaction_check). Until then,
     /// writes succeed while there is room in memory. A panic in the work, for example of an observer or the
     /// clock, counts as an I/O error.
     pub background_failure: Option<Error>,

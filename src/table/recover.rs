@@ -106,12 +106,12 @@ impl Table {
     ///
     /// The error of a table does not prevent the recovery of the others: the first one is returned after it
     /// ([`recover_tables`](Self::recover_tables) returns all). Logs with edits of such a table stay. Nothing
-    /// of the table has changed if a region with edits has recovered HFiles, or recovered edits outside of its
+    /// of it has changed if a region with edits has recovered HFiles, or recovered edits outside of its
     /// directory, as [`RegionOptions::open`] says; if the table has no descriptor, a damaged one, or one with
     /// invalid settings, values in MOB files, or, in a storage without renames, families whose files are not
     /// tracked by lists ([`Unsupported`](crate::ErrorKind::Unsupported)). If a region cannot be opened for
-    /// another reason, its edits are also in recovered edits, and the other regions of the table have replayed
-    /// theirs.
+    /// another reason, its edits are also in recovered edits, and the other regions of the table have
+    /// replayed theirs.
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         Self::recover_tables(root, options)?.of_all_tables()
     }

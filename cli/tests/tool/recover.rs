@@ -307,7 +307,8 @@ fn dry_runs_refuse_settings_that_the_change_refuses() {
         let dir = region(root.path(), "t", &table.regions()[0].encoded_name());
         table.close().unwrap();
         Table::alter(root.path(), "t", &TableChanges::new().set(key, sound), &Region::options()).unwrap();
-        let pair = |value: &str| format!("{key}\x12{}{value}", char::from(u8::try_from(value.len()).unwrap()));
+        let len = char::from(u8::try_from(sound.len()).unwrap());
+        let pair = |value: &str| format!("{key}\x12{len}{value}");
         let table = dir.parent().unwrap();
         replace_in_descriptor(table, pair(sound).as_bytes(), pair(invalid).as_bytes());
         ok(&["count", text(&dir)]);
