@@ -173,6 +173,12 @@ impl CommandError {
         self
     }
 
+    /// Names the table in the message, if a command goes on with others.
+    pub(crate) fn of_table(mut self, table: &TableName) -> Self {
+        self.message = format!("table {table}: {}", self.message);
+        self
+    }
+
     /// Returns the exit code for this fault.
     pub(crate) fn exit(&self) -> Exit {
         match self.kind {

@@ -2,7 +2,7 @@
 
 use crate::provider::HregionTable;
 use crate::source::Source;
-use hregion::io::url_scheme;
+use hregion::io::{LocalStorage, Storage as _, url_scheme};
 use hregion::{
     BlockCache, Error, ErrorKind, HFile, HFileOptions, Limits, Region, RegionOptions, RowRef, Scan, Table,
 };
@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 const SNAPSHOT_INFO: &str = ".snapshotinfo";
 const REGION_INFO: &str = ".regioninfo";
+const TABLE_DESCRIPTOR: &str = ".tabledesc";
 
 /// Options to open targets. The path of a target may be sent to other machines, but never these options.
 #[derive(Clone)]
@@ -109,7 +110,9 @@ impl Target {
     ///
     /// # Errors
     ///
-    /// If the file or directory does not exist, or cannot be read.
+    /// If the file or directory does not exist, or cannot be read. Of kind
+    /// [`TableNotFound`](ErrorKind::TableNotFound) if a table has no region, and
+    /// [`Unsupported`](ErrorKind::Unsupported) if a directory is of none of these kinds.
     pub fn open(target: &str, options: TargetOptions) -> hregion::Result<Self> {
         let origin = Origin::of_target(full(target)?, options);
         origin.source()?;
@@ -267,7 +270,28 @@ impl TargetOptions {
         if is_file(REGION_INFO)? {
             return options.open(&path).map(Source::Region);
         }
-        Table::open_dir(&path, options).map(Source::Table)
+        let opened = Table::open_dir(&path, options);
+        let has_no_region = opened.as_ref().is_err_and(|error| error.kind() == ErrorKind::TableNotFound);
+        if has_no_region && !self.has_entries(target, &path.join(TABLE_DESCRIPTOR))? {
+            let message = "neither a region nor a table nor a snapshot: no .regioninfo, no .tabledesc in it";
+            return Err(Error::locating(ErrorKind::Unsupported, format!("{}: {message}", path.display())));
+        }
+        opened.map(Source::Table)
+    }
+
+    /// Whether there is a directory with entries.
+    fn has_entries(&self, target: &str, dir: &Path) -> hregion::Result<bool> {
+        let listed = match is_url(target) {
+            true => self.storage(target)?.list_dir(dir),
+            false => LocalStorage.list_dir(dir),
+        };
+        match listed {
+            Ok(entries) => Ok(!entries.is_empty()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(false)
+            }
+            Err(error) => Err(Error::io("list", dir, error)),
+        }
     }
 
     fn files(&self, target: &str) -> HFileOptions {
@@ -304,7 +328,7 @@ impl TargetOptions {
     #[allow(clippy::unused_self, reason = "with remote files, it is used")]
     fn storage(&self, target: &str) -> hregion::Result<Arc<dyn hregion::Storage>> {
         check_url(target)?;
-        Ok(Arc::new(hregion::io::LocalStorage))
+        Ok(Arc::new(LocalStorage))
     }
 
     #[cfg(feature = "remote")]

@@ -125,6 +125,8 @@ impl From<HRegionRecovery> for RegionRecovery {
 /// moves them to `oldWALs/`. No server may be running. Can be repeated after a failure. With `dry_run=True`,
 /// nothing is changed.
 ///
+/// If a table cannot be recovered, the others are, and its exception is raised; logs with edits of it stay.
+///
 /// A log that is torn although another followed it is an error, unless `accept_torn_logs` is true: then
 /// writes may be missing.
 #[pyfunction]

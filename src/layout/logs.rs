@@ -139,26 +139,33 @@ impl LogTree {
         Ok(self.tree.list(storage, &dir)?.filter(|entries| !is_rest(entries)).map(|_| dir))
     }
 
-    /// Returns the table and name of each region with recovered edits.
+    /// Returns the names of all tables that have a directory.
+    ///
+    /// # Errors
+    ///
+    /// If a directory of namespaces or tables cannot be listed, or is a symbolic link.
+    pub(crate) fn tables(&self, storage: &dyn Storage) -> Result<Vec<TableName>> {
+        let mut found = Vec::new();
+        let data = self.root().join(DATA);
+        for namespace in self.tree.dirs(storage, &data)? {
+            let tables = self.tree.dirs(storage, &data.join(&namespace))?.into_iter();
+            found.extend(tables.filter_map(|table| TableName::new(namespace.clone(), table).ok()));
+        }
+        Ok(found)
+    }
+
+    /// Returns the names of the regions of a table that have recovered edits.
     ///
     /// # Errors
     ///
     /// If a directory cannot be listed, or is a symbolic link.
-    pub(crate) fn regions_with_edits(&self, storage: &dyn Storage) -> Result<Vec<(TableName, String)>> {
+    pub(crate) fn regions_with_edits(&self, storage: &dyn Storage, table: &TableName) -> Result<Vec<String>> {
         let mut found = Vec::new();
-        let data = self.root().join(DATA);
-        for namespace in self.tree.dirs(storage, &data)? {
-            for table in self.tree.dirs(storage, &data.join(&namespace))? {
-                let Ok(name) = TableName::new(namespace.clone(), table) else { continue };
-                let dir = self.tree.root().table(&name);
-                for region in self.tree.dirs(storage, &dir)?.into_iter().filter(|name| is_encoded_name(name))
-                {
-                    let edits = dir.join(&region).join(RECOVERED_EDITS);
-                    let files = self.tree.files(storage, &edits)?;
-                    if files.iter().any(|file| file.utf8_name().is_some_and(is_number)) {
-                        found.push((name.clone(), region));
-                    }
-                }
+        let dir = self.tree.root().table(table);
+        for region in self.tree.dirs(storage, &dir)?.into_iter().filter(|name| is_encoded_name(name)) {
+            let files = self.tree.files(storage, &dir.join(&region).join(RECOVERED_EDITS))?;
+            if files.iter().any(|file| file.utf8_name().is_some_and(is_number)) {
+                found.push(region);
             }
         }
         Ok(found)

@@ -238,16 +238,6 @@ impl Task {
         self.failure = Some(Failure { error, since, count });
         count
     }
-
-    /// Whether the task has failed with an error that a retry cannot fix.
-    fn is_given_up(&self) -> bool {
-        self.failure.as_ref().is_some_and(|failure| !is_passing(&failure.error))
-    }
-}
-
-/// Whether an error may be transient, so that the work should be retried.
-fn is_passing(error: &Error) -> bool {
-    error.kind() == ErrorKind::Io
 }
 
 /// Used by writers.
@@ -296,8 +286,9 @@ impl RegionCore {
             if !background.limit.is_pressed() {
                 return Ok(());
             }
-            let is_sound = |region: &&Arc<Self>| region.pending().failure.is_none();
-            let Some(region) = largest.iter().find(is_sound).or_else(|| largest.first()) else {
+            // The failure of a compaction prevents no flush.
+            let is_flushed = |region: &&Arc<Self>| !region.flush_fails();
+            let Some(region) = largest.iter().find(is_flushed).or_else(|| largest.first()) else {
                 return Ok(());
             };
             if !background.limit.is_full() {
@@ -335,6 +326,11 @@ impl RegionCore {
 
     pub(super) fn pending(&self) -> Pending {
         self.background.as_ref().map(Background::pending).unwrap_or_default()
+    }
+
+    /// Whether the last background flush failed.
+    fn flush_fails(&self) -> bool {
+        self.background.as_ref().is_some_and(|background| background.tasks().flush.failure.is_some())
     }
 
     /// Requests a flush, unless one is pending.
@@ -581,6 +577,18 @@ mod tests {
         assert_eq!(region.memstore_size(), 0);
         region.0.run(Work::Flush, WorkKind::Flush);
         assert!(region.health().is_sound());
+    }
+
+    /// Only a region whose flush fails is, if another one can be flushed.
+    #[test]
+    fn a_region_whose_compaction_fails_is_not_passed_over_for_room() {
+        let (dir, limit) = (tempfile::tempdir().unwrap(), MemoryLimit::new(64 << 10));
+        let (large, small) = (open(&dir, "a", &limit), open(&dir, "b", &limit));
+        let background = large.0.background.as_ref().unwrap();
+        background.tasks().compactions[0].fail(Error::invalid_argument("no compaction"), 0);
+        put(&small);
+        (0..1000).take_while(|_| large.store_file_count("f") == Some(0)).for_each(|_| put(&large));
+        assert_eq!((large.store_file_count("f"), small.store_file_count("f")), (Some(1), Some(0)));
     }
 
     #[test]

@@ -60,7 +60,8 @@ pub struct RegionHealth {
     /// undone, or writing the log failed. Set until the region is opened again.
     pub poisoned: Option<Error>,
     /// The error of the last background flush or compaction; `None` after a success. A flush is retried at
-    /// increasing intervals, and so is a compaction after an [I/O error](crate::ErrorKind::Io); until then,
+    /// increasing intervals, and so is a compaction after an [I/O error](crate::ErrorKind::Io); after another
+    /// error, a compaction is retried [less often](crate::SchedulerBuilder::compaction_check). Until then,
     /// writes succeed while there is room in memory. A panic in the work, for example of an observer or the
     /// clock, counts as an I/O error.
     pub background_failure: Option<Error>,
@@ -153,6 +154,23 @@ impl Region {
     #[must_use]
     pub fn warnings(&self) -> &[Error] {
         &self.0.warnings
+    }
+
+    /// Checks, for a region that is open for reading, what opening it for writing requires of its settings.
+    /// One that is open for writing has passed this check.
+    ///
+    /// # Errors
+    ///
+    /// If settings of the table are invalid, also such as only writes need, or new files need a key or a ZSTD
+    /// dictionary that was not given. That the settings are unknown, without a descriptor, is one of the
+    /// [`warnings`](Self::warnings) instead.
+    pub fn check_write_settings(&self) -> Result<()> {
+        if let Some(invalid) = &self.0.invalid_settings {
+            return Err(invalid.clone());
+        }
+        let state = self.0.states.load();
+        let mut stores = self.0.stores.iter().zip(&state.stores);
+        stores.try_for_each(|(store, state)| store.check_keys(&state.files))
     }
 
     /// Returns the logs of servers that may have edits of the region which reads do not return. See

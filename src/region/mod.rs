@@ -156,6 +156,8 @@ pub(crate) struct RegionCore {
     /// Whether values may be in MOB files.
     may_have_mob: bool,
     warnings: Vec<Error>,
+    /// Why the region, which is open for reading, could not be opened for writing: a setting is invalid.
+    invalid_settings: Option<Error>,
     /// Set when the region is open.
     replayed: OnceLock<ReplayReport>,
     replaying: Replaying,

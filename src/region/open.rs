@@ -15,7 +15,7 @@ use super::write::{max_cell_len, max_key_len};
 use super::{GetThreads, MemoryLimit, Region, RegionCore, RegionOptions, RegionVersion, Scheduler};
 use crate::cell::CellOrder;
 use crate::error::{Corruption, Error, Result};
-use crate::hfile::{Encryption, HFileOptions};
+use crate::hfile::HFileOptions;
 use crate::io::{FileLock, Owner};
 use crate::layout::file_name::new_file_name;
 use crate::layout::{
@@ -280,14 +280,10 @@ impl RegionOptions {
             };
             return Err(Corruption::unsupported("order of cells", name).at(file.path(), 0));
         }
-        if self.writable {
-            // Refused here rather than at the first flush, when writes have already been acknowledged.
-            let is_encrypted = files.iter().any(StoreFile::is_encrypted);
-            Encryption::for_output(&store.family, is_encrypted, &self.files)?;
-        }
         let mut state = StoreVersion::new(&store.family, store.order, files);
         if self.writable {
-            store.check_zstd_dictionary(state.files.iter().rev().map(StoreFile::hfile))?;
+            // Refused here rather than at the first flush, when writes have already been acknowledged.
+            store.check_keys(&state.files)?;
         }
         state.lazy_seek = self.lazy_seek;
         state.active = segment;
@@ -330,6 +326,8 @@ impl RegionOptions {
         let in_memory_flush = InMemoryFlush::new(self.in_memory_flush_size, memory_sizes.0);
         let background = lock.is_some().then(|| self.new_background(&dir, memory_sizes, stores.len()));
         let log = lock.is_some().then(|| Box::new(self.new_log(&dir, stores.len())));
+        let of_stores = stores.iter().find_map(|store| store.invalid_settings.clone());
+        let of_table = if lock.is_some() { None } else { self.check_write_settings(&dir).err() };
         let inner = RegionCore {
             log,
             durability: self.durability.or(durability).or(Durability::FsyncWal),
@@ -369,6 +367,7 @@ impl RegionOptions {
             flushing: Mutex::new(()),
             files: FileChanges::new(replaced),
             warnings,
+            invalid_settings: of_table.or(of_stores),
             replayed: OnceLock::new(),
             replaying: Replaying::new(&replayed, later.as_ref(), files_seq_id),
             background,
@@ -409,17 +408,31 @@ impl RegionOptions {
         given.or_else(|| dir.setting(family, key))
     }
 
-    /// Fails if a region, which these options have opened for reading, could not be opened for writing: as
-    /// settings that only writes need are invalid, or the settings of its families are unknown.
-    pub(crate) fn check_settings(&self, region: &Region) -> Result<()> {
-        let dir = &region.0.dir;
-        self.memory_sizes(dir, write_limits(dir)?)?;
-        durability_of(dir)?;
-        if let Some(invalid) = region.0.stores.iter().find_map(|store| store.invalid_settings.clone()) {
-            return Err(invalid);
+    /// Opens the directory of a region that will be opened for writing.
+    ///
+    /// # Errors
+    ///
+    /// Also if the region could not be opened for writing, because the settings of its families are unknown,
+    /// settings of the table are invalid, also such as only writes need, or values are in MOB files.
+    pub(crate) fn dir_to_write(&self, path: &Path) -> Result<RegionDir> {
+        let mut options = self.clone();
+        let described = options.read_descriptor_file()?;
+        let mut dir = RegionDir::open(&options.storage, path)?;
+        describe(&mut dir, described.as_ref())?;
+        dir.refuse_mob()?;
+        let (families, unknown) = options.families_of(&dir)?;
+        if let Some(unknown) = unknown.into_iter().next() {
+            return Err(unknown);
         }
-        let (_, unknown) = self.families_of(dir)?;
-        unknown.into_iter().next().map_or(Ok(()), Err)
+        options.check_write_settings(&dir)?;
+        families.iter().try_for_each(|family| options.settings_of(&dir, family).map(drop))?;
+        Ok(dir)
+    }
+
+    /// Fails if settings of the table that only writes need are invalid.
+    fn check_write_settings(&self, dir: &RegionDir) -> Result<()> {
+        self.memory_sizes(dir, write_limits(dir)?)?;
+        durability_of(dir).map(drop)
     }
 
     /// Returns the families by name, and a warning if the settings of some are unknown.

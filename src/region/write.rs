@@ -192,7 +192,7 @@ impl RegionCore {
         seq_id
     }
 
-    /// Removes the cells of a pending write from memory, which no read has seen.
+    /// Removes the cells of a pending write from memory. Only reads of uncommitted writes can have seen them.
     fn take_back<'a, C: Borrow<NewCell<'a>>>(
         &self,
         seq_id: i64,

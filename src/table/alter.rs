@@ -341,9 +341,9 @@ impl TableChange<'_> {
 
     /// Returns the names of the regions with recovered edits, except parents, which are not opened.
     fn regions_with_edits(&self) -> Result<Vec<String>> {
-        let with_edits = self.logs.regions_with_edits(&**self.options.file_storage())?;
-        let with_edits = with_edits.into_iter().filter(|(table, _)| *table == self.table);
+        let mut with_edits = self.logs.regions_with_edits(&**self.options.file_storage(), &self.table)?;
         let serving: Vec<String> = self.serving_regions()?.iter().map(RegionInfo::encoded_name).collect();
-        Ok(with_edits.map(|(_, region)| region).filter(|region| serving.contains(region)).collect())
+        with_edits.retain(|region| serving.contains(region));
+        Ok(with_edits)
     }
 }

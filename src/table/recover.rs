@@ -4,9 +4,9 @@
 use super::Table;
 use super::uncommitted::find_uncommitted;
 use crate::cell::CellRef;
-use crate::error::{Corruption, Error, Result};
+use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::Storage;
-use crate::layout::{LogTree, NewEdits, RegionDir, ServerLog, UnreadLogs};
+use crate::layout::{LogTree, NewEdits, ServerLog, UnreadLogs};
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{Region, RegionOptions, ReplayReport};
 use crate::schema::{RegionInfo, TableName};
@@ -31,8 +31,12 @@ const TORN_BEFORE_NEWER: &str = "its server went on with a newer log, so edits m
 pub struct RootRecovery {
     /// The regions with edits in the logs or with recovered edits, by table and name.
     pub regions: Vec<RegionRecovery>,
-    /// The logs, by server and age, with the paths that they had under `WALs/`.
+    /// The logs that are moved, by server and age, with the paths that they had under `WALs/`.
     pub logs: Vec<PathBuf>,
+    /// The logs that stay, because they have edits of tables that could not be recovered.
+    pub kept_logs: Vec<PathBuf>,
+    /// The errors of tables that could not be recovered, or not all of their regions, by table.
+    pub failed: Vec<(TableName, Error)>,
     /// The logs whose last entry is incomplete, as errors of kind [`Truncated`](crate::ErrorKind::Truncated)
     /// with the offset of the entry and the number of bytes after it. Such an entry was never acknowledged if
     /// the log is the newest of its server and has no trailer. Other torn logs are listed only if they [are
@@ -68,6 +72,8 @@ pub enum RegionOutcome {
     /// They are skipped, because the region no longer has a directory, or one with nothing but recovered
     /// edits: it was archived, or its table dropped.
     Gone,
+    /// They are not replayed, because of an error of the table: [`RootRecovery::failed`].
+    Failed,
 }
 
 /// The name of a region, as in a log.
@@ -95,39 +101,63 @@ impl Table {
     /// # Errors
     ///
     /// If a log is unreadable, encrypted, or damaged before its end; if one that was closed, or is not the
-    /// newest of its server, is torn, unless that [is accepted](RegionOptions::accept_torn_logs); if a region
-    /// or the root is [locked](crate::ErrorKind::Locked), or a region has recovered HFiles, or recovered
-    /// edits outside of its directory, as [`RegionOptions::open`] says, or is of a table with values in MOB
-    /// files, or, in a storage without renames, with families whose files are not tracked by lists
-    /// ([`Unsupported`](crate::ErrorKind::Unsupported)). Nothing has changed in these cases. If a region
-    /// cannot be opened: all edits are then in recovered edits, so other regions replay theirs when they are
-    /// opened. Logs are moved after everything else has succeeded.
+    /// newest of its server, is torn, unless that [is accepted](RegionOptions::accept_torn_logs); if the root
+    /// or a region is [locked](crate::ErrorKind::Locked). Nothing has changed in these cases.
+    ///
+    /// The error of a table does not prevent the recovery of the others: the first one is returned after it
+    /// ([`recover_tables`](Self::recover_tables) returns all). Logs with edits of such a table stay. Nothing
+    /// of it has changed if a region with edits has recovered HFiles, or recovered edits outside of its
+    /// directory, as [`RegionOptions::open`] says; if the table has no descriptor, a damaged one, or one with
+    /// invalid settings, values in MOB files, or, in a storage without renames, families whose files are not
+    /// tracked by lists ([`Unsupported`](crate::ErrorKind::Unsupported)). If a region cannot be opened for
+    /// another reason, its edits are also in recovered edits, and the other regions of the table have
+    /// replayed theirs.
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
+        Self::recover_tables(root, options)?.of_all_tables()
+    }
+
+    /// Like [`recover`](Self::recover), but returns what was done even if some tables could not be recovered:
+    /// these are in [`failed`](RootRecovery::failed). After the reasons are removed, the call is repeated.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`recover`](Self::recover), except the errors of tables.
+    pub fn recover_tables(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         Error::if_no_clock("a recovery")?;
         let options = options.create_if_missing(false).alter(false).writable(true).with_split_logs();
         let recovery = Recovery::new(root.as_ref(), &options);
         let lock = recovery.tree.lock(recovery.storage())?;
         recovery.end_logs()?;
-        let survey = recovery.survey(recovery.tree.logs(recovery.storage())?)?;
-        let dirs =
-            || survey.regions.iter().filter_map(|(key, found)| Some((key, found, found.dir.as_ref()?)));
-        for (_, _, dir) in dirs().filter(|(_, found, _)| found.outcome == RegionOutcome::Replayed) {
-            options.check_unlocked(dir)?;
-        }
-        let dirs: BTreeMap<&RegionKey, &Path> = dirs().map(|(key, _, dir)| (key, dir.as_path())).collect();
-        for (log, names) in &survey.logs {
-            let dirs: Vec<_> = names.iter().filter_map(|name| dirs.get_key_value(name)).collect();
-            for some in dirs.chunks(REGIONS_AT_ONCE) {
-                recovery.split(&log.path, &some.iter().map(|(key, dir)| (**key, **dir)).collect())?;
+        let mut survey = recovery.survey(recovery.tree.logs(recovery.storage())?)?;
+        for ((table, _), dir) in survey.replayed() {
+            match options.check_unlocked(&dir) {
+                Err(locked) if locked.kind() == ErrorKind::Locked => return Err(locked),
+                Err(error) => survey.fail(&table, error),
+                Ok(()) => {}
             }
         }
+        let dirs = survey.regions.iter().filter_map(|(key, found)| Some((key, found.dir.as_deref()?)));
+        let dirs: BTreeMap<&RegionKey, &Path> = dirs.collect();
+        let mut failed: BTreeMap<TableName, Error> = BTreeMap::new();
+        for (log, names) in &survey.logs {
+            let dirs = names.iter().filter_map(|name| dirs.get_key_value(name));
+            let dirs: Vec<_> = dirs.filter(|((table, _), _)| !failed.contains_key(table)).collect();
+            for some in dirs.chunks(REGIONS_AT_ONCE) {
+                let some = some.iter().map(|(key, dir)| (**key, **dir)).collect();
+                recovery.split(&log.path, &some, &mut failed)?;
+            }
+        }
+        // Not opened: a replay of some edits would hide earlier ones that are in no recovered edits yet.
+        failed.into_iter().for_each(|(table, error)| survey.fail(&table, error));
         recovery.tree.check_lock(&lock)?;
-        let done = survey.report(|found, dir| {
-            let region = options.clone().open(dir)?;
-            found.replayed = region.replayed();
-            found.warnings = region.warnings().to_vec();
-            region.close()
-        })?;
+        for (key, dir) in survey.replayed() {
+            let done = options.clone().open(&dir).and_then(|region| {
+                let done = (region.replayed(), region.warnings().to_vec());
+                region.close().map(|()| done)
+            });
+            survey.add(&key, done);
+        }
+        let done = survey.report();
         recovery.tree.check_lock(&lock)?;
         recovery.tree.archive(options.file_storage(), &done.logs)?;
         Ok(done)
@@ -141,21 +171,30 @@ impl Table {
     /// Same as [`recover`](Self::recover). In HDFS, also if a log has not been closed by its server: its
     /// content cannot be read before its writing is ended.
     pub fn plan_recovery(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
+        Self::plan_recovery_of_tables(root, options)?.of_all_tables()
+    }
+
+    /// Returns what [`recover_tables`](Self::recover_tables) would do, as
+    /// [`plan_recovery`](Self::plan_recovery) does.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`plan_recovery`](Self::plan_recovery), except the errors of tables.
+    pub fn plan_recovery_of_tables(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         let options = options.create_if_missing(false).alter(false).writable(false);
         let recovery = Recovery::new(root.as_ref(), &options);
         let logs = recovery.tree.logs(recovery.storage())?;
         recovery.refuse_unclosed(&logs)?;
         let mut survey = recovery.survey(logs)?;
         let mut unreplayed = BTreeMap::new();
-        for (key, found) in &mut survey.regions {
-            if let Some(dir) = found.dir.as_ref().filter(|_| found.outcome == RegionOutcome::Replayed) {
-                let region = options.clone().open(dir)?;
-                options.check_settings(&region)?;
-                found.warnings = region.warnings().to_vec();
-                // from recovered edits; edits in the logs are added
-                found.replayed = region.replayed();
+        for (key, dir) in survey.replayed() {
+            // of recovered edits; edits in the logs are added
+            let opened = options.clone().open(&dir).and_then(|region| {
+                region.check_write_settings()?;
                 unreplayed.insert(key.clone(), Unreplayed::of(&region));
-            }
+                Ok((region.replayed(), region.warnings().to_vec()))
+            });
+            survey.add(&key, opened);
         }
         for (log, _) in &survey.logs {
             recovery.each_entry(&log.path, |key, entry| {
@@ -165,7 +204,7 @@ impl Table {
                 Ok(())
             })?;
         }
-        survey.report(|_, _| Ok(()))
+        Ok(survey.report())
     }
 
     /// Returns the logs of servers under the table's root directory (`WALs/`), whose edits reads do not
@@ -220,19 +259,29 @@ pub(super) fn refuse_edits_of(
     Ok(())
 }
 
+impl RootRecovery {
+    /// Fails with the error of the first table that could not be recovered, if there is one.
+    fn of_all_tables(self) -> Result<Self> {
+        self.failed.first().map_or(Ok(()), |(_, error)| Err(error.clone()))?;
+        Ok(self)
+    }
+}
+
 /// The logs of a root directory, and the regions with edits.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Survey {
     regions: BTreeMap<RegionKey, Found>,
     /// Each log, and the regions in it.
     logs: Vec<(ServerLog, BTreeSet<RegionKey>)>,
     torn: Vec<Error>,
+    /// The errors of tables that cannot be recovered, or not all of their regions.
+    failed: Vec<(TableName, Error)>,
 }
 
 /// A region with edits.
 #[derive(Debug)]
 struct Found {
-    /// None if the region no longer has one.
+    /// None if the region no longer has one, or is not changed.
     dir: Option<PathBuf>,
     outcome: RegionOutcome,
     replayed: ReplayReport,
@@ -240,22 +289,56 @@ struct Found {
 }
 
 impl Survey {
-    /// Returns the report, after `replay` has completed it for each region whose edits are replayed.
-    fn report(
-        self,
-        mut replay: impl FnMut(&mut RegionRecovery, &Path) -> Result<()>,
-    ) -> Result<RootRecovery> {
-        let mut regions = Vec::new();
-        for ((table, region), found) in self.regions {
-            let Found { dir, outcome, replayed, warnings } = found;
-            let mut one = RegionRecovery { table, region, outcome, replayed, warnings };
-            if let Some(dir) = dir.filter(|_| outcome == RegionOutcome::Replayed) {
-                replay(&mut one, &dir)?;
-            }
-            regions.push(one);
+    /// Returns the regions whose edits are replayed, with their directories.
+    fn replayed(&self) -> Vec<(RegionKey, PathBuf)> {
+        let replayed = self.regions.iter().filter(|(_, found)| found.outcome == RegionOutcome::Replayed);
+        replayed.filter_map(|(key, found)| Some((key.clone(), found.dir.clone()?))).collect()
+    }
+
+    fn has_failed(&self, table: &TableName) -> bool {
+        self.failed.iter().any(|(of, _)| of == table)
+    }
+
+    /// Leaves a table alone, because of an error. Only the first one is reported.
+    fn fail(&mut self, table: &TableName, error: Error) {
+        if !self.has_failed(table) {
+            self.failed.push((table.clone(), error));
         }
-        let logs = self.logs.into_iter().map(|(log, _)| log.path).collect();
-        Ok(RootRecovery { regions, logs, torn: self.torn })
+        for (_, found) in self.regions.iter_mut().filter(|((of, _), _)| of == table) {
+            found.fail();
+        }
+    }
+
+    /// Adds the result of the replay of a region: its counts and warnings.
+    fn add(&mut self, key: &RegionKey, done: Result<(ReplayReport, Vec<Error>)>) {
+        let Some(found) = self.regions.get_mut(key) else { return };
+        match done {
+            Ok((replayed, warnings)) => (found.replayed, found.warnings) = (replayed, warnings),
+            Err(error) => {
+                found.fail();
+                let is_same =
+                    |(of, known): &(TableName, Error)| *of == key.0 && known.to_string() == error.to_string();
+                if !self.failed.iter().any(is_same) {
+                    self.failed.push((key.0.clone(), error));
+                }
+            }
+        }
+    }
+
+    /// Returns the report. Logs with edits of tables that could not be recovered are not moved.
+    fn report(self) -> RootRecovery {
+        let Self { regions, logs, torn, mut failed } = self;
+        failed.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let one = |((table, region), found): (RegionKey, Found)| {
+            let Found { outcome, replayed, warnings, .. } = found;
+            RegionRecovery { table, region, outcome, replayed, warnings }
+        };
+        let is_needed = |(_, names): &(ServerLog, BTreeSet<RegionKey>)| {
+            names.iter().any(|(table, _)| failed.iter().any(|(of, _)| of == table))
+        };
+        let (kept, moved): (Vec<_>, Vec<_>) = logs.into_iter().partition(is_needed);
+        let [kept_logs, logs] = [kept, moved].map(|logs| logs.into_iter().map(|(log, _)| log.path).collect());
+        RootRecovery { regions: regions.into_iter().map(one).collect(), logs, kept_logs, failed, torn }
     }
 }
 
@@ -326,7 +409,7 @@ impl<'o> Recovery<'o> {
     /// If a log is unreadable or damaged; if one that has a trailer, or is not the newest of its server, is
     /// torn, unless that is accepted: its server closed it, so acknowledged writes may be missing.
     fn survey(&self, logs: Vec<ServerLog>) -> Result<Survey> {
-        let mut survey = Survey { regions: BTreeMap::new(), logs: Vec::new(), torn: Vec::new() };
+        let mut survey = Survey::default();
         for log in logs {
             let mut names = BTreeSet::new();
             let end = self.each_entry(&log.path, |key, entry| {
@@ -351,32 +434,58 @@ impl<'o> Recovery<'o> {
             }
             survey.logs.push((log, names));
         }
-        let with_edits = self.tree.regions_with_edits(self.storage())?;
-        let with_edits: BTreeSet<RegionKey> = with_edits.into_iter().collect();
-        for key in &with_edits {
-            survey.regions.entry(key.clone()).or_insert_with(Found::gone);
+        for table in self.tree.tables(self.storage())? {
+            match self.tree.regions_with_edits(self.storage(), &table) {
+                Ok(with_edits) => {
+                    for region in with_edits {
+                        survey.regions.entry((table.clone(), region)).or_insert_with(Found::gone);
+                    }
+                }
+                Err(error) => survey.fail(&table, error),
+            }
         }
-        let mut tables = BTreeMap::new();
-        for ((table, region), found) in &mut survey.regions {
-            let Some(dir) = self.tree.region_dir(self.storage(), table, region)? else { continue };
-            if !tables.contains_key(table) {
-                tables.insert(table.clone(), self.parents(table, &dir)?);
+        let mut parents = BTreeMap::new();
+        for key in survey.regions.keys().cloned().collect::<Vec<_>>() {
+            if survey.has_failed(&key.0) {
+                continue;
             }
-            let is_parent = tables.get(table).is_some_and(|parents| parents.contains(&dir));
-            found.outcome = if is_parent { RegionOutcome::Parent } else { RegionOutcome::Replayed };
-            if !is_parent {
-                // Fails before anything has changed if the region could not be opened.
-                let region = RegionDir::open(self.options.file_storage(), &dir)?;
-                region.recovered_edits()?;
-                region.refuse_mob()?;
-                region.check_trackers(region.families())?;
+            match self.place(&key, &mut parents) {
+                Ok(place) => {
+                    if let Some((found, (dir, outcome))) = survey.regions.get_mut(&key).zip(place) {
+                        (found.dir, found.outcome) = (Some(dir), outcome);
+                    }
+                }
+                Err(error) => survey.fail(&key.0, error),
             }
-            found.dir = Some(dir);
         }
         // A parent's recovered edits are not replayed: no server opens it.
         let in_logs: BTreeSet<&RegionKey> = survey.logs.iter().flat_map(|(_, names)| names).collect();
         survey.regions.retain(|key, found| found.outcome != RegionOutcome::Parent || in_logs.contains(key));
         Ok(survey)
+    }
+
+    /// Returns the directory of a region, if it exists, and what becomes of its edits. `parents` has the
+    /// [parents](Self::parents) of tables that are known.
+    ///
+    /// # Errors
+    ///
+    /// If the region could not be opened for writing, as far as that is known without its files.
+    fn place(
+        &self,
+        (table, region): &RegionKey,
+        parents: &mut BTreeMap<TableName, BTreeSet<PathBuf>>,
+    ) -> Result<Option<(PathBuf, RegionOutcome)>> {
+        let Some(dir) = self.tree.region_dir(self.storage(), table, region)? else { return Ok(None) };
+        if !parents.contains_key(table) {
+            parents.insert(table.clone(), self.parents(table, &dir)?);
+        }
+        if parents.get(table).is_some_and(|parents| parents.contains(&dir)) {
+            return Ok(Some((dir, RegionOutcome::Parent)));
+        }
+        let region = self.options.dir_to_write(&dir)?;
+        region.recovered_edits()?;
+        region.check_trackers(region.families())?;
+        Ok(Some((dir, RegionOutcome::Replayed)))
     }
 
     /// Returns the directories of the regions of a table that were split or merged. `region` is the directory
@@ -410,30 +519,63 @@ impl<'o> Recovery<'o> {
         })
     }
 
-    /// Writes the edits of some regions in a log to their recovered edits.
-    fn split(&self, log: &Path, dirs: &BTreeMap<&RegionKey, &Path>) -> Result<()> {
+    /// Writes the edits of some regions in a log to their recovered edits. If that fails for a region, leaves
+    /// out the rest of its table, and adds the error to `failed`.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be read.
+    fn split(
+        &self,
+        log: &Path,
+        dirs: &BTreeMap<&RegionKey, &Path>,
+        failed: &mut BTreeMap<TableName, Error>,
+    ) -> Result<()> {
         let mut open: BTreeMap<RegionKey, RegionEdits> = BTreeMap::new();
         self.each_entry(log, |key, entry| {
-            let Some(dir) = dirs.get(&key) else { return Ok(()) };
-            let seq_id = entry.key().sequence_id;
-            let edits = match open.entry(key) {
-                Entry::Occupied(edits) => edits.into_mut(),
-                Entry::Vacant(place) => {
-                    let file = self.tree.new_edits(self.storage(), dir, seq_id, log)?;
-                    // One id for all, so that a repeated split writes the same bytes.
-                    let options = WalWriterOptions::new().checksums(Some(0));
-                    let writer = options.create_in(self.storage(), &file.temp)?;
-                    place.insert(RegionEdits { file, writer, last: seq_id })
-                }
-            };
-            edits.writer.append(entry.key(), entry.cells())?;
-            edits.last = edits.last.max(seq_id);
+            let Some(((table, _), dir)) = dirs.get_key_value(&key) else { return Ok(()) };
+            if failed.contains_key(table) {
+                return Ok(());
+            }
+            if let Err(error) = self.append(log, dir, entry, open.entry(key)) {
+                failed.insert(table.clone(), error);
+            }
             Ok(())
         })?;
-        for RegionEdits { file, writer, last } in open.into_values() {
-            writer.finish()?; // syncs it
-            self.tree.commit_edits(self.options.file_storage(), &file, last)?;
+        for ((table, _), RegionEdits { file, writer, last }) in open {
+            if failed.contains_key(&table) {
+                continue;
+            }
+            let synced = writer.finish();
+            let done = synced.and_then(|()| self.tree.commit_edits(self.options.file_storage(), &file, last));
+            if let Err(error) = done {
+                failed.insert(table, error);
+            }
         }
+        Ok(())
+    }
+
+    /// Appends an entry of a log to the recovered edits of its region, which the first one begins.
+    fn append(
+        &self,
+        log: &Path,
+        dir: &Path,
+        entry: &WalEntry,
+        edits: Entry<'_, RegionKey, RegionEdits>,
+    ) -> Result<()> {
+        let seq_id = entry.key().sequence_id;
+        let edits = match edits {
+            Entry::Occupied(edits) => edits.into_mut(),
+            Entry::Vacant(place) => {
+                let file = self.tree.new_edits(self.storage(), dir, seq_id, log)?;
+                // One id for all, so that a repeated split writes the same bytes.
+                let options = WalWriterOptions::new().checksums(Some(0));
+                let writer = options.create_in(self.storage(), &file.temp)?;
+                place.insert(RegionEdits { file, writer, last: seq_id })
+            }
+        };
+        edits.writer.append(entry.key(), entry.cells())?;
+        edits.last = edits.last.max(seq_id);
         Ok(())
     }
 }
@@ -443,5 +585,10 @@ impl Found {
     fn gone() -> Self {
         let (replayed, warnings) = (ReplayReport::default(), Vec::new());
         Self { dir: None, outcome: RegionOutcome::Gone, replayed, warnings }
+    }
+
+    /// Leaves the region alone.
+    fn fail(&mut self) {
+        (self.dir, self.outcome) = (None, RegionOutcome::Failed);
     }
 }

@@ -308,6 +308,7 @@ fn a_table_has_a_durability() {
     assert!(error.to_string().contains("PERHAPS"), "{error}");
     let read = Region::options().storage(Arc::new(storage)).open(DIR).unwrap();
     assert!(values(&read).is_empty(), "reads need no durability");
+    assert_eq!(read.check_write_settings().unwrap_err().to_string(), error.to_string());
 }
 
 /// Creates the region, and adds the setting to its table descriptor.

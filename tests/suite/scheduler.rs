@@ -360,6 +360,63 @@ fn failed_compactions_are_retried_and_block_no_flush() {
     region.close().unwrap();
 }
 
+/// Refuses compactions, and counts the requests.
+#[derive(Debug, Default)]
+struct RefusingCompactions {
+    refuses: AtomicBool,
+    asked: AtomicU64,
+}
+
+impl RegionObserver for RefusingCompactions {
+    fn pre_compact_selection(
+        &self,
+        _: &mut ObserverContext<'_>,
+        _: &[u8],
+        _: &mut Vec<String>,
+    ) -> hregion::Result<()> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        match self.refuses.load(Ordering::SeqCst) {
+            true => Err(Error::invalid_argument("no compaction")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// HBase: `HRegionServer.CompactionChecker`.
+#[test]
+fn a_compaction_that_fails_for_another_reason_is_tried_again_without_a_write() {
+    for check in [HOUR, Duration::from_millis(1)] {
+        let observer = Arc::new(RefusingCompactions::default());
+        observer.refuses.store(true, Ordering::SeqCst);
+        let asked = || observer.asked.load(Ordering::SeqCst);
+        let scheduler = Scheduler::builder().compaction_check(check).build();
+        let region = in_memory(&scheduler, &FaultyStorage::new(), 16)
+            .observer(0, Arc::clone(&observer) as Arc<dyn RegionObserver>)
+            .open("/r")
+            .unwrap();
+        eventually("it has failed", || {
+            fill(&region, 16).unwrap();
+            region.health().background_failures > 0
+        });
+        let failure = region.health().background_failure.unwrap();
+        assert_eq!(failure.kind(), ErrorKind::InvalidArgument);
+        if check == HOUR {
+            let flushes = region.metrics().flushes;
+            eventually("it is flushed again", || {
+                fill(&region, 16).unwrap();
+                region.metrics().flushes > flushes + 3
+            });
+            assert_eq!((asked(), region.health().compactions_pending), (1, 1), "not after each flush");
+        } else {
+            eventually("it is tried again", || asked() > 3);
+            observer.refuses.store(false, Ordering::SeqCst);
+            eventually("it is compacted", || region.health().is_sound() && region.metrics().compactions > 0);
+        }
+        region.close().unwrap();
+        assert_eq!(scheduler.queue_len(), 0);
+    }
+}
+
 /// A storage on which the next removal of a store file waits to be released.
 #[derive(Debug)]
 struct SlowRemoval {

@@ -5,7 +5,7 @@ use crate::directories::{DATA, is_region};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::logs::FoundLogs;
-use crate::maintenance::check_settings;
+use crate::maintenance::{check_settings, keep_first};
 use crate::output::Output;
 use crate::probe;
 use crate::regions::check_serves;
@@ -26,7 +26,11 @@ use std::path::PathBuf;
 /// With --json, prints {"region","table","edits","cells","skipped","flushed":[...],"outcome"} for each region
 /// with edits. "skipped" counts cells that are in store files already, that belong to a family that the table
 /// does not have, or that are not replayed. "outcome" is "replayed", "parent" if the region was split or
-/// merged, or "gone" if its directory does not exist. "flushed" lists the files written.
+/// merged, "gone" if its directory does not exist, or "failed". "flushed" lists the files written.
+///
+/// A table that cannot be recovered, for example without a descriptor, does not prevent the recovery of the
+/// others. The errors of all such tables are printed; the exit code is that of the first. Logs with edits of
+/// such tables stay in WALs, for a repeated call.
 ///
 /// A log that its server did not close may end within an entry. Such an entry was never acknowledged: a
 /// message on standard error names its offset. Damage anywhere else is an error, and nothing is changed. A
@@ -111,17 +115,30 @@ fn recover_root(args: &Args, options: RegionOptions, out: &mut Output) -> Result
         return Err(CommandError::usage(message).into());
     }
     let found = match args.dry_run {
-        true => Table::plan_recovery(&args.target, options)?,
-        false => Table::recover(&args.target, options)?,
+        true => Table::plan_recovery_of_tables(&args.target, options)?,
+        false => Table::recover_tables(&args.target, options)?,
     };
-    warn(out, None, &found.torn);
-    for region in &found.regions {
-        warn(out, Some(&region.region), &region.warnings);
-        print(&region.table.to_string(), &region.region, region.outcome, &region.replayed, out)?;
+    let mut failed = Ok(());
+    for (table, error) in &found.failed {
+        failed = keep_first(failed, Err(CommandError::from(error).of_table(table).into()), out);
     }
+    if let Err(Failure::Fault(first)) = &failed {
+        out.found(first.exit());
+    }
+    warn(out, None, &found.torn);
+    let printed = found.regions.iter().try_for_each(|region| {
+        warn(out, Some(&region.region), &region.warnings);
+        print(&region.table.to_string(), &region.region, region.outcome, &region.replayed, out)
+    });
     if !args.dry_run {
         out.summary(&format!("{} logs moved to oldWALs", found.logs.len()));
     }
+    if !found.kept_logs.is_empty() {
+        let count = found.kept_logs.len();
+        out.warn_always(&format!("{count} logs stay in WALs: they have edits of tables with errors"));
+    }
+    // the errors count even if nothing reads the output
+    keep_first(failed, printed, out)?;
     Ok(Exit::Done)
 }
 
@@ -144,6 +161,7 @@ fn print(
     let name = match outcome {
         RegionOutcome::Gone => "gone",
         RegionOutcome::Parent => "parent",
+        RegionOutcome::Failed => "failed",
         _ => "replayed",
     };
     if outcome == RegionOutcome::Gone && *edits > 0 {

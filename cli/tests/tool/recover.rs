@@ -1,8 +1,8 @@
 //! `hregion recover`: regions and root directories left by HBase when it was killed.
 
-use crate::library::files::{copy_dir, unlocked_contents};
+use crate::library::files::{copy_dir, replace_in_descriptor, unlocked_contents};
 use crate::support::{code, hregion, json_lines, last_error, members, ok, run, stderr, stdout, testdata};
-use hregion::{ErrorKind, Family, Put, Region, Table};
+use hregion::{ErrorKind, Family, Put, Region, Table, TableChanges};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -291,6 +291,68 @@ fn dry_runs_need_the_descriptor_that_the_change_needs() {
             assert!(said.contains("there is no table descriptor") && said.contains("--family"), "{said}");
         }
     }
+}
+
+/// So it does if a setting is invalid that reads do not need.
+#[test]
+fn dry_runs_refuse_settings_that_the_change_refuses() {
+    for (key, sound, invalid) in [
+        ("DURABILITY", "SYNC_WAL", "SYNC_WAX"),
+        ("hbase.hregion.memstore.block.multiplier", "4", "x"),
+        ("hbase.hstore.compaction.min", "5", "x"),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let table = Table::create(root.path(), "t", &[Family::new("f")], &[] as &[&str]).unwrap();
+        table.put(Put::new("r").cell("f", "q", "v")).unwrap();
+        let dir = region(root.path(), "t", &table.regions()[0].encoded_name());
+        table.close().unwrap();
+        Table::alter(root.path(), "t", &TableChanges::new().set(key, sound), &Region::options()).unwrap();
+        let len = char::from(u8::try_from(sound.len()).unwrap());
+        let pair = |value: &str| format!("{key}\x12{len}{value}");
+        let table = dir.parent().unwrap();
+        replace_in_descriptor(table, pair(sound).as_bytes(), pair(invalid).as_bytes());
+        ok(&["count", text(&dir)]);
+        for (command, target) in [("recover", &*dir), ("compact", &*dir), ("compact", table)] {
+            let answer = |dry_run: &[&str]| {
+                let output = run(&[&[command, "--json", text(target)], dry_run].concat());
+                (code(&output), last_error(&output).to_string())
+            };
+            let refused = answer(&[]);
+            assert_eq!(answer(&["--dry-run"]), refused, "{key}, {command}");
+            assert!(refused.0 > 1 && refused.1.contains(invalid), "{key}, {command}: {refused:?}");
+        }
+    }
+}
+
+/// The other tables are recovered. The edits of this one, and the logs with them, stay.
+#[test]
+fn a_table_that_cannot_be_recovered_fails_alone() {
+    let root = crashed_root();
+    let (dir, (table, ..)) = (text(root.path()), answers().remove(0));
+    let (descriptor, aside) =
+        (root.path().join("data/default").join(&table).join(".tabledesc"), root.path().join("aside"));
+    fs::rename(&descriptor, &aside).unwrap();
+    for dry_run in [&["--dry-run"][..], &[]] {
+        let output = run(&[&["recover", "--json", dir], dry_run].concat());
+        let (error, said) = (last_error(&output), stderr(&output));
+        assert_eq!((code(&output), error["kind"].as_str()), (2, Some("InvalidArgument")), "{said}");
+        let expected = format!("table {table}: there is no table descriptor");
+        assert!(error["message"].as_str().unwrap().starts_with(&expected), "{error}");
+        assert!(said.contains(&expected) && said.contains(" logs stay in WALs"), "{said}");
+        let mut lines = json_lines(&stdout(&output));
+        lines.retain(|line| line["error"].is_null());
+        assert_eq!(lines.len(), 5, "{lines:?}");
+        for line in &lines {
+            assert_eq!(line["table"] == table.as_str(), line["outcome"] == "failed", "{line}");
+            assert!(line["outcome"] != "failed" || line["cells"] == line["skipped"], "{line}");
+        }
+    }
+    let (kept, moved) = (logs(root.path()).len(), contents(&root.path().join("oldWALs")).len());
+    assert!(kept > 0 && moved > 0 && kept + moved == 7, "{kept} and {moved}");
+    fs::rename(&aside, &descriptor).unwrap();
+    ok(&["recover", dir]);
+    assert_recovered(root.path());
+    assert!(logs(root.path()).is_empty());
 }
 
 #[test]

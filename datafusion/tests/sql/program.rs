@@ -124,7 +124,15 @@ fn errors_are_told() {
     assert!(error.contains("nothing") && exit == Some(2), "{error}");
     let (error, exit) = refused(&["SELECT 1", "--table", "t=testdata/no-such-table"]);
     assert!(error.contains("no-such-table") && exit == Some(5), "{error}");
-    let (error, exit) = refused(&["SELECT 1", "--table", "t=testdata/golden"]);
+    let dir = tempfile::tempdir().unwrap();
+    let empty = format!("t={}", dir.path().display());
+    for target in ["t=testdata/golden", &empty] {
+        let (error, exit) = refused(&["SELECT 1", "--table", target]);
+        assert!(error.contains("neither a region nor a table") && exit == Some(4), "{error}");
+    }
+    std::fs::create_dir(dir.path().join(".tabledesc")).unwrap();
+    std::fs::write(dir.path().join(".tabledesc/.tableinfo.0000000001"), "").unwrap();
+    let (error, exit) = refused(&["SELECT 1", "--table", &empty]);
     assert!(error.contains("there is no region") && exit == Some(1), "{error}");
     let (error, exit) = refused(&["SELECT 1", "--table", "t=no\u{1b}[2J\u{202e}such"]);
     assert!(error.contains("no\\x1B[2J\\xE2\\x80\\xAEsuch") && exit == Some(5), "{error}");

@@ -1,6 +1,6 @@
 //! Requests and runs background compactions (HBase: `CompactSplit`).
 
-use super::{Background, Status, Task, caught, is_passing};
+use super::{Background, Status, Task, caught};
 use crate::error::{ErrorKind, Result};
 use crate::region::compact::Outcome;
 use crate::region::scheduler::{Work, WorkKind, after};
@@ -66,9 +66,6 @@ impl RegionCore {
                 return;
             }
         };
-        if task.is_given_up() {
-            return;
-        }
         tasks.compactions[store].status = Status::Queued;
         if background.scheduler.is_inline() {
             drop(tasks);
@@ -150,13 +147,18 @@ impl RegionCore {
             }
             (Err(error), _) if error.kind() == ErrorKind::Closed => return,
             (Err(error), _) => {
-                let is_passing = is_passing(&error);
+                let error_kind = error.kind();
                 let failures = task.fail(error, now);
-                if !is_passing || is_inline {
+                if error_kind == ErrorKind::Poisoned || is_inline {
                     return;
                 }
                 retried = Some(failures);
-                (kind, 0, Some(background.scheduler.retry_at(failures)))
+                // An I/O error may be transient.
+                let due = match error_kind {
+                    ErrorKind::Io => background.scheduler.retry_at(failures),
+                    _ => after(background.scheduler.compaction_check()),
+                };
+                (kind, 0, Some(due))
             }
         };
         let is_over = is_closed || is_inline && due.is_some();

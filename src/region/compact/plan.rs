@@ -43,8 +43,9 @@ impl Region {
     ///
     /// # Errors
     ///
-    /// If the region is closed, has observers, which may change what is kept, a file is damaged or
-    /// unreadable, or a setting of compactions is invalid.
+    /// If the region is closed, has observers, which may change what is kept, or a file is damaged or
+    /// unreadable; if it is open for reading, and could not be opened for writing, as
+    /// [`check_write_settings`](Self::check_write_settings) says.
     pub fn plan_compaction(
         &self,
         compaction: Compaction,
@@ -56,9 +57,7 @@ impl Region {
                 "compactions of a region with observers cannot be planned: they may change what is kept";
             return Err(Error::not_supported(message));
         }
-        if let Some(error) = self.0.stores.iter().find_map(|store| store.invalid_settings.clone()) {
-            return Err(error);
-        }
+        self.check_write_settings()?;
         let now = self.0.clock.now();
         (0..self.0.stores.len()).map(|store| self.0.plan(store, compaction, now, &mut take)).collect()
     }

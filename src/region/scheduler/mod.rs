@@ -163,6 +163,11 @@ impl Scheduler {
         after(first_retry.saturating_mul(factor).min(longest_retry))
     }
 
+    /// Returns how long after a compaction that failed, but not with an I/O error, it is tried again.
+    pub(super) fn compaction_check(&self) -> Duration {
+        self.shared().options.compaction_check
+    }
+
     /// Waits as long as the throughput limit requires for `bytes`, unless `check` fails first.
     pub(super) fn spend(&self, bytes: u64, check: impl Fn() -> Result<()>) -> Result<()> {
         self.shared().pace.as_ref().map_or(Ok(()), |pace| pace.spend(bytes, check))

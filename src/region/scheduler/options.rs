@@ -19,6 +19,7 @@ pub struct SchedulerBuilder {
     pub(super) longest_retry: Duration,
     pub(super) blocking_wait: Duration,
     pub(super) wait_after_open: Duration,
+    pub(super) compaction_check: Duration,
     pub(super) spawn: Spawn,
 }
 
@@ -34,6 +35,7 @@ impl Default for SchedulerBuilder {
             longest_retry: Duration::from_secs(60),
             blocking_wait: Duration::from_secs(90),
             wait_after_open: Duration::from_secs(60),
+            compaction_check: Duration::from_secs(10_000),
             spawn: Arc::new(|name, run| thread::Builder::new().name(name.into()).spawn(run).map(drop)),
         }
     }
@@ -86,6 +88,15 @@ impl SchedulerBuilder {
     #[must_use]
     pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
         (self.first_retry, self.longest_retry) = (first, longest);
+        self
+    }
+
+    /// Sets the delay before a compaction that failed with another error, as of a damaged file or an
+    /// observer, is tried again (default: 10,000 s; HBase: `hbase.server.thread.wakefrequency` times
+    /// `hbase.server.compactchecker.interval.multiplier`, and after each flush).
+    #[must_use]
+    pub fn compaction_check(mut self, delay: Duration) -> Self {
+        self.compaction_check = delay;
         self
     }
 

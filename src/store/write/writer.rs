@@ -82,16 +82,19 @@ impl Store {
         self.compression(codec, newest_first).unwrap_or(of_options)
     }
 
-    /// Checks that the family's ZSTD dictionary is valid, and was given if new files need it. The store's
-    /// files are given newest first.
+    /// Checks that the master key and the ZSTD dictionary were given if new files need them, and are valid.
+    /// The store's files are given oldest first.
     ///
     /// # Errors
     ///
-    /// If it is invalid or missing; if the form of new files depends on a file that cannot be read.
-    pub(crate) fn check_zstd_dictionary<'f>(
-        &self,
-        newest_first: impl IntoIterator<Item = &'f HFile>,
-    ) -> Result<()> {
+    /// If one of them is invalid or missing; if the form of new files depends on a file that cannot be read.
+    pub(crate) fn check_keys(&self, files: &[StoreFile]) -> Result<()> {
+        let is_encrypted = files.iter().any(StoreFile::is_encrypted);
+        Encryption::for_output(&self.family, is_encrypted, &self.options)?;
+        self.check_zstd_dictionary(files.iter().rev().map(StoreFile::hfile))
+    }
+
+    fn check_zstd_dictionary<'f>(&self, newest_first: impl IntoIterator<Item = &'f HFile>) -> Result<()> {
         let Some(path) = &self.zstd_dictionary else { return Ok(()) };
         let codecs = [Some(self.family.codec), self.compaction.major_codec, self.compaction.minor_codec];
         if !codecs.contains(&Some(Codec::Zstd)) {

@@ -4,6 +4,7 @@ mod damage;
 mod edits;
 mod markers;
 mod open_logs;
+mod tables;
 
 use super::{all_cells, answers, cell, contents, copy_dir, region_dir, rewrite, variants};
 use crate::log::add_table_value;
@@ -159,7 +160,7 @@ fn create_flushed(storage: &FaultyStorage, families: &[Family]) -> [String; 2] {
 /// The entries of a log: region, sequence id, and cells.
 type Entries<'e> = [(&'e str, i64, Vec<Cell>)];
 
-/// Writes a log, synced with its directory. It has a trailer if it was rolled.
+/// Writes a log of the table `t`, synced with its directory. It has a trailer if it was rolled.
 fn write_log(
     storage: &FaultyStorage,
     server: &str,
@@ -167,12 +168,24 @@ fn write_log(
     entries: &Entries<'_>,
     rolled: bool,
 ) -> PathBuf {
+    write_log_of_tables(storage, server, name, &[("t", entries)], rolled)
+}
+
+/// Like [`write_log`], with the entries of several tables.
+fn write_log_of_tables(
+    storage: &FaultyStorage,
+    server: &str,
+    name: &str,
+    tables: &[(&str, &Entries<'_>)],
+    rolled: bool,
+) -> PathBuf {
     let dir = Path::new(server);
     storage.create_dir_all(dir).unwrap();
     let path = dir.join(name);
     let mut writer = WalWriterOptions::new().checksums(Some(1)).create_in(storage, &path).unwrap();
-    for (region, seq_id, cells) in entries {
-        let key = WalKey::new(*region, "t", *seq_id, 500);
+    let entries = tables.iter().flat_map(|(table, entries)| entries.iter().map(move |entry| (table, entry)));
+    for (table, (region, seq_id, cells)) in entries {
+        let key = WalKey::new(*region, *table, *seq_id, 500);
         writer.append(&key, cells.iter().map(Cell::as_ref)).unwrap();
     }
     writer.sync().unwrap();
