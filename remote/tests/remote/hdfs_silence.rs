@@ -78,6 +78,18 @@ fn changes_are_made_once_although_the_name_node_has_become_silent() {
     });
 }
 
+/// Such a move leaves the same files as one that was made.
+#[test]
+fn a_move_of_a_missing_file_is_not_made_although_the_name_node_has_become_silent() {
+    for is_made in [false, true] {
+        let (nodes, storage, lock) = prepare(12);
+        nodes.be_silent_at("rename2", is_made);
+        storage.rename(&dir().join("missing"), &dir().join("a")).unwrap_err();
+        assert!(nodes.was_silent() && nodes.has("/dir/a"));
+        check(&nodes, lock);
+    }
+}
+
 /// It is not known which request has created a file: the call fails, and is repeated.
 #[test]
 fn a_file_is_created_with_another_name_node() {
