@@ -232,6 +232,17 @@ impl HdfsFiles {
         outcome
     }
 
+    /// Fails if there is a file in an encryption zone: the client would replace it, and then remove the new
+    /// one, which it cannot write.
+    pub(super) async fn check_not_encrypted(&self, key: &str) -> io::Result<()> {
+        let read = async { Ok(self.client().read(&path_of(key)).await) };
+        match self.answer(read, "it is not known whether the file is encrypted").await? {
+            Err(error @ (HdfsError::UnsupportedFeature(_) | HdfsError::IOError(_))) => Err(io_error(error)),
+            // The name node decides whether anything else is replaced.
+            _ => Ok(()),
+        }
+    }
+
     /// Creates a file. The caller has checked the locks.
     pub(super) async fn create(&self, key: &str, replaces: bool) -> io::Result<FileWriter> {
         let options = WriteOptions::default().overwrite(replaces).create_parent(false).permission(FILE_MODE);

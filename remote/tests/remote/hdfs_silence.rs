@@ -194,6 +194,19 @@ fn a_lock_in_an_encryption_zone_is_refused_and_other_changes_are_made() {
     check(&nodes, lock);
 }
 
+/// The client would remove the file that has replaced it.
+#[test]
+fn a_file_in_an_encryption_zone_is_not_replaced() {
+    let (nodes, storage, lock) = prepare(12);
+    nodes.encrypt("/dir/a");
+    let error = storage.create(&dir().join("a")).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    assert!(error.to_string().contains("encryption zone") && nodes.has("/dir/a"), "{error}");
+    storage.create(&dir().join("b")).unwrap().sync().unwrap();
+    storage.create(&dir().join("b")).unwrap().sync().unwrap();
+    check(&nodes, lock);
+}
+
 /// The client does not report that it could not remove it.
 #[test]
 fn a_file_that_is_left_in_an_encryption_zone_is_named() {
