@@ -167,6 +167,13 @@ async fn open(files: &HdfsFiles, key: &str) -> io::Result<(FileWriter, Moment)> 
                     within(files.patience(), renew(files, key)).await?;
                 }
             }
+            Outcome::Refused(error) if is_open_here(&error) => {
+                // No caller has it open: this one has claimed it.
+                let error = io_error(error);
+                let message =
+                    format!("{error}; an earlier call has left the file open: make another storage");
+                break Err(io::Error::other(message));
+            }
             Outcome::Refused(error) if is_open_elsewhere(&error) => {
                 break Err(io::Error::new(io::ErrorKind::WouldBlock, io_error(error).to_string()));
             }

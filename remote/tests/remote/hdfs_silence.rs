@@ -219,6 +219,10 @@ fn a_file_that_is_left_in_an_encryption_zone_is_named() {
         assert!(nodes.has(&left) && error.to_string().ends_with(&left), "{error}");
         assert_eq!(error.kind(), io::ErrorKind::Unsupported);
     }
+    // It is not another process that has the lock.
+    let again = storage.lock(&zone.join(LOCK)).unwrap_err();
+    assert_eq!(again.kind(), io::ErrorKind::Other);
+    assert!(again.to_string().contains("left the file open"), "{again}");
     storage.create_dir_all(&dir().join("b")).unwrap();
     check(&nodes, lock);
 }
