@@ -76,6 +76,12 @@ impl Blocking {
         self.runtime.as_ref().expect("present until dropped").handle().clone()
     }
 
+    /// Whether this process was forked from the one that has the threads of the runtime.
+    #[cfg(feature = "hdfs")]
+    pub(crate) fn is_forked(&self) -> bool {
+        !self.owner.is_this()
+    }
+
     /// Starts a request, which is ended after the deadline.
     pub(crate) fn start<T: Send + 'static>(
         &self,
@@ -252,6 +258,8 @@ mod tests {
         let kinds = [begun.wait(), blocking.run(pending()), blocking.read(async { Ok(()) })]
             .map(|result| result.unwrap_err().kind());
         assert_eq!(kinds, [io::ErrorKind::Unsupported; 3]);
+        #[cfg(feature = "hdfs")]
+        assert!(blocking.is_forked());
     }
 
     #[test]
