@@ -6,6 +6,7 @@ mod connector;
 mod errors;
 mod lock;
 mod name_nodes;
+mod properties;
 mod relay;
 mod target;
 mod writer;
