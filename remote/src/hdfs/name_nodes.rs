@@ -6,7 +6,7 @@
 
 use super::active::name_at;
 use super::properties::{self, without_comments};
-use crate::location::Location;
+use crate::location::{Location, NAME_NODE_PORT};
 use crate::options::RemoteOptions;
 use futures_util::future::join_all;
 use std::io;
@@ -45,9 +45,6 @@ pub(super) enum Reply {
     /// It does not accept a connection.
     None,
 }
-
-/// The port of a name node without one (Hadoop: `HdfsClientConfigKeys.DFS_NAMENODE_RPC_PORT_DEFAULT`).
-const DEFAULT_PORT: u16 = 8020;
 
 /// The setting of the URL of the default file system.
 const DEFAULT_FS: &str = "fs.defaultFS";
@@ -256,7 +253,7 @@ fn with_port(address: &str) -> String {
     let address = address.strip_suffix(':').unwrap_or(address);
     // An IPv6 address is in brackets.
     let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-    if has_port { address.to_owned() } else { format!("{address}:{DEFAULT_PORT}") }
+    if has_port { address.to_owned() } else { format!("{address}{NAME_NODE_PORT}") }
 }
 
 /// Whether the text of a file of settings names the name nodes of a name service.
