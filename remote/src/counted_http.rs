@@ -123,7 +123,8 @@ fn check_page(page: &[u8]) -> Result<(), HttpError> {
     if !contains("ListBucketResult") {
         return Err(error("an answer that is not a listing"));
     }
-    if contains("<IsTruncated>true</IsTruncated>") && !contains("<NextContinuationToken>") {
+    let has_next = contains("<NextContinuationToken>") && !contains("<NextContinuationToken></");
+    if contains("<IsTruncated>true</IsTruncated>") && !has_next {
         return Err(error("a listing that is cut off"));
     }
     Ok(())
@@ -170,7 +171,9 @@ mod tests {
             let page = format!("<?xml version=\"1.0\"?><ListBucketResult>{members}</ListBucketResult>");
             check_page(page.as_bytes())
         };
-        assert!(check("<IsTruncated>true</IsTruncated>").is_err());
+        for no_token in ["", "<NextContinuationToken/>", "<NextContinuationToken></NextContinuationToken>"] {
+            assert!(check(&format!("<IsTruncated>true</IsTruncated>{no_token}")).is_err(), "{no_token}");
+        }
         let next = "<NextContinuationToken>t</NextContinuationToken>";
         assert!(check(&format!("<IsTruncated>true</IsTruncated>{next}")).is_ok());
         assert!(check("<IsTruncated>false</IsTruncated>").is_ok());

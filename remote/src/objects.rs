@@ -304,7 +304,9 @@ async fn page_of(
 ) -> io::Result<PaginatedListResult> {
     let (prefix, asked) = (prefix_of(key), options.page_token.clone());
     let prefix = Some(prefix.as_str()).filter(|prefix| !prefix.is_empty());
-    let page = pages.list_paginated(prefix, options).await.map_err(|error| io_error(&error))?;
+    let mut page = pages.list_paginated(prefix, options).await.map_err(|error| io_error(&error))?;
+    // Some stores end a listing with an empty token.
+    page.page_token = page.page_token.filter(|token| !token.is_empty());
     if page.page_token.is_some() && page.page_token == asked {
         return Err(wrong_answer("a listing that repeats a page".into()));
     }

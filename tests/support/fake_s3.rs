@@ -58,6 +58,8 @@ pub(crate) enum Manner {
     RepeatsPage,
     /// With a page without entries, after which more follow.
     EmptyPage,
+    /// With a last page that has an empty token for the next one.
+    EmptyToken,
     /// With an error instead of a page, and the status of success.
     ErrorPage,
     /// Not at all: closes the connection.
@@ -656,6 +658,9 @@ fn page(request: &Request, manner: Manner, shared: &Shared) -> String {
         (Manner::CutPage, _) => "<IsTruncated>true</IsTruncated>".to_owned(),
         (_, true) => {
             format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>")
+        }
+        (Manner::EmptyToken, _) => {
+            "<IsTruncated>false</IsTruncated><NextContinuationToken></NextContinuationToken>".to_owned()
         }
         (_, false) => "<IsTruncated>false</IsTruncated>".to_owned(),
     };
