@@ -11,7 +11,7 @@ mod upload;
 #[cfg(feature = "aws")]
 mod writer;
 
-use crate::counted_http::CountingConnector;
+use crate::counted_http::{CountingConnector, OfDirectory};
 use crate::location::{Location, Scheme};
 use crate::object_errors::{io_error, is_range_refused};
 use crate::options::RemoteOptions;
@@ -117,6 +117,7 @@ impl ObjectSource {
             let listed = self.store.list_with_delimiter(Some(&prefix)).await;
             return match listed.map_err(|error| io_error(&error)) {
                 Ok(page) => {
+                    listing.exists |= page.extensions.get::<OfDirectory>().is_some();
                     listing.add(page)?;
                     Ok(listing.finish()?)
                 }

@@ -57,6 +57,25 @@ fn an_hfile_is_read_as_a_region_by_its_name_alone() {
     assert!(asked[0].starts_with("PROPFIND ") && error.to_string().contains("denies access"), "{error}");
 }
 
+/// Its listing has only the directory itself.
+#[test]
+fn an_empty_directory_of_webdav_exists() {
+    let (server, storage) = (FakeS3::start(), web());
+    server.put("dir/file", vec![1; 10]);
+    server.put("dir/below/file", vec![1; 10]);
+    server.put("empty/", Vec::new());
+    let at = |key: &str| url(&server, key);
+    server.behave([Manner::ListsDirectories; 6]);
+    let entries = storage.list_dir(&at("dir")).unwrap();
+    let names: Vec<_> = entries.iter().map(|entry| (entry.name.to_str().unwrap(), entry.is_dir)).collect();
+    assert_eq!(names, [("below", true), ("file", false)]);
+    assert!(storage.list_dir(&at("empty")).unwrap().is_empty());
+    assert!(storage.is_dir(&at("empty")).unwrap() && !storage.is_dir(&at("dir/file")).unwrap());
+    for other in ["dir/file", "none"] {
+        assert_eq!(storage.list_dir(&at(other)).unwrap_err().kind(), io::ErrorKind::NotFound, "{other}");
+    }
+}
+
 #[test]
 fn redirects_are_followed_and_counted() {
     let server = FakeS3::start();
