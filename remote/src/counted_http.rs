@@ -34,8 +34,8 @@ pub(crate) async fn with_condition<T>(
 /// The maximum size of an error's body.
 const ERROR_BYTES: u64 = 64 << 10;
 
-/// Marks the listing of a directory by WebDAV, which may have no entries. That of a file, or of a path that does
-/// not exist, has none either.
+/// Marks the listing of a directory by WebDAV, which may have no entries. That of a file, or of a path that
+/// does not exist, has none either.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct OfDirectory;
 
