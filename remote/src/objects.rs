@@ -202,14 +202,23 @@ impl Source for ObjectSource {
     }
 
     async fn status(&self, key: &str) -> io::Result<Option<Status>> {
+        let dir = Status { is_dir: true, len: 0, modified_millis: 0 };
+        // A web server may refuse to return a directory, or return a page about it.
+        let is_dir = if self.pages.is_none() { Some(self.is_dir(key).await) } else { None };
+        if matches!(is_dir, Some(Ok(true))) {
+            return Ok(Some(dir));
+        }
         if !key.is_empty()
             && let Some(meta) = self.head(key).await?
         {
             let modified_millis = meta.last_modified.timestamp_millis();
             return Ok(Some(Status { is_dir: false, len: meta.size, modified_millis }));
         }
-        let dir = Status { is_dir: true, len: 0, modified_millis: 0 };
-        Ok(self.is_dir(key).await?.then_some(dir))
+        let is_dir = match is_dir {
+            Some(is_dir) => is_dir?,
+            None => self.is_dir(key).await?,
+        };
+        Ok(is_dir.then_some(dir))
     }
 
     async fn is_dir(&self, key: &str) -> io::Result<bool> {

@@ -76,6 +76,28 @@ fn an_empty_directory_of_webdav_exists() {
     }
 }
 
+/// Most servers with WebDAV refuse reads of directories, or return pages about them.
+#[test]
+fn a_directory_is_listed_before_it_is_read() {
+    let (server, storage) = (FakeS3::start(), web());
+    server.put("dir/file", vec![1; 10]);
+    let status =
+        |key: &str| storage.status(&url(&server, key)).unwrap().map(|found| (found.is_dir, found.len));
+    server.behave([Manner::ListsDirectories, Manner::Fails(403)]);
+    assert_eq!(status("dir"), Some((true, 0)));
+    server.behave([Manner::ListsDirectories]);
+    assert_eq!(status("dir/file"), Some((false, 10)));
+    // Without WebDAV, and if that is refused.
+    for manner in [Manner::Good, Manner::Fails(403)] {
+        server.behave([manner]);
+        assert_eq!(status("dir/file"), Some((false, 10)), "{manner:?}");
+    }
+    server.behave([]);
+    assert_eq!(status("none"), None);
+    server.behave([Manner::Fails(403)]);
+    assert!(storage.status(&url(&server, "none")).unwrap_err().to_string().contains("denies access"));
+}
+
 #[test]
 fn redirects_are_followed_and_counted() {
     let server = FakeS3::start();
