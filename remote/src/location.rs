@@ -113,7 +113,7 @@ impl Scheme {
 
 /// Returns a host without the default port of name nodes. Name services have no port: Hadoop refuses the URL
 /// of one with this port.
-fn without_default_port(authority: &str) -> &str {
+pub(crate) fn without_default_port(authority: &str) -> &str {
     let host = authority.strip_suffix(NAME_NODE_PORT).or_else(|| authority.strip_suffix(':'));
     host.filter(|host| !host.is_empty()).unwrap_or(authority)
 }

@@ -82,6 +82,12 @@ fn find(options: &RemoteOptions, texts: &[String], is_name: impl Fn(&str) -> boo
     given.map(|(_, value)| value.to_owned()).or_else(|| properties::value_of(texts, is_name))
 }
 
+/// Returns the name service, or the host and port, of the default file system; empty if that is not HDFS.
+pub(super) fn default_service(options: &RemoteOptions, texts: &[String]) -> String {
+    let url = setting(options, texts, DEFAULT_FS);
+    url.as_deref().and_then(authority_of).unwrap_or_default().to_owned()
+}
+
 /// Returns the present name of a setting (Hadoop: `Configuration.DeprecationDelta`).
 fn present(name: &str) -> &str {
     if name == "fs.default.name" { DEFAULT_FS } else { name }
@@ -92,10 +98,9 @@ impl NameNodes {
     pub(super) fn with(location: &Location, options: &RemoteOptions, texts: &[String]) -> Self {
         let value = |name: &str| setting(options, texts, name);
         let service = match location.authority.as_str() {
-            "" => value(DEFAULT_FS).and_then(|url| authority_of(&url).map(str::to_owned)),
-            authority => Some(authority.to_owned()),
+            "" => default_service(options, texts),
+            authority => authority.to_owned(),
         };
-        let service = service.unwrap_or_default();
         let ids = value(&format!("{NAME_NODES}{service}"));
         let services = value("dfs.nameservices").unwrap_or_default();
         let is_logical = service.is_empty()
