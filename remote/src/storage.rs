@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -53,6 +54,16 @@ pub(crate) struct Shared {
     endpoints: Mutex<HashMap<(Scheme, String), Endpoint>>,
     /// The authority of the default file system of HDFS, after its first use.
     default_fs: OnceLock<String>,
+}
+
+impl Drop for Shared {
+    /// In a forked process, keeps the connections of the other one: their end would wait for what its threads
+    /// may have locked.
+    fn drop(&mut self) {
+        if self.blocking.is_forked() {
+            mem::forget(mem::take(self.endpoints.get_mut().unwrap_or_else(PoisonError::into_inner)));
+        }
+    }
 }
 
 /// A bucket, a web server or a name service.
@@ -297,6 +308,20 @@ fn read_only(what: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn a_forked_process_ends_no_connection() {
+        for (is_forked, left) in [(false, 1), (true, 2)] {
+            let mut storage = RemoteOptions::default().build().unwrap();
+            let (_, Endpoint { source, .. }) = storage.endpoint(Path::new("http://host/a")).unwrap();
+            if is_forked {
+                Arc::get_mut(&mut storage.shared).unwrap().blocking.fork();
+            }
+            drop(storage);
+            assert_eq!(Arc::strong_count(&source), left);
+        }
+    }
 
     /// Otherwise files could not be moved between both names.
     #[cfg(feature = "hdfs")]
