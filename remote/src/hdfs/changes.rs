@@ -235,6 +235,7 @@ impl HdfsFiles {
     /// Fails if there is a file in an encryption zone: the client would replace it, and then remove the new
     /// one, which it cannot write.
     pub(super) async fn check_not_encrypted(&self, key: &str) -> io::Result<()> {
+        self.in_doubt.check()?;
         let read = async { Ok(self.client().read(&path_of(key)).await) };
         match self.answer(read, "it is not known whether the file is encrypted").await? {
             Err(error @ (HdfsError::UnsupportedFeature(_) | HdfsError::IOError(_))) => Err(io_error(error)),
@@ -269,6 +270,7 @@ impl HdfsFiles {
     /// Moves a file or directory, and then checks that the lock is still held, so that the next holder finds
     /// it there. Otherwise the move may have been made after the next holder listed the directory.
     pub(super) async fn move_file(&self, from: &str, to: &str, replaces: bool) -> io::Result<()> {
+        self.in_doubt.check()?;
         // Before the locks are checked, because the answer may take long.
         let was_there = self.find(from).await?.is_some();
         self.check_both([from, to]).await?;
