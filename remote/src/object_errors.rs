@@ -28,7 +28,7 @@ pub(crate) fn io_error(error: &Error) -> io::Error {
         other if is_throttled(other) => {
             (io::ErrorKind::ResourceBusy, format!("the server throttles requests: {}", clean(&chain(other))))
         }
-        other => (kind_of(other), clean(&chain(other))),
+        other => (kind_of(other), with_reason(clean(&chain(other)), other)),
     };
     io::Error::new(kind, message)
 }
@@ -136,6 +136,14 @@ fn chain(error: &Error) -> String {
     text
 }
 
+/// Adds likely reasons if the server has given none: the response to a request for metadata has no body.
+fn with_reason(message: String, error: &Error) -> String {
+    if status(error) != Some(400) || !chain(error).contains("performing HEAD ") {
+        return message;
+    }
+    format!("{message} (without a reason: the credentials may have expired, or be for another region)")
+}
+
 /// Adds the reason that the server names: it may be a clock that is wrong, or a token that has expired.
 fn with_code(message: &str, error: &Error) -> String {
     code(&chain(error)).map_or_else(|| message.to_owned(), |code| format!("{message}: {code}"))
@@ -230,6 +238,20 @@ mod tests {
         {
             assert_eq!(of(other).kind(), io::ErrorKind::Other, "{other}");
         }
+    }
+
+    /// S3 refuses a token that has expired in this way.
+    #[test]
+    fn a_request_for_metadata_that_is_invalid_has_likely_reasons() {
+        let of = |method: &str| {
+            let source = format!(
+                "Error performing {method} http://h/b/k in 1ms - Server returned non-2xx status code: 400 \
+                 Bad Request: "
+            );
+            io_error(&Error::Generic { store: "S3", source: source.into() }).to_string()
+        };
+        assert!(of("HEAD").contains("400 Bad Request") && of("HEAD").contains("expired"), "{}", of("HEAD"));
+        assert!(!of("GET").contains("expired"));
     }
 
     #[test]
