@@ -11,6 +11,9 @@ const MAX_MESSAGE: usize = 400;
 /// Converts an error of the library to one of the system.
 pub(crate) fn io_error(error: &Error) -> io::Error {
     let (kind, message) = match error {
+        missing @ Error::NotFound { .. } if code(&chain(missing)) == Some("NoSuchBucket") => {
+            (io::ErrorKind::NotFound, "no such bucket".to_owned())
+        }
         Error::NotFound { .. } => return not_found(),
         Error::Precondition { .. } | Error::NotModified { .. } => return replaced(),
         denied @ Error::PermissionDenied { .. } => {
@@ -238,6 +241,17 @@ mod tests {
         {
             assert_eq!(of(other).kind(), io::ErrorKind::Other, "{other}");
         }
+    }
+
+    #[test]
+    fn a_missing_bucket_is_named() {
+        let of = |code: &str| {
+            let source = format!("404 Not Found: <Error><Code>{code}</Code></Error>");
+            io_error(&Error::NotFound { path: "p".into(), source: source.into() })
+        };
+        assert_eq!(of("NoSuchBucket").to_string(), "no such bucket");
+        assert_eq!(of("NoSuchKey").to_string(), not_found().to_string());
+        assert_eq!([of("NoSuchBucket").kind(), of("NoSuchKey").kind()], [io::ErrorKind::NotFound; 2]);
     }
 
     /// S3 refuses a token that has expired in this way.
