@@ -202,23 +202,23 @@ impl Source for ObjectSource {
     }
 
     async fn status(&self, key: &str) -> io::Result<Option<Status>> {
-        let dir = Status { is_dir: true, len: 0, modified_millis: 0 };
-        // A web server may refuse to return a directory, or return a page about it.
-        let is_dir = if self.pages.is_none() { Some(self.is_dir(key).await) } else { None };
-        if matches!(is_dir, Some(Ok(true))) {
-            return Ok(Some(dir));
-        }
-        if !key.is_empty()
-            && let Some(meta) = self.head(key).await?
-        {
-            let modified_millis = meta.last_modified.timestamp_millis();
-            return Ok(Some(Status { is_dir: false, len: meta.size, modified_millis }));
-        }
-        let is_dir = match is_dir {
-            Some(is_dir) => is_dir?,
-            None => self.is_dir(key).await?,
+        let found = if key.is_empty() { Ok(None) } else { self.head(key).await };
+        let found = found.map(|meta| meta.map(|meta| version_of(&meta)));
+        // A web server may refuse to return a directory, or return a page about it, which has no version.
+        let is_certain = match &found {
+            Ok(Some(version)) => self.pages.is_some() || check_distinct(version).is_ok(),
+            Ok(None) => false,
+            Err(_) => self.pages.is_some(),
         };
-        Ok(is_dir.then_some(dir))
+        let file = |Version { len, modified_millis, .. }| Status { is_dir: false, len, modified_millis };
+        if is_certain {
+            return Ok(found?.map(file));
+        }
+        match (self.is_dir(key).await, found) {
+            (Ok(true), _) => Ok(Some(Status { is_dir: true, len: 0, modified_millis: 0 })),
+            (is_dir, Ok(None)) => is_dir.map(|_| None),
+            (_, found) => Ok(found?.map(file)),
+        }
     }
 
     async fn is_dir(&self, key: &str) -> io::Result<bool> {

@@ -78,24 +78,29 @@ fn an_empty_directory_of_webdav_exists() {
 
 /// Most servers with WebDAV refuse reads of directories, or return pages about them.
 #[test]
-fn a_directory_is_listed_before_it_is_read() {
+fn a_directory_that_cannot_be_read_is_listed() {
     let (server, storage) = (FakeS3::start(), web());
+    server.put("dir", vec![1; 5]);
     server.put("dir/file", vec![1; 10]);
-    let status =
-        |key: &str| storage.status(&url(&server, key)).unwrap().map(|found| (found.is_dir, found.len));
-    server.behave([Manner::ListsDirectories, Manner::Fails(403)]);
-    assert_eq!(status("dir"), Some((true, 0)));
-    server.behave([Manner::ListsDirectories]);
-    assert_eq!(status("dir/file"), Some((false, 10)));
-    // Without WebDAV, and if that is refused.
-    for manner in [Manner::Good, Manner::Fails(403)] {
-        server.behave([manner]);
-        assert_eq!(status("dir/file"), Some((false, 10)), "{manner:?}");
+    let status = |key: &str, manners: &[Manner]| {
+        server.behave(manners.iter().copied());
+        storage.status(&url(&server, key)).map(|found| found.map(|entry| (entry.is_dir, entry.len)))
+    };
+    for manner in [Manner::Fails(403), Manner::NoVersion] {
+        assert_eq!(
+            status("dir", &[manner, Manner::ListsDirectories]).unwrap(),
+            Some((true, 0)),
+            "{manner:?}"
+        );
     }
-    server.behave([]);
-    assert_eq!(status("none"), None);
-    server.behave([Manner::Fails(403)]);
-    assert!(storage.status(&url(&server, "none")).unwrap_err().to_string().contains("denies access"));
+    server.take_asked();
+    assert_eq!(status("dir/file", &[]).unwrap(), Some((false, 10)));
+    assert_eq!(server.take_asked().0.len(), 1);
+    assert_eq!(status("dir/file", &[Manner::NoVersion]).unwrap(), Some((false, 10)));
+    assert_eq!(status("none", &[]).unwrap(), None);
+    for refused in [&[Manner::Fails(403)][..], &[Manner::Good, Manner::Fails(403)]] {
+        assert!(status("none", refused).unwrap_err().to_string().contains("denies access"), "{refused:?}");
+    }
 }
 
 #[test]
