@@ -52,7 +52,10 @@ pub(crate) fn check_writable(path: &Path) -> Result<(), CommandError> {
 /// bucket or name service.
 pub(crate) fn is_same_storage(a: &Path, b: &Path) -> bool {
     let name = |path: &Path| {
-        let (scheme, rest) = path.to_str()?.split_once("://").filter(|_| is_url(path))?;
+        // A place may have several spellings.
+        let full = if is_url(path) { full(path).ok().filter(|full| is_url(full)) } else { return None };
+        let full = full.unwrap_or_else(|| path.to_owned());
+        let (scheme, rest) = full.to_str()?.split_once("://")?;
         Some((scheme.to_owned(), rest.split('/').next().unwrap_or_default().to_owned()))
     };
     name(a) == name(b) && (is_url(a) || is_same_device(a, b))
@@ -333,6 +336,8 @@ mod tests {
     fn storages_are_distinguished() {
         let same = |a: &str, b: &str| is_same_storage(Path::new(a), Path::new(b));
         assert!(same("a", "/b") && same("hdfs://n/a", "hdfs://n/b/c"));
+        #[cfg(feature = "remote")]
+        assert!(same("hdfs://n/a", "hdfs://n:8020/b") && same("s3://b/a", "s3a://b/c"));
         assert!(
             !same("a", "hdfs://n/a") && !same("hdfs://n/a", "hdfs://m/a") && !same("s3://n/a", "hdfs://n/a")
         );

@@ -76,6 +76,17 @@ impl Blocking {
         self.runtime.as_ref().expect("present until dropped").handle().clone()
     }
 
+    /// Whether this process was forked from the one that has the threads of the runtime.
+    pub(crate) fn is_forked(&self) -> bool {
+        !self.owner.is_this()
+    }
+
+    /// As if this process were forked.
+    #[cfg(test)]
+    pub(crate) fn fork(&mut self) {
+        self.owner = Owner(0);
+    }
+
     /// Starts a request, which is ended after the deadline.
     pub(crate) fn start<T: Send + 'static>(
         &self,
@@ -248,10 +259,12 @@ mod tests {
     fn a_forked_process_waits_for_no_request() {
         let mut blocking = Blocking::new(Duration::from_secs(60)).unwrap();
         let mut begun = blocking.start(pending::<io::Result<()>>());
-        (blocking.owner, begun.owner) = (Owner(0), Owner(0));
+        blocking.fork();
+        begun.owner = blocking.owner;
         let kinds = [begun.wait(), blocking.run(pending()), blocking.read(async { Ok(()) })]
             .map(|result| result.unwrap_err().kind());
         assert_eq!(kinds, [io::ErrorKind::Unsupported; 3]);
+        assert!(blocking.is_forked());
     }
 
     #[test]

@@ -34,6 +34,11 @@ pub(crate) async fn with_condition<T>(
 /// The maximum size of an error's body.
 const ERROR_BYTES: u64 = 64 << 10;
 
+/// Marks the listing of a directory by WebDAV, which may have no entries. That of a file, or of a path that
+/// does not exist, has none either.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OfDirectory;
+
 /// Makes clients that count.
 #[derive(Debug)]
 pub(crate) struct CountingConnector {
@@ -77,20 +82,24 @@ impl HttpService for CountingService {
             let _ = CONDITION.try_with(|(name, value)| request.headers_mut().insert(name, value.clone()));
         }
         let range = request.headers().get(header::RANGE).and_then(|range| range_len(range.to_str().ok()?));
-        let pages = is_page_of_s3(&request);
+        let (pages, lists) = (is_page_of_s3(&request), request.method().as_str() == "PROPFIND");
         self.counters.request();
-        let (parts, body) = self.inner.execute(request).await?.into_parts();
+        let (mut parts, body) = self.inner.execute(request).await?.into_parts();
         let limit = match range {
             _ if !parts.status.is_success() => ERROR_BYTES,
             Some(len) => len,
             None => self.listing_bytes,
         };
         let body = bounded(body, limit, Arc::clone(&self.counters));
-        if !pages || !parts.status.is_success() {
+        if !(pages || lists) || !parts.status.is_success() {
             return Ok(HttpResponse::from_parts(parts, body));
         }
         let page = body.collect().await?.to_bytes();
-        check_page(&page)?;
+        if pages {
+            check_page(&page)?;
+        } else if has_directory(&page) {
+            parts.extensions.insert(OfDirectory);
+        }
         Ok(HttpResponse::from_parts(parts, page.into()))
     }
 }
@@ -123,10 +132,19 @@ fn check_page(page: &[u8]) -> Result<(), HttpError> {
     if !contains("ListBucketResult") {
         return Err(error("an answer that is not a listing"));
     }
-    if contains("<IsTruncated>true</IsTruncated>") && !contains("<NextContinuationToken>") {
+    let has_next = contains("<NextContinuationToken>") && !contains("<NextContinuationToken></");
+    if contains("<IsTruncated>true</IsTruncated>") && !has_next {
         return Err(error("a listing that is cut off"));
     }
     Ok(())
+}
+
+/// Whether a listing by WebDAV has a directory, which is a `collection` there.
+fn has_directory(page: &[u8]) -> bool {
+    page.split(|byte| *byte == b'<').skip(1).any(|tag| {
+        let name = tag.split(|byte| b" \t\r\n/>".contains(byte)).next().unwrap_or_default();
+        name.rsplit(|byte| *byte == b':').next() == Some(&b"collection"[..])
+    })
 }
 
 /// Counts the bytes of a body. Fails if there are more than `limit`.
@@ -165,12 +183,25 @@ mod tests {
     }
 
     #[test]
+    fn listings_of_directories_are_recognized() {
+        for is in ["<D:collection/>", "<d:collection></d:collection>", "<collection xmlns=\"DAV:\"/>"] {
+            assert!(has_directory(format!("<a><resourcetype>{is}</resourcetype></a>").as_bytes()), "{is}");
+        }
+        for other in ["", "<D:resourcetype/>", "<href>/collection/</href>", "<D:collections/>", "collection"]
+        {
+            assert!(!has_directory(other.as_bytes()), "{other}");
+        }
+    }
+
+    #[test]
     fn listings_that_are_cut_off_are_errors() {
         let check = |members: &str| {
             let page = format!("<?xml version=\"1.0\"?><ListBucketResult>{members}</ListBucketResult>");
             check_page(page.as_bytes())
         };
-        assert!(check("<IsTruncated>true</IsTruncated>").is_err());
+        for no_token in ["", "<NextContinuationToken/>", "<NextContinuationToken></NextContinuationToken>"] {
+            assert!(check(&format!("<IsTruncated>true</IsTruncated>{no_token}")).is_err(), "{no_token}");
+        }
         let next = "<NextContinuationToken>t</NextContinuationToken>";
         assert!(check(&format!("<IsTruncated>true</IsTruncated>{next}")).is_ok());
         assert!(check("<IsTruncated>false</IsTruncated>").is_ok());

@@ -17,11 +17,15 @@ pub(crate) enum Scheme {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Location {
     pub(crate) scheme: Scheme,
-    /// The bucket, the host and port, or the name service. Empty for the default of HDFS.
+    /// The bucket, the host and port, or the name service. Empty for the default of HDFS, where a host has no
+    /// port if that is the default one.
     pub(crate) authority: String,
     /// The names below, separated by slashes, without one at the start or the end.
     pub(crate) key: String,
 }
+
+/// The port of a name node without one (Hadoop: `HdfsClientConfigKeys.DFS_NAMENODE_RPC_PORT_DEFAULT`).
+pub(crate) const NAME_NODE_PORT: &str = ":8020";
 
 /// Whether a path is a URL: it begins with a scheme and `://`.
 #[must_use]
@@ -68,6 +72,7 @@ impl Location {
         if key.chars().any(|c| c.is_ascii_control()) {
             return Err(invalid("a control character in a URL"));
         }
+        let authority = if scheme == Scheme::Hdfs { without_default_port(authority) } else { authority };
         Ok(Self { scheme, authority: authority.to_owned(), key })
     }
 
@@ -106,6 +111,13 @@ impl Scheme {
     }
 }
 
+/// Returns a host without the default port of name nodes. Name services have no port: Hadoop refuses the URL
+/// of one with this port.
+pub(crate) fn without_default_port(authority: &str) -> &str {
+    let host = authority.strip_suffix(NAME_NODE_PORT).or_else(|| authority.strip_suffix(':'));
+    host.filter(|host| !host.is_empty()).unwrap_or(authority)
+}
+
 fn invalid(message: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
@@ -141,6 +153,12 @@ mod tests {
             ("s3a:/b//a/./c/", "s3://b/a/c"),
             ("s3://b", "s3://b/"),
             ("hdfs:///a", "hdfs:///a"),
+            ("hdfs://h:8020/a", "hdfs://h/a"),
+            ("hdfs://h:/a", "hdfs://h/a"),
+            ("hdfs://h:8021/a", "hdfs://h:8021/a"),
+            ("hdfs://[::1]:8020/a", "hdfs://[::1]/a"),
+            ("hdfs://:8020/a", "hdfs://:8020/a"),
+            ("http://h:8020/a", "http://h:8020/a"),
             ("https://h:80/a%2Fb", "https://h:80/a%2Fb"),
         ] {
             let found = Location::parse(Path::new(url)).expect("a URL").full_path();

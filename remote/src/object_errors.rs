@@ -11,6 +11,9 @@ const MAX_MESSAGE: usize = 400;
 /// Converts an error of the library to one of the system.
 pub(crate) fn io_error(error: &Error) -> io::Error {
     let (kind, message) = match error {
+        missing @ Error::NotFound { .. } if code(&chain(missing)) == Some("NoSuchBucket") => {
+            (io::ErrorKind::NotFound, "no such bucket".to_owned())
+        }
         Error::NotFound { .. } => return not_found(),
         Error::Precondition { .. } | Error::NotModified { .. } => return replaced(),
         denied @ Error::PermissionDenied { .. } => {
@@ -28,7 +31,7 @@ pub(crate) fn io_error(error: &Error) -> io::Error {
         other if is_throttled(other) => {
             (io::ErrorKind::ResourceBusy, format!("the server throttles requests: {}", clean(&chain(other))))
         }
-        other => (kind_of(other), clean(&chain(other))),
+        other => (kind_of(other), with_reason(clean(&chain(other)), other)),
     };
     io::Error::new(kind, message)
 }
@@ -136,6 +139,14 @@ fn chain(error: &Error) -> String {
     text
 }
 
+/// Adds likely reasons if the server has given none: the response to a request for metadata has no body.
+fn with_reason(message: String, error: &Error) -> String {
+    if status(error) != Some(400) || !chain(error).contains("performing HEAD ") {
+        return message;
+    }
+    format!("{message} (without a reason: the credentials may have expired, or be for another region)")
+}
+
 /// Adds the reason that the server names: it may be a clock that is wrong, or a token that has expired.
 fn with_code(message: &str, error: &Error) -> String {
     code(&chain(error)).map_or_else(|| message.to_owned(), |code| format!("{message}: {code}"))
@@ -230,6 +241,31 @@ mod tests {
         {
             assert_eq!(of(other).kind(), io::ErrorKind::Other, "{other}");
         }
+    }
+
+    #[test]
+    fn a_missing_bucket_is_named() {
+        let of = |code: &str| {
+            let source = format!("404 Not Found: <Error><Code>{code}</Code></Error>");
+            io_error(&Error::NotFound { path: "p".into(), source: source.into() })
+        };
+        assert_eq!(of("NoSuchBucket").to_string(), "no such bucket");
+        assert_eq!(of("NoSuchKey").to_string(), not_found().to_string());
+        assert_eq!([of("NoSuchBucket").kind(), of("NoSuchKey").kind()], [io::ErrorKind::NotFound; 2]);
+    }
+
+    /// S3 refuses a token that has expired in this way.
+    #[test]
+    fn a_request_for_metadata_that_is_invalid_has_likely_reasons() {
+        let of = |method: &str| {
+            let source = format!(
+                "Error performing {method} http://h/b/k in 1ms - Server returned non-2xx status code: 400 \
+                 Bad Request: "
+            );
+            io_error(&Error::Generic { store: "S3", source: source.into() }).to_string()
+        };
+        assert!(of("HEAD").contains("400 Bad Request") && of("HEAD").contains("expired"), "{}", of("HEAD"));
+        assert!(!of("GET").contains("expired"));
     }
 
     #[test]

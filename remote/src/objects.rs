@@ -11,7 +11,7 @@ mod upload;
 #[cfg(feature = "aws")]
 mod writer;
 
-use crate::counted_http::CountingConnector;
+use crate::counted_http::{CountingConnector, OfDirectory};
 use crate::location::{Location, Scheme};
 use crate::object_errors::{io_error, is_range_refused};
 use crate::options::RemoteOptions;
@@ -117,6 +117,7 @@ impl ObjectSource {
             let listed = self.store.list_with_delimiter(Some(&prefix)).await;
             return match listed.map_err(|error| io_error(&error)) {
                 Ok(page) => {
+                    listing.exists |= page.extensions.get::<OfDirectory>().is_some();
                     listing.add(page)?;
                     Ok(listing.finish()?)
                 }
@@ -201,14 +202,23 @@ impl Source for ObjectSource {
     }
 
     async fn status(&self, key: &str) -> io::Result<Option<Status>> {
-        if !key.is_empty()
-            && let Some(meta) = self.head(key).await?
-        {
-            let modified_millis = meta.last_modified.timestamp_millis();
-            return Ok(Some(Status { is_dir: false, len: meta.size, modified_millis }));
+        let found = if key.is_empty() { Ok(None) } else { self.head(key).await };
+        let found = found.map(|meta| meta.map(|meta| version_of(&meta)));
+        // A web server may refuse to return a directory, or return a page about it, which has no version.
+        let is_certain = match &found {
+            Ok(Some(version)) => self.pages.is_some() || check_distinct(version).is_ok(),
+            Ok(None) => false,
+            Err(_) => self.pages.is_some(),
+        };
+        let file = |Version { len, modified_millis, .. }| Status { is_dir: false, len, modified_millis };
+        if is_certain {
+            return Ok(found?.map(file));
         }
-        let dir = Status { is_dir: true, len: 0, modified_millis: 0 };
-        Ok(self.is_dir(key).await?.then_some(dir))
+        match (self.is_dir(key).await, found) {
+            (Ok(true), _) => Ok(Some(Status { is_dir: true, len: 0, modified_millis: 0 })),
+            (is_dir, Ok(None)) => is_dir.map(|_| None),
+            (_, found) => Ok(found?.map(file)),
+        }
     }
 
     async fn is_dir(&self, key: &str) -> io::Result<bool> {
@@ -304,7 +314,9 @@ async fn page_of(
 ) -> io::Result<PaginatedListResult> {
     let (prefix, asked) = (prefix_of(key), options.page_token.clone());
     let prefix = Some(prefix.as_str()).filter(|prefix| !prefix.is_empty());
-    let page = pages.list_paginated(prefix, options).await.map_err(|error| io_error(&error))?;
+    let mut page = pages.list_paginated(prefix, options).await.map_err(|error| io_error(&error))?;
+    // Some stores end a listing with an empty token.
+    page.page_token = page.page_token.filter(|token| !token.is_empty());
     if page.page_token.is_some() && page.page_token == asked {
         return Err(wrong_answer("a listing that repeats a page".into()));
     }

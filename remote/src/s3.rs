@@ -42,6 +42,9 @@ pub(crate) fn builder(
     options: &RemoteOptions,
     environment: impl IntoIterator<Item = (OsString, OsString)>,
 ) -> io::Result<AmazonS3Builder> {
+    if let Some((name, _)) = options.settings_of(&["fs.s3"]).next() {
+        return Err(invalid(&format!("unknown setting {name}: those of S3 begin with aws_")));
+    }
     let mut given = Vec::new();
     for (name, value) in options.settings_of(&["aws_"]) {
         if METADATA.contains(&name) {
@@ -166,6 +169,10 @@ mod tests {
         assert!(built(&[metadata], &[setting]).unwrap().starts_with("StaticCredentialProvider"));
         assert!(built(&keys, &[("aws_skip_signature", "perhaps")]).is_err());
         assert!(built(&keys, &[("aws_colour", "red")]).unwrap_err().contains("aws_colour"));
+        // Otherwise another server would be asked than by Hadoop.
+        let of_hadoop = built(&keys, &[("fs.s3a.endpoint", "http://h")]).unwrap_err();
+        assert!(of_hadoop.contains("fs.s3a.endpoint") && of_hadoop.contains("aws_"), "{of_hadoop}");
+        assert!(built(&keys, &[("fs.defaultFS", "hdfs://ns")]).is_ok());
     }
 
     /// Otherwise another server would be asked, or a token sent with keys that it does not belong to.

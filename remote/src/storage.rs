@@ -3,7 +3,7 @@
 use crate::blocking::Blocking;
 use crate::file::RemoteFile;
 #[cfg(feature = "hdfs")]
-use crate::hdfs;
+use crate::hdfs::{self, default_authority};
 use crate::location::{Location, Scheme};
 #[cfg(feature = "objects")]
 use crate::objects;
@@ -18,8 +18,9 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
+use std::mem;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Remote files as a file system. Paths are URLs; clones share connections.
 ///
@@ -51,6 +52,18 @@ pub(crate) struct Shared {
     pub(crate) budget: Arc<Budget>,
     counters: Arc<Counters>,
     endpoints: Mutex<HashMap<(Scheme, String), Endpoint>>,
+    /// The authority of the default file system of HDFS, after its first use.
+    default_fs: OnceLock<String>,
+}
+
+impl Drop for Shared {
+    /// In a forked process, keeps the connections of the other one: their end would wait for what its threads
+    /// may have locked.
+    fn drop(&mut self) {
+        if self.blocking.is_forked() {
+            mem::forget(mem::take(self.endpoints.get_mut().unwrap_or_else(PoisonError::into_inner)));
+        }
+    }
 }
 
 /// A bucket, a web server or a name service.
@@ -65,8 +78,9 @@ impl RemoteStorage {
     pub(crate) fn new(options: RemoteOptions) -> io::Result<Self> {
         let blocking = Blocking::new(options.deadline)?.while_reading(options.while_reading.clone());
         let budget = Budget::new(options.total_read_ahead_bytes);
-        let (counters, endpoints) = (Arc::default(), Mutex::default());
-        Ok(Self { shared: Arc::new(Shared { options, blocking, budget, counters, endpoints }) })
+        let (counters, endpoints, default_fs) = (Arc::default(), Mutex::default(), OnceLock::new());
+        let shared = Shared { options, blocking, budget, counters, endpoints, default_fs };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Returns the counts of requests so far.
@@ -111,9 +125,25 @@ impl RemoteStorage {
         self.endpoint(path).map(|(location, endpoint)| (location, endpoint.source))
     }
 
+    /// Returns the location of a path, in which the default file system of HDFS has its name.
+    fn locate(&self, path: &Path) -> io::Result<Location> {
+        let location = Location::parse(path)?;
+        if location.scheme != Scheme::Hdfs || !location.authority.is_empty() {
+            return Ok(location);
+        }
+        let authority = match self.shared.default_fs.get() {
+            Some(authority) => authority.clone(),
+            None => {
+                let authority = default_authority(&self.shared.options)?;
+                self.shared.default_fs.get_or_init(|| authority).clone()
+            }
+        };
+        Ok(Location { authority, ..location })
+    }
+
     /// Returns the endpoint of a path. Connects to each endpoint once.
     fn endpoint(&self, path: &Path) -> io::Result<(Location, Endpoint)> {
-        let location = Location::parse(path)?;
+        let location = self.locate(path)?;
         let name = (location.scheme, location.authority.clone());
         let endpoints = || self.shared.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
         let known = endpoints().get(&name).cloned();
@@ -167,7 +197,7 @@ impl RemoteStorage {
 
     fn rename_if(&self, from: &Path, to: &Path, replaces: bool) -> io::Result<()> {
         self.change(from, "renaming", |target, file| {
-            let (of, new) = (Location::parse(from)?, Location::parse(to)?);
+            let (of, new) = (self.locate(from)?, self.locate(to)?);
             if (of.scheme, of.authority) != (new.scheme, new.authority) {
                 return Err(io::ErrorKind::CrossesDevices.into());
             }
@@ -252,7 +282,7 @@ impl Storage for RemoteStorage {
     }
 
     fn full_path(&self, path: &Path, _follow_links: bool) -> io::Result<PathBuf> {
-        Ok(Location::parse(path)?.full_path())
+        Ok(self.locate(path)?.full_path())
     }
 
     /// Files are found by their path at each read.
@@ -265,6 +295,11 @@ impl Storage for RemoteStorage {
     }
 }
 
+#[cfg(not(feature = "hdfs"))]
+fn default_authority(_: &RemoteOptions) -> io::Result<String> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 fn read_only(what: &str) -> io::Error {
     let message = format!("files on web servers can only be read: {what} is refused");
     io::Error::new(io::ErrorKind::Unsupported, message)
@@ -273,6 +308,38 @@ fn read_only(what: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "http")]
+    #[test]
+    fn a_forked_process_ends_no_connection() {
+        for (is_forked, left) in [(false, 1), (true, 2)] {
+            let mut storage = RemoteOptions::default().build().unwrap();
+            let (_, Endpoint { source, .. }) = storage.endpoint(Path::new("http://host/a")).unwrap();
+            if is_forked {
+                Arc::get_mut(&mut storage.shared).unwrap().blocking.fork();
+            }
+            drop(storage);
+            assert_eq!(Arc::strong_count(&source), left);
+        }
+    }
+
+    /// Otherwise files could not be moved between both names.
+    #[cfg(feature = "hdfs")]
+    #[test]
+    fn the_default_file_system_is_that_of_its_name() {
+        for (url, full) in [
+            ("hdfs://ns", "hdfs://ns/a"),
+            ("hdfs://host:8020/", "hdfs://host/a"),
+            ("hdfs://host:9000", "hdfs://host:9000/a"),
+            ("file:///", "hdfs:///a"),
+        ] {
+            let storage = RemoteOptions::default().setting("fs.defaultFS", url).build().unwrap();
+            for _ in 0..2 {
+                assert_eq!(storage.full_path(Path::new("hdfs:///a"), false).unwrap(), Path::new(full));
+            }
+            assert_eq!(storage.full_path(Path::new("hdfs://b/a"), false).unwrap(), Path::new("hdfs://b/a"));
+        }
+    }
 
     #[test]
     fn calls_that_write_are_refused_by_name() {

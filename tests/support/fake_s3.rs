@@ -58,6 +58,10 @@ pub(crate) enum Manner {
     RepeatsPage,
     /// With a page without entries, after which more follow.
     EmptyPage,
+    /// As a web server with WebDAV.
+    ListsDirectories,
+    /// With a last page that has an empty token for the next one.
+    EmptyToken,
     /// With an error instead of a page, and the status of success.
     ErrorPage,
     /// Not at all: closes the connection.
@@ -562,9 +566,12 @@ fn answer(request: &Request, manner: Manner, shared: &Shared) -> Answer {
         }
         _ => {}
     }
-    // like most web servers
     if request.method == "PROPFIND" {
-        return (405, Vec::new(), Vec::new());
+        return match manner {
+            Manner::ListsDirectories => directory(request, shared),
+            // like most web servers
+            _ => (405, Vec::new(), Vec::new()),
+        };
     }
     if ["PUT", "POST", "DELETE"].contains(&request.method.as_str()) {
         return change(request, shared);
@@ -614,6 +621,40 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;")
 }
 
+/// Returns a directory and what is in it, or a file.
+fn directory(request: &Request, shared: &Shared) -> Answer {
+    let objects = shared.objects.lock().unwrap();
+    let below = format!("{}/", request.key);
+    let mut found = BTreeSet::new();
+    for (key, object) in objects.iter() {
+        if *key == request.key {
+            found.insert((key.clone(), Some(object.bytes.len())));
+        } else if let Some(name) = key.strip_prefix(&below) {
+            found.insert((below.clone(), None));
+            match name.split_once('/') {
+                Some((dir, _)) => _ = found.insert((format!("{below}{dir}/"), None)),
+                None if name.is_empty() => {}
+                None => _ = found.insert((key.clone(), Some(object.bytes.len()))),
+            }
+        }
+    }
+    if found.is_empty() {
+        return (404, Vec::new(), Vec::new());
+    }
+    let mut text = "<D:multistatus xmlns:D=\"DAV:\">".to_owned();
+    for (path, len) in found {
+        let properties = match len {
+            Some(len) => format!("<D:getcontentlength>{len}</D:getcontentlength><D:resourcetype/>"),
+            None => "<D:resourcetype><D:collection/></D:resourcetype>".to_owned(),
+        };
+        let path = escaped(&path);
+        write!(text, "<D:response><D:href>/bucket/{path}</D:href><D:propstat><D:prop>").unwrap();
+        write!(text, "<D:getlastmodified>{MODIFIED}</D:getlastmodified>{properties}</D:prop>").unwrap();
+        text += "<D:status>HTTP/1.1 200 OK</D:status></D:propstat></D:response>";
+    }
+    (207, Vec::new(), (text + "</D:multistatus>").into_bytes())
+}
+
 fn page(request: &Request, manner: Manner, shared: &Shared) -> String {
     if manner == Manner::ErrorPage {
         return "<Error><Code>InternalError</Code></Error>".to_owned();
@@ -656,6 +697,9 @@ fn page(request: &Request, manner: Manner, shared: &Shared) -> String {
         (Manner::CutPage, _) => "<IsTruncated>true</IsTruncated>".to_owned(),
         (_, true) => {
             format!("<IsTruncated>true</IsTruncated><NextContinuationToken>{token}</NextContinuationToken>")
+        }
+        (Manner::EmptyToken, _) => {
+            "<IsTruncated>false</IsTruncated><NextContinuationToken></NextContinuationToken>".to_owned()
         }
         (_, false) => "<IsTruncated>false</IsTruncated>".to_owned(),
     };

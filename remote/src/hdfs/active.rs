@@ -2,6 +2,7 @@
 //!
 //! An observer may lag behind: its information about a change without a response may be wrong.
 
+use super::properties::{self, without_comments};
 use crate::location::Location;
 use crate::options::RemoteOptions;
 use std::collections::BTreeSet;
@@ -57,18 +58,29 @@ fn settings_with(
     Ok(settings)
 }
 
-/// Returns the texts of Hadoop's files of settings. The second one overrides the first.
+/// The files of settings of Hadoop. The second one overrides the first.
+const FILES: [&str; 2] = ["core-site.xml", "hdfs-site.xml"];
+
+/// Returns the texts of Hadoop's files of settings, with the files that these include.
 pub(super) fn texts(conf_dir: Option<&Path>) -> io::Result<[String; 2]> {
-    let text = |file: &str| conf_dir.map_or_else(|| Ok(String::new()), |dir| text_of(&dir.join(file)));
-    Ok([text("core-site.xml")?, text("hdfs-site.xml")?])
+    let of_client = texts_of_client(conf_dir)?;
+    let Some(dir) = conf_dir else { return Ok(of_client) };
+    let [first, second] = of_client;
+    let whole = |file: &str, text: &str| with_included(&dir.join(file), text, MAX_DEPTH);
+    Ok([whole(FILES[0], &first)?, whole(FILES[1], &second)?])
 }
 
-/// The maximum length of a file of settings with its entities.
+/// Returns the texts that the client reads: without the files that these include.
+pub(super) fn texts_of_client(conf_dir: Option<&Path>) -> io::Result<[String; 2]> {
+    let text = |file: &str| conf_dir.map_or_else(|| Ok(String::new()), |dir| text_of(&dir.join(file)));
+    Ok([text(FILES[0])?, text(FILES[1])?])
+}
+
+/// The maximum length of a file of settings with its entities and the files that it includes.
 const MAX_TEXT: usize = 32 << 20;
 
 /// Returns the text of a file of settings, which need not exist, with the files that are its entities. Like
-/// the client, does not read files included otherwise (`xi:include`), and skips a file in a directory that it
-/// may not search.
+/// the client, skips a file in a directory that it may not search.
 fn text_of(path: &Path) -> io::Result<String> {
     match fs::read_to_string(path) {
         Ok(text) if text.contains(ENTITY) => with_entities(path, text),
@@ -145,6 +157,71 @@ fn declaration(text: &str) -> Option<(&str, Vec<Literal<'_>>)> {
     Some((name, literals))
 }
 
+/// The maximum number of files that include each other.
+const MAX_DEPTH: usize = 10;
+
+/// Replaces the elements that include files by the texts of these, which need not exist if there is another
+/// text instead (Hadoop: `Configuration.Parser#handleInclude`). A place is relative to the file. Comments are
+/// left out.
+fn with_included(path: &Path, text: &str, depth: usize) -> io::Result<String> {
+    let text = without_comments(text);
+    let mut rest = text.as_str();
+    let mut whole = String::new();
+    while let Some(Include { before, place, instead, after }) = first_include(rest) {
+        whole += before;
+        let file = path.parent().unwrap_or_else(|| Path::new("")).join(place);
+        let fault = |reason: &str| {
+            io::Error::other(format!("cannot read {}: it includes {place}, {reason}", path.display()))
+        };
+        whole += &match (depth.checked_sub(1), instead) {
+            (None, _) => return Err(fault("and too many files include others")),
+            _ if place.contains("://") => return Err(fault("which is not the path of a file")),
+            (Some(depth), _) if file.exists() => with_included(&file, &text_of(&file)?, depth)?,
+            (_, Some(instead)) => instead.to_owned(),
+            (_, None) => return Err(fault("which does not exist")),
+        };
+        if whole.len() > MAX_TEXT {
+            return Err(fault("and is too long with it"));
+        }
+        rest = after;
+    }
+    Ok(whole + rest)
+}
+
+/// An element that includes a file.
+struct Include<'t> {
+    before: &'t str,
+    /// The file.
+    place: &'t str,
+    /// The text to use if there is no such file.
+    instead: Option<&'t str>,
+    after: &'t str,
+}
+
+/// Returns the first element of a text that includes a file, such as `<xi:include href="file.xml"/>`.
+fn first_include(text: &str) -> Option<Include<'_>> {
+    text.match_indices('<').find_map(|(at, _)| {
+        let (before, element) = text.split_at(at);
+        let (tag, rest) = element.split_at(1).1.split_once('>')?;
+        let name = tag.split(|c: char| c == '/' || c.is_whitespace()).next()?;
+        let prefix =
+            name.strip_suffix("include").filter(|prefix| prefix.is_empty() || prefix.ends_with(':'))?;
+        let (_, href) = tag.split_once("href")?;
+        let href = href.trim_start().strip_prefix('=')?.trim_start();
+        let (mark, href) = href.split_at_checked(1).filter(|(mark, _)| ["\"", "'"].contains(mark))?;
+        let (place, _) = href.split_once(mark)?;
+        let place = place.strip_prefix("file://").unwrap_or(place);
+        if tag.ends_with('/') {
+            return Some(Include { before, place, instead: None, after: rest });
+        }
+        let (content, after) = rest.split_once(&format!("</{name}>"))?;
+        let fallback = format!("{prefix}fallback");
+        let has_fallback = content.contains(&format!("<{fallback}"));
+        let instead = has_fallback.then(|| properties::element(content, &fallback).unwrap_or_default());
+        Some(Include { before, place, instead, after })
+    })
+}
+
 /// Returns the name that a text begins with. It may be at the end of a section (`<![CDATA[NAME]]>`).
 pub(super) fn name_at(text: &str) -> &str {
     text.split(|c: char| c == '<' || c == ']' || c.is_whitespace()).next().unwrap_or_default()
@@ -188,7 +265,7 @@ mod tests {
         assert_eq!((settings.len(), settings[&provider("ns")].as_str()), (3, ACTIVE));
     }
 
-    /// The client reads files that are entities, but not those included otherwise.
+    /// The client reads files that are entities, and gets the settings of those that are included otherwise.
     #[test]
     fn files_of_entities_are_searched() {
         let provider = |service: &str| format!("{PROVIDER}{service}");
@@ -199,17 +276,16 @@ mod tests {
         fs::create_dir(dir.path().join("below")).unwrap();
         write("one.xml", &property(&provider("first")));
         write("below/two.xml", &property(&provider("&name;")));
-        write("included.xml", &property(&provider("none")));
+        write("included.xml", &property(&provider("third")));
         let file = "<?xml version=\"1.0\"?>\n<!DOCTYPE configuration [\n<!ENTITY one SYSTEM \"one.xml\">\n\
              <!ENTITY two PUBLIC 'p' './below/two.xml' >\n<!ENTITY name 'sec>ond'>\n\
              <!ENTITY gone SYSTEM 'gone.xml'>\n<!ENTITY up SYSTEM '../up.xml'>\n]>\n\
              <configuration>&one;&two;<xi:include href=\"included.xml\"/></configuration>";
         write("hdfs-site.xml", &file.replace("sec>ond", "second"));
         let settings = settings_of("hdfs:///a", &RemoteOptions::default(), Some(dir.path()));
-        for service in ["first", "second"] {
+        for service in ["first", "second", "third"] {
             assert_eq!(settings.get(&provider(service)).map(String::as_str), Some(ACTIVE), "{service}");
         }
-        assert!(!settings.contains_key(&provider("none")), "{settings:?}");
         let (name, literals) = declaration(" name 'sec>ond'> 'other'").unwrap();
         assert_eq!((name, literals), ("name", vec![Literal::Value("sec>ond")]));
         // Each is ten times the next one.
@@ -219,6 +295,48 @@ mod tests {
         let location = Location::parse(Path::new("hdfs://ns/a")).unwrap();
         let refused = settings_with(&location, &RemoteOptions::default(), Some(dir.path())).unwrap_err();
         assert!(refused.to_string().contains("too long"), "{refused}");
+    }
+
+    /// Otherwise another cluster would be asked than by Hadoop, or another user.
+    #[test]
+    fn files_are_included_as_by_hadoop() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| fs::write(dir.path().join(file), text).unwrap();
+        let of = |text: &str| {
+            write("core-site.xml", text);
+            texts(Some(dir.path())).map(|[core, _]| core).map_err(|error| error.to_string())
+        };
+        fs::create_dir(dir.path().join("below")).unwrap();
+        write("one.xml", "1<xi:include href='below/two.xml'></xi:include>");
+        write("below/two.xml", "2<include href = \"three.xml\" xmlns='x'/>");
+        write("below/three.xml", "<?xml version=\"1.0\"?>3");
+        let whole =
+            of("a <xi:include href=\"one.xml\"/> b <i:include parse='xml' href='one.xml' /> c").unwrap();
+        assert_eq!(whole, "a 12<?xml version=\"1.0\"?>3 b 12<?xml version=\"1.0\"?>3 c");
+        assert_eq!(texts_of_client(Some(dir.path())).unwrap()[0].matches("include").count(), 2);
+        let absolute = dir.path().join("below/three.xml");
+        let absolute = absolute.to_str().unwrap();
+        for place in [absolute.to_owned(), format!("file://{absolute}")] {
+            let whole = of(&format!("<xi:include href=\"{place}\"/>")).unwrap();
+            assert_eq!(whole, "<?xml version=\"1.0\"?>3");
+        }
+        for (text, whole) in [
+            ("a<!-- <xi:include href='none.xml'/> -->b", "ab"),
+            ("<xi:include href='none.xml'>\n<xi:fallback/></xi:include>b", "b"),
+            ("<xi:include href='none.xml'><xi:fallback>a</xi:fallback></xi:include>b", "ab"),
+            ("<xi:include href='below/three.xml'><xi:fallback>a</xi:fallback></xi:include>b", "b"),
+            (
+                "<includes href='none.xml'/><name>include</name>",
+                "<includes href='none.xml'/><name>include</name>",
+            ),
+        ] {
+            let found = of(text).unwrap();
+            assert_eq!(found.trim_start_matches("<?xml version=\"1.0\"?>3"), whole, "{text}");
+        }
+        let missing = of("<xi:include href='none.xml'/>").unwrap_err();
+        assert!(missing.contains("core-site.xml") && missing.contains("none.xml"), "{missing}");
+        assert!(of("<xi:include href='http://host/one.xml'/>").unwrap_err().contains("not the path"));
+        assert!(of("<xi:include href='core-site.xml'/>").unwrap_err().contains("too many"));
     }
 
     /// An observer that such a file names would be asked, or none of its settings would be in effect.

@@ -232,6 +232,18 @@ impl HdfsFiles {
         outcome
     }
 
+    /// Fails if there is a file in an encryption zone: the client would replace it, and then remove the new
+    /// one, which it cannot write.
+    pub(super) async fn check_not_encrypted(&self, key: &str) -> io::Result<()> {
+        self.in_doubt.check()?;
+        let read = async { Ok(self.client().read(&path_of(key)).await) };
+        match self.answer(read, "it is not known whether the file is encrypted").await? {
+            Err(error @ (HdfsError::UnsupportedFeature(_) | HdfsError::IOError(_))) => Err(io_error(error)),
+            // The name node decides whether anything else is replaced.
+            _ => Ok(()),
+        }
+    }
+
     /// Creates a file. The caller has checked the locks.
     pub(super) async fn create(&self, key: &str, replaces: bool) -> io::Result<FileWriter> {
         let options = WriteOptions::default().overwrite(replaces).create_parent(false).permission(FILE_MODE);
@@ -258,13 +270,16 @@ impl HdfsFiles {
     /// Moves a file or directory, and then checks that the lock is still held, so that the next holder finds
     /// it there. Otherwise the move may have been made after the next holder listed the directory.
     pub(super) async fn move_file(&self, from: &str, to: &str, replaces: bool) -> io::Result<()> {
+        self.in_doubt.check()?;
+        // Before the locks are checked, because the answer may take long.
+        let was_there = self.find(from).await?.is_some();
         self.check_both([from, to]).await?;
         if from == to && replaces {
-            return self.find_existing(from).await.map(drop);
+            return if was_there { Ok(()) } else { Err(not_found()) };
         }
         let is_made = move || async move {
             let (from, to) = (self.find(from).await?, self.find(to).await?);
-            Ok((from.is_none() && to.is_some()).then_some(()))
+            Ok((was_there && from.is_none() && to.is_some()).then_some(()))
         };
         self.make(self.changing().rename(&path_of(from), &path_of(to), replaces), is_made).await?;
         self.end_claims(|lock| lock.strip_prefix(from).is_some_and(|below| below.starts_with('/')));

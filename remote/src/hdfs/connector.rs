@@ -3,6 +3,7 @@
 use super::active;
 use super::errors::io_error;
 use super::name_nodes::{NameNodes, setting};
+use super::properties;
 use super::relay::Relays;
 use crate::location::Location;
 use crate::options::RemoteOptions;
@@ -55,8 +56,11 @@ impl Connector {
         patience: Duration,
         runtime: Handle,
     ) -> io::Result<Self> {
-        let mut settings = active::settings(location, options)?;
-        let texts = active::texts(active::conf_dir(env::var)?.as_deref())?;
+        let conf_dir = active::conf_dir(env::var)?;
+        let texts = active::texts(conf_dir.as_deref())?;
+        // The settings that are given override these.
+        let mut settings = properties::unread(&active::texts_of_client(conf_dir.as_deref())?, &texts);
+        settings.extend(active::settings(location, options)?);
         if setting(options, &texts, SOCKET_TIMEOUT).is_none() {
             let millis = patience.max(MIN_SOCKET_TIMEOUT).as_millis();
             settings.push((SOCKET_TIMEOUT.to_owned(), millis.to_string()));

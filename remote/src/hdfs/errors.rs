@@ -14,6 +14,11 @@ pub(super) fn is_refusal(error: &HdfsError) -> bool {
         | HdfsError::InvalidArgument(_)
         | HdfsError::InvalidPath(_)
         | HdfsError::UnsupportedFeature(_) => true,
+        // There is no connection to send the request on: a ticket may have expired.
+        HdfsError::SASLError(_)
+        | HdfsError::GSSAPIError(..)
+        | HdfsError::NoSASLMechanism
+        | HdfsError::FatalRPCError(..) => true,
         HdfsError::IOError(error) => error.kind() == io::ErrorKind::ConnectionRefused,
         _ => false,
     }
@@ -171,6 +176,11 @@ mod tests {
         assert!(is_loss(&of("java.io.FileNotFoundException")));
         let broken = HdfsError::IOError(io::ErrorKind::ConnectionReset.into());
         assert!(!is_refusal(&broken) && is_refusal(&HdfsError::FileNotFound("a".into())));
+        // Otherwise a ticket that has expired would end all changes of the storage.
+        let denied = HdfsError::FatalRPCError("javax.security.sasl.SaslException".into(), String::new());
+        for unsent in [denied, HdfsError::NoSASLMechanism, HdfsError::SASLError("ticket expired".into())] {
+            assert!(is_refusal(&unsent), "{unsent}");
+        }
         // Otherwise a lock in an encryption zone would end all changes of the storage.
         let encrypted = HdfsError::UnsupportedFeature("encryption zone".into());
         assert!(is_refusal(&encrypted) && io_error(encrypted).kind() == io::ErrorKind::Unsupported);

@@ -30,6 +30,7 @@ use hdfs_native::{HdfsError, WriteOptions};
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -167,6 +168,13 @@ async fn open(files: &HdfsFiles, key: &str) -> io::Result<(FileWriter, Moment)> 
                     within(files.patience(), renew(files, key)).await?;
                 }
             }
+            Outcome::Refused(error) if is_open_here(&error) => {
+                // No caller has it open: this one has claimed it.
+                let error = io_error(error);
+                let message =
+                    format!("{error}; an earlier call has left the file open: make another storage");
+                break Err(io::Error::other(message));
+            }
             Outcome::Refused(error) if is_open_elsewhere(&error) => {
                 break Err(io::Error::new(io::ErrorKind::WouldBlock, io_error(error).to_string()));
             }
@@ -244,6 +252,11 @@ impl Drop for HdfsLock {
     /// Closes the file. If there is no response for some time, continues in the background while the storage
     /// exists.
     fn drop(&mut self) {
+        if self.shared.blocking.is_forked() {
+            // It is held by the other process, whose threads may have locked what its end would lock here.
+            mem::forget((Arc::clone(&self.lease), self.claim.take()));
+            return;
+        }
         self.lease.end();
         let (lease, files, claim) = (Arc::clone(&self.lease), Arc::clone(&self.files), self.claim.take());
         let time = 2 * files.patience();

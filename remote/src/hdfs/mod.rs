@@ -6,12 +6,13 @@ mod connector;
 mod errors;
 mod lock;
 mod name_nodes;
+mod properties;
 mod relay;
 mod target;
 mod writer;
 
 use crate::blocking::Blocking;
-use crate::location::Location;
+use crate::location::{Location, without_default_port};
 use crate::options::RemoteOptions;
 use crate::source::{Opened, Source, Status, Version, len_of, not_found, replaced, wrong_answer};
 use crate::stats::Counters;
@@ -26,6 +27,7 @@ use hdfs_native::HdfsError;
 use hdfs_native::client::{Client, FileStatus};
 use hdfs_native::file::FileReader;
 use hregion::DirEntry;
+use std::env;
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -62,6 +64,18 @@ pub(crate) fn connect(
     let files = HdfsFiles::new(Arc::clone(&connector), client.clone(), Arc::clone(&counters));
     let (client, max_entries) = (Mutex::new(client), options.listing_entries);
     Ok((Arc::new(HdfsSource { connector, client, counters, max_entries }), Arc::new(files)))
+}
+
+/// Returns the authority of the default file system: its name service, or its host and port; empty if that is
+/// not HDFS.
+///
+/// # Errors
+///
+/// If a file of Hadoop's settings exists, but cannot be read.
+pub(crate) fn default_authority(options: &RemoteOptions) -> io::Result<String> {
+    let texts = active::texts(active::conf_dir(env::var)?.as_deref())?;
+    let service = name_nodes::default_service(options, &texts);
+    Ok(without_default_port(&service).to_owned())
 }
 
 impl HdfsSource {

@@ -5,7 +5,8 @@
 //! first name node until one has responded.
 
 use super::active::name_at;
-use crate::location::Location;
+use super::properties::{self, without_comments};
+use crate::location::{Location, NAME_NODE_PORT};
 use crate::options::RemoteOptions;
 use futures_util::future::join_all;
 use std::io;
@@ -47,8 +48,8 @@ pub(super) enum Reply {
     None,
 }
 
-/// The port of a name node without one (Hadoop: `HdfsClientConfigKeys.DFS_NAMENODE_RPC_PORT_DEFAULT`).
-const DEFAULT_PORT: u16 = 8020;
+/// The setting of the URL of the default file system.
+const DEFAULT_FS: &str = "fs.defaultFS";
 
 /// The setting of the names of a name service's name nodes, without the name of the service.
 const NAME_NODES: &str = "dfs.ha.namenodes.";
@@ -62,7 +63,7 @@ const MAX_VARIABLES: usize = 20;
 /// Returns the value of a setting: the given one, or the one in Hadoop's files. As by Hadoop, spaces around
 /// names and values are ignored, and variables that are settings are replaced by their values.
 pub(super) fn setting(options: &RemoteOptions, texts: &[String], name: &str) -> Option<String> {
-    let value_of = |name: &str| find(options, texts, |found| found.trim() == name);
+    let value_of = |name: &str| find(options, texts, |found| present(found.trim()) == present(name));
     let mut value = value_of(name)?;
     for _ in 0..MAX_VARIABLES {
         let Some((before, variable, after)) = first_variable(&value) else { break };
@@ -83,8 +84,18 @@ fn first_variable(value: &str) -> Option<(&str, &str, &str)> {
 /// Returns the value of a setting by its name, with the spaces around it.
 fn find(options: &RemoteOptions, texts: &[String], is_name: impl Fn(&str) -> bool) -> Option<String> {
     let given = options.settings_of(&["dfs.", "fs."]).filter(|(given, _)| is_name(given)).last();
-    let in_files = || texts.iter().rev().find_map(|text| property(text, &is_name));
-    given.map(|(_, value)| value.to_owned()).or_else(in_files)
+    given.map(|(_, value)| value.to_owned()).or_else(|| properties::value_of(texts, is_name))
+}
+
+/// Returns the name service, or the host and port, of the default file system; empty if that is not HDFS.
+pub(super) fn default_service(options: &RemoteOptions, texts: &[String]) -> String {
+    let url = setting(options, texts, DEFAULT_FS);
+    url.as_deref().and_then(authority_of).unwrap_or_default().to_owned()
+}
+
+/// Returns the present name of a setting (Hadoop: `Configuration.DeprecationDelta`).
+fn present(name: &str) -> &str {
+    if name == "fs.default.name" { DEFAULT_FS } else { name }
 }
 
 impl NameNodes {
@@ -92,20 +103,15 @@ impl NameNodes {
     pub(super) fn with(location: &Location, options: &RemoteOptions, texts: &[String]) -> Self {
         let value = |name: &str| setting(options, texts, name);
         let service = match location.authority.as_str() {
-            "" => {
-                // The second one is its former name.
-                let default_fs = value("fs.defaultFS").or_else(|| value("fs.default.name"));
-                default_fs.and_then(|url| authority_of(&url).map(str::to_owned))
-            }
-            authority => Some(authority.to_owned()),
+            "" => default_service(options, texts),
+            authority => authority.to_owned(),
         };
-        let service = service.unwrap_or_default();
         let ids = value(&format!("{NAME_NODES}{service}"));
         let services = value("dfs.nameservices").unwrap_or_default();
         let is_logical = service.is_empty()
             || ids.is_some()
             || services.split(',').any(|name| name.trim() == service)
-            // The client may read a file of another form than those that `property` reads.
+            // The client may read a file of another form than those that `properties` reads.
             || texts.iter().any(|text| has_setting(text, NAME_NODES, &service));
         if !is_logical {
             let address = with_port(&service);
@@ -267,34 +273,12 @@ fn with_port(address: &str) -> String {
     let address = address.strip_suffix(':').unwrap_or(address);
     // An IPv6 address is in brackets.
     let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-    if has_port { address.to_owned() } else { format!("{address}:{DEFAULT_PORT}") }
+    if has_port { address.to_owned() } else { format!("{address}{NAME_NODE_PORT}") }
 }
 
 /// Whether the text of a file of settings has the name of a setting, in any form.
 fn has_setting(text: &str, beginning: &str, rest: &str) -> bool {
     without_comments(text).split(beginning).skip(1).any(|found| name_at(found) == rest)
-}
-
-/// Returns the value of the last property with a name in the text of a file of settings.
-fn property(text: &str, is_name: impl Fn(&str) -> bool) -> Option<String> {
-    let text = without_comments(text);
-    let properties = text.split("<property>").skip(1).filter_map(|property| {
-        let (property, _) = property.split_once("</property>")?;
-        Some((element(property, "name")?, element(property, "value")?))
-    });
-    properties.filter(|(found, _)| is_name(found)).last().map(|(_, value)| value.to_owned())
-}
-
-/// Returns the text of an element without other elements in it.
-fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
-    let (_, after) = text.split_once(&format!("<{name}>"))?;
-    after.split_once(&format!("</{name}>")).map(|(text, _)| text)
-}
-
-fn without_comments(text: &str) -> String {
-    let mut parts = text.split("<!--");
-    let first = parts.next().unwrap_or_default().to_owned();
-    parts.filter_map(|part| part.split_once("-->")).fold(first, |all, (_, after)| all + after)
 }
 
 #[cfg(test)]
@@ -367,6 +351,9 @@ mod tests {
             let former = [property_of("fs.default.name", &format!("hdfs://{host}"))];
             let location = Location::parse(Path::new("hdfs:///a")).unwrap();
             assert_eq!(addresses(&NameNodes::with(&location, &options, &former)), [address]);
+            let given = options.clone().setting("fs.default.name", format!("hdfs://{host}"));
+            let present = [property_of("fs.defaultFS", "hdfs://ns")];
+            assert_eq!(addresses(&NameNodes::with(&location, &given, &present)), [address]);
             for (url, options) in [(format!("hdfs://{host}/a"), &options), ("hdfs:///a".into(), &default_fs)]
             {
                 let nodes = found(&url, options);

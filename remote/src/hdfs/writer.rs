@@ -53,6 +53,10 @@ impl Written {
     fn create(files: Arc<HdfsFiles>, file: TargetPath<'_>, replaces: bool) -> io::Result<Self> {
         let (creator, key) = (Arc::clone(&files), file.key.to_owned());
         let writer = file.shared.blocking.run(async move {
+            if replaces {
+                // Before the lock is checked, because the answer may take long.
+                creator.check_not_encrypted(&key).await?;
+            }
             creator.check(&key).await?;
             creator.create(&key, replaces).await
         })?;

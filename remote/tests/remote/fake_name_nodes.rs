@@ -59,6 +59,9 @@ const NO_LEASE: Refusal = ("org.apache.hadoop.hdfs.server.namenode.LeaseExpiredE
 const SAFE_MODE: Refusal = ("org.apache.hadoop.hdfs.server.namenode.SafeModeException", "in safe mode");
 const UNSUPPORTED: Refusal = ("java.lang.UnsupportedOperationException", "not here");
 
+/// A `FileEncryptionInfoProto`.
+const ENCRYPTION: [u8; 2] = [1 << 3, 2];
+
 impl FakeNameNodes {
     pub(crate) fn start() -> Self {
         let shared: Arc<Shared> = Arc::default();
@@ -201,6 +204,15 @@ impl State {
                 Ok(bytes(1, &defaults))
             }
             "getFileInfo" => Ok(found.map_or_else(Vec::new, |file| bytes(1, &file.status()))),
+            "getBlockLocations" => {
+                found.ok_or(MISSING)?;
+                // A `LocatedBlocksProto`.
+                let mut blocks = [number(1, 0), number(3, 0), number(5, 1)].concat();
+                if self.is_encrypted(&path) {
+                    blocks.extend(bytes(6, &ENCRYPTION));
+                }
+                Ok(bytes(1, &blocks))
+            }
             "mkdirs" => {
                 let ends = path.match_indices('/').map(|(at, _)| at).skip(1).chain([path.len()]);
                 for end in ends.collect::<Vec<_>>() {
@@ -217,9 +229,8 @@ impl State {
                     _ => {
                         self.files.remove(&path);
                         let mut status = self.add(&path, false, Some(holder)).status();
-                        if self.zone.as_ref().is_some_and(|zone| path.starts_with(zone.as_str())) {
-                            // A `FileEncryptionInfoProto`.
-                            status.extend(bytes(15, &number(1, 2)));
+                        if self.is_encrypted(&path) {
+                            status.extend(bytes(15, &ENCRYPTION));
                         }
                         Ok(bytes(1, &status))
                     }
@@ -263,6 +274,10 @@ impl State {
             }
             _ => Err(UNSUPPORTED),
         }
+    }
+
+    fn is_encrypted(&self, path: &str) -> bool {
+        self.zone.as_ref().is_some_and(|zone| path.starts_with(zone.as_str()))
     }
 
     /// Adds a file or directory, unless it exists.

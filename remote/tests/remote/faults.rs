@@ -169,6 +169,19 @@ fn an_empty_page_does_not_end_a_listing() {
     storage.is_dir(&family).unwrap_err();
 }
 
+#[test]
+fn an_empty_token_ends_a_listing() {
+    let server = bucket();
+    let (storage, family) = (storage(&server), region_path().join("f"));
+    let whole = storage.list_dir(&family).unwrap();
+    server.take_asked();
+    server.behave([Manner::EmptyToken]);
+    assert_eq!(storage.list_dir(&family).unwrap(), whole);
+    assert_eq!(server.take_asked().0.len(), 1);
+    server.behave([Manner::EmptyToken]);
+    assert!(!storage.is_dir(&region_path().join("none")).unwrap());
+}
+
 /// The session token and the key of an encryption are in headers that HTTP clients do not treat as
 /// credentials.
 #[test]

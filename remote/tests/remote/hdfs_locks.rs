@@ -90,9 +90,9 @@ fn a_log_that_is_created_late_is_not_written_to() {
 #[ignore = "needs a server"]
 fn a_file_that_is_renamed_late_is_not_said_to_be_renamed() {
     let prepare = |other: &RemoteStorage, dir: &Path| write_file(other, &dir.join("a"), b"bytes");
-    // The lock is checked for both names.
+    // The file is looked up, and the lock is checked for both names.
     let rename = |storage: &RemoteStorage, dir: &Path| storage.rename(&dir.join("a"), &dir.join("b"));
-    let (dir, error) = late("late-rename", 3, prepare, rename);
+    let (dir, error) = late("late-rename", 4, prepare, rename);
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "{error}");
     assert_eq!(read_file(&*client(), &dir.join("b")), b"bytes");
 }

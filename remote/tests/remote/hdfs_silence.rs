@@ -78,6 +78,18 @@ fn changes_are_made_once_although_the_name_node_has_become_silent() {
     });
 }
 
+/// Such a move leaves the same files as one that was made.
+#[test]
+fn a_move_of_a_missing_file_is_not_made_although_the_name_node_has_become_silent() {
+    for is_made in [false, true] {
+        let (nodes, storage, lock) = prepare(12);
+        nodes.be_silent_at("rename2", is_made);
+        storage.rename(&dir().join("missing"), &dir().join("a")).unwrap_err();
+        assert!(nodes.was_silent() && nodes.has("/dir/a"));
+        check(&nodes, lock);
+    }
+}
+
 /// It is not known which request has created a file: the call fails, and is repeated.
 #[test]
 fn a_file_is_created_with_another_name_node() {
@@ -182,6 +194,19 @@ fn a_lock_in_an_encryption_zone_is_refused_and_other_changes_are_made() {
     check(&nodes, lock);
 }
 
+/// The client would remove the file that has replaced it.
+#[test]
+fn a_file_in_an_encryption_zone_is_not_replaced() {
+    let (nodes, storage, lock) = prepare(12);
+    nodes.encrypt("/dir/a");
+    let error = storage.create(&dir().join("a")).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+    assert!(error.to_string().contains("encryption zone") && nodes.has("/dir/a"), "{error}");
+    storage.create(&dir().join("b")).unwrap().sync().unwrap();
+    storage.create(&dir().join("b")).unwrap().sync().unwrap();
+    check(&nodes, lock);
+}
+
 /// The client does not report that it could not remove it.
 #[test]
 fn a_file_that_is_left_in_an_encryption_zone_is_named() {
@@ -194,6 +219,10 @@ fn a_file_that_is_left_in_an_encryption_zone_is_named() {
         assert!(nodes.has(&left) && error.to_string().ends_with(&left), "{error}");
         assert_eq!(error.kind(), io::ErrorKind::Unsupported);
     }
+    // It is not another process that has the lock.
+    let again = storage.lock(&zone.join(LOCK)).unwrap_err();
+    assert_eq!(again.kind(), io::ErrorKind::Other);
+    assert!(again.to_string().contains("left the file open"), "{again}");
     storage.create_dir_all(&dir().join("b")).unwrap();
     check(&nodes, lock);
 }

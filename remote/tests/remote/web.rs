@@ -57,6 +57,52 @@ fn an_hfile_is_read_as_a_region_by_its_name_alone() {
     assert!(asked[0].starts_with("PROPFIND ") && error.to_string().contains("denies access"), "{error}");
 }
 
+/// Its listing has only the directory itself.
+#[test]
+fn an_empty_directory_of_webdav_exists() {
+    let (server, storage) = (FakeS3::start(), web());
+    server.put("dir/file", vec![1; 10]);
+    server.put("dir/below/file", vec![1; 10]);
+    server.put("empty/", Vec::new());
+    let at = |key: &str| url(&server, key);
+    server.behave([Manner::ListsDirectories; 6]);
+    let entries = storage.list_dir(&at("dir")).unwrap();
+    let names: Vec<_> = entries.iter().map(|entry| (entry.name.to_str().unwrap(), entry.is_dir)).collect();
+    assert_eq!(names, [("below", true), ("file", false)]);
+    assert!(storage.list_dir(&at("empty")).unwrap().is_empty());
+    assert!(storage.is_dir(&at("empty")).unwrap() && !storage.is_dir(&at("dir/file")).unwrap());
+    for other in ["dir/file", "none"] {
+        assert_eq!(storage.list_dir(&at(other)).unwrap_err().kind(), io::ErrorKind::NotFound, "{other}");
+    }
+}
+
+/// Most servers with WebDAV refuse reads of directories, or return pages about them.
+#[test]
+fn a_directory_that_cannot_be_read_is_listed() {
+    let (server, storage) = (FakeS3::start(), web());
+    server.put("dir", vec![1; 5]);
+    server.put("dir/file", vec![1; 10]);
+    let status = |key: &str, manners: &[Manner]| {
+        server.behave(manners.iter().copied());
+        storage.status(&url(&server, key)).map(|found| found.map(|entry| (entry.is_dir, entry.len)))
+    };
+    for manner in [Manner::Fails(403), Manner::NoVersion] {
+        assert_eq!(
+            status("dir", &[manner, Manner::ListsDirectories]).unwrap(),
+            Some((true, 0)),
+            "{manner:?}"
+        );
+    }
+    server.take_asked();
+    assert_eq!(status("dir/file", &[]).unwrap(), Some((false, 10)));
+    assert_eq!(server.take_asked().0.len(), 1);
+    assert_eq!(status("dir/file", &[Manner::NoVersion]).unwrap(), Some((false, 10)));
+    assert_eq!(status("none", &[]).unwrap(), None);
+    for refused in [&[Manner::Fails(403)][..], &[Manner::Good, Manner::Fails(403)]] {
+        assert!(status("none", refused).unwrap_err().to_string().contains("denies access"), "{refused:?}");
+    }
+}
+
 #[test]
 fn redirects_are_followed_and_counted() {
     let server = FakeS3::start();
