@@ -1,6 +1,6 @@
 //! Relative paths and symbolic links lead to the same table.
 
-use crate::support::{code, hregion, json_lines, last_error, ok, stderr, stdout};
+use crate::support::{code, hregion, json_lines, last_error, ok, stderr, stdout, testdata};
 use hregion::{Family, Put, Table};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -137,6 +137,49 @@ fn archived_files_are_not_loaded_whatever_the_path() {
         assert_eq!(last_error(&output)["kind"], "InvalidArgument", "{context}");
         assert_eq!(names(&archived.join("f")), files, "{context}");
     }
+}
+
+/// A link or a reference is read as its HFile or its half, also if the path lacks names of directories.
+#[test]
+fn links_and_references_are_followed_whatever_the_path() {
+    let table = testdata("region/split-references/root/data/default/halves").canonicalize().unwrap();
+    let (parent, half) = ("36870a128e2b61b11b5b6154f73464e8", "b080bd824b133f7fd142d58caf423392");
+    let region = table.join(half);
+    let outside = tempfile::tempdir().unwrap();
+    symlink(&region, outside.path().join("region")).unwrap();
+    let link = format!("halves={parent}-bd31035abf2d4880b915b52b4d19f223");
+    let reference = format!("fbfd96424b854fcc8968ce6ba9b32467.{parent}");
+    for (family, name) in [("p", &link), ("q", &reference)] {
+        let file = Path::new(family).join(name);
+        let places = [
+            (region.join(family), Path::new(name).to_owned()),
+            (region.join(family), Path::new(".").join(name)),
+            (region.join("recovered.edits"), Path::new("..").join(&file)),
+            (region.join("p"), Path::new("..").join(&file)),
+            (region.clone(), file.clone()),
+            (table.clone(), Path::new(half).join(&file)),
+            (table.join(parent), Path::new("..").join(half).join(&file)),
+            (outside.path().to_owned(), Path::new("region").join(&file)),
+        ];
+        for command in [
+            &["cells", "--json"][..],
+            &["count", "--json"],
+            &["scan", "--json", "--raw", "--versions", "all"],
+            &["inspect", "--json"],
+            &["verify", "--json"],
+        ] {
+            let full = region.join(&file);
+            let expected = ok(&[command, &[full.to_str().unwrap()]].concat());
+            for (dir, path) in &places {
+                let output = run_in(dir, &[command, &[path.to_str().unwrap()]].concat());
+                let context = format!("{command:?} {} in {}", path.display(), dir.display());
+                assert_eq!((code(&output), stdout(&output)), (0, expected.clone()), "{context}");
+            }
+        }
+    }
+    // The name of a file of recovered edits is a sequence id in that directory only.
+    let output = run_in(&region.join("recovered.edits"), &["verify", "203.seqid"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
 }
 
 /// A pipe in place of one of HBase's files is an error that names it. If it were opened, the command would
