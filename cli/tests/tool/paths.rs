@@ -139,6 +139,47 @@ fn archived_files_are_not_loaded_whatever_the_path() {
     }
 }
 
+/// A family is read with the settings of its table, and shown in its region, whatever path names it.
+#[test]
+fn families_are_those_of_their_region_whatever_the_path() {
+    let root = Root::new();
+    let (outside, family) = (root.dir.path().to_owned(), root.region.join("f"));
+    symlink(&family, outside.join("family")).unwrap();
+    let places = [
+        (family.clone(), "."),
+        (family.clone(), "../f"),
+        (root.region.clone(), "f"),
+        (root.region.clone(), "./f"),
+        (outside, "family"),
+    ];
+    let full = family.to_str().unwrap();
+    for command in [&["scan", "--versions", "all"][..], &["count", "--versions", "all"], &["verify"]] {
+        let expected = ok(&[command, &["--json", full]].concat());
+        for (dir, path) in &places {
+            let output = run_in(dir, &[command, &["--json", *path]].concat());
+            let context = format!("{command:?} {path} in {}: {}", dir.display(), stderr(&output));
+            assert_eq!((code(&output), stdout(&output)), (0, expected.clone()), "{context}");
+        }
+    }
+    let shown = |dir: &Path, path: &str| {
+        let report = json_lines(&stdout(&run_in(dir, &["report", "--json", "--no-cells", path]))).remove(0);
+        let table = &report["tables"][0];
+        let files = table["regions"][0]["files"].as_array().unwrap();
+        let families: BTreeSet<_> = files.iter().map(|file| file["family"].to_string()).collect();
+        (table["table"].clone(), table["regions"][0]["encoded"].clone(), files.len(), families)
+    };
+    let expected = shown(Path::new("/"), full);
+    assert_eq!((&expected.0, expected.2), (&Value::from("users"), 2));
+    for (dir, path) in &places {
+        assert_eq!(shown(dir, path), expected, "{path} in {}", dir.display());
+    }
+    // A file of the family is shown there, too.
+    let file = names(&family).into_iter().find(|name| name.len() == 32).unwrap();
+    let expected = shown(Path::new("/"), family.join(&file).to_str().unwrap());
+    assert_eq!((&expected.0, expected.2), (&Value::from("users"), 1));
+    assert_eq!(shown(&family, &file), expected);
+}
+
 /// A link or a reference is read as its HFile or its half, also if the path lacks names of directories.
 #[test]
 fn links_and_references_are_followed_whatever_the_path() {
