@@ -178,6 +178,8 @@ fn families_are_those_of_their_region_whatever_the_path() {
     let expected = shown(Path::new("/"), family.join(&file).to_str().unwrap());
     assert_eq!((&expected.0, expected.2), (&Value::from("users"), 1));
     assert_eq!(shown(&family, &file), expected);
+    let checked = run_in(&family, &["cells", "-a", &file]);
+    assert_eq!((code(&checked), stderr(&checked).as_str()), (0, ""), "its cells are of the family");
 }
 
 /// A link or a reference is read as its HFile or its half, also if the path lacks names of directories.
