@@ -9,7 +9,7 @@ use crate::io::Storage;
 use crate::layout::{
     FileKind, MobFile, MobFileName, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles,
     archived_path, check_file_list, find_mob_files, find_region_info, full_path, has_descriptor_dir,
-    locate_store_file, path_of_table, read_descriptor_file, read_region_info,
+    locate_store_file, path_of_region, path_of_table, read_descriptor_file, read_region_info,
 };
 use crate::schema::{Family, RegionInfo};
 use crate::store::{FoundValues, MobFiles, StoreFile, listed_mob_files, open_files};
@@ -273,7 +273,8 @@ impl RegionOptions {
         report: &mut dyn FnMut(&Path, Result<VerifyReport>),
     ) -> Result<Vec<Error>> {
         let options = self.bounded();
-        let dir = RegionDir::open(options.file_storage(), path)?;
+        let path = path_of_region(&**options.file_storage(), path)?;
+        let dir = RegionDir::open(options.file_storage(), &path)?;
         let families = match only {
             None => dir.families(),
             Some(only) => {

@@ -220,6 +220,35 @@ fn links_and_references_are_followed_whatever_the_path() {
             }
         }
     }
+    // So are those of a region.
+    let full = region.to_str().unwrap();
+    let without_path = |mut line: Value| {
+        line.as_object_mut().unwrap().remove("path");
+        line
+    };
+    let listed = |text: &str| json_lines(text).into_iter().map(without_path).collect::<Vec<_>>();
+    let in_namespace = format!("halves/{half}");
+    for (dir, path) in [
+        (region.clone(), "."),
+        (region.join("p"), ".."),
+        (table.clone(), half),
+        (table.parent().unwrap().to_owned(), in_namespace.as_str()),
+        (outside.path().to_owned(), "region"),
+    ] {
+        let context = format!("{path} in {}", dir.display());
+        for command in ["verify", "du"] {
+            let output = run_in(&dir, &[command, "--json", path]);
+            assert_eq!(code(&output), 0, "{command} {context}: {}", stderr(&output));
+            assert_eq!(
+                listed(&stdout(&output)),
+                listed(&ok(&[command, "--json", full])),
+                "{command} {context}"
+            );
+        }
+        let report = json_lines(&stdout(&run_in(&dir, &["report", "--json", "--no-cells", path]))).remove(0);
+        let files = &report["summary"]["total"]["files"];
+        assert_eq!((files, &report["unread"]), (&Value::from(5), &Value::Array(Vec::new())), "{context}");
+    }
     // The name of a file of recovered edits is a sequence id in that directory only.
     let output = run_in(&region.join("recovered.edits"), &["verify", "203.seqid"]);
     assert_eq!(code(&output), 0, "{}", stderr(&output));
