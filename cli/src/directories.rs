@@ -8,7 +8,7 @@ use crate::target::{Kind, is_log};
 use crate::vfs;
 use hregion::{ErrorKind, Table};
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -75,9 +75,8 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
     if let Some(fault) = tables.into_iter().find_map(Result::err) {
         return Err(fault);
     }
-    let in_region = dir.parent().map_or(Ok(false), is_region)?;
-    let has_edits = dir.file_name().is_some_and(|name| name == RECOVERED_EDITS);
-    if in_region && !has_edits || is_family_directory(dir)? {
+    let is_in_region = family_of_region(dir)?.is_some_and(|(_, name)| name != RECOVERED_EDITS);
+    if is_in_region || is_family_directory(dir)? {
         return Ok(Kind::Family);
     }
     if is_log_directory(dir)? {
@@ -187,6 +186,22 @@ pub(crate) fn is_absent(dir: &Path) -> Result<bool, CommandError> {
         Err(error) if error.kind() != ErrorKind::Io => Ok(false),
         absent => Ok(absent?),
     }
+}
+
+/// Returns the directory of the region that a directory is in, and the name of the family that it then has;
+/// `None` for a directory that is in no region.
+pub(crate) fn family_of_region(dir: &Path) -> Result<Option<(PathBuf, OsString)>, CommandError> {
+    let by_names = |dir: &Path| -> Result<_, CommandError> {
+        let Some((parent, name)) = dir.parent().zip(dir.file_name()) else { return Ok(None) };
+        let region = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        Ok(is_region(region)?.then(|| (region.to_owned(), name.to_owned())))
+    };
+    let found = by_names(dir)?;
+    if found.is_some() || vfs::is_url(dir) {
+        return Ok(found);
+    }
+    // The path may be `.`, or a symbolic link. The command reports one that does not exist.
+    vfs::full(dir).map_or(Ok(None), |full| by_names(&full))
 }
 
 /// Whether a directory has a descriptor of a table, or a region.

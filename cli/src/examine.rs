@@ -9,6 +9,7 @@ use crate::output::Output;
 use crate::sequence::Sequence;
 use crate::stored_file::StoredFile;
 use crate::text;
+use crate::vfs;
 use hregion::cell::StringBinary;
 use hregion::{CellOrder, CellRef, HFile};
 use serde_json::json;
@@ -120,7 +121,8 @@ impl<'f> Examiner<'f> {
                 StringBinary(&self.family)
             ));
         }
-        if !path.components().any(|part| part.as_os_str().as_encoded_bytes() == family) {
+        // A relative path may lack the name of the directory.
+        if !vfs::absolute(path).components().any(|part| part.as_os_str().as_encoded_bytes() == family) {
             out.warn(&format!("{shown}: family {} is not in the path", StringBinary(family)));
         }
         self.family.clear();

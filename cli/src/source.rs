@@ -6,7 +6,7 @@ mod explain;
 pub(crate) use cells::RowCells;
 
 use crate::args::FileArgs;
-use crate::directories::{DATA, each_entry, is_region, tables_below};
+use crate::directories::{DATA, each_entry, family_of_region, tables_below};
 use crate::failure::{CommandError, Failure};
 use crate::output::{Output, Warner};
 use crate::part_sums::Named;
@@ -121,11 +121,9 @@ impl InputSource {
 
     /// Opens a family, with the settings of its table if it is in a region.
     fn of_family(dir: &Path, options: RegionOptions, out: &Output) -> Result<Self, Failure> {
-        if let (Some(region), Some(name)) = (dir.parent(), dir.file_name())
-            && is_region(region)?
-        {
-            let regions = Regions::find(region, Some(Kind::Region), options)?;
-            return Ok(Self::of_regions(regions, Some(name.as_encoded_bytes().to_vec()), out));
+        if let Some((region, name)) = family_of_region(dir)? {
+            let regions = Regions::find(&region, Some(Kind::Region), options)?;
+            return Ok(Self::of_regions(regions, Some(name.into_encoded_bytes()), out));
         }
         Self::of_files(options, files_in(dir)?, out)
     }

@@ -2,7 +2,7 @@
 
 use crate::args::FileArgs;
 use crate::concurrent_changes::{in_archive, list_again};
-use crate::directories::{hint_of, is_region, tables_below};
+use crate::directories::{family_of_region, hint_of, tables_below};
 use crate::failure::{CommandError, Failure};
 use crate::output::{Output, Warner};
 use crate::probe;
@@ -82,16 +82,16 @@ fn of_kind(
             let error = CommandError::unsupported(path, "write-ahead logs, expected files of cells");
             Err(error.with_hint(hint_of(Kind::Wal)).into())
         }
-        Kind::Family => match path.parent().zip(path.file_name()) {
-            Some((region, name)) if is_region(region)? => {
+        Kind::Family => match family_of_region(path)? {
+            Some((region, name)) => {
                 let name = name.as_encoded_bytes();
-                let mut regions = of_regions(region, Kind::Region, options()?, warner)?;
+                let mut regions = of_regions(&region, Kind::Region, options()?, warner)?;
                 for region in &mut regions {
                     region.families.retain(|family| family.family.as_deref() == Some(name));
                 }
                 Ok(regions)
             }
-            _ => Ok(alone(files_in(path)?)),
+            None => Ok(alone(files_in(path)?)),
         },
         kind @ (Kind::Region | Kind::Table | Kind::Snapshot) => of_regions(path, kind, options()?, warner),
         kind @ (Kind::Namespace | Kind::Root) => {

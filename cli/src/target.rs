@@ -168,7 +168,7 @@ pub(crate) fn kind_of_file(path: &Path) -> Result<FileKind, CommandError> {
     }
 }
 
-/// Whether a file begins like a write-ahead log.
+/// Whether a file begins like a write-ahead log or, if it ends before that is certain, is where logs are.
 pub(crate) fn is_log(path: &Path) -> bool {
     vfs::open(path).is_ok_and(|file| other_kind(path, &*file) == Some(WAL))
 }
@@ -177,9 +177,14 @@ const REFERENCE: &str = "a reference to a part of another file, not cells";
 /// Longer than any reference, shorter than any HFile.
 const REFERENCE_LEN: u64 = 200;
 
-/// Returns the kind of a file that begins like another known kind of file, not like an HFile.
+/// Returns the kind of a file that begins like another known kind of file, not like an HFile, or is a log.
 fn other_kind(path: &Path, file: &dyn FileReader) -> Option<&'static str> {
     let mut magic = [0; 4];
+    if file.len() < magic.len() as u64 {
+        // A log that a server has only just begun is known by its place.
+        let kind = FileKind::of(&vfs::storage(), path);
+        return matches!(kind, Ok(FileKind::Log)).then_some(WAL);
+    }
     file.read_exact_at(&mut magic, 0).ok()?;
     match &magic {
         b"PWAL" => Some(WAL),

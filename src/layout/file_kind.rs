@@ -9,7 +9,7 @@ use super::file_name::FileName;
 use super::load_record::LOAD;
 use super::logs::{LOGS, OLD_LOGS};
 use super::region::{ARCHIVING, LOCK, RECOVERED_EDITS, REGION_INFO, RESTORED, find_region_info, is_number};
-use super::root::TableDir;
+use super::root::{TableDir, full_path, path_of_family, with_names_above};
 use super::store_file_info::StoreFileInfo;
 use crate::error::{Error, Result};
 use crate::io::{DirEntry, Storage};
@@ -52,8 +52,10 @@ impl FileKind {
     ///
     /// # Errors
     ///
-    /// If a directory, or the `.regioninfo` of a region outside of a root directory, cannot be read.
+    /// If a directory, or the `.regioninfo` of a region outside of a root directory, cannot be read; if the
+    /// full path of a relative one cannot be determined.
     pub fn of(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
+        let path = &*with_names_above(&**storage, path)?;
         let (Some(file), dir) = (name(Some(path)), name(path.parent()).unwrap_or_default()) else {
             return Ok(Self::Unknown);
         };
@@ -142,24 +144,25 @@ impl FamilyDir {
     /// Returns the family of a region whose directory this is, in data or in the archive; `None` for any
     /// other directory.
     pub(super) fn of_path(storage: &Arc<dyn Storage>, path: &Path) -> Result<Option<Self>> {
+        if table_above(path).is_some() {
+            return Self::by_names(storage, path);
+        }
+        // A relative path may lack the names of directories, and one through links may have others. Without
+        // permission to follow links, the path is taken as it is.
+        let full = path_of_family(&**storage, path).or_else(|_| full_path(&**storage, path))?;
+        let is_known = table_above(&full).is_some() || name(path.parent()).is_none();
+        Self::by_names(storage, if is_known { &full } else { path })
+    }
+
+    /// Like [`of_path`](Self::of_path), by the names in the path.
+    fn by_names(storage: &Arc<dyn Storage>, path: &Path) -> Result<Option<Self>> {
         let (Some(family), Some(region)) = (name(Some(path)), name(path.parent())) else { return Ok(None) };
         let Some(dir) =
             path.parent().filter(|_| is_legal_name(family.as_bytes()) && family != RECOVERED_EDITS)
         else {
             return Ok(None);
         };
-        let table = dir.parent();
-        let namespace = table.and_then(Path::parent);
-        let is_below_data = namespace.and_then(Path::parent).is_some_and(|data| data.ends_with("data"));
-        let by_place = match (name(namespace), name(table)) {
-            (Some(namespace), Some(table))
-                if is_below_data && region.bytes().all(|c| c.is_ascii_hexdigit()) =>
-            {
-                TableName::new(namespace, table).ok()
-            }
-            _ => None,
-        };
-        let table = match by_place {
+        let table = match table_above(path) {
             Some(table) => table,
             None => match find_region_info(&**storage, dir)? {
                 Some(info) => info.table().clone(),
@@ -170,6 +173,16 @@ impl FamilyDir {
         let table = TableDir::of_table(storage, dir, &table)?;
         Ok(Some(Self { table, region: region.to_owned(), family: family.to_owned() }))
     }
+}
+
+/// Returns the table of a family's directory, `data/<namespace>/<table>/<region>/<family>`, by its path;
+/// `None` for any other path.
+fn table_above(family: &Path) -> Option<TableName> {
+    let above = |levels: usize| family.ancestors().nth(levels);
+    let is_below_data = above(4).is_some_and(|data| data.ends_with("data"));
+    let is_region = name(above(1))?.bytes().all(|c| c.is_ascii_hexdigit());
+    let (namespace, table) = name(above(3)).zip(name(above(2)))?;
+    if is_below_data && is_region { TableName::new(namespace, table).ok() } else { None }
 }
 
 /// Returns the last part of a path, if it is UTF-8.

@@ -5,7 +5,7 @@
 use super::durable::list_if_exists;
 use super::family::FamilyDir;
 use super::file_name::{FileName, Target};
-use super::root::{MOB_DIR, Root, TableDir, path_of_family};
+use super::root::{MOB_DIR, Root, TableDir};
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
 use crate::schema::{RegionInfo, TableName, is_legal_name};
@@ -62,10 +62,7 @@ pub(crate) fn mob_dirs_of_family(
     storage: &Arc<dyn Storage>,
     dir: &Path,
 ) -> Result<Option<(MobDirs, TableName)>> {
-    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    let Some(found) = FamilyDir::of_path(storage, &path_of_family(&**storage, dir)?)? else {
-        return Ok(None);
-    };
+    let Some(found) = FamilyDir::of_path(storage, dir)? else { return Ok(None) };
     let FamilyDir { table: TableDir { table, root, .. }, family, .. } = found;
     let root = root.filter(|root| root.has_namespaces);
     Ok(root.map(|root| (MobDirs { root, family }, table)))

@@ -82,7 +82,7 @@ pub(crate) use region_change::{Changes, NewChild, RegionChange, check_root, crea
 pub(crate) use replacement::{Replacement, ReplacementKind};
 pub(crate) use root::{
     archived_path, full_path, has_descriptor_dir, moved_paths, path_of_region, path_of_root, path_of_table,
-    refuse_region, resolved_path,
+    refuse_region, resolved_path, with_names_above,
 };
 pub use snapshot::SnapshotStoreFile;
 pub(crate) use snapshot::{

@@ -7,6 +7,7 @@ use super::region::REGION_INFO;
 use crate::error::{Error, Result};
 use crate::io::Storage;
 use crate::schema::{RegionInfo, TableName};
+use std::borrow::Cow;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -130,6 +131,19 @@ pub(crate) fn path_of_root(storage: &dyn Storage, path: &Path) -> Result<PathBuf
 /// Returns the full path of a file or directory, as the storage has it, even if it contains links.
 pub(crate) fn full_path(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
     storage.full_path(path, false).map_err(|error| Error::io("find the full path of", path, error))
+}
+
+/// Returns a path of a file that has the names of the two directories above it, as far as these exist: a
+/// relative path may lack them.
+///
+/// # Errors
+///
+/// If the full path cannot be determined.
+pub(crate) fn with_names_above<'p>(storage: &dyn Storage, file: &'p Path) -> Result<Cow<'p, Path>> {
+    match file.ancestors().nth(2).is_some_and(|dir| dir.file_name().is_some()) {
+        true => Ok(Cow::Borrowed(file)),
+        false => full_path(storage, file).map(Cow::Owned),
+    }
 }
 
 /// Returns the full path of a file or directory, without links.

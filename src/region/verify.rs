@@ -8,8 +8,8 @@ use crate::hfile::VerifyReport;
 use crate::io::Storage;
 use crate::layout::{
     FileKind, MobFile, MobFileName, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles,
-    archived_path, check_file_list, find_mob_files, find_region_info, has_descriptor_dir, locate_store_file,
-    path_of_table, read_descriptor_file, read_region_info,
+    archived_path, check_file_list, find_mob_files, find_region_info, full_path, has_descriptor_dir,
+    locate_store_file, path_of_region, path_of_table, read_descriptor_file, read_region_info,
 };
 use crate::schema::{Family, RegionInfo};
 use crate::store::{FoundValues, MobFiles, StoreFile, listed_mob_files, open_files};
@@ -273,7 +273,8 @@ impl RegionOptions {
         report: &mut dyn FnMut(&Path, Result<VerifyReport>),
     ) -> Result<Vec<Error>> {
         let options = self.bounded();
-        let dir = RegionDir::open(options.file_storage(), path)?;
+        let path = path_of_region(&**options.file_storage(), path)?;
+        let dir = RegionDir::open(options.file_storage(), &path)?;
         let families = match only {
             None => dir.families(),
             Some(only) => {
@@ -484,6 +485,7 @@ fn misplaced(file: &StoreFile, region: &RegionInfo, family: &[u8]) -> Option<Err
 /// 0.96 in `.archive/<table>/<region>/<family>`. With a descriptor of the table, `archive` is the name of a
 /// root.
 fn is_archived(storage: &dyn Storage, path: &Path) -> Result<bool> {
+    let path = full_path(storage, path)?;
     let is = |levels: usize, name: &str| path.ancestors().nth(levels).is_some_and(|dir| dir.ends_with(name));
     match path.ancestors().nth(3) {
         Some(table) if is(5, "archive/data") => Ok(!has_descriptor_dir(storage, table)?),

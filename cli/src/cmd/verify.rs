@@ -4,7 +4,7 @@ use crate::args::FileArgs;
 use crate::concurrent_changes::ATTEMPTS;
 use crate::directories::{
     RECOVERED_EDITS, RECOVERED_HFILES, REGION_INFO, each_entry, each_region_dir, each_table_below,
-    files_below, is_aside, is_region, misplaced_edits,
+    family_of_region, files_below, is_aside, is_region, misplaced_edits,
 };
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::FoundLogs;
@@ -158,11 +158,9 @@ fn find(
             }
             parts
         }
-        Kind::Family => match (path.parent(), path.file_name()) {
-            (Some(dir), Some(name)) if is_region(dir)? => {
-                vec![Part::Family(dir.to_owned(), name.as_encoded_bytes().to_vec())]
-            }
-            _ => {
+        Kind::Family => match family_of_region(path)? {
+            Some((region, name)) => vec![Part::Family(region, name.into_encoded_bytes())],
+            None => {
                 let of_file = |path| Part::of_file(path, None, storage, out);
                 let files = each_file_in(path).into_iter();
                 files.map(|file| file.map_or_else(Part::Refused, of_file)).collect()

@@ -68,7 +68,7 @@ impl RegionOverview {
             return listed.clone();
         }
         let dirs = subdirectories(&self.path, faults);
-        dirs.iter().flat_map(|dir| family_entries(dir, faults)).collect()
+        dirs.iter().flat_map(|dir| family_entries(dir, &name(dir), faults)).collect()
     }
 
     pub(crate) fn total(&self) -> Total {
@@ -99,8 +99,8 @@ impl RegionOverview {
 
 /// Lists the store files, references and links of a family, by their names. Adds the reason that one of them,
 /// or the directory, cannot be examined to `faults`.
-pub(crate) fn family_entries(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<FileEntry> {
-    let (storage, family) = (vfs::storage(), name(dir));
+pub(crate) fn family_entries(dir: &Path, family: &str, faults: &mut Vec<CommandError>) -> Vec<FileEntry> {
+    let storage = vfs::storage();
     let mut found = Vec::new();
     for path in files_of(dir, faults) {
         let kind = match FileKind::of(&storage, &path) {
@@ -120,7 +120,7 @@ pub(crate) fn family_entries(dir: &Path, faults: &mut Vec<CommandError>) -> Vec<
             kind => matches!(kind, FileKind::Reference | FileKind::Link),
         };
         if is_stored {
-            found.push(FileEntry { family: Some(family.clone()), path, kind });
+            found.push(FileEntry { family: Some(family.to_owned()), path, kind });
         }
     }
     found

@@ -3,8 +3,9 @@
 use super::file::FileEntry;
 use super::region::{RegionOverview, families_json, family_entries, name, subdirectories};
 use super::total::Total;
-use crate::directories::{DATA, MOB, has_digits_of_region, is_region, mob_dir};
+use crate::directories::{DATA, MOB, family_of_region, has_digits_of_region, mob_dir};
 use crate::failure::{CommandError, Failure};
+use crate::new_file::directory;
 use crate::regions::{check_serves, open_snapshot};
 use crate::source::files_in;
 use crate::text;
@@ -97,8 +98,8 @@ impl TableOverview {
         options: &RegionOptions,
         faults: &mut Vec<CommandError>,
     ) -> Result<Self, CommandError> {
-        if let Some(region) = region_of(&dir)? {
-            let listed = family_entries(&dir, faults);
+        if let Some((region, family)) = family_of_region(&dir)? {
+            let listed = family_entries(&dir, &name(Path::new(&family)), faults);
             return Ok(Self::of_region(region, options, faults).with_only(dir, listed));
         }
         let files = files_in(&dir)?.into_iter().map(FileEntry::of_file);
@@ -109,10 +110,8 @@ impl TableOverview {
     /// Like [`of_family`](Self::of_family), for a single file. Damage to other files is not a fault.
     pub(crate) fn of_file(path: PathBuf, options: &RegionOptions) -> Result<Self, CommandError> {
         let mut file = FileEntry::of_file(path.clone())?;
-        if let Some(dir) = path.parent()
-            && let Some(region) = region_of(dir)?
-        {
-            file.family = Some(name(dir));
+        if let Some((region, family)) = family_of_region(directory(&path))? {
+            file.family = Some(name(Path::new(&family)));
             return Ok(Self::of_region(region, options, &mut Vec::new()).with_only(path, vec![file]));
         }
         Ok(Self::of_one(path.clone(), None, RegionOverview::of_files(path, vec![file])))
@@ -218,13 +217,6 @@ impl TableOverview {
         let (start, end) = (StringBinary(start).to_string(), StringBinary(end).to_string());
         json!({ "kind": kind, "start": start, "end": end, "regions": regions })
     }
-}
-
-/// Returns the directory of the region that has a family, by the family's directory.
-fn region_of(family: &Path) -> Result<Option<PathBuf>, CommandError> {
-    let Some(parent) = family.parent() else { return Ok(None) };
-    let region = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
-    Ok(is_region(region)?.then(|| region.to_owned()))
 }
 
 /// Adds the region of the MOB files of a table, by their directory. It serves no rows. Its `.regioninfo` in

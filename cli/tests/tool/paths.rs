@@ -1,6 +1,6 @@
 //! Relative paths and symbolic links lead to the same table.
 
-use crate::support::{code, hregion, json_lines, last_error, ok, stderr, stdout};
+use crate::support::{code, hregion, json_lines, last_error, ok, stderr, stdout, testdata};
 use hregion::{Family, Put, Table};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -137,6 +137,121 @@ fn archived_files_are_not_loaded_whatever_the_path() {
         assert_eq!(last_error(&output)["kind"], "InvalidArgument", "{context}");
         assert_eq!(names(&archived.join("f")), files, "{context}");
     }
+}
+
+/// A family is read with the settings of its table, and shown in its region, whatever path names it.
+#[test]
+fn families_are_those_of_their_region_whatever_the_path() {
+    let root = Root::new();
+    let (outside, family) = (root.dir.path().to_owned(), root.region.join("f"));
+    symlink(&family, outside.join("family")).unwrap();
+    let places = [
+        (family.clone(), "."),
+        (family.clone(), "../f"),
+        (root.region.clone(), "f"),
+        (root.region.clone(), "./f"),
+        (outside, "family"),
+    ];
+    let full = family.to_str().unwrap();
+    for command in [&["scan", "--versions", "all"][..], &["count", "--versions", "all"], &["verify"]] {
+        let expected = ok(&[command, &["--json", full]].concat());
+        for (dir, path) in &places {
+            let output = run_in(dir, &[command, &["--json", *path]].concat());
+            let context = format!("{command:?} {path} in {}: {}", dir.display(), stderr(&output));
+            assert_eq!((code(&output), stdout(&output)), (0, expected.clone()), "{context}");
+        }
+    }
+    let shown = |dir: &Path, path: &str| {
+        let report = json_lines(&stdout(&run_in(dir, &["report", "--json", "--no-cells", path]))).remove(0);
+        let table = &report["tables"][0];
+        let files = table["regions"][0]["files"].as_array().unwrap();
+        let families: BTreeSet<_> = files.iter().map(|file| file["family"].to_string()).collect();
+        (table["table"].clone(), table["regions"][0]["encoded"].clone(), files.len(), families)
+    };
+    let expected = shown(Path::new("/"), full);
+    assert_eq!((&expected.0, expected.2), (&Value::from("users"), 2));
+    for (dir, path) in &places {
+        assert_eq!(shown(dir, path), expected, "{path} in {}", dir.display());
+    }
+    // A file of the family is shown there, too.
+    let file = names(&family).into_iter().find(|name| name.len() == 32).unwrap();
+    let expected = shown(Path::new("/"), family.join(&file).to_str().unwrap());
+    assert_eq!((&expected.0, expected.2), (&Value::from("users"), 1));
+    assert_eq!(shown(&family, &file), expected);
+    let checked = run_in(&family, &["cells", "-a", &file]);
+    assert_eq!((code(&checked), stderr(&checked).as_str()), (0, ""), "its cells are of the family");
+}
+
+/// A link or a reference is read as its HFile or its half, also if the path lacks names of directories.
+#[test]
+fn links_and_references_are_followed_whatever_the_path() {
+    let table = testdata("region/split-references/root/data/default/halves").canonicalize().unwrap();
+    let (parent, half) = ("36870a128e2b61b11b5b6154f73464e8", "b080bd824b133f7fd142d58caf423392");
+    let region = table.join(half);
+    let outside = tempfile::tempdir().unwrap();
+    symlink(&region, outside.path().join("region")).unwrap();
+    let link = format!("halves={parent}-bd31035abf2d4880b915b52b4d19f223");
+    let reference = format!("fbfd96424b854fcc8968ce6ba9b32467.{parent}");
+    for (family, name) in [("p", &link), ("q", &reference)] {
+        let file = Path::new(family).join(name);
+        let places = [
+            (region.join(family), Path::new(name).to_owned()),
+            (region.join(family), Path::new(".").join(name)),
+            (region.join("recovered.edits"), Path::new("..").join(&file)),
+            (region.join("p"), Path::new("..").join(&file)),
+            (region.clone(), file.clone()),
+            (table.clone(), Path::new(half).join(&file)),
+            (table.join(parent), Path::new("..").join(half).join(&file)),
+            (outside.path().to_owned(), Path::new("region").join(&file)),
+        ];
+        for command in [
+            &["cells", "--json"][..],
+            &["count", "--json"],
+            &["scan", "--json", "--raw", "--versions", "all"],
+            &["inspect", "--json"],
+            &["verify", "--json"],
+        ] {
+            let full = region.join(&file);
+            let expected = ok(&[command, &[full.to_str().unwrap()]].concat());
+            for (dir, path) in &places {
+                let output = run_in(dir, &[command, &[path.to_str().unwrap()]].concat());
+                let context = format!("{command:?} {} in {}", path.display(), dir.display());
+                assert_eq!((code(&output), stdout(&output)), (0, expected.clone()), "{context}");
+            }
+        }
+    }
+    // So are those of a region.
+    let full = region.to_str().unwrap();
+    let without_path = |mut line: Value| {
+        line.as_object_mut().unwrap().remove("path");
+        line
+    };
+    let listed = |text: &str| json_lines(text).into_iter().map(without_path).collect::<Vec<_>>();
+    let in_namespace = format!("halves/{half}");
+    for (dir, path) in [
+        (region.clone(), "."),
+        (region.join("p"), ".."),
+        (table.clone(), half),
+        (table.parent().unwrap().to_owned(), in_namespace.as_str()),
+        (outside.path().to_owned(), "region"),
+    ] {
+        let context = format!("{path} in {}", dir.display());
+        for command in ["verify", "du"] {
+            let output = run_in(&dir, &[command, "--json", path]);
+            assert_eq!(code(&output), 0, "{command} {context}: {}", stderr(&output));
+            assert_eq!(
+                listed(&stdout(&output)),
+                listed(&ok(&[command, "--json", full])),
+                "{command} {context}"
+            );
+        }
+        let report = json_lines(&stdout(&run_in(&dir, &["report", "--json", "--no-cells", path]))).remove(0);
+        let files = &report["summary"]["total"]["files"];
+        assert_eq!((files, &report["unread"]), (&Value::from(5), &Value::Array(Vec::new())), "{context}");
+    }
+    // The name of a file of recovered edits is a sequence id in that directory only.
+    let output = run_in(&region.join("recovered.edits"), &["verify", "203.seqid"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
 }
 
 /// A pipe in place of one of HBase's files is an error that names it. If it were opened, the command would

@@ -136,6 +136,29 @@ fn inspect_counts_the_entries_of_regions() {
     }
 }
 
+/// A log in which nothing, or not even the magic, is written yet is one by its place.
+#[test]
+fn logs_without_a_magic_are_known_by_their_place() {
+    let root = tempfile::tempdir().unwrap();
+    for place in ["WALs/server,16020,1", "oldWALs", "data/default/t/0a/recovered.edits"] {
+        let dir = root.path().join(place);
+        fs::create_dir_all(&dir).unwrap();
+        let log = text(&dir.join("0000000000000000007"));
+        for bytes in ["", "P", "PWA"] {
+            fs::write(&log, bytes).unwrap();
+            let output = run(&["inspect", "--entries", "--json", &log]);
+            assert_eq!(code(&output), 0, "{place} {bytes}: {}", stderr(&output));
+            let found = json_lines(&stdout(&output)).remove(0);
+            let found = (&found["kind"], &found["header"], &found["end"], &found["entries"]);
+            assert_eq!(found, (&"wal".into(), &Value::Null, &"torn".into(), &0.into()), "{place} {bytes}");
+            assert_eq!(code(&run(&["cells", &log])), 4, "{place} {bytes}");
+        }
+    }
+    let other = text(&root.path().join("0000000000000000007"));
+    fs::write(&other, "").unwrap();
+    assert_eq!(code(&run(&["inspect", &other])), 3);
+}
+
 /// Copies the logs of a server to a directory with another name, and a file that is not a log.
 fn copy_of_server(server: &Path, dir: &Path) -> PathBuf {
     let copy = dir.join("copy");

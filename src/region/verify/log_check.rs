@@ -3,7 +3,7 @@
 
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
-use crate::layout::{LogTree, RECOVERED_EDITS, find_region_info};
+use crate::layout::{LogTree, RECOVERED_EDITS, find_region_info, with_names_above};
 use crate::limits::Limits;
 use crate::region::log::is_log_name;
 use crate::schema::{RegionInfo, TableName};
@@ -51,6 +51,7 @@ impl<'o> LogCheck<'o> {
     ///
     /// If it is among the recovered edits of a region whose `.regioninfo` cannot be read.
     pub(super) fn of_log(storage: &'o dyn Storage, limits: &'o Limits, path: &Path) -> Result<Self> {
+        let path = &*with_names_above(storage, path)?;
         let location = match path.parent().filter(|dir| dir.ends_with(RECOVERED_EDITS)).and_then(Path::parent)
         {
             Some(region) => {
