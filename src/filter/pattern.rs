@@ -472,6 +472,8 @@ mod tests {
             ("[]a]", "]", Some("b")),
             ("[a-]", "-", Some("b")),
             ("[a~~b&c-]", "-", Some("e")),
+            ("[[:alpha:]]", ":", Some("b")),
+            ("(?=.)[[:alpha:]]", "h", Some("b")),
             (r"[\w&&[^\d]]", "a", Some("1")),
             (r"\Qa.b\E+", "a.bb", Some("axb")),
             (r"\0101\x42\u0043\x{44}\t", "ABCD\t", Some("ABC")),
