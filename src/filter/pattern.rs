@@ -149,6 +149,10 @@ struct Reader<'a> {
     needs_backtracking: bool,
 }
 
+/// fancy-regex answers as if some look-behinds with such a part of variable length, as in `(?<!a?+)`, did not
+/// match.
+const ATOMIC_BEHIND: &str = "an atomic group or possessive quantifier in a look-behind";
+
 /// The line terminators that `.` excludes.
 const TERMINATORS: &str = r"\n\r\x{85}\x{2028}\x{2029}";
 
@@ -270,6 +274,9 @@ impl<'a> Reader<'a> {
         } else if self.take(":") {
             self.out.push_str("(?:");
         } else if let Some((opening, behind)) = self.look_or_atomic() {
+            if behind.is_none() && self.behind {
+                return Err(self.unsupported(ATOMIC_BEHIND));
+            }
             self.needs_backtracking = true;
             self.out.push_str(opening);
             self.behind = behind.unwrap_or(self.behind);
@@ -472,6 +479,8 @@ mod tests {
             ("[]a]", "]", Some("b")),
             ("[a-]", "-", Some("b")),
             ("[a~~b&c-]", "-", Some("e")),
+            ("[[:alpha:]]", ":", Some("b")),
+            ("(?=.)[[:alpha:]]", "h", Some("b")),
             (r"[\w&&[^\d]]", "a", Some("1")),
             (r"\Qa.b\E+", "a.bb", Some("axb")),
             (r"\0101\x42\u0043\x{44}\t", "ABCD\t", Some("ABC")),
@@ -518,6 +527,8 @@ mod tests {
             (r"(?i)(?<n>a)\k<n>", "back reference"),
             ("(?u)a", "UNICODE_CASE"),
             ("(?x)a b", "COMMENTS"),
+            ("(?<!(?>a?))b", "look-behind"),
+            ("(?<!a?+)b", "look-behind"),
             (r"\X", r"\X"),
             (r"\N{DIGIT ONE}", r"\N"),
             (r"\b{g}", r"\b{g}"),

@@ -82,7 +82,9 @@ impl Reader<'_> {
     fn range(&mut self, first: char, last: char) {
         let mut put = |first, last| {
             put_literal(&mut self.out, first);
-            if first != last {
+            // Also a colon is a range: where fancy-regex decodes it, `[[:alpha:]]`, which in Java is a set of
+            // five characters, would be a class of POSIX.
+            if first != last || first == ':' {
                 self.out.push('-');
                 put_literal(&mut self.out, last);
             }

@@ -1,6 +1,6 @@
 //! Quantifiers.
 
-use super::Reader;
+use super::{ATOMIC_BEHIND, Reader};
 use crate::error::Result;
 
 impl Reader<'_> {
@@ -23,6 +23,9 @@ impl Reader<'_> {
             return Ok(());
         }
         if self.take("+") {
+            if self.behind {
+                return Err(self.unsupported(ATOMIC_BEHIND));
+            }
             // possessive: no backtracking into the atom
             self.needs_backtracking = true;
             self.out.insert_str(self.at, "(?>");
