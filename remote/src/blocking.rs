@@ -107,7 +107,13 @@ impl Blocking {
             let _ = sender.send(answer.unwrap_or_else(|_| Err(late(deadline))));
         };
         let runtime = self.runtime.as_ref().expect("present until dropped");
-        let task = self.owner.is_this().then(|| runtime.spawn(task).abort_handle());
+        let task = if self.owner.is_this() {
+            Some(runtime.spawn(task).abort_handle())
+        } else {
+            // Threads of the other process may have locked what its end would lock here.
+            mem::forget(task);
+            None
+        };
         Pending { receiver, task, deadline, check: None, owner: self.owner }
     }
 
@@ -265,6 +271,15 @@ mod tests {
             .map(|result| result.unwrap_err().kind());
         assert_eq!(kinds, [io::ErrorKind::Unsupported; 3]);
         assert!(blocking.is_forked());
+        // Nor does it end the connections of a request, such as those of a file that is being written.
+        let held = Arc::new(());
+        let given = Arc::clone(&held);
+        let request = async move {
+            drop(given);
+            Ok(())
+        };
+        blocking.run(request).unwrap_err();
+        assert_eq!(Arc::strong_count(&held), 2);
     }
 
     #[test]
