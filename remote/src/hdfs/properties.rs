@@ -51,11 +51,13 @@ pub(super) fn unread(of_client: &[String], texts: &[String]) -> Vec<(String, Str
     values.into_iter().map(|(name, value)| (name, unescaped(&value))).collect()
 }
 
+/// Returns the properties of a text, except those without a value: like the client, Hadoop ignores them.
 fn properties(text: &str) -> impl Iterator<Item = Property<'_>> {
     text.split("<property>").skip(1).filter_map(|property| {
         let (property, _) = property.split_once("</property>")?;
-        let is_final = element(property, "final").is_some_and(|text| text.trim() == "true");
-        Some(Property { name: element(property, "name")?, value: element(property, "value")?, is_final })
+        let value = element(property, "value").filter(|value| !value.is_empty())?;
+        let is_final = element(property, "final") == Some("true");
+        Some(Property { name: element(property, "name")?, value, is_final })
     })
 }
 
@@ -91,16 +93,18 @@ mod tests {
         let is_final = "<final>true</final>";
         let first = [
             property("a", "1", is_final),
-            property("b", "1", "<final> false</final>"),
+            property("b", "1", "<final> true</final>"),
             property("c", "1", ""),
             property("c", "2", is_final),
             property("c", "3", ""),
             property(" d ", "1&amp;2", is_final),
+            property("e", "1", ""),
         ];
         let second = ["a", "b", "c", "d"].map(|name| property(name, "9", "")).concat();
+        let second = second + &property("e", "", "");
         let texts = [first.concat(), second];
         let of = |name: &str| value_of(&texts, |found| found.trim() == name).unwrap();
-        assert_eq!(["a", "b", "c", "d"].map(of), ["1", "9", "2", "1&amp;2"]);
+        assert_eq!(["a", "b", "c", "d", "e"].map(of), ["1", "9", "2", "1&amp;2", "1"]);
         let expect = [("a", "1"), ("c", "2"), ("d", "1&2")];
         assert_eq!(unread(&texts, &texts), expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
@@ -108,7 +112,7 @@ mod tests {
     #[test]
     fn the_client_gets_the_settings_of_included_files() {
         let read = [String::new(), property("a", "1", "") + &property("b", "1", "")];
-        let included = property("b", "2", "") + &property("c", "3", "");
+        let included = property("b", "2", "") + &property("c", "3", "") + &property("e", "", "");
         let texts = [String::new(), format!("{}{included}<!-- {} -->", read[1], property("d", "4", ""))];
         let expect = [("b", "2"), ("c", "3")];
         assert_eq!(unread(&read, &texts), expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
