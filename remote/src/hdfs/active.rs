@@ -177,7 +177,7 @@ fn with_included(path: &Path, text: &str, depth: usize) -> io::Result<String> {
             (None, _) => return Err(fault("and too many files include others")),
             _ if place.contains("://") => return Err(fault("which is not the path of a file")),
             (Some(depth), _) if file.exists() => with_included(&file, &text_of(&file)?, depth)?,
-            (_, Some(instead)) => instead.to_owned(),
+            (Some(depth), Some(instead)) => with_included(path, instead, depth)?,
             (_, None) => return Err(fault("which does not exist")),
         };
         if whole.len() > MAX_TEXT {
@@ -210,7 +210,7 @@ fn first_include(text: &str) -> Option<Include<'_>> {
         let href = href.trim_start().strip_prefix('=')?.trim_start();
         let (mark, href) = href.split_at_checked(1).filter(|(mark, _)| ["\"", "'"].contains(mark))?;
         let (place, _) = href.split_once(mark)?;
-        let place = place.strip_prefix("file://").unwrap_or(place);
+        let place = place.strip_prefix("file:").map_or(place, |path| path.strip_prefix("//").unwrap_or(path));
         if tag.ends_with('/') {
             return Some(Include { before, place, instead: None, after: rest });
         }
@@ -316,7 +316,7 @@ mod tests {
         assert_eq!(texts_of_client(Some(dir.path())).unwrap()[0].matches("include").count(), 2);
         let absolute = dir.path().join("below/three.xml");
         let absolute = absolute.to_str().unwrap();
-        for place in [absolute.to_owned(), format!("file://{absolute}")] {
+        for place in [absolute.to_owned(), format!("file://{absolute}"), format!("file:{absolute}")] {
             let whole = of(&format!("<xi:include href=\"{place}\"/>")).unwrap();
             assert_eq!(whole, "<?xml version=\"1.0\"?>3");
         }
@@ -324,6 +324,11 @@ mod tests {
             ("a<!-- <xi:include href='none.xml'/> -->b", "ab"),
             ("<xi:include href='none.xml'>\n<xi:fallback/></xi:include>b", "b"),
             ("<xi:include href='none.xml'><xi:fallback>a</xi:fallback></xi:include>b", "ab"),
+            (
+                "<xi:include href='none.xml'><xi:fallback><xi:include href='below/three.xml'/>a\
+                 </xi:fallback></xi:include>b",
+                "ab",
+            ),
             ("<xi:include href='below/three.xml'><xi:fallback>a</xi:fallback></xi:include>b", "b"),
             (
                 "<includes href='none.xml'/><name>include</name>",
