@@ -107,10 +107,9 @@ impl NameNodes {
             authority => authority.to_owned(),
         };
         let ids = value(&format!("{NAME_NODES}{service}"));
-        let services = value("dfs.nameservices").unwrap_or_default();
+        // As by Hadoop, a name in `dfs.nameservices` alone is a host.
         let is_logical = service.is_empty()
             || ids.is_some()
-            || services.split(',').any(|name| name.trim() == service)
             // The client may read a file of another form than those that `properties` reads.
             || texts.iter().any(|text| has_setting(text, NAME_NODES, &service));
         if !is_logical {
@@ -362,11 +361,9 @@ mod tests {
             }
         }
         let given = |name: &str, value: &str| options.clone().setting(name, value);
-        let services = [
-            ("ns", options.clone()),
-            ("listed", given("dfs.nameservices", "other, listed")),
-            ("given", given("dfs.ha.namenodes.given", "")),
-        ];
+        let listed = given("dfs.nameservices", "ns,host");
+        assert_eq!(found("hdfs://host:8020/a", &listed).url(), "hdfs://host:8020");
+        let services = [("ns", listed), ("given", given("dfs.ha.namenodes.given", ""))];
         for (service, options) in services {
             assert_eq!(found(&format!("hdfs://{service}/a"), &options).url(), format!("hdfs://{service}"));
         }
@@ -460,7 +457,7 @@ mod tests {
         assert_eq!(order_of_known([Silence, Answer]), ["nn3,nn2,nn1", "false"]);
         assert_eq!(order_of_known([Reply::None; 2]), ["nn2,nn1,nn3", "false"]);
         assert_eq!(nodes.addresses(), "one:8020, two:8020, three:8020");
-        let unknown = RemoteOptions::default().setting("dfs.nameservices", "other");
+        let unknown = RemoteOptions::default().setting("dfs.ha.namenodes.other", "");
         assert_eq!(found("hdfs://other/a", &unknown).addresses(), "other");
     }
 
