@@ -102,7 +102,8 @@ impl Table {
     ///
     /// If a log is unreadable, encrypted, or damaged before its end; if one that was closed, or is not the
     /// newest of its server, is torn, unless that [is accepted](RegionOptions::accept_torn_logs); if the root
-    /// or a region is [locked](crate::ErrorKind::Locked). Nothing has changed in these cases.
+    /// is [locked](crate::ErrorKind::Locked), or a region with edits, even if an earlier call has replayed
+    /// them. Nothing has changed in these cases.
     ///
     /// The error of a table does not prevent the recovery of the others: the first one is returned after it
     /// ([`recover_tables`](Self::recover_tables) returns all). Logs with edits of such a table stay. Nothing
@@ -111,7 +112,7 @@ impl Table {
     /// invalid settings, values in MOB files, or, in a storage without renames, families whose files are not
     /// tracked by lists ([`Unsupported`](crate::ErrorKind::Unsupported)). If a region cannot be opened for
     /// another reason, its edits are also in recovered edits, and the other regions of the table have
-    /// replayed theirs.
+    /// replayed theirs. If the edits of a region cannot be written there, no region of the table is opened.
     pub fn recover(root: impl AsRef<Path>, options: RegionOptions) -> Result<RootRecovery> {
         Self::recover_tables(root, options)?.of_all_tables()
     }
