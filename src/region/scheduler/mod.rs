@@ -202,7 +202,10 @@ impl Scheduler {
 
     /// Removes the queued jobs of a region.
     pub(super) fn remove(&self, region: &Weak<RegionCore>) {
-        self.state().queue.remove(region);
+        if self.state().queue.remove(region) {
+            // A thread that waits until one of them is due waits for others, or ends.
+            self.shared().changed.notify_all();
+        }
     }
 
     /// Starts a thread for a kind of work if that has more jobs than idle threads, and may have more threads.

@@ -87,9 +87,11 @@ impl Queue {
         self.0.len() < before
     }
 
-    /// Removes the jobs of a region.
-    pub(super) fn remove(&mut self, region: &Weak<RegionCore>) {
+    /// Removes the jobs of a region. Returns whether there were any.
+    pub(super) fn remove(&mut self, region: &Weak<RegionCore>) -> bool {
+        let before = self.0.len();
         self.0.retain(|job| !job.region.ptr_eq(region));
+        self.0.len() < before
     }
 
     pub(super) fn len(&self) -> usize {
