@@ -402,6 +402,11 @@ impl Error {
         self.is_io_kind(&[io::ErrorKind::StaleNetworkFileHandle, io::ErrorKind::NotFound])
     }
 
+    /// Whether the system reported that the user has no permission.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.is_io_kind(&[io::ErrorKind::PermissionDenied])
+    }
+
     fn is_io_kind(&self, kinds: &[io::ErrorKind]) -> bool {
         matches!(&self.0.cause, Cause::System { error, .. } if kinds.contains(&error.kind()))
     }

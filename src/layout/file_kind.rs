@@ -55,8 +55,8 @@ impl FileKind {
     /// If a directory, or the `.regioninfo` of a region outside of a root directory, cannot be read; if the
     /// full path of a relative one cannot be determined.
     pub fn of(storage: &Arc<dyn Storage>, path: &Path) -> Result<Self> {
-        let path = &*with_names_above(&**storage, path)?;
-        let (Some(file), dir) = (name(Some(path)), name(path.parent()).unwrap_or_default()) else {
+        let full = &*with_names_above(&**storage, path)?;
+        let (Some(file), dir) = (name(Some(path)), name(full.parent()).unwrap_or_default()) else {
             return Ok(Self::Unknown);
         };
         Ok(match file {
@@ -69,7 +69,7 @@ impl FileKind {
             _ if dir == FILE_LIST_DIR => Self::FileList,
             _ if dir.starts_with(".links-") => Self::BackReference,
             _ if dir == RECOVERED_EDITS && is_number(file) => Self::Log,
-            _ if dir == OLD_LOGS || name(path.parent().and_then(Path::parent)) == Some(LOGS) => Self::Log,
+            _ if dir == OLD_LOGS || name(full.parent().and_then(Path::parent)) == Some(LOGS) => Self::Log,
             _ if dir == RECOVERED_EDITS && (file.ends_with(".seqid") || file.ends_with("_seqid")) => {
                 Self::SequenceId
             }
@@ -150,8 +150,17 @@ impl FamilyDir {
         // A relative path may lack the names of directories, and one through links may have others. Without
         // permission to follow links, the path is taken as it is.
         let full = path_of_family(&**storage, path).or_else(|_| full_path(&**storage, path))?;
-        let is_known = table_above(&full).is_some() || name(path.parent()).is_none();
-        Self::by_names(storage, if is_known { &full } else { path })
+        if table_above(&full).is_some() {
+            return Self::by_names(storage, &full);
+        }
+        if name(path.parent()).is_some() {
+            return Self::by_names(storage, path);
+        }
+        match Self::by_names(storage, &full) {
+            // The current directory may be below one that is closed to the user.
+            Err(error) if error.is_denied() => Ok(None),
+            found => found,
+        }
     }
 
     /// Like [`of_path`](Self::of_path), by the names in the path.

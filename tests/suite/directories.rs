@@ -6,8 +6,9 @@ use crate::support::files::copy_dir;
 use crate::support::forward::forward;
 use crate::support::no_sync::NoSync;
 use crate::support::written::write_store_file;
-use hregion::io::DirEntry;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
+use hregion::io::{DirEntry, FileReader};
+use hregion::region::FileKind;
 use hregion::{
     CellType, Compaction, Delete, Durability, ErrorKind, Family, HFileWriter, LocalStorage, Put, Region, Row,
     Scan, SeekKey, Storage, StoreFileOrigin, Table,
@@ -550,4 +551,42 @@ fn logs_are_not_mapped() {
         assert_eq!(file.read_in_place(0, 1, &mut |_| ()), is_mapped, "{name}");
         assert_eq!(file.may_read_ahead(), !is_mapped, "{name}");
     }
+}
+
+/// A storage whose current directory is in one that the user may not enter.
+#[derive(Debug)]
+struct InClosed {
+    files: FaultyStorage,
+}
+
+impl Storage for InClosed {
+    forward!(files: create create_new create_log rename hard_link remove remove_dir create_dir_all);
+    forward!(files: lock sync_file sync_dir list_dir);
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        if path.starts_with("/closed") {
+            Err(io::ErrorKind::PermissionDenied.into())
+        } else {
+            self.files.open(path)
+        }
+    }
+
+    fn full_path(&self, path: &Path, follow_links: bool) -> io::Result<PathBuf> {
+        if follow_links {
+            Err(io::ErrorKind::PermissionDenied.into())
+        } else {
+            Ok(Path::new("/closed/here").join(path))
+        }
+    }
+}
+
+#[test]
+fn files_have_a_kind_although_the_directories_above_the_current_one_are_closed() {
+    let storage: Arc<dyn Storage> = Arc::new(InClosed { files: FaultyStorage::new() });
+    let kind = |path: &str| FileKind::of(&storage, Path::new(path));
+    for path in ["file", "./file", "family/file"] {
+        assert_eq!(kind(path).unwrap(), FileKind::Unknown, "{path}");
+    }
+    assert_eq!(kind(".regioninfo").unwrap(), FileKind::RegionInfo);
+    assert!(kind("/closed/here/file").is_err());
 }

@@ -301,7 +301,7 @@ fn verify_alone(
     storage: &Arc<dyn Storage>,
     found: &mut Vec<Found>,
 ) {
-    let info = region.join(REGION_INFO);
+    let info = vfs::absolute(&region.join(REGION_INFO));
     for entry in each_file_of_region(region, storage) {
         let path = match entry {
             Ok(path) => path,
@@ -341,7 +341,10 @@ fn verify_alone(
             Ok(_) => continue,
         };
         let faults = verified.unwrap_or_else(|error| vec![error]);
-        let faults = faults.into_iter().filter(|fault| fault.path() != Some(&*info));
+        // Without the names of directories, the path of a fault is the full one.
+        let is_of_info =
+            |fault: &hregion::Error| fault.path().is_some_and(|path| vfs::absolute(path) == info);
+        let faults = faults.into_iter().filter(|fault| !is_of_info(fault));
         found.extend(faults.map(|fault| Found::Fault(fault.into())));
     }
 }

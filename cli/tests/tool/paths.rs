@@ -182,6 +182,28 @@ fn families_are_those_of_their_region_whatever_the_path() {
     assert_eq!((code(&checked), stderr(&checked).as_str()), (0, ""), "its cells are of the family");
 }
 
+/// Logs among the recovered edits of a region do not repeat the fault of its region info.
+#[test]
+fn the_fault_of_a_region_info_is_found_once_whatever_the_path() {
+    let root = Root::new();
+    let [edits, family] = ["recovered.edits", "f"].map(|name| root.region.join(name));
+    fs::create_dir_all(&edits).unwrap();
+    fs::write(edits.join("0000000000000000007"), "").unwrap();
+    fs::write(root.region.join(".regioninfo"), "damaged").unwrap();
+    let name = root.region.file_name().unwrap().to_str().unwrap();
+    for (dir, path) in [
+        (Path::new("/"), root.region.to_str().unwrap()),
+        (&*root.region, "."),
+        (&*family, ".."),
+        (root.region.parent().unwrap(), name),
+    ] {
+        let output = run_in(dir, &["verify", "--json", path]);
+        let lines = json_lines(&stdout(&output));
+        let faults = lines.iter().filter(|line| line.get("path").is_some()).count();
+        assert_eq!((code(&output), faults), (3, 1), "{path} in {}: {lines:?}", dir.display());
+    }
+}
+
 /// A link or a reference is read as its HFile or its half, also if the path lacks names of directories.
 #[test]
 fn links_and_references_are_followed_whatever_the_path() {

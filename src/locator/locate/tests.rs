@@ -34,7 +34,8 @@ impl Catalog for Fake {
         }
         let mut entries = self.entries.lock().unwrap();
         let found = range.of(entries.clone());
-        if let Some(next) = self.next.lock().unwrap().take() {
+        let next = self.next.lock().unwrap().take();
+        if let Some(next) = next {
             *entries = next;
         }
         Ok(found)
@@ -42,7 +43,7 @@ impl Catalog for Fake {
 
     fn table_state(&self, _: &RegionLocations, _: &TableName, _: Deadline) -> Result<Option<TableState>> {
         let unreadable = self.unreadable.lock().unwrap().clone();
-        unreadable.map_or(Ok(*self.state.lock().unwrap()), Err)
+        unreadable.map_or_else(|| Ok(*self.state.lock().unwrap()), Err)
     }
 }
 
