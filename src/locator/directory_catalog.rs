@@ -146,7 +146,10 @@ fn read_regions(storage: &dyn Storage, table: &Path) -> Result<Listed> {
             let again = list()?;
             let is_listed = |file: &DirEntry| entries.iter().any(|entry| entry.name == file.name);
             let is_missing = again.iter().any(|entry| is_change(entry) && !is_listed(entry));
-            if is_whole && !is_missing || names(&again) == names(&entries) {
+            // Daughters of a split that is undone are removed.
+            let left: HashSet<_> = again.iter().filter_map(DirEntry::utf8_name).collect();
+            let are_left = || serving.iter().all(|region| left.contains(region.encoded_name().as_str()));
+            if is_whole && !is_missing && are_left() || names(&again) == names(&entries) {
                 return Ok((regions, changes.unfinished));
             }
             entries = again;

@@ -598,7 +598,7 @@ fn write_both(table: &Table) -> Result<()> {
     ["c", "z"].into_iter().try_for_each(|row| table.put(put(row, "3")))
 }
 
-/// The same after a process has died that had moved files into a family.
+/// A durable root after a process has died that had moved files into a family.
 fn with_moved_files() -> FaultyStorage {
     let before = to_load();
     let has_moved = |storage: &FaultyStorage| {
