@@ -561,7 +561,8 @@ struct InClosed {
 
 impl Storage for InClosed {
     forward!(files: create create_new create_log rename hard_link remove remove_dir create_dir_all);
-    forward!(files: lock sync_file sync_dir list_dir);
+    forward!(files: lock sync_file sync_dir list_dir rename_new create_scratch end_writing);
+    forward!(files: can_rename can_read_removed can_hide_writes);
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         if path.starts_with("/closed") {
