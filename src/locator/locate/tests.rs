@@ -200,7 +200,7 @@ fn a_split_is_followed() {
 /// The pages of a listing are of several moments.
 #[test]
 fn rows_of_regions_that_are_merged_while_they_are_listed_are_not_missing() {
-    let key = |at: usize| if at % 1001 == 0 { String::new() } else { format!("{at:04}") };
+    let key = |at: usize| if at.is_multiple_of(1001) { String::new() } else { format!("{at:04}") };
     let mut entries: Vec<CatalogEntry> =
         (0..1001).map(|at| on(region(&key(at), &key(at + 1), ID), 1)).collect();
     let setting = setting(entries.clone());
