@@ -170,9 +170,9 @@ class NoListings(WebDav):
 
 
 @contextlib.contextmanager
-def serving(handler, root=HALVES):
+def serving(handler):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.root = root
+        server.root = HALVES
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -334,41 +334,6 @@ def test_a_handler_does_not_use_the_table_that_waits_for_a_file():
             Waiting.go.set()
         assert len(refused) == 3 and row == local.get(key) == table.get(key)
         table.close()
-
-
-def test_a_row_that_is_read_although_a_handler_raises_an_exception_is_not_lost(tmp_path):
-    keys = [b"%04d" % row for row in range(1000)]
-    with hregion.create(tmp_path, "t", "cf", durability="SKIP_WAL") as made:
-        for key in keys:
-            made.put(key, {"cf:q": bytes(400)})
-    rest = None
-
-    def handler(number, frame):
-        Waiting.go.set()
-        raise Stop
-
-    Waiting.go.set()
-    with serving(Waiting, tmp_path) as url:
-        table = hregion.open(url, "t")
-        # later scans from here read a part of the block
-        assert [row.key for row in table.scan(keys[50], limit=1)] == keys[50:51]
-        before = signal.signal(signal.SIGALRM, handler)
-        try:
-            # the whole block is read instead; if that takes long, it is ended as well, and the scan fails
-            for _ in range(10):
-                rows = iter(table.scan(keys[50]))
-                Waiting.go.clear()
-                with pytest.raises(Stop):
-                    signal.setitimer(signal.ITIMER_REAL, 0.2)
-                    next(rows)
-                with contextlib.suppress(hregion.Error):
-                    rest = [row.key for row in rows]
-                    break
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, before)
-            Waiting.go.set()
-    assert rest == keys[50:]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
