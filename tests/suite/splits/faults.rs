@@ -288,12 +288,13 @@ fn a_compaction_of_listed_files_archives_parents_or_the_next_does() {
     each_failure(no_crash, || split(written_with_list(&[])), 2, compact);
 }
 
-/// The rows of the first split do not prove that the second one was made. The clock stands still, so
+/// The rows of the first split do not prove that the second one was made. The clock does not advance, so
 /// daughters of both splits may have the same names.
 #[test]
 fn a_split_of_a_restored_region_is_made_or_not() {
-    for (split_at, is_archived) in [("g", false), ("g", true), ("m", false), ("m", true)] {
-        let setup = || restored_without_catalog(split_at, is_archived);
+    let cases = [("g", true), ("m", false), ("g", false), ("m", true)];
+    for (split_at, is_archived) in &cases[..if is_long() { 4 } else { 2 }] {
+        let setup = || restored_without_catalog(split_at, *is_archived);
         each_failure(one_crash, setup, 2, |table| table.split("m").map(drop));
     }
 }
