@@ -59,10 +59,6 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     list(folder).into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
 }
 
-fn lines(path: &Path) -> Vec<Value> {
-    cells::lines(path).iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
-}
-
 fn text(bytes: &[u8]) -> String {
     StringBinary(bytes).to_string()
 }
@@ -98,7 +94,7 @@ fn entry_json(entry: &WalEntry) -> Value {
     assert_eq!(marker.is_some(), entry.is_marker());
     let cell = |cell: CellRef<'_>| {
         assert_eq!(cell.seq_id(), key.sequence_id);
-        let mut json: Value = serde_json::from_str(&cells::cell_json(&cell, false)).expect("JSON");
+        let mut json = cells::parse(&cells::cell_json(&cell, false));
         if let Some(marker) = &marker {
             json["marker"] = marker_text(marker).into();
         }
@@ -191,7 +187,7 @@ fn marker_text(marker: &Marker) -> String {
 
 /// Checks the result of reading a log against HBase's answer. Returns the number of entries.
 fn check(path: &Path, answer: &Path) -> usize {
-    let lines = lines(answer);
+    let lines = cells::json_lines(answer);
     let (first, rest) = lines.split_first().expect("a line about the header");
     let (last, expected) = rest.split_last().expect("a line about the end");
     let (found, reader) = read(path, fs::read(path).unwrap()).unwrap();
@@ -289,7 +285,7 @@ fn torn_logs_are_read_up_to_the_tear() {
                     Some(len) => bytes[..len].to_vec(),
                     None => fs::read(&path).unwrap(),
                 };
-                let last = lines(&answer).pop().unwrap();
+                let last = cells::json_lines(&answer).pop().unwrap();
                 let (found, _) = read(&path, damaged_bytes).unwrap();
                 let count = usize::try_from(last["entries"].as_u64().unwrap()).unwrap();
                 assert_eq!(found.entries, all.entries[..count], "{}", path.display());
