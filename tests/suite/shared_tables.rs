@@ -1,6 +1,7 @@
 //! A table that two processes change at the same time, each through its own region.
 
 use crate::support::forward::forward;
+use crate::support::trackers::with_list;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{FileReader, FileWriter};
 use hregion::{
@@ -118,7 +119,7 @@ impl FileWriter for Unanswered {
 }
 
 fn family(name: &str) -> Family {
-    Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE")
+    with_list(Family::new(name.to_owned()))
 }
 
 /// Options as for a separate process.
