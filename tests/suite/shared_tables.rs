@@ -1,12 +1,11 @@
 //! A table that two processes change at the same time, each through its own region.
 
+use crate::moved_files::options;
 use crate::support::forward::forward;
 use crate::support::trackers::with_list;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{FileReader, FileWriter};
-use hregion::{
-    Error, ErrorKind, Family, FileHandles, Get, Put, Region, RegionOptions, Result, Storage, Table,
-};
+use hregion::{Error, ErrorKind, Family, Get, Put, Result, Storage, Table};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -120,12 +119,6 @@ impl FileWriter for Unanswered {
 
 fn family(name: &str) -> Family {
     with_list(Family::new(name.to_owned()))
-}
-
-/// Options as for a separate process.
-fn options(storage: Arc<dyn Storage>) -> RegionOptions {
-    let handles = FileHandles::with_capacity(100);
-    Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
 }
 
 /// Returns a file system, or an object store, with a table of two regions.
