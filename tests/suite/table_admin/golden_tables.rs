@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::support::cells::json_of;
-use crate::support::files::copy_dir;
+use crate::support::files::{copy_dir, files_below};
 use crate::support::golden;
 use serde_json::Value;
 
@@ -25,12 +25,6 @@ fn recorded(stage: &Path, table: &str) -> Vec<Value> {
 fn read(table: &Table) -> Vec<Value> {
     let rows = table.scan(Scan::new().max_versions(u32::MAX).raw(true)).unwrap();
     json_of(&rows.map(Result::unwrap).collect::<Vec<_>>())
-}
-
-fn files_below(dir: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
 /// Copies a stage, and checks that the snapshot and the clone have HBase's cells after `change`.
