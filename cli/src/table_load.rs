@@ -56,7 +56,7 @@ fn check_not_staged<'p>(inputs: impl Iterator<Item = &'p PathBuf>, table: &Path)
     let import = Table::import_dir(table);
     let import = match vfs::full(&import) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        full => full.map_err(|error| CommandError::io("look at", &import, &error))?,
+        full => full.map_err(|error| CommandError::io("examine", &import, &error))?,
     };
     // a link in it would also be removed
     let is_below = |path: Option<&Path>| {

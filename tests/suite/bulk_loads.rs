@@ -8,6 +8,7 @@ mod settings;
 
 use crate::support::files::copy_dir;
 use crate::support::forward::forward;
+use crate::support::trackers::with_list;
 use crate::support::{cells, golden};
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{LocalStorage, Storage};
@@ -57,9 +58,8 @@ fn world() -> FaultyStorage {
 
 /// As [`world`], but file trackers list the files of the family f, or of both families.
 fn world_with_lists(both: bool) -> FaultyStorage {
-    let listed =
-        |name: &str| Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE");
-    world_of(&[listed("f"), if both { listed("g") } else { Family::new("g") }])
+    let (f, g) = (Family::new("f"), Family::new("g"));
+    world_of(&[with_list(f), if both { with_list(g) } else { g }])
 }
 
 fn world_of(families: &[Family]) -> FaultyStorage {

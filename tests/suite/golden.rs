@@ -1,6 +1,6 @@
 //! Every HFile written by HBase has exactly the cells that HBase reads from it.
 
-use crate::support::cells::{cell_json, parse_key};
+use crate::support::cells::{cell_json, parse, parse_key};
 use crate::support::golden::{self, Golden};
 use crate::support::open::{self, has_sequence_ids, missing_feature};
 use hregion::{ErrorKind, HFile};
@@ -64,7 +64,7 @@ fn assert_same_cells(golden: &Golden) -> usize {
     assert_eq!(count, lines.len(), "{name}");
     assert_eq!(count, golden.cells, "{name}");
     assert_eq!(file.entry_count(), u64::try_from(count).expect("a small number"), "{name}");
-    let key = |line: Option<&String>| line.map(|l| parse_key(&serde_json::from_str(l).expect("JSON lines")));
+    let key = |line: Option<&String>| line.map(|l| parse_key(&parse(l)));
     assert_eq!(file.first_key().map(|k| k.row()), key(lines.first()).as_ref().map(|k| k.row()), "{name}");
     assert_eq!(file.last_key(), key(lines.last()).as_deref(), "{name}");
     assert!(file.warnings().is_empty(), "{name}: {:?}", file.warnings());

@@ -1,7 +1,7 @@
 //! Catalogs of a running HBase: the decoded rows at every recorded moment, and the locations of their
 //! regions.
 
-use crate::support::cells;
+use crate::support::cells::{json_lines, json_of};
 use crate::support::golden;
 use hregion::cell::{StringBinary, from_string_binary};
 use hregion::io::faulty::FaultyStorage;
@@ -18,10 +18,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-fn json_lines(path: &Path) -> Vec<Value> {
-    cells::lines(path).iter().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap()
@@ -234,9 +230,7 @@ fn the_catalog_on_the_disk_answers_as_the_catalog_did() {
     let scan = Scan::new().max_versions(u32::MAX).raw(true);
     let view = region.view();
     let rows: Vec<_> = view.scan(&scan).unwrap().map(Result::unwrap).collect();
-    let cells = rows.iter().flat_map(|row| row.cells().map(|cell| cells::cell_json(&cell, false)));
-    let found: Vec<Value> = cells.map(|line| serde_json::from_str(&line).unwrap()).collect();
-    assert_eq!(found, json_lines(&cluster.join("meta/root.cells.jsonl")));
+    assert_eq!(json_of(&rows), json_lines(&cluster.join("meta/root.cells.jsonl")));
 
     let locator = Locator::open(&root).unwrap();
     let table = TableName::parse("ns1:binary").unwrap();
@@ -291,22 +285,22 @@ fn tables_agree_with_an_hbase_client() {
                     })
                     .collect();
                 let view = table.view();
-                let json = |rows: &[hregion::Row]| -> Vec<Value> {
-                    let cells =
-                        rows.iter().flat_map(|row| row.cells().map(|cell| cells::cell_json(&cell, false)));
-                    cells.map(|line| serde_json::from_str(&line).unwrap()).collect()
-                };
                 let mut rows: Vec<_> = view.scan(&scan).unwrap().map(Result::unwrap).collect();
-                assert_eq!(json(&rows), expected, "{kind} scan of {name}, {}", stage.display());
+                assert_eq!(json_of(&rows), expected, "{kind} scan of {name}, {}", stage.display());
                 count += expected.len();
                 let backward = scan.clone().reversed(true);
                 let back: Vec<_> = view.scan(&backward).unwrap().map(Result::unwrap).collect();
                 rows.reverse();
-                assert_eq!(json(&back), json(&rows), "{kind} scan of {name} backward, {}", stage.display());
+                assert_eq!(
+                    json_of(&back),
+                    json_of(&rows),
+                    "{kind} scan of {name} backward, {}",
+                    stage.display()
+                );
                 if kind == "plain" {
                     for row in &rows {
                         let get = Get::new(row.key()).max_versions(u32::MAX);
-                        assert_eq!(json(&[table.get(&get).unwrap()]), json(std::slice::from_ref(row)));
+                        assert_eq!(json_of(&[table.get(&get).unwrap()]), json_of(std::slice::from_ref(row)));
                     }
                 }
             }

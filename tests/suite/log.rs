@@ -10,6 +10,7 @@ use crate::support::files::write_synced;
 use crate::support::protobuf::{field, unsealed};
 use crate::support::random_ops::play_all;
 use crate::support::rng::Rng;
+use crate::support::trackers::with_list;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{
     Append, CheckAndMutate, Delete, Durability, ErrorKind, Family, Get, Increment, Limits, Mutation, Put,
@@ -96,7 +97,7 @@ fn a_write_survives_what_it_says() {
 #[test]
 fn no_name_of_a_log_is_made_again_in_an_object_store() {
     let open = |storage: &FaultyStorage| {
-        let family = Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE");
+        let family = with_list(Family::new("f"));
         let options = Region::options().storage(Arc::new(storage.clone())).create_if_missing(true);
         options.family(family.ttl(Duration::from_secs(1))).open(DIR).unwrap()
     };

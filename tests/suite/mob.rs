@@ -2,7 +2,7 @@
 
 mod verify;
 
-use crate::support::cells::lines;
+use crate::support::cells::json_lines;
 use crate::support::files::{contents, copy_dir, relative_to, unlocked_contents};
 use crate::support::golden;
 use crate::support::json_cell::json_cell;
@@ -65,8 +65,7 @@ fn scan_of(described: &Value) -> Scan {
 
 /// Returns the scans of a stage, each with the table and HBase's answer.
 fn scans(stage: &Path) -> Vec<(String, Value, Vec<Value>)> {
-    let parsed = lines(&stage.join("scans.jsonl.gz")).into_iter().map(|line| {
-        let line: Value = serde_json::from_str(&line).unwrap();
+    let parsed = json_lines(&stage.join("scans.jsonl.gz")).into_iter().map(|line| {
         let table = line["table"].as_str().unwrap().to_owned();
         (table, line["scan"].clone(), line["cells"].as_array().unwrap().clone())
     });

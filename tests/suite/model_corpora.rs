@@ -1,6 +1,6 @@
 //! The model of HBase's rules against HBase itself: operation scripts, and the answers of a real region.
 
-use crate::support::cells::lines;
+use crate::support::cells::json_lines;
 use crate::support::golden;
 use crate::support::script::{self, Player};
 use serde_json::Value;
@@ -32,7 +32,7 @@ fn play_all(folder: &Path) -> (usize, usize) {
     scripts.sort();
     let (mut played, mut answers, mut faults) = (0, 0, Vec::new());
     for path in scripts {
-        let script = values(&path);
+        let script = json_lines(&path);
         if script::is_for_the_model(&script) {
             played += 1;
             match play(&path, &script) {
@@ -48,7 +48,7 @@ fn play_all(folder: &Path) -> (usize, usize) {
 /// Plays a script completely, or up to the first answer that differs. Returns the number of answers.
 fn play(path: &Path, script: &[Value]) -> Result<usize, String> {
     let expected = PathBuf::from(path.to_string_lossy().replace(".script.", ".expect."));
-    let expected: Vec<Value> = values(&expected);
+    let expected: Vec<Value> = json_lines(&expected);
     let answer_of = |id: &Value| expected.iter().find(|answer| answer["id"] == *id);
     let (create, operations) = script.split_first().expect("a script begins with create");
     let mut player = Player::new(create);
@@ -64,8 +64,4 @@ fn play(path: &Path, script: &[Value]) -> Result<usize, String> {
         answers += 1;
     }
     Ok(answers)
-}
-
-fn values(path: &Path) -> Vec<Value> {
-    lines(path).iter().map(|line| serde_json::from_str(line).expect("JSON lines")).collect()
 }

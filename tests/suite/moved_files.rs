@@ -70,7 +70,7 @@ impl Storage for Moves {
 }
 
 /// Options as for a separate process.
-fn options(storage: Arc<dyn Storage>) -> RegionOptions {
+pub(crate) fn options(storage: Arc<dyn Storage>) -> RegionOptions {
     let handles = FileHandles::with_capacity(100);
     Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
 }

@@ -15,6 +15,7 @@ pub(crate) mod world;
 mod writes;
 
 use crate::support::random_ops::{fresh_seed, number, say};
+use crate::support::trackers::with_list;
 use cut::Counts;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
@@ -39,8 +40,7 @@ pub(crate) fn options(storage: &FaultyStorage, now: i64) -> RegionOptions {
 
 /// Creates the table, with two regions. A list tracks the files of one family.
 pub(crate) fn create(storage: &FaultyStorage, now: i64) -> Result<Table> {
-    let listed = Family::new("g").configuration("hbase.store.file-tracker.impl", "FILE");
-    let families = [Family::new("f").max_versions(1000), listed];
+    let families = [Family::new("f").max_versions(1000), with_list(Family::new("g"))];
     Table::create_with(ROOT, TABLE, &families, &["d"], options(storage, now))
 }
 

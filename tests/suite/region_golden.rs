@@ -1,7 +1,7 @@
 //! Regions that HBase wrote return the cells that its client read from them.
 
-use crate::support::cells;
-use crate::support::golden;
+use crate::support::cells::{json_lines, json_of};
+use crate::support::golden::{self, recorded_region};
 use hregion::{Region, Scan};
 use serde_json::Value;
 use std::fs;
@@ -15,29 +15,16 @@ fn stages(tables: &Path) -> Vec<PathBuf> {
     stages
 }
 
-fn values(lines: &[String]) -> Vec<Value> {
-    lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-/// Returns the cells that the client read from a region. `testdata` has only the raw scans.
-fn recorded_cells(stage: &Path, region: &str, kind: &str) -> Option<Vec<Value>> {
-    let names = [format!("cells/{region}.{kind}.jsonl"), format!("{kind}/{region}.{kind}.jsonl.gz")];
-    let path = names.iter().map(|name| stage.join(name)).find(|path| path.exists())?;
-    Some(values(&cells::lines(&path)))
-}
-
 fn scanned(region: &Region, scan: &Scan) -> Vec<Value> {
     let view = region.view();
     let rows: Vec<_> = view.scan(scan).unwrap().map(Result::unwrap).collect();
-    let lines: Vec<String> =
-        rows.iter().flat_map(|row| row.cells().map(|cell| cells::cell_json(&cell, false))).collect();
-    values(&lines)
+    json_of(&rows)
 }
 
 /// Compares every region of a stage. Returns the number of regions and of cells.
 fn compare(stage: &Path) -> (usize, usize) {
     let (mut regions, mut cells) = (0, 0);
-    for recorded in values(&cells::lines(&stage.join("regions.jsonl"))) {
+    for recorded in json_lines(&stage.join("regions.jsonl")) {
         let (name, encoded) = (recorded["name"].as_str().unwrap(), recorded["encoded"].as_str().unwrap());
         let table = recorded["table"].as_str().unwrap();
         let (namespace, table) = table.split_once(':').unwrap_or(("default", table));
@@ -48,7 +35,7 @@ fn compare(stage: &Path) -> (usize, usize) {
             let found = scanned(&region, &scan);
             assert_eq!(Some(found.len() as u64), recorded[kind].as_u64(), "{kind} scan of {name}");
             cells += found.len();
-            let Some(expected) = recorded_cells(stage, encoded, kind) else {
+            let Some(expected) = recorded_region(stage, encoded, kind) else {
                 assert_eq!(kind, "plain", "no cells of {name}");
                 continue;
             };

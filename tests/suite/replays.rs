@@ -2,6 +2,7 @@
 
 use crate::support::hooked_logs::{HookedLogs, LogCall};
 use crate::support::protobuf::field;
+use crate::support::trackers::with_list;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
@@ -255,11 +256,10 @@ fn what_was_written_before_a_failure_was_known_is_logged_again_too() {
 #[test]
 fn a_list_without_its_setting_differs_by_files_that_were_replaced() {
     let storage = FaultyStorage::new();
-    let family =
-        |name: &str| Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE");
     let shared: Arc<dyn Storage> = Arc::new(storage.clone());
     let tracked = Region::options().storage(shared).create_if_missing(true).compaction_enabled(false);
-    let tracked = tracked.family(family("f")).family(family("g")).open(DIR).unwrap();
+    let tracked =
+        tracked.family(with_list(Family::new("f"))).family(with_list(Family::new("g"))).open(DIR).unwrap();
     for row in ["r0", "r1"] {
         tracked.put(put(row, "v")).unwrap();
         tracked.flush().unwrap();

@@ -5,6 +5,7 @@ mod regions;
 
 use crate::support::files::io_kind;
 use crate::support::forward::forward;
+use crate::support::trackers::with_list;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::wal::{WalKey, WalWriterOptions};
 use hregion::{
@@ -31,7 +32,7 @@ fn put(row: &str, value: &str) -> Put {
 
 /// The family f, whose files are tracked by a list.
 fn listed() -> Family {
-    Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE")
+    with_list(Family::new("f"))
 }
 
 fn create(storage: &FaultyStorage, name: &str) -> Result<Table> {

@@ -3,7 +3,7 @@
 //! HBase's answers for a few keys are beside the files of `testdata`. The answers for all golden files are
 //! written by `tests/suite/oracle.rs` and read from the folder `HREGION_EXPECT`.
 
-use crate::support::cells::{self, parse_key, without_tags};
+use crate::support::cells::{json_lines, parse, parse_key, without_tags};
 use crate::support::golden::{self, Golden};
 use crate::support::open::{self, has_sequence_ids, here, missing_feature};
 use hregion::{BlockCache, CellOrder, HFile, HFileScanner, Result, SeekKey};
@@ -70,7 +70,7 @@ fn compare(golden: &Golden, answers: &Path, faults: &mut Vec<String>) -> usize {
     };
     let cache = BlockCache::with_capacity(64 << 20);
     let file = open::options(golden).cache(&cache).open(golden.hfile()).expect("a golden file");
-    let answers: Vec<Value> = cells::lines(answers).iter().map(|line| parse(line)).collect();
+    let answers = json_lines(answers);
     let mut keys: Vec<SeekKey> = answers.iter().map(|answer| parse_key(&answer["key"])).collect();
     for (key, answer) in keys.iter().zip(&answers) {
         judge.seek_to(&file, key, answer).unwrap_or_else(|e| panic!("{}: {key:?}: {e}", golden.name));
@@ -169,10 +169,6 @@ impl Judge<'_> {
             self.faults.push(format!("{name}: {what} {key:?}: expected {expected:?}, found {found:?}"));
         }
     }
-}
-
-fn parse(line: &str) -> Value {
-    serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))
 }
 
 #[test]

@@ -1,11 +1,11 @@
 //! A table that two processes change at the same time, each through its own region.
 
+use crate::moved_files::options;
 use crate::support::forward::forward;
+use crate::support::trackers::with_list;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{FileReader, FileWriter};
-use hregion::{
-    Error, ErrorKind, Family, FileHandles, Get, Put, Region, RegionOptions, Result, Storage, Table,
-};
+use hregion::{Error, ErrorKind, Family, Get, Put, Result, Storage, Table};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -118,13 +118,7 @@ impl FileWriter for Unanswered {
 }
 
 fn family(name: &str) -> Family {
-    Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE")
-}
-
-/// Options as for a separate process.
-fn options(storage: Arc<dyn Storage>) -> RegionOptions {
-    let handles = FileHandles::with_capacity(100);
-    Region::options().storage(storage).file_handles(&handles).compaction_enabled(false)
+    with_list(Family::new(name.to_owned()))
 }
 
 /// Returns a file system, or an object store, with a table of two regions.

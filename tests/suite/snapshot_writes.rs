@@ -6,6 +6,7 @@ mod faults;
 mod hbase;
 
 use crate::support::files::{contents, copy_dir, io_kind, relative_to};
+use crate::support::trackers::with_list;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
     CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, Get, ManualClock, Put, Region,
@@ -64,8 +65,6 @@ struct World {
     now: Vec<Row>,
 }
 
-const TRACKER: &str = "hbase.store.file-tracker.impl";
-
 impl World {
     fn new() -> Self {
         Self::with(FaultyStorage::new(), Family::new("f"))
@@ -75,12 +74,11 @@ impl World {
     fn in_objects() -> Self {
         let storage = FaultyStorage::new();
         storage.has_objects();
-        Self::with(storage, Family::new("f").configuration(TRACKER, "FILE"))
+        Self::with(storage, with_list(Family::new("f")))
     }
 
     fn with(storage: FaultyStorage, family: Family) -> Self {
-        let tracked = Family::new("g").configuration(TRACKER, "FILE");
-        let families = [family.max_versions(3), tracked];
+        let families = [family.max_versions(3), with_list(Family::new("g"))];
         let table = Table::create_with(ROOT, "ns:t", &families, &["m"], options(&storage)).unwrap();
         let put = |row: &str, value: &str| {
             let put = Put::new(row.to_owned()).cell("f", "q", value.to_owned());

@@ -1,11 +1,11 @@
 //! Snapshots taken by HBase, and snapshots composed here, are read in place.
 
+use crate::support::cells::json_of;
 use crate::support::files::{copy_dir, io_kind};
+use crate::support::golden::{self, recorded_table};
 use crate::support::protobuf::{field, number};
-use crate::support::{cells, golden};
 use hregion::region::SnapshotStoreFile;
 use hregion::{Error, ErrorKind, Get, Region, Row, Scan, SnapshotType, Table};
-use serde_json::Value;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -36,37 +36,15 @@ fn scanned(table: &Table, raw: bool) -> Vec<Row> {
     table.scan(all_versions(raw)).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-fn as_json(rows: &[Row]) -> Vec<Value> {
-    let cells = rows.iter().flat_map(Row::cells);
-    cells.map(|cell| serde_json::from_str(&cells::cell_json(&cell, false)).unwrap()).collect()
-}
-
-/// Returns the cells that HBase's client read from the regions of a table, in row order; `None` if the stage
-/// has no record of this kind.
-fn recorded(stage: &Path, table: &str, kind: &str) -> Option<Vec<Value>> {
-    let parse = |line: &String| serde_json::from_str::<Value>(line).unwrap();
-    let mut regions: Vec<Value> = cells::lines(&stage.join("regions.jsonl")).iter().map(parse).collect();
-    regions.retain(|region| region["table"] == table);
-    regions.sort_by_key(|region| region["start"].as_str().unwrap().to_owned());
-    let mut found = Vec::new();
-    for region in regions {
-        let encoded = region["encoded"].as_str().unwrap();
-        let names = [format!("cells/{encoded}.{kind}.jsonl"), format!("{kind}/{encoded}.{kind}.jsonl.gz")];
-        let path = names.iter().map(|name| stage.join(name)).find(|path| path.exists())?;
-        found.extend(cells::lines(&path).iter().map(parse));
-    }
-    Some(found)
-}
-
 /// Compares a snapshot with the cells that were read from its table, at this or another stage.
 fn compare(stage: &Path, name: &str, table: &str, read_at: &Path) -> usize {
     let mut count = 0;
     let snapshot = Table::open_snapshot(stage.join("root"), name).unwrap();
     assert_eq!((snapshot.name().to_string().as_str(), snapshot.inconsistencies()), (table, Vec::new()));
     for (raw, kind) in [(true, "raw"), (false, "plain")] {
-        let Some(expected) = recorded(read_at, table, kind) else { continue };
+        let Some(expected) = recorded_table(read_at, table, kind) else { continue };
         let rows = scanned(&snapshot, raw);
-        let found = as_json(&rows);
+        let found = json_of(&rows);
         let different = found.iter().zip(&expected).find(|(found, expected)| found != expected);
         assert_eq!(different, None, "{kind} scan of {name}, {}", stage.display());
         assert_eq!(found.len(), expected.len(), "{kind} scan of {name}, {}", stage.display());

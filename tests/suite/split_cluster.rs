@@ -1,33 +1,11 @@
 //! A running HBase serves tables whose regions hregion has split and merged, and returns every cell.
 
-use crate::support::hbase::{Client, Cluster, programs};
+use crate::support::hbase::{Client, Cluster, check_region, json_cells, programs};
+use crate::support::json_cell::json_cell;
 use hregion::{Compaction, Delete, Family, Put, Scan, Table};
 use serde_json::{Value, json};
-use std::path::Path;
-use std::process::Command;
 
 const TABLES: [(&str, &str); 2] = [("tracked", "FILE"), ("plain", "DEFAULT")];
-
-/// Returns all visible versions of a table as read by HBase's client.
-fn cells_of_hbase(client: &mut Client, table: &str) -> Vec<Value> {
-    let found = client.ask(&json!({"op": "scan", "table": table, "versions": 9}));
-    found.as_array().unwrap().clone()
-}
-
-/// Returns the newest versions of a table as read by hregion.
-fn cells_of_ours(root: &Path, table: &str, versions: u32) -> Vec<Value> {
-    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-    let mut cells = Vec::new();
-    for row in Table::open(root, table).unwrap().scan(Scan::new().max_versions(versions)).unwrap() {
-        cells.extend(row.unwrap().cells().map(|cell| {
-            json!({
-                "row": text(cell.row()), "family": text(cell.family()), "qualifier": text(cell.qualifier()),
-                "timestamp": cell.timestamp(), "type": "Put", "value": text(cell.value()),
-            })
-        }));
-    }
-    cells
-}
 
 fn put(row: &str, time: i64, value: &str) -> Put {
     let value = value.to_owned();
@@ -72,11 +50,11 @@ fn a_running_hbase_serves_the_regions_that_its_catalog_has_now() {
             }
             client.ask(&json!({"op": "flush", "table": table}));
         }
-        let seen: Vec<_> = TABLES.iter().map(|(table, _)| cells_of_hbase(&mut client, table)).collect();
+        let seen: Vec<_> = TABLES.iter().map(|(table, _)| client.cells(table)).collect();
         drop(client);
         cluster.stop();
         for ((name, _), seen) in TABLES.iter().zip(seen) {
-            assert_eq!(cells_of_ours(&root, name, 9), seen, "{name}, written by HBase");
+            assert_eq!(json_cells(&Table::open(&root, name).unwrap()), seen, "{name}, written by HBase");
             let options = hregion::Region::options().writable(true);
             let table = Table::open_with(&root, name, options).unwrap();
             for info in table.regions() {
@@ -91,17 +69,17 @@ fn a_running_hbase_serves_the_regions_that_its_catalog_has_now() {
         client = Client::of(&cluster);
         for (table, _) in TABLES {
             client.ask(&json!({"op": "wait_assigned", "table": table}));
-            let ours = Table::open(&root, table).unwrap().regions();
+            let ours = Table::open(&root, table).unwrap();
             let found = client.ask(&json!({"op": "regions", "table": table}));
-            let encoded: Vec<Value> = ours.iter().map(|info| info.encoded_name().into()).collect();
+            let encoded: Vec<Value> = ours.regions().iter().map(|info| info.encoded_name().into()).collect();
             let regions = found.as_array().unwrap();
             let of_hbase: Vec<Value> = regions.iter().map(|region| region["encoded"].clone()).collect();
             assert_eq!(of_hbase, encoded, "{table}: {found}");
-            let cells = cells_of_ours(&root, table, 9);
-            assert_eq!(cells_of_hbase(&mut client, table), cells, "{table}, changed by us");
+            let cells = json_cells(&ours);
+            assert_eq!(client.cells(table), cells, "{table}, changed by us");
             assert!(cells.iter().any(|cell| cell["value"] == "replaced"));
             client.ask(&json!({"op": "compact", "table": table, "major": true}));
-            assert_eq!(cells_of_hbase(&mut client, table), cells, "{table}, compacted");
+            assert_eq!(client.cells(table), cells, "{table}, compacted");
             println!("{table}, round {round}: HBase sees {} cells", cells.len());
         }
     }
@@ -119,16 +97,12 @@ fn a_new_hbase_takes_the_regions_of_a_table_that_it_never_had() {
     table.flush().unwrap();
     change(&table, "c", 15);
     table.close().unwrap();
-    let path = dir.path().join("data/default/own");
-    let output = Command::new(programs().join("check-region")).arg(&path).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let plain = lines.filter(|line| line["plain"] == true).map(|mut line| {
-        line.as_object_mut().unwrap().remove("plain");
-        line
-    });
-    let plain: Vec<Value> = plain.collect();
-    assert_eq!(plain, cells_of_ours(dir.path(), "own", 1));
+    let (_, plain) = check_region(&dir.path().join("data/default/own"), &[]);
+    let table = Table::open(dir.path(), "own").unwrap();
+    let mut newest = Vec::new();
+    for row in table.scan(Scan::new()).unwrap() {
+        newest.extend(row.unwrap().cells().map(|cell| json_cell(&cell)));
+    }
+    assert_eq!(plain, newest);
     println!("HBase sees {} cells", plain.len());
 }

@@ -10,6 +10,7 @@ mod threads;
 use crate::support::files;
 use crate::support::forward::forward;
 use crate::support::protobuf::unsealed;
+use crate::support::trackers::with_list;
 use hregion::io::DirEntry;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::locator::{CatalogRow, MetaRegion, RegionState, RetryPolicy, RootDir};
@@ -37,7 +38,7 @@ fn families() -> [Family; 2] {
 fn tracked(storage: &FaultyStorage, family: Family) -> Family {
     match storage.can_rename(Path::new(ROOT)) {
         true => family,
-        false => family.configuration("hbase.store.file-tracker.impl", "FILE"),
+        false => with_list(family),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The caller's storage panics within a change of a region's files: nothing deleted reappears.
 
 use crate::support::forward::forward;
+use crate::support::trackers::TRACKER;
 use hregion::io::faulty::FaultyStorage;
 use hregion::{Compaction, Delete, ErrorKind, Family, Put, Region, RegionOptions, Scan, Scheduler, Storage};
 use std::io;
@@ -33,7 +34,7 @@ impl Storage for Panicking {
 }
 
 fn open(storage: Arc<dyn Storage>, tracker: &str) -> Region {
-    let family = Family::new("f").configuration("hbase.store.file-tracker.impl", tracker);
+    let family = Family::new("f").configuration(TRACKER, tracker);
     options(storage).create_if_missing(true).family(family).open(DIR).unwrap()
 }
 

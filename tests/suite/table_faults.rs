@@ -8,6 +8,7 @@ use crate::power_cuts::{ROOT, TABLE, create, options};
 use crate::support::files::io_kind;
 use crate::support::random_ops::{number, play_all};
 use crate::support::rng::Rng;
+use crate::support::trackers::with_list;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
     CellRef, CellType, Compaction, Delete, Error, ErrorKind, Family, HFileWriter, ManualClock, Mutation, Put,
@@ -38,8 +39,7 @@ impl History {
         let (storage, now) = (FaultyStorage::new(), 1000);
         if has_objects {
             storage.has_objects();
-            let listed = |family: Family| family.configuration("hbase.store.file-tracker.impl", "FILE");
-            let families = [Family::new("f").max_versions(1000), Family::new("g")].map(listed);
+            let families = [Family::new("f").max_versions(1000), Family::new("g")].map(with_list);
             let table = Table::create_with(ROOT, TABLE, &families, &["d"], options(&storage, now));
             table.unwrap().close().unwrap();
         } else {

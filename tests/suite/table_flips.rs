@@ -2,6 +2,7 @@
 //! answers (hfile.md §15.9, wal.md §16). Names of files are not changed.
 
 use crate::support::rng::Rng;
+use crate::support::trackers::with_list;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{
     Delete, Family, ManualClock, Put, Region, RegionInfo, RegionOptions, Result, Row, Scan,
@@ -136,7 +137,7 @@ fn put(table: &Table, rows: impl IntoIterator<Item = u32>, value: &str) {
 /// Creates a table of two regions with two families, one with a list of its files.
 fn made() -> (FaultyStorage, Table) {
     let storage = FaultyStorage::new();
-    let tracked = Family::new("g").configuration("hbase.store.file-tracker.impl", "FILE");
+    let tracked = with_list(Family::new("g"));
     let families = [Family::new("f").max_versions(3), tracked];
     let options = options(&storage).writable(true);
     let table = Table::create_with(ROOT, "ns:t", &families, &["10"], options).unwrap();

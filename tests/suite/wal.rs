@@ -4,6 +4,7 @@
 mod written;
 
 use crate::support::cells;
+use crate::support::files::files_below;
 use crate::support::golden;
 use hregion::cell::StringBinary;
 use hregion::wal::{FlushAction, Marker, RegionEvent, StoreFiles, WalEnd, WalEntry, WalReader};
@@ -54,15 +55,6 @@ fn name(path: &Path) -> String {
     path.file_name().expect("a file").to_string_lossy().into_owned()
 }
 
-/// The files below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    list(folder).into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-fn lines(path: &Path) -> Vec<Value> {
-    cells::lines(path).iter().map(|line| serde_json::from_str(line).expect("JSON")).collect()
-}
-
 fn text(bytes: &[u8]) -> String {
     StringBinary(bytes).to_string()
 }
@@ -98,7 +90,7 @@ fn entry_json(entry: &WalEntry) -> Value {
     assert_eq!(marker.is_some(), entry.is_marker());
     let cell = |cell: CellRef<'_>| {
         assert_eq!(cell.seq_id(), key.sequence_id);
-        let mut json: Value = serde_json::from_str(&cells::cell_json(&cell, false)).expect("JSON");
+        let mut json = cells::parse(&cells::cell_json(&cell, false));
         if let Some(marker) = &marker {
             json["marker"] = marker_text(marker).into();
         }
@@ -191,7 +183,7 @@ fn marker_text(marker: &Marker) -> String {
 
 /// Checks the result of reading a log against HBase's answer. Returns the number of entries.
 fn check(path: &Path, answer: &Path) -> usize {
-    let lines = lines(answer);
+    let lines = cells::json_lines(answer);
     let (first, rest) = lines.split_first().expect("a line about the header");
     let (last, expected) = rest.split_last().expect("a line about the end");
     let (found, reader) = read(path, fs::read(path).unwrap()).unwrap();
@@ -243,7 +235,7 @@ fn logs_are_read_as_by_hbase() {
     for folder in folders() {
         let (mut logs, mut entries) = (0, 0);
         for variant in variants(&folder) {
-            for log in files(&variant.join("crashed/WALs")) {
+            for log in files_below(&variant.join("crashed/WALs")) {
                 let answer = variant.join(format!("read/{}.jsonl", name(&log)));
                 entries += check(&log, &answer);
                 logs += 1;
@@ -258,10 +250,11 @@ fn recovered_edits_are_read_as_by_hbase() {
     for folder in folders() {
         let (mut logs, mut entries) = (0, 0);
         for variant in variants(&folder) {
-            for answer in files(&variant.join("split-read")) {
+            for answer in files_below(&variant.join("split-read")) {
                 let region = name(answer.parent().expect("a region"));
                 let log = format!("{region}/recovered.edits/{}", name(&answer).trim_end_matches(".jsonl"));
-                let found = files(&variant.join("split/data")).into_iter().find(|path| path.ends_with(&log));
+                let found =
+                    files_below(&variant.join("split/data")).into_iter().find(|path| path.ends_with(&log));
                 entries += check(&found.unwrap_or_else(|| panic!("no {log}")), &answer);
                 logs += 1;
             }
@@ -276,12 +269,12 @@ fn torn_logs_are_read_up_to_the_tear() {
         let (mut torn, mut damaged) = (0, 0);
         for variant in variants(&folder) {
             // the log that was cut
-            let logs = files(&variant.join("crashed/WALs"));
+            let logs = files_below(&variant.join("crashed/WALs"));
             let logs = logs.into_iter().filter(|log| !name(log).ends_with(".meta"));
             let Some(whole) = logs.max_by_key(|log| fs::metadata(log).unwrap().len()) else { continue };
             let bytes = fs::read(&whole).unwrap();
             let (all, _) = read(&whole, bytes.clone()).unwrap();
-            for answer in files(&variant.join("torn-read")) {
+            for answer in files_below(&variant.join("torn-read")) {
                 let name = name(&answer).trim_end_matches(".jsonl").to_owned();
                 let path = variant.join("torn").join(&name);
                 let cut = name.strip_prefix("cut-").map(|len| len.parse::<usize>().unwrap());
@@ -289,7 +282,7 @@ fn torn_logs_are_read_up_to_the_tear() {
                     Some(len) => bytes[..len].to_vec(),
                     None => fs::read(&path).unwrap(),
                 };
-                let last = lines(&answer).pop().unwrap();
+                let last = cells::json_lines(&answer).pop().unwrap();
                 let (found, _) = read(&path, damaged_bytes).unwrap();
                 let count = usize::try_from(last["entries"].as_u64().unwrap()).unwrap();
                 assert_eq!(found.entries, all.entries[..count], "{}", path.display());
@@ -306,7 +299,7 @@ fn torn_logs_are_read_up_to_the_tear() {
 #[test]
 fn every_prefix_of_a_log_is_torn_or_ends_after_an_entry() {
     let variant = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/wal/dictionary");
-    let log = files(&variant.join("crashed/WALs")).into_iter().find(|log| name(log).ends_with(".meta"));
+    let log = files_below(&variant.join("crashed/WALs")).into_iter().find(|log| name(log).ends_with(".meta"));
     let path = log.expect("the log of a catalog");
     let bytes = fs::read(&path).unwrap();
     let (all, _) = read(&path, bytes.clone()).unwrap();

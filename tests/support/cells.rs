@@ -4,7 +4,7 @@
 
 use flate2::read::GzDecoder;
 use hregion::cell::{LATEST_TIMESTAMP, StringBinary, from_string_binary};
-use hregion::{Cell, CellKey, CellRef, CellType, SeekKey};
+use hregion::{CellKey, CellRef, CellType, Row, SeekKey};
 use serde_json::Value;
 use std::fmt::Write;
 use std::fs::File;
@@ -27,6 +27,21 @@ pub(crate) fn read(path: &Path) -> Vec<u8> {
 /// Reads the lines of a file, and decompresses it if its name ends with `.gz`.
 pub(crate) fn lines(path: &Path) -> Vec<String> {
     read(path).lines().map(|line| line.expect("JSON lines are UTF-8")).collect()
+}
+
+/// Parses a JSON line.
+pub(crate) fn parse(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))
+}
+
+/// Parses the lines of a file, and decompresses it if its name ends with `.gz`.
+pub(crate) fn json_lines(path: &Path) -> Vec<Value> {
+    lines(path).iter().map(|line| parse(line)).collect()
+}
+
+/// Returns the cells of rows, without sequence ids.
+pub(crate) fn json_of(rows: &[Row]) -> Vec<Value> {
+    rows.iter().flat_map(Row::cells).map(|cell| parse(&cell_json(&cell, false))).collect()
 }
 
 /// Formats a cell as a JSON line, with `sequence_id` if the file stores sequence ids.
@@ -95,23 +110,7 @@ pub(crate) fn parse_key(line: &Value) -> SeekKey {
     SeekKey::of(&bytes("row"), &bytes("family"), &bytes("qualifier"), timestamp, cell_type)
 }
 
-fn text(value: &Value) -> &str {
+/// Returns the text of a JSON string.
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("expected a string, found {value}"))
-}
-
-/// Parses the cell of a line. A missing `sequence_id` is 0.
-pub(crate) fn parse_cell(line: &str) -> Cell {
-    let line: Value = serde_json::from_str(line).expect("JSON lines");
-    let mut tags = Vec::new();
-    for tag in line.get("tags").and_then(Value::as_array).into_iter().flatten() {
-        let value = from_string_binary(text(&tag["value"]));
-        let len = u16::try_from(1 + value.len()).expect("a tag has at most 65,535 bytes");
-        tags.extend_from_slice(&len.to_be_bytes());
-        tags.push(tag["type"].as_u64().and_then(|t| t.try_into().ok()).expect("a tag type"));
-        tags.extend_from_slice(&value);
-    }
-    let (key, value) = (parse_key(&line), from_string_binary(text(&line["value"])));
-    let seq_id = line.get("sequence_id").map_or(0, |id| id.as_i64().expect("a sequence id"));
-    let cell = CellRef::new(&key, &value).with_seq_id(seq_id).with_tag_bytes(&tags);
-    Cell::from(cell.expect("tags that fit"))
 }

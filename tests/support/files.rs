@@ -34,6 +34,14 @@ pub(crate) fn copy_dir(from: &Path, to: &Path) {
     }
 }
 
+/// Returns the files below a directory, sorted; none if it does not exist.
+pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
+    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.into_iter().flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
 /// Returns the files below a directory, with their contents.
 pub(crate) fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();

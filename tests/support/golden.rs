@@ -139,3 +139,24 @@ fn entry(folder: &Path, file: &Value) -> Golden {
 pub(crate) fn parse(path: &Path) -> Value {
     serde_json::from_slice(&cells::read(path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
+
+/// Returns the cells that HBase's client read from a region, by a scan of this kind (`raw` or `plain`); `None`
+/// if the stage has no record of it.
+pub(crate) fn recorded_region(stage: &Path, encoded_name: &str, kind: &str) -> Option<Vec<Value>> {
+    let names =
+        [format!("cells/{encoded_name}.{kind}.jsonl"), format!("{kind}/{encoded_name}.{kind}.jsonl.gz")];
+    let path = names.iter().map(|name| stage.join(name)).find(|path| path.exists())?;
+    Some(cells::json_lines(&path))
+}
+
+/// Returns those of all regions of a table, in row order.
+pub(crate) fn recorded_table(stage: &Path, table: &str, kind: &str) -> Option<Vec<Value>> {
+    let mut regions = cells::json_lines(&stage.join("regions.jsonl"));
+    regions.retain(|region| region["table"] == table);
+    regions.sort_by_key(|region| cells::text(&region["start"]).to_owned());
+    let mut found = Vec::new();
+    for region in regions {
+        found.extend(recorded_region(stage, cells::text(&region["encoded"]), kind)?);
+    }
+    Some(found)
+}

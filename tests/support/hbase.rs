@@ -115,6 +115,19 @@ impl Client {
     }
 }
 
+/// Opens a directory in HBase. Returns the cells of a raw scan of all versions, and those of a plain scan.
+pub(crate) fn check_region(dir: &Path, more: &[&str]) -> (Vec<Value>, Vec<Value>) {
+    let output = Command::new(programs().join("check-region")).arg(dir).args(more).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let cells = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let (mut plain, raw): (Vec<Value>, Vec<Value>) = cells.partition(|cell| cell["plain"] == true);
+    for cell in &mut plain {
+        cell.as_object_mut().unwrap().remove("plain");
+    }
+    (raw, plain)
+}
+
 /// Returns all visible versions of a table as hregion reads it, in the form of the client's answers.
 pub(crate) fn json_cells(table: &Table) -> Vec<Value> {
     let (view, scan) = (table.view(), Scan::new().max_versions(u32::MAX));

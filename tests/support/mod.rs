@@ -27,4 +27,5 @@ pub(crate) mod scan_modes;
 pub(crate) mod script;
 pub(crate) mod seeds;
 pub(crate) mod seek_keys;
+pub(crate) mod trackers;
 pub(crate) mod written;

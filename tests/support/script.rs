@@ -1,5 +1,6 @@
 //! Operation scripts and their answers, for the model. The format is JSON lines, one operation each.
 
+use super::cells::text;
 use super::model::{Cell, DeleteCell, Found, Model, Mutation, PutCell, Query, Refusal, Settings, Times};
 use hregion::cell::{StringBinary, from_string_binary};
 use hregion::{CellType, KeepDeletedCells};
@@ -286,10 +287,6 @@ fn binary(bytes: &[u8]) -> String {
 
 fn bytes(value: &Value) -> Vec<u8> {
     from_string_binary(text(value))
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("expected a string, found {value}"))
 }
 
 fn array(value: &Value) -> &[Value] {

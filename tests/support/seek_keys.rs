@@ -1,6 +1,6 @@
 //! Keys to seek: the keys of a file's cells, the gaps around them, and keys before and after all of them.
 
-use super::cells::{key_json, parse_key};
+use super::cells::{key_json, parse, parse_key};
 use hregion::cell::{LATEST_TIMESTAMP, MAX_ROW_LEN, OLDEST_TIMESTAMP};
 use hregion::{CellType, SeekKey};
 use std::collections::HashSet;
@@ -72,8 +72,4 @@ fn smaller(bytes: &[u8]) -> Option<Vec<u8>> {
 /// Returns the immediate successor of `row` in byte order.
 fn longer(row: &[u8]) -> Option<Vec<u8>> {
     (row.len() < MAX_ROW_LEN).then(|| [row, b"\0"].concat())
-}
-
-fn parse(line: &str) -> serde_json::Value {
-    serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))
 }

@@ -262,7 +262,7 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
     };
     // The link would be replaced, and its target would stay. A trailing slash would follow it.
     let named = path.components().as_path();
-    let found = named.symlink_metadata().map_err(|error| CommandError::io("look at", path, &error))?;
+    let found = named.symlink_metadata().map_err(|error| CommandError::io("examine", path, &error))?;
     if found.is_symlink() {
         let hint = Some("name the directory to which it leads");
         return Err(refused("it is a symbolic link").with_hint(hint));

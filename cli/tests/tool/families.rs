@@ -1,24 +1,12 @@
 //! A region copied without its table is read with a warning, and changed only if its families are given.
 
+use crate::library::files::copy_dir;
 use crate::support::{code, last_error, ok, run, stderr, stdout};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
-}
-
-/// Copies the files of a region and of its families.
-fn copy_region(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (name, path) = (to.join(entry.file_name()), entry.path());
-        if path.is_dir() {
-            copy_region(&path, &name);
-        } else {
-            fs::copy(&path, name).unwrap();
-        }
-    }
 }
 
 fn only_entry(dir: &Path, is_it: impl Fn(&str) -> bool) -> PathBuf {
@@ -42,7 +30,7 @@ fn a_region_copied_alone_is_read_with_a_warning_and_changed_with_its_families() 
     let descriptor = text(&only_entry(&table.join(".tabledesc"), |name| name.starts_with(".tableinfo.")));
     let copy = |name: &str| {
         let to = dir.path().join(name);
-        copy_region(&region, &to);
+        copy_dir(&region, &to);
         text(&to)
     };
     let output = run(&["count", &text(&region), "--json"]);

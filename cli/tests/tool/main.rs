@@ -76,4 +76,6 @@ mod library {
     pub(crate) mod rng;
     pub(crate) mod seeds;
     pub(crate) mod tool_seeds;
+    #[cfg(feature = "remote")]
+    pub(crate) mod trackers;
 }

@@ -1,6 +1,8 @@
 //! Output files: files of other programs are not changed, whatever their names.
 
-use crate::support::{code, hregion, json_lines, last_error, ok, plain, run, stderr, stdout, temp_file};
+use crate::support::{
+    code, hregion, json_lines, last_error, names, ok, plain, run, stderr, stdout, temp_file,
+};
 use serde_json::json;
 use std::fs;
 use std::io::Write as _;
@@ -28,13 +30,6 @@ fn with_output(plain: &str) -> Vec<Vec<&str>> {
         vec!["report", plain, "--out"],
         vec!["bench", "--rows", "1", "--svg"],
     ]
-}
-
-fn names(dir: &Path) -> Vec<String> {
-    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut names: Vec<String> = names.collect();
-    names.sort();
-    names
 }
 
 #[cfg(unix)]

@@ -3,6 +3,7 @@
 
 use crate::check::base;
 use crate::library::files::copy_dir;
+use crate::library::golden::recorded_region;
 use crate::support::*;
 use hregion::{Family, Table};
 use serde_json::{Value, json};
@@ -41,8 +42,8 @@ fn regions(stage: &str, table: &str) -> Vec<Value> {
 
 /// Returns the cells that HBase's client read in a raw scan of a region.
 fn raw(stage: &str, region: &Value) -> Vec<Value> {
-    let name = format!("raw/{}.raw.jsonl.gz", region["encoded"].as_str().unwrap());
-    json_lines(&read_gz(testdata("region").join(stage).join(name)))
+    let encoded = region["encoded"].as_str().unwrap();
+    recorded_region(&testdata("region").join(stage), encoded, "raw").unwrap()
 }
 
 /// Returns the cells that HBase's client read in a raw scan of a table.

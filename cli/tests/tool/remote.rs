@@ -10,6 +10,7 @@ mod shell;
 use crate::library::fake_s3::{FakeS3, Manner};
 use crate::library::files::{relative_to, unlocked_contents};
 use crate::library::golden;
+use crate::library::trackers::with_list;
 use crate::support::{code, hregion, last_error, ok, stderr, stdout, testdata};
 use hregion::{Family, Put, Table};
 use std::collections::BTreeMap;
@@ -164,7 +165,7 @@ fn put_root(server: &FakeS3) -> Vec<String> {
 /// Creates that root in a local directory.
 fn local_root() -> (tempfile::TempDir, Vec<String>) {
     let dir = tempfile::tempdir().unwrap();
-    let family = Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE");
+    let family = with_list(Family::new("f"));
     let table = Table::create(dir.path(), "t", &[family], &["m"]).unwrap();
     for value in ["1", "2"] {
         for row in ["a", "b", "x"] {

@@ -2,7 +2,9 @@
 //! in which no content of a table becomes markup.
 
 use crate::library::files::copy_dir;
-use crate::support::{code, json_lines, last_error, members, ok, plain, run, stderr, stdout, testdata};
+use crate::support::{
+    code, json_lines, last_error, members, names, ok, plain, run, stderr, stdout, testdata,
+};
 use hregion::{Compaction, Family, Put, Table};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -37,11 +39,6 @@ fn data_of(page: &str) -> Value {
 
 fn list<'v>(value: &'v Value, member: &str) -> &'v [Value] {
     value[member].as_array().unwrap_or_else(|| panic!("{member} of {value}"))
-}
-
-fn names(dir: &Path) -> Vec<String> {
-    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    names.collect()
 }
 
 fn any_file(dir: &Path) -> PathBuf {

@@ -1,10 +1,11 @@
 //! Snapshots as targets: the cells of a table at the time when HBase took a snapshot of it.
 
-use crate::support::{code, json_lines, last_error, members, ok, read_gz, run, stderr, stdout, testdata};
+use crate::library::files::copy_dir;
+use crate::library::golden::recorded_table;
+use crate::support::{code, json_lines, last_error, members, ok, run, stderr, stdout, testdata};
 use hregion::{Family, Put, Table};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
 
 fn snapshot() -> String {
     testdata("region/clone-references/root/.hbase-snapshot/joined-snap").to_str().unwrap().to_owned()
@@ -12,15 +13,7 @@ fn snapshot() -> String {
 
 /// The cells that HBase's client read from the table, in row order.
 fn recorded() -> Vec<Value> {
-    let stage = testdata("region/clone-references");
-    let mut regions = json_lines(&fs::read_to_string(stage.join("regions.jsonl")).unwrap());
-    regions.retain(|region| region["table"] == "joined");
-    regions.sort_by_key(|region| region["start"].as_str().unwrap().to_owned());
-    let raw = |region: &Value| {
-        let name = format!("raw/{}.raw.jsonl.gz", region["encoded"].as_str().unwrap());
-        json_lines(&read_gz(stage.join(name)))
-    };
-    regions.iter().flat_map(raw).collect()
+    recorded_table(&testdata("region/clone-references"), "joined", "raw").unwrap()
 }
 
 #[test]
@@ -49,20 +42,8 @@ fn a_snapshot_elsewhere_is_refused() {
 
 /// Copies a root directory written by HBase.
 fn root() -> tempfile::TempDir {
-    fn copy(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap() {
-            let from = entry.unwrap().path();
-            let to = to.join(from.file_name().unwrap());
-            if from.is_dir() {
-                copy(&from, &to);
-            } else {
-                fs::copy(from, to).unwrap();
-            }
-        }
-    }
     let root = tempfile::tempdir().unwrap();
-    copy(&testdata("region/clone-references/root"), root.path());
+    copy_dir(&testdata("region/clone-references/root"), root.path());
     root
 }
 

@@ -142,6 +142,14 @@ pub(crate) fn settled(answer: &Value) -> Value {
     answer
 }
 
+/// Returns the names of the entries of a directory, sorted.
+pub(crate) fn names(dir: &Path) -> Vec<String> {
+    let names = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names.collect();
+    names.sort();
+    names
+}
+
 /// Whether the directory of a table contains anything but regions and the descriptor.
 pub(crate) fn has_leftovers(table: &str) -> bool {
     let names = fs::read_dir(table).unwrap().map(|entry| entry.unwrap().file_name());

@@ -2,7 +2,8 @@
 //! directory.
 
 use crate::library::files::copy_dir;
-use crate::support::{code, json_lines, last_error, ok, read_gz, run, stderr, stdout, testdata};
+use crate::library::golden::recorded_region;
+use crate::support::{code, json_lines, last_error, ok, run, stderr, stdout, testdata};
 use hregion::{Family, Put, Table};
 use serde_json::{Value, json};
 use std::fs;
@@ -185,8 +186,7 @@ fn delete_markers_are_counted_by_region_and_by_file() {
     let mut markers = 0;
     for (line, region) in found.iter().zip(regions("joined")) {
         let encoded = region["encoded"].as_str().unwrap();
-        let name = format!("raw/{encoded}.raw.jsonl.gz");
-        let cells = json_lines(&read_gz(testdata("region").join(STAGE).join(name)));
+        let cells = recorded_region(&testdata("region").join(STAGE), encoded, "raw").unwrap();
         let deletes = cells.iter().filter(|cell| cell["type"] != "Put").count();
         assert_eq!((&line["table"], &line["region"]), (&json!("joined"), &region["encoded"]));
         assert_eq!((&line["cells"], &line["delete_markers"]), (&json!(cells.len()), &json!(deletes)));
@@ -386,8 +386,8 @@ fn directories_are_converted() {
     };
     let mut stored: Vec<_> = Vec::new();
     for region in regions("joined") {
-        let name = format!("raw/{}.raw.jsonl.gz", region["encoded"].as_str().unwrap());
-        stored.extend(json_lines(&read_gz(testdata("region").join(STAGE).join(name))));
+        let encoded = region["encoded"].as_str().unwrap();
+        stored.extend(recorded_region(&testdata("region").join(STAGE), encoded, "raw").unwrap());
     }
     let list = ok(&["convert", &table, "--to", "jsonl", "--out", "-"]);
     assert_eq!(

@@ -1,5 +1,6 @@
 //! `hregion verify` as a process: it accepts files written by HBase, and no damaged ones.
 
+use crate::library::files::copy_dir;
 use crate::support::*;
 use hregion::{Family, Put, RegionInfo, Table};
 use serde_json::{Value, json};
@@ -155,7 +156,7 @@ fn verify_takes_families_regions_and_tables() {
 fn verify_finds_faults_of_a_region() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");
-    copy_tree(&testdata("region/split-references/root"), &root);
+    copy_dir(&testdata("region/split-references/root"), &root);
     let table = root.join("data/default/halves");
     let verify = |code_expected: i32| {
         let output = run(&["verify".as_ref(), "--json".as_ref(), table.as_os_str()]);
@@ -297,18 +298,6 @@ fn files_below(dir: &Path) -> Vec<PathBuf> {
     entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
-fn copy_tree(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if from.is_dir() {
-            copy_tree(&from, &to);
-        } else {
-            fs::copy(&from, &to).unwrap();
-        }
-    }
-}
-
 /// Every file below a table written by HBase is recognized.
 #[test]
 fn verify_finds_every_file_of_a_root() {
@@ -344,8 +333,8 @@ fn verify_finds_every_file_of_a_root() {
 #[test]
 fn verify_finds_what_is_wrong_with_other_files() {
     let dir = tempfile::tempdir().unwrap();
-    copy_tree(&testdata("region/tracked-split/root"), dir.path());
-    copy_tree(&testdata("wal/plain/split"), dir.path());
+    copy_dir(&testdata("region/tracked-split/root"), dir.path());
+    copy_dir(&testdata("wal/plain/split"), dir.path());
     let files = files_below(&dir.path().join("data"));
     let find = |part: &str| files.iter().find(|path| path.to_str().unwrap().contains(part)).unwrap();
     let mut parts = vec![".regioninfo", ".tableinfo", ".filelist/"];
@@ -439,7 +428,7 @@ fn references_and_links_are_read() {
 #[test]
 fn tables_without_a_descriptor_are_not_left_out() {
     let dir = tempfile::tempdir().unwrap();
-    copy_tree(&testdata("region/clone-references/root"), dir.path());
+    copy_dir(&testdata("region/clone-references/root"), dir.path());
     let root = dir.path().to_str().unwrap();
     let count = || {
         let output = run(&["count", root, "--json"]);
@@ -472,7 +461,7 @@ fn verify_goes_on_after_a_directory_that_cannot_be_read() {
     use std::os::unix::fs::symlink;
 
     let dir = tempfile::tempdir().unwrap();
-    copy_tree(&testdata("region/clone-references/root"), dir.path());
+    copy_dir(&testdata("region/clone-references/root"), dir.path());
     let namespace = dir.path().join("data/default");
     let table = namespace.join("joined");
     let region = table.join("0".repeat(32));
@@ -510,7 +499,7 @@ fn store_files_are_verified_without_region_info_or_descriptor() {
         [(".regioninfo", Some("damaged")), (".regioninfo", None), (".tableinfo", Some("damaged"))]
     {
         let dir = tempfile::tempdir().unwrap();
-        copy_tree(&source, dir.path());
+        copy_dir(&source, dir.path());
         let root = dir.path().to_str().unwrap();
         let verify = || json_lines(&stdout(&run(&["verify", "--json", root])));
         let files = files_below(&dir.path().join("data"));
@@ -545,7 +534,7 @@ fn recovered_edits_are_verified_without_region_info_or_descriptor() {
         [(".regioninfo", Some("damaged")), (".regioninfo", None), (".tableinfo", Some("damaged"))]
     {
         let dir = tempfile::tempdir().unwrap();
-        copy_tree(&testdata("wal/plain/split"), dir.path());
+        copy_dir(&testdata("wal/plain/split"), dir.path());
         let table = dir.path().join("data/default/w1");
         let region = table.join(name);
         let named = |path: &&PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(lost);
@@ -593,7 +582,7 @@ fn store_files_are_verified_next_to_what_cannot_be_examined() {
     use std::os::unix::fs::symlink;
 
     let dir = tempfile::tempdir().unwrap();
-    copy_tree(&testdata("region/clone-references/root"), dir.path());
+    copy_dir(&testdata("region/clone-references/root"), dir.path());
     let region = dir.path().join("data/default/joined/f237048a77d5bd1e16c5faee9577007e");
     let target = region.to_str().unwrap();
     let sound = json_lines(&ok(&["verify", "--json", target])).remove(0)["summary"].clone();
@@ -622,7 +611,7 @@ fn store_files_of_a_copied_region_are_verified_without_region_info() {
     let source = testdata("region/clone-references/root/data/default/joined");
     let name = "f237048a77d5bd1e16c5faee9577007e";
     let (region, family) = (dir.path().join(name), dir.path().join(name).join("p"));
-    copy_tree(&source.join(name), &region);
+    copy_dir(&source.join(name), &region);
     let mob_file = files_below(&testdata("mob/flushed/root/mobdir")).remove(0);
     fs::copy(&mob_file, family.join(mob_file.file_name().unwrap())).unwrap();
     let is_store = |path: &PathBuf| path.file_name().unwrap().len() >= 32;
@@ -671,7 +660,7 @@ fn store_files_of_a_copied_region_are_verified_without_region_info() {
 #[test]
 fn what_is_left_of_an_archived_region_is_no_region() {
     let dir = tempfile::tempdir().unwrap();
-    copy_tree(&testdata("region/clone-references/root"), dir.path());
+    copy_dir(&testdata("region/clone-references/root"), dir.path());
     let table = dir.path().join("data/default/joined");
     let name = "0123456789abcdef0123456789abcdef";
     let left = table.join(name);
@@ -688,7 +677,7 @@ fn what_is_left_of_an_archived_region_is_no_region() {
 #[test]
 fn verify_reads_the_mob_files_of_tables() {
     let dir = tempfile::tempdir().unwrap();
-    copy_tree(&testdata("mob/flushed/root"), dir.path());
+    copy_dir(&testdata("mob/flushed/root"), dir.path());
     let mob_files = files_below(&dir.path().join("mobdir"));
     assert_eq!(mob_files.len(), 8);
     let table = dir.path().join("data/default/mob");

@@ -1,5 +1,6 @@
 //! `hregion wal`: the entries of logs written by HBase, torn ends, and the entries that options omit.
 
+use crate::library::files::files_below;
 use crate::support::{
     code, hregion, json_lines, last_error, members, ok, plain, run, stderr, stdout, testdata,
 };
@@ -8,13 +9,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 const VARIANTS: [&str; 4] = ["plain", "dictionary", "values-gz", "values-snappy"];
-
-fn files(dir: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
-    paths.sort();
-    paths.into_iter().flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
 
 fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
@@ -50,13 +44,13 @@ fn without_markers(out: &str) -> Vec<(Value, bool)> {
 /// The logs of a variant that were read completely, with the files of HBase's answers.
 fn logs(variant: &str) -> Vec<(PathBuf, PathBuf)> {
     let root = testdata("wal").join(variant);
-    let of_split = files(&root.join("split")).into_iter().filter_map(|log| {
+    let of_split = files_below(&root.join("split")).into_iter().filter_map(|log| {
         let region = log.ancestors().nth(2).unwrap().file_name().unwrap();
         let name = format!("{}.jsonl", log.file_name().unwrap().to_str().unwrap());
         let answers = root.join("split-read").join(region).join(name);
         answers.exists().then_some((log.clone(), answers))
     });
-    let of_servers = files(&root.join("crashed")).into_iter().filter_map(|log| {
+    let of_servers = files_below(&root.join("crashed")).into_iter().filter_map(|log| {
         let name = format!("{}.jsonl", log.file_name().unwrap().to_str().unwrap());
         let answers = root.join("read").join(name);
         answers.exists().then_some((log, answers))
@@ -163,7 +157,7 @@ fn logs_without_a_magic_are_known_by_their_place() {
 fn copy_of_server(server: &Path, dir: &Path) -> PathBuf {
     let copy = dir.join("copy");
     fs::create_dir(&copy).unwrap();
-    for log in files(server) {
+    for log in files_below(server) {
         fs::copy(&log, copy.join(log.file_name().unwrap())).unwrap();
     }
     fs::write(copy.join("1.seqid"), b"").unwrap();
@@ -193,7 +187,7 @@ fn inspect_takes_directories_of_logs() {
             let [object] = json_lines(&inspect(more, path)).try_into().expect("one object");
             object
         };
-        let logs: Vec<String> = files(Path::new(&target)).iter().map(|log| text(log)).collect();
+        let logs: Vec<String> = files_below(Path::new(&target)).iter().map(|log| text(log)).collect();
         let logs: Vec<&String> = logs.iter().filter(|log| !log.ends_with(".seqid")).collect();
         assert_eq!(logs.len(), count, "{target}");
         let each: Vec<Value> = logs.iter().map(|log| object(&["--json"], log)).collect();
@@ -275,11 +269,11 @@ fn entries_have_a_limit() {
 #[test]
 fn the_logs_of_a_directory_are_read_in_the_order_of_their_names() {
     let dir = testdata("wal/dictionary/split/data/default/w2");
-    let each: String = files(&dir).iter().map(|log| ok(&["wal", "--json", &text(log)])).collect();
+    let each: String = files_below(&dir).iter().map(|log| ok(&["wal", "--json", &text(log)])).collect();
     assert_eq!(ok(&["wal", "--json", &text(&dir)]), each);
 
     let copy = tempfile::tempdir().unwrap();
-    fs::copy(&files(&dir)[0], copy.path().join("16")).unwrap();
+    fs::copy(&files_below(&dir)[0], copy.path().join("16")).unwrap();
     for name in ["16.seqid", "15_seqid"] {
         fs::write(copy.path().join(name), b"").unwrap();
     }
@@ -287,7 +281,10 @@ fn the_logs_of_a_directory_are_read_in_the_order_of_their_names() {
     #[cfg(unix)]
     std::os::unix::fs::symlink(copy.path(), copy.path().join("again")).unwrap();
     let found = ok(&["wal", "--json", &text(copy.path())]);
-    assert_eq!(json_lines(&found).len(), json_lines(&ok(&["wal", "--json", &text(&files(&dir)[0])])).len());
+    assert_eq!(
+        json_lines(&found).len(),
+        json_lines(&ok(&["wal", "--json", &text(&files_below(&dir)[0])])).len()
+    );
     #[cfg(unix)]
     assert!(stderr(&run(&["wal", "--json", &text(copy.path())])).contains("a symbolic link among logs"));
 }

@@ -15,14 +15,6 @@ fn cell(row: &str, timestamp: i64, value: &str) -> String {
     format!(r#"{{{key},"value":"{value}","sequence_id":3}}"#) + "\n"
 }
 
-/// Returns the sorted file names in a directory.
-fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
 fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }

@@ -38,5 +38,7 @@ mod object_uploads;
 mod object_writes;
 mod support;
 mod tables;
+#[path = "../../../tests/support/trackers.rs"]
+mod trackers;
 #[cfg(feature = "http")]
 mod web;

@@ -6,6 +6,7 @@ use crate::support::{held_at, local_dir, patient};
 use crate::tables::{
     ROOT, TABLE, client, client_with, fail_at, failing, free_locks, names, options, prepared, requests,
 };
+use crate::trackers::with_list;
 use hregion::{Compaction, ErrorKind, Family, Put, Region, RegionOptions, Result, Scan, Table, TableChanges};
 use hregion_remote::RemoteStorage;
 use std::collections::BTreeSet;
@@ -25,17 +26,13 @@ enum Change {
 
 const CHANGES: [Change; 4] = [Change::Delete, Change::Truncate, Change::Alter, Change::Restore];
 
-fn tracked(name: &'static str) -> Family {
-    Family::new(name).configuration("hbase.store.file-tracker.impl", "FILE")
-}
-
 impl Change {
     fn make(self, options: &RegionOptions) -> Result<()> {
         match self {
             Self::Delete => Table::delete_table(ROOT, "t", options),
             Self::Truncate => Table::truncate(ROOT, "t", true, options),
             Self::Alter => {
-                let changes = TableChanges::new().delete_family("g").family(tracked("h"));
+                let changes = TableChanges::new().delete_family("g").family(with_list(Family::new("h")));
                 Table::alter(ROOT, "t", &changes, options)
             }
             Self::Restore => Table::restore_snapshot(ROOT, "s", options.clone())?.close(),
@@ -88,7 +85,8 @@ fn open(storage: Arc<RemoteStorage>, writable: bool) -> Result<Table> {
 }
 
 fn create(storage: Arc<RemoteStorage>) -> Result<Table> {
-    Table::create_with(ROOT, "t", &["f", "g"].map(tracked), &SPLITS, options(storage))
+    let families = [Family::new("f"), Family::new("g")].map(with_list);
+    Table::create_with(ROOT, "t", &families, &SPLITS, options(storage))
 }
 
 /// Returns the cells of the table; `None` if it does not exist.
@@ -208,7 +206,7 @@ fn finish(server: &FakeS3, change: Change, is_used: bool, context: &str) {
     assert!(left.is_empty() != has_left, "{context}: {left:?}");
     assert!(left.iter().all(|name| name.starts_with(".change.")), "{context}: {left:?}");
     if change == Change::Alter {
-        let add = TableChanges::new().family(tracked("g"));
+        let add = TableChanges::new().family(with_list(Family::new("g")));
         Table::alter(ROOT, "t", &add, &options(client(server))).unwrap_or_else(|error| fail(error));
         assert_eq!(state(client(server), context), Some(with(&after, "w/f=end")), "{context}: it came back");
     }

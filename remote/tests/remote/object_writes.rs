@@ -3,6 +3,7 @@
 use crate::fake_s3::{Conditions, FakeS3};
 use crate::history::{Rows, expect_locked, play, put, read_file, rows, turns, write_file};
 use crate::support::{moto, options, options_at};
+use crate::trackers::{TRACKER, with_list};
 use hregion::{
     Compaction, Delete, ErrorKind, Family, FileHandles, Get, Put, Region, Result, Scan, Storage, Table,
 };
@@ -12,8 +13,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
-
-const TRACKER: &str = "hbase.store.file-tracker.impl";
 
 pub(crate) fn dir() -> &'static Path {
     Path::new("s3://bucket/r")
@@ -32,7 +31,7 @@ pub(crate) fn client(server: &FakeS3) -> Arc<RemoteStorage> {
 }
 
 fn family(name: &str) -> Family {
-    Family::new(name.to_owned()).configuration(TRACKER, "FILE")
+    with_list(Family::new(name.to_owned()))
 }
 
 pub(crate) fn open_in(storage: Arc<dyn Storage>, dir: &Path) -> Result<Region> {
@@ -342,7 +341,7 @@ fn what_an_object_store_cannot_do_is_refused_by_name() {
     for plain in [Family::new("f"), Family::new("f").configuration(TRACKER, "DEFAULT")] {
         let error = create(client(&server), plain).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unsupported);
-        assert!(error.to_string().contains("hbase.store.file-tracker.impl"), "{error}");
+        assert!(error.to_string().contains(TRACKER), "{error}");
     }
     assert!(server.keys().iter().all(|key| key.ends_with(".hregion.lock")), "{:?}", server.keys());
     // A region that was written elsewhere.
@@ -355,7 +354,7 @@ fn what_an_object_store_cannot_do_is_refused_by_name() {
     let other = Path::new("s3://bucket/other");
     let before = server.keys();
     let error = Region::options().storage(client(&server)).writable(true).open(other).unwrap_err();
-    assert!(error.to_string().contains("hbase.store.file-tracker.impl"), "{error}");
+    assert!(error.to_string().contains(TRACKER), "{error}");
     let added =
         Region::options().storage(client(&server)).writable(true).alter(true).family(Family::new("g"));
     assert_eq!(added.open(other).unwrap_err().kind(), ErrorKind::Unsupported);

@@ -3,6 +3,7 @@
 use crate::fake_s3::{FakeS3, Manner};
 use crate::history::{Attempt, spread};
 use crate::support::options as remote_options;
+use crate::trackers::with_list;
 use hregion::{Family, FileHandles, Region, RegionOptions, Result, Storage as _, Table};
 use hregion_remote::{RemoteOptions, RemoteStorage};
 use std::collections::BTreeSet;
@@ -47,10 +48,8 @@ pub(crate) fn options(storage: Arc<RemoteStorage>) -> RegionOptions {
 /// Creates a table with rows in files and in logs.
 pub(crate) fn prepare(storage: Arc<RemoteStorage>, root: &str, splits: &[&str]) -> Attempt {
     let mut attempt = Attempt::default();
-    let tracked =
-        |name: &str| Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE");
-    let table =
-        Table::create_with(root, "t", &[tracked("f"), tracked("g")], splits, options(storage)).unwrap();
+    let families = [Family::new("f"), Family::new("g")].map(with_list);
+    let table = Table::create_with(root, "t", &families, splits, options(storage)).unwrap();
     for (row, value) in [("a", "1"), ("x", "1"), ("b", "1"), ("b", "2"), ("y", "2")] {
         write(&mut attempt, &table, row, value).unwrap();
         if value == "1" {

@@ -7,6 +7,7 @@ use super::{INPUT, ROOT, expected, left, open, open_copy, options, origin, rows,
 use crate::support::crashes::one_in;
 use crate::support::files::write_synced;
 use crate::support::forward::forward;
+use crate::support::trackers::with_list;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::io::{FileWriter, Storage};
 use hregion::{
@@ -19,15 +20,13 @@ use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-const TRACKER: &str = "hbase.store.file-tracker.impl";
 pub(super) const RECORD: &str = ".loaded";
 
 /// As [`super::world`], in an object store.
 pub(super) fn world() -> FaultyStorage {
     let storage = FaultyStorage::new();
     storage.has_objects();
-    let family = |name: &str| Family::new(name.to_owned()).configuration(TRACKER, "FILE");
-    let families = [family("f"), family("g")];
+    let families = [Family::new("f"), Family::new("g")].map(with_list);
     Table::create_with(ROOT, "t", &families, &["m", "x"], options(&storage)).unwrap().close().unwrap();
     write(&storage, "/input/f/0a", &super::ROWS);
     write(&storage, "/input/f/part-0", &["m", "n"]);
@@ -385,7 +384,7 @@ fn copies_keep_sequence_ids() {
 #[test]
 fn a_table_that_takes_no_data_leaves_the_input() {
     let files = FaultyStorage::new();
-    let family = Family::new("f").configuration(TRACKER, "FILE");
+    let family = with_list(Family::new("f"));
     let none: [&str; 0] = [];
     Table::create_with(ROOT, "t", &[family], &none, options(&files)).unwrap().close().unwrap();
     let changes = TableChanges::new().set("READONLY", "true");

@@ -1,11 +1,10 @@
 //! HBase replays logs of hregion.
 
-use crate::support::hbase::programs;
+use crate::support::hbase::check_region;
 use crate::support::rng::Rng;
 use hregion::{Append, Delete, Durability, Family, Mutation, Put, Region, Scan, Table};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// HBase opens a region whose process was killed, replays its log, and returns its cells.
 #[test]
@@ -101,12 +100,7 @@ fn cells_of(region: &Region) -> Vec<Value> {
 
 /// The cells that HBase's scan of a region returns, as [`cells_of`] does.
 fn cells_of_hbase(path: &Path) -> Vec<Value> {
-    let program = programs().join("check-region");
-    let output = Command::new(program).arg(path).arg("--offline").output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let plain = lines.filter(|cell| cell["plain"] == true);
+    let (_, plain) = check_region(path, &["--offline"]);
     let members = ["row", "family", "qualifier", "timestamp", "value"];
-    plain.map(|cell| json!(members.map(|name| cell[name].clone()))).collect()
+    plain.iter().map(|cell| json!(members.map(|name| &cell[name]))).collect()
 }

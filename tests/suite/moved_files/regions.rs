@@ -1,6 +1,7 @@
 //! Reads of a table whose regions another process replaces: it splits or merges them, and archives them.
 
 use super::{Act, Moves, OfStorage, ROOT, compact, moves, options};
+use crate::support::trackers::with_list;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{Compaction, Error, ErrorKind, Family, Filter, Get, Put, Result, RowRef, Scan, Storage, Table};
 use std::ops::ControlFlow;
@@ -168,13 +169,12 @@ fn rows_of_regions_that_are_replaced_meanwhile_are_read_once() {
 /// Another process splits a region, and dies while it moves the files of the parent to the archive.
 #[test]
 fn rows_of_a_region_that_is_being_archived_are_read() {
-    let tracked = |family: Family| family.configuration("hbase.store.file-tracker.impl", "FILE");
     let objects = FaultyStorage::new();
     objects.has_objects();
     for (kind, before) in [
         ("directories", in_four()),
-        ("lists", in_four_in(FaultyStorage::new(), tracked)),
-        ("objects", in_four_in(objects, tracked)),
+        ("lists", in_four_in(FaultyStorage::new(), with_list)),
+        ("objects", in_four_in(objects, with_list)),
     ] {
         let open = |files: &FaultyStorage, writable| {
             Table::open_with(ROOT, "t", options(Arc::new(files.clone())).writable(writable)).unwrap()

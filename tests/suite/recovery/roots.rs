@@ -11,6 +11,7 @@ use crate::log::add_table_value;
 use crate::support::crashes::{crashes_at, one_in};
 use crate::support::files::write_synced;
 use crate::support::golden;
+use crate::support::trackers::with_list;
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::wal::{WalKey, WalWriterOptions};
@@ -121,7 +122,7 @@ fn families() -> [Family; 2] {
 
 /// As [`families`], but for an object store.
 fn tracked() -> [Family; 2] {
-    families().map(|family| family.configuration("hbase.store.file-tracker.impl", "FILE"))
+    families().map(with_list)
 }
 
 fn put(row: &str, family: &str, value: &str) -> Cell {

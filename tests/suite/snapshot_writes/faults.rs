@@ -1,11 +1,12 @@
 //! Every call of a change fails once, or is the last one; and manifests are damaged.
 
 use super::hbase::compact;
-use super::{OTHER, ROOT, TRACKER, World, files, open, options, read, read_snapshot, rows};
+use super::{OTHER, ROOT, World, files, open, options, read, read_snapshot, rows};
 use crate::support::crashes::{crashes_at, one_in};
 use crate::support::files::{io_kind, write_synced};
 use crate::support::forward::forward;
 use crate::support::golden;
+use crate::support::trackers::with_list;
 use hregion::io::FileWriter;
 use hregion::io::faulty::{Call, Crash, FaultyStorage};
 use hregion::{Delete, Error, ErrorKind, Family, ManualClock, Put, Row, Scan, Storage, Table};
@@ -273,7 +274,7 @@ fn a_table_is_created_after_a_clone_without_renames_that_was_interrupted() {
         let clone = Table::clone_snapshot(ROOT, "old", "ns:d", options(&storage)).and_then(|d| d.close());
         let is_over = !storage.has_died();
         let storage = storage.after(Crash::OfTheProcess);
-        let family = Family::new("h").configuration(TRACKER, "FILE");
+        let family = with_list(Family::new("h"));
         let create = |storage: &FaultyStorage, now: i64| {
             let options = options(storage).clock(Arc::new(ManualClock::new(now)));
             Table::create_with(ROOT, "ns:d", std::slice::from_ref(&family), &["k"], options)

@@ -4,6 +4,7 @@ use super::{files, rows, writable};
 use crate::support::files::copy_dir;
 use crate::support::golden;
 use crate::support::protobuf::unsealed;
+use crate::support::trackers::with_list;
 use hregion::{Compaction, Delete, Family, Put, Region, SnapshotType, Table};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -228,7 +229,7 @@ pub(super) fn compact(table: &Table) {
 fn files_of_parents_are_kept_from_the_cleaner() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path();
-    let tracked = Family::new("g").configuration("hbase.store.file-tracker.impl", "FILE");
+    let tracked = with_list(Family::new("g"));
     let options = || Region::options().compaction_enabled(false);
     let table = Table::create_with(root, "t", &[Family::new("f"), tracked], &[""; 0], options()).unwrap();
     for row in ["a", "c", "n", "x"] {

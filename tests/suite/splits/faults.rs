@@ -5,6 +5,7 @@ use super::{
     options, put, region_dirs, values,
 };
 use crate::support::random_ops::number;
+use crate::support::trackers::with_list;
 use hregion::io::faulty::{Crash, FaultyEntry, FaultyStorage};
 use hregion::{
     Compaction, Delete, FindingKind, Get, ManualClock, RegionInfo, Result, RowRef, Scan, Severity, Storage,
@@ -30,8 +31,7 @@ fn written_in_objects(splits: &[&str]) -> FaultyStorage {
 /// The same table, with a list that tracks the files of one family.
 fn written_with_list(splits: &[&str]) -> FaultyStorage {
     let (storage, [f, g]) = (FaultyStorage::new(), families());
-    let listed = f.configuration("hbase.store.file-tracker.impl", "FILE");
-    let table = Table::create_with(ROOT, "t", &[listed, g], splits, options(&storage)).unwrap();
+    let table = Table::create_with(ROOT, "t", &[with_list(f), g], splits, options(&storage)).unwrap();
     fill(&table);
     storage.after(Crash::OfTheProcess)
 }

@@ -1,9 +1,8 @@
 //! HBase takes over a table that hregion has altered and truncated.
 
 use super::*;
-use crate::support::hbase::{Client, Cluster, json_cells, programs};
+use crate::support::hbase::{Client, Cluster, check_region, json_cells, programs};
 use serde_json::{Value, json};
-use std::process::Command;
 
 #[test]
 #[ignore = "needs a running HBase: Java and Maven"]
@@ -26,14 +25,9 @@ fn hbase_opens_a_table_that_was_altered_and_truncated() {
     table.close().unwrap();
     let expected = read_plain(root);
     assert_eq!(expected.len(), 4);
-    let program = programs().join("check-region");
-    let output = Command::new(program).arg(root.join("data/default/t")).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let raw = lines.filter(|cell| cell["plain"] != true);
+    let (raw, _) = check_region(&root.join("data/default/t"), &[]);
     let members = ["row", "family", "qualifier", "timestamp", "value"];
-    let found: Vec<Value> = raw.map(|cell| json!(members.map(|name| cell[name].clone()))).collect();
+    let found: Vec<Value> = raw.iter().map(|cell| json!(members.map(|name| &cell[name]))).collect();
     assert_eq!(found, expected);
 }
 

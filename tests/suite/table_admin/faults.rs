@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::support::crashes::crashes_at;
+use crate::support::trackers::with_list;
 use hregion::io::faulty::Crash;
 
 /// The family f, whose files are tracked by a list.
 fn listed() -> Family {
-    Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE")
+    with_list(Family::new("f"))
 }
 
 /// What happens after a call has failed: nothing, or power is lost. No table is open, so the death of the

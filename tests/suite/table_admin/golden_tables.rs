@@ -1,8 +1,9 @@
 //! Tables that HBase wrote, with snapshots and clones of them.
 
 use super::*;
-use crate::support::files::copy_dir;
-use crate::support::{cells, golden};
+use crate::support::cells::json_of;
+use crate::support::files::{copy_dir, files_below};
+use crate::support::golden;
 use serde_json::Value;
 
 /// The stages with a table to which others refer: the stage, the table, its snapshot, and a clone of it.
@@ -18,33 +19,12 @@ fn stages() -> Vec<(PathBuf, &'static str, &'static str, &'static str)> {
 
 /// Returns the cells that HBase's client read from a table, with all versions and markers, in row order.
 fn recorded(stage: &Path, table: &str) -> Vec<Value> {
-    let parse = |line: &String| serde_json::from_str::<Value>(line).unwrap();
-    let mut regions: Vec<Value> = cells::lines(&stage.join("regions.jsonl")).iter().map(parse).collect();
-    regions.retain(|region| region["table"] == table);
-    regions.sort_by_key(|region| region["start"].as_str().unwrap().to_owned());
-    let lines = regions.iter().flat_map(|region| {
-        let encoded = region["encoded"].as_str().unwrap();
-        let names = [format!("cells/{encoded}.raw.jsonl"), format!("raw/{encoded}.raw.jsonl.gz")];
-        cells::lines(&names.iter().map(|name| stage.join(name)).find(|path| path.exists()).unwrap())
-    });
-    lines.map(|line| parse(&line)).collect()
+    golden::recorded_table(stage, table, "raw").unwrap()
 }
 
 fn read(table: &Table) -> Vec<Value> {
     let rows = table.scan(Scan::new().max_versions(u32::MAX).raw(true)).unwrap();
-    let mut found = Vec::new();
-    for row in rows {
-        found.extend(
-            row.unwrap().cells().map(|cell| serde_json::from_str(&cells::cell_json(&cell, false)).unwrap()),
-        );
-    }
-    found
-}
-
-fn files_below(dir: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+    json_of(&rows.map(Result::unwrap).collect::<Vec<_>>())
 }
 
 /// Copies a stage, and checks that the snapshot and the clone have HBase's cells after `change`.

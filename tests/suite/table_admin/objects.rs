@@ -7,13 +7,11 @@ mod readers;
 
 use super::*;
 use crate::support::files::write_synced;
+use crate::support::trackers::with_list;
 use hregion::{FindingKind, Severity};
 
-/// The store file tracker that a storage without renames needs.
-const TRACKER: &str = "hbase.store.file-tracker.impl";
-
 fn listed(name: &'static str) -> Family {
-    Family::new(name).configuration(TRACKER, "FILE")
+    with_list(Family::new(name))
 }
 
 fn families() -> [Family; 2] {
@@ -30,7 +28,7 @@ fn bucket_with(has_catalog: bool) -> FaultyStorage {
     let storage = FaultyStorage::new();
     storage.has_objects();
     if has_catalog {
-        catalog::add_catalog_of(&storage, |family| family.configuration(TRACKER, "FILE"));
+        catalog::add_catalog_of(&storage, with_list);
     }
     for name in [T, "other"] {
         let options = options(&storage).compaction_enabled(false);

@@ -2,6 +2,7 @@
 
 use super::{ROOT, T, old_values, open, options, root, values};
 use crate::support::files::replace_in_descriptor;
+use crate::support::trackers::TRACKER;
 use hregion::filter::SingleColumnValue;
 use hregion::io::faulty::FaultyStorage;
 use hregion::{
@@ -16,7 +17,7 @@ use std::time::Duration;
 fn settings_that_cannot_be_read_again_are_refused() {
     let storage = root();
     let none = BloomType::RowPrefixFixedLength(0);
-    let tracked = |name: &str| Family::new("h").configuration("hbase.store.file-tracker.impl", name);
+    let tracked = |name: &str| Family::new("h").configuration(TRACKER, name);
     for family in [Family::new("h").bloom(none), tracked("NONE"), tracked("MIGRATION")] {
         let changes = TableChanges::new().family(family.clone());
         let altered = Table::alter(ROOT, T, &changes, &options(&storage)).unwrap_err();

@@ -1,6 +1,7 @@
 //! Logs written by hregion are read back by hregion and by HBase, and damage to them is found.
 
-use super::{check_end, entry_json, lines, read};
+use super::{check_end, entry_json, read};
+use crate::support::cells::json_lines;
 use crate::support::hbase::programs;
 use hregion::io::FileWriter;
 use hregion::wal::{
@@ -399,7 +400,7 @@ fn hbase_reads_logs_written_here() {
     let mut entries = 0;
     for (i, (path, (options, edits))) in paths.iter().zip(&logs).enumerate() {
         let (found, _) = read(path, fs::read(path).unwrap()).unwrap();
-        let lines = lines(&answers.join(format!("log-{i}.jsonl")));
+        let lines = json_lines(&answers.join(format!("log-{i}.jsonl")));
         let (last, rest) = lines.split_last().unwrap();
         let expected = found.entries.iter().map(entry_json);
         for (found, mut expected) in rest[1..].iter().zip(expected) {

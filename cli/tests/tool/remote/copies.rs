@@ -4,6 +4,7 @@ use super::{
     TABLE, ask, bulk_load_files, files_below, run, table_of, with_each_request, without_sequence_ids,
 };
 use crate::library::fake_s3::{FakeS3, Manner};
+use crate::library::trackers::with_list;
 use crate::support::{code, has_leftovers, ok, stderr, stdout, testdata};
 use hregion::{Family, Table};
 use std::fs;
@@ -186,9 +187,7 @@ fn files_of_a_bucket_are_loaded() {
 
 /// Creates a table for such files, with file lists. Returns its root.
 fn tracked_table(dir: &Path) -> PathBuf {
-    let family = |name: &str| {
-        Family::new(name.to_owned()).configuration("hbase.store.file-tracker.impl", "FILE").max_versions(9)
-    };
+    let family = |name: &'static str| with_list(Family::new(name)).max_versions(9);
     let root = dir.join("root");
     Table::create(&root, "t", &[family("f"), family("g")], &["c", "n"]).unwrap().close().unwrap();
     root

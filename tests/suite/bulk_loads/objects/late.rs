@@ -1,9 +1,10 @@
 //! Requests of a dead process that are carried out late.
 
 use super::super::{INPUT, ROOT, expected, open, open_regions, options, rows, write};
-use super::{RECORD, TRACKER, check_repeated, recorded, records, world};
+use super::{RECORD, check_repeated, recorded, records, world};
 use crate::support::crashes::one_in;
 use crate::support::forward::forward;
+use crate::support::trackers::with_list;
 use hregion::io::faulty::FaultyStorage;
 use hregion::io::{FileWriter, Storage};
 use hregion::{ErrorKind, Family, Region, Table, TableChanges};
@@ -215,7 +216,7 @@ fn a_late_list_is_ignored_by_a_family_that_was_added_again() {
         let again = alter(TableChanges::new().delete_family("f")).unwrap_err();
         assert_eq!(again.kind(), ErrorKind::NoSuchFamily);
     }
-    alter(TableChanges::new().family(Family::new("f").configuration(TRACKER, "FILE"))).unwrap();
+    alter(TableChanges::new().family(with_list(Family::new("f")))).unwrap();
     assert_eq!(lists(), made, "lists that nothing needs");
     assert_eq!(list.sync().unwrap_err().kind(), io::ErrorKind::AlreadyExists);
     let table = open(&storage);
@@ -251,7 +252,7 @@ fn a_late_record_of_a_deleted_family_is_ignored() {
         let table = open(&storage);
         table.split("c").unwrap_or_else(|error| panic!("{shown}: {error}"));
         table.close().unwrap();
-        alter(TableChanges::new().family(Family::new("f").configuration(TRACKER, "FILE"))).unwrap();
+        alter(TableChanges::new().family(with_list(Family::new("f")))).unwrap();
         let table = open(&storage);
         table.bulk_load(INPUT).unwrap_or_else(|error| panic!("{shown}: {error}"));
         assert_eq!((rows(&table), recorded(&storage)), (expected(), 0), "{shown}");

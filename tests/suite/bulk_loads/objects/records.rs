@@ -1,9 +1,10 @@
 //! Loads that were cut off: the records of loaded files.
 
 use super::super::{INPUT, ROOT, expected, left, open, open_regions, options, rows, write};
-use super::{RECORD, TRACKER, delete, is_removed, recorded, records, world};
+use super::{RECORD, delete, is_removed, recorded, records, world};
 use crate::support::crashes::one_in;
 use crate::support::files::write_synced;
+use crate::support::trackers::with_list;
 use hregion::io::Storage;
 use hregion::io::faulty::{Crash, FaultyStorage};
 use hregion::{Error, ErrorKind, Family, Put, Table, TableChanges};
@@ -182,7 +183,7 @@ fn a_table_is_not_truncated_before_the_load_is_repeated() {
     }
     assert_eq!((seen(&storage), recorded(&storage)), (expected(), 5));
     // Other alterations succeed, and so does the deletion of a family without loaded files.
-    let added = Family::new("h").configuration(TRACKER, "FILE");
+    let added = with_list(Family::new("h"));
     alter(TableChanges::new().family(added).set("DURABILITY", "SYNC_WAL")).unwrap();
     alter(without("h")).unwrap();
     assert_eq!((seen(&storage), recorded(&storage)), (expected(), 5));
@@ -210,7 +211,7 @@ fn what_was_loaded_is_forgotten_with_the_family() {
     let bytes: Vec<Vec<u8>> = files.iter().map(|path| storage.bytes(path).unwrap()).collect();
     files.iter().for_each(|path| storage.remove(path).unwrap());
     for name in ["f", "g"] {
-        let added = Family::new("h").configuration(TRACKER, "FILE");
+        let added = with_list(Family::new("h"));
         let changes = TableChanges::new().delete_family(name);
         let changes = if name == "g" { changes.family(added) } else { changes };
         Table::alter(ROOT, "t", &changes, &options(&storage)).unwrap();
@@ -277,8 +278,7 @@ fn a_table_is_deleted_before_the_load_is_repeated() {
     let storage = cut_off(all_loaded);
     Table::delete_table(ROOT, "t", &options(&storage)).unwrap();
     assert_eq!(records(&storage).len(), 0);
-    let family = |name: &str| Family::new(name.to_owned()).configuration(TRACKER, "FILE");
-    let families = [family("f"), family("g")];
+    let families = [Family::new("f"), Family::new("g")].map(with_list);
     let table = Table::create_with(ROOT, "t", &families, &["m", "x"], options(&storage)).unwrap();
     assert_eq!(table.bulk_load(INPUT).unwrap().loaded, 5);
     assert_eq!(rows(&table), expected());

@@ -1,6 +1,7 @@
 //! Requests of a dead process that are carried out late.
 
 use super::*;
+use crate::support::trackers::TRACKER;
 use hregion::io::faulty::Crash;
 
 /// A path, and the bytes of the file there.
@@ -146,7 +147,7 @@ fn a_creation_that_was_cut_off_is_repeated() {
         for n in 0.. {
             let died = FaultyStorage::new();
             died.has_objects();
-            catalog::add_catalog_of(&died, |family| family.configuration(TRACKER, "FILE"));
+            catalog::add_catalog_of(&died, with_list);
             if is_again {
                 create(&died).unwrap().close().unwrap();
                 delete(&died).unwrap();
