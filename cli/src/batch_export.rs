@@ -380,9 +380,8 @@ const PENDING: usize = 16 << 10;
 
 impl CellSum {
     fn add(&mut self, row: RowRef<'_>) {
-        self.rows += 1;
+        self.begin_row(row);
         for cell in row.cells() {
-            self.cells += 1;
             self.add_cell(&cell);
             // also within a row, which may be large
             if self.pending.len() >= PENDING {
@@ -392,13 +391,27 @@ impl CellSum {
         }
     }
 
+    /// Adds the key of a row, which its cells do not repeat, and their number.
+    fn begin_row(&mut self, row: RowRef<'_>) {
+        self.rows += 1;
+        self.add_len(row.key().len());
+        self.add_len(row.len());
+        self.pending.extend_from_slice(row.key());
+    }
+
     fn add_cell(&mut self, cell: &CellRef<'_>) {
-        let kind = cell.cell_type().name().as_bytes();
-        for part in [cell.row(), cell.family(), cell.qualifier(), kind, cell.value()] {
-            self.pending.extend_from_slice(&(part.len() as u64).to_be_bytes());
+        self.cells += 1;
+        for part in [cell.family(), cell.qualifier(), cell.value()] {
+            self.add_len(part.len());
             self.pending.extend_from_slice(part);
         }
+        self.pending.push(cell.cell_type().code());
         self.pending.extend_from_slice(&cell.timestamp().to_be_bytes());
+    }
+
+    /// Adds a length. Those of HBase have 31 bits.
+    fn add_len(&mut self, len: usize) {
+        self.pending.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
     }
 
     /// Returns the numbers of rows and cells, and the SHA-256 of the cells.
@@ -426,6 +439,7 @@ fn write_fault(path: &Path, error: &Error) -> Failure {
 mod tests {
     use super::*;
     use hregion::{CellType, RowBuf, SeekKey};
+    use std::collections::BTreeSet;
 
     /// Summing a large row makes no copy of it.
     #[test]
@@ -437,8 +451,36 @@ mod tests {
         }
         sum.add(row.as_row());
         assert!(sum.pending.capacity() < 4 * PENDING, "{}", sum.pending.capacity());
+        of_cells.begin_row(row.as_row());
         row.as_row().cells().for_each(|cell| of_cells.add_cell(&cell));
-        let ([rows, cells], contents) = sum.finish();
-        assert_eq!((rows, cells, contents), (1, 1000, of_cells.finish().1));
+        let (counts, contents) = sum.finish();
+        assert_eq!(counts, [1, 1000]);
+        assert_eq!((counts, contents), of_cells.finish());
+    }
+
+    /// Cells whose bytes are the same one after the other, but in other rows or parts, have another sum.
+    #[test]
+    fn sums_tell_the_parts_of_cells() {
+        let summed = |cells: &[[&str; 4]]| {
+            let (mut row, mut sum) = (RowBuf::new(), CellSum::default());
+            for [key, family, qualifier, value] in cells.iter().map(|parts| parts.map(str::as_bytes)) {
+                if !row.as_row().is_empty() && row.as_row().key() != key {
+                    sum.add(row.as_row());
+                    row.clear();
+                }
+                let key = SeekKey::of(key, family, qualifier, 5, CellType::Put);
+                row.push(CellRef::new(&key, value));
+            }
+            sum.add(row.as_row());
+            sum.finish().1
+        };
+        let sums = [
+            summed(&[["r", "f", "q", "v"], ["r", "f", "r", "v"]]),
+            summed(&[["r", "f", "q", "v"], ["s", "f", "r", "v"]]),
+            summed(&[["r", "f", "qv", ""], ["r", "f", "r", "v"]]),
+            summed(&[["r", "fq", "", "v"], ["r", "f", "r", "v"]]),
+            summed(&[["r", "f", "q", "v"]]),
+        ];
+        assert_eq!(BTreeSet::from(sums).len(), 5);
     }
 }

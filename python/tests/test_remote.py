@@ -170,9 +170,9 @@ class NoListings(WebDav):
 
 
 @contextlib.contextmanager
-def serving(handler):
+def serving(handler, root=HALVES):
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        server.root = HALVES
+        server.root = root
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -334,6 +334,53 @@ def test_a_handler_does_not_use_the_table_that_waits_for_a_file():
             Waiting.go.set()
         assert len(refused) == 3 and row == local.get(key) == table.get(key)
         table.close()
+
+
+class Interrupting(WebDav):
+    """Interrupts the main thread, which waits for a file, before it answers; once after it is armed."""
+
+    armed, go = threading.Event(), threading.Event()
+
+    def do_GET(self, sends=True):
+        if self.armed.is_set():
+            self.armed.clear()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
+            self.go.wait(DEADLINE)
+        super().do_GET(sends)
+
+
+def test_a_row_that_is_read_although_a_handler_raises_an_exception_is_not_lost(tmp_path):
+    keys = [b"%04d" % row for row in range(1000)]
+    with hregion.create(tmp_path, "t", "cf", durability="SKIP_WAL") as made:
+        for key in keys:
+            made.put(key, {"cf:q": bytes(400)})
+    found = None
+
+    def handler(number, frame):
+        Interrupting.go.set()
+        raise Stop
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with serving(Interrupting, tmp_path) as url:
+            # the whole block is read instead of its part; if that takes long, it is ended as well, and the scan fails
+            for _ in range(10):
+                Interrupting.go.clear()
+                with hregion.open(url, "t") as table, contextlib.suppress(hregion.Error):
+                    # later scans from here first read a part of the block, and the next part when it is needed
+                    assert [row.key for row in table.scan(keys[50], limit=1)] == keys[50:51]
+                    rows, read = iter(table.scan(keys[50])), []
+                    Interrupting.armed.set()
+                    with pytest.raises(Stop):
+                        for row in rows:
+                            read.append(row.key)
+                    found = read + [row.key for row in rows]
+                    break
+    finally:
+        Interrupting.armed.clear()
+        Interrupting.go.set()
+        signal.signal(signal.SIGALRM, before)
+    assert found == keys[50:]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -78,18 +78,38 @@ struct Stop {
     closed: Sender<()>,
 }
 
+impl Stop {
+    fn count_row(&self) {
+        if self.rows.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
+            self.reached.send(()).unwrap();
+            self.go.lock().unwrap().recv_timeout(HUNG).unwrap();
+        }
+    }
+}
+
 impl RegionObserver for Stop {
     fn post_scanner_next(
         &self,
         _: &mut ObserverContext<'_>,
         _: &Scan,
-        _: &mut RowBuf,
+        row: &mut RowBuf,
     ) -> hregion::Result<()> {
-        if self.rows.fetch_add(1, Ordering::SeqCst) + 1 == self.at {
-            self.reached.send(()).unwrap();
-            self.go.lock().unwrap().recv_timeout(HUNG).unwrap();
+        // empty at the end
+        if !row.as_row().is_empty() {
+            self.count_row();
         }
         Ok(())
+    }
+
+    fn post_scanner_filter_row(
+        &self,
+        _: &mut ObserverContext<'_>,
+        _: &Scan,
+        _: &[u8],
+        has_more: bool,
+    ) -> hregion::Result<bool> {
+        self.count_row();
+        Ok(has_more)
     }
 
     fn post_scanner_close(&self, _: &mut ObserverContext<'_>, _: &Scan) -> hregion::Result<()> {
@@ -109,6 +129,8 @@ async fn a_scan_ends_at_the_row_at_which_its_stream_is_dropped() {
         ("f:n=long", "SELECT count(*) FROM t"),
         // no row has a counted column
         ("f:none=long", "SELECT count(*) FROM t"),
+        // a filter drops all rows
+        ("f:n=long", "SELECT * FROM t WHERE \"f:n\" < 0"),
     ] {
         let (reached, is_reached) = channel();
         let (let_go, go) = channel();
