@@ -237,6 +237,17 @@ fn a_file_can_be_read_with_the_limits_that_it_is_written_with() {
     assert!((10..190).contains(&refused), "{refused}");
 }
 
+/// The root of the index is read when the file is opened.
+#[test]
+fn the_index_fits_the_limit_on_what_is_read_when_a_file_is_opened() {
+    let mut rng = Rng::new(5);
+    let cells: Vec<Cell> = (0..600).map(|row| random_value(&mut rng, row, 30)).collect();
+    let limits = || Limits::new().with_load_on_open_bytes(8_192);
+    let bytes = write(HFileWriter::options().block_size(64).limits(limits()), &cells).unwrap();
+    let file = open::open_bytes(HFile::options().limits(limits()), "root", bytes).unwrap();
+    assert_holds(&file, &cells, None);
+}
+
 #[test]
 fn cells_of_any_size_read_back() {
     let row = |last: u8| [vec![b'r'; MAX_ROW_LEN - 1], vec![last]].concat();

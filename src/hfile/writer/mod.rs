@@ -104,10 +104,7 @@ impl HFileWriter {
         Ok(Self {
             sink: BlockSink::new(file, blocks),
             encoder: Encoder::new(&format),
-            index: IndexWriter::new(
-                options.index_chunk_size.min(options.half_of_limit()),
-                options.index_min_entries,
-            ),
+            index: IndexWriter::new(options.index_chunk(), options.index_min_entries),
             general_bloom: general.map(bloom),
             delete_family_bloom: delete_family.then(|| bloom(BloomType::Row)),
             stats: CellStats::default(),

@@ -264,7 +264,8 @@ impl HFileWriterOptions {
 
     /// Sets the maximum size of a block: a cell that needs more is refused, as readers with these limits
     /// would refuse it. Cells share a block only up to half of that size, which also limits the blocks of the
-    /// index and of the Bloom filters.
+    /// index and of the Bloom filters; half of what is read when a file is opened limits those of the index,
+    /// too.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -373,6 +374,13 @@ impl HFileWriterOptions {
     #[inline]
     pub(super) fn half_of_limit(&self) -> usize {
         (self.limits.block_bytes / 2).max(1)
+    }
+
+    /// Returns the size in bytes at which a block of the index is complete. The root is read when the file is
+    /// opened, together with the file info and others.
+    pub(super) fn index_chunk(&self) -> usize {
+        let most_of_root = (self.limits.load_on_open_bytes / 2).max(1);
+        self.index_chunk_size.min(self.half_of_limit()).min(most_of_root)
     }
 
     pub(super) fn checksum_chunk(&self) -> NonZeroU32 {
