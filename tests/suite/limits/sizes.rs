@@ -82,6 +82,35 @@ fn a_region_can_read_files_with_keys_of_any_length_that_it_takes() {
     }
 }
 
+/// The root of the index, the file info and the metadata of the filter are read together, and each may have
+/// some of the longest keys.
+#[test]
+fn the_longest_keys_fit_what_is_read_when_a_file_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let region = Region::options()
+        .create_if_missing(true)
+        .compaction_enabled(false)
+        .family(Family::new("f").bloom(Some(BloomType::RowCol)).block_size(1))
+        .limits(Limits::new().with_memory_bytes(100_000))
+        .open(dir.path().join("region"))
+        .unwrap();
+    let long = "q".repeat(4_990);
+    for (row, columns) in [("a", 140), ("b", 150), ("c", 160), ("d", 170), ("e", 400)] {
+        for column in 0..columns {
+            let put = Put::new(row).cell("f", format!("{long}{column:05}"), "");
+            region.put(put.durability(Durability::SkipWal)).unwrap();
+        }
+        region.flush().unwrap();
+        let row = region.get(&Get::new(row)).unwrap();
+        assert_eq!(row.len(), columns);
+        let last = format!("{long}{:05}", columns - 1);
+        assert!(row.value("f", last).is_some());
+    }
+    region.compact(Compaction::Major).unwrap();
+    let (view, scan) = (region.view(), Scan::new());
+    assert_eq!(view.scan(&scan).unwrap().map(|row| row.unwrap().len()).sum::<usize>(), 1_020);
+}
+
 #[test]
 fn a_region_can_read_what_it_writes_with_its_limits() {
     let dir = tempfile::tempdir().unwrap();
