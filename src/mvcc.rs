@@ -287,6 +287,12 @@ impl Mvcc {
         (point, result)
     }
 
+    /// All registered read points, ascending.
+    pub(crate) fn registered_points(&self) -> Vec<i64> {
+        let readers = unpoisoned(self.readers.lock());
+        readers.points.iter().filter(|(_, count)| *count > 0).map(|&(number, _)| number).collect()
+    }
+
     /// The minimum of the read point and all registered ones: cells visible at or above it must not be
     /// dropped.
     pub(crate) fn smallest_read_point(&self) -> i64 {

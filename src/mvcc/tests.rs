@@ -177,3 +177,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn registered_points_are_those_in_use() {
+    let mvcc = Arc::new(Mvcc::new(0));
+    let register = || mvcc.register(|_| ()).0;
+    let write = || mvcc.complete_and_wait(mvcc.begin());
+    let (first, again) = (register(), register());
+    write();
+    let second = register();
+    write();
+    let third = register();
+    assert_eq!(mvcc.registered_points(), [0, 1, 2]);
+    drop(second);
+    assert_eq!(mvcc.registered_points(), [0, 2]);
+    drop((first, third));
+    assert_eq!(mvcc.registered_points(), [0]);
+    drop(again);
+    assert!(mvcc.registered_points().is_empty());
+}

@@ -268,11 +268,6 @@ impl RegionCore {
         let family = self.stores[store].family.name();
         let newest = |files: &[StoreFile]| files.iter().map(StoreFile::max_seq_id).max();
         let all_files = inputs.len() == files.len();
-        let info = self.stores[store].scan_info(now, have_tags(&inputs));
-        let info = self.observed_info(store, info, |observer, context, family, options| {
-            observer.pre_compact_scanner_open(context, family, all_files, options)
-        })?;
-        let passes = self.passes(|observer, context| observer.pre_compact(context, family, all_files))?;
         let newest = newest(&inputs) == newest(&files);
         let merge = CompactionJob {
             inputs: &inputs,
@@ -283,8 +278,17 @@ impl RegionCore {
             newest,
             progress,
         };
-        let keep = Retention { info, max_read_point: self.mvcc.smallest_read_point(), filters: passes };
-        let outputs = self.stores[store].compact(merge, keep)?;
+        let outputs = self.write_files(store, |read_points| {
+            let info = self.stores[store].scan_info(now, have_tags(&inputs));
+            let info = self.observed_info(store, info, |observer, context, family, options| {
+                observer.pre_compact_scanner_open(context, family, all_files, options)
+            })?;
+            let filters =
+                self.passes(|observer, context| observer.pre_compact(context, family, all_files))?;
+            let max_read_point = self.mvcc.smallest_read_point();
+            let keep = Retention { info, max_read_point, filters, read_points };
+            self.stores[store].compact(merge, keep)
+        })?;
         let names: Vec<String> = outputs.iter().map(|file| file.name().to_owned()).collect();
         drop(files);
         self.replace(store, inputs, outputs, now)?;

@@ -5,7 +5,7 @@ use super::events::Task;
 use super::log::RegionLog;
 use super::observer::Held;
 use super::{Region, RegionCore};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::memstore::Segment;
 use crate::metrics::ReadCounts;
 use crate::store::{Retention, StoreFile};
@@ -185,13 +185,6 @@ impl RegionCore {
         let family = self.stores[store].family.name();
         // This thread may differ from the one that holds the lock.
         let _held = self.mark_held(Held::Flush);
-        let info = self.observed_info(
-            store,
-            self.stores[store].scan_info(now, segments.iter().any(|segment| segment.has_tags())),
-            |observer, context, family, options| observer.pre_flush_scanner_open(context, family, options),
-        )?;
-        let passes = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
-        let keep = Retention { info, max_read_point: smallest, filters: passes };
         let (encrypted, compression) = {
             // Not kept during the flush: files in use cannot be archived.
             let state = Arc::clone(&self.states.load().stores[store]);
@@ -199,7 +192,18 @@ impl RegionCore {
             let (store, encrypted) = (&self.stores[store], state.files.iter().any(StoreFile::is_encrypted));
             (encrypted, store.flush_compression(newest_first))
         };
-        let file = self.stores[store].flush(&segments, seq_id, encrypted, compression, keep)?;
+        let file = self.write_files(store, |read_points| {
+            let info = self.observed_info(
+                store,
+                self.stores[store].scan_info(now, segments.iter().any(|segment| segment.has_tags())),
+                |observer, context, family, options| {
+                    observer.pre_flush_scanner_open(context, family, options)
+                },
+            )?;
+            let filters = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
+            let keep = Retention { info, max_read_point: smallest, filters, read_points };
+            self.stores[store].flush(&segments, seq_id, encrypted, compression, keep)
+        })?;
         let name = file.as_ref().map(|file| file.name().to_owned());
         let mut flushed = None;
         match file {
@@ -221,6 +225,24 @@ impl RegionCore {
             self.observe(|observer, context| observer.post_flush_store(context, family, &name))?;
         }
         Ok(flushed)
+    }
+
+    /// Writes files of a store with `write`. If they exceed the limits, because equal cells are in one block,
+    /// tries again without those of them that no read returns: `write` then gets the read points in use.
+    /// Reads that begin later see all of the cells.
+    pub(super) fn write_files<T>(
+        &self,
+        store: usize,
+        write: impl Fn(Option<Vec<i64>>) -> Result<T>,
+    ) -> Result<T> {
+        match write(None) {
+            Err(error)
+                if error.kind() == ErrorKind::Limit && !self.stores[store].family.new_version_behavior =>
+            {
+                write(Some(self.mvcc.registered_points()))
+            }
+            written => written,
+        }
     }
 
     /// Freezes the active segments, so that writes use new ones, and ends the log file. When this returns,

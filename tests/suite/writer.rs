@@ -237,6 +237,22 @@ fn a_file_can_be_read_with_the_limits_that_it_is_written_with() {
     assert!((10..190).contains(&refused), "{refused}");
 }
 
+/// The root of the index is read when the file is opened, and its other blocks later.
+#[test]
+fn the_blocks_of_an_index_fit_the_limits_whatever_their_settings() {
+    let mut rng = Rng::new(5);
+    let cells: Vec<Cell> = (0..600).map(|row| random_value(&mut rng, row, 30)).collect();
+    let opened = Limits::new().with_load_on_open_bytes(8_192);
+    for limits in [opened.clone(), opened.with_block_bytes(5_000)] {
+        for (chunk_size, min_entries) in [(128 << 10, 16), (64, 1_000), (64, 200)] {
+            let options = HFileWriter::options().index_chunk_size(chunk_size).index_min_entries(min_entries);
+            let bytes = write(options.block_size(64).limits(limits.clone()), &cells).unwrap();
+            let file = open::open_bytes(HFile::options().limits(limits.clone()), "index", bytes).unwrap();
+            assert_holds(&file, &cells, None);
+        }
+    }
+}
+
 #[test]
 fn cells_of_any_size_read_back() {
     let row = |last: u8| [vec![b'r'; MAX_ROW_LEN - 1], vec![last]].concat();

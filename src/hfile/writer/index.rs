@@ -19,6 +19,8 @@ pub(super) struct IndexWriter {
     chunk_size: usize,
     /// The number of entries that a block above the leaves must also exceed to be complete.
     min_entries: usize,
+    /// The size in bytes at which such a block is complete however few entries it has.
+    most: usize,
     leaf: Entries,
     /// One entry for each leaf written.
     root: Entries,
@@ -38,10 +40,11 @@ pub(super) struct WrittenIndex {
 }
 
 impl IndexWriter {
-    pub(super) fn new(chunk_size: usize, min_entries: usize) -> Self {
+    pub(super) fn new(chunk_size: usize, min_entries: usize, most: usize) -> Self {
         Self {
             chunk_size,
             min_entries,
+            most,
             leaf: Entries::default(),
             root: Entries::default(),
             data_blocks: Vec::new(),
@@ -89,10 +92,7 @@ impl IndexWriter {
         } else {
             levels = 2;
             mid_key = self.mid_key();
-            while self.root.root_len() > self.chunk_size
-                && self.root.len() > self.min_entries
-                && levels < MAX_LEVELS
-            {
+            while self.needs_level() && levels < MAX_LEVELS {
                 self.root = self.write_level(sink)?;
                 levels += 1;
             }
@@ -120,6 +120,12 @@ impl IndexWriter {
         Some((self.root.handles[leaf], u32::try_from(middle - before).unwrap_or(u32::MAX)))
     }
 
+    /// Whether the root is too large for one block.
+    fn needs_level(&self) -> bool {
+        let (len, entries) = (self.root.root_len(), self.root.len());
+        len > self.chunk_size && entries > self.min_entries || len > self.most && entries > 1
+    }
+
     /// Writes the root's entries as a level of their own. Returns the new root.
     fn write_level(&mut self, sink: &mut BlockSink) -> Result<Entries> {
         let mut parent = Entries::default();
@@ -128,7 +134,8 @@ impl IndexWriter {
             block.push(self.root.key(i), self.root.handles[i]);
             let last = i + 1 == self.root.len();
             // the entries are counted over the whole level, and the size is that of a root block, as in HBase
-            if last || (i >= self.min_entries && block.root_len() >= self.chunk_size) {
+            let is_complete = i >= self.min_entries && block.root_len() >= self.chunk_size;
+            if last || is_complete || block.root_len() >= self.most {
                 let written =
                     sink.write_uncounted(BlockType::IntermediateIndex, |out| block.put_leaf(out))?;
                 self.plain_bytes += written.plain_size;

@@ -105,8 +105,9 @@ impl HFileWriter {
             sink: BlockSink::new(file, blocks),
             encoder: Encoder::new(&format),
             index: IndexWriter::new(
-                options.index_chunk_size.min(options.half_of_limit()),
+                options.index_chunk(),
                 options.index_min_entries,
+                options.most_of_index_block(),
             ),
             general_bloom: general.map(bloom),
             delete_family_bloom: delete_family.then(|| bloom(BloomType::Row)),

@@ -190,7 +190,7 @@ impl HFileWriterOptions {
     }
 
     /// Sets the number of entries below which an index gets no more levels: `hfile.index.block.min.entries`
-    /// (default: 16).
+    /// (default: 16). A block that would come near the [limits](Self::limits) has fewer.
     #[must_use]
     pub fn index_min_entries(mut self, entries: usize) -> Self {
         self.index_min_entries = entries;
@@ -264,7 +264,8 @@ impl HFileWriterOptions {
 
     /// Sets the maximum size of a block: a cell that needs more is refused, as readers with these limits
     /// would refuse it. Cells share a block only up to half of that size, which also limits the blocks of the
-    /// index and of the Bloom filters.
+    /// index and of the Bloom filters; half of what is read when a file is opened limits those of the index,
+    /// too.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -373,6 +374,20 @@ impl HFileWriterOptions {
     #[inline]
     pub(super) fn half_of_limit(&self) -> usize {
         (self.limits.block_bytes / 2).max(1)
+    }
+
+    /// Returns the size in bytes at which a block of the index is complete. The root is read when the file is
+    /// opened, together with the file info and others.
+    pub(super) fn index_chunk(&self) -> usize {
+        let most_of_root = (self.limits.load_on_open_bytes / 2).max(1);
+        self.index_chunk_size.min(self.half_of_limit()).min(most_of_root)
+    }
+
+    /// Returns the size in bytes at which a block of the index is complete whatever the minimum number of its
+    /// entries. The rest of the limits is for one more entry, and for what else is read with a root.
+    pub(super) fn most_of_index_block(&self) -> usize {
+        let most = self.limits.block_bytes.min(self.limits.load_on_open_bytes);
+        (most - most / 4).max(1)
     }
 
     pub(super) fn checksum_chunk(&self) -> NonZeroU32 {

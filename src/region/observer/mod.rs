@@ -330,7 +330,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
     }
 
     /// Called before a family is flushed. May return a filter between the cells and the new file (HBase:
-    /// `preFlush` with a store).
+    /// `preFlush` with a store). The file is written again, after another call, if equal cells have no room
+    /// in a block.
     fn pre_flush_store(
         &self,
         context: &mut ObserverContext<'_>,
@@ -383,7 +384,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Called before files are compacted. May return a filter between the cells and the new file.
+    /// Called before files are compacted. May return a filter between the cells and the new file. The file is
+    /// written again, after another call, if equal cells have no room in a block.
     fn pre_compact(
         &self,
         context: &mut ObserverContext<'_>,

@@ -9,7 +9,7 @@ use crate::layout::StagedFile;
 use crate::store::matcher::CompactionKind;
 use crate::store::read::key_value_scanner::KeyValueScanner;
 use crate::store::read::scanner::StoreScanner;
-use crate::store::write::compaction_filter::{Retention, apply};
+use crate::store::write::compaction_filter::{EqualCells, Retention, apply};
 use crate::store::write::writer::CellFlags;
 use crate::store::{SeqIds, Store, StoreFile};
 use std::ops::ControlFlow;
@@ -45,8 +45,8 @@ impl Store {
     /// or, with boundaries, into one for each span of time that keeps a cell, at least one if `newest`.
     pub(crate) fn compact(&self, merge: CompactionJob<'_>, keep: Retention) -> Result<Vec<StagedFile>> {
         let CompactionJob { inputs, files, all_files, major, boundaries, newest, progress } = merge;
-        let Retention { info, max_read_point, filters: mut passes } = keep;
-        let now = info.now;
+        let Retention { info, max_read_point, filters: mut passes, read_points } = keep;
+        let (now, mut equal) = (info.now, EqualCells::new(read_points));
         let kind = kind_of(inputs, all_files);
         // Expired files are not read. Only with NEW_VERSION_BEHAVIOR would a minor compaction keep their
         // cells.
@@ -87,6 +87,9 @@ impl Store {
                     bytes += (cell.key.as_bytes().len() + cell.value.len() + cell.tags.len()) as u64;
                     if bytes >= STRIDE {
                         progress(std::mem::take(&mut bytes))?;
+                    }
+                    if equal.leave_out(cell) {
+                        return Ok(ControlFlow::Continue(()));
                     }
                     let seq_id = if cell.seq_id() <= zero { 0 } else { cell.seq_id() };
                     let cell = cell.with_seq_id(seq_id);

@@ -1,6 +1,6 @@
 //! Hooks between the cells of a flush or compaction and the output file.
 
-use crate::cell::CellRef;
+use crate::cell::{CellRef, SeekKey};
 use crate::error::Result;
 use crate::store::matcher::ScanInfo;
 use std::fmt;
@@ -30,6 +30,49 @@ pub(crate) struct Retention {
     pub(crate) max_read_point: i64,
     /// Hooks between the cells and the file.
     pub(crate) filters: Vec<Box<dyn CompactionFilter>>,
+    /// All read points in use, if [equal cells](EqualCells) are left out.
+    pub(crate) read_points: Option<Vec<i64>>,
+}
+
+/// Leaves out cells that equal a newer one, except for their values, and that no read returns. All equal
+/// cells are in one block of a file, which may have no room for these.
+///
+/// Not with NEW_VERSION_BEHAVIOR, where they may decide on other cells.
+#[derive(Debug)]
+pub(in crate::store) struct EqualCells {
+    /// `None` if no cell is left out.
+    read_points: Option<Vec<i64>>,
+    /// Key, tags and sequence id of the last cell that is kept.
+    key: SeekKey,
+    tags: Vec<u8>,
+    seq_id: i64,
+}
+
+impl EqualCells {
+    pub(in crate::store) fn new(read_points: Option<Vec<i64>>) -> Self {
+        Self { read_points, key: SeekKey::new(), tags: Vec::new(), seq_id: 0 }
+    }
+
+    /// Whether a cell is left out. Equal cells are passed from the newest to the oldest.
+    #[inline]
+    pub(in crate::store) fn leave_out(&mut self, cell: CellRef<'_>) -> bool {
+        self.read_points.is_some() && self.is_superseded(cell)
+    }
+
+    #[cold]
+    fn is_superseded(&mut self, cell: CellRef<'_>) -> bool {
+        let is_equal = self.key.as_bytes() == cell.key.as_bytes() && self.tags == cell.tags;
+        // These reads see the cell, and not the newer one.
+        let is_read_at = |point: &i64| (cell.seq_id..self.seq_id).contains(point);
+        if is_equal && !self.read_points.iter().flatten().any(is_read_at) {
+            return true;
+        }
+        self.key.set_key(cell.key);
+        self.tags.clear();
+        self.tags.extend_from_slice(cell.tags);
+        self.seq_id = cell.seq_id;
+        false
+    }
 }
 
 /// Passes a cell through `passes`, one after the other. Usually there are none.
@@ -66,7 +109,7 @@ fn chain(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cell::SeekKey;
+    use crate::cell::CellType;
     use crate::error::{Error, ErrorKind};
 
     /// Passes each cell on, and ignores errors.
@@ -91,5 +134,25 @@ mod tests {
         let failed = apply(&mut passes, cell, |_| Err(Error::closed()));
         assert_eq!(failed.unwrap_err().kind(), ErrorKind::Closed);
         apply(&mut passes, cell, |_| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn equal_cells_are_left_out_unless_a_read_returns_them() {
+        let key = SeekKey::of(b"r", b"f", b"q", 1, CellType::Put);
+        let cell = |seq_id| CellRef::new(&key, b"v").with_seq_id(seq_id);
+        let kept = |read_points: Option<&[i64]>| -> Vec<i64> {
+            let mut equal = EqualCells::new(read_points.map(<[i64]>::to_vec));
+            (1..=9).rev().filter(|&seq_id| !equal.leave_out(cell(seq_id))).collect()
+        };
+        assert_eq!(kept(None).len(), 9);
+        assert_eq!(kept(Some(&[])), [9]);
+        assert_eq!(kept(Some(&[9, 12])), [9]);
+        assert_eq!(kept(Some(&[0, 4, 6])), [9, 6, 4]);
+        // Labels and times to live are tags.
+        let mut equal = EqualCells::new(Some(Vec::new()));
+        let cells = [cell(3), CellRef { tags: b"tag", ..cell(2) }, cell(1)];
+        assert!(cells.into_iter().all(|cell| !equal.leave_out(cell)));
+        let other = SeekKey::of(b"r", b"f", b"q", 1, CellType::Delete);
+        assert!(!equal.leave_out(CellRef::new(&other, b"v")));
     }
 }

@@ -1,6 +1,6 @@
 //! Writes cells from memory to a file (read-path.md §4; HBase: `DefaultStoreFlusher`).
 
-use super::compaction_filter::{Retention, apply};
+use super::compaction_filter::{EqualCells, Retention, apply};
 use super::writer::{BlockCompression, CellFlags, NewStoreFile};
 use crate::cell::CellRef;
 use crate::error::Result;
@@ -26,8 +26,8 @@ impl Store {
         compression: BlockCompression,
         keep: Retention,
     ) -> Result<Option<StagedFile>> {
-        let Retention { info, max_read_point, filters: mut passes } = keep;
-        let now = info.now;
+        let Retention { info, max_read_point, filters: mut passes, read_points } = keep;
+        let (now, mut equal) = (info.now, EqualCells::new(read_points));
         let scanners = segments
             .iter()
             .map(|segment| KeyValueScanner::Segment(segment.scanner(i64::MAX).reading_ahead()));
@@ -45,6 +45,9 @@ impl Store {
         let carries = CellFlags { tags, seq_ids: true, encrypted };
         let mut file = None;
         let mut keep = |cell: CellRef<'_>| {
+            if equal.leave_out(cell) {
+                return Ok(ControlFlow::Continue(()));
+            }
             apply(&mut passes, cell, |cell| {
                 if file.is_none() {
                     file = Some(NewStoreFile::create(self, carries, compression, now)?);

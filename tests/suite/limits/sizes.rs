@@ -3,8 +3,8 @@
 use super::{calls, region};
 use hregion::cell::MAX_ROW_LEN;
 use hregion::{
-    BloomType, CellRef, CellType, Compaction, Durability, Error, ErrorKind, Family, Get, HFile, HFileWriter,
-    Limits, Put, Region, Scan, SeekKey, Table,
+    BloomType, CellRef, CellType, Compaction, Delete, Durability, Error, ErrorKind, Family, Get, HFile,
+    HFileWriter, Limits, Put, Region, Row, Scan, SeekKey, Table,
 };
 use std::ops::ControlFlow;
 
@@ -82,6 +82,35 @@ fn a_region_can_read_files_with_keys_of_any_length_that_it_takes() {
     }
 }
 
+/// The root of the index, the file info and the metadata of the filter are read together, and each may have
+/// some of the longest keys.
+#[test]
+fn the_longest_keys_fit_what_is_read_when_a_file_is_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    let region = Region::options()
+        .create_if_missing(true)
+        .compaction_enabled(false)
+        .family(Family::new("f").bloom(Some(BloomType::RowCol)).block_size(1))
+        .limits(Limits::new().with_memory_bytes(100_000))
+        .open(dir.path().join("region"))
+        .unwrap();
+    let long = "q".repeat(4_990);
+    for (row, columns) in [("a", 140), ("b", 150), ("c", 160), ("d", 170), ("e", 400)] {
+        for column in 0..columns {
+            let put = Put::new(row).cell("f", format!("{long}{column:05}"), "");
+            region.put(put.durability(Durability::SkipWal)).unwrap();
+        }
+        region.flush().unwrap();
+        let row = region.get(&Get::new(row)).unwrap();
+        assert_eq!(row.len(), columns);
+        let last = format!("{long}{:05}", columns - 1);
+        assert!(row.value("f", last).is_some());
+    }
+    region.compact(Compaction::Major).unwrap();
+    let (view, scan) = (region.view(), Scan::new());
+    assert_eq!(view.scan(&scan).unwrap().map(|row| row.unwrap().len()).sum::<usize>(), 1_020);
+}
+
 #[test]
 fn a_region_can_read_what_it_writes_with_its_limits() {
     let dir = tempfile::tempdir().unwrap();
@@ -110,4 +139,53 @@ fn a_region_can_read_what_it_writes_with_its_limits() {
     assert_eq!(read(), lens);
     region.compact(Compaction::Major).unwrap();
     assert_eq!(read(), lens);
+}
+
+/// All equal cells of a file are in one block, which may have no room for those that no read returns.
+#[test]
+fn cells_that_are_written_again_and_again_can_be_flushed_replayed_and_compacted() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = || {
+        let options = Region::options().create_if_missing(true).compaction_enabled(false);
+        let options = options.family(Family::new("f")).durability(Durability::SyncWal);
+        options.limits(Limits::new().with_block_bytes(100_000)).open(dir.path().join("region")).unwrap()
+    };
+    let put = |region: &Region, value: u8| {
+        region.put(Put::new("r").cell_at("f", "q", 1, vec![value; 30_000])).unwrap();
+    };
+    let get = Get::new("r").column("f", "q");
+    let first = |row: &Row| row.value("f", "q").and_then(<[u8]>::first).copied();
+
+    // A replay keeps what it cannot know to be visible.
+    let region = open();
+    (1..=5).for_each(|value| put(&region, value));
+    region.abort().unwrap();
+    drop(region);
+    let region = open();
+    assert_eq!(first(&region.get(&get).unwrap()), Some(5));
+
+    // The view still reads its version.
+    put(&region, 6);
+    let view = region.view();
+    (7..=9).for_each(|value| put(&region, value));
+    region.flush().unwrap();
+    assert_eq!((first(&view.get(&get).unwrap()), first(&region.get(&get).unwrap())), (Some(6), Some(9)));
+    drop(view);
+
+    // Flushes and minor compactions keep all markers.
+    let column = || vec![b'p'; 4_000];
+    let mark = |times| {
+        (0..times).for_each(|_| region.delete(Delete::new("r").version_at("f", column(), 1)).unwrap());
+        region.flush().unwrap();
+    };
+    mark(40);
+    mark(15);
+    region.put(Put::new("r").cell_at("f", column(), 2, "v")).unwrap();
+    mark(15);
+    let files = region.store_file_count("f").unwrap();
+    region.compact_files("f", files - 2, 2).unwrap();
+    assert_eq!(region.store_file_count("f"), Some(files - 1));
+    region.compact(Compaction::Major).unwrap();
+    let row = region.get(&Get::new("r")).unwrap();
+    assert_eq!((row.len(), first(&row)), (2, Some(9)));
 }
