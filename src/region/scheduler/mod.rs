@@ -77,6 +77,12 @@ impl State {
     fn new() -> Self {
         Self { owner: Owner::this(), stopped: false, queue: Queue::default(), threads: [0; 3], idle: [0; 3] }
     }
+
+    /// Whether there is a thread that takes work of a kind.
+    fn has_thread_for(&self, kind: WorkKind) -> bool {
+        let mut takers = WorkKind::ALL.into_iter().filter(|taker| taker.takes(kind));
+        takers.any(|taker| self.threads[taker as usize] > 0)
+    }
 }
 
 impl Scheduler {
@@ -177,7 +183,7 @@ impl Scheduler {
     ///
     /// # Errors
     ///
-    /// If there is no thread for this kind of work and none can be started. Then the job is not queued.
+    /// If there is no thread that takes this kind of work and none can be started. Then the job is not queued.
     pub(super) fn submit(&self, job: Job) -> Result<()> {
         let (region, work, kind) = (job.region.clone(), job.work, job.kind);
         self.state().queue.push(job);
@@ -186,7 +192,7 @@ impl Scheduler {
         let mut state = self.state();
         match started {
             // Another thread may have taken the job.
-            Err(error) if state.threads[kind as usize] == 0 && state.queue.cancel(&region, work) => {
+            Err(error) if !state.has_thread_for(kind) && state.queue.cancel(&region, work) => {
                 Err(Error::io("start a thread for", Path::new(work.name()), error))
             }
             _ => Ok(()),
@@ -368,6 +374,23 @@ mod tests {
         // The number of threads has reached its limit.
         scheduler.submit(job(None)).unwrap();
         assert_eq!(started.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn small_work_waits_for_a_large_thread_if_it_gets_none_of_its_own() {
+        let spawn = |name: &'static str, _: Box<dyn FnOnce() + Send>| match name {
+            "hregion-small" => Err(io::Error::from(io::ErrorKind::WouldBlock)),
+            _ => Ok(()),
+        };
+        let scheduler = Scheduler::builder().spawner(spawn).build();
+        let compaction = |kind, store| Job { work: Work::Compact(store), kind, ..job(None) };
+        scheduler.submit(job(None)).unwrap();
+        let refused = scheduler.submit(compaction(WorkKind::Small, 0));
+        assert!(refused.is_err(), "threads of flushes do not take it");
+        assert_eq!(scheduler.queue_len(), 1);
+        scheduler.submit(compaction(WorkKind::Large, 1)).unwrap();
+        scheduler.submit(compaction(WorkKind::Small, 2)).unwrap();
+        assert_eq!(scheduler.queue_len(), 3);
     }
 
     #[test]

@@ -22,9 +22,11 @@ pub(in crate::region) enum WorkKind {
 }
 
 impl WorkKind {
+    pub(super) const ALL: [Self; 3] = [Self::Flush, Self::Large, Self::Small];
+
     /// Whether a thread of this kind takes jobs of `other`. Threads for large compactions take small ones if
     /// there are no large ones (HBase: `StealJobQueue`).
-    fn takes(self, other: Self) -> bool {
+    pub(super) fn takes(self, other: Self) -> bool {
         self == other || self == Self::Large && other == Self::Small
     }
 }
