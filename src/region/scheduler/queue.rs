@@ -82,11 +82,9 @@ impl Queue {
         true
     }
 
-    /// Removes a job. Returns whether it existed.
-    pub(super) fn cancel(&mut self, region: &Weak<RegionCore>, work: Work) -> bool {
-        let before = self.0.len();
+    /// Removes a job.
+    pub(super) fn cancel(&mut self, region: &Weak<RegionCore>, work: Work) {
         self.0.retain(|job| job.work != work || !job.region.ptr_eq(region));
-        self.0.len() < before
     }
 
     /// Removes the jobs of a region. Returns whether there were any.
