@@ -2,7 +2,7 @@
 
 use crate::explain_output::ExplainOutput;
 use crate::failure::{CommandError, Exit, Failure};
-use crate::maintenance::{check_kind, check_settings, keep_first};
+use crate::maintenance::{check_kind, check_known, keep_first};
 use crate::output::Output;
 use crate::regions::{OpenRegion, Regions, check_serves};
 use crate::target::Kind;
@@ -45,7 +45,7 @@ pub(crate) fn run(
             if !planned.insert(region.info().encoded_name()) {
                 continue;
             }
-            let known = check_settings(&region).map_err(Failure::from);
+            let known = check_known(&region).map_err(Failure::from);
             match known.and_then(|()| plan(&region, compaction, shows_cells, kind == Kind::Table, out)) {
                 Err(Failure::ClosedPipe) => return first.and(Err(Failure::ClosedPipe)),
                 done => first = keep_first(first, done, out),

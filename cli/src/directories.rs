@@ -83,6 +83,10 @@ pub(crate) fn kind_of(dir: &Path, kind: Option<Kind>) -> Result<Kind, CommandErr
         return Ok(Kind::Wal);
     }
     let hint = match is_aside(dir) {
+        // as an export leaves it
+        _ if matches!(probe::is_dir(&dir.join(SNAPSHOT_DIR)), Ok(true)) => {
+            "it has no tables: name a snapshot, ROOT/.hbase-snapshot/NAME, which `hregion verify` checks"
+        }
         Ok(true) => "`hregion verify` checks all files below, `hregion wal` prints logs",
         _ => "a table is at ROOT/data/NAMESPACE/TABLE; `hregion scan --as family` reads HFiles of any names",
     };

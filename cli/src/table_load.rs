@@ -4,6 +4,8 @@ use crate::args::FileArgs;
 use crate::cell_file::CellFile;
 use crate::directories::{hint_of, kind_of};
 use crate::failure::{CommandError, Failure};
+use crate::lines::is_stdin;
+use crate::new_file::directory;
 use crate::output::Output;
 use crate::region_files::RegionFiles;
 use crate::settings::SOURCE_TASK;
@@ -58,12 +60,10 @@ fn check_not_staged<'p>(inputs: impl Iterator<Item = &'p PathBuf>, table: &Path)
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         full => full.map_err(|error| CommandError::io("examine", &import, &error))?,
     };
-    // a link in it would also be removed
-    let is_below = |path: Option<&Path>| {
-        path.is_some_and(|path| vfs::full(path).is_ok_and(|at| at.starts_with(&import)))
-    };
-    for input in inputs {
-        if is_below(Some(input.as_path())) || is_below(input.parent()) {
+    let is_below = |path: &Path| vfs::full(path).is_ok_and(|at| at.starts_with(&import));
+    for input in inputs.filter(|input| !is_stdin(input)) {
+        // a link in it would also be removed
+        if is_below(input) || is_below(directory(input)) {
             let message =
                 "the input is in .tmp/import of the table, which is removed before anything is read";
             return Err(CommandError::invalid_file(input, message).with_hint(Some("move it elsewhere")));

@@ -91,8 +91,11 @@ pub struct HFileScanner<'f> {
     position: CellPosition,
     buffers: Buffers,
     hits: u64,
-    /// The number of cells in the blocks entered since the first; none if a block was skipped.
+    /// The number of cells in the blocks entered since the first; none if a block, or a part of one, was
+    /// skipped.
     met: Option<u64>,
+    /// Whether blocks are read whole so that their cells are counted.
+    must_count: bool,
 }
 
 /// Hits are reported to the cache in batches, because a counter shared by threads is slow.
@@ -112,6 +115,7 @@ impl<'f> HFileScanner<'f> {
             buffers: Buffers::default(),
             hits: 0,
             met: None,
+            must_count: false,
         }
     }
 
@@ -150,7 +154,7 @@ impl<'f> HFileScanner<'f> {
         }
         let Some(block) = &self.block else { return Ok(false) };
         self.position = block.first();
-        self.met = Some(u64::from(block.count()));
+        (self.met, self.must_count) = (Some(u64::from(block.count())), true);
         Ok(true)
     }
 
@@ -167,7 +171,7 @@ impl<'f> HFileScanner<'f> {
     pub fn seek(&mut self, key: &CellKey) -> Result<SeekResult> {
         if !self.find_part(key)? {
             self.seek_to_first()?;
-            self.met = None;
+            self.must_count = false;
             return Ok(SeekResult::Before);
         }
         self.seek_in_block(key, None)
@@ -497,7 +501,7 @@ impl<'f> HFileScanner<'f> {
         }
         let cells = block.content().0.len();
         self.reuse(block);
-        self.enter_next(met.is_some(), cells)?;
+        self.enter_next(met.is_some() && self.must_count, cells)?;
         let Some(block) = &self.block else { return Ok(false) };
         let (link, count) = (block.prev_block_offset(), u64::from(block.count()));
         if link != handle.offset.cast_signed() {
@@ -505,7 +509,7 @@ impl<'f> HFileScanner<'f> {
             self.leave_block();
             return Err(self.file.wrong_link(handle.offset, link, here));
         }
-        self.met = met.map(|met| met + count);
+        self.met = met.filter(|_| self.partial.is_none()).map(|met| met + count);
         Ok(true)
     }
 

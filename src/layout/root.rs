@@ -134,16 +134,23 @@ pub(crate) fn full_path(storage: &dyn Storage, path: &Path) -> Result<PathBuf> {
 }
 
 /// Returns a path of a file that has the names of the two directories above it, as far as these exist: a
-/// relative path may lack them.
+/// relative path, or one with `..`, may lack them.
 ///
 /// # Errors
 ///
 /// If the full path cannot be determined.
 pub(crate) fn with_names_above<'p>(storage: &dyn Storage, file: &'p Path) -> Result<Cow<'p, Path>> {
-    match file.ancestors().nth(2).is_some_and(|dir| dir.file_name().is_some()) {
-        true => Ok(Cow::Borrowed(file)),
-        false => full_path(storage, file).map(Cow::Owned),
+    let has_names = |path: &Path| path.ancestors().skip(1).take(2).all(|dir| dir.file_name().is_some());
+    if has_names(file) {
+        return Ok(Cow::Borrowed(file));
     }
+    let full = full_path(storage, file)?;
+    if !full.components().any(|part| part == Component::ParentDir) {
+        return Ok(Cow::Owned(full));
+    }
+    // What is before `..` may be a link. Without permission to follow it, the path is taken as it is.
+    let above = file.parent().and_then(|dir| resolved_path(storage, dir).ok());
+    Ok(Cow::Owned(above.zip(file.file_name()).map_or(full, |(dir, name)| dir.join(name))))
 }
 
 /// Returns the full path of a file or directory, without links.

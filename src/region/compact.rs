@@ -78,26 +78,35 @@ impl Region {
     }
 
     /// Compacts exactly the named files of a family, whether the policy would select them or not. The names
-    /// are those returned by [`store_file_names`](Self::store_file_names). Delete markers are dropped only if
-    /// all files of the family are named. Files that have expired as a whole are dropped first, whether named
-    /// or not.
+    /// are neighbours in the list that [`store_file_names`](Self::store_file_names) returns. Delete markers
+    /// are dropped only if all files of the family are named. Files that have expired as a whole are dropped
+    /// first, whether named or not.
     ///
     /// # Errors
     ///
-    /// If the family is unknown, or there is no file of a given name; if the region is read-only, is
+    /// If the family is unknown, there is no file of a given name, or a file between two of them is not
+    /// named: of cells with equal keys and sequence ids, as in files of one bulk load, the one in the newest
+    /// file counts, and the new file would be newer than that file. If the region is read-only, is
     /// [closed](crate::ErrorKind::Closed) during the call, or its log has failed
     /// ([`Poisoned`](crate::ErrorKind::Poisoned)); if a file cannot be read or written. The region's files
     /// are then unchanged.
     pub fn compact_named_files<N: AsRef<str>>(&self, family: impl AsRef<[u8]>, names: &[N]) -> Result<()> {
         let store = self.0.store_index(family.as_ref())?;
+        let is_named = |file: &&StoreFile| names.iter().any(|name| name.as_ref() == file.name());
         let check = |files: &[StoreFile]| {
             let unknown = |name: &&N| files.iter().all(|file| file.name() != name.as_ref());
-            let Some(name) = names.iter().find(unknown) else { return Ok(()) };
-            let name: String = name.as_ref().chars().take(200).collect();
-            Err(Error::invalid_argument(format!("the family has no store file {name:?}")))
+            if let Some(name) = names.iter().find(unknown) {
+                let name: String = name.as_ref().chars().take(200).collect();
+                return Err(Error::invalid_argument(format!("the family has no store file {name:?}")));
+            }
+            let mut rest = files.iter().skip_while(|file| !is_named(file)).skip_while(is_named);
+            let Some(between) = rest.next().filter(|_| rest.any(|file| is_named(&file))) else {
+                return Ok(());
+            };
+            let message = format!("store file {:?} is between the named ones by age", between.name());
+            Err(Error::invalid_argument(message))
         };
         self.0.compact_now(store, check, |files, _| {
-            let is_named = |file: &&StoreFile| names.iter().any(|name| name.as_ref() == file.name());
             Ok(Chosen::of(files.iter().filter(is_named).cloned().collect()))
         })
     }

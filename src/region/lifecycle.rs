@@ -8,6 +8,7 @@ use super::{Region, RegionCore, ReplayReport};
 use crate::error::{Error, Result};
 use crate::io::FileLock;
 use crate::layout::UnreadLogs;
+use crate::schema::Family;
 use crate::sync::unpoisoned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -162,15 +163,14 @@ impl Region {
     /// # Errors
     ///
     /// If settings of the table are invalid, also such as only writes need, or new files need a key or a ZSTD
-    /// dictionary that was not given. That the settings are unknown, without a descriptor, is one of the
-    /// [`warnings`](Self::warnings) instead.
+    /// dictionary that was not given. Of kind [`Unsupported`](crate::ErrorKind::Unsupported), if values are in
+    /// MOB files, or files in a storage without renames are not tracked by lists. That the settings are
+    /// unknown, without a descriptor, is one of the [`warnings`](Self::warnings) instead.
     pub fn check_write_settings(&self) -> Result<()> {
-        if let Some(invalid) = &self.0.invalid_settings {
-            return Err(invalid.clone());
-        }
-        let state = self.0.states.load();
-        let mut stores = self.0.stores.iter().zip(&state.stores);
-        stores.try_for_each(|(store, state)| store.check_keys(&state.files))
+        self.0.dir.refuse_mob()?;
+        let families: Vec<Family> = self.families().cloned().collect();
+        self.0.dir.check_trackers(&families)?;
+        self.0.check_settings()
     }
 
     /// Returns the logs of servers that may have edits of the region which reads do not return. See
@@ -189,6 +189,16 @@ impl Region {
 }
 
 impl RegionCore {
+    /// Fails if settings are invalid, also such as only writes need, or new files need what was not given.
+    pub(super) fn check_settings(&self) -> Result<()> {
+        if let Some(invalid) = &self.invalid_settings {
+            return Err(invalid.clone());
+        }
+        let state = self.states.load();
+        let mut stores = self.stores.iter().zip(&state.stores);
+        stores.try_for_each(|(store, state)| store.check_keys(&state.files))
+    }
+
     /// Fails once the region is closed.
     #[inline]
     pub(super) fn check_open(&self) -> Result<()> {

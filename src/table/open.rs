@@ -12,10 +12,12 @@ use crate::layout::{
 };
 use crate::locator::{DirectoryCatalog, serving};
 use crate::region::{GetThreads, Region, RegionOptions};
+use crate::schema::region_name::is_encoded_name;
 use crate::schema::{Family, RegionInfo, TableDescriptor, TableName};
 use crate::sync::unpoisoned;
 use arc_swap::ArcSwap;
 use std::collections::{HashMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -403,8 +405,10 @@ impl TableCore {
             Err(error) if error.is_not_found() => return Ok(true),
             regions => regions?,
         };
-        // In other directories, HBase may be making regions, which it commits later.
-        let are_all = regions.len() == listing.dirs().count();
+        // In other directories with names of regions, HBase may be making regions, which it commits later.
+        let read: HashSet<OsString> =
+            regions.iter().filter_map(|(path, _)| path.file_name().map(OsStr::to_os_string)).collect();
+        let are_all = listing.dirs().all(|name| !is_encoded_name(name) || read.contains(OsStr::new(name)));
         let current = serving(regions.into_iter().map(|(_, region)| region).collect());
         let current: HashSet<RegionInfo> = current.into_iter().collect();
         if are_all && known().all(|region| current.contains(region)) {

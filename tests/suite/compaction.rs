@@ -259,6 +259,9 @@ fn files_are_compacted_by_name() {
         bed.file(&[age, 7]);
     }
     let (names, before) = (bed.region.store_file_names("f").unwrap(), bed.cells());
+    let error = bed.region.compact_named_files("f", &[&names[3], &names[0], &names[1]]).unwrap_err();
+    assert!(error.to_string().contains(&names[2]), "{error}");
+    assert_eq!(bed.region.store_file_names("f").unwrap(), names);
     bed.region.compact_named_files("f", &[&names[2], &names[1]]).unwrap();
     let after = bed.region.store_file_names("f").unwrap();
     assert_eq!((after.len(), &after[0], &after[2]), (3, &names[0], &names[3]));

@@ -5,7 +5,7 @@ use crate::directories::{DATA, is_region};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::family_args::FamilyArgs;
 use crate::logs::FoundLogs;
-use crate::maintenance::{check_settings, keep_first};
+use crate::maintenance::{check_known, keep_first};
 use crate::output::Output;
 use crate::probe;
 use crate::regions::check_serves;
@@ -98,7 +98,8 @@ fn recover_region(args: &Args, options: RegionOptions, out: &mut Output) -> Resu
     }
     let region = options.replay_logs(found.logs).writable(!args.dry_run).open(&args.target)?;
     if args.dry_run {
-        check_settings(&region)?;
+        check_known(&region)?;
+        region.check_write_settings()?;
     }
     warn(out, None, region.warnings());
     let (table, encoded) = (region.info().table().to_string(), region.info().encoded_name());

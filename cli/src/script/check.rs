@@ -1,5 +1,6 @@
 //! Conditional mutations (replay.md §4).
 
+use super::error_map::ScriptError;
 use super::filter::parse_filter;
 use super::members::{Members, required};
 use super::mutation::{parse_mutations, parse_time_range};
@@ -9,7 +10,7 @@ use hregion::{CheckAndMutate, Compare};
 /// Parses a condition and its mutations.
 pub(super) fn parse_check(members: &mut Members) -> Result<Parsed<CheckAndMutate>, String> {
     let row = required(members.bytes("row")?, "row")?;
-    let mutations = parse_mutations(&row, members)?;
+    let mutations = parse_mutations(&row, ScriptError::IllegalArgument, members)?;
     let time_range = parse_time_range(members)?;
     let check = match parse_filter(members)? {
         Err(refusal) => return Ok(Err(refusal)),
@@ -25,7 +26,7 @@ pub(super) fn parse_check(members: &mut Members) -> Result<Parsed<CheckAndMutate
     };
     let (mutations, time_range) = match (mutations, time_range) {
         (Ok(mutations), Ok(time_range)) => (mutations, time_range),
-        (Err(refusal), _) | (_, Err(refusal)) => return Ok(Err(refusal)),
+        (_, Err(refusal)) | (Err(refusal), _) => return Ok(Err(refusal)),
     };
     Ok(Ok(mutations.into_iter().fold(check.time_range(time_range), CheckAndMutate::then)))
 }
@@ -33,7 +34,6 @@ pub(super) fn parse_check(members: &mut Members) -> Result<Parsed<CheckAndMutate
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::script::error_map::ScriptError;
     use hregion::{Filter, Put, TimeRange};
     use serde_json::{Value, json};
 

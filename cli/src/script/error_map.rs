@@ -7,6 +7,7 @@ use hregion::ErrorKind;
 pub(super) enum ScriptError {
     NoSuchColumnFamily,
     WrongRegion,
+    WrongRow,
     FailedSanityCheck,
     DoNotRetryIo,
     IncompatibleFilter,
@@ -22,6 +23,7 @@ impl ScriptError {
         match self {
             Self::NoSuchColumnFamily => "NoSuchColumnFamilyException",
             Self::WrongRegion => "WrongRegionException",
+            Self::WrongRow => "WrongRowIOException",
             Self::FailedSanityCheck => "FailedSanityCheckException",
             Self::DoNotRetryIo => "DoNotRetryIOException",
             Self::IncompatibleFilter => "IncompatibleFilterException",

@@ -15,9 +15,13 @@ pub(super) struct RowMutations {
     pub(super) mutations: Vec<Mutation>,
 }
 
-/// Parses the mutations of a row that is given outside. If HBase's client would refuse to build one, all are
-/// refused.
-pub(super) fn parse_mutations(row: &[u8], members: &mut Members) -> Result<Parsed<Vec<Mutation>>, String> {
+/// Parses the mutations of a row that is given outside. If HBase's client would refuse to build one, or one
+/// is of another row, all are refused; the latter as `alone` if there are no others.
+pub(super) fn parse_mutations(
+    row: &[u8],
+    alone: ScriptError,
+    members: &mut Members,
+) -> Result<Parsed<Vec<Mutation>>, String> {
     let parse = |value| {
         let mut members = Members::of(value, "a mutation")?;
         // a mutation may name its row, too
@@ -25,7 +29,12 @@ pub(super) fn parse_mutations(row: &[u8], members: &mut Members) -> Result<Parse
         let mutation = parse_mutation(row, &mut members)?;
         members.end().map(|()| mutation)
     };
-    Ok(required(members.list_of("mutations", parse)?, "mutations")?.into_iter().collect())
+    let mutations = required(members.list_of("mutations", parse)?, "mutations")?;
+    let of_other_row = if mutations.len() == 1 { alone } else { ScriptError::WrongRow };
+    let check = |mutation: Mutation| if mutation.row() == row { Ok(mutation) } else { Err(of_other_row) };
+    let mutations: Parsed<Vec<Mutation>> =
+        mutations.into_iter().map(|mutation| mutation.and_then(check)).collect();
+    Ok(check_row(row).and(mutations))
 }
 
 /// Parses the mutations of a batch: puts and deletes of any rows. If HBase's client would refuse to build
@@ -260,7 +269,7 @@ mod tests {
     fn increments_and_appends() {
         let mutations = |value| {
             let mut members = Members::of(value, "mutations").unwrap();
-            parse_mutations(b"r", &mut members)
+            parse_mutations(b"r", ScriptError::IllegalArgument, &mut members)
         };
         let both = json!({"mutations": [
             {"op": "increment", "cells": [["f", "q", -3], ["f", "", 1]], "ttl": 7, "return": false},
@@ -274,8 +283,10 @@ mod tests {
         let range = TimeRange::new(1, 5).unwrap();
         let append = Append::new("r").column("f", "q", &b"\0"[..]).time_range(range);
         assert_eq!(mutations(both), Ok(Ok(vec![increment.into(), append.into()])));
-        let other = json!({"mutations": [{"op": "delete", "row": "other"}]});
-        assert_eq!(mutations(other), Ok(Ok(vec![Delete::new("other").into()])));
+        let other = json!({"op": "delete", "row": "other"});
+        assert_eq!(mutations(json!({"mutations": [other]})), Ok(Err(ScriptError::IllegalArgument)));
+        let both = json!({"mutations": [{"op": "delete", "row": "r"}, other]});
+        assert_eq!(mutations(both), Ok(Err(ScriptError::WrongRow)));
         let illegal = json!({"mutations": [{"op": "increment", "cells": [], "time_range": [5, 1]}]});
         assert_eq!(mutations(illegal), Ok(Err(ScriptError::IllegalArgument)));
         for wrong in [
@@ -324,7 +335,7 @@ mod tests {
             let right = json!({"op": "put", "row": "r", "cells": [["f", "q", 0, "v"]]});
             let all = json!({"mutations": [right, wrong]});
             let mut members = Members::of(all, "mutations").unwrap();
-            let parsed = parse_mutations(b"r", &mut members);
+            let parsed = parse_mutations(b"r", ScriptError::WrongRow, &mut members);
             assert_eq!(parsed, Ok(Err(ScriptError::IllegalArgument)), "{wrong}");
         }
         let mut members =

@@ -2,6 +2,7 @@
 
 use super::bulk_load::BulkFile;
 use super::check::parse_check;
+use super::error_map::ScriptError;
 use super::family::Create;
 use super::members::{self, Members, required};
 use super::mutation::{
@@ -89,7 +90,7 @@ impl Operation {
             "append" => Self::Append(parse_append(parse_row(members)?, members)?),
             "mutate_row" => {
                 let row = parse_row(members)?;
-                let mutations = parse_mutations(&row, members)?;
+                let mutations = parse_mutations(&row, ScriptError::WrongRow, members)?;
                 Self::MutateRow(mutations.map(|mutations| RowMutations { row, mutations }))
             }
             "batch" => Self::Batch(parse_batch(members)?),

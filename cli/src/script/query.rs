@@ -5,7 +5,7 @@ use super::family::all_if_max;
 use super::filter::parse_filter;
 use super::members::{self, Members, required, tuple};
 use crate::selection::Selection;
-use hregion::cell::from_string_binary;
+use hregion::cell::{MAX_ROW_LEN, from_string_binary};
 use hregion::{Get, Isolation, Scan, TimeRange};
 use serde_json::Value;
 
@@ -57,6 +57,10 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Parsed<ScanOf>, String
         Ok(selection) => selection,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    let rows = [Some(&start), Some(&stop), prefix.as_ref()];
+    if rows.into_iter().flatten().any(|row| row.len() > MAX_ROW_LEN) {
+        return Ok(Err(ScriptError::IllegalArgument));
+    }
     let raw_columns = raw && selection.columns.iter().any(|(_, qualifier)| qualifier.is_some());
     let reversed_on_demand = reversed && selection.load_families_on_demand == Some(true);
     let scan = selection
@@ -254,7 +258,11 @@ mod tests {
 
     #[test]
     fn scans_that_hbase_rejects_are_illegal_arguments() {
+        let long = "r".repeat(MAX_ROW_LEN + 1);
         for member in [
+            json!({"start": long}),
+            json!({"stop": long}),
+            json!({"prefix": long}),
             json!({"time_range": [5, 4]}),
             json!({"time_range": [-1, 4]}),
             json!({"family_time_ranges": {"f": [5, 4]}}),

@@ -340,7 +340,11 @@ fn files_of_the_last_import_are_no_input() {
         assert!(stderr(&output).contains("is in .tmp/import of the table"), "{line:?}: {}", stderr(&output));
         assert!(!locks.iter().any(|lock| lock.exists()), "{line:?}: refused before anything is changed");
     }
-    assert!(Path::new(&list).exists() && cells(&table) == before);
+    let staged_link = left.join("link.jsonl");
+    std::os::unix::fs::symlink(&good, &staged_link).unwrap();
+    let output = hregion().current_dir(&left).args(["import", &table, "link.jsonl"]).output().unwrap();
+    assert!(stderr(&output).contains("is in .tmp/import of the table"), "{}", stderr(&output));
+    assert!(staged_link.exists() && Path::new(&list).exists() && cells(&table) == before);
     ok(&["import", &table, &good]);
     assert!(!has_leftovers(&table));
 }

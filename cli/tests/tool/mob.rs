@@ -55,6 +55,8 @@ fn no_command_changes_a_table_with_mob_files() {
         &["flush", &region],
         &["compact", "--major", &table],
         &["compact", &region],
+        &["recover", &region],
+        &["recover", "--dry-run", &region],
         &["split", &root_text, "copy", "row-003"],
         &["import", &table, &list],
         &["copy", &file, &table],

@@ -82,6 +82,9 @@ fn snapshots_are_taken_cloned_restored_exported_and_deleted() {
     assert_eq!(cells(&format!("{root}/data/ns/copy")), recorded());
     ok(&["snapshot", "export", root, "ours", other]);
     assert_eq!(cells(&format!("{other}/.hbase-snapshot/ours")), recorded());
+    let refused = run(&["check", other]);
+    assert_eq!(code(&refused), 4, "it has no tables that could be checked");
+    assert!(stderr(&refused).contains("name a snapshot"), "{}", stderr(&refused));
     fs::remove_dir_all(&table).unwrap();
     assert_eq!(code(&run(&["snapshot", "restore", root, "ours"])), 5, "its files are gone");
     ok(&["snapshot", "restore", other, "ours"]);

@@ -147,6 +147,10 @@ fn logs_without_a_magic_are_known_by_their_place() {
             assert_eq!(found, (&"wal".into(), &Value::Null, &"torn".into(), &0.into()), "{place} {bytes}");
             assert_eq!(code(&run(&["cells", &log])), 4, "{place} {bytes}");
         }
+        // as a path from the directory of another server
+        let beside = Path::new("..").join(dir.file_name().unwrap()).join("0000000000000000007");
+        let output = hregion().current_dir(&dir).arg("inspect").arg(&beside).output().unwrap();
+        assert_eq!(code(&output), 0, "{place}: {}", stderr(&output));
     }
     let other = text(&root.path().join("0000000000000000007"));
     fs::write(&other, "").unwrap();

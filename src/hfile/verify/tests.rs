@@ -515,6 +515,17 @@ fn pass(file: &HFile) -> Result<u64> {
     Ok(cells)
 }
 
+/// Like [`pass`], from a seek before the first cell, as stores do.
+fn pass_after_seek(file: &HFile) -> Result<u64> {
+    let (mut scanner, mut cells) = (file.scanner(), 0);
+    scanner.seek(&SeekKey::first_on_row(b""))?;
+    while scanner.peek().is_some() {
+        cells += 1;
+        scanner.advance()?;
+    }
+    Ok(cells)
+}
+
 /// Like [`pass`], row by row from the last to the first.
 fn pass_back(file: &HFile) -> Result<u64> {
     let (mut scanner, mut cells) = (file.reversed_scanner(), 0);
@@ -566,7 +577,10 @@ fn a_scan_refuses_what_does_not_fit_together() {
     for count in [8, 10] {
         let bytes = with_trailer(sound.clone(), |trailer| trailer.entry_count = count);
         assert_not_passed(&bytes, trailer_at, "number of cells");
+        let file = open(&HFile::options(), &bytes).unwrap();
+        assert_eq!(pass_after_seek(&file).unwrap_err().offset(), Some(trailer_at as u64));
     }
+    assert_eq!(pass_after_seek(&file).unwrap(), 9);
     let [info] = blocks_of(&sound, BlockType::FileInfo)[..] else { panic!("one file info") };
     // the timestamp of the last cell, before its type
     let time = value_offset(&sound, info, "hfile.LASTKEY") + 16;

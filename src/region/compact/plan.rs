@@ -44,8 +44,8 @@ impl Region {
     /// # Errors
     ///
     /// If the region is closed, has observers, which may change what is kept, or a file is damaged or
-    /// unreadable; if it is open for reading, and could not be opened for writing, as
-    /// [`check_write_settings`](Self::check_write_settings) says.
+    /// unreadable; if settings of the table are invalid, also such as only writes need, or new files need a
+    /// key or a ZSTD dictionary that was not given.
     pub fn plan_compaction(
         &self,
         compaction: Compaction,
@@ -57,7 +57,7 @@ impl Region {
                 "compactions of a region with observers cannot be planned: they may change what is kept";
             return Err(Error::not_supported(message));
         }
-        self.check_write_settings()?;
+        self.0.check_settings()?;
         let now = self.0.clock.now();
         (0..self.0.stores.len()).map(|store| self.0.plan(store, compaction, now, &mut take)).collect()
     }

@@ -77,6 +77,12 @@ impl State {
     fn new() -> Self {
         Self { owner: Owner::this(), stopped: false, queue: Queue::default(), threads: [0; 3], idle: [0; 3] }
     }
+
+    /// Whether there is a thread that takes work of a kind.
+    fn has_thread_for(&self, kind: WorkKind) -> bool {
+        let mut takers = WorkKind::ALL.into_iter().filter(|taker| taker.takes(kind));
+        takers.any(|taker| self.threads[taker as usize] > 0)
+    }
 }
 
 impl Scheduler {
@@ -177,16 +183,15 @@ impl Scheduler {
     ///
     /// # Errors
     ///
-    /// If there is no thread for this kind of work and none can be started. Then the job is not queued.
+    /// If there is no thread that takes this kind of work and none can be started. Then the job is not queued.
     pub(super) fn submit(&self, job: Job) -> Result<()> {
         let (region, work, kind) = (job.region.clone(), job.work, job.kind);
-        self.state().queue.push(job);
-        self.shared().changed.notify_all();
-        let started = self.start_thread(kind);
         let mut state = self.state();
-        match started {
-            // Another thread may have taken the job.
-            Err(error) if state.threads[kind as usize] == 0 && state.queue.cancel(&region, work) => {
+        state.queue.push(job);
+        self.shared().changed.notify_all();
+        match self.start_thread(kind, &mut state) {
+            Err(error) if !state.has_thread_for(kind) => {
+                state.queue.cancel(&region, work);
                 Err(Error::io("start a thread for", Path::new(work.name()), error))
             }
             _ => Ok(()),
@@ -209,23 +214,19 @@ impl Scheduler {
     }
 
     /// Starts a thread for a kind of work if that has more jobs than idle threads, and may have more threads.
-    fn start_thread(&self, kind: WorkKind) -> io::Result<()> {
+    /// The state stays locked, so that no other job is left to a thread that cannot be started.
+    fn start_thread(&self, kind: WorkKind, state: &mut State) -> io::Result<()> {
         let shared = &self.0.0;
         let at = kind as usize;
-        let mut state = self.state();
         // A job that is not due yet also needs a thread that waits for it: the others may be busy when it is
         // due.
         if state.queue.count_of(kind) <= state.idle[at] || state.threads[at] >= shared.options.threads(kind) {
             return Ok(());
         }
-        state.threads[at] += 1;
-        drop(state);
         let worker = Arc::clone(shared);
-        let started = (shared.options.spawn)(kind.thread_name(), Box::new(move || worker.work(kind)));
-        if started.is_err() {
-            self.state().threads[at] -= 1;
-        }
-        started
+        (shared.options.spawn)(kind.thread_name(), Box::new(move || worker.work(kind)))?;
+        state.threads[at] += 1;
+        Ok(())
     }
 }
 
@@ -326,6 +327,7 @@ impl fmt::Debug for Scheduler {
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread;
 
     /// Returns a scheduler with at most `threads` threads for flushes, which do nothing, and the number of
     /// threads started.
@@ -368,6 +370,43 @@ mod tests {
         // The number of threads has reached its limit.
         scheduler.submit(job(None)).unwrap();
         assert_eq!(started.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn small_work_waits_for_a_large_thread_if_it_gets_none_of_its_own() {
+        let spawn = |name: &'static str, _: Box<dyn FnOnce() + Send>| match name {
+            "hregion-small" => Err(io::Error::from(io::ErrorKind::WouldBlock)),
+            _ => Ok(()),
+        };
+        let scheduler = Scheduler::builder().spawner(spawn).build();
+        let compaction = |kind, store| Job { work: Work::Compact(store), kind, ..job(None) };
+        scheduler.submit(job(None)).unwrap();
+        let refused = scheduler.submit(compaction(WorkKind::Small, 0));
+        assert!(refused.is_err(), "threads of flushes do not take it");
+        assert_eq!(scheduler.queue_len(), 1);
+        scheduler.submit(compaction(WorkKind::Large, 1)).unwrap();
+        scheduler.submit(compaction(WorkKind::Small, 2)).unwrap();
+        assert_eq!(scheduler.queue_len(), 3);
+    }
+
+    #[test]
+    fn no_job_is_left_to_a_thread_that_cannot_be_started() {
+        let spawn = |_: &'static str, _: Box<dyn FnOnce() + Send>| {
+            thread::yield_now();
+            Err(io::Error::from(io::ErrorKind::WouldBlock))
+        };
+        let scheduler = Scheduler::builder().flush_threads(1).spawner(spawn).build();
+        let submit = |first: usize| {
+            for store in first..first + 500 {
+                let job = Job { work: Work::Compact(store), ..job(None) };
+                assert!(scheduler.submit(job).is_err(), "no thread will take it");
+            }
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| submit(0));
+            submit(500);
+        });
+        assert_eq!((scheduler.queue_len(), scheduler.thread_count()), (0, 0));
     }
 
     #[test]

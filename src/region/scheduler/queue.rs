@@ -22,9 +22,11 @@ pub(in crate::region) enum WorkKind {
 }
 
 impl WorkKind {
+    pub(super) const ALL: [Self; 3] = [Self::Flush, Self::Large, Self::Small];
+
     /// Whether a thread of this kind takes jobs of `other`. Threads for large compactions take small ones if
     /// there are no large ones (HBase: `StealJobQueue`).
-    fn takes(self, other: Self) -> bool {
+    pub(super) fn takes(self, other: Self) -> bool {
         self == other || self == Self::Large && other == Self::Small
     }
 }
@@ -80,11 +82,9 @@ impl Queue {
         true
     }
 
-    /// Removes a job. Returns whether it existed.
-    pub(super) fn cancel(&mut self, region: &Weak<RegionCore>, work: Work) -> bool {
-        let before = self.0.len();
+    /// Removes a job.
+    pub(super) fn cancel(&mut self, region: &Weak<RegionCore>, work: Work) {
         self.0.retain(|job| job.work != work || !job.region.ptr_eq(region));
-        self.0.len() < before
     }
 
     /// Removes the jobs of a region. Returns whether there were any.

@@ -547,6 +547,10 @@ fn edits_of_untracked_families_are_refused_in_an_object_store() {
     assert!(files(&storage) == before, "nothing has changed");
     let planned = Table::plan_recovery(ROOT, options(&storage)).unwrap_err();
     assert_eq!(planned.to_string(), error.to_string());
+    let region = open(&storage, false).regions()[0].encoded_name();
+    let dir = Path::new(ROOT).join("data/default/t").join(region);
+    let refused = options(&storage).open(&dir).unwrap().check_write_settings().unwrap_err();
+    assert_eq!(refused.message(), error.message());
 }
 
 /// A plan opens regions for reading, which needs none of the table's settings of writes.

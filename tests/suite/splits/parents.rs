@@ -75,6 +75,34 @@ fn rows_of_a_parent_that_hbase_is_archiving_are_read_from_daughters_that_were_no
     }
 }
 
+/// The regions that are opened after the first one need not be found again, unless HBase may be making one.
+#[test]
+fn directories_that_are_no_regions_do_not_cause_more_listings() {
+    let before = FaultyStorage::new();
+    let table = create(&before, &["m"]);
+    for row in ["a", "n"] {
+        table.put(Put::new(row).cell("f", "q", "1")).unwrap();
+    }
+    let regions: Vec<String> = table.regions().iter().map(RegionInfo::encoded_name).collect();
+    table.close().unwrap();
+    let calls = |others: &[&str]| {
+        let storage = before.after(Crash::OfTheProcess);
+        for region in &regions {
+            let archive = Path::new(ROOT).join("archive/data/default/t").join(region);
+            storage.create_dir_all(&archive.join("g")).unwrap();
+        }
+        others.iter().for_each(|other| storage.create_dir_all(&Path::new(TABLE).join(other)).unwrap());
+        let reader = open(&storage, false);
+        assert!(!reader.get(&Get::new("a")).unwrap().is_empty());
+        let opened = storage.all_calls();
+        assert!(!reader.get(&Get::new("n")).unwrap().is_empty());
+        storage.all_calls() - opened
+    };
+    let without = calls(&[]);
+    assert_eq!(calls(&["lost+found"]), without);
+    assert!(calls(&["0123456789abcdef0123456789abcdef"]) > without);
+}
+
 /// A compaction of the table archives the parents that are no longer needed, and makes only a listing if
 /// there are none.
 #[test]
