@@ -30,8 +30,8 @@ pub(crate) struct StoreFiles {
     pub(crate) files: Vec<StoreFileInfo>,
     /// Names that HBase ignores too: empty files, files that are not on the list, directories.
     pub(crate) ignored: Vec<String>,
-    /// Entries that are ignored although HBase may not ignore them: names that are not valid for a store
-    /// file.
+    /// Entries that are ignored although they may have cells: names that are not valid for a store file, with
+    /// which HBase opens no store, and store files without bytes.
     pub(crate) warnings: Vec<Error>,
 }
 
@@ -68,10 +68,39 @@ impl FamilyDir {
 
     /// Returns the store files, with links and references followed. A directory that does not exist has none.
     pub(crate) fn store_files(&self, tracker: StoreFileTracker) -> Result<StoreFiles> {
-        let NamedFiles { files, ignored, warnings, .. } = self.named_files(tracker)?;
-        let resolve = |file: NamedFile| self.resolve(&file.entry, &file.name, file.listed);
-        let files = files.into_iter().map(resolve).collect::<Result<_>>()?;
-        Ok(StoreFiles { files, ignored, warnings })
+        let (mut found, empty) = self.resolve_each(tracker, Err)?;
+        found.warnings.extend(empty);
+        Ok(found)
+    }
+
+    /// Like [`store_files`](Self::store_files), but returns the faults of single files separately: those of
+    /// links and references that cannot be followed, and of files without bytes.
+    pub(crate) fn found_files(&self, tracker: StoreFileTracker) -> Result<(StoreFiles, Vec<Error>)> {
+        let mut faults = Vec::new();
+        let (found, empty) = self.resolve_each(tracker, |fault| {
+            faults.push(fault);
+            Ok(())
+        })?;
+        faults.extend(empty);
+        Ok((found, faults))
+    }
+
+    /// Returns the store files, and the faults of files without bytes. Calls `failed` for a link or reference
+    /// that cannot be followed.
+    fn resolve_each(
+        &self,
+        tracker: StoreFileTracker,
+        mut failed: impl FnMut(Error) -> Result<()>,
+    ) -> Result<(StoreFiles, Vec<Error>)> {
+        let NamedFiles { files, ignored, warnings, empty, .. } = self.named_files(tracker)?;
+        let mut found = StoreFiles { files: Vec::with_capacity(files.len()), ignored, warnings };
+        for file in files {
+            match self.resolve(&file.entry, &file.name, file.listed) {
+                Ok(file) => found.files.push(file),
+                Err(fault) => failed(fault)?,
+            }
+        }
+        Ok((found, empty.iter().map(|name| empty_file(&self.path().join(name))).collect()))
     }
 
     /// Returns the names of the store files, in the directory or on the list. No link or reference is
@@ -199,6 +228,11 @@ impl FamilyDir {
         let message = format!("{file} of region {region} is neither with its table nor in the archive");
         Err(Error::io("follow", from, io::Error::new(io::ErrorKind::NotFound, message)))
     }
+}
+
+/// Returns the fault of a store file without bytes, which is not read: its cells are lost.
+pub(crate) fn empty_file(path: &Path) -> Error {
+    Corruption::Malformed("no bytes: it is not read").at(path, 0)
 }
 
 /// Fails if a file has values that are too large for a store.

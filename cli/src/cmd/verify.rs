@@ -325,11 +325,7 @@ fn verify_alone(
                     FileKind::Reference => "a reference",
                     FileKind::Link => "a link",
                     _ => {
-                        match open(&path, storage) {
-                            // HBase ignores an empty file.
-                            Ok(file) if file.is_empty() => {}
-                            file => report(&path, file.and_then(|file| files.verify_reader(file))),
-                        }
+                        report(&path, open(&path, storage).and_then(|file| files.verify_reader(file)));
                         continue;
                     }
                 };
