@@ -227,13 +227,18 @@ impl Part {
             found.push(Found::Other);
         }
         let unopened = match self {
-            Self::Region(dir) | Self::WithMob(dir) if verified.is_err() => Some(dir),
+            Self::Region(dir) | Self::WithMob(dir) if verified.is_err() => {
+                Some((dir, each_file_of_region(dir, storage)))
+            }
+            Self::Family(dir, family) if verified.is_err() => {
+                Some((dir, each_file_in(&dir.join(&*String::from_utf8_lossy(family)))))
+            }
             _ => None,
         };
         let faults = verified.unwrap_or_else(|error| vec![error]);
         found.extend(faults.into_iter().map(|fault| Found::Fault(fault.into())));
-        if let Some(dir) = unopened {
-            verify_alone(dir, files, regions, storage, &mut found);
+        if let Some((dir, entries)) = unopened {
+            verify_alone(dir, entries, files, regions, storage, &mut found);
         }
         if let Some(dir) = self.region()
             && found.iter().any(Found::is_missing)
@@ -292,17 +297,18 @@ fn if_dir(dir: &Path, list: impl Fn(&Path) -> FoundPaths) -> FoundPaths {
     }
 }
 
-/// Verifies each file of a region by itself: the region cannot be opened, because its region info or the
-/// table's descriptor is damaged, which is a fault that is known.
+/// Verifies each of the files of a region by itself: the region cannot be opened, because its region info or
+/// the table's descriptor is damaged, which is a fault that is known.
 fn verify_alone(
     region: &Path,
+    entries: FoundPaths,
     files: &HFileOptions,
     regions: &RegionOptions,
     storage: &Arc<dyn Storage>,
     found: &mut Vec<Found>,
 ) {
     let info = vfs::absolute(&region.join(REGION_INFO));
-    for entry in each_file_of_region(region, storage) {
+    for entry in entries {
         let path = match entry {
             Ok(path) => path,
             Err(fault) => {

@@ -668,6 +668,28 @@ fn store_files_are_verified_next_to_what_cannot_be_examined() {
     }
 }
 
+/// So are those of a single family.
+#[test]
+fn store_files_of_a_family_are_verified_although_its_region_cannot_be_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&testdata("region/split-references/root"), dir.path());
+    let region = dir.path().join("data/default/halves/93e53ef8671385578b50691051cf8cd5");
+    let verify = |expected: i32| {
+        let output = run(&["verify".as_ref(), "--json".as_ref(), region.join("q").as_os_str()]);
+        assert_eq!(code(&output), expected, "{}", stdout(&output));
+        json_lines(&stdout(&output))
+    };
+    let sound = verify(0).remove(0)["summary"].clone();
+    assert!(sound["files"].as_u64().unwrap() > 0);
+    let info = region.join(".regioninfo");
+    fs::write(&info, "damaged").unwrap();
+    let lines = verify(3);
+    assert_eq!((lines.len(), &lines[0]["path"]), (2, &json!(info)), "{lines:?}");
+    for member in ["files", "blocks", "cells"] {
+        assert_eq!(lines[1]["summary"][member], sound[member], "{member}: {lines:?}");
+    }
+}
+
 /// Outside of a root, only the region info tells which files are those of a region.
 #[test]
 fn store_files_of_a_copied_region_are_verified_without_region_info() {
