@@ -178,6 +178,11 @@ fn the_newest_whole_list_counts() {
     ["0a", "0b", "0c"].iter().for_each(|name| put(&storage, name, b"bytes"));
     let of = |tracker| family(&storage).store_files(tracker);
     assert_eq!(names(&of(LIST).unwrap()), [""; 0], "no list, no files");
+    put(&storage, ".filelist/f1", b"");
+    let (found, faults) = family(&storage).found_files(LIST).unwrap();
+    assert_eq!((names(&found), paths(&faults)), (vec![], vec![".filelist/f1"]));
+    assert_eq!(paths(&of(LIST).unwrap().warnings), [".filelist/f1"]);
+    assert_eq!(names(&of(StoreFileTracker::UNSET).unwrap()), ["0a", "0b", "0c"]);
     put(&storage, ".filelist/f1", &list(99, None, &[("0c", None)]));
     put(&storage, ".filelist/f1.7", &list(5, Some(1), &[("0a", None)]));
     put(&storage, ".filelist/f2.7", &list(6, Some(1), &[("0a", None), ("0b", None)]));
