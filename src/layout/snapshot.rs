@@ -92,8 +92,8 @@ pub struct SnapshotStoreFile {
 }
 
 /// Returns the descriptions of all complete snapshots under a root directory, by name, with an error for each
-/// whose description cannot be read, is malformed, or is not that of the manifest. Skips directories without a
-/// description, as HBase does.
+/// whose description cannot be read, is malformed, or is not that of the manifest. Skips directories without
+/// a description, as HBase does.
 ///
 /// # Errors
 ///

@@ -38,9 +38,9 @@ impl RegionOptions {
     /// files (IS_MOB), of which only the indexes and needed blocks are read.
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
-    /// verification, and continues. Returns the faults of family directories, of store files without bytes, and
-    /// of files in relation to others, such as a reference whose file is missing. Files that another process
-    /// archives during the call are verified in the archive.
+    /// verification, and continues. Returns the faults of family directories, of store files that are not
+    /// read, as they have no bytes, and of files in relation to others, such as a reference whose file is
+    /// missing. Files that another process archives during the call are verified in the archive.
     ///
     /// [`HFileOptions::verify`]: crate::HFileOptions::verify
     ///
