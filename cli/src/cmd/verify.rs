@@ -358,6 +358,9 @@ struct Tally {
     blocks: u64,
     cells: u64,
     faults: u64,
+    /// The lines of faults that are not of one HFile: that of a table's descriptor prevents that any of its
+    /// regions is opened.
+    known: BTreeSet<String>,
     /// The fault that decides the exit code: the first of those with the greatest. So the order in which
     /// files are found does not matter, and what could not be checked is not taken for checked.
     worst: Option<CommandError>,
@@ -426,6 +429,7 @@ impl Tally {
                 Ok(())
             }
             Found::Gone => Ok(()),
+            Found::Fault(fault) if !self.known.insert(fault.line()) => Ok(()),
             Found::Fault(fault) => self.add_fault(fault, out),
         }
     }
@@ -446,7 +450,7 @@ impl Tally {
     }
 
     fn finish(self, out: &mut Output) -> Result<Exit, Failure> {
-        let Self { files, blocks, cells, faults, worst } = self;
+        let Self { files, blocks, cells, faults, worst, .. } = self;
         if out.is_json() {
             let summary = json!({ "files": files, "blocks": blocks, "cells": cells, "faults": faults });
             out.json_line(&json!({ "summary": summary }))?;

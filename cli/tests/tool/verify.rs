@@ -580,6 +580,8 @@ fn store_files_are_verified_without_region_info_or_descriptor() {
         assert_eq!(counts(summary), counts(&sound), "{lost} {new:?}: {lines:?}");
         let mut paths = lines.iter().filter_map(|line| line.get("path")?.as_str()).peekable();
         assert!(paths.peek().is_some() && paths.all(|path| path.contains(lost)), "{lost} {new:?}: {lines:?}");
+        let once: BTreeSet<String> = lines.iter().map(ToString::to_string).collect();
+        assert_eq!(once.len(), lines.len(), "{lost} {new:?}: {lines:?}");
         let is_store = |path: &&PathBuf| path.file_name().unwrap().len() == 32;
         let store = files.iter().find(is_store).unwrap();
         let mut bytes = fs::read(store).unwrap();
