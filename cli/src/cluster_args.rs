@@ -1,15 +1,17 @@
 //! Arguments that locate `hbase:meta`.
 
 use crate::failure::{CommandError, Failure};
+use crate::output::Output;
 use crate::server_args::ServerArgs;
 use crate::vfs::{self, check_readable};
-use hregion::locator::CatalogRow;
+use hregion::locator::{Catalog, CatalogRow, RetryPolicy, RootDir};
 use hregion::{Deadline, Locator, RegionLocations, Result, TableName};
 #[cfg(feature = "cluster")]
 use hregion_client::blocking::Client;
 #[cfg(not(feature = "cluster"))]
 use std::convert::Infallible as Client;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The location of the catalog.
 #[derive(clap::Args, Clone, Debug)]
@@ -32,11 +34,20 @@ pub(crate) enum RegionFinder {
 }
 
 impl ClusterArgs {
-    /// Returns the finder of tables' regions.
-    pub(crate) fn finder(&self) -> Result<RegionFinder, Failure> {
+    /// Returns the finder of tables' regions. Warns of what is not read of a catalog on a disk.
+    pub(crate) fn finder(&self, out: &Output) -> Result<RegionFinder, Failure> {
         if let Some(root) = &self.meta {
             check_readable(root)?;
-            return Ok(RegionFinder::Root(Box::new(Locator::open_in(vfs::storage(), root)?)));
+            let root = RootDir::with_storage(vfs::storage(), root);
+            let catalog: Arc<dyn Catalog> = match root.meta_region()? {
+                Some(meta) => {
+                    out.warner_of_reads().warn_of(meta.region());
+                    Arc::new(meta)
+                }
+                None => root.catalog()?,
+            };
+            let locator = Locator::new(Arc::new(root), catalog).retries(RetryPolicy::no_retries());
+            return Ok(RegionFinder::Root(Box::new(locator.needs_server(false))));
         }
         if let Some(client) = self.server.client()? {
             return Ok(RegionFinder::Cluster(client));

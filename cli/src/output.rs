@@ -190,12 +190,17 @@ impl Warner {
         Self { quiet: true, progress: self.progress.clone(), logs: None }
     }
 
-    /// Prints the warnings of a region, unless quiet.
-    pub(crate) fn warn_of(&self, region: &Region) {
-        for warning in region.warnings().iter().filter(|_| !self.quiet) {
+    /// Prints a warning, unless quiet.
+    pub(crate) fn warn(&self, warning: &hregion::Error) {
+        if !self.quiet {
             let line = CommandError::from(warning).with_hint(None).line();
             self.progress.suspend(|| say("warning", "33", &line));
         }
+    }
+
+    /// Prints the warnings of a region, unless quiet.
+    pub(crate) fn warn_of(&self, region: &Region) {
+        region.warnings().iter().for_each(|warning| self.warn(warning));
         self.warn_of_logs(region.unread_logs(), region.info().table());
     }
 

@@ -3,7 +3,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::list_if_exists;
-use super::file_list::{FILE_LIST_DIR, FileList, read_file_list};
+use super::file_list::{FILE_LIST_DIR, FileList, find_file_list, read_file_list};
 use super::file_name::{FileName, Target, is_mob};
 use super::reference::Reference;
 use super::root::TableDir;
@@ -30,8 +30,8 @@ pub(crate) struct StoreFiles {
     pub(crate) files: Vec<StoreFileInfo>,
     /// Names that HBase ignores too: empty files, files that are not on the list, directories.
     pub(crate) ignored: Vec<String>,
-    /// Entries that are ignored although HBase may not ignore them: names that are not valid for a store
-    /// file.
+    /// Entries that are ignored although they may have cells: names that are not valid for a store file, with
+    /// which HBase opens no store, store files without bytes, and those of a family without a complete list.
     pub(crate) warnings: Vec<Error>,
 }
 
@@ -45,6 +45,9 @@ pub(super) struct NamedFiles {
     pub(super) is_by_list: bool,
     /// Entries of `ignored` that are named like store files but are empty.
     pub(super) empty: Vec<String>,
+    /// A list that is not complete, if there is no other, and the directory has store files: these are not
+    /// read.
+    pub(super) torn_list: Option<PathBuf>,
 }
 
 /// A store file by name.
@@ -68,10 +71,40 @@ impl FamilyDir {
 
     /// Returns the store files, with links and references followed. A directory that does not exist has none.
     pub(crate) fn store_files(&self, tracker: StoreFileTracker) -> Result<StoreFiles> {
-        let NamedFiles { files, ignored, warnings, .. } = self.named_files(tracker)?;
-        let resolve = |file: NamedFile| self.resolve(&file.entry, &file.name, file.listed);
-        let files = files.into_iter().map(resolve).collect::<Result<_>>()?;
-        Ok(StoreFiles { files, ignored, warnings })
+        let (mut found, unread) = self.resolve_each(tracker, Err)?;
+        found.warnings.extend(unread);
+        Ok(found)
+    }
+
+    /// Like [`store_files`](Self::store_files), but returns the faults of single files separately: those of
+    /// links and references that cannot be followed, and of files that are not read.
+    pub(crate) fn found_files(&self, tracker: StoreFileTracker) -> Result<(StoreFiles, Vec<Error>)> {
+        let mut faults = Vec::new();
+        let (found, unread) = self.resolve_each(tracker, |fault| {
+            faults.push(fault);
+            Ok(())
+        })?;
+        faults.extend(unread);
+        Ok((found, faults))
+    }
+
+    /// Returns the store files, and the faults of those that are not read: without bytes, or without a list.
+    /// Calls `failed` for a link or reference that cannot be followed.
+    fn resolve_each(
+        &self,
+        tracker: StoreFileTracker,
+        mut failed: impl FnMut(Error) -> Result<()>,
+    ) -> Result<(StoreFiles, Vec<Error>)> {
+        let NamedFiles { files, ignored, warnings, empty, torn_list, .. } = self.named_files(tracker)?;
+        let mut found = StoreFiles { files: Vec::with_capacity(files.len()), ignored, warnings };
+        for file in files {
+            match self.resolve(&file.entry, &file.name, file.listed) {
+                Ok(file) => found.files.push(file),
+                Err(fault) => failed(fault)?,
+            }
+        }
+        let empty = empty.iter().map(|name| empty_file(&self.path().join(name)));
+        Ok((found, empty.chain(torn_list.map(|path| torn_list_fault(&path))).collect()))
     }
 
     /// Returns the names of the store files, in the directory or on the list. No link or reference is
@@ -79,22 +112,25 @@ impl FamilyDir {
     pub(super) fn named_files(&self, tracker: StoreFileTracker) -> Result<NamedFiles> {
         let storage = &*self.table.storage;
         let Some(entries) = list_if_exists(storage, &self.path())? else { return Ok(NamedFiles::default()) };
-        let list = match tracker.source {
-            TrackedBy::Directory => None,
-            TrackedBy::List => Some(read_file_list(storage, &self.path())?.unwrap_or_default()),
-            TrackedBy::Unset => read_file_list(storage, &self.path())?,
+        let (list, torn) = match tracker.source {
+            TrackedBy::Directory => (None, None),
+            TrackedBy::List => match find_file_list(storage, &self.path())? {
+                (None, torn) => (Some(FileList::default()), torn),
+                (list, _) => (list, None),
+            },
+            TrackedBy::Unset => (read_file_list(storage, &self.path())?, None),
         };
-        match list {
-            None => Ok(self.names_of_directory(entries)),
-            Some(list) => self.names_of_list(&entries, list),
-        }
+        let Some(list) = list else { return Ok(self.names_of_directory(entries)) };
+        let mut found = self.names_of_list(&entries, list)?;
+        found.torn_list = torn.filter(|_| entries.iter().any(is_named_store_file));
+        Ok(found)
     }
 
     fn names_of_directory(&self, entries: Vec<DirEntry>) -> NamedFiles {
         let mut found = NamedFiles::default();
         for entry in entries {
             match entry.utf8_name() {
-                Some(name) if is_store_file(&entry, name) && FileName::parse(name).is_some() => {
+                Some(name) if is_named_store_file(&entry) => {
                     let name = name.to_owned();
                     found.files.push(NamedFile { entry, name, listed: None, is_present: true });
                 }
@@ -201,6 +237,18 @@ impl FamilyDir {
     }
 }
 
+/// Returns the fault of a store file without bytes, which is not read: its cells are lost.
+pub(crate) fn empty_file(path: &Path) -> Error {
+    Corruption::Malformed("no bytes: it is not read").at(path, 0)
+}
+
+/// Returns the fault of a family's only list of files, if it was not written completely, or has been cut off
+/// since. HBase, too, reads no store files then.
+pub(super) fn torn_list_fault(path: &Path) -> Error {
+    let message = "the list of files ends early, and there is no other: the store files are not read";
+    Corruption::Malformed(message).at(path, 0)
+}
+
 /// Fails if a file has values that are too large for a store.
 pub(super) fn check_mob(parsed: &FileName<'_>, name: &str) -> Result<(), Corruption> {
     if !is_mob(parsed.target().file()) {
@@ -208,6 +256,10 @@ pub(super) fn check_mob(parsed: &FileName<'_>, name: &str) -> Result<(), Corrupt
     }
     let hint = Some("MOB files are not read as those of a region");
     Err(Corruption::Unsupported { what: "file of values,", name: name.to_owned().into(), hint })
+}
+
+fn is_named_store_file(entry: &DirEntry) -> bool {
+    entry.utf8_name().is_some_and(|name| is_store_file(entry, name) && FileName::parse(name).is_some())
 }
 
 /// Whether HBase treats an entry of the directory as a store file (HBase: `StoreFileInfo.isValid`).

@@ -178,7 +178,15 @@ fn list_names(storage: &dyn Storage, family: &Path) -> Result<Option<BTreeMap<u6
 
 /// Reads the current list; `None` if there is no complete list.
 pub(crate) fn read_file_list(storage: &dyn Storage, family: &Path) -> Result<Option<FileList>> {
-    let Some(by_number) = list_names(storage, family)? else { return Ok(None) };
+    Ok(find_file_list(storage, family)?.0)
+}
+
+/// Like [`read_file_list`], with the path of the newest list that is not complete, if one was read.
+pub(super) fn find_file_list(
+    storage: &dyn Storage,
+    family: &Path,
+) -> Result<(Option<FileList>, Option<PathBuf>)> {
+    let Some(by_number) = list_names(storage, family)? else { return Ok((None, None)) };
     newest(storage, family, &by_number)
 }
 
@@ -199,7 +207,8 @@ fn newest(
     storage: &dyn Storage,
     family: &Path,
     by_number: &BTreeMap<u64, Vec<String>>,
-) -> Result<Option<FileList>> {
+) -> Result<(Option<FileList>, Option<PathBuf>)> {
+    let mut incomplete = None;
     for names in by_number.values().rev() {
         let mut newest: Option<FileList> = None;
         for name in names {
@@ -211,15 +220,17 @@ fn newest(
                 }
                 Ok(_) => {}
                 // The list was not written completely, so the previous one is used.
-                Err(corruption) if corruption.kind() == ErrorKind::Truncated => {}
+                Err(corruption) if corruption.kind() == ErrorKind::Truncated => {
+                    incomplete.get_or_insert(path);
+                }
                 Err(corruption) => return Err(corruption.at(&path, 0)),
             }
         }
         if newest.is_some() {
-            return Ok(newest);
+            return Ok((newest, incomplete));
         }
     }
-    Ok(None)
+    Ok((None, incomplete))
 }
 
 /// Makes a list of the next number with the files of the current one, in a storage without renames: a later
@@ -260,7 +271,7 @@ impl NewFileList {
     /// that every HBase version that wrote the existing lists can read.
     pub(super) fn after(storage: &dyn Storage, family: &Path, mut list: FileList, now: i64) -> Result<Self> {
         let by_number = list_names(storage, family)?.unwrap_or_default();
-        let before = newest(storage, family, &by_number)?;
+        let (before, _) = newest(storage, family, &by_number)?;
         if !storage.can_rename(family) && before.as_ref().map_or("", |before| &before.name) != list.name {
             return Err(changed_elsewhere(family));
         }

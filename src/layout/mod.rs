@@ -62,7 +62,7 @@ pub(crate) use descriptor::{
     SchemaChange, StoredDescriptor, TableIdentity, last_number, number_in_place, read_descriptor,
     read_descriptor_file, remove_descriptors, table_of_descriptor,
 };
-pub(crate) use family::StoreFiles;
+pub(crate) use family::{StoreFiles, empty_file};
 pub use file_kind::FileKind;
 pub(crate) use file_kind::locate_store_file;
 pub(crate) use file_list::check_file_list;
@@ -86,7 +86,7 @@ pub(crate) use root::{
 };
 pub use snapshot::SnapshotStoreFile;
 pub(crate) use snapshot::{
-    HFilePath, Snapshot, SnapshotRegion, SnapshotTree, TableClone, list_snapshots, split_parents,
+    HFilePath, Snapshot, SnapshotRegion, SnapshotTree, TableClone, each_snapshot, split_parents,
 };
 pub(crate) use store_file_info::StoreFileInfo;
 pub(crate) use survey::FileFaultKind;

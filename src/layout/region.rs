@@ -493,6 +493,22 @@ impl RegionDir {
         Ok(files)
     }
 
+    /// Like [`store_files`](Self::store_files), but returns the faults of single files separately: also those
+    /// of files without bytes, which are not read.
+    ///
+    /// # Errors
+    ///
+    /// If the directory or a list of files cannot be read, or a list is malformed; or if the region's
+    /// directory no longer exists.
+    pub(crate) fn found_files(&self, family: &[u8]) -> Result<(StoreFiles, Vec<Error>)> {
+        let (found, mut faults) = self.family(family).found_files(self.tracker(family)?)?;
+        if found.files.is_empty() {
+            self.check_exists()?;
+        }
+        faults.extend(found.files.iter().filter_map(|file| self.check_reference(family, file).err()));
+        Ok((found, faults))
+    }
+
     /// Fails if the directory does not exist: another process has archived or removed the region since it was
     /// opened.
     fn check_exists(&self) -> Result<()> {

@@ -91,39 +91,42 @@ pub struct SnapshotStoreFile {
     pub hfile: PathBuf,
 }
 
-/// Returns the descriptions of all complete snapshots under a root directory, by name. Skips directories
-/// without a description, as HBase does.
+/// Returns the descriptions of all complete snapshots under a root directory, by name, with an error for each
+/// whose description cannot be read, is malformed, or is not that of the manifest. Skips directories without
+/// a description, as HBase does.
 ///
 /// # Errors
 ///
-/// If a directory cannot be listed; if a description cannot be read, is malformed, or is not that of the
-/// manifest; if a snapshot is a symbolic link.
-pub(crate) fn list_snapshots(storage: &dyn Storage, root: &Path) -> Result<Vec<SnapshotDescription>> {
+/// If the directory of the snapshots cannot be listed.
+pub(crate) fn each_snapshot(storage: &dyn Storage, root: &Path) -> Result<Vec<Result<SnapshotDescription>>> {
     let tree = RootTree::new(root);
-    let dir = tree.root().path.join(SNAPSHOT_DIR);
-    let mut found = Vec::new();
-    for entry in tree.list(storage, &dir)?.unwrap_or_default() {
-        let name = entry.utf8_name().filter(|name| SnapshotDescription::is_name(name));
-        if let Some(name) = name.filter(|_| entry.is_dir)
-            && let Some(description) = read_description(&tree, storage, name)?
-        {
-            let manifest = dir.join(name).join(DATA_MANIFEST);
-            // This crate writes no larger ones, so it has no seal.
-            let may_be_sealed = |entry: &DirEntry| entry.len <= MANIFEST_BYTES;
-            let entry = tree.listings(storage).file(&manifest)?;
-            if entry.is_none() && is_deleted(&tree, storage, name)? {
-                continue;
-            }
-            if entry.as_ref().is_some_and(may_be_sealed)
-                && let Some(bytes) = tree.read(storage, &manifest, MANIFEST_BYTES)?
-            {
-                let taken = sealed_description(&bytes).map_err(|corruption| corruption.at(&manifest, 0))?;
-                check_description(&tree, &description, taken.as_ref())?;
-            }
-            found.push(description);
-        }
+    let entries = tree.list(storage, &tree.root().path.join(SNAPSHOT_DIR))?.unwrap_or_default();
+    let names = entries.iter().filter(|entry| entry.is_dir).filter_map(DirEntry::utf8_name);
+    let names = names.filter(|name| SnapshotDescription::is_name(name));
+    Ok(names.filter_map(|name| complete_description(&tree, storage, name).transpose()).collect())
+}
+
+/// Returns the description of a snapshot; `None` if it is not complete.
+fn complete_description(
+    tree: &RootTree,
+    storage: &dyn Storage,
+    name: &str,
+) -> Result<Option<SnapshotDescription>> {
+    let Some(description) = read_description(tree, storage, name)? else { return Ok(None) };
+    let manifest = tree.root().path.join(SNAPSHOT_DIR).join(name).join(DATA_MANIFEST);
+    // This crate writes no larger ones, so it has no seal.
+    let may_be_sealed = |entry: &DirEntry| entry.len <= MANIFEST_BYTES;
+    let entry = tree.listings(storage).file(&manifest)?;
+    if entry.is_none() && is_deleted(tree, storage, name)? {
+        return Ok(None);
     }
-    Ok(found)
+    if entry.as_ref().is_some_and(may_be_sealed)
+        && let Some(bytes) = tree.read(storage, &manifest, MANIFEST_BYTES)?
+    {
+        let taken = sealed_description(&bytes).map_err(|corruption| corruption.at(&manifest, 0))?;
+        check_description(tree, &description, taken.as_ref())?;
+    }
+    Ok(Some(description))
 }
 
 /// Returns the path of the file which records that a snapshot of a name was removed.

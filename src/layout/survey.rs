@@ -3,7 +3,7 @@
 #![warn(clippy::indexing_slicing)]
 
 use super::durable::list_if_exists;
-use super::family::NamedFiles;
+use super::family::{NamedFiles, torn_list_fault};
 use super::file_name::FileName;
 use super::region::{RECOVERED_EDITS, RegionDir, TMP};
 use crate::error::{Error, Result};
@@ -55,7 +55,8 @@ impl RegionDir {
     /// If the directory or a list of files cannot be read, or the tracker is unknown.
     pub(crate) fn survey_files(&self, family: &[u8]) -> Result<FileSurvey> {
         let (dir, tracker) = (self.family(family), self.tracker(family)?);
-        let NamedFiles { files, ignored, warnings, is_by_list, empty } = dir.named_files(tracker)?;
+        let NamedFiles { files, ignored, warnings, is_by_list, empty, torn_list } =
+            dir.named_files(tracker)?;
         let (count, mut faults) = (files.len(), Vec::new());
         let mut add = |kind, name: &str, error| {
             faults.push(FileFault { kind, path: dir.path().join(name), error });
@@ -89,6 +90,10 @@ impl RegionDir {
             let is_store_file = |name: &&String| FileName::parse(name).is_some();
             ignored.iter().filter(is_store_file).for_each(|name| add(FileFaultKind::Untracked, name, None));
         }
+        faults.extend(torn_list.map(|path| {
+            let error = Some(torn_list_fault(&path));
+            FileFault { kind: FileFaultKind::Unreadable, path, error }
+        }));
         faults.extend(warnings.into_iter().map(|error| FileFault {
             kind: FileFaultKind::UnknownName,
             path: error.path().map_or_else(|| dir.path(), PathBuf::from),

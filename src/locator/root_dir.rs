@@ -39,15 +39,27 @@ impl RootDir {
         Self { storage, path: path.into() }
     }
 
+    /// Opens the region of the catalog; `None` if there is none. Its
+    /// [warnings](crate::Region::warnings) name files of it that are not read, so that rows may be missing.
+    ///
+    /// # Errors
+    ///
+    /// If the region cannot be opened, or the check for it fails.
+    pub fn meta_region(&self) -> Result<Option<MetaRegion>> {
+        if !dir_exists(&*self.storage, &MetaRegion::path(&self.path))? {
+            return Ok(None);
+        }
+        MetaRegion::open(&self.path, Region::options().storage(Arc::clone(&self.storage))).map(Some)
+    }
+
     /// Returns the catalog: its own region if it exists, otherwise the region directories.
     ///
     /// # Errors
     ///
     /// If the catalog cannot be read, or the check for it fails.
     pub fn catalog(&self) -> Result<Arc<dyn Catalog>> {
-        if dir_exists(&*self.storage, &MetaRegion::path(&self.path))? {
-            let options = Region::options().storage(Arc::clone(&self.storage));
-            return Ok(Arc::new(MetaRegion::open(&self.path, options)?));
+        if let Some(meta) = self.meta_region()? {
+            return Ok(Arc::new(meta));
         }
         let old = self.path.join(OLD_CATALOG);
         if dir_exists(&*self.storage, &old)? {

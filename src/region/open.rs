@@ -46,7 +46,7 @@ pub(super) const DEFAULT_TABLE: &str = "default";
 const DEFAULT_FLUSH_SIZE: u64 = 128 << 20;
 
 /// The maximum number of times that files are listed again because another process has changed them.
-const LISTINGS: u32 = 100;
+pub(super) const LISTINGS: u32 = 100;
 
 /// The number of sequence ids skipped when a region is opened for writing in a storage whose locks may
 /// outlive their processes: more than a writer has in progress.

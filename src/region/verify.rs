@@ -3,13 +3,16 @@
 mod log_check;
 
 use super::RegionOptions;
+use super::open::LISTINGS;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::hfile::VerifyReport;
 use crate::io::Storage;
+use crate::layout::file_name::FileName;
 use crate::layout::{
     FileKind, MobFile, MobFileName, RegionDir, Snapshot, SnapshotRegion, StoreFileInfo, StoreFiles,
-    archived_path, check_file_list, find_mob_files, find_region_info, full_path, has_descriptor_dir,
-    locate_store_file, path_of_region, path_of_table, read_descriptor_file, read_region_info,
+    archived_path, check_file_list, empty_file, find_mob_files, find_region_info, full_path,
+    has_descriptor_dir, locate_store_file, path_of_region, path_of_table, read_descriptor_file,
+    read_region_info,
 };
 use crate::schema::{Family, RegionInfo};
 use crate::store::{FoundValues, MobFiles, StoreFile, listed_mob_files, open_files};
@@ -24,7 +27,7 @@ use std::sync::Arc;
 /// The fault of a file of another family.
 const OTHER_FAMILY: &str = "cells of another family than that of the directory";
 
-/// The files of a family that were found, and the faults of those that are missing.
+/// The files of a family that were found, and the faults of those that are missing or empty.
 type FoundFiles = (StoreFiles, Vec<Error>);
 
 impl RegionOptions {
@@ -35,9 +38,9 @@ impl RegionOptions {
     /// files (IS_MOB), of which only the indexes and needed blocks are read.
     ///
     /// Passes the path of each HFile to `report`, with its faults or with the error that prevented the
-    /// verification, and continues. Returns the faults of family directories and of files in relation to
-    /// others, such as a reference whose file is missing. Files that another process archives during the call
-    /// are verified in the archive.
+    /// verification, and continues. Returns the faults of family directories, of store files that are not
+    /// read, as they have no bytes, and of files in relation to others, such as a reference whose file is
+    /// missing. Files that another process archives during the call are verified in the archive.
     ///
     /// [`HFileOptions::verify`]: crate::HFileOptions::verify
     ///
@@ -187,12 +190,14 @@ impl RegionOptions {
                         report(&found.path, options.files.verify(&found.path));
                         Ok(())
                     }
+                    Ok(None) if is_named_like_store_file(path) => Err(empty_file(path)),
+                    Ok(None) => Ok(()),
                     // The target of a replaced reference may no longer exist: nothing needs it.
                     Err(error) if error.is_not_found() => match is_archived(&**storage, path)? {
                         true => Ok(()),
                         false => Err(error),
                     },
-                    found => found.map(drop),
+                    Err(error) => Err(error),
                 }
             }
         };
@@ -288,8 +293,9 @@ impl RegionOptions {
             options.verify_edits(&dir, &mut faults, report);
         }
         for family in families {
-            match options.list_store_files(&dir, family.name(), &RegionDir::store_files) {
-                Ok(listed) => {
+            match find_store_files(&dir, family.name()) {
+                Ok((listed, of_files)) => {
+                    faults.extend(of_files);
                     let place = (&dir, family.name());
                     let mut mob = options.verify_files(&listed.files, place, &mut faults, report);
                     faults.append(&mut mob.faults(!with_mob_files));
@@ -464,6 +470,39 @@ impl RegionOptions {
         let archived = archived_path(path).filter(|archived| is_missing && storage.open(archived).is_ok());
         archived.map(|archived| *path = archived).is_some()
     }
+}
+
+/// Lists the files of a family, with the faults of single files. A file is missing if it is so twice in
+/// succession: another process may move it.
+fn find_store_files(dir: &RegionDir, family: &[u8]) -> Result<FoundFiles> {
+    let mut found = dir.found_files(family);
+    let mut missing = missing_files(&found);
+    for _ in 1..LISTINGS {
+        if missing.is_empty() {
+            break;
+        }
+        found = dir.found_files(family);
+        let again = missing_files(&found);
+        if again == missing {
+            break;
+        }
+        missing = again;
+    }
+    found
+}
+
+fn missing_files(found: &Result<FoundFiles>) -> Vec<PathBuf> {
+    let faults = match found {
+        Ok((_, faults)) => faults.as_slice(),
+        Err(error) => slice::from_ref(error),
+    };
+    let missing = faults.iter().filter(|fault| fault.is_not_found());
+    missing.filter_map(|fault| fault.path().map(Path::to_owned)).collect()
+}
+
+/// Whether a path is named like a store file, a reference or a link.
+fn is_named_like_store_file(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).and_then(FileName::parse).is_some()
 }
 
 /// Returns the fault of a file that belongs to another place: its first or last cell is of another family, or

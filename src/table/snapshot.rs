@@ -8,7 +8,7 @@ use super::Table;
 use super::regions::RegionSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{LocalStorage, Storage};
-use crate::layout::{Snapshot, SnapshotStoreFile, list_snapshots};
+use crate::layout::{Snapshot, SnapshotStoreFile, each_snapshot};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{RegionInfo, SnapshotDescription};
 use std::path::Path;
@@ -33,7 +33,20 @@ impl Table {
         root: impl AsRef<Path>,
         storage: &dyn Storage,
     ) -> Result<Vec<SnapshotDescription>> {
-        list_snapshots(storage, root.as_ref())
+        Self::each_snapshot(root, storage)?.into_iter().collect()
+    }
+
+    /// Returns the complete snapshots under a root directory of a storage, by name, with an error for each
+    /// whose description cannot be read, or is malformed: the others can be used.
+    ///
+    /// # Errors
+    ///
+    /// If the directory of the snapshots cannot be listed.
+    pub fn each_snapshot(
+        root: impl AsRef<Path>,
+        storage: &dyn Storage,
+    ) -> Result<Vec<Result<SnapshotDescription>>> {
+        each_snapshot(storage, root.as_ref())
     }
 
     /// Opens the table of a snapshot, in the state of that time, for reading. Changes nothing, and needs

@@ -36,6 +36,7 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let Row(row) = &args.row;
-    region_output::print(&args.cluster.finder()?.locate(&args.table, row)?, out)?;
+    let found = args.cluster.finder(out)?.locate(&args.table, row)?;
+    region_output::print(&found, out)?;
     Ok(Exit::Done)
 }

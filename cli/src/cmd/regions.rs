@@ -33,7 +33,7 @@ Examples:
   hregion regions users --meta /hbase --json | jq -r .server | sort | uniq -c";
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
-    let finder = args.cluster.finder()?;
+    let finder = args.cluster.finder(out)?;
     let rows = finder.regions(&args.table)?;
     let faults = check_region_chain(&serving(rows.iter().map(|row| row.region().clone()).collect()));
     let exit = if faults.is_empty() { Exit::Done } else { Exit::Corrupt };

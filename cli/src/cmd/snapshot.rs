@@ -3,6 +3,7 @@
 use crate::args::FileArgs;
 use crate::directories::{DATA, SNAPSHOT_DIR};
 use crate::failure::{CommandError, Exit, Failure};
+use crate::maintenance::keep_first;
 use crate::output::Output;
 use crate::probe;
 use crate::table_load::check_is_table;
@@ -150,12 +151,17 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             if !probe::is_dir(root)? {
                 return Err(CommandError::no_such_dir(root).into());
             }
-            let found = Table::list_snapshots_with(root, &*vfs::storage())?;
+            let found = Table::each_snapshot(root, &*vfs::storage())?;
             if found.is_empty() && !is_root(root)? {
                 let message = "neither data nor .hbase-snapshot in it: not a root directory of HBase";
                 out.warn(&CommandError::invalid_file(root, message).line());
             }
-            found.iter().try_for_each(|found| print(found, out))?;
+            let mut first = Ok(());
+            for one in found {
+                let printed = one.map_err(Failure::from).and_then(|found| print(&found, out));
+                first = keep_first(first, printed, out);
+            }
+            first?;
         }
         Action::Info { root, name, reading } => {
             info(root, name, reading.region_options(out)?, out)?;
@@ -247,9 +253,9 @@ fn members(found: &SnapshotDescription) -> Value {
 fn info(root: &Path, name: &str, options: RegionOptions, out: &mut Output) -> Result<(), Failure> {
     check_readable(root)?;
     let snapshot = Table::open_snapshot_with(root, name, options)?;
-    let listed = Table::list_snapshots_with(root, &*vfs::storage())?;
+    let mut listed = Table::each_snapshot(root, &*vfs::storage())?.into_iter().flatten();
     // It may have been deleted in the meantime.
-    let Some(found) = listed.iter().find(|found| found.name() == name) else {
+    let Some(found) = listed.find(|found| found.name() == name) else {
         return Err(no_such_snapshot(root, name).into());
     };
     let mut regions = Vec::new();
@@ -259,11 +265,11 @@ fn info(root: &Path, name: &str, options: RegionOptions, out: &mut Output) -> Re
         regions.push((region, files));
     }
     if out.is_json() {
-        let mut found = members(found);
+        let mut found = members(&found);
         found["regions"] = regions.iter().map(|(region, files)| region_json(region, *files)).collect();
         return out.json_line(&found);
     }
-    print(found, out)?;
+    print(&found, out)?;
     for (region, files) in regions {
         let (start, end) = (StringBinary(region.start_key()), StringBinary(region.end_key()));
         writeln!(out, "  region {}: from '{start}' to '{end}', files {files}", region.encoded_name())?;

@@ -167,6 +167,9 @@ fn any_level_and_single_files_are_targets() {
     assert!(file[0]["cells"].as_u64().unwrap() > 10);
     let missing = run(&["du", "--json", "no-such"]);
     assert_eq!((code(&missing), &last_error(&missing)["kind"]), (5, &json!("Io")));
+    let descriptor = root.join("data/default/joined/.tabledesc/.tableinfo.0000000001.627");
+    let other = run(&["du", "--json", descriptor.to_str().unwrap()]);
+    assert_eq!((code(&other), &last_error(&other)["kind"]), (4, &json!("Unsupported")));
 }
 
 /// A family is printed before the files of the next one are opened; they are not opened if the output is

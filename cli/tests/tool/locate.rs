@@ -1,5 +1,6 @@
 //! `hregion locate` and `hregion regions` on directories written by HBase.
 
+use crate::library::files::copy_dir;
 use crate::library::golden;
 use crate::support::*;
 use serde_json::{Value, json};
@@ -96,4 +97,20 @@ fn holes_and_overlaps_are_pointed_out() {
     assert_eq!(out.status.code(), Some(3));
     let lines = json_lines(&String::from_utf8(out.stdout).unwrap());
     assert_eq!(lines.last().unwrap()["error"]["kind"], "Inconsistent");
+}
+
+/// HBase skips such a file, too: what the catalog had in it is not found.
+#[test]
+fn files_of_the_catalog_that_are_not_read_are_warned_of() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_dir(Path::new(&testdata("meta/root")), dir.path());
+    let info = dir.path().join("data/hbase/meta/1588230740/info");
+    let files: Vec<_> = fs::read_dir(&info).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.iter().for_each(|file| fs::write(file, "").unwrap());
+    let root = dir.path().to_str().unwrap();
+    for args in [&["regions", "halves", "--meta", root][..], &["locate", "halves", "a", "--meta", root]] {
+        let output = run(args);
+        assert_eq!(code(&output), 1, "{}", stderr(&output));
+        assert!(stderr(&output).contains("no bytes: it is not read"), "{}", stderr(&output));
+    }
 }

@@ -146,6 +146,27 @@ fn a_directory_that_is_no_root_is_named_and_not_locked() {
     assert_eq!(stderr(&run(&["snapshot", "list", path])), "");
 }
 
+/// As in HBase, others are listed, described and restored.
+#[test]
+fn a_damaged_snapshot_hides_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = Table::create(dir.path(), "t", &[Family::new("f")], &[""; 0]).unwrap();
+    ["a", "m", "z"].iter().for_each(|name| drop(table.snapshot(name).unwrap()));
+    table.close().unwrap();
+    let damaged = dir.path().join(".hbase-snapshot/m/.snapshotinfo");
+    fs::write(&damaged, "x").unwrap();
+    let root = dir.path().to_str().unwrap();
+    let output = run(&["snapshot", "list", root, "--json"]);
+    assert_eq!((code(&output), &last_error(&output)["path"]), (3, &json!(damaged)));
+    let names: Vec<_> = json_lines(&stdout(&output)).iter().map(|line| line["name"].clone()).collect();
+    assert_eq!(names, [json!("a"), json!("z"), Value::Null]);
+    assert_eq!(json_lines(&ok(&["snapshot", "info", root, "z", "--json"]))[0]["name"], "z");
+    let output = run(&["shell", root, "-e", "list_snapshots; restore_snapshot 'z'"]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stdout(&output).contains("=> [\"a\", \"z\"]"), "{}", stdout(&output));
+    assert!(stderr(&output).contains(".snapshotinfo"), "{}", stderr(&output));
+}
+
 /// A table without the `.regioninfo` of a region has a hole, which a snapshot cannot fill.
 #[test]
 fn a_snapshot_without_a_region_is_warned_of() {

@@ -4,6 +4,7 @@ use crate::library::files::copy_dir;
 use crate::support::*;
 use hregion::{Family, Put, RegionInfo, Table};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -181,6 +182,58 @@ fn verify_finds_faults_of_a_region() {
     fs::remove_file(largest).unwrap();
     let faults = verify(5);
     assert!(faults.iter().any(|fault| fault["kind"] == "Io"), "{faults:?}");
+}
+
+/// A reference that cannot be followed hides no other fault of its family, and its other files are read.
+#[test]
+fn verify_goes_on_after_references_that_cannot_be_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&testdata("region/split-references/root"), dir.path());
+    let table = dir.path().join("data/default/halves");
+    let verify = || run(&["verify", "--json", table.to_str().unwrap()]);
+    let summary = |lines: &[Value]| lines.iter().find_map(|line| line.get("summary").cloned()).unwrap();
+    let sound = summary(&json_lines(&stdout(&verify())));
+    let (parent, halves) = (
+        "36870a128e2b61b11b5b6154f73464e8",
+        ["93e53ef8671385578b50691051cf8cd5", "b080bd824b133f7fd142d58caf423392"],
+    );
+    let (lost, damaged) = ("fbfd96424b854fcc8968ce6ba9b32467", "759e84d3981d40c8bcc473041f25b39d");
+    let reference = |half: &str, file: &str| table.join(half).join("q").join(format!("{file}.{parent}"));
+    fs::remove_file(table.join(parent).join("q").join(lost)).unwrap();
+    let check = |expected: &[PathBuf], files: u64| {
+        let output = verify();
+        assert_eq!(code(&output), 5, "{}", stderr(&output));
+        let lines = json_lines(&stdout(&output));
+        let found: BTreeSet<_> = lines.iter().filter_map(|line| line.get("path")?.as_str()).collect();
+        assert_eq!(found, expected.iter().map(|path| path.to_str().unwrap()).collect(), "{lines:?}");
+        assert_eq!(summary(&lines)["files"].as_u64().unwrap() + files, sound["files"], "{lines:?}");
+    };
+    let mut expected = halves.map(|half| reference(half, lost)).to_vec();
+    check(&expected, 3);
+    expected.push(reference(halves[0], damaged));
+    fs::write(&expected[2], b"PBUF\xff\xff").unwrap();
+    check(&expected, 4);
+}
+
+/// HBase skips such files, too, and warns of a loss of data.
+#[test]
+fn store_files_without_bytes_are_faults_and_reads_warn_of_them() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&testdata("region/split-references/root"), dir.path());
+    let region = dir.path().join("data/default/halves/93e53ef8671385578b50691051cf8cd5");
+    let path = region.join("q").join("a".repeat(32));
+    fs::write(&path, "").unwrap();
+    for target in [dir.path(), region.parent().unwrap(), &region, &region.join("q"), &path] {
+        let output = run(&["verify".as_ref(), "--json".as_ref(), target.as_os_str()]);
+        assert_eq!(code(&output), 3, "{}", stderr(&output));
+        let lines = json_lines(&stdout(&output));
+        let faults: Vec<_> = lines.iter().filter(|line| line.get("path").is_some()).collect();
+        assert_eq!((faults.len(), &faults[0]["path"]), (1, &json!(path)), "{lines:?}");
+        assert_eq!(faults[0]["message"], "no bytes: it is not read");
+    }
+    let output = run(&["count", region.to_str().unwrap()]);
+    assert_eq!(code(&output), 0, "{}", stderr(&output));
+    assert!(stderr(&output).contains("no bytes: it is not read"), "{}", stderr(&output));
 }
 
 /// Tables and families may have names like those of regions.
@@ -516,6 +569,8 @@ fn store_files_are_verified_without_region_info_or_descriptor() {
         assert_eq!(counts(summary), counts(&sound), "{lost} {new:?}: {lines:?}");
         let mut paths = lines.iter().filter_map(|line| line.get("path")?.as_str()).peekable();
         assert!(paths.peek().is_some() && paths.all(|path| path.contains(lost)), "{lost} {new:?}: {lines:?}");
+        let once: BTreeSet<String> = lines.iter().map(ToString::to_string).collect();
+        assert_eq!(once.len(), lines.len(), "{lost} {new:?}: {lines:?}");
         let is_store = |path: &&PathBuf| path.file_name().unwrap().len() == 32;
         let store = files.iter().find(is_store).unwrap();
         let mut bytes = fs::read(store).unwrap();
@@ -604,6 +659,28 @@ fn store_files_are_verified_next_to_what_cannot_be_examined() {
     }
 }
 
+/// So are those of a single family.
+#[test]
+fn store_files_of_a_family_are_verified_although_its_region_cannot_be_opened() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_tree(&testdata("region/split-references/root"), dir.path());
+    let region = dir.path().join("data/default/halves/93e53ef8671385578b50691051cf8cd5");
+    let verify = |expected: i32| {
+        let output = run(&["verify".as_ref(), "--json".as_ref(), region.join("q").as_os_str()]);
+        assert_eq!(code(&output), expected, "{}", stdout(&output));
+        json_lines(&stdout(&output))
+    };
+    let sound = verify(0).remove(0)["summary"].clone();
+    assert!(sound["files"].as_u64().unwrap() > 0);
+    let info = region.join(".regioninfo");
+    fs::write(&info, "damaged").unwrap();
+    let lines = verify(3);
+    assert_eq!((lines.len(), &lines[0]["path"]), (2, &json!(info)), "{lines:?}");
+    for member in ["files", "blocks", "cells"] {
+        assert_eq!(lines[1]["summary"][member], sound[member], "{member}: {lines:?}");
+    }
+}
+
 /// Outside of a root, only the region info tells which files are those of a region.
 #[test]
 fn store_files_of_a_copied_region_are_verified_without_region_info() {
@@ -620,8 +697,6 @@ fn store_files_of_a_copied_region_are_verified_without_region_info() {
     let mut args: Vec<&std::ffi::OsStr> = ["verify", "--json"].map(AsRef::as_ref).to_vec();
     args.extend(files.iter().map(|path| path.as_os_str()));
     let sound = json_lines(&ok(&args)).remove(0)["summary"].clone();
-    // An empty file is not a store file.
-    fs::write(family.join("e".repeat(32)), "").unwrap();
     let info = region.join(".regioninfo");
     fs::write(&info, "damaged").unwrap();
     let verify = |expected: i32| {
@@ -636,6 +711,12 @@ fn store_files_of_a_copied_region_are_verified_without_region_info() {
     };
     let found = verify(3);
     assert_eq!((found.len(), found[0]["path"].as_str()), (1, info.to_str()), "{found:?}");
+    let empty = family.join("e".repeat(32));
+    fs::write(&empty, "").unwrap();
+    let found = run(&["verify".as_ref(), "--json".as_ref(), region.as_os_str()]);
+    let found = json_lines(&stdout(&found));
+    assert!(found.iter().any(|line| line["path"] == empty.to_str().unwrap()), "{found:?}");
+    fs::remove_file(&empty).unwrap();
 
     let reference = family.join(format!("{}.{}", "a".repeat(32), "b".repeat(32)));
     let link = family.join(format!("joined={}-{}", "c".repeat(32), "d".repeat(32)));

@@ -137,6 +137,11 @@ fn names(files: &StoreFiles) -> Vec<&str> {
     files.files.iter().map(|file| file.name.as_str()).collect()
 }
 
+/// Returns the names of the files that errors are about.
+fn paths(errors: &[Error]) -> Vec<&str> {
+    errors.iter().map(|error| error.path().unwrap().strip_prefix(DIR).unwrap().to_str().unwrap()).collect()
+}
+
 #[test]
 fn a_directory_is_read_as_hbase_reads_it() {
     let storage = FaultyStorage::new();
@@ -150,12 +155,19 @@ fn a_directory_is_read_as_hbase_reads_it() {
         let files = family(&storage).store_files(tracker).unwrap();
         assert_eq!(names(&files), ["0a", "0b_SeqId_5_", "u=5e-0f"]);
         assert_eq!(files.ignored, [".0a.crc", "0e", "no-file", "recovered.hfiles"]);
+        assert_eq!(paths(&files.warnings), ["0e"]);
     }
     put(&storage, "what", b"bytes");
     let files = family(&storage).store_files(DIRECTORY).unwrap();
     assert_eq!(names(&files), ["0a", "0b_SeqId_5_", "u=5e-0f"], "HBase refuses to open the store");
-    let [warning] = &files.warnings[..] else { panic!("{:?}", files.warnings) };
-    assert_eq!(warning.path(), Some(Path::new(DIR).join("what").as_path()));
+    assert_eq!(paths(&files.warnings), ["what", "0e"]);
+    put(&storage, "0a.70", b"");
+    put(&storage, "0b.71", b"PBUF\xff");
+    let error = family(&storage).store_files(DIRECTORY).unwrap_err();
+    assert_eq!(paths(&[error]), ["0b.71"]);
+    let (found, faults) = family(&storage).found_files(DIRECTORY).unwrap();
+    assert_eq!(names(&found), ["0a", "0b_SeqId_5_", "u=5e-0f"]);
+    assert_eq!((paths(&found.warnings), paths(&faults)), (vec!["what"], vec!["0b.71", "0a.70", "0e"]));
     let nowhere = FamilyDir { family: "g".into(), ..family(&storage) };
     assert_eq!(nowhere.store_files(DIRECTORY).unwrap().files, []);
 }
@@ -166,6 +178,11 @@ fn the_newest_whole_list_counts() {
     ["0a", "0b", "0c"].iter().for_each(|name| put(&storage, name, b"bytes"));
     let of = |tracker| family(&storage).store_files(tracker);
     assert_eq!(names(&of(LIST).unwrap()), [""; 0], "no list, no files");
+    put(&storage, ".filelist/f1", b"");
+    let (found, faults) = family(&storage).found_files(LIST).unwrap();
+    assert_eq!((names(&found), paths(&faults)), (vec![], vec![".filelist/f1"]));
+    assert_eq!(paths(&of(LIST).unwrap().warnings), [".filelist/f1"]);
+    assert_eq!(names(&of(StoreFileTracker::UNSET).unwrap()), ["0a", "0b", "0c"]);
     put(&storage, ".filelist/f1", &list(99, None, &[("0c", None)]));
     put(&storage, ".filelist/f1.7", &list(5, Some(1), &[("0a", None)]));
     put(&storage, ".filelist/f2.7", &list(6, Some(1), &[("0a", None), ("0b", None)]));

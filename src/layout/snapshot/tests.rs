@@ -365,7 +365,8 @@ fn complete_snapshots_are_listed() {
     touch(&storage, "root/.hbase-snapshot/.tmp/u/.snapshotinfo", b"x");
     touch(&storage, "root/.hbase-snapshot/empty/x", b"x");
     touch(&storage, "root/.hbase-snapshot/file", b"x");
-    let list = |root: &str| list_snapshots(&storage, Path::new(root));
+    let each = |root: &str| each_snapshot(&storage, Path::new(root)).unwrap();
+    let list = |root: &str| each(root).into_iter().collect::<Result<Vec<_>>>();
     let names = |found: Vec<SnapshotDescription>| -> Vec<String> {
         found.iter().map(|snapshot| snapshot.name().to_owned()).collect()
     };
@@ -374,6 +375,7 @@ fn complete_snapshots_are_listed() {
     touch(&storage, "root/.hbase-snapshot/broken/.snapshotinfo", b"x");
     let error = list(ROOT).unwrap_err();
     assert_eq!(error.path(), Some(Path::new("root/.hbase-snapshot/broken/.snapshotinfo")));
+    assert_eq!(names(each(ROOT).into_iter().flatten().collect()), ["s"]);
     assert!(open(&FaultyStorage::new()).unwrap_err().is_not_found());
 }
 

@@ -17,10 +17,11 @@ pub(super) struct MobCheck {
     entries: Vec<MobEntry>,
     /// The files to which the store files of a family refer.
     used: BTreeSet<(String, MobFileName)>,
-    /// The expected paths of missing files, each with the severity and the region whose cells refer to it.
-    missing: BTreeMap<PathBuf, (Severity, String)>,
-    /// The listings of directories.
-    listings: BTreeMap<PathBuf, BTreeSet<String>>,
+    /// The expected paths of files that are missing, and the paths of those without bytes, each with the
+    /// severity and the region whose cells refer to it.
+    lost: BTreeMap<PathBuf, (FindingKind, Severity, String)>,
+    /// The listings of directories, with the lengths of the files.
+    listings: BTreeMap<PathBuf, BTreeMap<String, u64>>,
     /// The number of store files that do not list the MOB files to which they refer.
     unlisted: u64,
     /// Whether some regions or store files were not read, so that unused MOB files cannot be determined.
@@ -35,7 +36,7 @@ impl MobCheck {
         let mut check = Self {
             entries: Vec::new(),
             used: BTreeSet::new(),
-            missing: BTreeMap::new(),
+            lost: BTreeMap::new(),
             listings: BTreeMap::new(),
             unlisted: 0,
             is_partial: false,
@@ -123,30 +124,39 @@ impl MobCheck {
             Err(error) => return checker.add_error(subject, Path::new(&file.file), &error),
         };
         for place in &places {
-            let names = self.listings.entry(place.clone()).or_insert_with(|| {
+            let files = self.listings.entry(place.clone()).or_insert_with(|| {
                 let entries = checker.list(subject, place);
-                entries.iter().filter_map(|entry| entry.utf8_name().map(str::to_owned)).collect()
+                entries.iter().filter_map(|entry| Some((entry.utf8_name()?.to_owned(), entry.len))).collect()
             });
-            if names.contains(&file.file) {
-                return;
+            match files.get(&file.file).copied() {
+                None => {}
+                Some(0) => {
+                    return self.add_lost(place.join(&file.file), FindingKind::EmptyFile, severity, subject);
+                }
+                Some(_) => return,
             }
         }
         let [live, _] = places;
+        self.add_lost(live.join(&file.file), FindingKind::MissingMobFile, severity, subject);
+    }
+
+    fn add_lost(&mut self, path: PathBuf, kind: FindingKind, severity: Severity, subject: &Subject<'_>) {
         let region = subject.region.unwrap_or_default();
-        let known =
-            self.missing.entry(live.join(&file.file)).or_insert_with(|| (severity, region.to_owned()));
+        let known = self.lost.entry(path).or_insert_with(|| (kind, severity, region.to_owned()));
         // The children of this region need the file as well.
-        if known.0 < severity {
-            *known = (severity, region.to_owned());
+        if known.1 < severity {
+            *known = (kind, severity, region.to_owned());
         }
     }
 
     /// Adds the findings of all regions.
     pub(super) fn finish(self, table: &TableName, dir: &Path, checker: &mut Checker<'_>) {
-        for (path, (severity, region)) in self.missing {
-            let message = "cells have values in the MOB file, which is neither there nor in the archive";
-            let subject = Subject::region(table, &region);
-            checker.add(FindingKind::MissingMobFile, severity, &subject, &path, message);
+        for (path, (kind, severity, region)) in self.lost {
+            let message = match kind {
+                FindingKind::EmptyFile => "cells have values in the MOB file, which has no bytes",
+                _ => "cells have values in the MOB file, which is neither there nor in the archive",
+            };
+            checker.add(kind, severity, &Subject::region(table, &region), &path, message);
         }
         let subject = Subject::table(table);
         let mut add_unsupported = |message: String| {

@@ -232,6 +232,10 @@ fn a_check_finds_mob_files_that_are_missing_or_unused() {
         std::fs::rename(&archived, &path).unwrap();
     }
     let used = mob_files(&root).swap_remove(0);
+    let bytes = std::fs::read(&used).unwrap();
+    std::fs::write(&used, b"").unwrap();
+    assert_eq!(findings(&root), [(FindingKind::EmptyFile, Severity::Error, used.clone())]);
+    std::fs::write(&used, bytes).unwrap();
     let name = used.file_name().unwrap().to_str().unwrap();
     let unused = used.with_file_name(format!("{}{}", "0".repeat(32), &name[32..]));
     std::fs::copy(&used, &unused).unwrap();

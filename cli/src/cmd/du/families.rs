@@ -3,7 +3,7 @@
 use super::store_file::{Rows, StoreFile};
 use crate::concurrent_changes::ATTEMPTS;
 use crate::directories::files_below;
-use crate::failure::Failure;
+use crate::failure::{CommandError, Failure};
 use crate::probe;
 use crate::store_files::{begins_as_store_file_name, has_store_file_name};
 use crate::target;
@@ -174,6 +174,9 @@ fn store_files(
         };
         if is_stored {
             files.push((path, kind));
+        } else if path == *target {
+            let message = "a file of another kind, expected a store file";
+            return Err(CommandError::unsupported(&path, message).into());
         }
     }
     Ok((files, is_gone))
@@ -191,7 +194,6 @@ fn unless_gone<T>(path: &Path, found: Result<T, Failure>) -> Result<Option<T>, F
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::failure::CommandError;
     use hregion::{Compaction, Family, HFile, Put, Table};
 
     /// Opens all remaining families.

@@ -248,7 +248,9 @@ impl Catalog for Files {
     }
 
     fn snapshots(&self) -> Result<Vec<SnapshotDescription>, Failure> {
-        Ok(hregion::Table::list_snapshots_with(self.root("list_snapshots")?, &*vfs::storage())?)
+        let each = hregion::Table::each_snapshot(self.root("list_snapshots")?, &*vfs::storage())?;
+        let sound = each.into_iter().filter_map(|one| one.map_err(|fault| self.warner.warn(&fault)).ok());
+        Ok(sound.collect())
     }
 
     fn snapshot(&mut self, table: &str, name: &str) -> Result<(), Failure> {
@@ -272,8 +274,8 @@ impl Catalog for Files {
 
     fn restore(&mut self, name: &str) -> Result<(), Failure> {
         let root = self.root("restore_snapshot")?.to_owned();
-        let found = hregion::Table::list_snapshots_with(&root, &*vfs::storage())?;
-        if let Some(found) = found.iter().find(|found| found.name() == name) {
+        let found = hregion::Table::each_snapshot(&root, &*vfs::storage())?;
+        if let Some(found) = found.into_iter().flatten().find(|found| found.name() == name) {
             self.close_table(&found.table().to_string())?;
         }
         let restored = hregion::Table::restore_snapshot(root, name, self.options())?;
