@@ -105,7 +105,7 @@ impl Stopwatch {
         Self(HAS_CLOCK.then(Instant::now))
     }
 
-    /// The time since the start; zero without a clock.
+    /// Returns the time since the start; zero without a clock.
     pub(crate) fn elapsed(self) -> Duration {
         self.0.map_or(Duration::ZERO, |start| start.elapsed())
     }

@@ -134,7 +134,7 @@ pub(crate) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, format: CellFormat) {
     }
 }
 
-/// The number of bytes that [`put`] writes.
+/// Returns the number of bytes that [`put`] writes.
 #[inline]
 pub(crate) fn len(cell: &CellRef<'_>, format: CellFormat) -> usize {
     let tags = if format.tags { 2 + cell.tags.len() } else { 0 };
@@ -142,7 +142,7 @@ pub(crate) fn len(cell: &CellRef<'_>, format: CellFormat) -> usize {
     LENGTHS + cell.key.as_bytes().len() + cell.value.len() + tags + mvcc
 }
 
-/// The bytes of a cell as HBase estimates them for limits: as a `KeyValue` with its length before it
+/// Returns the bytes of a cell as HBase estimates them for limits: as a `KeyValue` with its length before it
 /// (read-path.md §1.1; HBase: `PrivateCellUtil.estimatedSerializedSizeOf`).
 pub(crate) fn estimated_size(cell: CellRef<'_>) -> u64 {
     let format = CellFormat { tags: !cell.tags.is_empty(), mvcc: false };

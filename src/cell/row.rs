@@ -112,7 +112,7 @@ impl RowBuf {
         Ok(())
     }
 
-    /// The number of bytes used with one more cell.
+    /// Returns the number of bytes used with one more cell.
     #[inline]
     fn end_with(&self, cell: CellRef<'_>) -> usize {
         self.used + HEADER_LEN + cell.key().as_bytes().len() + cell.value().len() + cell.tag_bytes().len()
@@ -191,7 +191,7 @@ impl RowBuf {
         self.len == 0
     }
 
-    /// The position of the next cell.
+    /// Returns the position of the next cell.
     pub(crate) fn mark(&self) -> (usize, usize) {
         (self.used, self.len)
     }
@@ -281,7 +281,7 @@ impl RowBuf {
     }
 }
 
-/// A row with too many bytes in the family of `cell` (HBase: `RowTooBigException`).
+/// Returns the error of a row with too many bytes in the family of `cell` (HBase: `RowTooBigException`).
 #[cold]
 fn too_big(cell: CellRef<'_>, most: usize) -> Error {
     let (row, family) = (StringBinary(cell.row()), StringBinary(cell.family()));

@@ -22,7 +22,7 @@ pub struct Tags<'a> {
 }
 
 impl<'a> Tags<'a> {
-    /// The tags of an area that [`check`] has accepted. A malformed area ends early.
+    /// Creates the tags of an area that [`check`] has accepted. A malformed area ends early.
     pub(crate) fn new(area: &'a [u8]) -> Self {
         Self { rest: area }
     }

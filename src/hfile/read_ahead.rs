@@ -179,7 +179,7 @@ impl NextBlock {
         self.handle.on_disk_size as usize
     }
 
-    /// The expected bytes of its cells: a quarter more than those of the last block.
+    /// Returns the expected bytes of its cells: a quarter more than those of the last block.
     fn expected_cells(&self) -> usize {
         self.cells.saturating_add(self.cells / 4)
     }

@@ -228,7 +228,7 @@ impl ReaderCore {
         !is_in_slot() && !cache.has(&key)
     }
 
-    /// The order of the index that a block gets when a scan passes over it, if it gets one.
+    /// Returns the order of the index that a block gets when a scan passes over it, if it gets one.
     pub(super) fn index_for_passing(&self, handle: BlockHandle, fill: CacheFill) -> Option<CellOrder> {
         let (cache, _) = self.cache.as_ref().filter(|_| fill == CacheFill::All)?;
         self.order.filter(|_| !cache.is_full_for(handle.on_disk_size))

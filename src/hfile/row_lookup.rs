@@ -52,7 +52,7 @@ pub(crate) struct LookupStart<'f> {
 }
 
 impl LookupStart<'_> {
-    /// The first block that may have the row, if it is cached.
+    /// Returns the first block that may have the row, if it is cached.
     #[inline]
     pub(crate) fn block(&self) -> Option<&DataBlock> {
         self.block.as_deref()

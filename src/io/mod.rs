@@ -417,12 +417,12 @@ impl DirEntry {
     }
 }
 
-/// The number of this process; 0 on systems without processes, where the standard library panics.
+/// Returns the number of this process; 0 on systems without processes, where the standard library panics.
 pub(crate) fn process_id() -> u32 {
     if cfg!(any(unix, windows)) { std::process::id() } else { 0 }
 }
 
-/// The bytes of a small file. Fails if there are more than `limit`.
+/// Returns the bytes of a small file. Fails if there are more than `limit`.
 pub(crate) fn read_file(storage: &dyn Storage, path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = storage.open(path).map_err(|error| Error::io("open", path, error))?;
     let len = usize::try_from(file.len()).ok().filter(|_| file.len() <= limit);

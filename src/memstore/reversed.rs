@@ -43,17 +43,17 @@ impl<'s> ReversedSegmentScanner<'s> {
         Self { segment, read_point, at: None, row: None, readahead: ReverseReadahead::new() }
     }
 
-    /// The first row of the segment, visible or not.
+    /// Returns the first row of the segment, visible or not.
     pub(crate) fn first_row(&self) -> Option<bytes::Bytes> {
         self.segment.first_row()
     }
 
-    /// The last row of the segment, visible or not.
+    /// Returns the last row of the segment, visible or not.
     pub(crate) fn last_row(&self) -> Option<bytes::Bytes> {
         self.segment.last_row()
     }
 
-    /// The current cell.
+    /// Returns the current cell.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         self.at.as_ref().map(|entry| entry.cell())
@@ -146,7 +146,7 @@ impl<'s> ReversedSegmentScanner<'s> {
 }
 
 impl<'s> RowEntries<'s> {
-    /// The row that ends with the cell `last`.
+    /// Returns the row that ends with the cell `last`.
     fn up_to(last: SegmentEntry<'s>, readahead: &mut ReverseReadahead<'s>, segment: &'s Segment) -> Self {
         let row = last.cell().row();
         let before = readahead.before(&last, segment);

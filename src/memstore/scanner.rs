@@ -61,17 +61,17 @@ impl<'s> SegmentScanner<'s> {
         Self { reads_ahead: true, ..self }
     }
 
-    /// The first row of the segment, visible or not.
+    /// Returns the first row of the segment, visible or not.
     pub(crate) fn first_row(&self) -> Option<bytes::Bytes> {
         self.segment.first_row()
     }
 
-    /// The last row of the segment, visible or not.
+    /// Returns the last row of the segment, visible or not.
     pub(crate) fn last_row(&self) -> Option<bytes::Bytes> {
         self.segment.last_row()
     }
 
-    /// The current cell.
+    /// Returns the current cell.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         match &self.position {
@@ -81,7 +81,7 @@ impl<'s> SegmentScanner<'s> {
         }
     }
 
-    /// The row of the current cell.
+    /// Returns the row of the current cell.
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
         match &self.position {

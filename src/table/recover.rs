@@ -582,7 +582,7 @@ impl<'o> Recovery<'o> {
 }
 
 impl Found {
-    /// A region that has not been found under the root.
+    /// Creates the outcome of a region that has not been found under the root.
     fn gone() -> Self {
         let (replayed, warnings) = (ReplayReport::default(), Vec::new());
         Self { dir: None, outcome: RegionOutcome::Gone, replayed, warnings }

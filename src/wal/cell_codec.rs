@@ -27,7 +27,7 @@ pub(super) struct CellReader {
 }
 
 impl CellReader {
-    /// A reader for the cells of a log, before its first entry. Fails if a codec is not built in.
+    /// Creates a reader for the cells of a log, before its first entry. Fails if a codec is not built in.
     pub(super) fn new(
         header: &WalHeader,
         recovered_edits: bool,
@@ -195,8 +195,8 @@ pub(super) struct CellWriter {
 }
 
 impl CellWriter {
-    /// A writer for the cells of a log, before its first entry. `zstd_framed`: whether values compressed by
-    /// ZSTD have Hadoop's framing. Fails if a codec is not built in.
+    /// Creates a writer for the cells of a log, before its first entry. `zstd_framed`: whether values
+    /// compressed by ZSTD have Hadoop's framing. Fails if a codec is not built in.
     pub(super) fn new(
         header: &WalHeader,
         recovered_edits: bool,

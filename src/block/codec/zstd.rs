@@ -126,7 +126,7 @@ fn decode_frame(
     Ok(())
 }
 
-/// The dictionary to decode `frame` with.
+/// Returns the dictionary to decode `frame` with.
 ///
 /// A frame refers to its dictionary by id, if the dictionary has one. If the given dictionary has an id but
 /// the frame refers to none, the frame was written before the table had the dictionary. The dictionary must

@@ -290,7 +290,7 @@ fn is_out_of_handles(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
-/// The limit of open handles for this process.
+/// Returns the limit of open handles for this process.
 #[cfg(unix)]
 fn handles_of_process() -> usize {
     use rustix::process::{Resource, getrlimit};

@@ -79,7 +79,7 @@ impl ScanQueryMatcher<'_> {
         }
     }
 
-    /// HBase: `MinorCompactionScanQueryMatcher`.
+    /// Matches a marker in a flush or minor compaction (HBase: `MinorCompactionScanQueryMatcher`).
     fn match_minor_marker(&mut self, marker: Version<'_>) -> Result<MatchCode, Disorder> {
         if self.deletes.is_redundant(marker) {
             let family_markers_follow =
@@ -90,7 +90,8 @@ impl ScanQueryMatcher<'_> {
         Ok(MatchCode::Include)
     }
 
-    /// HBase: `DropDeletesCompactionScanQueryMatcher`, `MajorCompactionScanQueryMatcher`.
+    /// Matches a marker in a major compaction (HBase: `DropDeletesCompactionScanQueryMatcher`,
+    /// `MajorCompactionScanQueryMatcher`).
     fn match_major_marker(
         &mut self,
         marker: Version<'_>,

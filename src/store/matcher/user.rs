@@ -25,7 +25,7 @@ pub(super) fn done_before(info: &ScanInfo, new_version: bool) -> i64 {
 }
 
 impl ScanQueryMatcher<'_> {
-    /// HBase: `NormalUserScanQueryMatcher`.
+    /// Matches a version in a scan that is not raw (HBase: `NormalUserScanQueryMatcher`).
     #[inline]
     pub(super) fn match_user(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
         match self.check_hidden(version)? {
@@ -41,7 +41,7 @@ impl ScanQueryMatcher<'_> {
         if version.is_delete() { self.match_marker(version).map(Some) } else { self.check_deleted(version) }
     }
 
-    /// HBase: `RawScanQueryMatcher`.
+    /// Matches a version in a raw scan (HBase: `RawScanQueryMatcher`).
     pub(super) fn match_raw(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
         self.match_wanted(version)
     }
