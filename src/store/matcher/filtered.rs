@@ -124,7 +124,7 @@ impl ScanQueryMatcher<'_> {
             {
                 return Ok(code.into());
             }
-            self.match_wanted(version)?
+            self.match_column(version)?
         };
         if self.pending.is_set
             && let Some(code) = self.match_before_hint(cell, code, key)

@@ -30,7 +30,7 @@ impl ScanQueryMatcher<'_> {
     pub(super) fn match_user(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
         match self.check_hidden(version)? {
             Some(code) => Ok(code),
-            None => self.match_wanted(version),
+            None => self.match_column(version),
         }
     }
 
@@ -43,12 +43,12 @@ impl ScanQueryMatcher<'_> {
 
     /// Matches a version in a raw scan (HBase: `RawScanQueryMatcher`).
     pub(super) fn match_raw(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
-        self.match_wanted(version)
+        self.match_column(version)
     }
 
     /// Checks whether a version that is not deleted is selected (HBase: `UserScanQueryMatcher.matchColumn`).
     #[inline]
-    pub(super) fn match_wanted(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
+    pub(super) fn match_column(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
         if version.timestamp > self.newest {
             return Ok(MatchCode::Skip);
         }
