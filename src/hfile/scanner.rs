@@ -188,7 +188,7 @@ impl<'f> HFileScanner<'f> {
         }
         let Some(block) = &self.block else { return Ok(SeekResult::Before) };
         let (seek, position) = match block.seek(key, order) {
-            Some((position, how)) => (self.judge(block, &position, how, key), Some(position)),
+            Some((position, how)) => (self.seek_result(block, &position, how, key), Some(position)),
             None => (SeekResult::After, None),
         };
         let position = if seek == SeekResult::After { block.seek_before(key, order) } else { position };
@@ -423,7 +423,7 @@ impl<'f> HFileScanner<'f> {
             Some((position, _)) if from.is_some_and(|from| !position.is_after(&from)) => Err(self.disorder()),
             Some((position, how)) => {
                 self.position = position;
-                Ok(self.judge(block, &position, how, key))
+                Ok(self.seek_result(block, &position, how, key))
             }
             // the current cell's offset may have changed
             None if self.partial.is_some() && self.extend_part()? => {
@@ -438,7 +438,13 @@ impl<'f> HFileScanner<'f> {
 
     /// Returns HBase's result for `key`, given the first cell of the block that is not before it.
     #[inline]
-    fn judge(&self, block: &DataBlock, position: &CellPosition, how: Ordering, key: &CellKey) -> SeekResult {
+    fn seek_result(
+        &self,
+        block: &DataBlock,
+        position: &CellPosition,
+        how: Ordering,
+        key: &CellKey,
+    ) -> SeekResult {
         if how.is_eq() {
             SeekResult::Exact
         } else if self.begins_with(block, position)

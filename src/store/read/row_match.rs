@@ -58,7 +58,7 @@ pub(super) trait RowEvaluator {
     fn pauses(&self) -> bool;
 }
 
-/// Judges by the matcher alone.
+/// Decides by the matcher alone.
 pub(super) struct MatcherOnly;
 
 impl RowEvaluator for MatcherOnly {
@@ -98,7 +98,7 @@ impl RowEvaluator for MatcherOnly {
     }
 }
 
-/// Judges by the matcher and then a filter, if any. Counts the returned cells towards limits.
+/// Decides by the matcher and then a filter, if any. Counts the returned cells towards limits.
 pub(super) struct Filtered<'f> {
     pub(super) filter: Option<&'f mut FilterEvaluator>,
     pub(super) context: &'f mut ScannerContext,

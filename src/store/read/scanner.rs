@@ -74,7 +74,7 @@ impl<'s> StoreScanner<'s> {
         let bloom = columns > 1 || !query.get_like && columns == 1 && state.has_column_bloom;
         let eager = columns == 0 || !state.lazy_seek;
         let mode = if eager { SeekMode::Real } else { SeekMode::Lazy { bloom } };
-        // A filter that judges rows must not see the fake cells of columns (§6.4).
+        // A filter that decides on rows must not see the fake cells of columns (§6.4).
         let first = match columns {
             _ if eager => SeekMode::Real,
             _ if query.filtered && !query.get_like => SeekMode::Real,
