@@ -272,7 +272,8 @@ impl RegionCore {
         let info = self.observed_info(store, info, |observer, context, family, options| {
             observer.pre_compact_scanner_open(context, family, all_files, options)
         })?;
-        let passes = self.passes(|observer, context| observer.pre_compact(context, family, all_files))?;
+        let filters =
+            self.compaction_filters(|observer, context| observer.pre_compact(context, family, all_files))?;
         let newest = newest(&inputs) == newest(&files);
         let merge = CompactionJob {
             inputs: &inputs,
@@ -283,7 +284,7 @@ impl RegionCore {
             newest,
             progress,
         };
-        let keep = Retention { info, max_read_point: self.mvcc.smallest_read_point(), filters: passes };
+        let keep = Retention { info, max_read_point: self.mvcc.smallest_read_point(), filters };
         let outputs = self.stores[store].compact(merge, keep)?;
         let names: Vec<String> = outputs.iter().map(|file| file.name().to_owned()).collect();
         drop(files);

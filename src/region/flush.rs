@@ -190,8 +190,9 @@ impl RegionCore {
             self.stores[store].scan_info(now, segments.iter().any(|segment| segment.has_tags())),
             |observer, context, family, options| observer.pre_flush_scanner_open(context, family, options),
         )?;
-        let passes = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
-        let keep = Retention { info, max_read_point: smallest, filters: passes };
+        let filters =
+            self.compaction_filters(|observer, context| observer.pre_flush_store(context, family))?;
+        let keep = Retention { info, max_read_point: smallest, filters };
         let (encrypted, compression) = {
             // Not kept during the flush: files in use cannot be archived.
             let state = Arc::clone(&self.states.load().stores[store]);
