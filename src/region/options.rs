@@ -106,7 +106,7 @@ impl RegionOptions {
     }
 
     /// Sets the bound on the number of open store files, which other regions may share (default:
-    /// [`FileHandles::of_process`]).
+    /// [`FileHandles::global`]).
     #[must_use]
     pub fn file_handles(mut self, handles: &FileHandles) -> Self {
         self.file_handles = Some(handles.clone());
@@ -115,7 +115,7 @@ impl RegionOptions {
 
     /// Wraps the storage to bound its open files, for a region that is about to be opened.
     pub(super) fn bounded(mut self) -> Self {
-        let handles = self.file_handles.clone().unwrap_or_else(FileHandles::of_process);
+        let handles = self.file_handles.clone().unwrap_or_else(FileHandles::global);
         self.storage = Arc::new(BoundedStorage::new(self.storage, handles, moved_paths));
         self.files = self.files.storage(Arc::clone(&self.storage));
         self
