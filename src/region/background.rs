@@ -576,7 +576,7 @@ mod tests {
         assert!(region.health().background_failure.is_some());
         assert_eq!(region.memstore_size(), 0);
         region.0.run(Work::Flush, WorkKind::Flush);
-        assert!(region.health().is_sound());
+        assert!(region.health().is_healthy());
     }
 
     /// Only a region whose flush fails is, if another one can be flushed.
