@@ -501,7 +501,7 @@ fn not_ended(method: &str, error: &Error) -> Error {
 
 /// Waits until the next query of a procedure.
 async fn wait(tries: &Tries<'_>, pause: &mut Duration, method: &str) -> Result<()> {
-    sleep((*pause).min(tries.deadline().left())).await;
+    sleep((*pause).min(tries.deadline().remaining())).await;
     if tries.is_over() {
         // the master would have no time to answer
         return Err(Error::locating(ErrorKind::Io, late(method)));

@@ -92,7 +92,7 @@ impl Servers {
                     }
                     return Ok(message);
                 }
-                Err(fault) if deadline.left().is_zero() => {
+                Err(fault) if deadline.remaining().is_zero() => {
                     if at + 1 == all.len() {
                         self.forget(&known);
                     }
@@ -166,7 +166,7 @@ impl Servers {
 /// Returns the part of the time that is for the first of the servers left.
 fn share(deadline: Deadline, left: usize) -> Deadline {
     let left = u32::try_from(left.max(1)).unwrap_or(u32::MAX);
-    Deadline::after(deadline.left() / left).min(deadline)
+    Deadline::after(deadline.remaining() / left).min(deadline)
 }
 
 /// Parses `host`, `host:port`, `[address]` or `[address]:port`.

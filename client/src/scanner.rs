@@ -426,7 +426,7 @@ impl Scanner {
         open: &RegionScanner,
         deadline: hregion::Deadline,
     ) -> (proto::ScanRequest, Duration) {
-        let time = self.table.core.settings.scanner_timeout_of(&self.table.name).min(deadline.left());
+        let time = self.table.core.settings.scanner_timeout_of(&self.table.name).min(deadline.remaining());
         (self.limited(open.next_request()), time)
     }
 

@@ -144,7 +144,7 @@ impl<'c> Tries<'c> {
 
     /// The time for the next call: at most that of a call, at most what is left.
     pub(crate) fn call_time(&self) -> Duration {
-        self.time.min(self.deadline.left())
+        self.time.min(self.deadline.remaining())
     }
 
     pub(crate) fn deadline(&self) -> Deadline {
@@ -205,7 +205,7 @@ impl<'c> Tries<'c> {
 
     /// Whether no time is left for another attempt.
     pub(crate) fn is_over(&self) -> bool {
-        self.deadline.left() <= LEAST
+        self.deadline.remaining() <= LEAST
     }
 
     /// Returns the error of an operation whose time is over.
@@ -332,7 +332,7 @@ impl<'c> Tries<'c> {
     /// Whether a server has requested a longer wait than the remaining time (HBase:
     /// `HBaseServerExceptionPauseManager`).
     pub(crate) fn is_in_vain(&self, setback: &Setback) -> bool {
-        matches!(setback.wait, Wait::For(pause) if pause > self.deadline.left())
+        matches!(setback.wait, Wait::For(pause) if pause > self.deadline.remaining())
     }
 
     /// Counts a failed attempt, and waits for the next.
@@ -346,7 +346,7 @@ impl<'c> Tries<'c> {
         let is_in_vain = self.is_in_vain(&setback);
         let Setback { error, wait } = setback;
         let ended = self.end(&error);
-        let left = self.deadline.left().saturating_sub(LEAST);
+        let left = self.deadline.remaining().saturating_sub(LEAST);
         let usual = self.pauses_of(wait).with_jitter(self.failed);
         let pause = wait.after(usual);
         if self.failed >= self.policy.max_attempts() || left.is_zero() || is_in_vain {

@@ -112,7 +112,7 @@ impl RetryPolicy {
                 done => return done,
             };
             // pauses are shortened to leave time for one more attempt
-            let left = deadline.left_at(timer.now()).saturating_sub(Duration::from_millis(1));
+            let left = deadline.remaining_at(timer.now()).saturating_sub(Duration::from_millis(1));
             if attempts >= self.attempts || left.is_zero() {
                 return Err(if attempts > 1 { error.after_attempts(attempts) } else { error });
             }

@@ -17,7 +17,7 @@ struct Silent(Mutex<Vec<Duration>>);
 
 impl ConnectionRegistry for Silent {
     fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
-        self.0.lock().unwrap().push(deadline.left());
+        self.0.lock().unwrap().push(deadline.remaining());
         Err(Error::timed_out("read"))
     }
 

@@ -380,7 +380,7 @@ struct Silent {
 
 impl ConnectionRegistry for Silent {
     fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
-        self.given.lock().unwrap().send(deadline.left()).unwrap();
+        self.given.lock().unwrap().send(deadline.remaining()).unwrap();
         let let_go = self.let_go.lock().unwrap().recv_timeout(Duration::from_secs(20));
         self.is_let_go.store(let_go.is_ok(), Ordering::SeqCst);
         Err(Error::timed_out("read"))
