@@ -286,13 +286,13 @@ impl Error {
         Self::caller(ErrorKind::NotACounter, format!("a counter has 8 bytes, this value has {len}"))
     }
 
-    /// Creates an error without a place in a file, for implementations of a
+    /// Creates an error of a kind, without a location in a file: for implementations of a
     /// [`Catalog`](crate::locator::Catalog) or a [`ConnectionRegistry`](crate::ConnectionRegistry), and for
     /// clients of servers.
     ///
     /// A [`Locator`](crate::Locator) retries after an error of a [transient](ErrorKind::is_transient) kind.
     #[cold]
-    pub fn locating(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(kind, message)
     }
 

@@ -251,7 +251,7 @@ impl Pool {
             // the cause may be corrected immediately, such as missing tickets
             Err(fault) if fault.kind != RegionException::Fatal => {
                 let message = format!("{}, a moment ago", fault.error.message());
-                let error = Error::locating(fault.error.kind(), message);
+                let error = Error::new(fault.error.kind(), message);
                 let fault = Fault { error, ..fault.clone() };
                 Some(Failed { fault, until: Deadline::after(settings.failed_expiry) })
             }

@@ -82,7 +82,7 @@ impl LookUps {
             drop(sender.send(answer));
         };
         let started = thread::Builder::new().name("lookup".to_owned()).spawn(ask);
-        started.map_err(|error| Error::locating(ErrorKind::Io, format!("a thread: {error}")))?;
+        started.map_err(|error| Error::new(ErrorKind::Io, format!("a thread: {error}")))?;
         answer.await.unwrap_or_else(|_| Err(runtime_ended()))
     }
 

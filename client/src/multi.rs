@@ -188,7 +188,7 @@ impl Table {
                     add(&mut servers, locations, replica_id, at);
                 }
                 Ok(_) => {
-                    let error = Error::locating(ErrorKind::NoServerForRegion, "no server has the region");
+                    let error = Error::new(ErrorKind::NoServerForRegion, "no server has the region");
                     failed.push((at, error));
                 }
                 Err(error) => {
@@ -562,7 +562,7 @@ mod tests {
         let (actions, results, left) = (actions(9), Results::new(9), Vec::from_iter(0..9));
         let mut batch = Batch::new(&table, &actions, None, &results);
         let tries = Tries::new(&table.core);
-        let error = Error::locating(ErrorKind::Io, "no answer");
+        let error = Error::new(ErrorKind::Io, "no answer");
         batch.unanswered = Some((tries.attempt(), Instant::now(), error));
         batch.call(Branch { left: left.clone(), tries, redirected: HashSet::new() }).await;
         assert!(batch.branches.values().map(|branch| &branch.left).eq([&left]));

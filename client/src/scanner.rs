@@ -159,7 +159,7 @@ impl Scanner {
             }
             let read = self.read_page(&mut tries).await;
             read.map_err(|error| match tries.is_over() {
-                true => Error::locating(error.kind(), format!("{}: {}", self.late(), error.message())),
+                true => Error::new(error.kind(), format!("{}: {}", self.late(), error.message())),
                 false => error,
             })?;
             if let Some(result) = self.results.pop_front() {

@@ -48,7 +48,7 @@ impl RegionInconsistency {
             Self::Hole { .. } => format!("no region has the rows [{start:.64}, {end:.64})"),
             Self::Overlap { .. } => format!("several regions have the rows [{start:.64}, {end:.64})"),
         };
-        Error::locating(ErrorKind::Inconsistent, message)
+        Error::new(ErrorKind::Inconsistent, message)
     }
 }
 

@@ -92,8 +92,8 @@ impl TableChanges {
     /// If the bytes are not such a message; if a family or a setting is invalid; if a family to delete does
     /// not exist, or is the last one.
     pub fn apply_to_table_schema_bytes(&self, message: &[u8]) -> Result<Vec<u8>> {
-        let before = TableDescriptor::parse(message)
-            .map_err(|wrong| Error::locating(wrong.kind(), wrong.to_string()))?;
+        let before =
+            TableDescriptor::parse(message).map_err(|wrong| Error::new(wrong.kind(), wrong.to_string()))?;
         let has = |name: &[u8]| before.families().any(|family| family.name() == name);
         if let Some(missing) = self.deleted.iter().find(|name| !has(name)) {
             return Err(Error::no_such_family(missing, before.families().map(Family::name)));
@@ -198,7 +198,7 @@ pub(super) fn refuse_new_mob(descriptor: &TableDescriptor) -> Result<()> {
     let Some(family) = descriptor.mob_family() else { return Ok(()) };
     let name = StringBinary(family.name());
     let message = format!("IS_MOB of family {name} is not supported: values in MOB files are only read");
-    Err(Error::locating(ErrorKind::Unsupported, message))
+    Err(Error::new(ErrorKind::Unsupported, message))
 }
 
 /// Checks the settings of all families that opening a region for writing requires.

@@ -428,7 +428,7 @@ impl TableCore {
              the table again",
             self.name
         );
-        Err(Error::locating(ErrorKind::RegionNotFound, message))
+        Err(Error::new(ErrorKind::RegionNotFound, message))
     }
 
     /// Whether the first region opened for reading was removed by a truncation in a storage without renames,

@@ -60,7 +60,7 @@ impl RegionSource {
             Self::Dir(path) => options.open(path),
             Self::Snapshot(snapshot, index) => match snapshot.region(*index) {
                 Some(region) => options.open_of_snapshot(snapshot, region),
-                None => Err(Error::locating(ErrorKind::RegionNotFound, "the snapshot has fewer regions")),
+                None => Err(Error::new(ErrorKind::RegionNotFound, "the snapshot has fewer regions")),
             },
         }
     }
@@ -156,6 +156,6 @@ impl RegionList {
 
     #[cold]
     fn no_region() -> Error {
-        Error::locating(ErrorKind::RegionNotFound, "no region of the table has the row")
+        Error::new(ErrorKind::RegionNotFound, "no region of the table has the row")
     }
 }

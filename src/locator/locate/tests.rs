@@ -251,7 +251,7 @@ fn a_table_that_is_disabled_costs_no_attempts() {
     *setting.catalog.state.lock().unwrap() = None;
     assert_eq!((setting.fails_with("x"), setting.scans()), (ErrorKind::TableNotFound, 1));
     // decides nothing
-    let later = Error::locating(ErrorKind::Corrupt, "a state of a later version");
+    let later = Error::new(ErrorKind::Corrupt, "a state of a later version");
     *setting.catalog.unreadable.lock().unwrap() = Some(later);
     assert_eq!((setting.fails_with("x"), setting.scans()), (ErrorKind::RegionOffline, 4));
 }

@@ -237,5 +237,5 @@ impl ConnectionRegistry for ZooKeeperRegistry {
 }
 
 fn no_server(message: String) -> Error {
-    Error::locating(ErrorKind::NoServerForRegion, message)
+    Error::new(ErrorKind::NoServerForRegion, message)
 }
