@@ -81,7 +81,7 @@ impl BlockCipher {
     }
 
     /// Returns the cipher whose wrapped key is somewhere in `bytes`, the end of a file with a damaged
-    /// trailer. None if `master_key` unwraps no key there. The hash of the key excludes false matches.
+    /// trailer. `None` if `master_key` unwraps no key there. The hash of the key excludes false matches.
     pub(crate) fn find(bytes: &[u8], master_key: &[u8]) -> Option<Self> {
         // the message begins with the algorithm: field 1, 3 bytes, `AES`; its length, a varint, precedes it
         const START: [u8; 5] = *b"\x0a\x03AES";

@@ -68,8 +68,8 @@ pub(crate) enum Children {
 /// Properties common to all entries of an index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IndexContext {
-    /// The order of the keys; None if the file's order is unknown, in which case the order of the keys is not
-    /// checked.
+    /// The order of the keys; `None` if the file's order is unknown, in which case the order of the keys is
+    /// not checked.
     pub(crate) order: Option<CellOrder>,
     /// All blocks end at or before this offset.
     pub(crate) end: u64,

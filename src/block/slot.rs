@@ -26,7 +26,7 @@ impl<T> Slots<T> {
         Self((0..len).map(|_| empty()).collect())
     }
 
-    /// Returns the block in a slot; None if the slot is empty or does not exist.
+    /// Returns the block in a slot; `None` if the slot is empty or does not exist.
     #[inline]
     pub(crate) fn get(&self, i: usize) -> Option<Arc<T>> {
         let slot = self.0.get(i)?;

@@ -52,7 +52,7 @@ use tier::Tier;
 pub struct BlockCache(Arc<Shared>);
 
 struct Shared {
-    /// None on a system without a clock; no file can be opened with the cache there.
+    /// `None` on a system without a clock; no file can be opened with the cache there.
     blocks: Option<Blocks>,
     index: Option<IndexStore>,
     filters: Option<FilterStore>,

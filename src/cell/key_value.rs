@@ -52,7 +52,7 @@ pub(crate) fn parse_key<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a CellKey, usi
 /// Returns the range of the row of the cell at `at`, and the end of the cell, if [`parse`] would accept it.
 ///
 /// Performs the same checks as `parse` in fewer steps, for the walk over every cell of every block that is
-/// read. Returns None for invalid cells and for some valid ones (those with tags); then `parse` decides.
+/// read. Returns `None` for invalid cells and for some valid ones (those with tags); then `parse` decides.
 #[inline(always)] // half of the time of a cold scan is spent here
 pub(crate) fn fast_parse(bytes: &[u8], at: usize, format: CellFormat) -> Option<(Range<usize>, usize)> {
     let [k0, k1, k2, k3, v0, v1, v2, v3, r0, r1] = *bytes.get(at..)?.first_chunk()?;

@@ -54,7 +54,7 @@ impl IndexPath {
         leaf.key(i)
     }
 
-    /// Returns the index key of the next data block; none after the last.
+    /// Returns the index key of the next data block; `None` after the last.
     pub(super) fn next_key(&self) -> Option<&CellKey> {
         self.levels.iter().rev().find_map(|(block, i)| block.key(i + 1))
     }

@@ -77,7 +77,7 @@ impl<T: Task> Job<T> {
         }
     }
 
-    /// Waits for a job that another thread is running. None if that thread panicked.
+    /// Waits for a job that another thread is running. `None` if that thread panicked.
     pub(crate) fn wait(&self) -> Option<T::Output> {
         let mut state = unpoisoned(self.state.lock());
         while matches!(*state, State::Running) {

@@ -49,7 +49,7 @@ pub(super) struct ReaderCore {
     pub(super) trailer: Trailer,
     pub(super) info: FileInfo,
     pub(super) last_key: Option<SeekKey>,
-    /// The order of the cells; none if the file's comparator is unknown.
+    /// The order of the cells; `None` if the file's comparator is unknown.
     pub(super) order: Option<CellOrder>,
     pub(super) root: Arc<IndexBlock>,
     pub(super) levels: u32,

@@ -80,7 +80,7 @@ pub(crate) enum RowWalk<B> {
 pub struct HFileScanner<'f> {
     file: &'f ReaderCore,
     path: IndexPath,
-    /// The current block; none if the scanner is not positioned.
+    /// The current block; `None` if the scanner is not positioned.
     block: Option<Arc<DataBlock>>,
     /// The parts of the stored block that the current one has, if it does not have all cells.
     partial: Option<Box<PartialBlock>>,
@@ -91,7 +91,7 @@ pub struct HFileScanner<'f> {
     position: CellPosition,
     buffers: Buffers,
     hits: u64,
-    /// The number of cells in the blocks entered since the first; none if a block was skipped.
+    /// The number of cells in the blocks entered since the first; `None` if a block was skipped.
     met: Option<u64>,
 }
 
@@ -321,7 +321,7 @@ impl<'f> HFileScanner<'f> {
     }
 
     /// If the next cell in this block starts another row, passes the current cell to `visit`, and advances if
-    /// `visit` returns a result. Otherwise returns none and does not move.
+    /// `visit` returns a result. Otherwise returns `None` and does not move.
     #[inline]
     pub(crate) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         self.block.as_ref()?.visit_single_cell(&mut self.position, visit)
@@ -377,8 +377,8 @@ impl<'f> HFileScanner<'f> {
         Some(self.block.as_ref()?.cell(&self.position))
     }
 
-    /// Returns the index key of the next block; every cell of the current block is before it. None in the
-    /// last block.
+    /// Returns the index key of the next block; every cell of the current block is before it. `None` in
+    /// the last block.
     #[must_use]
     pub fn next_indexed_key(&self) -> Option<&CellKey> {
         self.block.as_ref()?;

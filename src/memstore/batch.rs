@@ -41,7 +41,7 @@ impl Batch {
         self.cells += 1;
     }
 
-    /// Returns the copies as a block; None if there are none.
+    /// Returns the copies as a block; `None` if there are none.
     pub(super) fn into_block(self) -> Option<DataBlock> {
         if self.cells == 0 {
             return None;

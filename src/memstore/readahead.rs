@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 /// incurs one miss per cell, and touches the bytes of the cells to prefetch them. Then the cells are copied
 /// into contiguous memory.
 pub(super) struct Readahead {
-    /// None before the first batch, and if there was nothing to copy.
+    /// `None` before the first batch, and if there was nothing to copy.
     cells: Option<DataBlock>,
     position: CellPosition,
     /// Blocks to read after `cells`.

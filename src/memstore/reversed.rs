@@ -60,7 +60,7 @@ impl<'s> ReversedSegmentScanner<'s> {
     }
 
     /// If it is known without a search that the current cell is the last of its row, passes it to `visit`.
-    /// Otherwise returns None.
+    /// Otherwise returns `None`.
     #[inline]
     pub(crate) fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         match (&self.at, &self.row) {

@@ -282,7 +282,7 @@ struct Survey {
 /// A region with edits.
 #[derive(Debug)]
 struct Found {
-    /// None if the region no longer has one, or is not changed.
+    /// `None` if the region no longer has one, or is not changed.
     dir: Option<PathBuf>,
     outcome: RegionOutcome,
     replayed: ReplayReport,

@@ -19,7 +19,7 @@ pub(super) const IN_MEMORY: CellFormat = CellFormat { tags: true, mvcc: false };
 /// Reads the cells of a log.
 #[derive(Debug)]
 pub(super) struct CellReader {
-    /// None if the log has no dictionaries.
+    /// `None` if the log has no dictionaries.
     pub(super) dictionaries: Option<Dictionaries>,
     values: Option<Decompressor>,
     /// The maximum number of bytes that the cells of an entry take in memory.
@@ -188,7 +188,7 @@ fn patch_u16(out: &mut [u8], at: usize, value: usize) {
 /// Writes the cells of a log.
 #[derive(Debug)]
 pub(super) struct CellWriter {
-    /// None if the log has no dictionaries.
+    /// `None` if the log has no dictionaries.
     pub(super) dictionaries: Option<Dictionaries>,
     values: Option<Compressor>,
     packed: Vec<u8>,

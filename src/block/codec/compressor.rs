@@ -24,7 +24,7 @@ pub(crate) struct CompressorOptions {
 /// Compresses the payloads of blocks.
 pub(crate) struct Compressor {
     codec: Codec,
-    /// None if bytes are stored uncompressed.
+    /// `None` if bytes are stored uncompressed.
     encoder: Option<Box<dyn Encoder>>,
     /// The maximum number of plain bytes in a chunk, if the codec is framed.
     max_chunk: Option<usize>,

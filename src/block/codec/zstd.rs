@@ -22,9 +22,9 @@ static CONTEXTS: Pool<DCtx<'static>> = Pool::new();
 
 /// A dictionary prepared for decoding.
 pub(super) struct DecoderDictionary {
-    /// None for a raw dictionary, without Zstandard's header and tables.
+    /// `None` for a raw dictionary, without Zstandard's header and tables.
     id: Option<NonZeroU32>,
-    /// None if the library rejected it.
+    /// `None` if the library rejected it.
     prepared: Option<DDict<'static>>,
 }
 

@@ -298,7 +298,7 @@ impl DataBlock {
     }
 
     /// If the cell at `position` is followed by another row in this block, passes it to `visit`, and advances
-    /// if `visit` returns a result. Otherwise returns None.
+    /// if `visit` returns a result. Otherwise returns `None`.
     #[inline(always)] // the loop of every scan
     pub(crate) fn visit_single_cell<R>(
         &self,

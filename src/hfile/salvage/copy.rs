@@ -21,7 +21,7 @@ pub(super) struct Copy<'a> {
     known: KnownKeys,
     options: &'a HFileOptions,
     path: &'a Path,
-    /// None before the first cell kept.
+    /// `None` before the first cell kept.
     output: Option<Output>,
     losses: Losses,
     blocks: u64,

@@ -249,7 +249,7 @@ impl<'f> ReversedHFileScanner<'f> {
     }
 
     /// Passes the current cell to `visit` if the row is in one block and ends with this cell; otherwise
-    /// returns none.
+    /// returns `None`.
     #[inline]
     pub(crate) fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         let position = &self.cells.position;
@@ -439,8 +439,8 @@ impl HFileScanner<'_> {
         Ok(true)
     }
 
-    /// Enters the previous block and returns the one it left; returns none, and is not positioned, if that
-    /// was the first.
+    /// Enters the previous block and returns the one it left; returns `None`, and is not positioned, if
+    /// that was the first.
     fn enter_previous_block(&mut self) -> Result<Option<Arc<DataBlock>>> {
         let met = self.met.take();
         let Some(block) = self.block.take() else { return Ok(None) };

@@ -231,7 +231,7 @@ impl fmt::Debug for FileHandles {
 }
 
 impl State {
-    /// Closes the handle of a file that has not been read since the hand last passed it. None if all must
+    /// Closes the handle of a file that has not been read since the hand last passed it. `None` if all must
     /// stay open.
     fn close_one(&mut self) -> Option<Handle> {
         // The first round clears the marks. The second takes an unmarked file or, if all have been read in
