@@ -91,8 +91,8 @@ impl HFile {
         self.0.source.codec()
     }
 
-    /// Whether blocks compressed by Zstandard have Hadoop's framing, according to the first data block. `None`
-    /// for another codec, and for a file without cells. See
+    /// Whether blocks compressed by Zstandard have Hadoop's framing, according to the first data block.
+    /// `None` for another codec, and for a file without cells. See
     /// [`HFileWriterOptions::zstd_framed`](super::HFileWriterOptions::zstd_framed).
     ///
     /// # Errors
