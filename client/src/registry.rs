@@ -4,7 +4,7 @@ use crate::bounded::Answered;
 use crate::connections::{Call, Connections, META_SERVICE};
 use crate::fault::Fault;
 use crate::proto;
-use hregion::locator::{NO_SEQ_NUM, RegionException, Replica, greatest_copy};
+use hregion::locator::{NO_SEQ_NUM, RegionException, Replica, max_replica_id};
 use hregion::{
     ConnectionRegistry, Deadline, Error, ErrorKind, RegionInfo, RegionLocations, Result, ServerName,
 };
@@ -198,12 +198,12 @@ fn server_of(message: &[u8]) -> Result<ServerName> {
 /// Returns the catalog's region with the servers of its replicas, by their ids.
 fn meta_locations(answer: &proto::GetMetaRegionLocationsResponse) -> Result<RegionLocations> {
     let mut replicas: Vec<Replica> = Vec::new();
-    let most = greatest_copy(answer.meta_locations.len());
+    let max = max_replica_id(answer.meta_locations.len());
     for location in &answer.meta_locations {
         let id = location.region_info.and_then(|region| region.replica_id).unwrap_or_default();
         let id = usize::try_from(id)
             .ok()
-            .filter(|&id| id <= most)
+            .filter(|&id| id <= max)
             .ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("hbase:meta with the replica id {id}")))?;
         if replicas.len() <= id {
             replicas.resize_with(id + 1, || Replica { server: None, seq_num: NO_SEQ_NUM });
