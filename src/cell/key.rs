@@ -194,14 +194,14 @@ fn check_type(bytes: &[u8], exists: impl Fn(u8) -> bool) -> Result<(), Corruptio
         || FIXED_LEN + row_len + family_len > bytes.len()
         || !exists(code)
     {
-        return Err(unfit(bytes, row_len, family_len, code));
+        return Err(invalid_key(bytes, row_len, family_len, code));
     }
     Ok(())
 }
 
 /// Returns the error for an invalid key.
 #[cold]
-fn unfit(bytes: &[u8], row_len: usize, family_len: usize, code: u8) -> Corruption {
+fn invalid_key(bytes: &[u8], row_len: usize, family_len: usize, code: u8) -> Corruption {
     let room = bytes.len().saturating_sub(FIXED_LEN);
     if bytes.len() < FIXED_LEN {
         short(bytes.len())

@@ -62,7 +62,7 @@ pub(crate) trait RowVisitor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowWalk<B> {
     /// The visitor stopped the walk; the scanner is at the cell on which it stopped.
-    BrokenOff(B),
+    Stopped(B),
     /// The row ended; the scanner is at the first cell of the next row.
     RowEnd,
     /// The file ended; the scanner is not positioned.
@@ -284,16 +284,16 @@ impl<'f> HFileScanner<'f> {
             let Some(block) = &self.block else { return Ok(None) };
             // a local copy stays in a register while the walk is within the block
             let mut position = self.position;
-            let broken_off = loop {
+            let reason = loop {
                 match visit(block.cell(&position)) {
-                    ControlFlow::Break(broken_off) => break Some(broken_off),
+                    ControlFlow::Break(reason) => break Some(reason),
                     ControlFlow::Continue(()) if block.advance(&mut position) => {}
                     ControlFlow::Continue(()) => break None,
                 }
             };
             self.position = position;
-            if broken_off.is_some() {
-                return Ok(broken_off);
+            if reason.is_some() {
+                return Ok(reason);
             }
             self.next_block()?;
         }
@@ -313,7 +313,7 @@ impl<'f> HFileScanner<'f> {
         let walked = block.walk_row(&mut position, |cell| visitor.visit_in_row(cell));
         self.position = position;
         match walked {
-            ControlFlow::Break(broken_off) => return Ok(RowWalk::BrokenOff(broken_off)),
+            ControlFlow::Break(reason) => return Ok(RowWalk::Stopped(reason)),
             ControlFlow::Continue(RowStep::End) => {}
             ControlFlow::Continue(_) => return Ok(RowWalk::RowEnd),
         }
@@ -340,8 +340,8 @@ impl<'f> HFileScanner<'f> {
             let Some(cell) = self.peek().filter(|cell| same_bytes(cell.row(), row)) else {
                 return Ok(RowWalk::RowEnd);
             };
-            if let ControlFlow::Break(broken_off) = visitor.visit_in_row(cell) {
-                return Ok(RowWalk::BrokenOff(broken_off));
+            if let ControlFlow::Break(reason) = visitor.visit_in_row(cell) {
+                return Ok(RowWalk::Stopped(reason));
             }
         }
         Ok(RowWalk::End)

@@ -463,7 +463,7 @@ impl RegionOptions {
 
     /// Returns the maximum number of threads that read the rows of one call: one with observers, which are
     /// called in row order.
-    pub(crate) fn threads_of_gets(&self) -> usize {
+    pub(crate) fn max_get_threads(&self) -> usize {
         if self.has_observers() { 1 } else { self.get_threads }
     }
 
@@ -498,7 +498,7 @@ impl RegionOptions {
     }
 
     /// Returns the limits on memory allocated for data read from files.
-    pub(crate) fn limits_of_files(&self) -> &Limits {
+    pub(crate) fn file_limits(&self) -> &Limits {
         self.files.limit_values()
     }
 

@@ -269,7 +269,7 @@ impl Table {
         let changes_names = !(added.is_empty() && changes.deleted.is_empty());
         if changes_names && begun.is_some() {
             // Another program may have deleted a family that is added.
-            change.refuse_cut_off_loads(|name| is_removed(name) || added.contains(&name))?;
+            change.refuse_interrupted_loads(|name| is_removed(name) || added.contains(&name))?;
         } else if changes_names {
             tree.sync_edits()?;
         }
@@ -330,7 +330,7 @@ impl TableChange<'_> {
         }
         let logs = self.logs.logs(&**self.options.file_storage())?;
         let mut logs: Vec<PathBuf> = logs.into_iter().map(|log| log.path).collect();
-        let (storage, limits) = (self.options.file_storage(), self.options.limits_of_files());
+        let (storage, limits) = (self.options.file_storage(), self.options.file_limits());
         WalReader::refuse_unclosed(&**storage, logs.iter().map(PathBuf::as_path), limits)?;
         for region in self.regions_with_edits()? {
             let dir = RegionDir::open(self.options.file_storage(), &self.tree.dir().join(region))?;

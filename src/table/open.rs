@@ -230,7 +230,7 @@ impl Table {
         Self(Arc::new(TableCore {
             name,
             regions: ArcSwap::from_pointee(RegionList::new(slots)),
-            get_threads: GetThreads::new(options.threads_of_gets()),
+            get_threads: GetThreads::new(options.max_get_threads()),
             options,
             open: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),

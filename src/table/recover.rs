@@ -400,7 +400,7 @@ impl<'o> Recovery<'o> {
     /// Fails if a log [may have more](WalReader::refuse_unclosed) than can be read.
     fn refuse_unclosed(&self, logs: &[ServerLog]) -> Result<()> {
         let paths = logs.iter().map(|log| &*log.path);
-        WalReader::refuse_unclosed(self.storage(), paths, self.options.limits_of_files())
+        WalReader::refuse_unclosed(self.storage(), paths, self.options.file_limits())
     }
 
     /// Reads all logs, which are given, and finds the regions in them and those with recovered edits.
@@ -509,7 +509,7 @@ impl<'o> Recovery<'o> {
         mut see: impl FnMut(RegionKey, &WalEntry) -> Result<()>,
     ) -> Result<WalEnd> {
         let file = self.storage().open(log).map_err(|error| Error::io("open", log, error))?;
-        WalReader::new(file, self.options.limits_of_files())?.for_each_entry(|entry| {
+        WalReader::new(file, self.options.file_limits())?.for_each_entry(|entry| {
             let at = |corruption: Corruption| corruption.at(log, entry.offset());
             // Of the markers, only compactions matter to a replay.
             if !entry.is_marker() || entry.compaction().map_err(at)?.is_some() {

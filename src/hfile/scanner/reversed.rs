@@ -226,22 +226,22 @@ impl<'f> ReversedHFileScanner<'f> {
     ) -> Result<Option<B>> {
         if let (CursorState::InBlock, Some(block)) = (self.state, &self.cells.block) {
             let mut position = self.cells.position;
-            let broken_off = loop {
+            let reason = loop {
                 match visit(block.cell(&position)) {
-                    ControlFlow::Break(broken_off) => break Some(broken_off),
+                    ControlFlow::Break(reason) => break Some(reason),
                     ControlFlow::Continue(()) if block.advance_within(&self.here, &mut position) => {}
                     ControlFlow::Continue(()) => break None,
                 }
             };
             self.cells.position = position;
-            if broken_off.is_some() {
-                return Ok(broken_off);
+            if reason.is_some() {
+                return Ok(reason);
             }
             self.advance_with_care()?;
         }
         while let Some(cell) = self.peek() {
-            if let ControlFlow::Break(broken_off) = visit(cell) {
-                return Ok(Some(broken_off));
+            if let ControlFlow::Break(reason) = visit(cell) {
+                return Ok(Some(reason));
             }
             self.advance()?;
         }

@@ -44,8 +44,8 @@ impl ReversedScanner<'_> {
             Self::File(scanner) => scanner.walk(visit),
             Self::Segment(scanner) => {
                 while let Some(cell) = scanner.peek() {
-                    if let ControlFlow::Break(broken_off) = visit(cell) {
-                        return Ok(Some(broken_off));
+                    if let ControlFlow::Break(reason) = visit(cell) {
+                        return Ok(Some(reason));
                     }
                     scanner.advance();
                 }
@@ -242,17 +242,17 @@ impl<'s> ReversedKeyValueHeap<'s> {
         while let Some(&top) = self.in_row.last() {
             let scanner = &mut self.scanners[top];
             if self.in_row.len() == 1 {
-                let broken_off = scanner.walk(&mut visit)?;
-                if broken_off.is_some() {
-                    return Ok(broken_off);
+                let reason = scanner.walk(&mut visit)?;
+                if reason.is_some() {
+                    return Ok(reason);
                 }
                 self.retire_top()?;
                 continue;
             }
             if let Some(cell) = scanner.peek()
-                && let ControlFlow::Break(broken_off) = visit(cell)
+                && let ControlFlow::Break(reason) = visit(cell)
             {
-                return Ok(Some(broken_off));
+                return Ok(Some(reason));
             }
             self.advance()?;
         }

@@ -247,7 +247,7 @@ impl<'s> StoreScanner<'s> {
         // Most rows come from one source, which detects where they end.
         let mut leave = match &mut self.heap {
             MergingIterator::Forward(heap) if alone => match heap.walk_row(&mut self.row, &mut row)? {
-                RowWalk::BrokenOff(leave) => Some(leave),
+                RowWalk::Stopped(leave) => Some(leave),
                 RowWalk::RowEnd => Some(StopReason::RowEnd),
                 RowWalk::End => None,
             },
