@@ -201,7 +201,7 @@ impl ReadAhead {
         let thread = thread::current().id();
         let mut scanning = unpoisoned(SCANNING.lock());
         scanning.begin(thread);
-        HELPERS.set_most(scanning.helpers(cores()));
+        HELPERS.set_max_threads(scanning.helpers(cores()));
         drop(scanning);
         Self {
             blocks: VecDeque::new(),
@@ -428,7 +428,7 @@ impl Drop for ReadAhead {
         self.cancel();
         let mut scanning = unpoisoned(SCANNING.lock());
         scanning.end(self.thread);
-        HELPERS.set_most(scanning.helpers(cores()));
+        HELPERS.set_max_threads(scanning.helpers(cores()));
     }
 }
 

@@ -32,14 +32,14 @@ impl RegionInconsistency {
         (start, end)
     }
 
-    /// Whether the fault affects any of the rows in [`start`, `end`); an empty bound is unbounded.
+    /// Whether any of the affected rows is in [`start`, `end`); an empty bound is unbounded.
     #[must_use]
     pub fn touches(&self, start: &[u8], end: &[u8]) -> bool {
         let (own_start, own_end) = self.bounds();
         (end.is_empty() || own_start < end) && (own_end.is_empty() || start < own_end)
     }
 
-    /// Converts the fault into an error.
+    /// Converts the inconsistency into an error of kind [`Inconsistent`](ErrorKind::Inconsistent).
     #[must_use]
     pub fn to_error(&self) -> Error {
         let (start, end) = self.bounds();
@@ -52,8 +52,8 @@ impl RegionInconsistency {
     }
 }
 
-/// Returns the faults of the regions of one table, in row order. The regions must be in the order of their
-/// start keys.
+/// Returns the inconsistencies between the regions of one table, in row order. The regions must be in the
+/// order of their start keys.
 pub fn check_region_chain<'r>(regions: impl IntoIterator<Item = &'r RegionInfo>) -> Vec<RegionInconsistency> {
     let mut faults = Vec::new();
     // the end of the rows covered so far; `None` is unbounded

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 /// The default limit of the process in bytes.
-const GLOBAL: u64 = 1 << 30;
+const GLOBAL_BYTES: u64 = 1 << 30;
 /// The percentage of the limit at which flushes begin (hbase.regionserver.global.memstore.size.lower.limit).
-const LOW_PERCENT: u64 = 95;
+const LOWER_PERCENT: u64 = 95;
 
 /// A limit on the memory taken by unflushed cells of the regions that share it.
 ///
@@ -58,7 +58,7 @@ impl MemoryLimit {
     #[must_use]
     pub fn new(bytes: u64) -> Self {
         // Computed so that nothing overflows, and small limits are not rounded to 0.
-        let low = bytes - bytes / 100 * (100 - LOW_PERCENT);
+        let low = bytes - bytes / 100 * (100 - LOWER_PERCENT);
         let (high, low) = (bytes.max(1), low.max(1));
         let (used, asked_until) = (AtomicU64::new(0), AtomicU64::new(0));
         let regions = Mutex::new(Regions::new());
@@ -69,7 +69,7 @@ impl MemoryLimit {
     #[must_use]
     pub fn global() -> Self {
         static LIMIT: OnceLock<MemoryLimit> = OnceLock::new();
-        LIMIT.get_or_init(|| Self::new(GLOBAL)).clone()
+        LIMIT.get_or_init(|| Self::new(GLOBAL_BYTES)).clone()
     }
 
     /// Returns the limit in bytes.

@@ -66,7 +66,7 @@ impl Prefix {
     /// Creates prefixes that begin after the bytes common to all rows of the sources, so that they
     /// distinguish rows that begin alike.
     fn new(scanners: &[KeyValueScanner<'_>], order: CellOrder) -> Self {
-        // A lone scanner is never compared.
+        // A single scanner is never compared.
         if scanners.len() > 1 {
             Self::of_rows(order, |mut see| scanners.iter().for_each(|scanner| scanner.bounds(&mut see)))
         } else {

@@ -149,7 +149,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
     /// Creates a heap of scanners without a position, from the oldest source to the newest. `many_rows`:
     /// whether more than one row will be read.
     pub(crate) fn new(scanners: Vec<ReversedScanner<'s>>, order: CellOrder, many_rows: bool) -> Self {
-        // A lone scanner is never compared.
+        // A single scanner is never compared.
         let prefix = if many_rows && scanners.len() > 1 {
             Prefix::of_rows(order, |see| scanners.iter().for_each(|scanner| scanner.bounds(see)))
         } else {
@@ -310,7 +310,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
     /// Updates the prefix of a scanner's row.
     #[inline]
     fn refresh_head(&mut self, i: usize) {
-        // A lone scanner is never compared.
+        // A single scanner is never compared.
         if self.heads.len() > 1 {
             self.heads[i] = self.scanners[i].peek().map_or(0, |cell| self.prefix.of(cell.row()));
         }

@@ -227,7 +227,7 @@ impl<'s> StoreScanner<'s> {
     }
 
     /// Same as [`read_row`](Self::read_row), for any row.
-    #[inline(never)] // keeps the lone-cell path short
+    #[inline(never)] // keeps the path of a single cell short
     fn match_row<J: RowEvaluator>(
         &mut self,
         evaluator: J,
