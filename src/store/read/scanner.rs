@@ -210,9 +210,9 @@ impl<'s> StoreScanner<'s> {
     /// Passes the cells that `evaluator` shows of the current row to `take`, and moves past the row. If the
     /// evaluator pauses, stops within the row: the next call continues it.
     #[inline]
-    fn read_row<J: RowEvaluator>(
+    fn read_row<E: RowEvaluator>(
         &mut self,
-        mut evaluator: J,
+        mut evaluator: E,
         mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let single_cell = self.single_cell && !evaluator.may_pause();
@@ -228,9 +228,9 @@ impl<'s> StoreScanner<'s> {
 
     /// Same as [`read_row`](Self::read_row), for any row.
     #[inline(never)] // keeps the path of a single cell short
-    fn match_row<J: RowEvaluator>(
+    fn match_row<E: RowEvaluator>(
         &mut self,
-        evaluator: J,
+        evaluator: E,
         take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let resumed = self.matcher.has_row();
@@ -285,9 +285,9 @@ impl<'s> StoreScanner<'s> {
     /// Same as [`read_row`](Self::read_row), for a row with a single cell, a plain value. Returns false if
     /// that is not cheap to see.
     #[inline(always)] // the loop of every scan
-    fn read_single_cell<J: RowEvaluator>(
+    fn read_single_cell<E: RowEvaluator>(
         &mut self,
-        evaluator: &mut J,
+        evaluator: &mut E,
         mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<bool> {
         if self.limit.offset > 0 {
