@@ -287,7 +287,7 @@ impl FileWriter for LocalFileWriter {
     }
 }
 
-/// The local file system.
+/// The local file system (Hadoop: `RawLocalFileSystem`).
 ///
 /// Where directories cannot be synced (Windows, and some file systems, such as folders that a virtual machine
 /// shares with its host), a loss of power may undo creations, removals and renames.

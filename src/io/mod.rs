@@ -113,7 +113,7 @@ pub struct FileIdentity {
     pub created_nanos: u64,
 }
 
-/// A file that is being written sequentially.
+/// A file that is being written sequentially (Hadoop: `FSDataOutputStream`).
 ///
 /// The bytes written survive a crash only after a sync.
 pub trait FileWriter: Send + fmt::Debug {
@@ -135,7 +135,8 @@ pub trait FileWriter: Send + fmt::Debug {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// A write-ahead log that is being written: every append is passed to the system before it returns.
+/// A write-ahead log that is being written: every append is passed to the system before it returns (Hadoop:
+/// `Syncable`).
 ///
 /// The bytes appended survive the end of the process, and a loss of power only after a sync.
 pub trait LogFile: Send + fmt::Debug {

@@ -8,7 +8,7 @@ use crate::schema::region_name::parse_replica;
 use crate::schema::{RegionInfo, RegionName};
 use std::collections::BTreeMap;
 
-/// The row of a region in the catalog.
+/// The row of a region in the catalog (HBase: `CatalogFamilyFormat`).
 ///
 /// | column of family `info` | value |
 /// |---|---|
@@ -32,7 +32,7 @@ pub struct CatalogRow {
     merge_parents: Vec<RegionInfo>,
 }
 
-/// The assignment of a replica of a region.
+/// The assignment of a replica of a region (HBase: `RegionStateStore`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assignment {
     /// The state, if the catalog has one.

@@ -5,7 +5,8 @@ use crate::error::{Error, ErrorKind};
 use crate::schema::RegionInfo;
 use bytes::Bytes;
 
-/// Rows of a table in [`start`, `end`) that are in no region or in several. An empty bound is unbounded.
+/// Rows of a table in [`start`, `end`) that are in no region or in several (HBase: `CatalogJanitorReport`).
+/// An empty bound is unbounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegionInconsistency {
     /// No region contains the rows.

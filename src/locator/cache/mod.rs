@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-/// The locations of regions, by table and start key.
+/// The locations of regions, by table and start key (HBase: `MetaCache`).
 ///
 /// A lookup takes no lock, allocates nothing, and is not blocked by other lookups or by changes. A change
 /// replaces the value that lookups read; the changes of each table are serialized. The catalog's own region

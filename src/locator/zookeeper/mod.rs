@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use znode::{META_REGION_SERVER, MetaRegionServer};
 
-/// Locates the catalog with ZooKeeper.
+/// Locates the catalog with ZooKeeper (HBase: `ZKConnectionRegistry`).
 ///
 /// Errors name the znode, and the ZooKeeper server, if any. If no server answers, requests are retried until
 /// the deadline. A server that refuses to let the client read a znode, or does not recognize the client, is
