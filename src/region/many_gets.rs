@@ -3,7 +3,7 @@
 use crate::cell::{CellOrder, Row, RowBuf, prefix};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
-use crate::hfile::{Claim, HeldQueue, Job, JobQueue, ReadTogether, Task};
+use crate::hfile::{BatchRead, Claim, HeldQueue, Job, JobQueue, Task};
 use crate::op::{Get, Select};
 use crate::sync::{Padded, cores, unpoisoned};
 use std::mem;
@@ -135,7 +135,7 @@ fn read_numbered(
     let (mut done, mut helpers) = (0, Taken::before(threads.last(), gets.len(), others));
     let (watch, mut buffer) = (Stopwatch::start(), RowBuf::new());
     if helpers.is_none() {
-        let _together = ReadTogether::begin(gets.iter().map(|(_, get)| get.row()));
+        let _batch = BatchRead::begin(gets.iter().map(|(_, get)| get.row()));
         for &(at, get) in gets {
             source.read(get, &mut buffer)?;
             rows[at] = Some(buffer.freeze());
@@ -180,12 +180,12 @@ fn read_by_threads(
     };
     let jobs: Vec<_> = (0..helpers.0).map(help).collect();
     let mut all = || {
-        let together = ReadTogether::begin(own.iter().map(|(_, get)| get.row()));
+        let batch = BatchRead::begin(own.iter().map(|(_, get)| get.row()));
         for &(at, get) in own {
             source.read(get, buffer)?;
             rows[at] = Some(buffer.freeze());
         }
-        drop(together);
+        drop(batch);
         shared.read_parts(buffer);
         Ok(())
     };
@@ -294,7 +294,7 @@ impl SharedGets {
         buffer: &mut RowBuf,
         rows: &mut Vec<(usize, Row)>,
     ) -> Result<()> {
-        let _together = ReadTogether::begin(gets.clone().map(|i| self.gets.row(i)));
+        let _batch = BatchRead::begin(gets.clone().map(|i| self.gets.row(i)));
         for i in gets {
             let &PackedGet { at, select, .. } = &self.gets.gets[i];
             let row = self.gets.row(i);
