@@ -377,7 +377,7 @@ impl RecentCellsScanner<'_> {
 pub struct RecentRowsScanner<'c>(ReversedSegmentScanner<'c>);
 
 impl RecentRowsScanner<'_> {
-    /// The current cell; None after the last cell of the row.
+    /// The current cell; `None` after the last cell of the row.
     #[inline]
     #[must_use]
     pub fn peek(&self) -> Option<CellRef<'_>> {

@@ -76,13 +76,13 @@ impl Deadline {
 
     /// Returns the remaining time: zero after the deadline, and [`Duration::MAX`] without one.
     #[must_use]
-    pub fn left(self) -> Duration {
+    pub fn remaining(self) -> Duration {
         self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()))
     }
 
     /// Returns the remaining time at a moment.
     #[must_use]
-    pub fn left_at(self, now: Instant) -> Duration {
+    pub fn remaining_at(self, now: Instant) -> Duration {
         self.0.map_or(Duration::MAX, |end| end.saturating_duration_since(now))
     }
 
@@ -105,7 +105,7 @@ impl Stopwatch {
         Self(HAS_CLOCK.then(Instant::now))
     }
 
-    /// The time since the start; zero without a clock.
+    /// Returns the time since the start; zero without a clock.
     pub(crate) fn elapsed(self) -> Duration {
         self.0.map_or(Duration::ZERO, |start| start.elapsed())
     }

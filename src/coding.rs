@@ -17,7 +17,7 @@ impl<'a> Cursor<'a> {
         Self { rest: bytes, len: bytes.len() }
     }
 
-    /// The next `len` bytes.
+    /// Reads the next `len` bytes.
     #[inline]
     pub(crate) fn take(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], Corruption> {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
@@ -27,7 +27,7 @@ impl<'a> Cursor<'a> {
         Ok(taken)
     }
 
-    /// The next `N` bytes.
+    /// Reads the next `N` bytes.
     #[inline]
     pub(crate) fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], Corruption> {
         let Some((taken, rest)) = self.rest.split_first_chunk::<N>() else {
@@ -62,14 +62,14 @@ impl<'a> Cursor<'a> {
         self.array(what).map(i64::from_be_bytes)
     }
 
-    /// A non-negative `i32`.
+    /// Reads a non-negative `i32`.
     #[inline]
     pub(crate) fn len(&mut self, what: &'static str) -> Result<usize, Corruption> {
         let value = self.i32(what)?;
         usize::try_from(value).map_err(|_| Corruption::out_of_range(what, value.into(), 0, i32::MAX.into()))
     }
 
-    /// A Hadoop vlong (§1.1). Non-minimal forms are accepted.
+    /// Reads a Hadoop vlong (§1.1). Non-minimal forms are accepted.
     #[inline]
     pub(crate) fn vlong(&mut self, what: &'static str) -> Result<i64, Corruption> {
         let first = self.u8(what)?.cast_signed();
@@ -82,7 +82,7 @@ impl<'a> Cursor<'a> {
         Ok(if negative { !magnitude } else { magnitude })
     }
 
-    /// A Hadoop vint used as a length: non-negative, up to 31 bits.
+    /// Reads a Hadoop vint used as a length: non-negative, up to 31 bits.
     pub(crate) fn vlen(&mut self, what: &'static str) -> Result<usize, Corruption> {
         let value = self.vlong(what)?;
         match i32::try_from(value).ok().and_then(|v| usize::try_from(v).ok()) {
@@ -91,18 +91,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A vint length and that many bytes (§1.3).
+    /// Reads a vint length and that many bytes (§1.3).
     pub(crate) fn vbytes(&mut self, what: &'static str) -> Result<&'a [u8], Corruption> {
         let len = self.vlen(what)?;
         self.take(len, what)
     }
 
-    /// A protobuf varint of at most 64 bits.
+    /// Reads a protobuf varint of at most 64 bits.
     pub(crate) fn varint(&mut self, what: &'static str) -> Result<u64, Corruption> {
         read_varint(|| self.u8(what))
     }
 
-    /// A cint (§1.2): seven bits per byte, least significant first, at most 31 bits in total.
+    /// Reads a cint (§1.2): seven bits per byte, least significant first, at most 31 bits in total.
     #[inline]
     pub(crate) fn cint(&mut self, what: &'static str) -> Result<usize, Corruption> {
         let first = self.u8(what)?;
@@ -131,13 +131,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The remaining bytes.
+    /// Returns the remaining bytes.
     #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// The number of bytes read.
+    /// Returns the number of bytes read.
     #[inline]
     pub(crate) fn position(&self) -> usize {
         self.len - self.rest.len()
@@ -185,7 +185,7 @@ fn put_long_vlong(out: &mut Vec<u8>, value: i64) {
     out.truncate(end);
 }
 
-/// The number of bytes that [`put_vlong`] writes for `value`.
+/// Returns the number of bytes that [`put_vlong`] writes for `value`.
 #[inline]
 pub(crate) fn vlong_len(value: i64) -> usize {
     if (-112..=127).contains(&value) {

@@ -135,7 +135,7 @@ impl Error {
         Self::system(ErrorKind::Io, doing, path, error)
     }
 
-    /// A server's refusal of an operation.
+    /// Creates the error of a server's refusal of an operation.
     #[cfg(feature = "cluster")]
     #[cold]
     pub(crate) fn refused(doing: &'static str, place: &Path, error: io::Error) -> Self {
@@ -152,7 +152,7 @@ impl Error {
         }))
     }
 
-    /// A region that another process has open for writing.
+    /// Creates the error of a region that another process has open for writing.
     #[cold]
     pub(crate) fn locked(region: &Path) -> Self {
         Self::caller_at(ErrorKind::Locked, "region is open for writing elsewhere", region)
@@ -170,7 +170,8 @@ impl Error {
         }
     }
 
-    /// A root directory that another process recovers, or whose tables or snapshots it changes.
+    /// Creates the error of a root directory that another process recovers, or whose tables or snapshots it
+    /// changes.
     #[cold]
     pub(crate) fn being_recovered(root: &Path, error: &io::Error) -> Self {
         let message = "root directory is being recovered or changed elsewhere";
@@ -180,7 +181,8 @@ impl Error {
         }
     }
 
-    /// A region without a table descriptor, so that the settings of its families are unknown.
+    /// Creates the error of a region without a table descriptor, so that the settings of its families are
+    /// unknown.
     #[cold]
     pub(crate) fn unknown_settings<'n>(region: &Path, families: impl Iterator<Item = &'n [u8]>) -> Self {
         let names: Vec<String> = families.map(|name| StringBinary(name).to_string()).collect();
@@ -192,14 +194,14 @@ impl Error {
         Self::caller_at(ErrorKind::InvalidArgument, message, region)
     }
 
-    /// A region that was closed.
+    /// Creates the error of a region that was closed.
     #[cold]
     pub(crate) fn closed() -> Self {
         Self::caller(ErrorKind::Closed, "the region is closed")
     }
 
-    /// A region whose files may differ from its state in memory, because of `error`, and of `undo` while
-    /// undoing the change.
+    /// Creates the error of a region whose files may differ from its state in memory, because of `error`, and
+    /// of `undo` while undoing the change.
     #[cold]
     pub(crate) fn poisoned(error: &Self, undo: &Self) -> Self {
         let message = format!(
@@ -209,7 +211,8 @@ impl Error {
         Self::caller(ErrorKind::Poisoned, message)
     }
 
-    /// A region whose log may lack entries, or have more than were acknowledged, because of `error`.
+    /// Creates the error of a region whose log may lack entries, or have more than were acknowledged, because
+    /// of `error`.
     #[cold]
     pub(crate) fn poisoned_log(error: &Self) -> Self {
         let message =
@@ -223,7 +226,7 @@ impl Error {
         Self::caller(ErrorKind::InvalidArgument, message)
     }
 
-    /// A valid request that is not implemented.
+    /// Creates the error of a valid request that is not implemented.
     #[cold]
     pub(crate) fn not_supported(message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(ErrorKind::Unsupported, message)
@@ -238,13 +241,13 @@ impl Error {
         Err(Self::not_supported(message))
     }
 
-    /// An operation that exceeds a limit.
+    /// Creates the error of an operation that exceeds a limit.
     #[cold]
     pub(crate) fn over_limit(message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(ErrorKind::Limit, message)
     }
 
-    /// A row outside of the region, whose rows are from `start` to before `end`.
+    /// Creates the error of a row outside of the region, whose rows are from `start` to before `end`.
     #[cold]
     pub(crate) fn wrong_region(row: &[u8], start: &[u8], end: &[u8]) -> Self {
         let (row, start, end) = (StringBinary(row), StringBinary(start), StringBinary(end));
@@ -254,7 +257,7 @@ impl Error {
         )
     }
 
-    /// A family that does not exist. Names some existing ones.
+    /// Creates the error of a family that does not exist. Names some existing ones.
     #[cold]
     pub(crate) fn no_such_family<'f>(family: &[u8], existing: impl IntoIterator<Item = &'f [u8]>) -> Self {
         let mut existing = existing.into_iter();
@@ -271,25 +274,25 @@ impl Error {
         Self::caller(ErrorKind::NoSuchFamily, message)
     }
 
-    /// A filter that cannot be combined with another setting.
+    /// Creates the error of a filter that cannot be combined with another setting.
     #[cold]
     pub(crate) fn incompatible_filter(message: &'static str) -> Self {
         Self::caller(ErrorKind::IncompatibleFilter, message)
     }
 
-    /// A value whose length is not that of a counter.
+    /// Creates the error of a value whose length is not that of a counter.
     #[cold]
     pub(crate) fn not_a_counter(len: usize) -> Self {
         Self::caller(ErrorKind::NotACounter, format!("a counter has 8 bytes, this value has {len}"))
     }
 
-    /// Creates an error without a place in a file, for implementations of a
+    /// Creates an error of a kind, without a location in a file: for implementations of a
     /// [`Catalog`](crate::locator::Catalog) or a [`ConnectionRegistry`](crate::ConnectionRegistry), and for
     /// clients of servers.
     ///
     /// A [`Locator`](crate::Locator) retries after an error of a [transient](ErrorKind::is_transient) kind.
     #[cold]
-    pub fn locating(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
+    pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         Self::caller(kind, message)
     }
 
@@ -300,7 +303,7 @@ impl Error {
         Self(Arc::new(Details { kind: ErrorKind::Io, cause, path: None, offset: None, block: None }))
     }
 
-    /// The same error, with the number of attempts.
+    /// Returns the same error, with the number of attempts.
     #[cold]
     pub(crate) fn after_attempts(self, attempts: u32) -> Self {
         match &self.0.cause {
@@ -311,7 +314,7 @@ impl Error {
         }
     }
 
-    /// The same error of the caller, with its position in the filter string.
+    /// Returns the same error of the caller, with its position in the filter string.
     #[cold]
     pub(crate) fn at_filter(&self, position: usize) -> Self {
         Self::caller(self.kind(), format!("filter at {position}: {}", self.message()))

@@ -160,7 +160,7 @@ impl Counters {
         }
     }
 
-    /// The sum of all stripes.
+    /// Returns the sum of all stripes.
     pub(crate) fn sum(&self) -> RegionMetrics {
         let mut sum = RegionMetrics::default();
         self.0.iter().for_each(|stripe| stripe.add_to(&mut sum));

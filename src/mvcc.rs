@@ -222,8 +222,8 @@ impl Mvcc {
         }
     }
 
-    /// The last write visible to all readers. A reader that reads cells after this call finds all cells up to
-    /// it.
+    /// Returns the last write visible to all readers. A reader that reads cells after this call finds all
+    /// cells up to it.
     #[inline]
     pub(crate) fn read_point(&self) -> i64 {
         self.read_point.0.load(Ordering::Acquire)
@@ -287,14 +287,14 @@ impl Mvcc {
         (point, result)
     }
 
-    /// All registered read points, ascending.
+    /// Returns all registered read points, ascending.
     pub(crate) fn registered_points(&self) -> Vec<i64> {
         let readers = unpoisoned(self.readers.lock());
         readers.points.iter().filter(|(_, count)| *count > 0).map(|&(number, _)| number).collect()
     }
 
-    /// The minimum of the read point and all registered ones: cells visible at or above it must not be
-    /// dropped.
+    /// Returns the minimum of the read point and all registered ones: cells visible at or above it must not
+    /// be dropped.
     pub(crate) fn smallest_read_point(&self) -> i64 {
         let readers = unpoisoned(self.readers.lock());
         let now = self.read_point();
@@ -364,7 +364,7 @@ impl Readers {
 }
 
 impl WriteEntry<'_> {
-    /// The number of the write: the sequence id of its cells.
+    /// Returns the number of the write: the sequence id of its cells.
     #[inline]
     pub(crate) fn seq_id(&self) -> i64 {
         self.seq_id
@@ -401,7 +401,7 @@ impl Drop for SharedWriteEntry {
 }
 
 impl ReadPoint {
-    /// The number: cells with sequence ids up to it are visible.
+    /// Returns the number: cells with sequence ids up to it are visible.
     #[inline]
     pub(crate) fn get(&self) -> i64 {
         self.number

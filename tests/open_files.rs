@@ -132,7 +132,7 @@ mod limited {
         let path = Path::new(&dir).join(IN_ROOT);
         let cache = BlockCache::with_capacity(1 << 20);
         read_and_compact(Region::options().cache(&cache), &path, FILES);
-        assert!(FileHandles::of_process().capacity() <= 64 / 4);
+        assert!(FileHandles::global().capacity() <= 64 / 4);
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn a_subscriber_that_uses_the_region_does_not_wait_for_itself() {
             let Some(region) = region else { return };
             let found = [region.flush(), region.compact(Compaction::Major), region.close()];
             answers.lock().unwrap().push(found.map(|answer| answer.err().map(|error| error.kind())));
-            assert!(region.health().is_sound() && region.metrics().flushes < 3);
+            assert!(region.health().is_healthy() && region.metrics().flushes < 3);
         })
     };
     tracing::subscriber::with_default(subscriber, || {

@@ -240,7 +240,7 @@ fn check_same(region: Region, info: &RegionInfo) -> hregion::Result<Region> {
         return Ok(region);
     }
     let message = format!("{info} was split or merged by another process: try again");
-    Err(Error::locating(ErrorKind::RegionNotFound, message))
+    Err(Error::new(ErrorKind::RegionNotFound, message))
 }
 
 #[cfg(test)]

@@ -362,7 +362,7 @@ impl ClientCore {
             // before 2.0, some requests have no procedure
             None => {
                 let message = format!("{method}: no procedure is named");
-                Err(Error::locating(ErrorKind::Unsupported, message).into())
+                Err(Error::new(ErrorKind::Unsupported, message).into())
             }
         }
     }
@@ -406,7 +406,7 @@ impl ClientCore {
                 }
                 _ => {
                     let message = format!("{method}: the master does not know procedure {id}");
-                    return Err(Error::locating(ErrorKind::Remote, message).into());
+                    return Err(Error::new(ErrorKind::Remote, message).into());
                 }
             }
         }
@@ -496,15 +496,15 @@ fn late(method: &str) -> String {
 
 /// The same, if the last query of the master failed.
 fn not_ended(method: &str, error: &Error) -> Error {
-    Error::locating(error.kind(), format!("{}: {}", late(method), error.message()))
+    Error::new(error.kind(), format!("{}: {}", late(method), error.message()))
 }
 
 /// Waits until the next query of a procedure.
 async fn wait(tries: &Tries<'_>, pause: &mut Duration, method: &str) -> Result<()> {
-    sleep((*pause).min(tries.deadline().left())).await;
+    sleep((*pause).min(tries.deadline().remaining())).await;
     if tries.is_over() {
         // the master would have no time to answer
-        return Err(Error::locating(ErrorKind::Io, late(method)));
+        return Err(Error::new(ErrorKind::Io, late(method)));
     }
     *pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
     Ok(())

@@ -225,7 +225,7 @@ fn to_error(fault: Fault) -> Error {
         ErrorKind::NoServerForRegion | ErrorKind::Io => fault.error,
         _ if fault.kind == hregion::locator::RegionException::Fatal => fault.error,
         // the server may have the catalog again, or another one
-        _ => Error::locating(ErrorKind::Io, fault.error.message()),
+        _ => Error::new(ErrorKind::Io, fault.error.message()),
     }
 }
 
@@ -249,7 +249,7 @@ impl Catalog for RemoteCatalog {
             let error = to_error(fault);
             match error.kind() {
                 // before 2.0, the catalog keeps no states
-                ErrorKind::NoSuchFamily => Error::locating(ErrorKind::Unsupported, error.message()),
+                ErrorKind::NoSuchFamily => Error::new(ErrorKind::Unsupported, error.message()),
                 _ => error,
             }
         })

@@ -174,7 +174,7 @@ impl fmt::Debug for Client {
 }
 
 pub(crate) fn runtime_ended() -> Error {
-    Error::locating(ErrorKind::Closed, "the runtime of the client has ended")
+    Error::new(ErrorKind::Closed, "the runtime of the client has ended")
 }
 
 impl ClientCore {
@@ -253,7 +253,7 @@ impl ClientCore {
         let (name, turn) = (table.clone(), self.look_ups.turn(deadline).await?);
         let deadline = self.look_ups.deadline(deadline);
         let state = self.ask_in(turn, move |locator| locator.table_state_by(&name, deadline)).await?;
-        let missing = || Error::locating(ErrorKind::TableNotFound, format!("there is no table {table}"));
+        let missing = || Error::new(ErrorKind::TableNotFound, format!("there is no table {table}"));
         state.ok_or_else(missing)
     }
 

@@ -83,7 +83,7 @@ pub(crate) struct Call<'c, P> {
 
 impl<P> Call<'_, P> {
     fn time_left(&self) -> Duration {
-        self.time.min(self.deadline.left())
+        self.time.min(self.deadline.remaining())
     }
 }
 
@@ -127,7 +127,7 @@ impl Connections {
             let new = || Arc::new(Pool::new(self.settings.per_server));
             Arc::clone(pools.entry(key.clone()).or_insert_with(new))
         };
-        match timeout(deadline.left(), self.connect(&pool, &key)).await {
+        match timeout(deadline.remaining(), self.connect(&pool, &key)).await {
             Ok(connected) => connected,
             Err(_) => Err(Fault::no_answer(&format!("{host}:{port}"), "a connection")),
         }
@@ -231,7 +231,10 @@ impl Pool {
     /// Returns the reason that the last attempt failed, if that was recent.
     fn failed_before(&self) -> Option<Fault> {
         let failed = self.failed();
-        failed.as_ref().filter(|failed| !failed.until.left().is_zero()).map(|failed| failed.fault.clone())
+        failed
+            .as_ref()
+            .filter(|failed| !failed.until.remaining().is_zero())
+            .map(|failed| failed.fault.clone())
     }
 
     /// Makes a connection, for all callers that wait for it.
@@ -248,7 +251,7 @@ impl Pool {
             // the cause may be corrected immediately, such as missing tickets
             Err(fault) if fault.kind != RegionException::Fatal => {
                 let message = format!("{}, a moment ago", fault.error.message());
-                let error = Error::locating(fault.error.kind(), message);
+                let error = Error::new(fault.error.kind(), message);
                 let fault = Fault { error, ..fault.clone() };
                 Some(Failed { fault, until: Deadline::after(settings.failed_expiry) })
             }

@@ -89,9 +89,9 @@ impl Fault {
                 true => (RegionException::Fatal, ErrorKind::Remote),
                 false => (RegionException::ServerGone, ErrorKind::Io),
             };
-            return Self::new(kind, Error::locating(error, format!("{server}: {}", Printable(&message))));
+            return Self::new(kind, Error::new(error, format!("{server}: {}", Printable(&message))));
         }
-        Self::new(RegionException::ServerGone, Error::locating(ErrorKind::Io, format!("{server}: {error}")))
+        Self::new(RegionException::ServerGone, Error::new(ErrorKind::Io, format!("{server}: {error}")))
     }
 
     /// The same fault of a request that was not sent.
@@ -125,12 +125,12 @@ impl Fault {
     /// A server that did not answer in time.
     pub(crate) fn no_answer(server: &str, what: &str) -> Self {
         let message = format!("{server}: no answer to {what} in time");
-        Self::new(RegionException::NoAnswer, Error::locating(ErrorKind::Io, message))
+        Self::new(RegionException::NoAnswer, Error::new(ErrorKind::Io, message))
     }
 
     /// A region without a server.
     pub(crate) fn no_server(message: String) -> Self {
-        Self::new(RegionException::NotServingRegion, Error::locating(ErrorKind::NoServerForRegion, message))
+        Self::new(RegionException::NotServingRegion, Error::new(ErrorKind::NoServerForRegion, message))
     }
 
     /// An answer that cannot be read. The connection it came from is not used again.
@@ -139,13 +139,13 @@ impl Fault {
             Corruption::Limit { .. } => (RegionException::Fatal, ErrorKind::Limit),
             _ => (RegionException::Unknown, ErrorKind::Corrupt),
         };
-        Self::new(kind, Error::locating(error, format!("{server}: {corruption}")))
+        Self::new(kind, Error::new(error, format!("{server}: {corruption}")))
     }
 
     /// A server that refuses the connection.
     pub(crate) fn refused_connection(server: &str, exception: &proto::ExceptionResponse) -> Self {
         let reason = Self::of_exception(server, exception).error.message();
-        Self::fatal(Error::locating(ErrorKind::Remote, format!("the connection is refused: {reason}")))
+        Self::fatal(Error::new(ErrorKind::Remote, format!("the connection is refused: {reason}")))
     }
 
     /// Whether the server names another one for the region. After such a redirect, the fault becomes that of
@@ -217,7 +217,7 @@ impl Fault {
         };
         // a server may have written anything
         let shown = format!("{server}: {}: {}", Printable(short), Printable(reason));
-        let error = Error::locating(kind, shown);
+        let error = Error::new(kind, shown);
         let text = text.lines().next().unwrap_or_default();
         let kind = RegionException::of_exception(class, text, do_not_retry);
         Self {
@@ -245,19 +245,19 @@ impl Fault {
             true => (RegionException::ServerGone, ErrorKind::Io),
             false => (RegionException::Fatal, ErrorKind::Remote),
         };
-        Self::new(kind, Error::locating(error, format!("{server}: Kerberos: {reason}")))
+        Self::new(kind, Error::new(error, format!("{server}: Kerberos: {reason}")))
     }
 
     /// A server that refuses a token.
     pub(crate) fn refused_token(server: &str, class: &str, text: &str) -> Self {
         let reason = Self::of_class(server, class, text, true).error.message();
-        Self::fatal(Error::locating(ErrorKind::Remote, format!("authentication is refused: {reason}")))
+        Self::fatal(Error::new(ErrorKind::Remote, format!("authentication is refused: {reason}")))
     }
 
     /// A message that cannot be protected, or was not. The connection is not used again.
     pub(crate) fn unprotected(server: &str, reason: &str) -> Self {
         let message = format!("{server}: Kerberos: {reason}");
-        Self::new(RegionException::Unknown, Error::locating(ErrorKind::Corrupt, message))
+        Self::new(RegionException::Unknown, Error::new(ErrorKind::Corrupt, message))
     }
 
     /// Returns an error of the connection that [`gone`](Self::gone) recognizes.

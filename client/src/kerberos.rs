@@ -309,7 +309,7 @@ impl KerberosClient {
     pub(crate) fn new(settings: Kerberos) -> Result<Self> {
         let load = || -> Result<Arc<dyn Mechanism>> {
             let library = Gssapi::load();
-            let library = library.map_err(|reason| Error::locating(ErrorKind::Unsupported, reason))?;
+            let library = library.map_err(|reason| Error::new(ErrorKind::Unsupported, reason))?;
             Ok(Arc::new(library))
         };
         let mechanism = load()?;

@@ -53,7 +53,7 @@ impl LookUps {
     ///
     /// If the deadline passes before.
     pub(crate) async fn turn(&self, deadline: Deadline) -> Result<Turn> {
-        match timeout(deadline.left(), Arc::clone(&self.turns).acquire_owned()).await {
+        match timeout(deadline.remaining(), Arc::clone(&self.turns).acquire_owned()).await {
             Ok(Ok(permit)) => Ok(Turn(permit)),
             // the semaphore is never closed
             Ok(Err(_)) | Err(_) => Err(Error::timed_out("locate a region")),
@@ -82,7 +82,7 @@ impl LookUps {
             drop(sender.send(answer));
         };
         let started = thread::Builder::new().name("lookup".to_owned()).spawn(ask);
-        started.map_err(|error| Error::locating(ErrorKind::Io, format!("a thread: {error}")))?;
+        started.map_err(|error| Error::new(ErrorKind::Io, format!("a thread: {error}")))?;
         answer.await.unwrap_or_else(|_| Err(runtime_ended()))
     }
 
@@ -147,7 +147,7 @@ impl Leading {
         let Sought { table, row, position, replica_id } = &self.sought;
         let found = locator.locate_replica(table, row, *position, *replica_id, false, deadline);
         // others may have more time: this failure is not theirs
-        if found.is_ok() || deadline.left() > LEAST {
+        if found.is_ok() || deadline.remaining() > LEAST {
             self.answer.send_replace(Some(found.clone()));
         }
         found
@@ -167,7 +167,7 @@ pub(crate) struct Following(watch::Receiver<Found>);
 impl Following {
     /// Waits for the result; `None` if there is none, because its caller did not have enough time.
     pub(crate) async fn wait(mut self, deadline: Deadline) -> Option<Result<RegionLocations>> {
-        match timeout(deadline.left(), self.0.wait_for(Option::is_some)).await {
+        match timeout(deadline.remaining(), self.0.wait_for(Option::is_some)).await {
             Ok(Ok(found)) => found.clone(),
             Ok(Err(_)) => None,
             Err(_) => Some(Err(Error::timed_out("locate a region"))),
@@ -233,7 +233,7 @@ mod tests {
 
     impl ConnectionRegistry for Slow {
         fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
-            thread::sleep(deadline.left().min(PATIENCE));
+            thread::sleep(deadline.remaining().min(PATIENCE));
             Err(Error::timed_out("read"))
         }
 
@@ -292,7 +292,7 @@ mod tests {
             while !self.is_let.load(Ordering::Relaxed) {
                 thread::sleep(Duration::from_millis(5));
             }
-            thread::sleep(deadline.left());
+            thread::sleep(deadline.remaining());
             Err(Error::timed_out("read"))
         }
 

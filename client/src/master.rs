@@ -109,7 +109,7 @@ fn wrong_descriptor(table: &TableName, corruption: &Corruption) -> Error {
 
 /// Converts the corruption of a master's answer into an error.
 fn wrong_answer(what: &str, corruption: &Corruption) -> Error {
-    Error::locating(corruption.kind(), format!("{what}: {corruption}"))
+    Error::new(corruption.kind(), format!("{what}: {corruption}"))
 }
 
 impl ClientCore {
@@ -125,7 +125,7 @@ impl ClientCore {
     /// Returns the `TableSchema` of a table, and its description. Checks its name: the master would change
     /// another table if its schema were sent back with changes.
     pub(crate) async fn schema(&self, table: &TableName) -> Result<(Bytes, TableDescription)> {
-        let missing = || Error::locating(ErrorKind::TableNotFound, format!("table {table} does not exist"));
+        let missing = || Error::new(ErrorKind::TableNotFound, format!("table {table} does not exist"));
         let schema = self.find_schema(table).await?.ok_or_else(missing)?;
         let found = TableDescription::from_table_schema_bytes(&schema);
         let found = found.map_err(|corruption| wrong_descriptor(table, &corruption))?;
@@ -179,7 +179,7 @@ impl ClientCore {
                     }
                 }
                 Ok(None) => {
-                    let error = Error::locating(ErrorKind::NoServerForRegion, "there is no active master");
+                    let error = Error::new(ErrorKind::NoServerForRegion, "there is no active master");
                     Setback::of_location(error)?
                 }
                 Err(error) => Setback::of_location(error)?,

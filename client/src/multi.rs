@@ -188,7 +188,7 @@ impl Table {
                     add(&mut servers, locations, replica_id, at);
                 }
                 Ok(_) => {
-                    let error = Error::locating(ErrorKind::NoServerForRegion, "no server has the region");
+                    let error = Error::new(ErrorKind::NoServerForRegion, "no server has the region");
                     failed.push((at, error));
                 }
                 Err(error) => {
@@ -392,7 +392,7 @@ impl<'b, 'c> Batch<'b, 'c> {
             self.is_enabled.insert(attempt, is_enabled);
         }
         // a server that has executed some has not failed; each time, there are fewer left
-        let goes_on = again.len() < left.len() && !tries.deadline().left().is_zero();
+        let goes_on = again.len() < left.len() && !tries.deadline().remaining().is_zero();
         let setback = longest.filter(|setback| setback.wait != Wait::None || !goes_on);
         self.pause(Branch { left: again, tries, redirected }, setback);
     }
@@ -436,7 +436,7 @@ async fn call_in_parts(
         for (region, faults) in take_out(&mut regions, |at| again.get(&actions[at].row[..])) {
             all.push((region, faults.into_iter().map(|(at, fault)| (at, Err(fault.of_unsent()))).collect()));
         }
-        let outcomes = call_server(core, &regions, actions, time.min(deadline.left())).await;
+        let outcomes = call_server(core, &regions, actions, time.min(deadline.remaining())).await;
         let failed = |fault: Fault| {
             let all = regions
                 .iter()
@@ -484,7 +484,7 @@ async fn call_server(
         nonce_group: Some(core.nonce_group()),
         condition: None,
     };
-    let answer = target.call::<Undecoded>("Multi", &request, deadline.left()).await?;
+    let answer = target.call::<Undecoded>("Multi", &request, deadline.remaining()).await?;
     let connection = &target.connection;
     let asked = regions.iter().map(|region| region.actions.len()).sum();
     let response = answer.message.read(asked);
@@ -562,7 +562,7 @@ mod tests {
         let (actions, results, left) = (actions(9), Results::new(9), Vec::from_iter(0..9));
         let mut batch = Batch::new(&table, &actions, None, &results);
         let tries = Tries::new(&table.core);
-        let error = Error::locating(ErrorKind::Io, "no answer");
+        let error = Error::new(ErrorKind::Io, "no answer");
         batch.unanswered = Some((tries.attempt(), Instant::now(), error));
         batch.call(Branch { left: left.clone(), tries, redirected: HashSet::new() }).await;
         assert!(batch.branches.values().map(|branch| &branch.left).eq([&left]));

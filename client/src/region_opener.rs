@@ -120,7 +120,7 @@ impl RegionOpener {
                 next_call_seq: Some(call),
                 ..self.request.clone()
             };
-            let left = Tries::of_reads(&self.core, &self.table).deadline().left();
+            let left = Tries::of_reads(&self.core, &self.table).deadline().remaining();
             let time = self.core.settings.scanner_timeout_of(&self.table).min(left);
             let page = read(&mut target, &request, time).await;
             let has_more = page.as_ref().is_ok_and(|(response, _)| has_more(response));

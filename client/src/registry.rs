@@ -4,7 +4,7 @@ use crate::bounded::Answered;
 use crate::connections::{Call, Connections, META_SERVICE};
 use crate::fault::Fault;
 use crate::proto;
-use hregion::locator::{NO_SEQ_NUM, RegionException, Replica, greatest_copy};
+use hregion::locator::{NO_SEQ_NUM, RegionException, Replica, max_replica_id};
 use hregion::{
     ConnectionRegistry, Deadline, Error, ErrorKind, RegionInfo, RegionLocations, Result, ServerName,
 };
@@ -77,7 +77,7 @@ impl Servers {
         let first = usize::try_from(RandomState::new().hash_one(method)).unwrap_or_default();
         let turned = (0..known.len()).map(|at| &known[(first.wrapping_add(at)) % known.len()]);
         let given = self.bootstrap.iter().filter(|server| !known.contains(server));
-        let mut last = Error::locating(ErrorKind::NoServerForRegion, "there is no server to ask");
+        let mut last = Error::new(ErrorKind::NoServerForRegion, "there is no server to ask");
         let mut all_refuse = true;
         let all: Vec<&Address> = turned.chain(given).collect();
         for (at, server) in all.iter().copied().enumerate() {
@@ -92,7 +92,7 @@ impl Servers {
                     }
                     return Ok(message);
                 }
-                Err(fault) if deadline.left().is_zero() => {
+                Err(fault) if deadline.remaining().is_zero() => {
                     if at + 1 == all.len() {
                         self.forget(&known);
                     }
@@ -110,7 +110,7 @@ impl Servers {
             return Err(last);
         }
         // another server may answer later
-        Err(Error::locating(ErrorKind::Io, last.message()))
+        Err(Error::new(ErrorKind::Io, last.message()))
     }
 
     /// Makes the next call begin with the given servers, unless servers were named other than those that have
@@ -166,7 +166,7 @@ impl Servers {
 /// Returns the part of the time that is for the first of the servers left.
 fn share(deadline: Deadline, left: usize) -> Deadline {
     let left = u32::try_from(left.max(1)).unwrap_or(u32::MAX);
-    Deadline::after(deadline.left() / left).min(deadline)
+    Deadline::after(deadline.remaining() / left).min(deadline)
 }
 
 /// Parses `host`, `host:port`, `[address]` or `[address]:port`.
@@ -192,18 +192,19 @@ fn parse_address(text: &str) -> Result<Address> {
 /// Decodes the name of a server.
 fn server_of(message: &[u8]) -> Result<ServerName> {
     ServerName::from_proto_bytes(message)
-        .map_err(|corruption| Error::locating(corruption.kind(), corruption.to_string()))
+        .map_err(|corruption| Error::new(corruption.kind(), corruption.to_string()))
 }
 
 /// Returns the catalog's region with the servers of its replicas, by their ids.
 fn meta_locations(answer: &proto::GetMetaRegionLocationsResponse) -> Result<RegionLocations> {
     let mut replicas: Vec<Replica> = Vec::new();
-    let most = greatest_copy(answer.meta_locations.len());
+    let max = max_replica_id(answer.meta_locations.len());
     for location in &answer.meta_locations {
         let id = location.region_info.and_then(|region| region.replica_id).unwrap_or_default();
-        let id = usize::try_from(id).ok().filter(|&id| id <= most).ok_or_else(|| {
-            Error::locating(ErrorKind::Corrupt, format!("hbase:meta with the replica id {id}"))
-        })?;
+        let id = usize::try_from(id)
+            .ok()
+            .filter(|&id| id <= max)
+            .ok_or_else(|| Error::new(ErrorKind::Corrupt, format!("hbase:meta with the replica id {id}")))?;
         if replicas.len() <= id {
             replicas.resize_with(id + 1, || Replica { server: None, seq_num: NO_SEQ_NUM });
         }
@@ -213,7 +214,7 @@ fn meta_locations(answer: &proto::GetMetaRegionLocationsResponse) -> Result<Regi
         }
     }
     if replicas.first().is_none_or(|primary| primary.server.is_none()) {
-        return Err(Error::locating(ErrorKind::NoServerForRegion, "no server has hbase:meta at present"));
+        return Err(Error::new(ErrorKind::NoServerForRegion, "no server has hbase:meta at present"));
     }
     Ok(RegionLocations::new(RegionInfo::meta(), replicas))
 }

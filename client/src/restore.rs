@@ -72,7 +72,7 @@ impl Client {
 }
 
 fn because(message: String, error: &Error) -> Error {
-    Error::locating(error.kind(), format!("{message}: {}", error.message()))
+    Error::new(error.kind(), format!("{message}: {}", error.message()))
 }
 
 /// Returns the name of the snapshot that is taken before another one is restored.

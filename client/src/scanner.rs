@@ -159,7 +159,7 @@ impl Scanner {
             }
             let read = self.read_page(&mut tries).await;
             read.map_err(|error| match tries.is_over() {
-                true => Error::locating(error.kind(), format!("{}: {}", self.late(), error.message())),
+                true => Error::new(error.kind(), format!("{}: {}", self.late(), error.message())),
                 false => error,
             })?;
             if let Some(result) = self.results.pop_front() {
@@ -426,7 +426,7 @@ impl Scanner {
         open: &RegionScanner,
         deadline: hregion::Deadline,
     ) -> (proto::ScanRequest, Duration) {
-        let time = self.table.core.settings.scanner_timeout_of(&self.table.name).min(deadline.left());
+        let time = self.table.core.settings.scanner_timeout_of(&self.table.name).min(deadline.remaining());
         (self.limited(open.next_request()), time)
     }
 

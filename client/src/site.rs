@@ -106,9 +106,8 @@ impl ClientBuilder {
     pub fn site(self, path: impl AsRef<Path>) -> Result<Client> {
         let path = path.as_ref();
         let text = read_text(path)?;
-        self.of_site(&Site::parse(&text).map_err(|reason| in_file(path, &reason))?).map_err(|error| {
-            Error::locating(error.kind(), format!("{}: {}", path.display(), error.message()))
-        })
+        self.of_site(&Site::parse(&text).map_err(|reason| in_file(path, &reason))?)
+            .map_err(|error| Error::new(error.kind(), format!("{}: {}", path.display(), error.message())))
     }
 
     fn of_site(mut self, site: &Site) -> Result<Client> {
@@ -256,7 +255,7 @@ impl ClientBuilder {
         if let Some(class) = site.value("hbase.client.rpc.compressor")? {
             self = self.compressor(class).map_err(|error| {
                 let message = format!("hbase.client.rpc.compressor: {}", error.message());
-                Error::locating(error.kind(), message)
+                Error::new(error.kind(), message)
             })?;
         }
         match site.value("hbase.client.rpc.codec")? {
@@ -358,7 +357,7 @@ impl Site {
         if self.flag(ZOOKEEPER_SASL)?.unwrap_or_default() && !self.is_kerberos()? {
             let message =
                 format!("{ZOOKEEPER_SASL} is true, which needs hbase.security.authentication to be kerberos");
-            return Err(Error::locating(ErrorKind::Unsupported, message));
+            return Err(Error::new(ErrorKind::Unsupported, message));
         }
         if cfg!(not(feature = "tls")) && self.flag("hbase.client.netty.tls.enabled")?.unwrap_or_default() {
             return unsupported("hbase.client.netty.tls.enabled", "true");
@@ -452,7 +451,7 @@ fn with_port(hosts: &str, port: Option<impl fmt::Display + Copy>) -> String {
 }
 
 fn unsupported<T>(name: &str, value: &str) -> Result<T> {
-    Err(Error::locating(ErrorKind::Unsupported, format!("{name} is {value}, which is not supported")))
+    Err(Error::new(ErrorKind::Unsupported, format!("{name} is {value}, which is not supported")))
 }
 
 /// Reads a file that is large only by mistake. One that is not a regular file may not end.
@@ -462,7 +461,7 @@ fn read_text(path: &Path) -> Result<String> {
     let file = File::open(path).map_err(failed)?;
     file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(failed)?;
     if bytes.len() as u64 > MAX_LEN {
-        return Err(Error::locating(ErrorKind::Limit, format!("{} has more than 1 MiB", path.display())));
+        return Err(Error::new(ErrorKind::Limit, format!("{} has more than 1 MiB", path.display())));
     }
     String::from_utf8(bytes).map_err(|_| in_file(path, "expected text in UTF-8"))
 }

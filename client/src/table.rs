@@ -381,7 +381,7 @@ fn success(server: &str, processed: Option<bool>, is_conditional: bool) -> Resul
             "{server} does not say whether the condition holds: servers before 2.4 do not read that of an \
              increment or append, which may be written without it"
         );
-        return Err(Fault::fatal(Error::locating(ErrorKind::Unsupported, message)));
+        return Err(Fault::fatal(Error::new(ErrorKind::Unsupported, message)));
     }
     Ok(processed.unwrap_or(true))
 }

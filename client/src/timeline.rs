@@ -112,7 +112,7 @@ fn all_failed(failed: Vec<(u16, Error)>) -> Error {
     let message = || failed.iter().map(text).collect::<Vec<_>>().join("; ");
     match &failed[..] {
         [(_, only)] => only.clone(),
-        [(_, first), ..] => Error::locating(first.kind(), message()),
+        [(_, first), ..] => Error::new(first.kind(), message()),
         [] => crate::client::runtime_ended(),
     }
 }

@@ -128,7 +128,7 @@ impl Tls {
             provider.cipher_suites.retain(|suite| self.cipher_suites.contains(&name(suite)));
             if provider.cipher_suites.is_empty() {
                 let message = format!("cipher suites {}: none is supported", self.cipher_suites.join(","));
-                return Err(Error::locating(ErrorKind::Unsupported, message));
+                return Err(Error::new(ErrorKind::Unsupported, message));
             }
         }
         let provider = Arc::new(provider);
@@ -141,7 +141,7 @@ impl Tls {
         }
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&self.versions)
-            .map_err(|error| Error::locating(ErrorKind::Unsupported, format!("TLS: {error}")))?;
+            .map_err(|error| Error::new(ErrorKind::Unsupported, format!("TLS: {error}")))?;
         let builder = if self.verify_host {
             builder.with_root_certificates(roots)
         } else {

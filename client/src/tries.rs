@@ -144,7 +144,7 @@ impl<'c> Tries<'c> {
 
     /// The time for the next call: at most that of a call, at most what is left.
     pub(crate) fn call_time(&self) -> Duration {
-        self.time.min(self.deadline.left())
+        self.time.min(self.deadline.remaining())
     }
 
     pub(crate) fn deadline(&self) -> Deadline {
@@ -205,13 +205,13 @@ impl<'c> Tries<'c> {
 
     /// Whether no time is left for another attempt.
     pub(crate) fn is_over(&self) -> bool {
-        self.deadline.left() <= LEAST
+        self.deadline.remaining() <= LEAST
     }
 
     /// Returns the error of an operation whose time is over.
     pub(crate) fn timed_out(&self, message: String) -> Error {
         let message = if self.causes.is_empty() { message } else { format!("{message}: {}", self.causes()) };
-        Error::locating(ErrorKind::Io, message)
+        Error::new(ErrorKind::Io, message)
     }
 
     /// Finds the region of a row, and connects to its server.
@@ -332,7 +332,7 @@ impl<'c> Tries<'c> {
     /// Whether a server has requested a longer wait than the remaining time (HBase:
     /// `HBaseServerExceptionPauseManager`).
     pub(crate) fn is_in_vain(&self, setback: &Setback) -> bool {
-        matches!(setback.wait, Wait::For(pause) if pause > self.deadline.left())
+        matches!(setback.wait, Wait::For(pause) if pause > self.deadline.remaining())
     }
 
     /// Counts a failed attempt, and waits for the next.
@@ -346,7 +346,7 @@ impl<'c> Tries<'c> {
         let is_in_vain = self.is_in_vain(&setback);
         let Setback { error, wait } = setback;
         let ended = self.end(&error);
-        let left = self.deadline.left().saturating_sub(LEAST);
+        let left = self.deadline.remaining().saturating_sub(LEAST);
         let usual = self.pauses_of(wait).with_jitter(self.failed);
         let pause = wait.after(usual);
         if self.failed >= self.policy.max_attempts() || left.is_zero() || is_in_vain {
@@ -366,14 +366,14 @@ impl<'c> Tries<'c> {
         self.note(error.message());
         match self.failed {
             ..=1 => error.clone(),
-            times => Error::locating(error.kind(), format!("failed {times} times: {}", self.causes())),
+            times => Error::new(error.kind(), format!("failed {times} times: {}", self.causes())),
         }
     }
 }
 
 /// Returns the error of an operation that has not succeeded as far as is known, but whose response was lost.
 pub(crate) fn may_be_executed(error: &Error) -> Error {
-    Error::locating(error.kind(), format!("{}; it may have been executed", error.message()))
+    Error::new(error.kind(), format!("{}; it may have been executed", error.message()))
 }
 
 impl ClientCore {
@@ -432,7 +432,7 @@ mod tests {
         let client = Client::builder().retries(retries).bootstrap("localhost").unwrap();
         let mut tries = Tries::new(&client.0);
         let mut setback = async |reason: &str| {
-            let error = Error::locating(ErrorKind::Io, reason.to_owned());
+            let error = Error::new(ErrorKind::Io, reason.to_owned());
             tries.pause(Setback { error, wait: Wait::Usual }).await
         };
         for attempt in 1..=12 {
@@ -457,7 +457,7 @@ mod tests {
         let retries = retries.operation_timeout(Duration::from_millis(250));
         let client = Client::builder().retries(retries).bootstrap("localhost").unwrap();
         let setback = |kind, reason: &str| {
-            let error = Error::locating(kind, reason.to_owned());
+            let error = Error::new(kind, reason.to_owned());
             Setback { error, wait: Wait::Usual }
         };
         let last = async |mut tries: Tries<'_>| {
@@ -484,7 +484,7 @@ mod tests {
     async fn a_pause_that_is_longer_than_the_operation_is_not_made() {
         let retries = RetryPolicy::default().operation_timeout(Duration::from_secs(5));
         let client = Client::builder().retries(retries).bootstrap("localhost").unwrap();
-        let error = Error::locating(ErrorKind::Remote, "quota");
+        let error = Error::new(ErrorKind::Remote, "quota");
         let setback = Setback { error, wait: Wait::For(Duration::from_secs(3600)) };
         assert_eq!(Tries::new(&client.0).pause(setback).await.unwrap_err().message(), "quota");
     }

@@ -234,7 +234,7 @@ fn full(target: &str) -> hregion::Result<String> {
 
 #[cfg(feature = "remote")]
 fn check_url(url: &str) -> hregion::Result<()> {
-    let refused = |error: io::Error| Error::locating(ErrorKind::Unsupported, error.to_string());
+    let refused = |error: io::Error| Error::new(ErrorKind::Unsupported, error.to_string());
     hregion_remote::check_url(Path::new(url)).map_err(refused)
 }
 
@@ -242,7 +242,7 @@ fn check_url(url: &str) -> hregion::Result<()> {
 fn check_url(url: &str) -> hregion::Result<()> {
     let scheme = url_scheme(Path::new(url)).unwrap_or_default();
     let message = format!("{scheme}: reading remote files is not built in: build with the feature `remote`");
-    Err(Error::locating(ErrorKind::Unsupported, message))
+    Err(Error::new(ErrorKind::Unsupported, message))
 }
 
 fn is_url(target: &str) -> bool {
@@ -274,7 +274,7 @@ impl TargetOptions {
         let has_no_region = opened.as_ref().is_err_and(|error| error.kind() == ErrorKind::TableNotFound);
         if has_no_region && !self.has_entries(target, &path.join(TABLE_DESCRIPTOR))? {
             let message = "neither a region nor a table nor a snapshot: no .regioninfo, no .tabledesc in it";
-            return Err(Error::locating(ErrorKind::Unsupported, format!("{}: {message}", path.display())));
+            return Err(Error::new(ErrorKind::Unsupported, format!("{}: {message}", path.display())));
         }
         opened.map(Source::Table)
     }

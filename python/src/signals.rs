@@ -63,7 +63,7 @@ impl Signals {
             Some(Err(error)) => {
                 let message = format!("ended by the handler of a signal: {error}");
                 self.raised.set(error);
-                Err(Error::locating(ErrorKind::Closed, message))
+                Err(Error::new(ErrorKind::Closed, message))
             }
             // while the interpreter ends, nothing is handled
             Some(Ok(())) | None => Ok(()),

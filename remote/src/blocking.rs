@@ -191,7 +191,7 @@ impl Drop for Blocking {
 #[derive(Debug)]
 pub(crate) struct Pending<T> {
     receiver: Receiver<io::Result<T>>,
-    /// None in a forked process.
+    /// `None` in a forked process.
     task: Option<AbortHandle>,
     deadline: Duration,
     check: Option<Check>,

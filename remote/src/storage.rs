@@ -70,7 +70,7 @@ impl Drop for Shared {
 #[derive(Clone, Debug)]
 struct Endpoint {
     source: Arc<dyn Source>,
-    /// None if files are only read.
+    /// `None` if files are only read.
     target: Option<Arc<dyn Target>>,
 }
 

@@ -71,8 +71,8 @@ impl KeyHashes {
         Self { h1, h2: hash(key, h1) }
     }
 
-    /// The hash values of the key. The position of a bit is the remainder of a value divided by the number of
-    /// bits.
+    /// Returns the hash values of the key. The position of a bit is the remainder of a value divided by the
+    /// number of bits.
     ///
     /// HBase computes `abs(h rem bits)` of a signed `h`. Java's remainder has the sign of `h`, so the result
     /// is the remainder of `|h|`. If `bits` is a power of two, a mask replaces the division.
@@ -86,7 +86,7 @@ impl KeyHashes {
         })
     }
 
-    /// The positions of the key's bits among `bits`, one for each of `hash_count` functions.
+    /// Returns the positions of the key's bits among `bits`, one for each of `hash_count` functions.
     #[inline]
     fn positions(self, hash_count: u32, bits: u32) -> impl Iterator<Item = u32> {
         self.distances(hash_count).map(move |distance| distance % bits)
@@ -112,7 +112,7 @@ impl<'r> HashedRow<'r> {
         self.row
     }
 
-    /// The hashes of the row, computed on first use.
+    /// Returns the hashes of the row, computed on first use.
     #[inline]
     pub(crate) fn hashes(&mut self, kind: BloomHashType) -> KeyHashes {
         match self.hashes {

@@ -49,7 +49,7 @@ impl ChecksumType {
         }
     }
 
-    /// The checksum of one chunk: the expected contents of its slot.
+    /// Returns the checksum of one chunk: the expected contents of its slot.
     #[inline]
     fn sum(self, chunk: &[u8]) -> u32 {
         match self {

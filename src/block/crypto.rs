@@ -74,14 +74,14 @@ pub(crate) fn wrap_key(key: &[u8], master_key: &[u8], iv: [u8; IV_LEN]) -> Resul
 pub(crate) struct BlockCipher(imp::Key);
 
 impl BlockCipher {
-    /// The cipher of a file with the key `wrapped` in its trailer. See [`unwrap_key`].
+    /// Returns the cipher of a file with the key `wrapped` in its trailer. See [`unwrap_key`].
     pub(crate) fn unwrap(wrapped: &[u8], master_key: &[u8]) -> Result<Self, Corruption> {
         let key = imp::unwrap(wrapped, master_key)?;
         imp::Key::new(&key).map(Self).ok_or(Corruption::Malformed(DATA_KEY_LEN))
     }
 
-    /// The cipher whose wrapped key is somewhere in `bytes`, the end of a file with a damaged trailer. None
-    /// if `master_key` unwraps no key there. The hash of the key excludes false matches.
+    /// Returns the cipher whose wrapped key is somewhere in `bytes`, the end of a file with a damaged
+    /// trailer. `None` if `master_key` unwraps no key there. The hash of the key excludes false matches.
     pub(crate) fn find(bytes: &[u8], master_key: &[u8]) -> Option<Self> {
         // the message begins with the algorithm: field 1, 3 bytes, `AES`; its length, a varint, precedes it
         const START: [u8; 5] = *b"\x0a\x03AES";
@@ -121,8 +121,8 @@ pub(crate) struct BlockEncryptor {
 }
 
 impl BlockEncryptor {
-    /// An encryptor with a data key of 16 bytes. `ivs` must be random: those of the first data block and of
-    /// the first other block.
+    /// Creates an encryptor with a data key of 16 bytes. `ivs` must be random: those of the first data block
+    /// and of the first other block.
     pub(crate) fn new(key: &[u8], ivs: [[u8; IV_LEN]; 2]) -> Result<Self, Corruption> {
         imp::check_supported()?;
         let key = imp::Key::new(key).ok_or(Corruption::Malformed(DATA_KEY_LEN))?;
@@ -165,7 +165,8 @@ impl fmt::Debug for BlockEncryptor {
     }
 }
 
-/// The IV after that of a block with `len` bytes including its header (HBase: `Encryption.incrementIv`).
+/// Returns the IV after that of a block with `len` bytes including its header (HBase:
+/// `Encryption.incrementIv`).
 #[expect(clippy::little_endian_bytes, reason = "HBase counts IVs as little-endian numbers")]
 fn next_iv(iv: [u8; IV_LEN], len: usize) -> [u8; IV_LEN] {
     let count = 1 + (len / IV_LEN) as u128;
@@ -347,7 +348,7 @@ mod imp {
     /// HBase's default, and the only algorithm that every HBase version accepts.
     const HASH: &str = "MD5";
 
-    /// The delimited message, with all fields that HBase sets.
+    /// Returns the delimited message, with all fields that HBase sets.
     pub(super) fn wrap(key: &[u8], master_key: &[u8], iv: [u8; IV_LEN]) -> Result<Vec<u8>, Corruption> {
         let master_key = Key::new(master_key).ok_or(Corruption::Malformed(MASTER_KEY_LEN))?;
         let length = u32::try_from(key.len()).map_err(|_| Corruption::Malformed(super::DATA_KEY_LEN))?;
@@ -364,7 +365,7 @@ mod imp {
         Ok(message.encode_length_delimited_to_vec())
     }
 
-    /// The hash of a key. `algorithm` is Java's name.
+    /// Returns the hash of a key. `algorithm` is Java's name.
     fn hash(algorithm: &str, key: &[u8]) -> Result<Vec<u8>, Corruption> {
         use sha2::Digest;
         match algorithm.trim().to_ascii_uppercase().as_str() {

@@ -67,7 +67,7 @@ impl BlockContext {
         self.decompressor.decompress(&self.decrypt(payload)?, plain_len, out)
     }
 
-    /// The compressed form of a stored payload: the payload itself unless the file is encrypted.
+    /// Returns the compressed form of a stored payload: the payload itself unless the file is encrypted.
     pub(crate) fn decrypt<'p>(&self, payload: &'p [u8]) -> Result<Cow<'p, [u8]>, Corruption> {
         let Some(cipher) = &self.cipher else { return Ok(Cow::Borrowed(payload)) };
         let mut decrypted = Vec::new();

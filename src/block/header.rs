@@ -13,7 +13,7 @@ pub(crate) const HEADER_LEN: usize = 33;
 /// The size of a header without checksum fields, as in files of version 2.0.
 pub(crate) const SHORT_HEADER_LEN: usize = 24;
 
-/// The size of a header in a file with or without checksums.
+/// Returns the size of a header in a file with or without checksums.
 #[inline]
 pub(crate) const fn header_len(has_checksums: bool) -> usize {
     if has_checksums { HEADER_LEN } else { SHORT_HEADER_LEN }
@@ -101,7 +101,7 @@ impl BlockHeader {
         Ok(Self { block_type, plain_size, prev_block_offset, sizes })
     }
 
-    /// A header for a payload of `stored` bytes, which is `plain` bytes long when decompressed.
+    /// Creates a header for a payload of `stored` bytes, which is `plain` bytes long when decompressed.
     ///
     /// `checksums` are the type and the number of bytes that each covers; None selects the short form.
     ///
@@ -240,19 +240,19 @@ impl BlockSizes {
         header_len(self.sums.is_some())
     }
 
-    /// The size of header, payload and checksums.
+    /// Returns the size of header, payload and checksums.
     #[inline]
     pub(crate) fn total_size(&self) -> usize {
         self.header_size() + self.on_disk_size as usize
     }
 
-    /// The size of header and payload.
+    /// Returns the size of header and payload.
     #[inline]
     pub(crate) fn data_size(&self) -> usize {
         self.sums.map_or_else(|| self.total_size(), |sums| sums.data_size_with_header as usize)
     }
 
-    /// The type of the checksums, and the number of bytes that each covers.
+    /// Returns the type of the checksums, and the number of bytes that each covers.
     #[inline]
     pub(crate) fn checksums(&self) -> Option<(ChecksumType, NonZeroU32)> {
         self.sums.map(|sums| (sums.checksum_type, sums.bytes_per_checksum))

@@ -68,8 +68,8 @@ pub(crate) enum Children {
 /// Properties common to all entries of an index.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct IndexContext {
-    /// The order of the keys; None if the file's order is unknown, in which case the order of the keys is not
-    /// checked.
+    /// The order of the keys; `None` if the file's order is unknown, in which case the order of the keys is
+    /// not checked.
     pub(crate) order: Option<CellOrder>,
     /// All blocks end at or before this offset.
     pub(crate) end: u64,
@@ -112,7 +112,8 @@ const ENTRY_FIXED: usize = 12;
 const MID_KEY_LEN: usize = 16;
 
 impl IndexBlock {
-    /// The root: `count` entries from the trailer, followed by the mid key if there is more than one level.
+    /// Parses the root: `count` entries from the trailer, followed by the mid key if there is more than one
+    /// level.
     ///
     /// The entries must use up the payload, so that a wrong count is detected (hfile.md §17.1).
     pub(crate) fn parse_root(
@@ -137,7 +138,7 @@ impl IndexBlock {
         Ok((entries.finish(levels > 1, context), mid_key))
     }
 
-    /// A leaf or intermediate block, with at least one entry.
+    /// Parses a leaf or intermediate block, with at least one entry.
     pub(crate) fn parse(
         payload: &[u8],
         children_are_index: bool,
@@ -173,7 +174,7 @@ impl IndexBlock {
         Ok(entries.finish(children_are_index, context))
     }
 
-    /// The number of entries.
+    /// Returns the number of entries.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.handles.len()
@@ -184,7 +185,7 @@ impl IndexBlock {
         self.handles.get(i).copied()
     }
 
-    /// The key of an entry: not after any cell below the entry, and after every earlier cell.
+    /// Returns the key of an entry: not after any cell below the entry, and after every earlier cell.
     #[inline]
     pub(crate) fn key(&self, i: usize) -> Option<&CellKey> {
         (i < self.len()).then(|| CellKey::from_checked(self.keys.key(i)))
@@ -194,7 +195,7 @@ impl IndexBlock {
         &self.children
     }
 
-    /// The slots of the outlines of the data blocks below; none above index blocks.
+    /// Returns the slots of the outlines of the data blocks below; none above index blocks.
     pub(crate) fn outlines(&self) -> &Arc<Slots<BlockOutline>> {
         &self.outlines
     }
@@ -207,13 +208,13 @@ impl IndexBlock {
         }
     }
 
-    /// The last entry whose key is not after `key`.
+    /// Returns the last entry whose key is not after `key`.
     #[inline]
     pub(crate) fn search(&self, key: &CellKey, order: CellOrder) -> Option<usize> {
         self.keys.floor(key.row(), |k| order.compare(CellKey::from_checked(k), key))
     }
 
-    /// The last entry whose key is known to be before every cell of a row.
+    /// Returns the last entry whose key is known to be before every cell of a row.
     #[inline]
     pub(crate) fn search_row(&self, row: &[u8], order: CellOrder) -> Option<usize> {
         self.keys.floor(row, |key| {
@@ -223,7 +224,7 @@ impl IndexBlock {
         })
     }
 
-    /// The memory size in bytes, for cache accounting.
+    /// Returns the memory size in bytes, for cache accounting.
     pub(crate) fn memory(&self) -> usize {
         let slots = match &self.children {
             Children::Data(slots) => slots.memory(),

@@ -8,7 +8,7 @@
 use crate::cell::{compare_bytes, prefix};
 use std::cmp::Ordering;
 
-/// The number of leading bytes that two rows have in common.
+/// Returns the number of leading bytes that two rows have in common.
 #[inline]
 pub(crate) fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     a.iter().zip(b).take_while(|(a, b)| a == b).count()
@@ -70,8 +70,8 @@ impl Search {
         if wrong > TRIES * POOR_GUESS { Self::Halve } else { Self::Guess(slope) }
     }
 
-    /// The index of the first of `numbers`, which are sorted, that is not below `target`, or their length.
-    /// `first` is the first of them.
+    /// Returns the index of the first of `numbers`, which are sorted, that is not below `target`, or their
+    /// length. `first` is the first of them.
     #[inline]
     pub(crate) fn lower_bound(self, numbers: &[u64], first: u64, target: u64) -> usize {
         match self {
@@ -82,7 +82,7 @@ impl Search {
     }
 }
 
-/// The estimated index of a number that is `ahead` above the first one. May be beyond the end.
+/// Returns the estimated index of a number that is `ahead` above the first one. May be beyond the end.
 #[inline]
 #[expect(clippy::cast_precision_loss, reason = "only an estimate")]
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "neither negative nor large")]
@@ -166,8 +166,8 @@ impl KeyTable {
         &self.bytes[start..self.ends[i] as usize]
     }
 
-    /// The last key that is not after the wanted one. `row` is the row of the wanted key; `compare` compares
-    /// a key of this table with it.
+    /// Returns the last key that is not after the wanted one. `row` is the row of the wanted key; `compare`
+    /// compares a key of this table with it.
     #[inline]
     pub(crate) fn floor(&self, row: &[u8], compare: impl Fn(&[u8]) -> Ordering) -> Option<usize> {
         let (mut low, mut high) = self.candidates(row);
@@ -206,7 +206,7 @@ impl KeyTable {
         (low, high.min(len))
     }
 
-    /// The approximate size in bytes.
+    /// Returns the approximate size in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.bytes.capacity() + 4 * self.ends.capacity() + 8 * self.prefixes.capacity()
     }

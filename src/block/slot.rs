@@ -26,7 +26,7 @@ impl<T> Slots<T> {
         Self((0..len).map(|_| empty()).collect())
     }
 
-    /// The block in a slot; None if the slot is empty or does not exist.
+    /// Returns the block in a slot; `None` if the slot is empty or does not exist.
     #[inline]
     pub(crate) fn get(&self, i: usize) -> Option<Arc<T>> {
         let slot = self.0.get(i)?;
@@ -45,7 +45,7 @@ impl<T> Slots<T> {
         Some(result)
     }
 
-    /// The block in a slot, guarded while it is read, without counting a reference.
+    /// Returns the block in a slot, guarded while it is read, without counting a reference.
     #[inline]
     pub(crate) fn hold(&self, i: usize) -> Option<BlockGuard<T>> {
         let slot = self.0.get(i)?;
@@ -79,7 +79,7 @@ impl<T> Slots<T> {
         self.0.is_empty()
     }
 
-    /// The approximate size in bytes.
+    /// Returns the approximate size in bytes.
     pub(crate) fn memory(&self) -> usize {
         self.0.len() * size_of::<Slot<T>>()
     }

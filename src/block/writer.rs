@@ -34,7 +34,7 @@ pub(crate) struct SealedBlock<'a> {
 }
 
 impl BlockWriter {
-    /// A writer of blocks with 33-byte headers. Each checksum covers `bytes_per_checksum` bytes.
+    /// Creates a writer of blocks with 33-byte headers. Each checksum covers `bytes_per_checksum` bytes.
     pub(crate) fn new(
         compressor: Compressor,
         encryptor: Option<BlockEncryptor>,
@@ -107,7 +107,7 @@ impl BlockWriter {
         compress(&mut self.compressor, room, plain, out)
     }
 
-    /// The size in bytes of the part of a block before its payload.
+    /// Returns the size in bytes of the part of a block before its payload.
     pub(crate) fn room(&self) -> usize {
         HEADER_LEN + self.encryptor.as_ref().map_or(0, |_| crypto::PREFIX_LEN)
     }
@@ -149,7 +149,7 @@ pub(crate) fn compress(
     compressor.compress(plain, out)
 }
 
-/// The chain that blocks of a type belong to: data blocks share one, encoded or not.
+/// Returns the chain that blocks of a type belong to: data blocks share one, encoded or not.
 fn chain(block_type: BlockType) -> usize {
     match block_type {
         BlockType::EncodedData => BlockType::Data as usize,

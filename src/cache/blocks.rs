@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex};
 
 pub(super) type Blocks = Cache<BlockKey, Entry, BuildKeyHasher>;
 
-/// A store of `bytes` bytes. Blocks that deserve a second chance are pushed to `chances` when they are
-/// evicted; `evicted` takes the others.
+/// Creates a store of `bytes` bytes. Blocks that deserve a second chance are pushed to `chances` when they
+/// are evicted; `evicted` takes the others.
 #[expect(clippy::unnecessary_wraps, reason = "returns None on other systems")]
 pub(super) fn new(
     bytes: u64,

@@ -16,7 +16,7 @@ pub(super) struct FilterStore {
 }
 
 impl FilterStore {
-    /// A store of `capacity` bytes; `None` for 0.
+    /// Creates a store of `capacity` bytes; `None` for 0.
     pub(super) fn new(capacity: u64, counters: &Arc<Counters>) -> Option<Self> {
         if capacity == 0 {
             return None;

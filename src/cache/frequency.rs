@@ -27,7 +27,7 @@ const BYTES: u64 = 64 << 10;
 const PERIOD: u64 = 10;
 
 impl Frequency {
-    /// A sketch for a cache of `capacity` bytes.
+    /// Creates a sketch for a cache of `capacity` bytes.
     pub(super) fn new(capacity: u64) -> Self {
         let words = (capacity / BYTES).clamp(64, 1 << 20).next_power_of_two();
         Self { words: (0..words).map(|_| AtomicU64::new(0)).collect(), reads: AtomicU64::new(0) }

@@ -45,7 +45,7 @@ const FINE: u64 = 2;
 const STEP: u64 = 64;
 
 impl IndexStore {
-    /// A store for a cache of `capacity` bytes.
+    /// Creates a store for a cache of `capacity` bytes.
     pub(super) fn new(capacity: u64, counters: &Arc<Counters>) -> Option<Self> {
         let chances = Arc::default();
         let counters = Arc::clone(counters);

@@ -9,13 +9,13 @@ use xxhash_rust::xxh3::xxh3_64;
 pub(crate) struct FileId(pub(super) u64);
 
 impl FileId {
-    /// The number of a file that is being opened.
+    /// Returns the number of a file that is being opened.
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The same number, but for a file whose cells must not be written to a disk in the clear.
+    /// Returns the same number, but for a file whose cells must not be written to a disk in the clear.
     pub(crate) fn secret(self) -> Self {
         Self(self.0 | SECRET)
     }

@@ -52,7 +52,7 @@ use tier::Tier;
 pub struct BlockCache(Arc<Shared>);
 
 struct Shared {
-    /// None on a system without a clock; no file can be opened with the cache there.
+    /// `None` on a system without a clock; no file can be opened with the cache there.
     blocks: Option<Blocks>,
     index: Option<IndexStore>,
     filters: Option<FilterStore>,
@@ -87,7 +87,7 @@ pub(crate) enum CachedBlock {
 }
 
 impl CachedBlock {
-    /// The size of an entry with this block.
+    /// Returns the size of an entry with this block.
     fn weight(&self) -> usize {
         match self {
             Self::Reserved(bytes) => *bytes,
@@ -95,7 +95,7 @@ impl CachedBlock {
         }
     }
 
-    /// The bytes that reads search, of the kinds that are moved to huge pages.
+    /// Returns the bytes that reads search, of the kinds that are moved to huge pages.
     #[cfg(target_os = "linux")]
     fn bytes(&self) -> &[u8] {
         match self {
@@ -136,7 +136,7 @@ pub(crate) trait Holds<T> {
     /// Wraps a block of this kind.
     fn hold(block: Arc<T>) -> Self;
 
-    /// The block, if it is of this kind.
+    /// Returns the block, if it is of this kind.
     fn held(&self) -> Option<&Arc<T>>;
 }
 
@@ -186,7 +186,7 @@ pub(crate) enum CacheFill {
 }
 
 impl CacheFill {
-    /// The policy of a read with this `cache_blocks` setting.
+    /// Returns the policy of a read with this `cache_blocks` setting.
     #[inline]
     pub(crate) fn of_read(cache_blocks: bool) -> Self {
         if cache_blocks { Self::All } else { Self::NoData }
@@ -215,7 +215,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// The slot through which the block is found, if its file still has it.
+    /// Returns the slot through which the block is found, if its file still has it.
     fn slot(&self) -> Option<(Arc<dyn Evict>, usize)> {
         self.address.as_ref().and_then(|address| Some((address.slots.upgrade()?, address.slot)))
     }
@@ -443,8 +443,8 @@ impl BlockCache {
         }
     }
 
-    /// The block with this key, loaded if it is not cached. Threads that need the same block wait for a
-    /// single load.
+    /// Returns the block with this key, loaded if it is not cached. Threads that need the same block wait for
+    /// a single load.
     pub(crate) fn get_or_load(
         &self,
         store: CacheStore,
@@ -504,7 +504,7 @@ impl BlockCache {
         }
     }
 
-    /// The block with this key, if it is cached.
+    /// Returns the block with this key, if it is cached.
     pub(crate) fn get(&self, store: CacheStore, key: &BlockKey) -> Option<CachedBlock> {
         let found = self.store(store).get(key);
         let counters = &self.0.counters;

@@ -17,7 +17,7 @@ pub(super) struct SecondTier {
 }
 
 impl SecondTier {
-    /// The tier of a cache with `capacity` bytes in memory.
+    /// Creates the tier of a cache with `capacity` bytes in memory.
     pub(super) fn new(tier: Arc<Tier>, capacity: u64, min_reads: u32) -> Self {
         Self { tier, frequency: Arc::new(Frequency::new(capacity)), min_reads }
     }

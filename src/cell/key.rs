@@ -104,7 +104,7 @@ impl CellKey {
         &self.0[family_at + 1 + family_len..self.0.len() - TIMESTAMP_AND_TYPE]
     }
 
-    /// The row, family and qualifier.
+    /// Returns the row, family and qualifier.
     #[inline]
     pub(crate) fn split(&self) -> (&[u8], &[u8], &[u8]) {
         let (row, rest) = self.0[2..].split_at(self.row_len());
@@ -113,7 +113,7 @@ impl CellKey {
         (row, family, &rest[..rest.len() - TIMESTAMP_AND_TYPE])
     }
 
-    /// The family's length, the family and the qualifier.
+    /// Returns the family's length, the family and the qualifier.
     #[inline]
     pub(crate) fn column_bytes(&self) -> &[u8] {
         &self.0[2 + self.row_len()..self.0.len() - TIMESTAMP_AND_TYPE]
@@ -128,7 +128,7 @@ impl CellKey {
         i64::from_be_bytes(*bytes)
     }
 
-    /// The type code.
+    /// Returns the type code.
     #[inline]
     pub(crate) fn type_code(&self) -> u8 {
         self.0[self.0.len() - 1]
@@ -194,14 +194,14 @@ fn check_type(bytes: &[u8], exists: impl Fn(u8) -> bool) -> Result<(), Corruptio
         || FIXED_LEN + row_len + family_len > bytes.len()
         || !exists(code)
     {
-        return Err(unfit(bytes, row_len, family_len, code));
+        return Err(invalid_key(bytes, row_len, family_len, code));
     }
     Ok(())
 }
 
-/// The error for an invalid key.
+/// Returns the error for an invalid key.
 #[cold]
-fn unfit(bytes: &[u8], row_len: usize, family_len: usize, code: u8) -> Corruption {
+fn invalid_key(bytes: &[u8], row_len: usize, family_len: usize, code: u8) -> Corruption {
     let room = bytes.len().saturating_sub(FIXED_LEN);
     if bytes.len() < FIXED_LEN {
         short(bytes.len())

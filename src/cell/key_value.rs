@@ -52,7 +52,7 @@ pub(crate) fn parse_key<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a CellKey, usi
 /// Returns the range of the row of the cell at `at`, and the end of the cell, if [`parse`] would accept it.
 ///
 /// Performs the same checks as `parse` in fewer steps, for the walk over every cell of every block that is
-/// read. Returns None for invalid cells and for some valid ones (those with tags); then `parse` decides.
+/// read. Returns `None` for invalid cells and for some valid ones (those with tags); then `parse` decides.
 #[inline(always)] // half of the time of a cold scan is spent here
 pub(crate) fn fast_parse(bytes: &[u8], at: usize, format: CellFormat) -> Option<(Range<usize>, usize)> {
     let [k0, k1, k2, k3, v0, v1, v2, v3, r0, r1] = *bytes.get(at..)?.first_chunk()?;
@@ -134,7 +134,7 @@ pub(crate) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, format: CellFormat) {
     }
 }
 
-/// The number of bytes that [`put`] writes.
+/// Returns the number of bytes that [`put`] writes.
 #[inline]
 pub(crate) fn len(cell: &CellRef<'_>, format: CellFormat) -> usize {
     let tags = if format.tags { 2 + cell.tags.len() } else { 0 };
@@ -142,7 +142,7 @@ pub(crate) fn len(cell: &CellRef<'_>, format: CellFormat) -> usize {
     LENGTHS + cell.key.as_bytes().len() + cell.value.len() + tags + mvcc
 }
 
-/// The bytes of a cell as HBase estimates them for limits: as a `KeyValue` with its length before it
+/// Returns the bytes of a cell as HBase estimates them for limits: as a `KeyValue` with its length before it
 /// (read-path.md §1.1; HBase: `PrivateCellUtil.estimatedSerializedSizeOf`).
 pub(crate) fn estimated_size(cell: CellRef<'_>) -> u64 {
     let format = CellFormat { tags: !cell.tags.is_empty(), mvcc: false };

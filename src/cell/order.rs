@@ -149,7 +149,7 @@ fn compare_meta_rows(a: &[u8], b: &[u8]) -> Ordering {
     }
 }
 
-/// The eight bytes of `row` after the first `common`, as a number; missing bytes count as 0.
+/// Returns the eight bytes of `row` after the first `common`, as a number; missing bytes count as 0.
 ///
 /// If two rows share their first `common` bytes, the smaller row never has the greater number.
 #[inline]

@@ -19,7 +19,7 @@ pub struct RowBuf {
     used: usize,
     len: usize,
     /// The limit on the cells of a family that a read adds, in bytes as HBase counts them.
-    most: usize,
+    limit: usize,
     /// The recent surplus of gets that found nothing over gets that found something, from 0 to
     /// [`MAX_MISSES`].
     misses: u8,
@@ -53,7 +53,7 @@ impl Default for RowBuf {
             bytes: Vec::new(),
             used: 0,
             len: 0,
-            most: usize::MAX,
+            limit: usize::MAX,
             misses: 0,
             files: 0,
             scratch: Scratch::default(),
@@ -78,10 +78,10 @@ impl RowBuf {
     /// Sets the limit, in bytes, on the cells of each family that are [added](Self::try_push) after this
     /// call. The buffer must not have cells of these families.
     #[inline]
-    pub(crate) fn set_limit(&mut self, most: usize) {
-        self.most = most;
+    pub(crate) fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
         // The limit is checked only when the buffer grows.
-        let end = self.used.saturating_add(most);
+        let end = self.used.saturating_add(limit);
         if self.bytes.len() > end {
             self.bytes.truncate(end);
         }
@@ -112,7 +112,7 @@ impl RowBuf {
         Ok(())
     }
 
-    /// The number of bytes used with one more cell.
+    /// Returns the number of bytes used with one more cell.
     #[inline]
     fn end_with(&self, cell: CellRef<'_>) -> usize {
         self.used + HEADER_LEN + cell.key().as_bytes().len() + cell.value().len() + cell.tag_bytes().len()
@@ -137,11 +137,11 @@ impl RowBuf {
         self.len += 1;
     }
 
-    /// Grows to `len` bytes or more, but at most to `most`. Not to the full capacity: after a larger row,
+    /// Grows to `len` bytes or more, but at most to `max`. Not to the full capacity: after a larger row,
     /// that could take longer than to read this one.
     #[cold]
-    fn grow(&mut self, len: usize, most: usize) {
-        let doubled = self.bytes.len().saturating_mul(2).clamp(len, most);
+    fn grow(&mut self, len: usize, max: usize) {
+        let doubled = self.bytes.len().saturating_mul(2).clamp(len, max);
         self.bytes.reserve_exact(doubled - self.bytes.len());
         self.bytes.resize(doubled, 0);
     }
@@ -151,16 +151,16 @@ impl RowBuf {
     /// for it.
     #[cold]
     fn grow_within_limit(&mut self, cell: CellRef<'_>, len: usize) -> Result<()> {
-        let mut most = self.most;
-        if len > most {
+        let mut max = self.limit;
+        if len > max {
             let family = self.as_row().cells().filter(|other| other.family() == cell.family());
             let bytes = family.map(estimated_size).fold(estimated_size(cell), u64::saturating_add);
-            let Some(left) = (self.most as u64).checked_sub(bytes) else {
-                return Err(too_big(cell, self.most));
+            let Some(left) = (self.limit as u64).checked_sub(bytes) else {
+                return Err(too_big(cell, self.limit));
             };
-            most = len.saturating_add(usize::try_from(left).unwrap_or(usize::MAX));
+            max = len.saturating_add(usize::try_from(left).unwrap_or(usize::MAX));
         }
-        self.grow(len, most);
+        self.grow(len, max);
         Ok(())
     }
 
@@ -191,7 +191,7 @@ impl RowBuf {
         self.len == 0
     }
 
-    /// The position of the next cell.
+    /// Returns the position of the next cell.
     pub(crate) fn mark(&self) -> (usize, usize) {
         (self.used, self.len)
     }
@@ -281,11 +281,11 @@ impl RowBuf {
     }
 }
 
-/// A row with too many bytes in the family of `cell` (HBase: `RowTooBigException`).
+/// Returns the error of a row with too many bytes in the family of `cell` (HBase: `RowTooBigException`).
 #[cold]
-fn too_big(cell: CellRef<'_>, most: usize) -> Error {
+fn too_big(cell: CellRef<'_>, limit: usize) -> Error {
     let (row, family) = (StringBinary(cell.row()), StringBinary(cell.family()));
-    let message = format!("row {row:.64} has more than {most} bytes in family {family}, the limit of a row");
+    let message = format!("row {row:.64} has more than {limit} bytes in family {family}, the limit of a row");
     Error::over_limit(message)
 }
 

@@ -6,7 +6,7 @@ use crate::error::Corruption;
 /// The tag type of a time to live: an `i64` of milliseconds from the cell's timestamp.
 pub const TTL_TAG_TYPE: u8 = 8;
 
-/// One tag.
+/// One tag (HBase: `Tag`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag<'a> {
     /// The meaning of the tag: 1 ACL, 2 visibility, 8 TTL … Types from 64 on are free for applications.
@@ -22,7 +22,7 @@ pub struct Tags<'a> {
 }
 
 impl<'a> Tags<'a> {
-    /// The tags of an area that [`check`] has accepted. A malformed area ends early.
+    /// Creates the tags of an area that [`check`] has accepted. A malformed area ends early.
     pub(crate) fn new(area: &'a [u8]) -> Self {
         Self { rest: area }
     }

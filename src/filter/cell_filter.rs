@@ -13,7 +13,8 @@ use std::fmt;
 /// 2. for each cell, in cell order across the families, [`filter_cell`](Self::filter_cell), and then,
 ///    depending on its verdict, [`transform_cell`](Self::transform_cell) or
 ///    [`next_cell_hint`](Self::next_cell_hint);
-/// 3. [`filter_row_cells`](Self::filter_row_cells), if the filter [judges rows](Self::has_filter_row);
+/// 3. [`filter_row_cells`](Self::filter_row_cells), if the filter [decides on
+///    rows](Self::has_filter_row);
 /// 4. [`filter_row`](Self::filter_row), [`reset`](Self::reset).
 ///
 /// The default methods pass everything.
@@ -85,12 +86,12 @@ pub trait CellFilter: fmt::Debug + Send {
         false
     }
 
-    /// Whether the filter judges whole rows, so that no row may be returned in parts.
+    /// Whether the filter decides on whole rows, so that no row may be returned in parts.
     fn has_filter_row(&self) -> bool {
         false
     }
 
-    /// Whether the family is needed to judge a row. Other families are read only for rows that pass.
+    /// Whether the family is needed to decide on a row. Other families are read only for rows that pass.
     fn is_family_essential(&self, family: &[u8]) -> bool {
         let _ = family;
         true
@@ -102,17 +103,17 @@ pub trait CellFilter: fmt::Debug + Send {
         false
     }
 
-    /// Whether the filter, or a member, ends the read at the row whose key it judged last, although later
-    /// rows might pass.
+    /// Whether the filter, or a member, ends the read at the row whose key it was passed last, although
+    /// later rows might pass.
     fn ends_at_row(&self) -> bool {
         false
     }
 
-    /// Reverts the end of the read at the row judged last: that row has no cells left, so whether it exists
-    /// must make no difference.
+    /// Reverts the end of the read at the row whose key was passed last: that row has no cells left, so
+    /// whether it exists must make no difference.
     fn take_back_row(&mut self) {}
 
-    /// Whether the verdict depends on the cell alone, never fails, and no row is judged by the filter. A list
+    /// Whether the verdict depends on the cell alone and never fails, and the filter decides on no row. A list
     /// with any other member gives no [skip hints](Self::skip_hint): they would skip cells that the member
     /// must see, depending on which excluded versions happen to be stored.
     fn is_stateless(&self) -> bool {

@@ -101,7 +101,7 @@ pub(super) fn hint_column(cell: CellRef<'_>, qualifier: Option<&Bytes>, hint: &m
 pub(super) struct MultipleColumnPrefixFilter {
     /// Sorted and distinct. Without any, all qualifiers pass.
     pub(super) prefixes: Arc<[Bytes]>,
-    /// Index of the prefix that the hint seeks to: the first one greater than the last judged qualifier.
+    /// Index of the prefix that the hint seeks to: the first one greater than the qualifier passed last.
     next: usize,
 }
 

@@ -392,7 +392,7 @@ impl Filter {
     }
 
     /// Whether the filter may end the read, or reject a row by its key.
-    pub(super) fn judges_keys(&self) -> bool {
+    pub(super) fn checks_row_keys(&self) -> bool {
         match &*self.kind {
             Kind::Row(_)
             | Kind::Prefix(_)
@@ -404,7 +404,7 @@ impl Filter {
             | Kind::MultiRowRange(_)
             | Kind::WhileMatch(_)
             | Kind::Custom(_) => true,
-            Kind::And(filters) | Kind::Or(filters) => filters.iter().any(Self::judges_keys),
+            Kind::And(filters) | Kind::Or(filters) => filters.iter().any(Self::checks_row_keys),
             Kind::Family(_)
             | Kind::Qualifier(_)
             | Kind::Value(_)

@@ -17,15 +17,15 @@ pub struct FilterEvaluator {
     hints_ignored: u64,
     /// Whether the filter may end the read or reject a row by its key. Otherwise these methods need not be
     /// called.
-    judges_keys: bool,
+    checks_row_keys: bool,
 }
 
 impl FilterEvaluator {
     /// Creates the state for a new read.
     #[must_use]
     pub fn new(filter: &Filter) -> Self {
-        let judges_keys = filter.judges_keys();
-        Self { filter: filter.start(), hint: SeekKey::new(), hints_ignored: 0, judges_keys }
+        let checks_row_keys = filter.checks_row_keys();
+        Self { filter: filter.start(), hint: SeekKey::new(), hints_ignored: 0, checks_row_keys }
     }
 
     /// Sets the direction of the read, before it begins. The default is forward.
@@ -43,15 +43,15 @@ impl FilterEvaluator {
     #[inline]
     #[must_use]
     pub fn filter_all_remaining(&self) -> bool {
-        debug_assert!(self.judges_keys || !self.filter.filter_all_remaining(), "{:?}", self.filter);
-        self.judges_keys && self.filter.filter_all_remaining()
+        debug_assert!(self.checks_row_keys || !self.filter.filter_all_remaining(), "{:?}", self.filter);
+        self.checks_row_keys && self.filter.filter_all_remaining()
     }
 
     /// Whether [`filter_all_remaining`](Self::filter_all_remaining) or
     /// [`filter_row_key`](Self::filter_row_key) may ever return true, or fail.
     #[inline]
-    pub(crate) fn judges_keys(&self) -> bool {
-        self.judges_keys
+    pub(crate) fn checks_row_keys(&self) -> bool {
+        self.checks_row_keys
     }
 
     /// Whether to drop a row without reading its cells.
@@ -60,7 +60,7 @@ impl FilterEvaluator {
     ///
     /// If the row cannot be compared, for example because a number is expected.
     pub fn filter_row_key(&mut self, row: &[u8]) -> Result<bool> {
-        if !self.judges_keys {
+        if !self.checks_row_keys {
             debug_assert!(matches!(self.filter.filter_row_key(row), Ok(false)), "{:?}", self.filter);
             return Ok(false);
         }
@@ -102,15 +102,15 @@ impl FilterEvaluator {
         self.filter.skip_hint(cell, &mut self.hint).then_some(&*self.hint)
     }
 
-    /// Whether the filter ends the read at the row whose key it judged last, although later rows might pass.
-    /// If no cell of that row is left, the read must call [`take_back_row`](Self::take_back_row), because
-    /// whether such a row exists depends on compactions.
+    /// Whether the filter ends the read at the row whose key it was passed last, although later rows might
+    /// pass. If no cell of that row is left, the read must call [`take_back_row`](Self::take_back_row),
+    /// because whether such a row exists depends on compactions.
     #[must_use]
     pub fn ends_at_row(&self) -> bool {
         self.filter.ends_at_row()
     }
 
-    /// Reverts the end of the read at the row whose key was judged last.
+    /// Reverts the end of the read at the row whose key was passed last.
     pub fn take_back_row(&mut self) {
         self.filter.take_back_row();
     }
@@ -125,7 +125,7 @@ impl FilterEvaluator {
         self.hints_ignored
     }
 
-    /// Removes cells from a row that has been read. Must be called only if the filter [judges
+    /// Removes cells from a row that has been read. Must be called only if the filter [decides on
     /// rows](Self::has_filter_row).
     #[inline]
     pub fn filter_row_cells(&mut self, row: &mut RowBuf) {
@@ -138,13 +138,13 @@ impl FilterEvaluator {
         self.filter.filter_row()
     }
 
-    /// Whether the filter judges whole rows, so that no row may be returned in parts.
+    /// Whether the filter decides on whole rows, so that no row may be returned in parts.
     #[must_use]
     pub fn has_filter_row(&self) -> bool {
         self.filter.has_filter_row()
     }
 
-    /// Whether the family is needed to judge a row. Other families are read only for rows that pass
+    /// Whether the family is needed to decide on a row. Other families are read only for rows that pass
     /// (read-path.md §5.3).
     #[must_use]
     pub fn is_family_essential(&self, family: &[u8]) -> bool {

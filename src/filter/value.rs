@@ -91,7 +91,7 @@ impl SingleColumnValue {
         }
     }
 
-    /// Sets whether rows without the column are dropped. If so, other families are not needed to judge a row.
+    /// Sets whether rows without the column are dropped. If so, a row is decided on without other families.
     #[must_use]
     pub fn filter_if_missing(self, filter_if_missing: bool) -> Self {
         Self { filter_if_missing, ..self }

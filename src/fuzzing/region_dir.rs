@@ -89,7 +89,7 @@ pub fn region_dir(input: &[u8]) {
     let before = storage.names();
     if let Ok(region) = options().open(DIR) {
         let _ = rows(&region, &Scan::new().max_versions(u32::MAX));
-        let _ = (region.warnings().len(), region.health().is_sound());
+        let _ = (region.warnings().len(), region.health().is_healthy());
     }
     assert_eq!(storage.names(), before, "reading changes nothing");
     let Ok(region) = options().writable(true).open(DIR) else { return };

@@ -1,6 +1,6 @@
 //! Bob Jenkins' lookup3, `hashlittle` (hfile.md §12.3; HBase: `JenkinsHash`).
 
-/// The hash of a key.
+/// Returns the hash of a key.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the length is used modulo 2^32, and keys are shorter")]
 pub(crate) fn hash(key: &[u8], seed: u32) -> u32 {

@@ -3,7 +3,7 @@
 const M: u32 = 0x5bd1_e995;
 const R: u32 = 24;
 
-/// The hash of a key.
+/// Returns the hash of a key.
 ///
 /// The last one to three bytes are Java's signed bytes: those from 0x80 on are sign-extended into all higher
 /// bits. So this is not the standard function.

@@ -3,7 +3,7 @@
 const C1: u32 = 0xcc9e_2d51;
 const C2: u32 = 0x1b87_3593;
 
-/// The hash of a key.
+/// Returns the hash of a key.
 #[inline]
 #[expect(clippy::little_endian_bytes, reason = "Murmur reads little-endian words")]
 #[expect(clippy::cast_possible_truncation, reason = "the length is used modulo 2^32, and keys are shorter")]

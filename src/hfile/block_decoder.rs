@@ -16,7 +16,7 @@ pub(super) struct BlockDecoder {
 }
 
 impl BlockDecoder {
-    /// The type of the data blocks.
+    /// Returns the type of the data blocks.
     pub(super) fn data_type(&self) -> BlockType {
         match self.format.encoding {
             DataBlockEncoding::None => BlockType::Data,

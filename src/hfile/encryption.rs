@@ -25,7 +25,7 @@ const MASTER_KEY_LENS: [usize; 3] = [16, 24, 32];
 pub struct Encryption {
     cipher: Cipher,
     master_key: SecretKey,
-    /// None for a new random key in each file.
+    /// `None` for a new random key in each file.
     data_key: Option<SecretKey>,
 }
 
@@ -51,7 +51,7 @@ impl Encryption {
     }
 
     /// Returns the encryption of a new file of `family`; `encrypted_input` is whether an input file is
-    /// encrypted. None if neither the family nor an input requires encryption.
+    /// encrypted. `None` if neither the family nor an input requires encryption.
     ///
     /// The master key is from `options`. The data key is the family's, if it has one; it may be wrapped with
     /// the alternate master key.

@@ -54,7 +54,7 @@ impl IndexPath {
         leaf.key(i)
     }
 
-    /// Returns the index key of the next data block; none after the last.
+    /// Returns the index key of the next data block; `None` after the last.
     pub(super) fn next_key(&self) -> Option<&CellKey> {
         self.levels.iter().rev().find_map(|(block, i)| block.key(i + 1))
     }
@@ -107,7 +107,7 @@ impl IndexPath {
         if entry >= self.levels[0].0.len() {
             return Ok(false);
         }
-        self.fall(file, |_| 0)?;
+        self.descend(file, |_| 0)?;
         Ok(true)
     }
 
@@ -118,7 +118,7 @@ impl IndexPath {
         let (root, i) = &mut self.levels[0];
         let Some(last) = root.len().checked_sub(1) else { return Ok(false) };
         *i = last;
-        self.fall(file, |block| block.len() - 1)?;
+        self.descend(file, |block| block.len() - 1)?;
         Ok(true)
     }
 
@@ -148,13 +148,13 @@ impl IndexPath {
         let (block, i) = &mut self.levels[level];
         *i = neighbour(block, *i).unwrap_or(*i);
         self.levels.truncate(level + 1);
-        self.fall(file, choose)?;
+        self.descend(file, choose)?;
         Ok(true)
     }
 
     /// Completes the path down to a data block. Without a cache, a scan keeps no index block, to leave room
     /// for those that seeks need.
-    fn fall(&mut self, file: &ReaderCore, choose: impl Fn(&IndexBlock) -> usize) -> Result<()> {
+    fn descend(&mut self, file: &ReaderCore, choose: impl Fn(&IndexBlock) -> usize) -> Result<()> {
         while let Some((block, _)) = self.levels.last()
             && matches!(block.children(), Children::Index(_))
         {

@@ -70,14 +70,14 @@ impl<T: Task> Job<T> {
     }
 
     /// Spins for at most this long while another thread runs the job.
-    pub(crate) fn spin(&self, most: Duration) {
+    pub(crate) fn spin(&self, max: Duration) {
         let begin = Instant::now();
-        while matches!(*unpoisoned(self.state.lock()), State::Running) && begin.elapsed() < most {
+        while matches!(*unpoisoned(self.state.lock()), State::Running) && begin.elapsed() < max {
             thread::yield_now();
         }
     }
 
-    /// Waits for a job that another thread is running. None if that thread panicked.
+    /// Waits for a job that another thread is running. `None` if that thread panicked.
     pub(crate) fn wait(&self) -> Option<T::Output> {
         let mut state = unpoisoned(self.state.lock());
         while matches!(*state, State::Running) {
@@ -121,7 +121,7 @@ pub(crate) struct JobQueue<T: Task> {
     /// The name of the threads.
     name: &'static str,
     /// The maximum number of threads that run jobs at the same time.
-    most: AtomicUsize,
+    max_threads: AtomicUsize,
     state: Mutex<QueueState<T>>,
 }
 
@@ -166,8 +166,8 @@ impl<T: Task> JobQueue<T> {
         Self::with_threads(name, 1)
     }
 
-    /// Creates a queue with up to `most` threads.
-    pub(crate) const fn with_threads(name: &'static str, most: usize) -> Self {
+    /// Creates a queue with up to `max_threads` threads.
+    pub(crate) const fn with_threads(name: &'static str, max_threads: usize) -> Self {
         let state = QueueState {
             jobs: VecDeque::new(),
             threads: 0,
@@ -176,13 +176,13 @@ impl<T: Task> JobQueue<T> {
             running: 0,
             is_held: false,
         };
-        Self { name, most: AtomicUsize::new(most), state: Mutex::new(state) }
+        Self { name, max_threads: AtomicUsize::new(max_threads), state: Mutex::new(state) }
     }
 
     /// Sets the maximum number of threads that run jobs at the same time. Surplus threads finish the queued
     /// jobs, and are not woken again.
-    pub(super) fn set_most(&self, most: usize) {
-        self.most.store(most, Ordering::Relaxed);
+    pub(super) fn set_max_threads(&self, max_threads: usize) {
+        self.max_threads.store(max_threads, Ordering::Relaxed);
     }
 
     /// Starts a thread unless one is running. Returns whether one is.
@@ -208,9 +208,9 @@ impl<T: Task> JobQueue<T> {
         if HELD.get() > 0 {
             return;
         }
-        let most = self.most.load(Ordering::Relaxed);
+        let max_threads = self.max_threads.load(Ordering::Relaxed);
         let mut state = unpoisoned(self.state.lock());
-        if state.needs_thread(most) {
+        if state.needs_thread(max_threads) {
             state.jobs.retain(|job| job.is_waiting());
         }
         if state.jobs.len() >= MAX_WAITING {
@@ -222,13 +222,13 @@ impl<T: Task> JobQueue<T> {
                 return;
             }
         }
-        if state.needs_thread(most) && !state.start(spawn) && state.threads == 0 {
+        if state.needs_thread(max_threads) && !state.start(spawn) && state.threads == 0 {
             return;
         }
         state.jobs.push_back(Arc::clone(job));
         let awake = state.threads - state.asleep.len();
         if state.jobs.len() > state.called
-            && awake < most
+            && awake < max_threads
             && let Some(thread) = state.asleep.pop()
         {
             state.called += 1;
@@ -328,8 +328,8 @@ impl<T: Task> Drop for Hold<T> {
 
 impl<T: Task> QueueState<T> {
     /// Whether another thread should be started for the next job.
-    fn needs_thread(&self, most: usize) -> bool {
-        self.jobs.len() >= self.asleep.len() + self.called && self.threads < most
+    fn needs_thread(&self, max_threads: usize) -> bool {
+        self.jobs.len() >= self.asleep.len() + self.called && self.threads < max_threads
     }
 
     /// Starts a thread by `spawn`. Returns whether that succeeded.

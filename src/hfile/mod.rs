@@ -84,7 +84,7 @@ pub use encryption::Encryption;
 pub use file_info::{FileInfo, FileTimeRange};
 pub(crate) use job_queue::{Claim, HeldQueue, Job, JobQueue, Task};
 pub use options::HFileOptions;
-pub(crate) use part_reads::ReadTogether;
+pub(crate) use part_reads::BatchRead;
 pub use reader::HFile;
 pub(crate) use row_lookup::{LookupStart, NotCached, RowCursor, RowLookup};
 pub use salvage::{LostBlock, SalvageReport};

@@ -32,9 +32,9 @@ pub(super) enum PartSource {
 
 /// While this value exists, this thread reads rows in ascending order: a part of a block that has several of
 /// them is read and verified once, and parts next to each other are read by one call.
-pub(crate) struct ReadTogether {
+pub(crate) struct BatchRead {
     /// The rows of an outer call, if observers read rows within a read.
-    before: Option<Box<Together>>,
+    before: Option<Box<RowBatch>>,
     /// Makes the value neither `Send` nor `Sync`.
     thread: PhantomData<*const ()>,
 }
@@ -44,15 +44,15 @@ pub(crate) struct ReadTogether {
 struct PartReads {
     /// Memory for a part.
     buffer: Vec<u8>,
-    together: Option<Box<Together>>,
+    batch: Option<Box<RowBatch>>,
 }
 
 thread_local! {
-    static READS: Cell<PartReads> = const { Cell::new(PartReads { buffer: Vec::new(), together: None }) };
+    static READS: Cell<PartReads> = const { Cell::new(PartReads { buffer: Vec::new(), batch: None }) };
 }
 
 /// Rows that are read together, and the parts read last.
-struct Together {
+struct RowBatch {
     /// The rows, ascending.
     rows: Vec<u8>,
     /// The end of each row in `rows`.
@@ -91,35 +91,35 @@ const GAP: usize = 1;
 /// The maximum number of bytes read at once.
 const MAX_SPAN: usize = 256 << 10;
 
-impl ReadTogether {
+impl BatchRead {
     /// Begins to read rows, which must ascend.
     pub(crate) fn begin<'r>(rows: impl Iterator<Item = &'r [u8]>) -> Self {
-        let mut together = Together { rows: Vec::new(), ends: Vec::new(), at: 0, spans: Vec::new() };
+        let mut batch = RowBatch { rows: Vec::new(), ends: Vec::new(), at: 0, spans: Vec::new() };
         for row in rows {
-            together.rows.extend_from_slice(row);
-            together.ends.push(together.rows.len());
+            batch.rows.extend_from_slice(row);
+            batch.ends.push(batch.rows.len());
         }
         let mut reads = READS.take();
-        let before = reads.together.replace(Box::new(together));
+        let before = reads.batch.replace(Box::new(batch));
         READS.set(reads);
         Self { before, thread: PhantomData }
     }
 }
 
-impl Drop for ReadTogether {
+impl Drop for BatchRead {
     fn drop(&mut self) {
         let mut reads = READS.take();
-        let ended = mem::replace(&mut reads.together, self.before.take());
-        if let Some(span) = ended.and_then(|mut together| together.spans.pop()) {
+        let ended = mem::replace(&mut reads.batch, self.before.take());
+        if let Some(span) = ended.and_then(|mut batch| batch.spans.pop()) {
             reads.buffer = span.bytes;
         }
         READS.set(reads);
     }
 }
 
-impl fmt::Debug for ReadTogether {
+impl fmt::Debug for BatchRead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReadTogether").finish_non_exhaustive()
+        f.debug_struct("BatchRead").finish_non_exhaustive()
     }
 }
 
@@ -136,8 +136,8 @@ pub(super) fn find_row(
         return Some((OutlineSearch::Absent, PartSource::Memory));
     };
     let mut reads = READS.take();
-    let found = match &mut reads.together {
-        Some(together) => together.find_row(block, part, row, may_read, &mut reads.buffer),
+    let found = match &mut reads.batch {
+        Some(batch) => batch.find_row(block, part, row, may_read, &mut reads.buffer),
         None if may_read() => find_in_place(block, part, row)
             .or_else(|| read_part(block, part, row, &mut reads.buffer))
             .map(|found| (found, PartSource::File)),
@@ -188,7 +188,7 @@ fn read_parts<'m>(
     Some(bytes)
 }
 
-impl Together {
+impl RowBatch {
     fn row(&self, i: usize) -> Option<&[u8]> {
         let from = i.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
         self.rows.get(from..*self.ends.get(i)?)

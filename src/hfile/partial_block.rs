@@ -30,7 +30,7 @@ pub(super) struct PartialBlock {
 const FIRST: usize = 16 << 10;
 
 impl PartialBlock {
-    /// The offset of the first cell read, within the whole block.
+    /// Returns the offset of the first cell read, within the whole block.
     pub(super) fn base(&self) -> Option<usize> {
         self.outline.offset_of(self.parts.start)
     }

@@ -179,7 +179,7 @@ impl NextBlock {
         self.handle.on_disk_size as usize
     }
 
-    /// The expected bytes of its cells: a quarter more than those of the last block.
+    /// Returns the expected bytes of its cells: a quarter more than those of the last block.
     fn expected_cells(&self) -> usize {
         self.cells.saturating_add(self.cells / 4)
     }
@@ -201,7 +201,7 @@ impl ReadAhead {
         let thread = thread::current().id();
         let mut scanning = unpoisoned(SCANNING.lock());
         scanning.begin(thread);
-        HELPERS.set_most(scanning.helpers(cores()));
+        HELPERS.set_max_threads(scanning.helpers(cores()));
         drop(scanning);
         Self {
             blocks: VecDeque::new(),
@@ -428,7 +428,7 @@ impl Drop for ReadAhead {
         self.cancel();
         let mut scanning = unpoisoned(SCANNING.lock());
         scanning.end(self.thread);
-        HELPERS.set_most(scanning.helpers(cores()));
+        HELPERS.set_max_threads(scanning.helpers(cores()));
     }
 }
 

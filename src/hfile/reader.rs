@@ -91,8 +91,8 @@ impl HFile {
         self.0.source.codec()
     }
 
-    /// Whether blocks compressed by Zstandard have Hadoop's framing, judged by the first data block. None for
-    /// another codec, and for a file without cells. See
+    /// Whether blocks compressed by Zstandard have Hadoop's framing, according to the first data block.
+    /// `None` for another codec, and for a file without cells. See
     /// [`HFileWriterOptions::zstd_framed`](super::HFileWriterOptions::zstd_framed).
     ///
     /// # Errors
@@ -117,8 +117,8 @@ impl HFile {
         Ok(Some(*self.0.zstd_framed.get_or_init(|| framed)))
     }
 
-    /// Returns the order of the cells; none if the file's comparator is unknown. Such a file can be scanned,
-    /// but not searched.
+    /// Returns the order of the cells; `None` if the file's comparator is unknown. Such a file can be
+    /// scanned, but not searched.
     #[must_use]
     pub fn order(&self) -> Option<CellOrder> {
         self.0.order
@@ -150,19 +150,19 @@ impl HFile {
         self.has_tags() && self.0.info.max_tags_len() != Ok(Some(0))
     }
 
-    /// Returns the key of the first cell; none in an empty file.
+    /// Returns the key of the first cell; `None` in an empty file.
     #[must_use]
     pub fn first_key(&self) -> Option<&CellKey> {
         self.0.root.key(0)
     }
 
-    /// Returns the key of the last cell; none in an empty file.
+    /// Returns the key of the last cell; `None` in an empty file.
     #[must_use]
     pub fn last_key(&self) -> Option<&CellKey> {
         self.0.last_key.as_deref()
     }
 
-    /// Returns the index key of the middle data block, at whose row HBase would split the file; none in an
+    /// Returns the index key of the middle data block, at whose row HBase would split the file; `None` in an
     /// empty file.
     ///
     /// # Errors
@@ -184,7 +184,7 @@ impl HFile {
         (0..root.len()).map(|i| root.key(i).zip(root.handle(i)).expect("below the length"))
     }
 
-    /// Returns the handle of the first data block below an entry of the root; none if the entry does not
+    /// Returns the handle of the first data block below an entry of the root; `None` if the entry does not
     /// exist.
     ///
     /// # Errors
@@ -198,7 +198,7 @@ impl HFile {
 
     /// Returns the entries of an index block: the first key below each, and the handle of its block. `path`
     /// has the number of an entry of the root, then of an entry of the block below that, and so on; an empty
-    /// path is the root. None if the path does not lead to an index block.
+    /// path is the root. `None` if the path does not lead to an index block.
     ///
     /// # Errors
     ///
@@ -220,7 +220,7 @@ impl HFile {
         self.0.meta_blocks.iter().map(|(name, _)| name.as_slice())
     }
 
-    /// Returns the contents of a meta block; none if there is no such block.
+    /// Returns the contents of a meta block; `None` if there is no such block.
     ///
     /// # Errors
     ///
@@ -326,7 +326,7 @@ impl HFile {
         Ok((header, Bytes::from(payload)))
     }
 
-    /// Begins to look up the cells of a row: searches the index. None if an index block is not cached.
+    /// Begins to look up the cells of a row: searches the index. `None` if an index block is not cached.
     #[inline(always)] // the result is large: this constructs it in place
     pub(crate) fn begin_lookup<'f>(&'f self, row: &'f [u8]) -> Option<LookupStart<'f>> {
         self.0.begin(row, self.0.order?)

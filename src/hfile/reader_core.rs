@@ -49,7 +49,7 @@ pub(super) struct ReaderCore {
     pub(super) trailer: Trailer,
     pub(super) info: FileInfo,
     pub(super) last_key: Option<SeekKey>,
-    /// The order of the cells; none if the file's comparator is unknown.
+    /// The order of the cells; `None` if the file's comparator is unknown.
     pub(super) order: Option<CellOrder>,
     pub(super) root: Arc<IndexBlock>,
     pub(super) levels: u32,
@@ -168,8 +168,8 @@ impl ReaderCore {
         };
         if let Some(outline) = outline.take_if(|_| is_kept) {
             let memory = outline.memory();
-            if self.keep(memory) && !leaf.outlines().fill(i, &Arc::new(outline)) {
-                self.give_back(memory);
+            if self.reserve(memory) && !leaf.outlines().fill(i, &Arc::new(outline)) {
+                self.release(memory);
             }
         }
         // the block is not in the cache, or will not stay there for long
@@ -228,7 +228,7 @@ impl ReaderCore {
         !is_in_slot() && !cache.has(&key)
     }
 
-    /// The order of the index that a block gets when a scan passes over it, if it gets one.
+    /// Returns the order of the index that a block gets when a scan passes over it, if it gets one.
     pub(super) fn index_for_passing(&self, handle: BlockHandle, fill: CacheFill) -> Option<CellOrder> {
         let (cache, _) = self.cache.as_ref().filter(|_| fill == CacheFill::All)?;
         self.order.filter(|_| !cache.is_full_for(handle.on_disk_size))
@@ -308,7 +308,7 @@ impl ReaderCore {
         if kept == 0 || block.as_ref().is_ok_and(|block| slots.fill(i, block)) {
             return block;
         }
-        self.give_back(kept);
+        self.release(kept);
         // outlines are kept only with the block in the slot, which a faster thread may have filled
         block.map(|block| slots.get(i).unwrap_or(block))
     }
@@ -319,15 +319,15 @@ impl ReaderCore {
         self.cache.is_none() && leaf.has_slots() && !is_full()
     }
 
-    /// Counts bytes to keep while the file is open. Returns false if they are too many.
-    fn keep(&self, bytes: usize) -> bool {
+    /// Reserves memory, in bytes, that is kept while the file is open. Returns false if the limit is reached.
+    fn reserve(&self, bytes: usize) -> bool {
         let limit = self.source.context().limits.outline_bytes;
         let add = |kept: usize| kept.checked_add(bytes).filter(|kept| *kept <= limit);
         self.kept.fetch_update(Ordering::Relaxed, Ordering::Relaxed, add).is_ok()
     }
 
-    /// Releases bytes that were counted but not kept.
-    fn give_back(&self, bytes: usize) {
+    /// Releases memory that was reserved but is not kept.
+    fn release(&self, bytes: usize) {
         self.kept.fetch_sub(bytes, Ordering::Relaxed);
     }
 
@@ -370,7 +370,7 @@ impl ReaderCore {
             Some(_) => SlotUse::Blocks,
             None => {
                 let memory = payload.len().saturating_mul(INDEX_MEMORY);
-                if fills && self.keep(memory) {
+                if fills && self.reserve(memory) {
                     *kept = memory;
                     SlotUse::Outlines
                 } else {

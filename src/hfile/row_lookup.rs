@@ -52,7 +52,7 @@ pub(crate) struct LookupStart<'f> {
 }
 
 impl LookupStart<'_> {
-    /// The first block that may have the row, if it is cached.
+    /// Returns the first block that may have the row, if it is cached.
     #[inline]
     pub(crate) fn block(&self) -> Option<&DataBlock> {
         self.block.as_deref()
@@ -75,7 +75,7 @@ impl Leaf<'_> {
     }
 
     /// Whether a row may have cells in the block of entry `at`, given that the row does not end before that
-    /// block; none if another index block decides it.
+    /// block; `None` if another index block decides it.
     fn may_continue_in_next_block(
         &self,
         at: usize,
@@ -92,7 +92,7 @@ impl Leaf<'_> {
 }
 
 impl ReaderCore {
-    /// Searches the index for the first block that may have a row. None if an index block is not cached.
+    /// Searches the index for the first block that may have a row. `None` if an index block is not cached.
     #[inline(always)] // the result is large: this constructs it in place
     pub(super) fn begin<'f>(&'f self, row: &'f [u8], order: CellOrder) -> Option<LookupStart<'f>> {
         let (mut leaf, mut is_last) = (Leaf::Root(&self.root), true);

@@ -62,7 +62,7 @@ pub(crate) trait RowVisitor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowWalk<B> {
     /// The visitor stopped the walk; the scanner is at the cell on which it stopped.
-    BrokenOff(B),
+    Stopped(B),
     /// The row ended; the scanner is at the first cell of the next row.
     RowEnd,
     /// The file ended; the scanner is not positioned.
@@ -80,7 +80,7 @@ pub(crate) enum RowWalk<B> {
 pub struct HFileScanner<'f> {
     file: &'f ReaderCore,
     path: IndexPath,
-    /// The current block; none if the scanner is not positioned.
+    /// The current block; `None` if the scanner is not positioned.
     block: Option<Arc<DataBlock>>,
     /// The parts of the stored block that the current one has, if it does not have all cells.
     partial: Option<Box<PartialBlock>>,
@@ -91,7 +91,7 @@ pub struct HFileScanner<'f> {
     position: CellPosition,
     buffers: Buffers,
     hits: u64,
-    /// The number of cells in the blocks entered since the first; none if a block, or a part of one, was
+    /// The number of cells in the blocks entered since the first; `None` if a block, or a part of one, was
     /// skipped.
     met: Option<u64>,
     /// Whether blocks are read whole so that their cells are counted.
@@ -192,7 +192,7 @@ impl<'f> HFileScanner<'f> {
         }
         let Some(block) = &self.block else { return Ok(SeekResult::Before) };
         let (seek, position) = match block.seek(key, order) {
-            Some((position, how)) => (self.judge(block, &position, how, key), Some(position)),
+            Some((position, how)) => (self.seek_result(block, &position, how, key), Some(position)),
             None => (SeekResult::After, None),
         };
         let position = if seek == SeekResult::After { block.seek_before(key, order) } else { position };
@@ -288,16 +288,16 @@ impl<'f> HFileScanner<'f> {
             let Some(block) = &self.block else { return Ok(None) };
             // a local copy stays in a register while the walk is within the block
             let mut position = self.position;
-            let broken_off = loop {
+            let reason = loop {
                 match visit(block.cell(&position)) {
-                    ControlFlow::Break(broken_off) => break Some(broken_off),
+                    ControlFlow::Break(reason) => break Some(reason),
                     ControlFlow::Continue(()) if block.advance(&mut position) => {}
                     ControlFlow::Continue(()) => break None,
                 }
             };
             self.position = position;
-            if broken_off.is_some() {
-                return Ok(broken_off);
+            if reason.is_some() {
+                return Ok(reason);
             }
             self.next_block()?;
         }
@@ -317,7 +317,7 @@ impl<'f> HFileScanner<'f> {
         let walked = block.walk_row(&mut position, |cell| visitor.visit_in_row(cell));
         self.position = position;
         match walked {
-            ControlFlow::Break(broken_off) => return Ok(RowWalk::BrokenOff(broken_off)),
+            ControlFlow::Break(reason) => return Ok(RowWalk::Stopped(reason)),
             ControlFlow::Continue(RowStep::End) => {}
             ControlFlow::Continue(_) => return Ok(RowWalk::RowEnd),
         }
@@ -325,7 +325,7 @@ impl<'f> HFileScanner<'f> {
     }
 
     /// If the next cell in this block starts another row, passes the current cell to `visit`, and advances if
-    /// `visit` returns a result. Otherwise returns none and does not move.
+    /// `visit` returns a result. Otherwise returns `None` and does not move.
     #[inline]
     pub(crate) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         self.block.as_ref()?.visit_single_cell(&mut self.position, visit)
@@ -344,8 +344,8 @@ impl<'f> HFileScanner<'f> {
             let Some(cell) = self.peek().filter(|cell| same_bytes(cell.row(), row)) else {
                 return Ok(RowWalk::RowEnd);
             };
-            if let ControlFlow::Break(broken_off) = visitor.visit_in_row(cell) {
-                return Ok(RowWalk::BrokenOff(broken_off));
+            if let ControlFlow::Break(reason) = visitor.visit_in_row(cell) {
+                return Ok(RowWalk::Stopped(reason));
             }
         }
         Ok(RowWalk::End)
@@ -381,8 +381,8 @@ impl<'f> HFileScanner<'f> {
         Some(self.block.as_ref()?.cell(&self.position))
     }
 
-    /// Returns the index key of the next block; every cell of the current block is before it. None in the
-    /// last block.
+    /// Returns the index key of the next block; every cell of the current block is before it. `None` in
+    /// the last block.
     #[must_use]
     pub fn next_indexed_key(&self) -> Option<&CellKey> {
         self.block.as_ref()?;
@@ -427,7 +427,7 @@ impl<'f> HFileScanner<'f> {
             Some((position, _)) if from.is_some_and(|from| !position.is_after(&from)) => Err(self.disorder()),
             Some((position, how)) => {
                 self.position = position;
-                Ok(self.judge(block, &position, how, key))
+                Ok(self.seek_result(block, &position, how, key))
             }
             // the current cell's offset may have changed
             None if self.partial.is_some() && self.extend_part()? => {
@@ -442,7 +442,13 @@ impl<'f> HFileScanner<'f> {
 
     /// Returns HBase's result for `key`, given the first cell of the block that is not before it.
     #[inline]
-    fn judge(&self, block: &DataBlock, position: &CellPosition, how: Ordering, key: &CellKey) -> SeekResult {
+    fn seek_result(
+        &self,
+        block: &DataBlock,
+        position: &CellPosition,
+        how: Ordering,
+        key: &CellKey,
+    ) -> SeekResult {
         if how.is_eq() {
             SeekResult::Exact
         } else if self.begins_with(block, position)

@@ -287,7 +287,7 @@ impl FileWriter for LocalFileWriter {
     }
 }
 
-/// The local file system.
+/// The local file system (Hadoop: `RawLocalFileSystem`).
 ///
 /// Where directories cannot be synced (Windows, and some file systems, such as folders that a virtual machine
 /// shares with its host), a loss of power may undo creations, removals and renames.
@@ -295,8 +295,8 @@ impl FileWriter for LocalFileWriter {
 pub struct LocalStorage;
 
 impl LocalStorage {
-    /// The instance for the whole process. A shared instance lets its users recognize that they have the same
-    /// files.
+    /// Returns the instance for the whole process. A shared instance lets its users recognize that they have
+    /// the same files.
     pub(crate) fn shared() -> Arc<dyn Storage> {
         static SHARED: LazyLock<Arc<dyn Storage>> = LazyLock::new(|| Arc::new(LocalStorage));
         Arc::clone(&SHARED)

@@ -113,7 +113,7 @@ pub struct FileIdentity {
     pub created_nanos: u64,
 }
 
-/// A file that is being written sequentially.
+/// A file that is being written sequentially (Hadoop: `FSDataOutputStream`).
 ///
 /// The bytes written survive a crash only after a sync.
 pub trait FileWriter: Send + fmt::Debug {
@@ -135,7 +135,8 @@ pub trait FileWriter: Send + fmt::Debug {
     fn sync(&mut self) -> io::Result<()>;
 }
 
-/// A write-ahead log that is being written: every append is passed to the system before it returns.
+/// A write-ahead log that is being written: every append is passed to the system before it returns (Hadoop:
+/// `Syncable`).
 ///
 /// The bytes appended survive the end of the process, and a loss of power only after a sync.
 pub trait LogFile: Send + fmt::Debug {
@@ -417,12 +418,12 @@ impl DirEntry {
     }
 }
 
-/// The number of this process; 0 on systems without processes, where the standard library panics.
+/// Returns the number of this process; 0 on systems without processes, where the standard library panics.
 pub(crate) fn process_id() -> u32 {
     if cfg!(any(unix, windows)) { std::process::id() } else { 0 }
 }
 
-/// The bytes of a small file. Fails if there are more than `limit`.
+/// Returns the bytes of a small file. Fails if there are more than `limit`.
 pub(crate) fn read_file(storage: &dyn Storage, path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = storage.open(path).map_err(|error| Error::io("open", path, error))?;
     let len = usize::try_from(file.len()).ok().filter(|_| file.len() <= limit);

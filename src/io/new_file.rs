@@ -48,7 +48,7 @@ impl NewFile {
         Self { file, target: None }
     }
 
-    /// The name of the file in errors.
+    /// Returns the name of the file in errors.
     pub(crate) fn path(&self) -> &Path {
         self.target.as_ref().map_or_else(|| self.file.path(), |target| &target.path)
     }

@@ -10,7 +10,7 @@ use std::io;
 pub(crate) struct Owner(u32);
 
 impl Owner {
-    /// The process that calls this.
+    /// Returns the process that calls this.
     pub(crate) fn this() -> Self {
         Self(process_id())
     }
@@ -35,7 +35,7 @@ impl Owner {
         }
     }
 
-    /// A process that is not this one.
+    /// Creates a process that is not this one.
     #[cfg(test)]
     pub(crate) fn other() -> Self {
         Self(process_id().wrapping_add(1))

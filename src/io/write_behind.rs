@@ -25,7 +25,7 @@ impl WriteBehind {
         Self { file: Arc::new(file), written: 0, begun: 0 }
     }
 
-    /// The number of bytes passed to the system.
+    /// Returns the number of bytes passed to the system.
     pub(super) fn written(&self) -> u64 {
         self.written
     }

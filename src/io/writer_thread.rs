@@ -8,11 +8,11 @@ use std::thread::{self, JoinHandle};
 /// A thread that writes buffers to a file, in the order in which they were passed.
 #[derive(Debug)]
 pub(super) struct WriterThread {
-    /// None after the last buffer.
+    /// `None` after the last buffer.
     full: Option<SyncSender<Vec<u8>>>,
     /// Written buffers, for reuse.
     empty: Receiver<Vec<u8>>,
-    /// None after joining.
+    /// `None` after joining.
     thread: Option<JoinHandle<io::Result<WriteBehind>>>,
 }
 

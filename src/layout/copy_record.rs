@@ -28,7 +28,7 @@
 use super::durable::{exists, write_synced};
 use super::file_list::{list_of_number_after, read_file_list};
 use super::file_name::{FileName, Target, new_file_name};
-use super::load_record::{cut_off, path_of};
+use super::load_record::{interrupted_load, path_of};
 use super::region::RegionDir;
 use super::sealed_text::{Faults, seal, unseal};
 use crate::binary::{StringBinary, from_string_binary};
@@ -156,7 +156,7 @@ impl CopyRecord {
     fn check(&self, storage: &dyn Storage, region: &Path, is_wanted: impl Fn(&[u8]) -> bool) -> Result<()> {
         for copy in self.copies.iter().filter(|copy| is_wanted(&copy.family)) {
             if copy.state != CopyState::Listed || exists(storage, &copy.source.path)? {
-                return Err(Error::not_supported(cut_off(region, &copy.source.path, COPIES)));
+                return Err(Error::not_supported(interrupted_load(region, &copy.source.path, COPIES)));
             }
         }
         Ok(())

@@ -248,7 +248,7 @@ pub(super) fn list_of_number_after(storage: &dyn Storage, family: &Path, list: F
     Ok(())
 }
 
-/// The error of a list that the caller has not written.
+/// Returns the error of a list that the caller has not written.
 #[cold]
 pub(super) fn changed_elsewhere(family: &Path) -> Error {
     let error = io::Error::other("another program has changed the list of the store's files");

@@ -117,7 +117,7 @@ pub(super) fn remove_record(storage: &dyn Storage, region: &Path) -> Result<()> 
 
 /// Returns the message that a bulk load into a region was interrupted after it had moved or copied the file
 /// at a path, according to a record.
-pub(super) fn cut_off(region: &Path, from: &Path, record: &str) -> String {
+pub(super) fn interrupted_load(region: &Path, from: &Path, record: &str) -> String {
     let (from, record) = (from.display(), region.join(record));
     let record = record.display();
     format!(
@@ -176,7 +176,7 @@ impl RegionDir {
             }
         }
         if let Some((_, from)) = lost.iter().find(|(_, from)| !is_input(from)) {
-            return Err(Error::invalid_argument(cut_off(self.path(), from, LOAD)));
+            return Err(Error::invalid_argument(interrupted_load(self.path(), from, LOAD)));
         }
         for (to, from) in &lost {
             // Only a forged record has two files of one path.
@@ -203,7 +203,7 @@ impl RegionDir {
     /// If an I/O operation fails.
     pub(super) fn sync_loaded_dirs(&self) -> Result<()> {
         let storage = &**self.storage();
-        let files = self.sound_record()?.unwrap_or_default().files;
+        let files = self.valid_record()?.unwrap_or_default().files;
         for dir in files.iter().map(|file| parent(&file.from)).collect::<BTreeSet<_>>() {
             // Listed first, as the record may name anything: opening a pipe could block.
             match storage.list_dir(dir).and_then(|_| storage.sync_dir(dir)) {
@@ -222,7 +222,7 @@ impl RegionDir {
     ///
     /// If an I/O operation fails. A malformed record stays, for the next load.
     pub(super) fn forget_listed_loads(&self, families: &[Family]) -> Result<()> {
-        let Some(record) = self.sound_record()? else { return Ok(()) };
+        let Some(record) = self.valid_record()? else { return Ok(()) };
         let left: Vec<MovedFile> = self.unlisted(&record, families)?.into_iter().cloned().collect();
         let storage = &**self.storage();
         if left.is_empty() {
@@ -246,7 +246,7 @@ impl RegionDir {
         let Some(record) = self.load_record()? else { return Ok(()) };
         for file in self.unlisted(&record, families)? {
             if exists(&**self.storage(), &self.family(&file.family).path().join(&file.name))? {
-                return Err(Error::not_supported(cut_off(self.path(), &file.from, LOAD)));
+                return Err(Error::not_supported(interrupted_load(self.path(), &file.from, LOAD)));
             }
         }
         Ok(())
@@ -263,7 +263,7 @@ impl RegionDir {
     }
 
     /// Reads the record, if any, unless it is malformed.
-    fn sound_record(&self) -> Result<Option<LoadRecord>> {
+    fn valid_record(&self) -> Result<Option<LoadRecord>> {
         match self.load_record() {
             Err(error) if error.kind() != ErrorKind::Io => Ok(None),
             record => record,

@@ -401,7 +401,7 @@ impl RegionChange {
     fn undone_elsewhere(&self) -> Error {
         let what = self.replacement.as_ref().map_or("split or merge", |replacement| replacement.kind.name());
         let message = format!("another process has undone the {what} of {}", self.path().display());
-        Error::locating(ErrorKind::Inconsistent, message)
+        Error::new(ErrorKind::Inconsistent, message)
     }
 
     /// Makes or undoes the change in a storage without renames, unless that is already decided. Returns the

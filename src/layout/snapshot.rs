@@ -489,7 +489,7 @@ fn check_version(description: &SnapshotDescription) -> Result<(), Corruption> {
     }
 }
 
-/// A snapshot of the first version, with a directory for each region.
+/// Returns the error of a snapshot of the first version, with a directory for each region.
 #[cold]
 fn directory_manifest(name: String) -> Corruption {
     Corruption::Unsupported {

@@ -7,7 +7,8 @@ use crate::error::{Corruption, Result};
 use crate::schema::TableName;
 use std::fmt;
 
-/// Reads the catalog: the region of `hbase:meta` on a server, or a substitute.
+/// Reads the catalog: the region of `hbase:meta` on a server, or a substitute (HBase:
+/// `ClientMetaTableAccessor`).
 ///
 /// A client of remote servers implements this trait and sends requests to the server in `meta`. A local
 /// catalog ignores `meta`.

@@ -8,7 +8,7 @@ use crate::schema::region_name::parse_replica;
 use crate::schema::{RegionInfo, RegionName};
 use std::collections::BTreeMap;
 
-/// The row of a region in the catalog.
+/// The row of a region in the catalog (HBase: `CatalogFamilyFormat`).
 ///
 /// | column of family `info` | value |
 /// |---|---|
@@ -32,7 +32,7 @@ pub struct CatalogRow {
     merge_parents: Vec<RegionInfo>,
 }
 
-/// The assignment of a replica of a region.
+/// The assignment of a replica of a region (HBase: `RegionStateStore`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Assignment {
     /// The state, if the catalog has one.
@@ -44,14 +44,14 @@ pub struct Assignment {
 /// The family with the locations of regions.
 pub(crate) const INFO: &[u8] = b"info";
 
-/// The factor from which [`greatest_copy`] derives the greatest id.
+/// The factor from which [`max_replica_id`] derives the greatest id.
 const REPLICAS_PER_COLUMN: usize = 16;
 
 /// Returns the greatest id that one of this many replicas of a region may have. All replicas are written, so
 /// an id far above their number means damage.
 #[must_use]
-pub fn greatest_copy(copies: usize) -> usize {
-    REPLICAS_PER_COLUMN.saturating_mul(copies.saturating_add(1))
+pub fn max_replica_id(replicas: usize) -> usize {
+    REPLICAS_PER_COLUMN.saturating_mul(replicas.saturating_add(1))
 }
 
 /// The raw column values of a replica.
@@ -98,7 +98,7 @@ impl CatalogRow {
             |qualifier: &[u8]| is_strict || of_locations.iter().any(|name| qualifier.starts_with(name));
         let mut region = None;
         let (mut daughters, mut merge_parents) = (Vec::new(), Vec::new());
-        let mut copies = BTreeMap::new();
+        let mut columns = BTreeMap::new();
         let mut last: Option<&[u8]> = None;
         for cell in row.cells().filter(|cell| cell.family() == INFO) {
             let (qualifier, value) = (cell.qualifier(), cell.value());
@@ -111,7 +111,7 @@ impl CatalogRow {
                 _ if is_merge_column(qualifier) && !value.is_empty() => {
                     merge_parents.push(RegionInfo::parse_cell(value)?);
                 }
-                _ => add_column(&mut copies, &cell),
+                _ => add_column(&mut columns, &cell),
             }
         }
         let region = region.ok_or(Corruption::Malformed("row of hbase:meta without a region info"))?;
@@ -120,19 +120,19 @@ impl CatalogRow {
         }
         // the number of replicas follows from the server columns: they are written, empty, before the
         // replicas are opened
-        let last = copies.iter().rfind(|(_, copy)| copy.server.is_some()).map_or(0, |(id, _)| *id);
-        let limit = greatest_copy(copies.len()) as u64;
+        let last = columns.iter().rfind(|(_, columns)| columns.server.is_some()).map_or(0, |(id, _)| *id);
+        let limit = max_replica_id(columns.len()) as u64;
         if u64::from(last) > limit {
             return Err(Corruption::Limit { what: "replica id of a region", value: last.into(), limit });
         }
         let none = Columns::default();
-        let copies = || (0..=last).map(|id| copies.get(&id).unwrap_or(&none));
+        let columns = || (0..=last).map(|id| columns.get(&id).unwrap_or(&none));
         let replica = |columns: &Columns<'_>| match columns.replica() {
             Err(_) if !is_strict => Ok(Replica::UNKNOWN),
             replica => replica,
         };
-        let replicas: Result<Vec<_>, _> = copies().map(replica).collect();
-        let assignments: Result<Vec<_>, _> = copies().map(Columns::assignment).collect();
+        let replicas: Result<Vec<_>, _> = columns().map(replica).collect();
+        let assignments: Result<Vec<_>, _> = columns().map(Columns::assignment).collect();
         let locations = RegionLocations::new(region, replicas?);
         Ok(Self { locations, assignments: assignments?, daughters, merge_parents })
     }
@@ -181,7 +181,7 @@ pub(crate) fn is_merge_column(qualifier: &[u8]) -> bool {
 }
 
 /// Records the value of a column about the location of a replica.
-fn add_column<'a>(copies: &mut BTreeMap<u16, Columns<'a>>, cell: &CellRef<'a>) {
+fn add_column<'a>(columns: &mut BTreeMap<u16, Columns<'a>>, cell: &CellRef<'a>) {
     let mut parts = cell.qualifier().splitn(2, |&c| c == b'_');
     let (Some(name), suffix) = (parts.next(), parts.next()) else { return };
     let replica_id = match suffix {
@@ -192,14 +192,14 @@ fn add_column<'a>(copies: &mut BTreeMap<u16, Columns<'a>>, cell: &CellRef<'a>) {
     let Some(replica_id) = replica_id else { return };
     let value = cell.value();
     let change: fn(&mut Columns<'a>, &'a [u8]) = match name {
-        b"server" => |copy, value| copy.server = Some(value),
-        b"serverstartcode" => |copy, value| copy.start_code = value,
-        b"seqnumDuringOpen" => |copy, value| copy.seq_num = value,
-        b"state" => |copy, value| copy.state = value,
-        b"sn" => |copy, value| copy.target = value,
+        b"server" => |replica, value| replica.server = Some(value),
+        b"serverstartcode" => |replica, value| replica.start_code = value,
+        b"seqnumDuringOpen" => |replica, value| replica.seq_num = value,
+        b"state" => |replica, value| replica.state = value,
+        b"sn" => |replica, value| replica.target = value,
         _ => return,
     };
-    change(copies.entry(replica_id).or_default(), value);
+    change(columns.entry(replica_id).or_default(), value);
 }
 
 impl Columns<'_> {
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_that_have_no_columns_are_limited() {
+    fn replicas_that_have_no_columns_are_limited() {
         let (name, info) = (region().name(), region().to_cell());
         let row = |id: &str| parse(&name, &[("regioninfo", &info), (&format!("server_{id}"), b"")]);
         assert_eq!(row("0020").unwrap().locations().replicas().len(), 0x21);

@@ -240,7 +240,7 @@ impl Locator {
         match self.ask_state(table, deadline) {
             Ok(None) => Err(table_not_found(table)),
             Ok(Some(state)) if !state.is_enabled() => {
-                Err(Error::locating(ErrorKind::TableNotEnabled, format!("{table} is {state}")))
+                Err(Error::new(ErrorKind::TableNotEnabled, format!("{table} is {state}")))
             }
             Ok(Some(_)) => Ok(()),
             Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
@@ -306,7 +306,7 @@ impl Locator {
             for entry in page {
                 let row = entry.row.map_err(|corruption| {
                     let message = format!("row {:.64} of hbase:meta: {corruption}", StringBinary(&entry.key));
-                    Error::locating(corruption.kind(), message)
+                    Error::new(corruption.kind(), message)
                 })?;
                 let begins_page = |known: &&CatalogRow| known.region().start_key() == start;
                 let is_known =
@@ -330,7 +330,7 @@ impl Locator {
             match next {
                 Some(next) if !is_last && next > start => start = next,
                 Some(_) if !is_last => {
-                    return Err(Error::locating(ErrorKind::Corrupt, "rows of hbase:meta out of order"));
+                    return Err(Error::new(ErrorKind::Corrupt, "rows of hbase:meta out of order"));
                 }
                 _ => return Ok(regions),
             }
@@ -441,14 +441,14 @@ impl Locator {
     fn check(&self, found: RegionLocations, wanted: &LookupKey) -> Result<RegionLocations> {
         let region = found.region();
         if region.is_offline() {
-            return Err(Error::locating(ErrorKind::RegionOffline, format!("{region} is offline")));
+            return Err(Error::new(ErrorKind::RegionOffline, format!("{region} is offline")));
         }
         if !wanted.position.is_in(region, &wanted.row) {
             return Err(self.no_region(wanted, Some(region)));
         }
         let found = with_replica(found, wanted.replica_id)?;
         if !self.is_usable(&found, wanted.replica_id) {
-            return Err(Error::locating(
+            return Err(Error::new(
                 ErrorKind::NoServerForRegion,
                 format!("no server has {} at present", found.region().replica(wanted.replica_id)),
             ));
@@ -468,7 +468,7 @@ impl Locator {
             let (start, end) = (StringBinary(before.start_key()), StringBinary(before.end_key()));
             message += &format!("; the one before has [{start:.64}, {end:.64})");
         }
-        Error::locating(ErrorKind::RegionNotFound, message)
+        Error::new(ErrorKind::RegionNotFound, message)
     }
 
     /// Caches rows that were read in addition.
@@ -525,7 +525,7 @@ impl Locator {
 
 #[cold]
 fn table_not_found(table: &TableName) -> Error {
-    Error::locating(ErrorKind::TableNotFound, format!("there is no table {table}"))
+    Error::new(ErrorKind::TableNotFound, format!("there is no table {table}"))
 }
 
 /// Fails if the region has no replica with an id.

@@ -49,7 +49,7 @@ pub(crate) mod zookeeper;
 pub use crate::schema::serving;
 pub use cache::{CachedLocations, KnownRegions, LocationOrigin, MetaCache};
 pub use catalog::{Catalog, CatalogEntry};
-pub use catalog_row::{Assignment, CatalogRow, greatest_copy};
+pub use catalog_row::{Assignment, CatalogRow, max_replica_id};
 pub(crate) use catalog_row::{INFO, is_merge_column};
 pub use directory_catalog::DirectoryCatalog;
 pub(crate) use directory_catalog::dir_exists;

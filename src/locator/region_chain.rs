@@ -5,7 +5,8 @@ use crate::error::{Error, ErrorKind};
 use crate::schema::RegionInfo;
 use bytes::Bytes;
 
-/// Rows of a table in [`start`, `end`) that are in no region or in several. An empty bound is unbounded.
+/// Rows of a table in [`start`, `end`) that are in no region or in several (HBase: `CatalogJanitorReport`).
+/// An empty bound is unbounded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegionInconsistency {
     /// No region contains the rows.
@@ -32,14 +33,14 @@ impl RegionInconsistency {
         (start, end)
     }
 
-    /// Whether the fault affects any of the rows in [`start`, `end`); an empty bound is unbounded.
+    /// Whether any of the affected rows is in [`start`, `end`); an empty bound is unbounded.
     #[must_use]
     pub fn touches(&self, start: &[u8], end: &[u8]) -> bool {
         let (own_start, own_end) = self.bounds();
         (end.is_empty() || own_start < end) && (own_end.is_empty() || start < own_end)
     }
 
-    /// Converts the fault into an error.
+    /// Converts the inconsistency into an error of kind [`Inconsistent`](ErrorKind::Inconsistent).
     #[must_use]
     pub fn to_error(&self) -> Error {
         let (start, end) = self.bounds();
@@ -48,12 +49,12 @@ impl RegionInconsistency {
             Self::Hole { .. } => format!("no region has the rows [{start:.64}, {end:.64})"),
             Self::Overlap { .. } => format!("several regions have the rows [{start:.64}, {end:.64})"),
         };
-        Error::locating(ErrorKind::Inconsistent, message)
+        Error::new(ErrorKind::Inconsistent, message)
     }
 }
 
-/// Returns the faults of the regions of one table, in row order. The regions must be in the order of their
-/// start keys.
+/// Returns the inconsistencies between the regions of one table, in row order. The regions must be in the
+/// order of their start keys.
 pub fn check_region_chain<'r>(regions: impl IntoIterator<Item = &'r RegionInfo>) -> Vec<RegionInconsistency> {
     let mut faults = Vec::new();
     // the end of the rows covered so far; `None` is unbounded

@@ -5,7 +5,8 @@
 use super::ServerName;
 use std::time::Duration;
 
-/// The reason that a server did not execute a request, by the required reaction.
+/// The reason that a server did not execute a request, by the required reaction (HBase:
+/// `ClientExceptionsUtil`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RegionException {

@@ -18,7 +18,7 @@ struct Replicas {
     replicas: Box<[Replica]>,
 }
 
-/// The location of a replica of a region.
+/// The location of a replica of a region (HBase: `HRegionLocation`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Replica {
     /// The server; `None` if the replica has not been assigned, or not been opened yet.

@@ -112,7 +112,7 @@ impl RetryPolicy {
                 done => return done,
             };
             // pauses are shortened to leave time for one more attempt
-            let left = deadline.left_at(timer.now()).saturating_sub(Duration::from_millis(1));
+            let left = deadline.remaining_at(timer.now()).saturating_sub(Duration::from_millis(1));
             if attempts >= self.attempts || left.is_zero() {
                 return Err(if attempts > 1 { error.after_attempts(attempts) } else { error });
             }
@@ -160,7 +160,7 @@ mod tests {
             |error| error.kind() == ErrorKind::TableNotFound,
             || {
                 tries += 1;
-                let error = || Error::locating(ErrorKind::NoServerForRegion, "none");
+                let error = || Error::new(ErrorKind::NoServerForRegion, "none");
                 if tries <= failures { Err(error()) } else { Ok(tries) }
             },
         );
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn permanent_errors_are_not_retried() {
         let timer = FakeTimer(Instant::now(), Mutex::default());
-        let fail = || Err::<(), _>(Error::locating(ErrorKind::TableNotFound, "t"));
+        let fail = || Err::<(), _>(Error::new(ErrorKind::TableNotFound, "t"));
         let result = RetryPolicy::default().retry(&timer, Deadline::NEVER, |_| true, fail);
         assert_eq!(result.unwrap_err().message(), "t");
         assert!(timer.1.into_inner().unwrap().is_empty());

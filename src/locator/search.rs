@@ -4,7 +4,7 @@ use super::cache::has_before;
 use crate::cell::MAX_ROW_LEN;
 use crate::schema::{RegionInfo, TableName};
 
-/// The position of the requested region relative to a row.
+/// The position of the requested region relative to a row (HBase: `RegionLocateType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LocateType {
     /// The region that contains the row.

@@ -50,7 +50,7 @@ impl Lookup {
 
     /// Whether it has failed, and its time is over: one with more time may succeed.
     fn is_out_of_time(&self) -> bool {
-        self.result.get().is_some_and(Result::is_err) && self.deadline.left().is_zero()
+        self.result.get().is_some_and(Result::is_err) && self.deadline.remaining().is_zero()
     }
 }
 
@@ -139,7 +139,7 @@ impl Singleflight {
     }
 
     fn wait<'s>(&self, state: MutexGuard<'s, State>, deadline: Deadline) -> Result<MutexGuard<'s, State>> {
-        let left = deadline.left();
+        let left = deadline.remaining();
         if left.is_zero() {
             return Err(Error::timed_out("locate a region"));
         }

@@ -94,10 +94,7 @@ impl StaticRegistry {
 impl ConnectionRegistry for StaticRegistry {
     fn meta_region_locations(&self, _: Deadline) -> Result<RegionLocations> {
         if self.meta.is_empty() && self.regions.is_empty() {
-            return Err(Error::locating(
-                ErrorKind::NoServerForRegion,
-                "the list names no server of hbase:meta",
-            ));
+            return Err(Error::new(ErrorKind::NoServerForRegion, "the list names no server of hbase:meta"));
         }
         let replica = |server: &ServerName| Replica { server: Some(server.clone()), ..Replica::UNKNOWN };
         Ok(RegionLocations::new(RegionInfo::meta(), self.meta.iter().map(replica).collect::<Vec<_>>()))

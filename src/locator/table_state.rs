@@ -5,7 +5,7 @@ use crate::error::Corruption;
 use crate::proto::wire::{Fields, Value};
 use std::fmt;
 
-/// Whether a table is served, or changing between enabled and disabled.
+/// Whether a table is served, or changing between enabled and disabled (HBase: `TableState.State`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TableState {
     /// The table is served.

@@ -30,7 +30,7 @@ impl Turn {
     pub(super) fn take(&self, deadline: Deadline) -> Result<Taken<'_>> {
         let mut is_taken = unpoisoned(self.is_taken.lock());
         while *is_taken {
-            let left = deadline.left();
+            let left = deadline.remaining();
             if left.is_zero() {
                 return Err(Error::timed_out("locate hbase:meta"));
             }

@@ -44,7 +44,7 @@ impl Arena {
         (bytes.freeze(), strides)
     }
 
-    /// The bytes of all chunks and of the large cells.
+    /// Returns the bytes of all chunks and of the large cells.
     #[cfg(test)]
     fn allocated(&self) -> usize {
         self.allocated.load(Ordering::Relaxed)

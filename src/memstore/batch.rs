@@ -17,7 +17,7 @@ pub(super) const LARGE: usize = 4 << 10;
 const FORMAT: CellFormat = CellFormat { tags: true, mvcc: true };
 
 impl Batch {
-    /// An empty batch in a buffer that may have been used before.
+    /// Creates an empty batch in a buffer that may have been used before.
     pub(super) fn new(mut bytes: Vec<u8>) -> Self {
         bytes.clear();
         Self { bytes, cells: 0, last: 0 }
@@ -28,7 +28,7 @@ impl Batch {
         self.bytes.reserve(len);
     }
 
-    /// The size of the copies in bytes.
+    /// Returns the size of the copies in bytes.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.bytes.len()
@@ -41,7 +41,7 @@ impl Batch {
         self.cells += 1;
     }
 
-    /// The copies as a block; None if there are none.
+    /// Returns the copies as a block; `None` if there are none.
     pub(super) fn into_block(self) -> Option<DataBlock> {
         if self.cells == 0 {
             return None;

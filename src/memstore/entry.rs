@@ -32,7 +32,7 @@ pub(crate) struct PinnedEntry<'s>(
 );
 
 impl<'s> SegmentEntry<'s> {
-    /// The cell.
+    /// Returns the cell.
     #[inline]
     pub(crate) fn cell(&self) -> CellRef<'_> {
         match self {
@@ -41,7 +41,7 @@ impl<'s> SegmentEntry<'s> {
         }
     }
 
-    /// The sequence id. Does not read the bytes of the cell.
+    /// Returns the sequence id. Does not read the bytes of the cell.
     #[inline]
     pub(super) fn seq_id(&self) -> i64 {
         match self {
@@ -50,7 +50,7 @@ impl<'s> SegmentEntry<'s> {
         }
     }
 
-    /// The row, sharing the cell's memory.
+    /// Returns the row, sharing the cell's memory.
     pub(super) fn row(&self) -> Bytes {
         match self {
             Self::Listed(entry) => entry.key().row(),
@@ -70,7 +70,7 @@ impl<'s> SegmentEntry<'s> {
         }
     }
 
-    /// The previous cell.
+    /// Returns the previous cell.
     pub(super) fn prev(&self) -> Option<Self> {
         match self {
             Self::Listed(entry) => entry.prev().map(Self::Listed),
@@ -120,7 +120,7 @@ impl<'s> PinnedEntry<'s> {
         self.0.as_ref().expect("it is not being dropped")
     }
 
-    /// The cell and its position.
+    /// Returns the cell and its position.
     #[inline]
     pub(super) fn key(&self) -> &Key<StoredCell> {
         self.get().key()

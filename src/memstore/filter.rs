@@ -95,7 +95,7 @@ impl RowBloom {
         self.has(BitAddress::of(row))
     }
 
-    /// The approximate size in bytes.
+    /// Returns the approximate size in bytes.
     #[cfg(test)]
     fn allocated(&self) -> usize {
         self.open().map(|generation| generation.words.len() * size_of::<u64>()).sum()
@@ -110,7 +110,7 @@ impl RowBloom {
         self.generations.iter().map_while(OnceLock::get)
     }
 
-    /// The generation to add to: the first that is not full.
+    /// Returns the generation to add to: the first that is not full.
     fn newest(&self) -> &Generation {
         let mut words = FIRST_WORDS;
         let (last, others) = self.generations.split_last().expect("there are generations");

@@ -132,7 +132,7 @@ pub(super) struct FlatBuilder {
 }
 
 impl FlatBuilder {
-    /// A builder for about this many cells with this many bytes.
+    /// Creates a builder for about this many cells with this many bytes.
     pub(super) fn new(order: CellOrder, cells: usize, bytes: usize) -> Self {
         // the lengths of a `KeyValue` have at most two bytes less
         let most = bytes.saturating_add((Lengths::LONG - 8) * cells);
@@ -205,27 +205,27 @@ impl FlatCells {
         merged
     }
 
-    /// The number of cells.
+    /// Returns the number of cells.
     pub(super) fn len(&self) -> usize {
         self.index.len()
     }
 
-    /// The bytes of all cells, as `KeyValue`s. Cells that newer ones have replaced still count.
+    /// Returns the bytes of all cells, as `KeyValue`s. Cells that newer ones have replaced still count.
     pub(super) fn data_size(&self) -> u64 {
         self.data_size
     }
 
-    /// All cells, in order.
+    /// Returns all cells, in order.
     pub(super) fn cells(&self) -> impl Iterator<Item = CellRef<'_>> {
         self.index.iter().map(|entry| self.cell(entry))
     }
 
-    /// The cell with this number, if any.
+    /// Returns the cell with this number, if any.
     pub(super) fn get(&self, at: usize) -> Option<FlatCell<'_>> {
         (at < self.index.len()).then_some(FlatCell { cells: self, at })
     }
 
-    /// The first cell at a position or after it; only after it if `from` excludes the position.
+    /// Returns the first cell at a position or after it; only after it if `from` excludes the position.
     pub(super) fn lower_bound(&self, from: Bound<&Key<dyn KeyParts + '_>>) -> Option<FlatCell<'_>> {
         self.get(match from {
             Bound::Included(key) => self.count(key, Ordering::is_lt),
@@ -234,19 +234,19 @@ impl FlatCells {
         })
     }
 
-    /// The last cell before a position.
+    /// Returns the last cell before a position.
     pub(super) fn before(&self, key: &Key<dyn KeyParts + '_>) -> Option<FlatCell<'_>> {
         self.get(self.count(key, Ordering::is_lt).checked_sub(1)?)
     }
 
-    /// The number of cells, from the first, whose order relative to a position satisfies `is_before`.
+    /// Returns the number of cells, from the first, whose order relative to a position satisfies `is_before`.
     fn count(&self, key: &Key<dyn KeyParts + '_>, is_before: impl Fn(Ordering) -> bool) -> usize {
         let first = self.first_from(key.prefix());
         first + count_before(&self.index[first..], |entry| is_before(compare(&self.key(entry), key)))
     }
 
-    /// The number of cells with a lesser prefix. Reads some entries of the index between two samples, then
-    /// those between two of these: the cache misses of each step overlap, because there are no branches.
+    /// Returns the number of cells with a lesser prefix. Reads some entries of the index between two samples,
+    /// then those between two of these: the cache misses of each step overlap, because there are no branches.
     #[inline]
     fn first_from(&self, prefix: Prefix) -> usize {
         let is_below = |entry: &IndexEntry| usize::from(entry.prefix < prefix);
@@ -263,7 +263,7 @@ impl FlatCells {
         Key::new(entry.prefix, entry.seq_id, Indexed { cells: self, entry: *entry })
     }
 
-    /// The bytes from a cell on, and its lengths first.
+    /// Returns the bytes from a cell on, and its lengths first.
     #[inline]
     fn bytes(&self, entry: &IndexEntry) -> &[u8] {
         &self.buffers[entry.buffer as usize][entry.offset as usize..]
@@ -298,25 +298,25 @@ impl FlatCells {
 }
 
 impl<'s> FlatCell<'s> {
-    /// The cell.
+    /// Returns the cell.
     #[inline]
     pub(super) fn cell(&self) -> CellRef<'s> {
         self.cells.cell(&self.cells.index[self.at])
     }
 
-    /// The row, sharing the cell's memory.
+    /// Returns the row, sharing the cell's memory.
     pub(super) fn row(&self) -> Bytes {
         let entry = &self.cells.index[self.at];
         self.cells.buffers[entry.buffer as usize].slice_ref(self.cell().row())
     }
 
-    /// The sequence id. Does not read the bytes of the cell.
+    /// Returns the sequence id. Does not read the bytes of the cell.
     #[inline]
     pub(super) fn seq_id(&self) -> i64 {
         self.cells.index[self.at].seq_id
     }
 
-    /// The number of the cell.
+    /// Returns the number of the cell.
     #[inline]
     pub(super) fn number(&self) -> usize {
         self.at
@@ -328,20 +328,20 @@ impl<'s> FlatCell<'s> {
         self.cells.bytes(&self.cells.index[self.at]).first().copied().unwrap_or_default()
     }
 
-    /// The next cell.
+    /// Returns the next cell.
     #[inline]
     pub(super) fn next(&self) -> Option<Self> {
         self.cells.get(self.at + 1)
     }
 
-    /// The previous cell.
+    /// Returns the previous cell.
     pub(super) fn prev(&self) -> Option<Self> {
         self.cells.get(self.at.checked_sub(1)?)
     }
 }
 
-/// The number of entries at the start for which `is_before` holds; it holds for none after them. Takes time
-/// in proportion to the logarithm of the result.
+/// Returns the number of entries at the start for which `is_before` holds; it holds for none after them.
+/// Takes time in proportion to the logarithm of the result.
 fn count_before(entries: &[IndexEntry], is_before: impl Fn(&IndexEntry) -> bool) -> usize {
     let mut end = 1;
     while entries.get(end - 1).is_some_and(&is_before) {

@@ -50,7 +50,7 @@ pub(super) struct SeekTarget<'k> {
 }
 
 impl<P> Key<P> {
-    /// A key from its parts.
+    /// Creates a key from its parts.
     #[inline]
     pub(super) fn new(prefix: Prefix, seq_id: i64, parts: P) -> Self {
         Self { prefix, seq_id, parts }
@@ -65,7 +65,7 @@ impl<P: ?Sized> Key<P> {
 }
 
 impl Key<StoredCell> {
-    /// The position of a cell whose key, value and tags are in `bytes`.
+    /// Returns the position of a cell whose key, value and tags are in `bytes`.
     pub(super) fn of_cell(order: CellOrder, cell: CellRef<'_>, bytes: Bytes) -> Self {
         debug_assert_eq!(bytes.len(), cell.key.as_bytes().len() + cell.value.len() + cell.tags.len());
         let key_len = u32::try_from(cell.key.as_bytes().len()).expect("keys are below 2 GiB");
@@ -74,7 +74,7 @@ impl Key<StoredCell> {
         Self { prefix: prefix(order, cell.row()), seq_id: cell.seq_id, parts }
     }
 
-    /// The position before all cells with this key.
+    /// Returns the position before all cells with this key.
     pub(super) fn before_key(&self) -> Self {
         let StoredCell { bytes, key_len, order, .. } = &self.parts;
         let parts = StoredCell {
@@ -86,7 +86,7 @@ impl Key<StoredCell> {
         Self { prefix: self.prefix, seq_id: i64::MAX, parts }
     }
 
-    /// The cell.
+    /// Returns the cell.
     #[inline]
     pub(super) fn cell(&self) -> CellRef<'_> {
         let StoredCell { bytes, key_len, tags_len, .. } = &self.parts;
@@ -95,18 +95,18 @@ impl Key<StoredCell> {
         CellRef { key: CellKey::from_checked(key), value, tags, seq_id: self.seq_id }
     }
 
-    /// The key, value and tags, contiguous.
+    /// Returns the key, value and tags, contiguous.
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
         &self.parts.bytes
     }
 
-    /// The row, sharing the cell's memory.
+    /// Returns the row, sharing the cell's memory.
     pub(super) fn row(&self) -> Bytes {
         self.parts.bytes.slice_ref(self.cell().row())
     }
 
-    /// The sequence id. Does not read the bytes of the cell.
+    /// Returns the sequence id. Does not read the bytes of the cell.
     #[inline]
     pub(super) fn seq_id(&self) -> i64 {
         self.seq_id
@@ -114,13 +114,13 @@ impl Key<StoredCell> {
 }
 
 impl<'k> Key<SeekTarget<'k>> {
-    /// The position of the first cell with this key whose sequence id is not above `seq_id`.
+    /// Returns the position of the first cell with this key whose sequence id is not above `seq_id`.
     #[inline]
     pub(super) fn of_key(order: CellOrder, key: &'k CellKey, seq_id: i64) -> Self {
         Self { prefix: prefix(order, key.row()), seq_id, parts: SeekTarget { order, mark: Mark::Key(key) } }
     }
 
-    /// The position before all cells of a row.
+    /// Returns the position before all cells of a row.
     #[inline]
     pub(super) fn of_row(order: CellOrder, row: &'k [u8]) -> Self {
         let parts = SeekTarget { order, mark: Mark::RowStart(row) };
@@ -128,11 +128,12 @@ impl<'k> Key<SeekTarget<'k>> {
     }
 }
 
-/// Sorts as the row does, except that different rows may have equal prefixes: its first 16 bytes. The first
-/// eight are often the same in all rows.
+/// The first 16 bytes of a row, as numbers that sort as the row does. Different rows may have equal prefixes;
+/// the first eight bytes are often the same in all rows.
 pub(super) type Prefix = (u64, u64);
 
-/// The parts of a row of `hbase:meta` are compared one by one, so its first bytes do not determine the order.
+/// Returns the prefix of a row. It is the same for all rows of `hbase:meta`, whose parts are compared one by
+/// one, so that their first bytes do not determine the order.
 #[inline]
 pub(super) fn prefix(order: CellOrder, row: &[u8]) -> Prefix {
     match order {

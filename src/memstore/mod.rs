@@ -44,7 +44,7 @@ pub(crate) use segment::Segment;
 
 use crate::cell::{CellFormat, CellRef, key_value};
 
-/// The bytes of a cell as a `KeyValue`.
+/// Returns the bytes of a cell as a `KeyValue`.
 fn data_len(cell: &CellRef<'_>) -> u64 {
     let format = CellFormat { tags: !cell.tags.is_empty(), mvcc: false };
     key_value::len(cell, format) as u64

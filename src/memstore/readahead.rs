@@ -18,7 +18,7 @@ use std::ops::ControlFlow;
 /// incurs one miss per cell, and touches the bytes of the cells to prefetch them. Then the cells are copied
 /// into contiguous memory.
 pub(super) struct Readahead {
-    /// None before the first batch, and if there was nothing to copy.
+    /// `None` before the first batch, and if there was nothing to copy.
     cells: Option<DataBlock>,
     position: CellPosition,
     /// Blocks to read after `cells`.
@@ -54,7 +54,7 @@ const FAR: usize = 4;
 const MANY: usize = 256;
 
 impl Readahead {
-    /// No copies yet; the first one is the cell after `cell`.
+    /// Creates a read-ahead without copies; the first one will be the cell after `cell`.
     pub(super) fn after(cell: CellRef<'_>) -> Self {
         let (last, last_seq_id) = (SeekKey::from(cell.key), cell.seq_id);
         Self {
@@ -79,13 +79,13 @@ impl Readahead {
         self.ready.clear();
     }
 
-    /// The current cell.
+    /// Returns the current cell.
     #[inline]
     pub(super) fn peek(&self) -> Option<CellRef<'_>> {
         Some(self.cells.as_ref()?.cell(&self.position))
     }
 
-    /// The row of the current cell.
+    /// Returns the row of the current cell.
     #[inline]
     pub(super) fn peek_row(&self) -> Option<&[u8]> {
         Some(self.cells.as_ref()?.row(&self.position))
@@ -116,7 +116,7 @@ impl Readahead {
         self.cells.as_ref()?.visit_single_cell(&mut self.position, visit)
     }
 
-    /// The position where the copies end: after the last copied cell.
+    /// Returns the position where the copies end: after the last copied cell.
     pub(super) fn end<'c>(&'c self, segment: &Segment) -> Key<SeekTarget<'c>> {
         Key::of_key(segment.order(), &self.last, self.last_seq_id)
     }

@@ -37,7 +37,7 @@ const MAX_CELLS: usize = 4 * WANTED;
 const FEW: usize = 8;
 
 impl<'s> ReverseReadahead<'s> {
-    /// A read-ahead without a position.
+    /// Creates a read-ahead without a position.
     pub(super) fn new() -> Self {
         let (cells, common, row) = (Vec::new(), Vec::new(), Vec::new());
         Self { cells, common, from: 0, steps: 0, patience: FEW, span: 0, row }
@@ -49,7 +49,7 @@ impl<'s> ReverseReadahead<'s> {
         (self.steps, self.span) = (0, 0);
     }
 
-    /// The cell before `cell`, which must not be after the previous call's cell.
+    /// Returns the cell before `cell`, which must not be after the previous call's cell.
     pub(super) fn before(
         &mut self,
         cell: &SegmentEntry<'s>,

@@ -43,24 +43,24 @@ impl<'s> ReversedSegmentScanner<'s> {
         Self { segment, read_point, at: None, row: None, readahead: ReverseReadahead::new() }
     }
 
-    /// The first row of the segment, visible or not.
+    /// Returns the first row of the segment, visible or not.
     pub(crate) fn first_row(&self) -> Option<bytes::Bytes> {
         self.segment.first_row()
     }
 
-    /// The last row of the segment, visible or not.
+    /// Returns the last row of the segment, visible or not.
     pub(crate) fn last_row(&self) -> Option<bytes::Bytes> {
         self.segment.last_row()
     }
 
-    /// The current cell.
+    /// Returns the current cell.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         self.at.as_ref().map(|entry| entry.cell())
     }
 
     /// If it is known without a search that the current cell is the last of its row, passes it to `visit`.
-    /// Otherwise returns None.
+    /// Otherwise returns `None`.
     #[inline]
     pub(crate) fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         match (&self.at, &self.row) {
@@ -146,7 +146,7 @@ impl<'s> ReversedSegmentScanner<'s> {
 }
 
 impl<'s> RowEntries<'s> {
-    /// The row that ends with the cell `last`.
+    /// Returns the row that ends with the cell `last`.
     fn up_to(last: SegmentEntry<'s>, readahead: &mut ReverseReadahead<'s>, segment: &'s Segment) -> Self {
         let row = last.cell().row();
         let before = readahead.before(&last, segment);

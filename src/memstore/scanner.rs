@@ -61,17 +61,17 @@ impl<'s> SegmentScanner<'s> {
         Self { reads_ahead: true, ..self }
     }
 
-    /// The first row of the segment, visible or not.
+    /// Returns the first row of the segment, visible or not.
     pub(crate) fn first_row(&self) -> Option<bytes::Bytes> {
         self.segment.first_row()
     }
 
-    /// The last row of the segment, visible or not.
+    /// Returns the last row of the segment, visible or not.
     pub(crate) fn last_row(&self) -> Option<bytes::Bytes> {
         self.segment.last_row()
     }
 
-    /// The current cell.
+    /// Returns the current cell.
     #[inline]
     pub(crate) fn peek(&self) -> Option<CellRef<'_>> {
         match &self.position {
@@ -81,7 +81,7 @@ impl<'s> SegmentScanner<'s> {
         }
     }
 
-    /// The row of the current cell.
+    /// Returns the row of the current cell.
     #[inline]
     pub(crate) fn peek_row(&self) -> Option<&[u8]> {
         match &self.position {
@@ -147,7 +147,7 @@ impl<'s> SegmentScanner<'s> {
 
     /// Visits the cells of the row from the current one, until `visit` breaks. The cursor is then at the cell
     /// where `visit` broke, or where the returned step led; for [`End`](RowStep::End) it stays at the last
-    /// cell. Returns None if the row must be read cell by cell.
+    /// cell. Returns `None` if the row must be read cell by cell.
     #[inline]
     pub(crate) fn walk_row<B>(
         &mut self,
@@ -160,7 +160,7 @@ impl<'s> SegmentScanner<'s> {
     }
 
     /// If it is known without a search that the current cell is the last of its row, passes it to `visit`,
-    /// and advances if `visit` returns a result. Otherwise returns None and does not move.
+    /// and advances if `visit` returns a result. Otherwise returns `None` and does not move.
     #[inline]
     pub(crate) fn visit_single_cell<R>(&mut self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         match (&self.position, &mut self.readahead) {

@@ -65,8 +65,8 @@ struct ListedCells {
 }
 
 impl ListedCells {
-    /// The size of the large cell that a cell will replace. Cells with one sequence id are inserted by one
-    /// thread.
+    /// Returns the size of the large cell that a cell will replace. Cells with one sequence id are inserted
+    /// by one thread.
     fn freed_by(&self, position: &Key<StoredCell>, guard: &Guard) -> u64 {
         let from = position as &Key<dyn KeyParts + '_>;
         let same = self.list.lower_bound(Bound::Included(from), guard).filter(|old| old.key() == position);
@@ -76,7 +76,7 @@ impl ListedCells {
 }
 
 impl Segment {
-    /// An empty segment.
+    /// Creates an empty segment.
     pub(crate) fn new(order: CellOrder) -> Self {
         let cells = ListedCells {
             list: CellList::new(epoch::default_collector().clone()),
@@ -139,7 +139,7 @@ impl Segment {
         matches!(self.cells, Cells::Flat(_))
     }
 
-    /// The cells, to which others can be added.
+    /// Returns the cells, to which others can be added.
     ///
     /// # Panics
     ///
@@ -151,7 +151,7 @@ impl Segment {
         }
     }
 
-    /// The sort order of the cells.
+    /// Returns the sort order of the cells.
     pub(crate) fn order(&self) -> CellOrder {
         self.order
     }
@@ -211,7 +211,7 @@ impl Segment {
         self.cell_count() == 0
     }
 
-    /// The number of cells, visible or not.
+    /// Returns the number of cells, visible or not.
     pub(crate) fn cell_count(&self) -> usize {
         match &self.cells {
             Cells::Listed(cells) => cells.list.len(),
@@ -219,15 +219,15 @@ impl Segment {
         }
     }
 
-    /// The bytes of the cells as `KeyValue`s. A large value triggers a flush.
+    /// Returns the bytes of the cells as `KeyValue`s. A large value triggers a flush.
     ///
     /// As in HBase, a replaced cell still counts, since its memory is not freed.
     pub(crate) fn data_size(&self) -> u64 {
         self.data_size.0.load(Ordering::Relaxed)
     }
 
-    /// The bytes of the cells and of the list nodes or index entries (HBase: `MemStoreSize.getHeapSize`),
-    /// without the unused rest of the newest chunk.
+    /// Returns the bytes of the cells and of the list nodes or index entries (HBase:
+    /// `MemStoreSize.getHeapSize`), without the unused rest of the newest chunk.
     pub(crate) fn memory(&self) -> u64 {
         let overhead = match self.cells {
             Cells::Listed(_) => NODE,
@@ -236,7 +236,7 @@ impl Segment {
         self.data_size() + (overhead * self.cell_count()) as u64
     }
 
-    /// The least and greatest timestamp (read-path.md §1.5): `(i64::MAX, -1)` if there is no cell.
+    /// Returns the least and greatest timestamp (read-path.md §1.5): `(i64::MAX, -1)` if there is no cell.
     /// `DeleteColumn` and `DeleteFamily` cells also count as timestamp 0.
     pub(crate) fn time_range(&self) -> (i64, i64) {
         self.timestamps.get()
@@ -247,12 +247,12 @@ impl Segment {
         self.has_tags.load(Ordering::Relaxed)
     }
 
-    /// The first row, visible or not.
+    /// Returns the first row, visible or not.
     pub(crate) fn first_row(&self) -> Option<bytes::Bytes> {
         self.first().map(|entry| entry.row())
     }
 
-    /// The last row, visible or not.
+    /// Returns the last row, visible or not.
     pub(crate) fn last_row(&self) -> Option<bytes::Bytes> {
         self.last().map(|entry| entry.row())
     }
@@ -263,19 +263,19 @@ impl Segment {
         self.rows.may_contain(row)
     }
 
-    /// A scanner of the cells whose sequence id is not above `read_point`. It has no position until the first
-    /// seek.
+    /// Returns a scanner of the cells whose sequence id is not above `read_point`. It has no position until
+    /// the first seek.
     pub(crate) fn scanner(&self, read_point: i64) -> SegmentScanner<'_> {
         SegmentScanner::new(self, read_point)
     }
 
-    /// A reverse scanner of the cells whose sequence id is not above `read_point`. It has no position until
-    /// the first seek.
+    /// Returns a reverse scanner of the cells whose sequence id is not above `read_point`. It has no position
+    /// until the first seek.
     pub(crate) fn reversed_scanner(&self, read_point: i64) -> ReversedSegmentScanner<'_> {
         ReversedSegmentScanner::new(self, read_point)
     }
 
-    /// All cells, visible or not, in order. Each can be kept.
+    /// Returns all cells, visible or not, in order. Each can be kept.
     pub(crate) fn entries(&self) -> impl Iterator<Item = SegmentEntry<'_>> {
         iter::successors(self.first(), |entry| {
             let mut next = entry.clone();
@@ -303,18 +303,18 @@ impl Segment {
         }
     }
 
-    /// The first cell at or after a position.
+    /// Returns the first cell at or after a position.
     pub(super) fn at_or_after(&self, position: &Key<SeekTarget<'_>>) -> Option<SegmentEntry<'_>> {
         self.lower_bound(Bound::Included(position))
     }
 
-    /// The first cell after a position.
+    /// Returns the first cell after a position.
     pub(super) fn after(&self, position: &Key<SeekTarget<'_>>) -> Option<SegmentEntry<'_>> {
         self.lower_bound(Bound::Excluded(position))
     }
 
-    /// The number of marks: roughly one per [`STRIDE`](super::arena::STRIDE) bytes of cells. A flat segment
-    /// has none.
+    /// Returns the number of marks: roughly one per [`STRIDE`](super::arena::STRIDE) bytes of cells. A flat
+    /// segment has none.
     pub(super) fn count_marks(&self) -> usize {
         match &self.cells {
             Cells::Listed(cells) => unpoisoned(cells.marks.lock()).len(),
@@ -322,7 +322,7 @@ impl Segment {
         }
     }
 
-    /// The marks after a key, in descending order.
+    /// Returns the marks after a key, in descending order.
     pub(super) fn marks_after(&self, key: &CellKey) -> Vec<Key<StoredCell>> {
         let Cells::Listed(cells) = &self.cells else { return Vec::new() };
         let start = Key::of_key(self.order, key, 0);
@@ -333,7 +333,7 @@ impl Segment {
         marks
     }
 
-    /// The first list entry after a position, valid while `guard` is held. `None` in a flat segment.
+    /// Returns the first list entry after a position, valid while `guard` is held. `None` in a flat segment.
     pub(super) fn entry_after<'s, 'g>(
         &'s self,
         position: &Key<dyn KeyParts + '_>,
@@ -356,7 +356,7 @@ impl Segment {
         }
     }
 
-    /// The last cell before a position.
+    /// Returns the last cell before a position.
     pub(super) fn before(&self, position: &Key<SeekTarget<'_>>) -> Option<SegmentEntry<'_>> {
         let position = position as &Key<dyn KeyParts + '_>;
         match &self.cells {
@@ -429,7 +429,7 @@ pub(super) enum UnreadCell<'g> {
 }
 
 impl<'g> UnreadCell<'g> {
-    /// The sequence id. Does not read the bytes of the cell.
+    /// Returns the sequence id. Does not read the bytes of the cell.
     #[inline]
     pub(super) fn seq_id(&self) -> i64 {
         match self {
@@ -438,7 +438,7 @@ impl<'g> UnreadCell<'g> {
         }
     }
 
-    /// The length of key, value and tags, as far as it is known without reading the cell.
+    /// Returns the length of key, value and tags, as far as it is known without reading the cell.
     #[inline]
     pub(super) fn known_len(&self) -> usize {
         match self {
@@ -456,7 +456,7 @@ impl<'g> UnreadCell<'g> {
         }
     }
 
-    /// The cell.
+    /// Returns the cell.
     #[inline]
     pub(super) fn cell(&self) -> CellRef<'g> {
         match self {

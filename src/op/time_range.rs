@@ -81,21 +81,22 @@ impl TimeRange {
         }
     }
 
-    /// Whether a timestamp is in the range.
+    /// Whether a timestamp is in the range (HBase: `withinTimeRange`).
     #[inline]
     #[must_use]
     pub fn contains(self, timestamp: i64) -> bool {
         self.compare(timestamp).is_eq()
     }
 
-    /// Whether a timestamp is in the range or after it.
+    /// Whether the range contains a timestamp or ends before it (HBase: `withinOrAfterTimeRange`).
     #[inline]
     #[must_use]
     pub fn contains_or_before(self, timestamp: i64) -> bool {
         self.is_all() || timestamp >= self.min
     }
 
-    /// Whether the range may contain any timestamp from `min` to `max`, both inclusive.
+    /// Whether the range may contain any timestamp from `min` to `max`, both inclusive (HBase:
+    /// `includesTimeRange`).
     #[inline]
     #[must_use]
     pub fn overlaps(self, min: i64, max: i64) -> bool {

@@ -36,7 +36,7 @@ pub(super) struct Background {
     memory: AtomicU64,
     /// The bytes in memory at which [`RegionCore::admit`] must act: the flush size, or, once a flush is
     /// queued, the size at which writers wait.
-    pressed_at: AtomicU64,
+    make_room_at: AtomicU64,
     tasks: Mutex<Tasks>,
     changed: Condvar,
 }
@@ -117,7 +117,7 @@ impl Background {
             compacts,
             region: OnceLock::new(),
             memory: AtomicU64::new(0),
-            pressed_at: AtomicU64::new(flush_size.max(1)),
+            make_room_at: AtomicU64::new(flush_size.max(1)),
             tasks: Mutex::new(tasks),
             changed: Condvar::new(),
         }
@@ -155,7 +155,7 @@ impl Background {
     /// Every later write asks for room and is refused, because it would never be flushed.
     pub(super) fn leave_limit_of_other(&self) {
         self.leave_limit();
-        self.pressed_at.store(0, Ordering::Relaxed);
+        self.make_room_at.store(0, Ordering::Relaxed);
     }
 
     pub(super) fn pending(&self) -> Pending {
@@ -171,9 +171,9 @@ impl Background {
 
     /// Whether a writer must do more than write: request a flush, or wait.
     #[inline]
-    pub(super) fn is_pressed(&self) -> bool {
-        self.memory.load(Ordering::Relaxed) >= self.pressed_at.load(Ordering::Relaxed)
-            || self.limit.is_pressed()
+    pub(super) fn needs_room(&self) -> bool {
+        self.memory.load(Ordering::Relaxed) >= self.make_room_at.load(Ordering::Relaxed)
+            || self.limit.needs_flush()
     }
 
     /// Called after a write: reports the bytes in memory to the limit if they have changed enough.
@@ -253,7 +253,7 @@ impl RegionCore {
         self.flush_lagging();
         self.flush_in_memory();
         match &self.background {
-            Some(background) if background.is_pressed() => self.make_room(background),
+            Some(background) if background.needs_room() => self.make_room(background),
             _ => Ok(()),
         }
     }
@@ -279,11 +279,11 @@ impl RegionCore {
                 // There is still room, so the write continues; the region's health reports the failed flush.
                 let _ = self.request_flush();
             }
-            if !background.limit.is_pressed() {
+            if !background.limit.needs_flush() {
                 return Ok(());
             }
             let largest = background.limit.largest();
-            if !background.limit.is_pressed() {
+            if !background.limit.needs_flush() {
                 return Ok(());
             }
             // The failure of a compaction prevents no flush.
@@ -293,7 +293,7 @@ impl RegionCore {
             };
             if !background.limit.is_full() {
                 let _ = region.request_flush();
-                background.limit.asked();
+                background.limit.record_request();
                 return Ok(());
             }
             let flushed = region.flush_and_wait();
@@ -370,10 +370,10 @@ impl RegionCore {
                 .map_or(Ok(()), |failure| Err(failure.error.clone()));
         }
         tasks.flush.status = Status::Queued;
-        background.pressed_at.store(background.block_size, Ordering::Relaxed);
+        background.make_room_at.store(background.block_size, Ordering::Relaxed);
         let submitted = background.submit(Work::Flush, WorkKind::Flush, 0, None);
         if let Err(error) = &submitted {
-            background.pressed_at.store(background.flush_size, Ordering::Relaxed);
+            background.make_room_at.store(background.flush_size, Ordering::Relaxed);
             tasks.flush.status = Status::Idle;
             drop(tasks);
             let now = self.time();
@@ -482,7 +482,7 @@ impl RegionCore {
             }
         }
         if tasks.flush.status == Status::Idle {
-            background.pressed_at.store(background.flush_size, Ordering::Relaxed);
+            background.make_room_at.store(background.flush_size, Ordering::Relaxed);
         }
         drop(tasks);
         background.changed.notify_all();
@@ -496,7 +496,7 @@ impl RegionCore {
     /// (HBase: `MemStoreFlusher.flushRegion`). Waits only for a limited time, only if a compaction is
     /// pending, and not if the memory limit is nearly reached.
     fn waits_for_compactions(&self, background: &Background) -> bool {
-        if background.scheduler.is_inline() || background.limit.is_low() {
+        if background.scheduler.is_inline() || background.limit.is_above_low_mark() {
             return false;
         }
         let state = Arc::clone(&self.states.load());
@@ -576,7 +576,7 @@ mod tests {
         assert!(region.health().background_failure.is_some());
         assert_eq!(region.memstore_size(), 0);
         region.0.run(Work::Flush, WorkKind::Flush);
-        assert!(region.health().is_sound());
+        assert!(region.health().is_healthy());
     }
 
     /// Only a region whose flush fails is, if another one can be flushed.

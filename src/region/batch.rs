@@ -14,35 +14,35 @@ use std::mem;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// How mutations depend on each other.
+/// Which mutations of a call are written if one of them fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Together {
-    /// Each is written or fails independently.
-    Batch,
-    /// All or none are written.
-    Row,
-    /// Like `Row`, with the row already locked; values without a timestamp get at least this one.
-    Locked(i64),
+pub(super) enum Atomicity {
+    /// The others: each is written or fails independently.
+    Each,
+    /// None: all or none are written.
+    All,
+    /// Like `All`, with the row already locked; values without a timestamp get at least this one.
+    AllLocked(i64),
 }
 
 /// The outcome of a mutation.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// Its answer; `None` while it is still to be written.
-    answer: Option<Result<Row>>,
-    /// Its cells and answers in the [`Edit`].
+    /// Its result; `None` while it is still to be written.
+    result: Option<Result<Row>>,
+    /// Its cells, and the cells of its result, in the [`Edit`].
     cells: Range<usize>,
-    answers: Range<usize>,
+    result_cells: Range<usize>,
     durability: Durability,
 }
 
 impl Outcome {
-    fn of(answer: Option<Result<Row>>) -> Self {
-        Self { answer, ..Self::default() }
+    fn of(result: Option<Result<Row>>) -> Self {
+        Self { result, ..Self::default() }
     }
 
-    fn into_answer(self) -> Result<Row> {
-        self.answer.unwrap_or_else(|| Ok(RowBuf::new().freeze()))
+    fn into_result(self) -> Result<Row> {
+        self.result.unwrap_or_else(|| Ok(RowBuf::new().freeze()))
     }
 }
 
@@ -61,9 +61,9 @@ impl Region {
     pub fn batch(&self, mut mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results = Vec::with_capacity(mutations.len());
         for mutations in mutations.chunks_mut(self.0.mini_batch) {
-            match self.0.write(mutations, Together::Batch) {
+            match self.0.write(mutations, Atomicity::Each) {
                 Ok(outcomes) => {
-                    results.extend(outcomes.into_iter().map(|outcome| outcome.into_answer().map(drop)));
+                    results.extend(outcomes.into_iter().map(|outcome| outcome.into_result().map(drop)));
                 }
                 Err(error) => results.extend(mutations.iter().map(|_| Err(error.clone()))),
             }
@@ -101,7 +101,7 @@ impl Region {
         for ((region, mutations), outcomes) in batches.iter().zip(&mut outcomes) {
             let region = &region.0;
             let found = region.check_takes_data().and_then(|()| region.admit());
-            let found = found.and_then(|()| region.check_all(mutations, outcomes, Together::Batch));
+            let found = found.and_then(|()| region.check_all(mutations, outcomes, Atomicity::Each));
             checked.push(found.unwrap_or_else(|error| {
                 refuse(outcomes, &error);
                 Vec::new()
@@ -140,7 +140,7 @@ impl Region {
         let mut written = Vec::with_capacity(batches.len());
         for (((region, _), joint), outcomes) in batches.iter().zip(begun).zip(&outcomes) {
             let Some(Joint { write, edit, count, .. }) = joint else { continue };
-            let left = outcomes.iter().filter(|outcome| outcome.answer.is_none());
+            let left = outcomes.iter().filter(|outcome| outcome.result.is_none());
             let cells = left.flat_map(|outcome| &edit.cells[outcome.cells.clone()]);
             written.push((region, region.0.end_apply(write, cells, count)));
         }
@@ -149,8 +149,8 @@ impl Region {
         if let Some(panic) = panic {
             resume_unwind(panic);
         }
-        let answer = |outcome: Outcome| outcome.into_answer().map(drop);
-        outcomes.into_iter().map(|outcomes| outcomes.into_iter().map(answer).collect()).collect()
+        let result = |outcome: Outcome| outcome.into_result().map(drop);
+        outcomes.into_iter().map(|outcomes| outcomes.into_iter().map(result).collect()).collect()
     }
 }
 
@@ -165,10 +165,10 @@ fn caught<T>(panic: &mut Option<Box<dyn Any + Send>>, call: impl FnOnce() -> T) 
     }
 }
 
-/// Gives mutations that have no answer yet an error.
+/// Fails the mutations that have no result yet.
 fn refuse(outcomes: &mut [Outcome], error: &Error) {
-    let left = outcomes.iter_mut().filter(|outcome| outcome.answer.is_none());
-    left.for_each(|outcome| outcome.answer = Some(Err(error.clone())));
+    let left = outcomes.iter_mut().filter(|outcome| outcome.result.is_none());
+    left.for_each(|outcome| outcome.result = Some(Err(error.clone())));
 }
 
 impl RegionCore {
@@ -179,8 +179,8 @@ impl RegionCore {
         outcomes: &mut [Outcome],
     ) -> Result<Option<Joint<'_, 'm>>> {
         let (now, mut edit) = (self.clock.now(), Edit::default());
-        self.resolve_all(checked, outcomes, &mut edit, Times { now, put: now }, Together::Batch)?;
-        let left = outcomes.iter().filter(|outcome| outcome.answer.is_none());
+        self.resolve_all(checked, outcomes, &mut edit, Times { now, put: now }, Atomicity::Each)?;
+        let left = outcomes.iter().filter(|outcome| outcome.result.is_none());
         let count = left.clone().count() as u64;
         let Some(durability) = left.clone().map(|outcome| outcome.durability).max() else { return Ok(None) };
         let logged = left.filter(|outcome| outcome.durability > Durability::SkipWal);
@@ -189,19 +189,18 @@ impl RegionCore {
         Ok(Some(Joint { write, edit, durability, count }))
     }
 
-    /// Writes mutations, and calls the observers' hooks. `together` states how the mutations depend on each
-    /// other. Returns the outcome of each mutation. All writes take this path, except puts without observers,
-    /// which take the same steps at less cost.
+    /// Writes mutations, and calls the observers' hooks. Returns the outcome of each mutation. All writes
+    /// take this path, except puts without observers, which take the same steps at less cost.
     ///
     /// # Errors
     ///
     /// If the region accepts no writes; or, for mutations that are atomic, if any of them or a hook fails,
     /// before or after the write.
-    pub(super) fn write(&self, mutations: &mut [Mutation], together: Together) -> Result<Vec<Outcome>> {
+    pub(super) fn write(&self, mutations: &mut [Mutation], atomicity: Atomicity) -> Result<Vec<Outcome>> {
         self.check_not_held(&[Held::Rows], "write to")?;
         self.check_takes_data()?;
         self.admit()?;
-        self.write_admitted(mutations, together, None)
+        self.write_admitted(mutations, atomicity, None)
     }
 
     /// Like [`write`](Self::write), for mutations of a row that is locked. Unlocks it before the hooks after
@@ -213,13 +212,13 @@ impl RegionCore {
         row: LockedRow<'_>,
     ) -> Result<Vec<Outcome>> {
         self.check_takes_data()?;
-        self.write_admitted(mutations, Together::Locked(since), Some(row))
+        self.write_admitted(mutations, Atomicity::AllLocked(since), Some(row))
     }
 
     fn write_admitted(
         &self,
         mutations: &mut [Mutation],
-        together: Together,
+        atomicity: Atomicity,
         row: Option<LockedRow<'_>>,
     ) -> Result<Vec<Outcome>> {
         let mut outcomes = Vec::with_capacity(mutations.len());
@@ -232,13 +231,13 @@ impl RegionCore {
                 return Err(Error::invalid_argument(message));
             }
         }
-        let checked = self.check_all(mutations, &mut outcomes, together)?;
+        let checked = self.check_all(mutations, &mut outcomes, atomicity)?;
         if checked.is_empty() {
             return Ok(outcomes);
         }
         let shown = checked.iter().filter(|_| is_observed).map(|(at, _)| &mutations[*at]);
         let mut batch = MiniBatch::new(shown.collect());
-        let mut done = self.write_checked(&checked, &mut batch, &mut outcomes, together, row);
+        let mut done = self.write_checked(&checked, &mut batch, &mut outcomes, atomicity, row);
         if is_observed {
             done = done.and_then(|()| self.post_mutations(&checked, &mut outcomes));
             let success = done.is_ok();
@@ -250,30 +249,30 @@ impl RegionCore {
         match done {
             Ok(()) => {}
             // Mutations with an error of their own keep it.
-            Err(error) if together == Together::Batch => outcomes
+            Err(error) if atomicity == Atomicity::Each => outcomes
                 .iter_mut()
-                .filter(|outcome| !matches!(outcome.answer, Some(Err(_))))
-                .for_each(|outcome| outcome.answer = Some(Err(error.clone()))),
+                .filter(|outcome| !matches!(outcome.result, Some(Err(_))))
+                .for_each(|outcome| outcome.result = Some(Err(error.clone()))),
             Err(error) => return Err(error),
         }
         Ok(outcomes)
     }
 
-    /// Validates the mutations that have no answer yet.
+    /// Validates the mutations that have no result yet.
     fn check_all<'m>(
         &self,
         mutations: &'m [Mutation],
         outcomes: &mut [Outcome],
-        together: Together,
+        atomicity: Atomicity,
     ) -> Result<Vec<(usize, Checked<'m>)>> {
         let mut checked = Vec::with_capacity(mutations.len());
         for (at, mutation) in mutations.iter().enumerate() {
-            if outcomes[at].answer.is_some() {
+            if outcomes[at].result.is_some() {
                 continue;
             }
-            match self.check_one(mutation, together) {
+            match self.check_one(mutation, atomicity) {
                 Ok(mutation) => checked.push((at, mutation)),
-                Err(error) if together == Together::Batch => outcomes[at].answer = Some(Err(error)),
+                Err(error) if atomicity == Atomicity::Each => outcomes[at].result = Some(Err(error)),
                 Err(error) => return Err(error),
             }
         }
@@ -282,15 +281,15 @@ impl RegionCore {
 
     /// Calls the hooks after the mutations that succeeded.
     fn post_mutations(&self, checked: &[(usize, Checked<'_>)], outcomes: &mut [Outcome]) -> Result<()> {
-        checked.iter().try_for_each(|(at, mutation)| match &mut outcomes[*at].answer {
-            Some(Ok(answer)) => self.post_mutation(mutation.mutation(), answer),
+        checked.iter().try_for_each(|(at, mutation)| match &mut outcomes[*at].result {
+            Some(Ok(result)) => self.post_mutation(mutation.mutation(), result),
             _ => Ok(()),
         })
     }
 
-    fn check_one<'m>(&self, mutation: &'m Mutation, together: Together) -> Result<Checked<'m>> {
+    fn check_one<'m>(&self, mutation: &'m Mutation, atomicity: Atomicity) -> Result<Checked<'m>> {
         self.check_new_row(mutation.row())?;
-        if together == Together::Batch && mutation.returns_cells() {
+        if atomicity == Atomicity::Each && mutation.returns_cells() {
             return Err(Error::invalid_argument("a batch accepts only puts and deletes"));
         }
         self.check_mutation(mutation)
@@ -303,25 +302,25 @@ impl RegionCore {
         outcomes: &mut [Outcome],
         edit: &mut Edit<'m>,
         times: Times,
-        together: Together,
+        atomicity: Atomicity,
     ) -> Result<()> {
         for (at, mutation) in checked {
             let outcome = &mut outcomes[*at];
             outcome.durability = mutation.mutation().durability().or(self.durability);
             if let Some(row) = self.pre_mutation_after_row_lock(mutation.mutation())? {
-                outcome.answer = Some(Ok(row));
+                outcome.result = Some(Ok(row));
                 continue;
             }
-            let (cells, answers) = (edit.cells.len(), edit.answer.len());
+            let (cells, result) = (edit.cells.len(), edit.result.len());
             if let Err(error) = self.resolve(mutation, times, edit) {
-                if together != Together::Batch {
+                if atomicity != Atomicity::Each {
                     return Err(error);
                 }
                 edit.cells.truncate(cells);
-                edit.answer.truncate(answers);
-                outcome.answer = Some(Err(error));
+                edit.result.truncate(result);
+                outcome.result = Some(Err(error));
             }
-            (outcome.cells, outcome.answers) = (cells..edit.cells.len(), answers..edit.answer.len());
+            (outcome.cells, outcome.result_cells) = (cells..edit.cells.len(), result..edit.result.len());
         }
         Ok(())
     }
@@ -332,59 +331,59 @@ impl RegionCore {
         checked: &[(usize, Checked<'_>)],
         batch: &mut MiniBatch<'_>,
         outcomes: &mut [Outcome],
-        together: Together,
+        atomicity: Atomicity,
         row: Option<LockedRow<'_>>,
     ) -> Result<()> {
-        let alone = together == Together::Row;
+        let alone = atomicity == Atomicity::All;
         let rows = checked.iter().map(|(_, mutation)| (mutation.row(), alone || mutation.reads()));
         let (_rows, _row) = (row.is_none().then(|| self.rows.many(rows)), row);
         let _held = self.mark_held(Held::Rows);
         let now = self.clock.now();
-        let since = if let Together::Locked(since) = together { since } else { i64::MIN };
+        let since = if let Atomicity::AllLocked(since) = atomicity { since } else { i64::MIN };
         let times = Times { now, put: now.max(since) };
         let mut edit = Edit::default();
-        self.resolve_all(checked, outcomes, &mut edit, times, together)?;
+        self.resolve_all(checked, outcomes, &mut edit, times, atomicity)?;
         self.observe(|observer, context| observer.pre_batch_mutate(context, batch))?;
         for ((at, _), failure) in checked.iter().zip(&batch.failures) {
             let Some(error) = failure else { continue };
-            if together != Together::Batch {
+            if atomicity != Atomicity::Each {
                 return Err(error.clone());
             }
-            outcomes[*at].answer.get_or_insert_with(|| Err(error.clone()));
+            outcomes[*at].result.get_or_insert_with(|| Err(error.clone()));
         }
         let added = mem::take(&mut batch.added);
         let added_checked = self.check_mutations(&added)?;
         let mut more = Edit::default();
         added_checked.iter().try_for_each(|mutation| self.resolve(mutation, times, &mut more))?;
-        let left = outcomes.iter().filter(|outcome| outcome.answer.is_none());
+        let left = outcomes.iter().filter(|outcome| outcome.result.is_none());
         let count = left.clone().count() as u64 + more.mutations;
         // Mutations added by observers get the greatest durability of the others.
         let durability = left.clone().map(|outcome| outcome.durability).max().unwrap_or(self.durability);
         // An atomic change is logged as a whole or not at all: otherwise a crash could leave a part of it.
-        let is_whole = together != Together::Batch;
+        let is_whole = atomicity != Atomicity::Each;
         let is_logged = |outcome: &&Outcome| is_whole || outcome.durability > Durability::SkipWal;
         let cells_of = |outcome: &Outcome| &edit.cells[outcome.cells.clone()];
         let cells = left.clone().flat_map(cells_of).chain(&more.cells);
         let logged = left.filter(is_logged).flat_map(cells_of).chain(&more.cells);
         let seq_id = if count > 0 { self.apply(cells, logged, durability, count)? } else { 0 };
-        for outcome in outcomes.iter_mut().filter(|outcome| outcome.answer.is_none()) {
-            outcome.answer = Some(Ok(self.answers(&edit, outcome.answers.clone(), seq_id)));
+        for outcome in outcomes.iter_mut().filter(|outcome| outcome.result.is_none()) {
+            outcome.result = Some(Ok(self.result_row(&edit, outcome.result_cells.clone(), seq_id)));
         }
         batch.added = added;
         self.observe(|observer, context| observer.post_batch_mutate(context, batch))
     }
 }
 
-/// Concatenates the answers of mutations of a row.
+/// Concatenates the results of mutations of a row.
 pub(super) fn joined(outcomes: Vec<Outcome>) -> Result<Row> {
-    let mut answers = outcomes.into_iter().map(Outcome::into_answer);
-    let first = answers.next().unwrap_or_else(|| Outcome::default().into_answer());
-    if answers.len() == 0 {
+    let mut results = outcomes.into_iter().map(Outcome::into_result);
+    let first = results.next().unwrap_or_else(|| Outcome::default().into_result());
+    if results.len() == 0 {
         return first;
     }
     let mut row = RowBuf::new();
-    for answer in [first].into_iter().chain(answers) {
-        answer?.cells().for_each(|cell| row.push(cell));
+    for result in [first].into_iter().chain(results) {
+        result?.cells().for_each(|cell| row.push(cell));
     }
     Ok(row.freeze())
 }

@@ -87,7 +87,7 @@ impl RegionCore {
         // No new value has the latest timestamp: it means the time of writing.
         let checked = stored.map(|cell| cell.timestamp()).filter(|&timestamp| timestamp != LATEST_TIMESTAMP);
         let since = checked.unwrap_or(i64::MIN);
-        let answers = self.write_to_locked(&mut check.mutations, since, row)?;
-        Ok(CheckResult { success: true, cells: joined(answers)? })
+        let outcomes = self.write_to_locked(&mut check.mutations, since, row)?;
+        Ok(CheckResult { success: true, cells: joined(outcomes)? })
     }
 }

@@ -292,8 +292,8 @@ impl RegionCore {
             let info = self.observed_info(store, info, |observer, context, family, options| {
                 observer.pre_compact_scanner_open(context, family, all_files, options)
             })?;
-            let filters =
-                self.passes(|observer, context| observer.pre_compact(context, family, all_files))?;
+            let filters = self
+                .compaction_filters(|observer, context| observer.pre_compact(context, family, all_files))?;
             let max_read_point = self.mvcc.smallest_read_point();
             let keep = Retention { info, max_read_point, filters, read_points };
             self.stores[store].compact(merge, keep)

@@ -200,7 +200,8 @@ impl RegionCore {
                     observer.pre_flush_scanner_open(context, family, options)
                 },
             )?;
-            let filters = self.passes(|observer, context| observer.pre_flush_store(context, family))?;
+            let filters =
+                self.compaction_filters(|observer, context| observer.pre_flush_store(context, family))?;
             let keep = Retention { info, max_read_point: smallest, filters, read_points };
             self.stores[store].flush(&segments, seq_id, encrypted, compression, keep)
         })?;

@@ -7,7 +7,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 /// The longest wait for threads that are working.
-const MOST: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(1);
 
 /// Keeps this crate's helper threads from beginning any work while it exists: those that read blocks ahead,
 /// help with [`Region::get_many`](crate::Region::get_many), and compress blocks.
@@ -28,7 +28,7 @@ impl HeldThreads {
     /// Waits until the threads are idle, but at most a second.
     #[must_use]
     pub fn hold() -> Self {
-        let end = Instant::now() + MOST;
+        let end = Instant::now() + MAX_WAIT;
         let mut queues = vec![many_gets::hold_queue(end)];
         queues.extend(hold_queues(end));
         Self { queues, owner: Owner::this() }

@@ -1,7 +1,7 @@
 //! Increments and appends: read, change and write values of a row under its lock (read-path.md §19.2; HBase:
 //! `HRegion.MutationBatchOperation.reckonDeltas`).
 
-use super::mutate::{Answered, Edit};
+use super::mutate::{Edit, ResultCell};
 use super::write::NewCell;
 use super::{Region, RegionCore};
 use crate::cell::{CellType, LATEST_TIMESTAMP, Row, RowBuf, StringBinary, TTL_TAG_TYPE, Tags};
@@ -124,7 +124,7 @@ impl RegionCore {
             let tags = carry_tags(old.map_or(&[], |old| old.tag_bytes()), tag)?;
             self.check_len(&delta.row, column(cell), value.len(), tags.len())?;
             if delta.return_results {
-                edit.answer.push(Answered { cell: edit.cells.len(), with_tags: old.is_some() });
+                edit.result.push(ResultCell { cell: edit.cells.len(), with_tags: old.is_some() });
             }
             let (row, qualifier, cell_type) = (&delta.row[..], &cell.qualifier[..], CellType::Put);
             edit.cells.push(NewCell { store, row, qualifier, timestamp, cell_type, value, tags });

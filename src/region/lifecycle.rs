@@ -84,7 +84,7 @@ pub struct RegionHealth {
 impl RegionHealth {
     /// Whether there are no problems.
     #[must_use]
-    pub fn is_sound(&self) -> bool {
+    pub fn is_healthy(&self) -> bool {
         self.poisoned.is_none() && self.background_failure.is_none() && self.unarchived_files.is_empty()
     }
 }

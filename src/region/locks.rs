@@ -28,7 +28,7 @@ enum RowLock<'l> {
     Alone(#[expect(dead_code, reason = "held, never read")] RwLockWriteGuard<'l, ()>),
 }
 
-/// The held locks of rows. A lone lock is not allocated.
+/// The held locks of rows. A single lock is not allocated.
 #[derive(Debug)]
 pub(super) struct RowsLocked<'l> {
     #[cfg_attr(not(test), expect(dead_code, reason = "held, never read"))]

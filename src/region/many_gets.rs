@@ -3,7 +3,7 @@
 use crate::cell::{CellOrder, Row, RowBuf, prefix};
 use crate::clock::Stopwatch;
 use crate::error::{Error, Result};
-use crate::hfile::{Claim, HeldQueue, Job, JobQueue, ReadTogether, Task};
+use crate::hfile::{BatchRead, Claim, HeldQueue, Job, JobQueue, Task};
 use crate::op::{Get, Select};
 use crate::sync::{Padded, cores, unpoisoned};
 use std::mem;
@@ -53,14 +53,14 @@ static WORKERS: Helpers = Helpers::new(8, 8);
 #[derive(Debug)]
 pub(crate) struct GetThreads {
     /// The maximum number of threads for one call.
-    most: usize,
+    max: usize,
     /// The approximate duration of a get of the last call, in nanoseconds.
     last: Padded<AtomicU64>,
 }
 
 impl GetThreads {
-    pub(crate) fn new(most: usize) -> Self {
-        Self { most, last: Padded::default() }
+    pub(crate) fn new(max: usize) -> Self {
+        Self { max, last: Padded::default() }
     }
 
     fn last(&self) -> Duration {
@@ -69,7 +69,7 @@ impl GetThreads {
 
     /// Records the time that `gets` gets took on `threads` threads.
     fn note(&self, elapsed: Duration, gets: usize, threads: usize) {
-        if self.most > 1 && gets >= STRIDE {
+        if self.max > 1 && gets >= STRIDE {
             let all = elapsed.saturating_mul(u32::try_from(threads).unwrap_or(u32::MAX));
             let each = all / u32::try_from(gets).unwrap_or(u32::MAX);
             let (each, last) = (u64::try_from(each.as_nanos()).unwrap_or(u64::MAX), &self.last.0);
@@ -131,11 +131,11 @@ fn read_numbered(
     rows: &mut [Option<Row>],
     source: &impl RowSource,
 ) -> Result<()> {
-    let others = if cores() > 1 { threads.most.saturating_sub(1) } else { 0 };
+    let others = if cores() > 1 { threads.max.saturating_sub(1) } else { 0 };
     let (mut done, mut helpers) = (0, Taken::before(threads.last(), gets.len(), others));
     let (watch, mut buffer) = (Stopwatch::start(), RowBuf::new());
     if helpers.is_none() {
-        let _together = ReadTogether::begin(gets.iter().map(|(_, get)| get.row()));
+        let _batch = BatchRead::begin(gets.iter().map(|(_, get)| get.row()));
         for &(at, get) in gets {
             source.read(get, &mut buffer)?;
             rows[at] = Some(buffer.freeze());
@@ -180,12 +180,12 @@ fn read_by_threads(
     };
     let jobs: Vec<_> = (0..helpers.0).map(help).collect();
     let mut all = || {
-        let together = ReadTogether::begin(own.iter().map(|(_, get)| get.row()));
+        let batch = BatchRead::begin(own.iter().map(|(_, get)| get.row()));
         for &(at, get) in own {
             source.read(get, buffer)?;
             rows[at] = Some(buffer.freeze());
         }
-        drop(together);
+        drop(batch);
         shared.read_parts(buffer);
         Ok(())
     };
@@ -294,7 +294,7 @@ impl SharedGets {
         buffer: &mut RowBuf,
         rows: &mut Vec<(usize, Row)>,
     ) -> Result<()> {
-        let _together = ReadTogether::begin(gets.clone().map(|i| self.gets.row(i)));
+        let _batch = BatchRead::begin(gets.clone().map(|i| self.gets.row(i)));
         for i in gets {
             let &PackedGet { at, select, .. } = &self.gets.gets[i];
             let row = self.gets.row(i);
@@ -356,25 +356,25 @@ struct Helpers {
 struct Taken<'h>(usize, &'h Helpers);
 
 impl Taken<'static> {
-    /// Takes up to `most` threads if `left` gets are worth sharing, given that `done` gets took `elapsed`.
-    fn after(elapsed: Duration, done: usize, left: usize, most: usize) -> Option<Self> {
+    /// Takes up to `max` threads if `left` gets are worth sharing, given that `done` gets took `elapsed`.
+    fn after(elapsed: Duration, done: usize, left: usize, max: usize) -> Option<Self> {
         let each = elapsed / u32::try_from(done).unwrap_or(u32::MAX);
-        if elapsed < ALONE { None } else { Self::for_gets(each, left, most) }
+        if elapsed < ALONE { None } else { Self::for_gets(each, left, max) }
     }
 
     /// Like [`after`](Self::after), before the first get, given the time of a get in an earlier call. Rows
     /// that were slow then may be in memory now.
-    fn before(each: Duration, gets: usize, most: usize) -> Option<Self> {
-        if each >= WAITING { None } else { Self::for_gets(each, gets, most) }
+    fn before(each: Duration, gets: usize, max: usize) -> Option<Self> {
+        if each >= WAITING { None } else { Self::for_gets(each, gets, max) }
     }
 
-    fn for_gets(each: Duration, gets: usize, most: usize) -> Option<Self> {
+    fn for_gets(each: Duration, gets: usize, max: usize) -> Option<Self> {
         let all = each.saturating_mul(u32::try_from(gets).unwrap_or(u32::MAX));
-        if most == 0 || all < WORTHWHILE {
+        if max == 0 || all < WORTHWHILE {
             return None;
         }
         let (helpers, limit) = if each < WAITING { (&WORKERS, cores() - 1) } else { (&WAITERS, MAX_HELPERS) };
-        let taken = helpers.take(most.min(gets.saturating_sub(1)), limit);
+        let taken = helpers.take(max.min(gets.saturating_sub(1)), limit);
         (taken.0 > 0).then_some(taken)
     }
 }

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 /// The default limit of the process in bytes.
-const GLOBAL: u64 = 1 << 30;
+const GLOBAL_BYTES: u64 = 1 << 30;
 /// The percentage of the limit at which flushes begin (hbase.regionserver.global.memstore.size.lower.limit).
-const LOW_PERCENT: u64 = 95;
+const LOWER_PERCENT: u64 = 95;
 
 /// A limit on the memory taken by unflushed cells of the regions that share it.
 ///
@@ -36,7 +36,7 @@ struct Shared {
     used: AtomicU64,
     /// After a flush has been requested, the bytes in use at which the next one is requested; 0 if none has
     /// been.
-    asked_until: AtomicU64,
+    next_request_at: AtomicU64,
     regions: Mutex<Regions>,
 }
 
@@ -58,18 +58,18 @@ impl MemoryLimit {
     #[must_use]
     pub fn new(bytes: u64) -> Self {
         // Computed so that nothing overflows, and small limits are not rounded to 0.
-        let low = bytes - bytes / 100 * (100 - LOW_PERCENT);
+        let low = bytes - bytes / 100 * (100 - LOWER_PERCENT);
         let (high, low) = (bytes.max(1), low.max(1));
-        let (used, asked_until) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (used, next_request_at) = (AtomicU64::new(0), AtomicU64::new(0));
         let regions = Mutex::new(Regions::new());
-        Self(Arc::new(Shared { high, low, used, asked_until, regions }))
+        Self(Arc::new(Shared { high, low, used, next_request_at, regions }))
     }
 
     /// Returns the limit of the process, 1 GiB, which applies to regions without a limit of their own.
     #[must_use]
     pub fn global() -> Self {
         static LIMIT: OnceLock<MemoryLimit> = OnceLock::new();
-        LIMIT.get_or_init(|| Self::new(GLOBAL)).clone()
+        LIMIT.get_or_init(|| Self::new(GLOBAL_BYTES)).clone()
     }
 
     /// Returns the limit in bytes.
@@ -86,21 +86,21 @@ impl MemoryLimit {
 
     /// Whether a writer must request a flush of a region.
     #[inline]
-    pub(super) fn is_pressed(&self) -> bool {
+    pub(super) fn needs_flush(&self) -> bool {
         let used = self.used();
-        used >= self.0.low && used >= self.0.asked_until.load(Ordering::Relaxed)
+        used >= self.0.low && used >= self.0.next_request_at.load(Ordering::Relaxed)
     }
 
-    /// Whether the use has reached the lower limit, at which flushes begin.
-    pub(super) fn is_low(&self) -> bool {
+    /// Whether the use has reached the lower limit, at which flushes begin (HBase: `isAboveLowWaterMark`).
+    pub(super) fn is_above_low_mark(&self) -> bool {
         self.used() >= self.0.low
     }
 
     /// Records that a flush has been requested. No other is requested until another hundredth of the limit is
     /// used, or memory is freed.
-    pub(super) fn asked(&self) {
-        let until = self.used().saturating_add(self.0.high / 100).min(self.0.high);
-        self.0.asked_until.store(until, Ordering::Relaxed);
+    pub(super) fn record_request(&self) {
+        let next = self.used().saturating_add(self.0.high / 100).min(self.0.high);
+        self.0.next_request_at.store(next, Ordering::Relaxed);
     }
 
     /// Whether writers must wait.
@@ -142,7 +142,7 @@ impl MemoryLimit {
             self.0.used.fetch_add(new - old, Ordering::Relaxed);
         } else {
             self.0.used.fetch_sub(old - new, Ordering::Relaxed);
-            self.0.asked_until.store(0, Ordering::Relaxed);
+            self.0.next_request_at.store(0, Ordering::Relaxed);
         }
     }
 
@@ -192,7 +192,7 @@ mod tests {
         let largest = limit.largest();
         assert!(matches!(&*largest, [only] if Arc::ptr_eq(only, &own.0)));
         // Nothing would flush more writes to it.
-        assert!(other.0.background.as_ref().unwrap().is_pressed());
+        assert!(other.0.background.as_ref().unwrap().needs_room());
         drop(other);
         assert!(limit.used() < 1 << 20);
     }
@@ -201,18 +201,18 @@ mod tests {
     fn marks() {
         let limit = MemoryLimit::new(1000);
         limit.change(0, 949);
-        assert!(!limit.is_pressed());
+        assert!(!limit.needs_flush());
         limit.change(949, 950);
-        assert!(limit.is_pressed() && !limit.is_full());
-        limit.asked();
-        assert!(!limit.is_pressed() && limit.is_low());
+        assert!(limit.needs_flush() && !limit.is_full());
+        limit.record_request();
+        assert!(!limit.needs_flush() && limit.is_above_low_mark());
         limit.change(0, 50);
-        assert!(limit.is_full() && limit.is_pressed());
+        assert!(limit.is_full() && limit.needs_flush());
         limit.change(1000, 0);
         assert_eq!(limit.used(), 0);
         let all = MemoryLimit::new(u64::MAX);
         all.change(0, 1 << 50);
-        assert!(!all.is_pressed());
+        assert!(!all.needs_flush());
         assert_eq!(MemoryLimit::new(0).bytes(), 1);
     }
 }

@@ -1,6 +1,6 @@
 //! Mutations of one row: validation before the row is locked, then resolution to cells.
 
-use super::batch::{Together, joined};
+use super::batch::{Atomicity, joined};
 use super::write::{NewCell, TtlTag, at, ttl_tag};
 use super::{Region, RegionCore};
 use crate::cell::{CellRef, CellType, LATEST_TIMESTAMP, Row, RowBuf, SeekKey, has_labels};
@@ -25,13 +25,13 @@ pub(super) struct Checked<'m> {
 pub(super) struct Edit<'m> {
     pub(super) cells: Vec<NewCell<'m>>,
     /// The cells to return.
-    pub(super) answer: Vec<Answered>,
+    pub(super) result: Vec<ResultCell>,
     pub(super) mutations: u64,
 }
 
 /// A cell to return.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Answered {
+pub(super) struct ResultCell {
     pub(super) cell: usize,
     /// Whether to return the cell's tags. HBase returns the cell of a new column before its time to live is
     /// added, without any tag.
@@ -108,7 +108,7 @@ impl Region {
         if mutations.iter().any(Mutation::returns_cells) {
             return Err(Error::invalid_argument("mutations of several rows can only be puts and deletes"));
         }
-        self.0.write(&mut mutations, Together::Row).map(drop)
+        self.0.write(&mut mutations, Atomicity::All).map(drop)
     }
 }
 
@@ -131,18 +131,18 @@ impl RegionCore {
 
     /// Applies one mutation.
     pub(super) fn mutate_one(&self, mutation: Mutation) -> Result<Row> {
-        joined(self.write(&mut [mutation], Together::Row)?)
+        joined(self.write(&mut [mutation], Atomicity::All)?)
     }
 
     fn mutate_row(&self, row: &[u8], mut mutations: Vec<Mutation>) -> Result<Row> {
         check_rows(row, &mutations)?;
-        joined(self.write(&mut mutations, Together::Row)?)
+        joined(self.write(&mut mutations, Atomicity::All)?)
     }
 
-    /// Returns the answered cells of an edit whose indexes are in `which`.
-    pub(super) fn answers(&self, edit: &Edit<'_>, which: Range<usize>, seq_id: i64) -> Row {
+    /// Returns the result cells of an edit whose indexes are in `which`.
+    pub(super) fn result_row(&self, edit: &Edit<'_>, which: Range<usize>, seq_id: i64) -> Row {
         let (mut row, mut key) = (RowBuf::new(), SeekKey::new());
-        for &Answered { cell, with_tags } in &edit.answer[which] {
+        for &ResultCell { cell, with_tags } in &edit.result[which] {
             let cell = self.cell_ref(&edit.cells[cell], &mut key, seq_id);
             row.push(if with_tags { cell } else { CellRef { tags: &[], ..cell } });
         }

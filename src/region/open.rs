@@ -318,7 +318,7 @@ impl RegionOptions {
     pub(super) fn region(self, opened: Opened) -> Result<Region> {
         let Opened { dir, stores, states, mvcc, files_seq_id, lock, block_counts, .. } = opened;
         let Opened { replaced, mut replayed, later, warnings, .. } = opened;
-        let get_threads = GetThreads::new(self.threads_of_gets());
+        let get_threads = GetThreads::new(self.max_get_threads());
         // A region that takes no writes needs none of the table's settings of writes, which may be invalid.
         let limits = WriteLimits::from_settings(&|key| dir.setting(&[], key).filter(|_| lock.is_some()))?;
         let durability = if lock.is_some() { durability_of(&dir)? } else { Durability::UseDefault };

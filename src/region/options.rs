@@ -106,7 +106,7 @@ impl RegionOptions {
     }
 
     /// Sets the bound on the number of open store files, which other regions may share (default:
-    /// [`FileHandles::of_process`]).
+    /// [`FileHandles::global`]).
     #[must_use]
     pub fn file_handles(mut self, handles: &FileHandles) -> Self {
         self.file_handles = Some(handles.clone());
@@ -115,7 +115,7 @@ impl RegionOptions {
 
     /// Wraps the storage to bound its open files, for a region that is about to be opened.
     pub(super) fn bounded(mut self) -> Self {
-        let handles = self.file_handles.clone().unwrap_or_else(FileHandles::of_process);
+        let handles = self.file_handles.clone().unwrap_or_else(FileHandles::global);
         self.storage = Arc::new(BoundedStorage::new(self.storage, handles, moved_paths));
         self.files = self.files.storage(Arc::clone(&self.storage));
         self
@@ -463,7 +463,7 @@ impl RegionOptions {
 
     /// Returns the maximum number of threads that read the rows of one call: one with observers, which are
     /// called in row order.
-    pub(crate) fn threads_of_gets(&self) -> usize {
+    pub(crate) fn max_get_threads(&self) -> usize {
         if self.has_observers() { 1 } else { self.get_threads }
     }
 
@@ -498,7 +498,7 @@ impl RegionOptions {
     }
 
     /// Returns the limits on memory allocated for data read from files.
-    pub(crate) fn limits_of_files(&self) -> &Limits {
+    pub(crate) fn file_limits(&self) -> &Limits {
         self.files.limit_values()
     }
 

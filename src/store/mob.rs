@@ -177,7 +177,7 @@ impl MobFiles {
     ) -> Result<R> {
         let reference = MobReference::parse(cell.value(), cell.tags()).map_err(|corruption| {
             let message = format!("the value of {cell:.64} in a MOB file: {corruption}");
-            Error::locating(corruption.kind(), message)
+            Error::new(corruption.kind(), message)
         })?;
         self.look_up(&reference, cell, cache_blocks, |path, found| {
             let found = found.map_err(|corruption| corruption.at(path, 0))?;

@@ -364,5 +364,5 @@ pub(super) fn follow_directories(root: &Path, table: &TableName, options: &Regio
 
 #[cold]
 fn not_found(table: &TableName, root: &Path) -> Error {
-    Error::locating(ErrorKind::TableNotFound, format!("there is no table {table} in {}", root.display()))
+    Error::new(ErrorKind::TableNotFound, format!("there is no table {table} in {}", root.display()))
 }

@@ -92,8 +92,8 @@ impl TableChanges {
     /// If the bytes are not such a message; if a family or a setting is invalid; if a family to delete does
     /// not exist, or is the last one.
     pub fn apply_to_table_schema_bytes(&self, message: &[u8]) -> Result<Vec<u8>> {
-        let before = TableDescriptor::parse(message)
-            .map_err(|wrong| Error::locating(wrong.kind(), wrong.to_string()))?;
+        let before =
+            TableDescriptor::parse(message).map_err(|wrong| Error::new(wrong.kind(), wrong.to_string()))?;
         let has = |name: &[u8]| before.families().any(|family| family.name() == name);
         if let Some(missing) = self.deleted.iter().find(|name| !has(name)) {
             return Err(Error::no_such_family(missing, before.families().map(Family::name)));
@@ -198,7 +198,7 @@ pub(super) fn refuse_new_mob(descriptor: &TableDescriptor) -> Result<()> {
     let Some(family) = descriptor.mob_family() else { return Ok(()) };
     let name = StringBinary(family.name());
     let message = format!("IS_MOB of family {name} is not supported: values in MOB files are only read");
-    Err(Error::locating(ErrorKind::Unsupported, message))
+    Err(Error::new(ErrorKind::Unsupported, message))
 }
 
 /// Checks the settings of all families that opening a region for writing requires.
@@ -269,7 +269,7 @@ impl Table {
         let changes_names = !(added.is_empty() && changes.deleted.is_empty());
         if changes_names && begun.is_some() {
             // Another program may have deleted a family that is added.
-            change.refuse_cut_off_loads(|name| is_removed(name) || added.contains(&name))?;
+            change.refuse_interrupted_loads(|name| is_removed(name) || added.contains(&name))?;
         } else if changes_names {
             tree.sync_edits()?;
         }
@@ -330,7 +330,7 @@ impl TableChange<'_> {
         }
         let logs = self.logs.logs(&**self.options.file_storage())?;
         let mut logs: Vec<PathBuf> = logs.into_iter().map(|log| log.path).collect();
-        let (storage, limits) = (self.options.file_storage(), self.options.limits_of_files());
+        let (storage, limits) = (self.options.file_storage(), self.options.file_limits());
         WalReader::refuse_unclosed(&**storage, logs.iter().map(PathBuf::as_path), limits)?;
         for region in self.regions_with_edits()? {
             let dir = RegionDir::open(self.options.file_storage(), &self.tree.dir().join(region))?;

@@ -142,7 +142,7 @@ impl TableChange<'_> {
     /// Fails if a bulk load into a family selected by `is_removed` was interrupted. The change would remove a
     /// region's record of the load, or leave it to another family of the name, so that repeating the load
     /// could bring deleted cells back. Records of complete loads are removed. The regions must be locked.
-    pub(super) fn refuse_cut_off_loads(&self, is_removed: impl Fn(&[u8]) -> bool) -> Result<()> {
+    pub(super) fn refuse_interrupted_loads(&self, is_removed: impl Fn(&[u8]) -> bool) -> Result<()> {
         let (storage, dir) = (self.options.file_storage(), self.tree.dir());
         let regions = self.tree.regions()?;
         regions.iter().try_for_each(|region| end_copies(&**storage, &dir.join(region), &is_removed))
@@ -254,7 +254,7 @@ impl TableChange<'_> {
             return Err(self.not_found(self.root));
         }
         self.tree.refuse_mob()?;
-        self.refuse_cut_off_loads(|_| true)?;
+        self.refuse_interrupted_loads(|_| true)?;
         self.tree.check_archivable(|_| true)?;
         let (stored, storage) = (self.descriptor()?, self.options.file_storage());
         let families: Vec<Family> = stored.descriptor().families().cloned().collect();
@@ -286,7 +286,7 @@ impl TableChange<'_> {
         let storage = self.options.file_storage();
         let mut clone = TableClone::in_place(snapshot, storage, &self.table, self.options.now())?;
         self.tree.refuse_mob()?;
-        self.refuse_cut_off_loads(|_| true)?;
+        self.refuse_interrupted_loads(|_| true)?;
         self.tree.check_archivable(|_| true)?;
         let listing = self.tree.listing()?;
         let first = self.id_after(&old, &listing)?;

@@ -151,7 +151,7 @@ impl Table {
     /// than one.
     #[must_use]
     pub fn inconsistencies(&self) -> Vec<RegionInconsistency> {
-        self.0.regions.load().faults.clone()
+        self.0.regions.load().inconsistencies.clone()
     }
 
     /// Returns the region that has a row, and opens it if necessary.
@@ -428,7 +428,7 @@ impl TableCore {
              the table again",
             self.name
         );
-        Err(Error::locating(ErrorKind::RegionNotFound, message))
+        Err(Error::new(ErrorKind::RegionNotFound, message))
     }
 
     /// Whether the first region opened for reading was removed by a truncation in a storage without renames,
@@ -472,7 +472,7 @@ impl fmt::Debug for Table {
         f.debug_struct("Table")
             .field("name", self.name())
             .field("regions", &regions.slots.len())
-            .field("faults", &regions.faults)
+            .field("inconsistencies", &regions.inconsistencies)
             .finish_non_exhaustive()
     }
 }

@@ -138,7 +138,7 @@ impl Table {
         let dirs = DirectoryCatalog::of_root(Arc::clone(options.file_storage()), &root);
         let Some(dir) = dirs.table_dir(&name)? else {
             let message = format!("there is no table {name} in {}", root.display());
-            return Err(Error::locating(ErrorKind::TableNotFound, message));
+            return Err(Error::new(ErrorKind::TableNotFound, message));
         };
         Self::of_dir(&dirs, &dir, name, options)
     }
@@ -157,7 +157,7 @@ impl Table {
         let dir = &path_of_table(&**options.file_storage(), dir.as_ref())?;
         let Some(name) = DirectoryCatalog::table_in(&**options.file_storage(), dir)? else {
             let message = format!("there is no region in {}", dir.display());
-            return Err(Error::locating(ErrorKind::TableNotFound, message));
+            return Err(Error::new(ErrorKind::TableNotFound, message));
         };
         let dirs = DirectoryCatalog::of_table(Arc::clone(options.file_storage()), name.clone(), dir);
         Self::of_dir(&dirs, dir, name, options)
@@ -191,7 +191,7 @@ impl Table {
             let is_empty = !storage.can_rename(dir) && listing.names().is_empty();
             if is_empty || listing.has_creation() {
                 let message = format!("there is no complete table {name} in {}", dir.display());
-                return Err(Error::locating(ErrorKind::TableNotFound, message));
+                return Err(Error::new(ErrorKind::TableNotFound, message));
             }
         }
         if options.is_writable() {
@@ -232,7 +232,7 @@ impl Table {
         Self(Arc::new(TableCore {
             name,
             regions: ArcSwap::from_pointee(RegionList::new(slots)),
-            get_threads: GetThreads::new(options.threads_of_gets()),
+            get_threads: GetThreads::new(options.max_get_threads()),
             options,
             open: AtomicUsize::new(0),
             is_closed: AtomicBool::new(false),
@@ -378,7 +378,7 @@ impl TableCore {
              again",
             self.name
         );
-        Err(Error::locating(ErrorKind::RegionNotFound, message))
+        Err(Error::new(ErrorKind::RegionNotFound, message))
     }
 
     /// Lists the regions in the table's directory, including parents, for a table that is open for reading.
@@ -436,7 +436,7 @@ impl TableCore {
                 true => format!("another process has truncated, restored or deleted table {}", self.name),
                 false => format!("{} was split or merged by another process", slot.info),
             };
-            return Err(Error::locating(ErrorKind::RegionNotFound, message));
+            return Err(Error::new(ErrorKind::RegionNotFound, message));
         }
         // Another region of the list may also have been replaced: it is checked when it is opened.
         if known().all(|region| still.contains(region)) {

@@ -282,7 +282,7 @@ struct Survey {
 /// A region with edits.
 #[derive(Debug)]
 struct Found {
-    /// None if the region no longer has one, or is not changed.
+    /// `None` if the region no longer has one, or is not changed.
     dir: Option<PathBuf>,
     outcome: RegionOutcome,
     replayed: ReplayReport,
@@ -400,7 +400,7 @@ impl<'o> Recovery<'o> {
     /// Fails if a log [may have more](WalReader::refuse_unclosed) than can be read.
     fn refuse_unclosed(&self, logs: &[ServerLog]) -> Result<()> {
         let paths = logs.iter().map(|log| &*log.path);
-        WalReader::refuse_unclosed(self.storage(), paths, self.options.limits_of_files())
+        WalReader::refuse_unclosed(self.storage(), paths, self.options.file_limits())
     }
 
     /// Reads all logs, which are given, and finds the regions in them and those with recovered edits.
@@ -509,7 +509,7 @@ impl<'o> Recovery<'o> {
         mut see: impl FnMut(RegionKey, &WalEntry) -> Result<()>,
     ) -> Result<WalEnd> {
         let file = self.storage().open(log).map_err(|error| Error::io("open", log, error))?;
-        WalReader::new(file, self.options.limits_of_files())?.for_each_entry(|entry| {
+        WalReader::new(file, self.options.file_limits())?.for_each_entry(|entry| {
             let at = |corruption: Corruption| corruption.at(log, entry.offset());
             // Of the markers, only compactions matter to a replay.
             if !entry.is_marker() || entry.compaction().map_err(at)?.is_some() {
@@ -582,7 +582,7 @@ impl<'o> Recovery<'o> {
 }
 
 impl Found {
-    /// A region that has not been found under the root.
+    /// Creates the outcome of a region that has not been found under the root.
     fn gone() -> Self {
         let (replayed, warnings) = (ReplayReport::default(), Vec::new());
         Self { dir: None, outcome: RegionOutcome::Gone, replayed, warnings }

@@ -14,7 +14,7 @@ pub(super) struct RegionList {
     /// The regions in row order.
     pub(super) slots: Vec<Arc<RegionSlot>>,
     /// The inconsistencies between regions, in row order.
-    pub(super) faults: Vec<RegionInconsistency>,
+    pub(super) inconsistencies: Vec<RegionInconsistency>,
 }
 
 /// A region that serves rows.
@@ -60,7 +60,7 @@ impl RegionSource {
             Self::Dir(path) => options.open(path),
             Self::Snapshot(snapshot, index) => match snapshot.region(*index) {
                 Some(region) => options.open_of_snapshot(snapshot, region),
-                None => Err(Error::locating(ErrorKind::RegionNotFound, "the snapshot has fewer regions")),
+                None => Err(Error::new(ErrorKind::RegionNotFound, "the snapshot has fewer regions")),
             },
         }
     }
@@ -97,8 +97,8 @@ impl RegionSlot {
 impl RegionList {
     /// Creates a list of regions in row order.
     pub(super) fn new(slots: Vec<Arc<RegionSlot>>) -> Self {
-        let faults = check_region_chain(slots.iter().map(|slot| &slot.info));
-        Self { slots, faults }
+        let inconsistencies = check_region_chain(slots.iter().map(|slot| &slot.info));
+        Self { slots, inconsistencies }
     }
 
     /// Returns the list with some regions replaced by others; `None` if it does not have the former.
@@ -116,9 +116,9 @@ impl RegionList {
     /// Returns the index of the region that has a row.
     #[inline]
     pub(super) fn find(&self, row: &[u8]) -> Result<usize> {
-        if !self.faults.is_empty() {
+        if !self.inconsistencies.is_empty() {
             let end = [row, &[0]].concat();
-            if let Some(fault) = self.faults.iter().find(|fault| fault.touches(row, &end)) {
+            if let Some(fault) = self.inconsistencies.iter().find(|fault| fault.touches(row, &end)) {
                 return Err(fault.to_error());
             }
         }
@@ -156,6 +156,6 @@ impl RegionList {
 
     #[cold]
     fn no_region() -> Error {
-        Error::locating(ErrorKind::RegionNotFound, "no region of the table has the row")
+        Error::new(ErrorKind::RegionNotFound, "no region of the table has the row")
     }
 }

@@ -22,8 +22,8 @@ self_cell!(
     }
 );
 
-/// The rows of a table scan, in order, together with the view they are read from. The scanner may outlive all
-/// handles of the table, and may be sent to another thread.
+/// The rows of a table scan, in order, together with the view they are read from (HBase: `ResultScanner`).
+/// The scanner may outlive all handles of the table, and may be sent to another thread.
 ///
 /// The scanner keeps open the regions it has read. Once the table is [closed](crate::Table::close), reads
 /// fail with the kind [`Closed`](crate::ErrorKind::Closed).

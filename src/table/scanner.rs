@@ -8,7 +8,7 @@ use crate::op::Scan;
 use crate::region::{RegionScanner, ScanResult, ScanResults};
 use std::fmt;
 
-/// The rows of a table scan, in order, each read once from its region.
+/// The rows of a table scan, in order, each read once from its region (HBase: `ClientScanner`).
 ///
 /// A scanner that has failed returns the same error again; as an iterator, it ends. After a panic within a
 /// call, of a filter or a hook for example, later ones fail.

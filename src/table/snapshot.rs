@@ -113,7 +113,7 @@ impl Table {
     /// If the table is not a snapshot, or does not have the region.
     pub fn snapshot_files(&self, region: &RegionInfo) -> Result<(Vec<SnapshotStoreFile>, Vec<Error>)> {
         let regions = self.0.regions.load();
-        let no_region = || Error::locating(ErrorKind::RegionNotFound, "the table does not have the region");
+        let no_region = || Error::new(ErrorKind::RegionNotFound, "the table does not have the region");
         let slot = regions.slots.iter().find(|slot| slot.info == *region).ok_or_else(no_region)?;
         let RegionSource::Snapshot(snapshot, index) = &slot.source else {
             return Err(Error::invalid_argument("the table is not a snapshot"));

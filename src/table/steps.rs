@@ -106,7 +106,7 @@ impl<'s> Steps<'s> {
     /// Returns the index of the next region.
     pub(super) fn next(&mut self, regions: &RegionList) -> Result<Option<usize>> {
         let Some((row, position)) = self.next.take() else { return Ok(None) };
-        if let Some(fault) = regions.faults.iter().find(|fault| is_at(fault, &row, position)) {
+        if let Some(fault) = regions.inconsistencies.iter().find(|fault| is_at(fault, &row, position)) {
             return Err(fault.to_error());
         }
         let at = regions.locate(&row, position)?;
@@ -116,7 +116,9 @@ impl<'s> Steps<'s> {
         let (from, to) =
             (low.max(start), if end.is_empty() || !high.is_empty() && high < end { high } else { end });
         let is_overlap = |fault: &&RegionInconsistency| matches!(fault, RegionInconsistency::Overlap { .. });
-        if let Some(fault) = regions.faults.iter().filter(is_overlap).find(|fault| fault.touches(from, to)) {
+        if let Some(fault) =
+            regions.inconsistencies.iter().filter(is_overlap).find(|fault| fault.touches(from, to))
+        {
             return Err(fault.to_error());
         }
         self.next = if self.scan.is_reversed() {

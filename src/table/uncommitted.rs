@@ -33,7 +33,7 @@ pub(super) fn leave_out_uncommitted(
              removed",
             path.display()
         );
-        return Err(Error::locating(ErrorKind::Inconsistent, message));
+        return Err(Error::new(ErrorKind::Inconsistent, message));
     }
     regions.retain(|(path, _)| !uncommitted.contains(path));
     Ok(())

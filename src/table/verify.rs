@@ -29,7 +29,7 @@ impl Table {
         mut report: impl FnMut(&Path, Result<VerifyReport>),
     ) -> Result<Vec<Error>> {
         let regions = self.0.regions.load();
-        let no_region = || Error::locating(ErrorKind::RegionNotFound, "the table does not have the region");
+        let no_region = || Error::new(ErrorKind::RegionNotFound, "the table does not have the region");
         let slot = regions.slots.iter().find(|slot| slot.info == *region).ok_or_else(no_region)?;
         let options = self.0.options.clone();
         match &slot.source {

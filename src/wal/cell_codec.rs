@@ -19,7 +19,7 @@ pub(super) const IN_MEMORY: CellFormat = CellFormat { tags: true, mvcc: false };
 /// Reads the cells of a log.
 #[derive(Debug)]
 pub(super) struct CellReader {
-    /// None if the log has no dictionaries.
+    /// `None` if the log has no dictionaries.
     pub(super) dictionaries: Option<Dictionaries>,
     values: Option<Decompressor>,
     /// The maximum number of bytes that the cells of an entry take in memory.
@@ -27,7 +27,7 @@ pub(super) struct CellReader {
 }
 
 impl CellReader {
-    /// A reader for the cells of a log, before its first entry. Fails if a codec is not built in.
+    /// Creates a reader for the cells of a log, before its first entry. Fails if a codec is not built in.
     pub(super) fn new(
         header: &WalHeader,
         recovered_edits: bool,
@@ -188,15 +188,15 @@ fn patch_u16(out: &mut [u8], at: usize, value: usize) {
 /// Writes the cells of a log.
 #[derive(Debug)]
 pub(super) struct CellWriter {
-    /// None if the log has no dictionaries.
+    /// `None` if the log has no dictionaries.
     pub(super) dictionaries: Option<Dictionaries>,
     values: Option<Compressor>,
     packed: Vec<u8>,
 }
 
 impl CellWriter {
-    /// A writer for the cells of a log, before its first entry. `zstd_framed`: whether values compressed by
-    /// ZSTD have Hadoop's framing. Fails if a codec is not built in.
+    /// Creates a writer for the cells of a log, before its first entry. `zstd_framed`: whether values
+    /// compressed by ZSTD have Hadoop's framing. Fails if a codec is not built in.
     pub(super) fn new(
         header: &WalHeader,
         recovered_edits: bool,

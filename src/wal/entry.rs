@@ -96,7 +96,7 @@ impl fmt::Debug for WalEntry {
     }
 }
 
-/// An iterator over the cells of an entry.
+/// An iterator over the cells of an entry (HBase: `WALEdit#getCells`).
 #[derive(Clone, Debug)]
 pub struct WalCells<'a> {
     rest: Cursor<'a>,

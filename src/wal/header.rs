@@ -73,12 +73,12 @@ impl WalHeader {
         self.log_id
     }
 
-    /// The header of a log with dictionaries.
+    /// Returns the header of a log with dictionaries.
     pub(super) fn with_compression(self, tags: bool, values: Option<Codec>) -> Self {
         Self { compression: true, tag_compression: tags, value_compression: values, ..self }
     }
 
-    /// The header of a log with checksums.
+    /// Returns the header of a log with checksums.
     pub(crate) fn with_log_id(self, log_id: u64) -> Self {
         Self { log_id: Some(log_id), ..self }
     }

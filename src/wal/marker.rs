@@ -29,7 +29,7 @@ const REPLICATION: &[u8] = b"HBASE::REPLICATION_MARKER";
 /// The maximum length of a marker's value in bytes. In memory, a message takes up to about 50 times as much.
 const MAX_VALUE: usize = 16 << 20;
 
-/// An event of a region.
+/// An event of a region, as an entry records it (HBase: `WALUtil`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Marker {

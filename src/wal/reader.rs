@@ -50,12 +50,12 @@ const ZERO_FILE: u64 = 64 << 10;
 #[derive(Debug)]
 pub struct WalReader {
     input: Input,
-    /// None if the file ends within its header.
+    /// `None` if the file ends within its header.
     header: Option<WalHeader>,
     cells: CellReader,
     /// The maximum number of bytes of an entry, in the file and in memory.
     max_bytes: usize,
-    /// The region whose cells are decoded; none for all.
+    /// The region whose cells are decoded; `None` for all.
     only: Option<Vec<u8>>,
     has_trailer: bool,
     /// The number of entries read.

@@ -54,7 +54,7 @@ fn a_flush_of_large_families_has_all_cells() {
     region.flush().unwrap();
     check(&region, "flushed");
     assert_eq!(FAMILIES.map(|family| region.store_file_count(family)), [Some(1); 3]);
-    assert_eq!((region.metrics().flushes, region.health().is_sound()), (3, true));
+    assert_eq!((region.metrics().flushes, region.health().is_healthy()), (3, true));
     region.close().unwrap();
     check(&open(&storage), "reopened");
 }

@@ -183,7 +183,7 @@ fn health_is_told_while_a_log_is_created() {
             let region = of_log.lock().unwrap().take().unwrap();
             let (done, health) = mpsc::channel();
             thread::spawn(move || done.send(region.health()).is_ok());
-            assert!(health.recv_timeout(Duration::from_secs(20)).unwrap().is_sound());
+            assert!(health.recv_timeout(Duration::from_secs(20)).unwrap().is_healthy());
         }
         Ok(())
     });

@@ -131,7 +131,7 @@ fn writers_do_not_wait_for_a_compaction() {
         region.metrics().compactions > 0 && region.health().compactions_pending == 0
     });
     assert!(region.store_file_count("f").unwrap() < 12);
-    assert!(region.health().is_sound());
+    assert!(region.health().is_healthy());
 }
 
 #[test]
@@ -237,7 +237,7 @@ fn failed_flushes_are_reported_and_retried() {
     fill(&region, 120).unwrap();
     eventually("it is tried again", || region.health().background_failures > 3);
     let health = region.health();
-    assert!(!health.is_sound() && health.background_failing_since.is_some());
+    assert!(!health.is_healthy() && health.background_failing_since.is_some());
     assert_eq!(health.background_failure.map(|error| error.kind()), Some(ErrorKind::Io));
     // The memstore is full.
     let error = (0..400).find_map(|i| put(&region, i).err()).unwrap();
@@ -245,7 +245,7 @@ fn failed_flushes_are_reported_and_retried() {
     assert!(region.memstore_size() <= 4 * 64 * KIB);
     storage.repair();
     // The retry does not need another write.
-    eventually("it is flushed in the end", || region.health().is_sound() && region.metrics().flushes > 0);
+    eventually("it is flushed in the end", || region.health().is_healthy() && region.metrics().flushes > 0);
     fill(&region, 400).unwrap();
     region.close().unwrap();
 }
@@ -287,7 +287,7 @@ fn a_flush_that_fails_for_another_reason_is_not_tried_again_by_each_write() {
     assert_eq!(observer.asked.load(Ordering::SeqCst), 1);
     observer.refuses.store(false, Ordering::SeqCst);
     region.flush().unwrap();
-    assert!(region.health().is_sound());
+    assert!(region.health().is_healthy());
     region.close().unwrap();
 }
 
@@ -328,7 +328,7 @@ fn a_clock_that_panics_ends_no_background_work_for_ever() {
             region.health().background_failures > 3
         });
         clock.is_broken.store(false, Ordering::SeqCst);
-        eventually("it is well again", || region.health().is_sound() && region.metrics().flushes > 0);
+        eventually("it is well again", || region.health().is_healthy() && region.metrics().flushes > 0);
         eventually("and compacts", || {
             fill(&region, 4).unwrap();
             region.metrics().compactions > 0
@@ -355,7 +355,7 @@ fn failed_compactions_are_retried_and_block_no_flush() {
     assert_eq!(failure.kind(), ErrorKind::Io);
     gate.fails.store(false, Ordering::SeqCst);
     eventually("it is compacted without a write", || {
-        region.health().is_sound() && region.store_file_count("f") < Some(12)
+        region.health().is_healthy() && region.store_file_count("f") < Some(12)
     });
     region.close().unwrap();
 }
@@ -410,7 +410,9 @@ fn a_compaction_that_fails_for_another_reason_is_tried_again_without_a_write() {
         } else {
             eventually("it is tried again", || asked() > 3);
             observer.refuses.store(false, Ordering::SeqCst);
-            eventually("it is compacted", || region.health().is_sound() && region.metrics().compactions > 0);
+            eventually("it is compacted", || {
+                region.health().is_healthy() && region.metrics().compactions > 0
+            });
         }
         region.close().unwrap();
         assert_eq!(scheduler.queue_len(), 0);
@@ -468,18 +470,18 @@ fn flushes_and_health_do_not_wait_for_files_that_are_archived() {
     thread::spawn({
         let region = region.clone();
         move || {
-            let is_sound = region.health().is_sound();
+            let is_healthy = region.health().is_healthy();
             let flushed = put(&region, 2).and_then(|()| region.flush());
             // If nothing receives, the test has ended.
-            let _ = done.send((is_sound, flushed));
+            let _ = done.send((is_healthy, flushed));
         }
     });
-    let (is_sound, flushed) = flushed.recv_timeout(Duration::from_secs(20)).unwrap();
+    let (is_healthy, flushed) = flushed.recv_timeout(Duration::from_secs(20)).unwrap();
     flushed.unwrap();
-    assert!(is_sound, "nothing has failed");
+    assert!(is_healthy, "nothing has failed");
     storage.ends.wait();
     compaction.join().unwrap().unwrap();
-    assert!(region.health().is_sound());
+    assert!(region.health().is_healthy());
     assert_eq!(region.store_file_count("f"), Some(2));
     region.close().unwrap();
 }
@@ -508,7 +510,7 @@ fn closing_cancels_a_compaction() {
     let left: usize = dirs.map(|dir| std::fs::read_dir(dir).unwrap().count()).sum();
     assert_eq!(left, 0);
     let region = open();
-    assert!(region.health().is_sound());
+    assert!(region.health().is_healthy());
 }
 
 #[test]
@@ -531,7 +533,7 @@ fn threads_that_cannot_be_started_are_an_error() {
     assert!(error.to_string().contains("start a thread"), "{error}");
     works.store(true, Ordering::SeqCst);
     fill(&region, 400).unwrap();
-    eventually("it is well again", || region.health().is_sound());
+    eventually("it is well again", || region.health().is_healthy());
 }
 
 #[test]
@@ -542,7 +544,7 @@ fn without_threads_writers_do_the_work() {
         fill(&region, 1000).unwrap();
         let metrics = region.metrics();
         assert!(metrics.flushes > 10 && metrics.compactions > 3, "{metrics:?}");
-        assert!(region.memstore_size() <= 64 * KIB && region.health().is_sound());
+        assert!(region.memstore_size() <= 64 * KIB && region.health().is_healthy());
         (metrics.flushes, metrics.compactions, region.store_file_count("f"), storage.calls())
     };
     assert_eq!(files(), files());
@@ -560,10 +562,10 @@ fn without_threads_a_full_limit_tries_a_failed_flush_again() {
     storage.break_calls(Call::Create);
     let error = (0..1000).find_map(|i| put(&region, i).err()).unwrap();
     assert_eq!(error.kind(), ErrorKind::Io);
-    assert!(put(&region, 1000).is_err() && !region.health().is_sound());
+    assert!(put(&region, 1000).is_err() && !region.health().is_healthy());
     storage.repair();
     put(&region, 1001).unwrap();
-    assert!(region.health().is_sound() && region.metrics().flushes == 1);
+    assert!(region.health().is_healthy() && region.metrics().flushes == 1);
     assert!(limit.used() < 64 * KIB, "{}", limit.used());
 }
 
@@ -580,7 +582,7 @@ fn a_failed_flush_is_told_until_its_cells_are_in_files() {
     let failure = region.health().background_failure.unwrap();
     assert_eq!(failure.kind(), ErrorKind::Io);
     region.flush_families(&["f"]).unwrap();
-    assert!(region.health().is_sound());
+    assert!(region.health().is_healthy());
 }
 
 /// Opens a region with four files that have not been compacted.

@@ -86,7 +86,7 @@ pub(crate) fn check_key(key: &CellKey) -> Result<()> {
     let len = key.as_bytes().len();
     if len > KEY_BYTES {
         let message = format!("a key of {len} bytes is too long to be shown");
-        return Err(Error::locating(ErrorKind::Limit, message));
+        return Err(Error::new(ErrorKind::Limit, message));
     }
     Ok(())
 }

@@ -188,7 +188,7 @@ fn verify_finds_faults_of_a_region() {
 #[test]
 fn verify_goes_on_after_references_that_cannot_be_followed() {
     let dir = tempfile::tempdir().unwrap();
-    copy_tree(&testdata("region/split-references/root"), dir.path());
+    copy_dir(&testdata("region/split-references/root"), dir.path());
     let table = dir.path().join("data/default/halves");
     let verify = || run(&["verify", "--json", table.to_str().unwrap()]);
     let summary = |lines: &[Value]| lines.iter().find_map(|line| line.get("summary").cloned()).unwrap();
@@ -219,7 +219,7 @@ fn verify_goes_on_after_references_that_cannot_be_followed() {
 #[test]
 fn store_files_without_bytes_are_faults_and_reads_warn_of_them() {
     let dir = tempfile::tempdir().unwrap();
-    copy_tree(&testdata("region/split-references/root"), dir.path());
+    copy_dir(&testdata("region/split-references/root"), dir.path());
     let region = dir.path().join("data/default/halves/93e53ef8671385578b50691051cf8cd5");
     let path = region.join("q").join("a".repeat(32));
     fs::write(&path, "").unwrap();
@@ -663,7 +663,7 @@ fn store_files_are_verified_next_to_what_cannot_be_examined() {
 #[test]
 fn store_files_of_a_family_are_verified_although_its_region_cannot_be_opened() {
     let dir = tempfile::tempdir().unwrap();
-    copy_tree(&testdata("region/split-references/root"), dir.path());
+    copy_dir(&testdata("region/split-references/root"), dir.path());
     let region = dir.path().join("data/default/halves/93e53ef8671385578b50691051cf8cd5");
     let verify = |expected: i32| {
         let output = run(&["verify".as_ref(), "--json".as_ref(), region.join("q").as_os_str()]);

@@ -264,7 +264,7 @@ impl ClientBuilder {
     /// features `snappy`, `lz4`, `zstd`.
     pub fn compressor(mut self, class: &str) -> Result<Self> {
         let known = Compressor::of_class(class);
-        let known = known.map_err(|reason| Error::locating(ErrorKind::Unsupported, reason))?;
+        let known = known.map_err(|reason| Error::new(ErrorKind::Unsupported, reason))?;
         self.connections.cells.compressor = Some(known);
         Ok(self)
     }

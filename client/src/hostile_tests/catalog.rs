@@ -17,7 +17,7 @@ struct Silent(Mutex<Vec<Duration>>);
 
 impl ConnectionRegistry for Silent {
     fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
-        self.0.lock().unwrap().push(deadline.left());
+        self.0.lock().unwrap().push(deadline.remaining());
         Err(Error::timed_out("read"))
     }
 
@@ -143,7 +143,7 @@ async fn calls_to_all_regions_begin_again_if_the_catalog_is_not_found_at_once() 
 #[tokio::test]
 async fn writes_of_a_row_that_is_not_found_at_once_are_sent_together() {
     let cluster = Cluster::start().await;
-    let error = Error::locating(hregion::ErrorKind::NoServerForRegion, "none at present");
+    let error = Error::new(hregion::ErrorKind::NoServerForRegion, "none at present");
     let table = flaky_client(&cluster, 1, error, 2).table(&TableName::parse("t").unwrap());
     let put = || Put::new(row_key(7)).cell("f", "q", "v").into();
     let results = table.batch(&[put(), put()]).await;

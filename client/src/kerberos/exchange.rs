@@ -97,7 +97,7 @@ fn failed(server: &str, error: Disagreement) -> io::Error {
         Disagreement::Malformed(what) => malformed(server, what),
         Disagreement::Protection(message) => {
             let message = format!("{server}: {message}");
-            Fault::fatal(Error::locating(ErrorKind::Remote, message)).into_io()
+            Fault::fatal(Error::new(ErrorKind::Remote, message)).into_io()
         }
     }
 }

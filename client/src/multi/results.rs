@@ -45,7 +45,7 @@ impl Results {
     }
 
     pub(super) fn take(self) -> Vec<Result<Row>> {
-        let missing = || Err(Error::locating(ErrorKind::Remote, "an action without a result"));
+        let missing = || Err(Error::new(ErrorKind::Remote, "an action without a result"));
         let results = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
         results.into_iter().map(|result| result.unwrap_or_else(missing)).collect()
     }

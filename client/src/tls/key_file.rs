@@ -41,7 +41,7 @@ impl KeyFile {
                     "{}: a file of type {other:?}, not PEM or PKCS12, is not supported",
                     path.display()
                 );
-                return Err(Error::locating(ErrorKind::Unsupported, message));
+                return Err(Error::new(ErrorKind::Unsupported, message));
             }
         };
         Ok(Self { path: path.to_owned(), form, password: password.unwrap_or_default().to_owned() })
@@ -76,7 +76,7 @@ impl KeyFile {
                 if bytes.windows(ENCRYPTED.len()).any(|part| part == ENCRYPTED) {
                     let message = "an encrypted private key in a PEM file is not supported";
                     let message = format!("{}: {message}", self.path.display());
-                    return Err(Error::locating(ErrorKind::Unsupported, message));
+                    return Err(Error::new(ErrorKind::Unsupported, message));
                 }
                 let key = PrivateKeyDer::from_pem_slice(&bytes).map_err(|error| self.wrong(&error))?;
                 Ok((self.pem_certificates(&bytes)?, key))
@@ -100,7 +100,7 @@ impl KeyFile {
         file.take(MAX_LEN + 1).read_to_end(&mut bytes).map_err(failed)?;
         if bytes.len() as u64 > MAX_LEN {
             let message = format!("{} has more than 1 MiB", self.path.display());
-            return Err(Error::locating(ErrorKind::Limit, message));
+            return Err(Error::new(ErrorKind::Limit, message));
         }
         Ok(bytes)
     }

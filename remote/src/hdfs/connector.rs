@@ -39,7 +39,7 @@ pub(super) struct Connector {
 /// A client that changes files.
 pub(super) struct Changing {
     pub(super) client: Client,
-    /// None if the name nodes are reached directly: see [`NameNodes::several`]; or if there are no ports.
+    /// `None` if the name nodes are reached directly: see [`NameNodes::several`]; or if there are no ports.
     _relays: Option<Relays>,
 }
 

@@ -41,7 +41,7 @@ const FRESH: Duration = Duration::from_secs(20);
 /// A lock file that is open.
 pub(super) struct Lease {
     key: String,
-    /// None when the file is being closed.
+    /// `None` when the file is being closed.
     writer: tokio::sync::Mutex<Option<FileWriter>>,
     /// Before the last renewal that has succeeded.
     renewed: Mutex<Moment>,

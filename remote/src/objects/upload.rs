@@ -51,7 +51,7 @@ struct Upload {
 
 /// An object that is uploaded in parts.
 pub(super) struct Parts {
-    /// None if it is over.
+    /// `None` if it is over.
     upload: Option<Upload>,
     /// The parts that are uploaded.
     uploaded: Vec<PartId>,

@@ -178,7 +178,7 @@ fn a_region_goes_on_after_its_log_was_refused() {
         region.put(put(&refused, "1")).unwrap_err();
         server.behave([]);
         expected.insert(kept, "1".to_owned());
-        assert!(region.health().is_sound(), "{:?}", region.health());
+        assert!(region.health().is_healthy(), "{:?}", region.health());
         assert_eq!(rows(&region), expected, "{manner:?}");
     }
     region.put(put("last", "1")).unwrap();

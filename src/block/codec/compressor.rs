@@ -24,20 +24,20 @@ pub(crate) struct CompressorOptions {
 /// Compresses the payloads of blocks.
 pub(crate) struct Compressor {
     codec: Codec,
-    /// None if bytes are stored uncompressed.
+    /// `None` if bytes are stored uncompressed.
     encoder: Option<Box<dyn Encoder>>,
     /// The maximum number of plain bytes in a chunk, if the codec is framed.
     max_chunk: Option<usize>,
 }
 
 impl Compressor {
-    /// A compressor for `codec`. Fails if the codec is not built in, or if the dictionary is invalid.
+    /// Creates a compressor for `codec`. Fails if the codec is not built in, or if the dictionary is invalid.
     pub(crate) fn new(codec: Codec, options: &CompressorOptions) -> Result<Self, Corruption> {
         let encoder = encoder(codec, options)?;
         Ok(Self { codec, encoder, max_chunk: max_chunk(codec, options.zstd_framed) })
     }
 
-    /// A compressor that panics.
+    /// Creates a compressor that panics.
     #[cfg(test)]
     pub(crate) fn panicking(codec: Codec) -> Self {
         struct Panicking;
@@ -106,7 +106,7 @@ fn encoder(codec: Codec, options: &CompressorOptions) -> Result<Option<Box<dyn E
     })
 }
 
-/// The chunk sizes of HBase's and Hadoop's codec classes with their default buffers (hfile.md §8.2).
+/// Returns the chunk sizes of HBase's and Hadoop's codec classes with their default buffers (hfile.md §8.2).
 ///
 /// The classes based on aircompressor cannot decode a chunk with more plain bytes than their buffer holds: 64
 /// KiB for LZO, and 256 KiB for the others. LZO chunks have the size that its class writes, which hadoop-lzo

@@ -25,7 +25,8 @@ pub(crate) struct Decompressor {
 }
 
 impl Decompressor {
-    /// A decompressor for the blocks of a file. ZSTD may need the dictionary that the table was written with.
+    /// Creates a decompressor for the blocks of a file. ZSTD may need the dictionary that the table was
+    /// written with.
     pub(crate) fn new(codec: Codec, zstd_dictionary: Option<Arc<[u8]>>) -> Self {
         #[cfg(not(feature = "zstd"))]
         let _ = zstd_dictionary;

@@ -73,7 +73,7 @@ impl Codec {
         }
     }
 
-    /// The error for bytes that the codec's library rejects.
+    /// Returns the error for bytes that the codec's library rejects.
     #[cold]
     fn refuses(self, message: impl Into<Cow<'static, str>>) -> Corruption {
         Corruption::Codec { codec: self.name(), message: message.into() }

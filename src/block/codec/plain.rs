@@ -22,12 +22,12 @@ impl<'a> Plain<'a> {
         Self { out, written, end: written.saturating_add(len) }
     }
 
-    /// The number of missing bytes.
+    /// Returns the number of missing bytes.
     pub(super) fn left(&self) -> usize {
         self.end - self.written
     }
 
-    /// A buffer to write to: the missing bytes, but at most `at_most`.
+    /// Returns a buffer to write to: the missing bytes, but at most `at_most`.
     #[allow(dead_code, reason = "unused if no codec is built in")]
     pub(super) fn room(&mut self, at_most: usize) -> &mut [u8] {
         let to = self.written + at_most.min(self.left());

@@ -22,9 +22,9 @@ static CONTEXTS: Pool<DCtx<'static>> = Pool::new();
 
 /// A dictionary prepared for decoding.
 pub(super) struct DecoderDictionary {
-    /// None for a raw dictionary, without Zstandard's header and tables.
+    /// `None` for a raw dictionary, without Zstandard's header and tables.
     id: Option<NonZeroU32>,
-    /// None if the library rejected it.
+    /// `None` if the library rejected it.
     prepared: Option<DDict<'static>>,
 }
 
@@ -126,7 +126,7 @@ fn decode_frame(
     Ok(())
 }
 
-/// The dictionary to decode `frame` with.
+/// Returns the dictionary to decode `frame` with.
 ///
 /// A frame refers to its dictionary by id, if the dictionary has one. If the given dictionary has an id but
 /// the frame refers to none, the frame was written before the table had the dictionary. The dictionary must

@@ -152,14 +152,14 @@ impl DataBlock {
         Some(())
     }
 
-    /// The cell at an offset in the bytes; `None` if none begins there.
+    /// Returns the cell at an offset in the bytes; `None` if none begins there.
     pub(crate) fn cell_at(&self, at: usize) -> Option<CellPosition> {
         let mut position = self.first();
         while position.at < at && self.step(&mut position) {}
         (position.at == at).then_some(position)
     }
 
-    /// The offset of a cell in the bytes.
+    /// Returns the offset of a cell in the bytes.
     pub(crate) fn offset_of(position: &CellPosition) -> usize {
         position.at
     }
@@ -169,7 +169,7 @@ impl DataBlock {
         Self { as_stored: true, ..self }
     }
 
-    /// The cells, if the stored block has them unchanged, at the same offsets.
+    /// Returns the cells, if the stored block has them unchanged, at the same offsets.
     pub(super) fn stored_cells(&self) -> Option<&[u8]> {
         self.as_stored.then(|| self.cell_bytes())
     }
@@ -178,7 +178,7 @@ impl DataBlock {
         self.format
     }
 
-    /// The offset of the first cell.
+    /// Returns the offset of the first cell.
     pub(super) fn start(&self) -> usize {
         self.cells.start
     }
@@ -188,12 +188,12 @@ impl DataBlock {
         self.index.len() > 0
     }
 
-    /// The bytes of all cells.
+    /// Returns the bytes of all cells.
     pub(super) fn cell_bytes(&self) -> &[u8] {
         &self.bytes[self.cells.clone()]
     }
 
-    /// The bytes of a cell.
+    /// Returns the bytes of a cell.
     pub(super) fn bytes_of(&self, position: &CellPosition) -> &[u8] {
         &self.bytes[position.at..position.next]
     }
@@ -202,39 +202,39 @@ impl DataBlock {
         Self { prev_block_offset, ..self }
     }
 
-    /// The file offset of the previous data block; -1 if there is none.
+    /// Returns the file offset of the previous data block; -1 if there is none.
     pub(crate) fn prev_block_offset(&self) -> i64 {
         self.prev_block_offset
     }
 
-    /// The number of cells.
+    /// Returns the number of cells.
     pub(crate) fn count(&self) -> u32 {
         self.count
     }
 
-    /// The memory size in bytes, for cache accounting.
+    /// Returns the memory size in bytes, for cache accounting.
     pub(crate) fn memory(&self) -> usize {
         size_of::<Self>() + self.bytes.capacity()
     }
 
-    /// The bytes up to the end of the cells, where the cells begin in them, and whether the stored block has
-    /// these cells, unchanged, at these offsets.
+    /// Returns the bytes up to the end of the cells, where the cells begin in them, and whether the stored
+    /// block has these cells, unchanged, at these offsets.
     pub(crate) fn content(&self) -> (&[u8], usize, bool) {
         (&self.bytes[..self.cells.end], self.cells.start, self.as_stored)
     }
 
-    /// The buffer, for reuse.
+    /// Returns the buffer, for reuse.
     pub(crate) fn into_buffer(self) -> Vec<u8> {
         self.bytes
     }
 
-    /// The first cell.
+    /// Returns the first cell.
     #[inline]
     pub(crate) fn first(&self) -> CellPosition {
         self.position(self.cells.start)
     }
 
-    /// The first cell, for a long scan: also touches the following bytes.
+    /// Returns the first cell, for a long scan: also touches the following bytes.
     pub(crate) fn first_of_many(&self) -> CellPosition {
         let mut position = self.first();
         // `advance` touches the following chunks
@@ -243,7 +243,7 @@ impl DataBlock {
         position
     }
 
-    /// The last cell.
+    /// Returns the last cell.
     pub(crate) fn last(&self) -> CellPosition {
         self.position(self.last)
     }
@@ -298,7 +298,7 @@ impl DataBlock {
     }
 
     /// If the cell at `position` is followed by another row in this block, passes it to `visit`, and advances
-    /// if `visit` returns a result. Otherwise returns None.
+    /// if `visit` returns a result. Otherwise returns `None`.
     #[inline(always)] // the loop of every scan
     pub(crate) fn visit_single_cell<R>(
         &self,
@@ -350,19 +350,19 @@ impl DataBlock {
         position.at == self.cells.start
     }
 
-    /// The key of a cell.
+    /// Returns the key of a cell.
     #[inline]
     pub(crate) fn key(&self, position: &CellPosition) -> &CellKey {
         key_at(&self.bytes, position)
     }
 
-    /// The row of a cell.
+    /// Returns the row of a cell.
     #[inline]
     pub(crate) fn row(&self, position: &CellPosition) -> &[u8] {
         row_at(&self.bytes, position.at)
     }
 
-    /// A cell.
+    /// Returns a cell.
     #[inline]
     pub(crate) fn cell(&self, position: &CellPosition) -> CellRef<'_> {
         let rest = &self.bytes[position.at + key_value::LENGTHS..];
@@ -372,7 +372,7 @@ impl DataBlock {
         CellRef { key: CellKey::from_checked(key), value, tags, seq_id: position.seq_id }
     }
 
-    /// The first cell whose key is not less than `key`, and how it compares; `None` if all are less.
+    /// Returns the first cell whose key is not less than `key`, and how it compares; `None` if all are less.
     #[inline]
     pub(crate) fn seek(&self, key: &CellKey, order: CellOrder) -> Option<(CellPosition, Ordering)> {
         let (low, high) = match self.candidates(key.row()) {
@@ -487,7 +487,7 @@ impl DataBlock {
         if self.row(&position) == row { RowSearch::Found(position) } else { RowSearch::Absent }
     }
 
-    /// The last cell whose key is less than `key`; `None` if there is none.
+    /// Returns the last cell whose key is less than `key`; `None` if there is none.
     pub(crate) fn seek_before(&self, key: &CellKey, order: CellOrder) -> Option<CellPosition> {
         let start = match self.candidates(key.row()) {
             Candidates::Before => return None,
@@ -517,7 +517,7 @@ impl DataBlock {
         self.index.candidates(&self.bytes, row, |bytes| row_at(bytes, self.cells.start))
     }
 
-    /// The first entry of `low..high` whose cell is not less than `key`, or `high`.
+    /// Returns the first entry of `low..high` whose cell is not less than `key`, or `high`.
     #[inline]
     fn bisect(&self, mut low: usize, mut high: usize, key: &CellKey, order: CellOrder) -> usize {
         while low < high {

@@ -33,7 +33,7 @@ pub(super) fn common_prefix_with_timestamp(previous: &CellKey, key: &CellKey) ->
 
 const TIMESTAMP_AND_TYPE: usize = 9;
 
-/// The number of equal leading bytes. Compares a word at a time.
+/// Returns the number of equal leading bytes. Compares a word at a time.
 #[inline]
 fn equal_bytes(a: &[u8], b: &[u8]) -> usize {
     let (a_words, b_words) = (a.as_chunks::<8>().0, b.as_chunks::<8>().0);

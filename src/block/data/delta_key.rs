@@ -44,7 +44,8 @@ impl<'a> PreviousCell<'a> {
         })
     }
 
-    /// The first cell of a FAST_DIFF block. Its whole key is at the start of `bytes` and was put at `key_at`.
+    /// Returns the first cell of a FAST_DIFF block. Its whole key is at the start of `bytes` and was put at
+    /// `key_at`.
     pub(super) fn first(bytes: &'a [u8], key: &CellKey, key_at: usize, value_len: usize) -> Self {
         let row_len = key.row().len();
         Self {

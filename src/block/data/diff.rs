@@ -121,7 +121,7 @@ pub(super) fn put(out: &mut Vec<u8>, cell: &CellRef<'_>, previous: Option<Previo
     out.extend_from_slice(cell.value);
 }
 
-/// The minimum number of bytes that hold the magnitude of a number, at least one.
+/// Returns the minimum number of bytes that hold the magnitude of a number, at least one.
 fn magnitude_len(number: i64) -> u8 {
     let bits = 64 - number.unsigned_abs().leading_zeros();
     u8::try_from(bits.div_ceil(8)).unwrap_or(8).max(1)

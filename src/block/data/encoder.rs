@@ -37,7 +37,7 @@ pub(super) struct Previous<'a> {
 }
 
 impl Encoder {
-    /// An encoder of blocks of this format.
+    /// Creates an encoder of blocks of this format.
     pub(crate) fn new(format: &DataFormat) -> Self {
         Self {
             format: *format,
@@ -111,25 +111,25 @@ impl Encoder {
         Ok(())
     }
 
-    /// The key of the last cell of the open block.
+    /// Returns the key of the last cell of the open block.
     fn previous_key(&self) -> Option<&CellKey> {
         self.last_key().filter(|_| !self.is_empty())
     }
 
-    /// The key of the last cell written.
+    /// Returns the key of the last cell written.
     #[inline]
     pub(crate) fn last_key(&self) -> Option<&CellKey> {
         (!self.key.is_empty()).then(|| CellKey::from_checked(&self.key))
     }
 
-    /// The encoded size of the open block as HBase counts it to decide whether the block is full (§14.1):
-    /// cells and row offsets, without the parts that a block has once.
+    /// Returns the encoded size of the open block as HBase counts it to decide whether the block is full
+    /// (§14.1): cells and row offsets, without the parts that a block has once.
     #[inline]
     pub(crate) fn encoded_size(&self) -> usize {
         self.cells.len() + self.rows.len()
     }
 
-    /// The size of the cells of the open block in plain form.
+    /// Returns the size of the cells of the open block in plain form.
     #[inline]
     pub(crate) fn unencoded_size(&self) -> usize {
         self.unencoded

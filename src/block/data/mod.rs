@@ -53,7 +53,8 @@ impl DataFormat {
     }
 }
 
-/// The range of the cells in a payload with plain cells. The cells must still be checked; the rest has been.
+/// Returns the range of the cells in a payload with plain cells. The cells must still be checked; the rest
+/// has been.
 pub(crate) fn plain_cells(format: &DataFormat, payload: &[u8]) -> Result<Range<usize>, Corruption> {
     match format.encoding {
         DataBlockEncoding::RowIndexV1 => row_index::check_rows(payload, format.cells),

@@ -151,7 +151,7 @@ pub(crate) enum PartSize {
 }
 
 impl PartSize {
-    /// The least number of bytes.
+    /// Returns the least number of bytes.
     fn least(self) -> usize {
         match self {
             Self::Fine => 4 << 10,
@@ -251,7 +251,7 @@ impl BlockOutline {
         })
     }
 
-    /// The memory size in bytes, for cache accounting.
+    /// Returns the memory size in bytes, for cache accounting.
     pub(crate) fn memory(&self) -> usize {
         let known = |tags: &KnownTags| size_of_val(tags) + tags.all.len() + size_of_val(&*tags.ends);
         let tags = self.tags.as_deref().map_or(0, known);
@@ -305,7 +305,7 @@ impl BlockOutline {
         self.format.keeps_cells_plain()
     }
 
-    /// The number of parts.
+    /// Returns the number of parts.
     pub(crate) fn parts(&self) -> usize {
         self.parts.len()
     }

@@ -37,18 +37,18 @@ impl<'o> PlainCells<'o> {
         Self { start: out.len(), last: out.len(), out, limit }
     }
 
-    /// The offset of the next byte.
+    /// Returns the offset of the next byte.
     #[inline]
     pub(super) fn position(&self) -> usize {
         self.out.len()
     }
 
-    /// The offset of the last cell.
+    /// Returns the offset of the last cell.
     pub(super) fn last(&self) -> usize {
         self.last
     }
 
-    /// The bytes put since a position.
+    /// Returns the bytes put since a position.
     #[inline]
     pub(super) fn since(&self, position: usize) -> &[u8] {
         self.out.get(position..).unwrap_or_default()

@@ -46,7 +46,7 @@ pub(crate) fn prefetch(bytes: &[u8]) -> u8 {
     bytes.iter().step_by(LINE).fold(0, |all, byte| all ^ byte)
 }
 
-/// The position of the cell that starts at an offset.
+/// Returns the position of the cell that starts at an offset.
 #[inline(always)] // the loop of every scan
 pub(super) fn position_at(bytes: &[u8], at: usize, format: CellFormat) -> CellPosition {
     let (lengths, _) = bytes[at..].split_first_chunk::<{ key_value::LENGTHS }>().expect("a cell has lengths");
@@ -78,7 +78,7 @@ pub(super) fn position_at(bytes: &[u8], at: usize, format: CellFormat) -> CellPo
     position
 }
 
-/// A number of any form, and the offset after it.
+/// Returns a number of any form, and the offset after it.
 #[cold]
 fn vlong_at(bytes: &[u8], at: usize) -> (i64, usize) {
     let mut cursor = Cursor::new(&bytes[at..]);
@@ -86,14 +86,14 @@ fn vlong_at(bytes: &[u8], at: usize) -> (i64, usize) {
     (number, at + cursor.position())
 }
 
-/// The key of the cell at a position.
+/// Returns the key of the cell at a position.
 #[inline]
 pub(super) fn key_at<'b>(bytes: &'b [u8], position: &CellPosition) -> &'b CellKey {
     let at = position.at + key_value::LENGTHS;
     CellKey::from_checked(&bytes[at..at + position.key_len])
 }
 
-/// The row of the cell at an offset.
+/// Returns the row of the cell at an offset.
 #[inline]
 pub(super) fn row_at(bytes: &[u8], at: usize) -> &[u8] {
     let at = at + key_value::LENGTHS;

@@ -21,7 +21,7 @@ impl Default for RadixTable {
 }
 
 impl RadixTable {
-    /// The slices of numbers that do not descend. The numbers have `bits` bits, at least five.
+    /// Creates the slices of numbers that do not descend. The numbers have `bits` bits, at least five.
     pub(super) fn new(bits: u32, numbers: impl Iterator<Item = u64>) -> Self {
         let shift = bits - SLICE_BITS;
         let mut starts = [0; SLICES + 1];
@@ -40,13 +40,13 @@ impl RadixTable {
         usize::try_from(number >> shift).map_or(SLICES - 1, |slice| slice.min(SLICES - 1))
     }
 
-    /// The number of numbers before the slice of `target`: where a search begins.
+    /// Returns the number of numbers before the slice of `target`: where a search begins.
     #[inline]
     pub(super) fn slice_start(&self, target: u64) -> usize {
         self.starts[Self::slice(target, self.shift)] as usize
     }
 
-    /// The index of the first of `items` whose number is not below `target`, or `items.len()`.
+    /// Returns the index of the first of `items` whose number is not below `target`, or `items.len()`.
     ///
     /// `is_below` compares an item's number with `target`. It is called for `WINDOW` items, without branches
     /// in between.

@@ -17,12 +17,12 @@ use std::ops::Range;
 
 const ID_LEN: usize = 2;
 
-/// The cells of a payload. Checks only the frame around them.
+/// Returns the cells of a payload. Checks only the frame around them.
 pub(crate) fn cells(payload: &[u8]) -> Result<&[u8], Corruption> {
     split(payload).map(|(cells, _)| cells)
 }
 
-/// The cells of a payload, and the offsets of its rows. Checks only the frame around them.
+/// Returns the cells of a payload, and the offsets of its rows. Checks only the frame around them.
 pub(crate) fn split(payload: &[u8]) -> Result<(&[u8], RowOffsets<'_>), Corruption> {
     let Some((body, size)) = payload.split_last_chunk::<4>() else {
         return Err(Corruption::Truncated {

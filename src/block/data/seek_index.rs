@@ -186,7 +186,7 @@ impl SeekIndex {
         crowded > starts.len() / CROWDED
     }
 
-    /// The number of entries; 0 if the block must be searched cell by cell.
+    /// Returns the number of entries; 0 if the block must be searched cell by cell.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.entries
@@ -208,7 +208,7 @@ impl SeekIndex {
         }
     }
 
-    /// The offset of an entry's cell, relative to the first cell.
+    /// Returns the offset of an entry's cell, relative to the first cell.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "masked to 16 or 32 bits")]
     pub(super) fn offset(&self, bytes: &[u8], i: usize) -> u32 {
@@ -219,7 +219,7 @@ impl SeekIndex {
         }
     }
 
-    /// The entries where a row may be. `first_row` returns the row of the first cell.
+    /// Returns the entries where a row may be. `first_row` returns the row of the first cell.
     #[inline]
     pub(super) fn candidates<'b>(
         &self,
@@ -256,7 +256,7 @@ impl SeekIndex {
         }
     }
 
-    /// The row bits of `row`, if it is not before or after all cells of the block.
+    /// Returns the row bits of `row`, if it is not before or after all cells of the block.
     #[inline]
     fn row_bits_of<'b>(
         &self,
@@ -306,8 +306,8 @@ impl SeekIndex {
         }
     }
 
-    /// The entries with the row bits `target`, possibly with some later ones. All entries before `bound` have
-    /// lesser row bits.
+    /// Returns the entries with the row bits `target`, possibly with some later ones. All entries before
+    /// `bound` have lesser row bits.
     #[inline]
     fn between<E: Copy, N: Copy + Ord, const WINDOW: usize>(
         &self,

@@ -29,7 +29,7 @@ impl Recency {
         Self { newer: links, older: links, newest: 0, oldest: 0, len: 0 }
     }
 
-    /// The slot for a new entry: the next free one, or the least recently used.
+    /// Returns the slot for a new entry: the next free one, or the least recently used.
     fn insert(&mut self) -> u8 {
         if self.len == SLOTS {
             let slot = self.oldest;
@@ -77,7 +77,7 @@ pub(super) struct TagDecoder<'a> {
 }
 
 impl<'a> TagDecoder<'a> {
-    /// A dictionary with tags, each after its length, that were added in this order.
+    /// Creates a dictionary with tags, each after its length, that were added in this order.
     pub(super) fn with(before: &'a [u8]) -> Self {
         let entries = [(0, 0); SLOTS as usize];
         let mut dictionary = Self { recency: Recency::new(), before, entries, replaces: false };
@@ -134,7 +134,7 @@ impl<'a> TagDecoder<'a> {
         Ok(())
     }
 
-    /// The entry of an index, which becomes the most recently used.
+    /// Returns the entry of an index, which becomes the most recently used.
     fn entry(&mut self, index: u16) -> Result<(usize, usize), Corruption> {
         match u8::try_from(index) {
             Ok(slot) if slot < self.recency.len => {
@@ -146,7 +146,7 @@ impl<'a> TagDecoder<'a> {
     }
 }
 
-/// A literal tag: its length, and its type and value.
+/// Reads a literal tag: its length, and its type and value.
 fn literal<'a>(payload: &mut Cursor<'a>) -> Result<(u16, &'a [u8]), Corruption> {
     let len = payload.varint("tag length")?;
     match u16::try_from(len) {

@@ -84,7 +84,7 @@ pub(super) struct Tier {
 }
 
 struct TierShared {
-    /// None if it could not be created.
+    /// `None` if it could not be created.
     file: Option<Arc<dyn ScratchFile>>,
     capacity: u64,
     ring: Mutex<Ring>,

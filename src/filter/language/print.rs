@@ -13,7 +13,7 @@ pub(in crate::filter) fn print(filter: &Filter) -> Option<Vec<u8>> {
 
 /// Returns false if the language cannot express the filter.
 fn put(out: &mut Vec<u8>, filter: &Filter) -> bool {
-    let simple = Simple { out, first: true, sayable: true };
+    let simple = Simple { out, first: true, expressible: true };
     match &*filter.kind {
         Kind::Row(filter) => simple.name("Row").comparison(filter.compare, &filter.comparator),
         Kind::Family(filter) => simple.name("Family").comparison(filter.compare, &filter.comparator),
@@ -51,10 +51,10 @@ fn put(out: &mut Vec<u8>, filter: &Filter) -> bool {
         }
         Kind::ColumnRange(filter) => {
             // an empty qualifier differs from an open side, but prints the same
-            let sayable = |side: &Option<bytes::Bytes>| side.as_ref().is_none_or(|side| !side.is_empty());
+            let expressible = |side: &Option<bytes::Bytes>| side.as_ref().is_none_or(|side| !side.is_empty());
             simple
                 .name("ColumnRange")
-                .only_if(sayable(&filter.min) && sayable(&filter.max))
+                .only_if(expressible(&filter.min) && expressible(&filter.max))
                 .text(filter.min.as_deref().unwrap_or_default())
                 .word(filter.include_min)
                 .text(filter.max.as_deref().unwrap_or_default())
@@ -103,16 +103,16 @@ fn put_member(out: &mut Vec<u8>, filter: &Filter) -> bool {
         return put(out, filter);
     }
     out.push(b'(');
-    let sayable = put(out, filter);
+    let expressible = put(out, filter);
     out.push(b')');
-    sayable
+    expressible
 }
 
 /// A simple filter being written.
 struct Simple<'a> {
     out: &'a mut Vec<u8>,
     first: bool,
-    sayable: bool,
+    expressible: bool,
 }
 
 impl Simple<'_> {
@@ -122,8 +122,8 @@ impl Simple<'_> {
         self
     }
 
-    fn only_if(mut self, sayable: bool) -> Self {
-        self.sayable &= sayable;
+    fn only_if(mut self, expressible: bool) -> Self {
+        self.expressible &= expressible;
         self
     }
 
@@ -164,9 +164,9 @@ impl Simple<'_> {
             ComparatorKind::Regex(pattern) => ("regexstring:", pattern.source().as_bytes(), false),
             _ => return self.only_if(false),
         };
-        let sayable =
+        let expressible =
             compare != Compare::NoOp && (ordered || matches!(compare, Compare::Equal | Compare::NotEqual));
-        self.only_if(sayable).word(compare.symbol()).text(&[kind.as_bytes(), value].concat())
+        self.only_if(expressible).word(compare.symbol()).text(&[kind.as_bytes(), value].concat())
     }
 
     fn argument(mut self, argument: &[u8]) -> Self {
@@ -179,6 +179,6 @@ impl Simple<'_> {
 
     fn close(self) -> bool {
         self.out.push(b')');
-        self.sayable
+        self.expressible
     }
 }

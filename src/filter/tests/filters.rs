@@ -258,7 +258,8 @@ fn a_filter_of_ones_own() {
 /// call it, and check the answer.
 #[test]
 fn filters_that_judge_cells_only_are_not_asked_about_rows() {
-    let judges = |expression: &str| FilterEvaluator::new(&Filter::parse(expression).unwrap()).judges_keys();
+    let judges =
+        |expression: &str| FilterEvaluator::new(&Filter::parse(expression).unwrap()).checks_row_keys();
     let (key, cell) = ("PageFilter(1)", "ValueFilter(=, 'binary:1')");
     for (expression, expected) in [
         (key.to_owned(), true),

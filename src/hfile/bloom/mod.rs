@@ -37,7 +37,7 @@ pub struct BloomFilter {
     meta: BloomMeta,
     /// The kind of keys; rows in a delete-family filter.
     bloom_type: BloomType,
-    /// The order of the chunks' first keys; none if the file's order is unknown: the filter then excludes
+    /// The order of the chunks' first keys; `None` if the file's order is unknown: the filter then excludes
     /// nothing.
     order: Option<CellOrder>,
     /// The first key of each chunk.

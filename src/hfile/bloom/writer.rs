@@ -125,7 +125,7 @@ impl BloomWriter {
         self.chunks.write_due(sink, closing)
     }
 
-    /// Returns the metadata, once all chunks are written; none if there are no chunks.
+    /// Returns the metadata, once all chunks are written; `None` if there are no chunks.
     pub(in crate::hfile) fn meta(&self) -> Option<&BloomMeta> {
         Some(&self.chunks.meta).filter(|meta| meta.len() > 0)
     }

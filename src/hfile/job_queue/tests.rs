@@ -207,7 +207,7 @@ fn threads_that_are_too_many_are_not_called() {
         state.threads - state.asleep.len()
     };
     for most in [3, 1, 2] {
-        queue.set_most(most);
+        queue.set_max_threads(most);
         let gate = Arc::new((Mutex::new(false), Condvar::new()));
         let waiting: Vec<_> = (0..5).map(|_| job(Action::Wait(Arc::clone(&gate)))).collect();
         waiting.iter().for_each(|job| queue.push(job));

@@ -74,7 +74,7 @@ fn parts_of_a_replaced_outline_are_not_those_of_the_new_one() {
                 // Rows of the first block whose parts are read by one call: more bytes than one part.
                 let wanted = [row(0, 0), row(0, 70), row(0, 140), row(0, 210), row(0, 280)];
                 let wanted = wanted.into_iter().chain([row(1, first), row(1, second)]).collect::<Vec<_>>();
-                let _together = ReadTogether::begin(wanted.iter().map(Vec::as_slice));
+                let _batch = BatchRead::begin(wanted.iter().map(Vec::as_slice));
                 assert!(is_found(find(0, 0, &outlines[0][0])));
                 assert!(is_found(find(1, first, &outlines[1][before])), "row {first}");
                 assert!(is_found(find(1, second, &outlines[1][after])), "rows {first} and {second}");

@@ -21,7 +21,7 @@ pub(super) struct Copy<'a> {
     known: KnownKeys,
     options: &'a HFileOptions,
     path: &'a Path,
-    /// None before the first cell kept.
+    /// `None` before the first cell kept.
     output: Option<Output>,
     losses: Losses,
     blocks: u64,
@@ -333,7 +333,7 @@ impl<'a> Copy<'a> {
             None if is_empty && self.losses.list.is_empty() => {
                 Output::create(&self.known, self.options, self.path, None)?
             }
-            None => return Err(self.nothing_sound()),
+            None => return Err(self.no_valid_cells()),
         };
         for (name, _) in &self.known.meta_blocks {
             match self.meta_blocks.remove(name) {
@@ -359,7 +359,7 @@ impl<'a> Copy<'a> {
     }
 
     /// Returns the reason that no file was written.
-    fn nothing_sound(self) -> Error {
+    fn no_valid_cells(self) -> Error {
         let none = Corruption::Malformed("the file has no valid data block");
         let none = none.at(self.known.source.reader.path(), 0);
         let lost: Option<LostBlock> = self.losses.into_list().into_iter().next();

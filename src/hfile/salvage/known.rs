@@ -39,7 +39,7 @@ pub(super) struct KnownKeys {
     pub(super) references: References,
     /// The names and handles of the meta blocks.
     pub(super) meta_blocks: Vec<(Vec<u8>, BlockHandle)>,
-    /// The offset of the load-on-open section, where all data ends; none if it cannot be determined.
+    /// The offset of the load-on-open section, where all data ends; `None` if it cannot be determined.
     pub(super) section: Option<u64>,
     pub(super) faults: Faults,
     pub(super) guesses: Vec<String>,
@@ -75,7 +75,7 @@ impl KnownKeys {
         Ok(known)
     }
 
-    /// Determines everything from the blocks of a file whose trailer is unusable for `reason`; none if no
+    /// Determines everything from the blocks of a file whose trailer is unusable for `reason`; `None` if no
     /// block is valid. `likely` is the order to assume for cells that fit both orders.
     pub(super) fn by_blocks(
         reader: &Arc<dyn FileReader>,

@@ -31,7 +31,7 @@ pub struct SalvageReport {
     pub cells: u64,
     /// The length of the new file in bytes.
     pub bytes: u64,
-    /// The number of cells in the damaged file according to its trailer; none without a valid trailer.
+    /// The number of cells in the damaged file according to its trailer; `None` without a valid trailer.
     pub cells_before: Option<u64>,
     /// The lost blocks, in file order; at most 10,000 are listed.
     pub lost: Vec<LostBlock>,
@@ -61,11 +61,11 @@ impl SalvageReport {
 pub struct LostBlock {
     /// The offset of the block or region.
     pub offset: u64,
-    /// No lost cell sorts before this key; none if the lost cells may include the file's first cell. It is
+    /// No lost cell sorts before this key; `None` if the lost cells may include the file's first cell. It is
     /// the key of the last cell kept before or, within a run of lost blocks, the block's index key, if that
     /// is known.
     pub after: Option<SeekKey>,
-    /// No lost cell sorts after this key; none if the lost cells may include the file's last cell.
+    /// No lost cell sorts after this key; `None` if the lost cells may include the file's last cell.
     pub before: Option<SeekKey>,
     /// The number of cells lost, if known. It is known if the cells are out of order or otherwise invalid in
     /// a file; `after` and `before` are then the least and the greatest of their keys.

@@ -19,7 +19,7 @@ const SAMPLES: usize = 8;
 
 const ORDERS: [CellOrder; 2] = [CellOrder::User, CellOrder::Meta];
 
-/// Returns the codec that fits the most of the first valid blocks; none if none fits. The source must have
+/// Returns the codec that fits the most of the first valid blocks; `None` if none fits. The source must have
 /// [`ANY_CODEC`].
 pub(super) fn find_codec(
     source: &BlockSource,
@@ -128,7 +128,7 @@ impl Survey {
     }
 
     /// Returns the format that fits the most blocks; among those, the one with the fewest cells out of order,
-    /// then the one with the fewest features. None if no format fits.
+    /// then the one with the fewest features. `None` if no format fits.
     pub(super) fn format(&self) -> Option<DataFormat> {
         self.best().map(|candidate| candidate.format)
     }

@@ -226,22 +226,22 @@ impl<'f> ReversedHFileScanner<'f> {
     ) -> Result<Option<B>> {
         if let (CursorState::InBlock, Some(block)) = (self.state, &self.cells.block) {
             let mut position = self.cells.position;
-            let broken_off = loop {
+            let reason = loop {
                 match visit(block.cell(&position)) {
-                    ControlFlow::Break(broken_off) => break Some(broken_off),
+                    ControlFlow::Break(reason) => break Some(reason),
                     ControlFlow::Continue(()) if block.advance_within(&self.here, &mut position) => {}
                     ControlFlow::Continue(()) => break None,
                 }
             };
             self.cells.position = position;
-            if broken_off.is_some() {
-                return Ok(broken_off);
+            if reason.is_some() {
+                return Ok(reason);
             }
             self.advance_with_care()?;
         }
         while let Some(cell) = self.peek() {
-            if let ControlFlow::Break(broken_off) = visit(cell) {
-                return Ok(Some(broken_off));
+            if let ControlFlow::Break(reason) = visit(cell) {
+                return Ok(Some(reason));
             }
             self.advance()?;
         }
@@ -249,7 +249,7 @@ impl<'f> ReversedHFileScanner<'f> {
     }
 
     /// Passes the current cell to `visit` if the row is in one block and ends with this cell; otherwise
-    /// returns none.
+    /// returns `None`.
     #[inline]
     pub(crate) fn peek_single_cell<R>(&self, visit: impl FnOnce(CellRef<'_>) -> Option<R>) -> Option<R> {
         let position = &self.cells.position;
@@ -439,8 +439,8 @@ impl HFileScanner<'_> {
         Ok(true)
     }
 
-    /// Enters the previous block and returns the one it left; returns none, and is not positioned, if that
-    /// was the first.
+    /// Enters the previous block and returns the one it left; returns `None`, and is not positioned, if
+    /// that was the first.
     fn enter_previous_block(&mut self) -> Result<Option<Arc<DataBlock>>> {
         let met = self.met.take();
         let Some(block) = self.block.take() else { return Ok(None) };

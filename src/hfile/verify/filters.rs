@@ -22,7 +22,7 @@ pub(super) struct FilterCheck {
     order: Option<CellOrder>,
     /// The chunk of the last key.
     chunk: Option<usize>,
-    /// The contents of that chunk; none if it could not be read.
+    /// The contents of that chunk; `None` if it could not be read.
     bits: Option<Vec<u8>>,
     /// Whether the chunk lacked a key.
     has_denied: bool,

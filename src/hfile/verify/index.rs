@@ -177,7 +177,7 @@ impl DataIndex {
         leaf.node.block.key(i)
     }
 
-    /// Returns the offsets of the first and the last data block; none in an empty index, or one that is not
+    /// Returns the offsets of the first and the last data block; `None` in an empty index, or one that is not
     /// complete.
     pub(in crate::hfile) fn ends(&self) -> Option<(u64, u64)> {
         if !self.is_whole {

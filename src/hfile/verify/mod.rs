@@ -116,12 +116,12 @@ pub(super) fn verify(
 struct Verification<'a> {
     source: &'a BlockSource,
     trailer: &'a Trailer,
-    /// The order of the cells; none if it is unknown: the order is then not checked.
+    /// The order of the cells; `None` if it is unknown: the order is then not checked.
     order: Option<CellOrder>,
     index_context: IndexContext,
     /// The offset of the file info, and its contents.
     info: Option<(u64, FileInfo)>,
-    /// The format of the cells; none if the file info could not be read: cells are then not read either.
+    /// The format of the cells; `None` if the file info could not be read: cells are then not read either.
     format: Option<DataFormat>,
     index: DataIndex,
     references: References,

@@ -362,8 +362,8 @@ impl HFileWriterOptions {
         self.bloom_settings.check(self.bloom.unwrap_or(BloomType::Row))
     }
 
-    /// Returns the encoded size in bytes at which a data block is complete whatever its plain size; none
-    /// without this rule.
+    /// Returns the encoded size in bytes at which a data block is complete whatever its plain size;
+    /// `None` without this rule.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "truncated as HBase does")]
     #[expect(clippy::cast_precision_loss, reason = "HBase computes it in 32 bits")]
     pub(super) fn encoded_limit(&self) -> Option<usize> {

@@ -105,7 +105,7 @@ pub(super) struct CompressedBlock {
 }
 
 impl Pipeline {
-    /// Creates a pipeline for blocks of up to `limit` bytes in total. None if there is no helper thread.
+    /// Creates a pipeline for blocks of up to `limit` bytes in total. `None` if there is no helper thread.
     pub(super) fn new(compressor: Compressor, blocks: &BlockWriter, limit: usize) -> Option<Self> {
         let is_off = limit == 0 || cores() == 1 || !HELPER.start();
         let compressor = Mutex::new(compressor);
@@ -138,8 +138,8 @@ impl Pipeline {
         self.held > self.limit || self.blocks.len() > MAX_BLOCKS
     }
 
-    /// Takes the first block once it is compressed; `writer` compresses what the helper has not begun. None
-    /// if there is no block.
+    /// Takes the first block once it is compressed; `writer` compresses what the helper has not begun.
+    /// `None` if there is no block.
     pub(super) fn take(&mut self, writer: &mut BlockWriter) -> Option<Result<CompressedBlock, Failure>> {
         let Pending { bytes, job, mut done } = self.blocks.pop_front()?;
         self.held -= bytes;

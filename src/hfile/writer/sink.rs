@@ -61,7 +61,7 @@ impl BlockSink {
         self.pipeline.as_ref().is_some_and(Pipeline::is_full)
     }
 
-    /// Writes the first queued data block. None if there is none.
+    /// Writes the first queued data block. `None` if there is none.
     pub(super) fn write_first(&mut self, block_type: BlockType) -> Result<Option<Written>> {
         let Self { file, blocks, pipeline: Some(pipeline), .. } = self else { return Ok(None) };
         let Some(block) = pipeline.take(blocks) else { return Ok(None) };

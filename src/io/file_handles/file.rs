@@ -85,7 +85,7 @@ impl OpenedFile {
         self.forgotten.load(Ordering::Relaxed)
     }
 
-    /// The handle, opened if necessary.
+    /// Returns the handle, opened if necessary.
     pub(super) fn reopen(self: &Arc<Self>, handles: &FileHandles) -> io::Result<Handle> {
         let _reopening = unpoisoned(self.reopening.lock());
         if let Some(handle) = self.handle.load_full() {

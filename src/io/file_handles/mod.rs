@@ -25,7 +25,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 /// A bound for the number of store files that are open at once. Clones share the bound.
 ///
-/// Regions that are opened without one share [that of the process](Self::of_process). If the system has no
+/// Regions that are opened without one share [that of the process](Self::global). If the system has no
 /// handles left, handles of files that are not being read are closed, even below the bound.
 ///
 /// A file whose handle was closed is reopened when it is read. It is found even if a region of this process,
@@ -65,7 +65,7 @@ fn key(storage: &Arc<dyn Storage>, path: &Path) -> FileKey {
 type Handle = Arc<Arc<dyn FileReader>>;
 
 /// The maximum number of handles of the process.
-const MAX_OF_PROCESS: usize = 512;
+const MAX_GLOBAL: usize = 512;
 
 /// The number of times that a call that finds no handles left closes some and retries: other threads may take
 /// the freed handles.
@@ -83,9 +83,9 @@ impl FileHandles {
     /// Returns the bound of the process: 512, or a quarter of the limit of the process (`RLIMIT_NOFILE`) at
     /// the first call, if that is less.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub fn global() -> Self {
         static SHARED: LazyLock<FileHandles> =
-            LazyLock::new(|| FileHandles::with_capacity((handles_of_process() / 4).min(MAX_OF_PROCESS)));
+            LazyLock::new(|| FileHandles::with_capacity((handle_limit() / 4).min(MAX_GLOBAL)));
         SHARED.clone()
     }
 
@@ -231,7 +231,7 @@ impl fmt::Debug for FileHandles {
 }
 
 impl State {
-    /// Closes the handle of a file that has not been read since the hand last passed it. None if all must
+    /// Closes the handle of a file that has not been read since the hand last passed it. `None` if all must
     /// stay open.
     fn close_one(&mut self) -> Option<Handle> {
         // The first round clears the marks. The second takes an unmarked file or, if all have been read in
@@ -290,9 +290,9 @@ fn is_out_of_handles(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
-/// The limit of open handles for this process.
+/// Returns the limit of open handles for this process.
 #[cfg(unix)]
-fn handles_of_process() -> usize {
+fn handle_limit() -> usize {
     use rustix::process::{Resource, getrlimit};
     getrlimit(Resource::Nofile)
         .current
@@ -300,7 +300,7 @@ fn handles_of_process() -> usize {
 }
 
 #[cfg(not(unix))]
-fn handles_of_process() -> usize {
+fn handle_limit() -> usize {
     usize::MAX
 }
 

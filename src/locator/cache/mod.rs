@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-/// The locations of regions, by table and start key.
+/// The locations of regions, by table and start key (HBase: `MetaCache`).
 ///
 /// A lookup takes no lock, allocates nothing, and is not blocked by other lookups or by changes. A change
 /// replaces the value that lookups read; the changes of each table are serialized. The catalog's own region
@@ -110,21 +110,21 @@ impl MetaCache {
     /// If the region is known, the newer location of each replica is kept, by sequence number; of equal
     /// numbers, the added one. Another region with the same start key is removed, and so are regions that
     /// begin within the added one.
-    pub fn insert(&self, locations: RegionLocations, source: LocationOrigin) {
-        self.insert_all([locations], source);
+    pub fn insert(&self, locations: RegionLocations, origin: LocationOrigin) {
+        self.insert_all([locations], origin);
     }
 
     /// Adds the locations of several regions, with one change for each run of regions of one table.
-    pub fn insert_all(&self, locations: impl IntoIterator<Item = RegionLocations>, source: LocationOrigin) {
+    pub fn insert_all(&self, locations: impl IntoIterator<Item = RegionLocations>, origin: LocationOrigin) {
         // The iterator may use the cache itself, which is locked later.
         let locations: Vec<RegionLocations> = locations.into_iter().collect();
         let mut locations = locations.into_iter().peekable();
         while let Some(first) = locations.next() {
             let table = first.region().table().clone();
             self.change(&table, |map| {
-                insert(map, first, source);
+                insert(map, first, origin);
                 while let Some(next) = locations.next_if(|next| *next.region().table() == table) {
-                    insert(map, next, source);
+                    insert(map, next, origin);
                 }
             });
         }
@@ -257,11 +257,11 @@ impl TableRegions {
     }
 }
 
-fn insert(map: &mut RegionMap, new: RegionLocations, source: LocationOrigin) {
+fn insert(map: &mut RegionMap, new: RegionLocations, origin: LocationOrigin) {
     let (start, end) = (new.region().start_key(), new.region().end_key());
     let known = map.get(start);
     let within = map.starts_within(start, end);
-    if source == LocationOrigin::Prefetched {
+    if origin == LocationOrigin::Prefetched {
         let is_younger = |known: &RegionLocations| known.region().region_id() > new.region().region_id();
         // the region that contains its first row, and the regions that begin within it
         let around = map.find(start);

@@ -4,10 +4,10 @@ use crate::cell::prefix;
 
 /// An item with a key, which begins its range.
 pub(super) trait Keyed {
-    /// The key.
+    /// Returns the key.
     fn key(&self) -> &[u8];
 
-    /// The exclusive end of the range; empty if it has no end.
+    /// Returns the exclusive end of the range; empty if it has no end.
     fn end(&self) -> &[u8];
 }
 

@@ -251,7 +251,7 @@ fn a_table_that_is_disabled_costs_no_attempts() {
     *setting.catalog.state.lock().unwrap() = None;
     assert_eq!((setting.fails_with("x"), setting.scans()), (ErrorKind::TableNotFound, 1));
     // decides nothing
-    let later = Error::locating(ErrorKind::Corrupt, "a state of a later version");
+    let later = Error::new(ErrorKind::Corrupt, "a state of a later version");
     *setting.catalog.unreadable.lock().unwrap() = Some(later);
     assert_eq!((setting.fails_with("x"), setting.scans()), (ErrorKind::RegionOffline, 4));
 }
@@ -380,7 +380,7 @@ struct Silent {
 
 impl ConnectionRegistry for Silent {
     fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
-        self.given.lock().unwrap().send(deadline.left()).unwrap();
+        self.given.lock().unwrap().send(deadline.remaining()).unwrap();
         let let_go = self.let_go.lock().unwrap().recv_timeout(Duration::from_secs(20));
         self.is_let_go.store(let_go.is_ok(), Ordering::SeqCst);
         Err(Error::timed_out("read"))

@@ -116,7 +116,7 @@ impl Client {
             if failure.is_final() || is_last && !may_pass {
                 return Err(failure.at(server, &path));
             }
-            let time = deadline.left();
+            let time = deadline.remaining();
             if time.is_zero() || is_last && time <= PAUSE {
                 return Err(failure.when_time_is_over().at(server, &path));
             }
@@ -156,6 +156,6 @@ impl Client {
     /// Returns the deadline of an attempt, with `left` attempts until `deadline`.
     fn share(&self, deadline: Deadline, left: usize) -> Deadline {
         let left = u32::try_from(left).unwrap_or(u32::MAX);
-        Deadline::after((deadline.left() / left).min(patience(self.session_timeout))).min(deadline)
+        Deadline::after((deadline.remaining() / left).min(patience(self.session_timeout))).min(deadline)
     }
 }

@@ -211,7 +211,7 @@ impl Connection {
 
     /// Whether the session belongs to this process, and is expected to be alive.
     pub(super) fn is_trusted(&self) -> bool {
-        !self.asking && !self.trusted.left().is_zero() && self.owner.is_this()
+        !self.asking && !self.trusted.remaining().is_zero() && self.owner.is_this()
     }
 
     /// Sends a request about a znode, and parses the result with `parse`; `None` if there is no such znode.
@@ -276,7 +276,7 @@ pub(super) fn patience(timeout: Duration) -> Duration {
 fn connect(addresses: &[SocketAddr], deadline: Deadline) -> io::Result<TcpStream> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for (address, left) in addresses.iter().zip((1..=addresses.len()).rev()) {
-        let share = deadline.left() / u32::try_from(left).unwrap_or(u32::MAX);
+        let share = deadline.remaining() / u32::try_from(left).unwrap_or(u32::MAX);
         if share.is_zero() {
             return Err(late());
         }
@@ -355,7 +355,7 @@ struct Timed<'a> {
 
 impl Timed<'_> {
     fn left(&self) -> io::Result<Option<Duration>> {
-        let left = self.deadline.left();
+        let left = self.deadline.remaining();
         if left.is_zero() { Err(late()) } else { Ok(Some(left)) }
     }
 }

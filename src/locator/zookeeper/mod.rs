@@ -16,7 +16,7 @@ pub(crate) mod wire;
 pub(crate) mod znode;
 
 use super::{
-    ConnectionRegistry, NO_SEQ_NUM, RegionLocations, Replica, ServerName, TableState, greatest_copy,
+    ConnectionRegistry, NO_SEQ_NUM, RegionLocations, Replica, ServerName, TableState, max_replica_id,
 };
 use crate::clock::Deadline;
 use crate::error::{Corruption, Error, ErrorKind, Result};
@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use znode::{META_REGION_SERVER, MetaRegionServer};
 
-/// Locates the catalog with ZooKeeper.
+/// Locates the catalog with ZooKeeper (HBase: `ZKConnectionRegistry`).
 ///
 /// Errors name the znode, and the ZooKeeper server, if any. If no server answers, requests are retried until
 /// the deadline. A server that refuses to let the client read a znode, or does not recognize the client, is
@@ -185,7 +185,7 @@ impl ConnectionRegistry for ZooKeeperRegistry {
     fn meta_region_locations(&self, deadline: Deadline) -> Result<RegionLocations> {
         let mut replicas = Vec::new();
         let ids = self.replica_ids(deadline)?;
-        let limit = greatest_copy(ids.len());
+        let limit = max_replica_id(ids.len());
         for (id, name) in ids {
             if usize::from(id) > limit {
                 let (value, limit) = (u64::from(id), limit as u64);
@@ -237,5 +237,5 @@ impl ConnectionRegistry for ZooKeeperRegistry {
 }
 
 fn no_server(message: String) -> Error {
-    Error::locating(ErrorKind::NoServerForRegion, message)
+    Error::new(ErrorKind::NoServerForRegion, message)
 }

@@ -16,5 +16,5 @@ pub(super) fn by_deadline<T: Send + 'static>(
         // the receiver may have been dropped
         let _ = send.send(work());
     })?;
-    receive.recv_timeout(deadline.left()).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    receive.recv_timeout(deadline.remaining()).unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }

@@ -107,18 +107,18 @@ impl RegionCore {
     }
 
     /// Returns the observers' filters between the cells and a new file.
-    pub(in crate::region) fn passes(
+    pub(in crate::region) fn compaction_filters(
         &self,
         mut hook: impl FnMut(
             &dyn RegionObserver,
             &mut ObserverContext<'_>,
         ) -> Result<Option<Box<dyn CompactionFilter>>>,
     ) -> Result<Vec<Box<dyn CompactionFilter>>> {
-        let mut passes = Vec::new();
+        let mut filters = Vec::new();
         self.observe(|observer, context| {
-            passes.extend(hook(observer, context)?);
+            filters.extend(hook(observer, context)?);
             Ok(())
         })?;
-        Ok(passes)
+        Ok(filters)
     }
 }

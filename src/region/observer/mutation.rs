@@ -6,7 +6,7 @@ use crate::op::Mutation;
 use crate::region::RegionCore;
 
 impl RegionCore {
-    /// Calls the hook before a mutation. Returns an answer if the hook bypasses the mutation.
+    /// Calls the hook before a mutation. Returns a result if the hook bypasses the mutation.
     pub(in crate::region) fn pre_mutation(&self, mutation: &mut Mutation) -> Result<Option<Row>> {
         let mut results = RowBuf::new();
         let bypassed = self.observe_or_bypass(|observer, context| match mutation {
@@ -18,7 +18,7 @@ impl RegionCore {
         Ok(bypassed.then(|| results.freeze()))
     }
 
-    /// Calls the hook before a mutation whose row is locked. Returns an answer if the hook bypasses the
+    /// Calls the hook before a mutation whose row is locked. Returns a result if the hook bypasses the
     /// mutation.
     pub(in crate::region) fn pre_mutation_after_row_lock(&self, mutation: &Mutation) -> Result<Option<Row>> {
         let mut results = RowBuf::new();
@@ -32,20 +32,20 @@ impl RegionCore {
         Ok(bypassed.then(|| results.freeze()))
     }
 
-    /// Calls the hook after a mutation that succeeded. It may change the mutation's answer.
-    pub(in crate::region) fn post_mutation(&self, mutation: &Mutation, answer: &mut Row) -> Result<()> {
+    /// Calls the hook after a mutation that succeeded. It may change the mutation's result.
+    pub(in crate::region) fn post_mutation(&self, mutation: &Mutation, result: &mut Row) -> Result<()> {
         if self.observers.is_empty() {
             return Ok(());
         }
         let mut results = RowBuf::new();
-        answer.cells().for_each(|cell| results.push(cell));
+        result.cells().for_each(|cell| results.push(cell));
         self.observe(|observer, context| match mutation {
             Mutation::Put(put) => observer.post_put(context, put),
             Mutation::Delete(delete) => observer.post_delete(context, delete),
             Mutation::Increment(increment) => observer.post_increment(context, increment, &mut results),
             Mutation::Append(append) => observer.post_append(context, append, &mut results),
         })?;
-        *answer = results.freeze();
+        *result = results.freeze();
         Ok(())
     }
 }

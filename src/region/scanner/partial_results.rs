@@ -18,8 +18,8 @@ pub(super) struct PartialResults<'v> {
     /// The stores read only for rows that pass the filter (§5.3: the joined heap).
     joined: Stores<'v>,
     filter: Option<FilterEvaluator>,
-    /// Whether the filter applies to whole rows; then limits do not split them.
-    judges_rows: bool,
+    /// Whether the filter decides on whole rows; then limits do not split them.
+    has_filter_row: bool,
     bounds: Bounds<'v>,
     /// The current row.
     current: Vec<u8>,
@@ -34,8 +34,8 @@ pub(super) struct PartialResults<'v> {
     read_point: i64,
     /// The time by which cells expire.
     now: i64,
-    /// The families of the stores the filter needs.
-    judged: Vec<Bytes>,
+    /// The families of the stores the filter needs (HBase: `Filter.isFamilyEssential`).
+    essential: Vec<Bytes>,
 }
 
 impl<'v> PartialResults<'v> {
@@ -49,7 +49,7 @@ impl<'v> PartialResults<'v> {
     ) -> Result<Self> {
         let (mut stores, mut joined) = (Stores::new(region, scan), Stores::new(region, scan));
         let on_demand = scan.select.load_families_on_demand.unwrap_or(false);
-        let mut judged = Vec::new();
+        let mut essential = Vec::new();
         Stores::open(region, state, scan, read_point, now, |family, scanner| {
             let is_essential = filter.as_ref().is_none_or(|filter| filter.is_family_essential(family));
             if on_demand && !is_essential {
@@ -58,7 +58,7 @@ impl<'v> PartialResults<'v> {
             }
             stores.scanners.push(scanner);
             if filter.is_some() {
-                judged.push(Bytes::copy_from_slice(family));
+                essential.push(Bytes::copy_from_slice(family));
             }
         })?;
         if scan.reversed && !joined.scanners.is_empty() {
@@ -67,7 +67,7 @@ impl<'v> PartialResults<'v> {
         Ok(Self {
             stores,
             joined,
-            judges_rows: filter.as_ref().is_some_and(FilterEvaluator::has_filter_row),
+            has_filter_row: filter.as_ref().is_some_and(FilterEvaluator::has_filter_row),
             filter,
             bounds: Bounds::of(scan, region.order),
             current: Vec::new(),
@@ -78,7 +78,7 @@ impl<'v> PartialResults<'v> {
             state,
             read_point,
             now,
-            judged,
+            essential,
         })
     }
 
@@ -99,11 +99,11 @@ impl<'v> PartialResults<'v> {
 
     fn next_internal(&mut self, context: &mut ScannerContext, row: &mut RowBuf) -> Result<bool> {
         let before = context.progress();
-        if self.judges_rows {
+        if self.has_filter_row {
             context.keep_rows_whole();
         }
         // The scope in which a limit ends the call after a row without a result.
-        let scope = if self.judges_rows { LimitScope::BetweenRows } else { LimitScope::BetweenCells };
+        let scope = if self.has_filter_row { LimitScope::BetweenRows } else { LimitScope::BetweenCells };
         let mut was_dropped = false;
         loop {
             context.set_progress(before);
@@ -118,7 +118,7 @@ impl<'v> PartialResults<'v> {
             }
             let follows_dropped = std::mem::take(&mut was_dropped);
             if !self.begin_row() {
-                if self.judges_rows && !follows_dropped {
+                if self.has_filter_row && !follows_dropped {
                     self.filter_row_cells(row);
                 }
                 return Ok(end(context));
@@ -213,14 +213,14 @@ impl<'v> PartialResults<'v> {
     #[inline]
     fn filter_row_key(&mut self) -> Result<bool> {
         match &self.filter {
-            Some(filter) if filter.judges_keys() => self.judge_row_key(),
+            Some(filter) if filter.checks_row_keys() => self.apply_row_key_filter(),
             _ => Ok(false),
         }
     }
 
     /// Same as [`filter_row_key`](Self::filter_row_key), for any filter.
     #[inline(never)] // keeps the loop over rows short
-    fn judge_row_key(&mut self) -> Result<bool> {
+    fn apply_row_key_filter(&mut self) -> Result<bool> {
         let Some(filter) = &mut self.filter else { return Ok(false) };
         let is_rejected = filter.filter_row_key(&self.current)?;
         if !filter.ends_at_row() || self.row_exists()? {
@@ -245,7 +245,7 @@ impl<'v> PartialResults<'v> {
         get.select.max_results_per_family = Some(1);
         get.select.time_range = self.scan.select.time_range;
         get.select.family_time_ranges.clone_from(&self.scan.select.family_time_ranges);
-        let get = self.judged.iter().fold(get, |get, family| get.family(family.clone()));
+        let get = self.essential.iter().fold(get, |get, family| get.family(family.clone()));
         let mut row = RowBuf::new();
         self.region.get_stored(self.state, &get, self.read_point, Some(self.now), &mut row)?;
         Ok(!row.is_empty())
@@ -263,7 +263,7 @@ impl<'v> PartialResults<'v> {
     fn is_dropped(&mut self, context: &mut ScannerContext, before: Progress, row: &mut RowBuf) -> bool {
         let was_empty = row.is_empty();
         let Some(filter) = &mut self.filter else { return was_empty };
-        if !self.judges_rows {
+        if !self.has_filter_row {
             return was_empty || filter.filter_row();
         }
         filter.filter_row_cells(row);

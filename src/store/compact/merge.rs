@@ -45,7 +45,7 @@ impl Store {
     /// or, with boundaries, into one for each span of time that keeps a cell, at least one if `newest`.
     pub(crate) fn compact(&self, merge: CompactionJob<'_>, keep: Retention) -> Result<Vec<StagedFile>> {
         let CompactionJob { inputs, files, all_files, major, boundaries, newest, progress } = merge;
-        let Retention { info, max_read_point, filters: mut passes, read_points } = keep;
+        let Retention { info, max_read_point, mut filters, read_points } = keep;
         let (now, mut equal) = (info.now, EqualCells::new(read_points));
         let kind = kind_of(inputs, all_files);
         // Expired files are not read. Only with NEW_VERSION_BEHAVIOR would a minor compaction keep their
@@ -66,7 +66,7 @@ impl Store {
         )?;
         let carries = CellFlags {
             // A filter may add tags.
-            tags: !passes.is_empty() || inputs.iter().any(|file| file.hfile().stores_tags()),
+            tags: !filters.is_empty() || inputs.iter().any(|file| file.hfile().stores_tags()),
             seq_ids: inputs.iter().any(|file| file.seq_ids() != SeqIds::All(0)),
             encrypted: inputs.iter().any(StoreFile::is_encrypted),
         };
@@ -93,7 +93,7 @@ impl Store {
                     }
                     let seq_id = if cell.seq_id() <= zero { 0 } else { cell.seq_id() };
                     let cell = cell.with_seq_id(seq_id);
-                    apply(&mut passes, cell, |cell| outputs.append(cell))?;
+                    apply(&mut filters, cell, |cell| outputs.append(cell))?;
                     Ok(ControlFlow::Continue(()))
                 },
             )?;

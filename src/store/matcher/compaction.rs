@@ -31,7 +31,7 @@ impl ScanQueryMatcher<'_> {
         version: Version<'_>,
         compaction: Compaction,
     ) -> Result<MatchCode, Disorder> {
-        let code = self.judge_in_compaction(version, compaction)?;
+        let code = self.compaction_code(version, compaction)?;
         Ok(self.stay_in_column(code))
     }
 
@@ -44,8 +44,8 @@ impl ScanQueryMatcher<'_> {
         }
     }
 
-    /// Decides on a cell. A code that leaves the column applies to its cells that every scanner sees.
-    pub(super) fn judge_in_compaction(
+    /// Returns the code for a cell. One that leaves the column applies to its cells that every scanner sees.
+    pub(super) fn compaction_code(
         &mut self,
         version: Version<'_>,
         compaction: Compaction,
@@ -79,7 +79,7 @@ impl ScanQueryMatcher<'_> {
         }
     }
 
-    /// HBase: `MinorCompactionScanQueryMatcher`.
+    /// Matches a marker in a flush or minor compaction (HBase: `MinorCompactionScanQueryMatcher`).
     fn match_minor_marker(&mut self, marker: Version<'_>) -> Result<MatchCode, Disorder> {
         if self.deletes.is_redundant(marker) {
             let family_markers_follow =
@@ -90,7 +90,8 @@ impl ScanQueryMatcher<'_> {
         Ok(MatchCode::Include)
     }
 
-    /// HBase: `DropDeletesCompactionScanQueryMatcher`, `MajorCompactionScanQueryMatcher`.
+    /// Matches a marker in a major compaction (HBase: `DropDeletesCompactionScanQueryMatcher`,
+    /// `MajorCompactionScanQueryMatcher`).
     fn match_major_marker(
         &mut self,
         marker: Version<'_>,

@@ -89,7 +89,7 @@ impl ScanQueryMatcher<'_> {
     }
 
     fn explain_wanted(&mut self, version: Version<'_>) -> Result<Decision, Disorder> {
-        let code = self.match_wanted(version)?;
+        let code = self.match_column(version)?;
         let rule = if code.is_include() {
             Rule::Kept
         } else if version.timestamp > self.newest || version.timestamp < self.oldest {
@@ -107,7 +107,7 @@ impl ScanQueryMatcher<'_> {
         version: Version<'_>,
         compaction: Compaction,
     ) -> Result<Decision, Disorder> {
-        let code = self.judge_in_compaction(version, compaction)?;
+        let code = self.compaction_code(version, compaction)?;
         if !version.is_delete() {
             let rule = match code {
                 code if code.is_include() => Rule::Kept,

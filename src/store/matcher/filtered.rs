@@ -26,7 +26,7 @@ impl From<MatchCode> for FilteredCode {
 pub(crate) enum MatchError {
     /// The cells are invalid.
     Disorder(Disorder),
-    /// The filter cannot judge them, or passing them to the caller failed.
+    /// The filter cannot decide on them, or passing them to the caller failed.
     Failed(Error),
 }
 
@@ -104,8 +104,8 @@ enum Lead {
 }
 
 impl ScanQueryMatcher<'_> {
-    /// Same as [`match_in_row`](Self::match_in_row), with a filter that judges the cells that the scan would
-    /// return. For [`FilteredCode::SeekToKey`], sets `key`.
+    /// Same as [`match_in_row`](Self::match_in_row), with a filter that decides on the cells that the scan
+    /// would return. For [`FilteredCode::SeekToKey`], sets `key`.
     pub(crate) fn match_filtered_in_row(
         &mut self,
         cell: CellRef<'_>,
@@ -124,7 +124,7 @@ impl ScanQueryMatcher<'_> {
             {
                 return Ok(code.into());
             }
-            self.match_wanted(version)?
+            self.match_column(version)?
         };
         if self.pending.is_set
             && let Some(code) = self.match_before_hint(cell, code, key)

@@ -310,7 +310,7 @@ impl<'q> ScanQueryMatcher<'q> {
         if self.is_plain(cell) {
             return self.columns.match_put(version.qualifier, version.timestamp, &self.limits);
         }
-        self.match_with_care(cell, version)
+        self.match_by_all_rules(cell, version)
     }
 
     #[inline]
@@ -324,7 +324,7 @@ impl<'q> ScanQueryMatcher<'q> {
     }
 
     /// Returns the action for a cell of the current row by all rules.
-    fn match_with_care(&mut self, cell: CellRef<'_>, version: Version<'_>) -> Result<MatchCode, Disorder> {
+    fn match_by_all_rules(&mut self, cell: CellRef<'_>, version: Version<'_>) -> Result<MatchCode, Disorder> {
         if let Some(code) = self.pre_check(cell, version)? {
             return Ok(code);
         }

@@ -25,12 +25,12 @@ pub(super) fn done_before(info: &ScanInfo, new_version: bool) -> i64 {
 }
 
 impl ScanQueryMatcher<'_> {
-    /// HBase: `NormalUserScanQueryMatcher`.
+    /// Matches a version in a scan that is not raw (HBase: `NormalUserScanQueryMatcher`).
     #[inline]
     pub(super) fn match_user(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
         match self.check_hidden(version)? {
             Some(code) => Ok(code),
-            None => self.match_wanted(version),
+            None => self.match_column(version),
         }
     }
 
@@ -41,14 +41,14 @@ impl ScanQueryMatcher<'_> {
         if version.is_delete() { self.match_marker(version).map(Some) } else { self.check_deleted(version) }
     }
 
-    /// HBase: `RawScanQueryMatcher`.
+    /// Matches a version in a raw scan (HBase: `RawScanQueryMatcher`).
     pub(super) fn match_raw(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
-        self.match_wanted(version)
+        self.match_column(version)
     }
 
     /// Checks whether a version that is not deleted is selected (HBase: `UserScanQueryMatcher.matchColumn`).
     #[inline]
-    pub(super) fn match_wanted(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
+    pub(super) fn match_column(&mut self, version: Version<'_>) -> Result<MatchCode, Disorder> {
         if version.timestamp > self.newest {
             return Ok(MatchCode::Skip);
         }

@@ -50,7 +50,8 @@ impl HFileHalf {
     }
 }
 
-/// A cursor over the cells of a half of an HFile: see [`HFileHalf::scanner`].
+/// A cursor over the cells of a half of an HFile: see [`HFileHalf::scanner`] (HBase:
+/// `HalfStoreFileReader#getScanner`).
 ///
 /// It is at a cell, which [`peek`](Self::peek) returns, or is not positioned: when it is new, past the last
 /// cell, or after an error.

@@ -66,7 +66,7 @@ impl Prefix {
     /// Creates prefixes that begin after the bytes common to all rows of the sources, so that they
     /// distinguish rows that begin alike.
     fn new(scanners: &[KeyValueScanner<'_>], order: CellOrder) -> Self {
-        // A lone scanner is never compared.
+        // A single scanner is never compared.
         if scanners.len() > 1 {
             Self::of_rows(order, |mut see| scanners.iter().for_each(|scanner| scanner.bounds(&mut see)))
         } else {
@@ -182,10 +182,10 @@ impl<'s> KeyValueHeap<'s> {
                 visit(cell).map_break(Some)
             });
             match ended {
-                Ok(Some(broken_off)) => {
+                Ok(Some(reason)) => {
                     self.heads[self.top] = head;
-                    if broken_off.is_some() {
-                        return Ok(broken_off);
+                    if reason.is_some() {
+                        return Ok(reason);
                     }
                 }
                 Ok(None) => self.heads[self.top] = NOTHING,
@@ -218,7 +218,7 @@ impl<'s> KeyValueHeap<'s> {
     ) -> Result<RowWalk<V::Break>> {
         let Some(scanner) = self.scanners.get_mut(self.top) else { return Ok(RowWalk::End) };
         let walked = scanner.walk_row(row, visitor);
-        if self.heads.len() == 1 || matches!(walked, Ok(RowWalk::BrokenOff(_))) {
+        if self.heads.len() == 1 || matches!(walked, Ok(RowWalk::Stopped(_))) {
             return walked;
         }
         match walked {

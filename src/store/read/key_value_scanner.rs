@@ -44,8 +44,8 @@ impl KeyValueScanner<'_> {
             Self::File(scanner) => scanner.walk(visit),
             Self::Segment(scanner) => {
                 while let Some(cell) = scanner.peek() {
-                    if let ControlFlow::Break(broken_off) = visit(cell) {
-                        return Ok(Some(broken_off));
+                    if let ControlFlow::Break(reason) = visit(cell) {
+                        return Ok(Some(reason));
                     }
                     scanner.advance();
                 }
@@ -69,7 +69,7 @@ impl KeyValueScanner<'_> {
                 }
             }
             Self::Segment(scanner) => match scanner.walk_row(|cell| visitor.visit_in_row(cell)) {
-                Some(ControlFlow::Break(broken_off)) => return Ok(RowWalk::BrokenOff(broken_off)),
+                Some(ControlFlow::Break(reason)) => return Ok(RowWalk::Stopped(reason)),
                 Some(ControlFlow::Continue(RowStep::End)) => return self.walk_row_on(row, visitor),
                 Some(ControlFlow::Continue(_)) => return Ok(RowWalk::RowEnd),
                 None => {}
@@ -96,7 +96,7 @@ impl KeyValueScanner<'_> {
     ) -> Result<RowWalk<B>> {
         let Some(cell) = self.peek() else { return Ok(RowWalk::End) };
         match visitor.visit_in_row(cell) {
-            ControlFlow::Break(broken_off) => Ok(RowWalk::BrokenOff(broken_off)),
+            ControlFlow::Break(reason) => Ok(RowWalk::Stopped(reason)),
             ControlFlow::Continue(()) => self.walk_row_on(row, visitor),
         }
     }
@@ -115,8 +115,8 @@ impl KeyValueScanner<'_> {
             if !same_bytes(cell.row(), row) {
                 return Ok(RowWalk::RowEnd);
             }
-            if let ControlFlow::Break(broken_off) = visitor.visit_in_row(cell) {
-                return Ok(RowWalk::BrokenOff(broken_off));
+            if let ControlFlow::Break(reason) = visitor.visit_in_row(cell) {
+                return Ok(RowWalk::Stopped(reason));
             }
         }
     }

@@ -66,8 +66,8 @@ impl MergingIterator<'_> {
         mut visit: impl FnMut(CellRef<'_>) -> ControlFlow<B>,
     ) -> Result<Option<B>> {
         while let Some(cell) = self.peek() {
-            if let ControlFlow::Break(broken_off) = visit(cell) {
-                return Ok(Some(broken_off));
+            if let ControlFlow::Break(reason) = visit(cell) {
+                return Ok(Some(reason));
             }
             self.advance()?;
         }

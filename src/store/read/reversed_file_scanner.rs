@@ -87,8 +87,8 @@ impl<'f> ReversedStoreFileScanner<'f> {
             return self.cells.walk(visit);
         }
         while let Some(cell) = self.peek() {
-            if let ControlFlow::Break(broken_off) = visit(cell) {
-                return Ok(Some(broken_off));
+            if let ControlFlow::Break(reason) = visit(cell) {
+                return Ok(Some(reason));
             }
             self.advance()?;
         }

@@ -44,8 +44,8 @@ impl ReversedScanner<'_> {
             Self::File(scanner) => scanner.walk(visit),
             Self::Segment(scanner) => {
                 while let Some(cell) = scanner.peek() {
-                    if let ControlFlow::Break(broken_off) = visit(cell) {
-                        return Ok(Some(broken_off));
+                    if let ControlFlow::Break(reason) = visit(cell) {
+                        return Ok(Some(reason));
                     }
                     scanner.advance();
                 }
@@ -149,7 +149,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
     /// Creates a heap of scanners without a position, from the oldest source to the newest. `many_rows`:
     /// whether more than one row will be read.
     pub(crate) fn new(scanners: Vec<ReversedScanner<'s>>, order: CellOrder, many_rows: bool) -> Self {
-        // A lone scanner is never compared.
+        // A single scanner is never compared.
         let prefix = if many_rows && scanners.len() > 1 {
             Prefix::of_rows(order, |see| scanners.iter().for_each(|scanner| scanner.bounds(see)))
         } else {
@@ -242,17 +242,17 @@ impl<'s> ReversedKeyValueHeap<'s> {
         while let Some(&top) = self.in_row.last() {
             let scanner = &mut self.scanners[top];
             if self.in_row.len() == 1 {
-                let broken_off = scanner.walk(&mut visit)?;
-                if broken_off.is_some() {
-                    return Ok(broken_off);
+                let reason = scanner.walk(&mut visit)?;
+                if reason.is_some() {
+                    return Ok(reason);
                 }
                 self.retire_top()?;
                 continue;
             }
             if let Some(cell) = scanner.peek()
-                && let ControlFlow::Break(broken_off) = visit(cell)
+                && let ControlFlow::Break(reason) = visit(cell)
             {
-                return Ok(Some(broken_off));
+                return Ok(Some(reason));
             }
             self.advance()?;
         }
@@ -310,7 +310,7 @@ impl<'s> ReversedKeyValueHeap<'s> {
     /// Updates the prefix of a scanner's row.
     #[inline]
     fn refresh_head(&mut self, i: usize) {
-        // A lone scanner is never compared.
+        // A single scanner is never compared.
         if self.heads.len() > 1 {
             self.heads[i] = self.scanners[i].peek().map_or(0, |cell| self.prefix.of(cell.row()));
         }

@@ -58,7 +58,7 @@ pub(super) trait RowEvaluator {
     fn pauses(&self) -> bool;
 }
 
-/// Judges by the matcher alone.
+/// Decides by the matcher alone.
 pub(super) struct MatcherOnly;
 
 impl RowEvaluator for MatcherOnly {
@@ -98,7 +98,7 @@ impl RowEvaluator for MatcherOnly {
     }
 }
 
-/// Judges by the matcher and then a filter, if any. Counts the returned cells towards limits.
+/// Decides by the matcher and then a filter, if any. Counts the returned cells towards limits.
 pub(super) struct Filtered<'f> {
     pub(super) filter: Option<&'f mut FilterEvaluator>,
     pub(super) context: &'f mut ScannerContext,
@@ -170,7 +170,7 @@ enum Mode {
 }
 
 /// Processes the cells of one row in order and returns the selected ones.
-pub(super) struct RowMatch<'m, 'q, J, T> {
+pub(super) struct RowMatch<'m, 'q, E, T> {
     pub(super) order: CellOrder,
     pub(super) matcher: &'m mut ScanQueryMatcher<'q>,
     /// The key before which cells are skipped in [`Mode::Pass`].
@@ -180,7 +180,7 @@ pub(super) struct RowMatch<'m, 'q, J, T> {
     /// The number of cells, including those skipped, with which the row is complete. `u64::MAX` without a
     /// limit.
     enough: u64,
-    evaluator: J,
+    evaluator: E,
     take: T,
     /// Cells stepped over before a seek.
     steps: usize,
@@ -194,7 +194,7 @@ pub(super) struct RowMatch<'m, 'q, J, T> {
     pub(super) fault: Option<MatchError>,
 }
 
-impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, J, T> {
+impl<'m, 'q, E: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowMatch<'m, 'q, E, T> {
     /// Creates a match of the row that the matcher has been set to.
     #[inline]
     pub(in crate::store) fn new(
@@ -203,7 +203,7 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
         key: &'m mut SeekKey,
         limit: StoreLimit,
         steps: usize,
-        evaluator: J,
+        evaluator: E,
         take: T,
     ) -> Self {
         let offset = u64::from(limit.offset);
@@ -342,8 +342,8 @@ impl<'m, 'q, J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> 
     }
 }
 
-impl<J: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowVisitor
-    for RowMatch<'_, '_, J, T>
+impl<E: RowEvaluator, T: FnMut(CellRef<'_>) -> Result<ControlFlow<()>>> RowVisitor
+    for RowMatch<'_, '_, E, T>
 {
     type Break = StopReason;
 

@@ -74,7 +74,7 @@ impl<'s> StoreScanner<'s> {
         let bloom = columns > 1 || !query.get_like && columns == 1 && state.has_column_bloom;
         let eager = columns == 0 || !state.lazy_seek;
         let mode = if eager { SeekMode::Real } else { SeekMode::Lazy { bloom } };
-        // A filter that judges rows must not see the fake cells of columns (§6.4).
+        // A filter that decides on rows must not see the fake cells of columns (§6.4).
         let first = match columns {
             _ if eager => SeekMode::Real,
             _ if query.filtered && !query.get_like => SeekMode::Real,
@@ -210,9 +210,9 @@ impl<'s> StoreScanner<'s> {
     /// Passes the cells that `evaluator` shows of the current row to `take`, and moves past the row. If the
     /// evaluator pauses, stops within the row: the next call continues it.
     #[inline]
-    fn read_row<J: RowEvaluator>(
+    fn read_row<E: RowEvaluator>(
         &mut self,
-        mut evaluator: J,
+        mut evaluator: E,
         mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let single_cell = self.single_cell && !evaluator.may_pause();
@@ -227,10 +227,10 @@ impl<'s> StoreScanner<'s> {
     }
 
     /// Same as [`read_row`](Self::read_row), for any row.
-    #[inline(never)] // keeps the lone-cell path short
-    fn match_row<J: RowEvaluator>(
+    #[inline(never)] // keeps the path of a single cell short
+    fn match_row<E: RowEvaluator>(
         &mut self,
-        evaluator: J,
+        evaluator: E,
         take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let resumed = self.matcher.has_row();
@@ -247,7 +247,7 @@ impl<'s> StoreScanner<'s> {
         // Most rows come from one source, which detects where they end.
         let mut leave = match &mut self.heap {
             MergingIterator::Forward(heap) if alone => match heap.walk_row(&mut self.row, &mut row)? {
-                RowWalk::BrokenOff(leave) => Some(leave),
+                RowWalk::Stopped(leave) => Some(leave),
                 RowWalk::RowEnd => Some(StopReason::RowEnd),
                 RowWalk::End => None,
             },
@@ -285,9 +285,9 @@ impl<'s> StoreScanner<'s> {
     /// Same as [`read_row`](Self::read_row), for a row with a single cell, a plain value. Returns false if
     /// that is not cheap to see.
     #[inline(always)] // the loop of every scan
-    fn read_single_cell<J: RowEvaluator>(
+    fn read_single_cell<E: RowEvaluator>(
         &mut self,
-        evaluator: &mut J,
+        evaluator: &mut E,
         mut take: impl FnMut(CellRef<'_>) -> Result<ControlFlow<()>>,
     ) -> Result<bool> {
         if self.limit.offset > 0 {

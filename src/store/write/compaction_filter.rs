@@ -75,19 +75,19 @@ impl EqualCells {
     }
 }
 
-/// Passes a cell through `passes`, one after the other. Usually there are none.
+/// Passes a cell through `filters`, in order. Usually there are none.
 #[inline]
 pub(crate) fn apply(
-    passes: &mut [Box<dyn CompactionFilter>],
+    filters: &mut [Box<dyn CompactionFilter>],
     cell: CellRef<'_>,
     mut out: impl FnMut(CellRef<'_>) -> Result<()>,
 ) -> Result<()> {
-    if passes.is_empty() {
+    if filters.is_empty() {
         return out(cell);
     }
     // An error counts even if a filter ignores it, because the file would lack the cell.
     let mut failure = None;
-    chain(passes, cell, &mut |cell| {
+    chain(filters, cell, &mut |cell| {
         out(cell).inspect_err(|error| {
             failure.get_or_insert_with(|| error.clone());
         })
@@ -96,11 +96,11 @@ pub(crate) fn apply(
 }
 
 fn chain(
-    passes: &mut [Box<dyn CompactionFilter>],
+    filters: &mut [Box<dyn CompactionFilter>],
     cell: CellRef<'_>,
     out: &mut dyn FnMut(CellRef<'_>) -> Result<()>,
 ) -> Result<()> {
-    match passes.split_first_mut() {
+    match filters.split_first_mut() {
         None => out(cell),
         Some((first, rest)) => first.filter_cell(cell, &mut |cell| chain(rest, cell, out)),
     }
@@ -130,10 +130,10 @@ mod tests {
     fn a_cell_that_cannot_be_written_ends_the_work_whatever_filters_return() {
         let key = SeekKey::first_on_row(b"r");
         let cell = CellRef::new(&key, b"");
-        let mut passes: Vec<Box<dyn CompactionFilter>> = vec![Box::new(Careless), Box::new(Careless)];
-        let failed = apply(&mut passes, cell, |_| Err(Error::closed()));
+        let mut filters: Vec<Box<dyn CompactionFilter>> = vec![Box::new(Careless), Box::new(Careless)];
+        let failed = apply(&mut filters, cell, |_| Err(Error::closed()));
         assert_eq!(failed.unwrap_err().kind(), ErrorKind::Closed);
-        apply(&mut passes, cell, |_| Ok(())).unwrap();
+        apply(&mut filters, cell, |_| Ok(())).unwrap();
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Store {
         compression: BlockCompression,
         keep: Retention,
     ) -> Result<Option<StagedFile>> {
-        let Retention { info, max_read_point, filters: mut passes, read_points } = keep;
+        let Retention { info, max_read_point, mut filters, read_points } = keep;
         let (now, mut equal) = (info.now, EqualCells::new(read_points));
         let scanners = segments
             .iter()
@@ -41,14 +41,14 @@ impl Store {
             max_read_point,
         )?;
         // A filter may add tags.
-        let tags = !passes.is_empty() || info.may_have_tags;
+        let tags = !filters.is_empty() || info.may_have_tags;
         let carries = CellFlags { tags, seq_ids: true, encrypted };
         let mut file = None;
         let mut keep = |cell: CellRef<'_>| {
             if equal.leave_out(cell) {
                 return Ok(ControlFlow::Continue(()));
             }
-            apply(&mut passes, cell, |cell| {
+            apply(&mut filters, cell, |cell| {
                 if file.is_none() {
                     file = Some(NewStoreFile::create(self, carries, compression, now)?);
                 }

@@ -117,7 +117,7 @@ impl Store {
         Ok(())
     }
 
-    /// Returns the family's dictionary for a new file; none for bare frames, which Hadoop's class could not
+    /// Returns the family's dictionary for a new file; `None` for bare frames, which Hadoop's class could not
     /// read with one.
     fn zstd_dictionary_of(&self, compression: BlockCompression) -> Option<&Arc<[u8]>> {
         let has_one = compression.codec == Codec::Zstd && compression.zstd_framed;

@@ -89,7 +89,7 @@ impl Table {
         let mut checker = Checker { options, report: CheckReport::default() };
         let Some(name) = checker.table_of(dir)? else {
             let message = format!("there is no region in {}", dir.display());
-            return Err(Error::locating(ErrorKind::TableNotFound, message));
+            return Err(Error::new(ErrorKind::TableNotFound, message));
         };
         TableCheck::new(&name, None, &mut checker).check(dir);
         Ok(checker.report)

@@ -177,7 +177,7 @@ fn a_write_in_a_hook_of_a_flush_does_not_wait_for_it() {
             let outcomes = acted(scheduler.clone(), hook, put_many, |region| {
                 put_row(region).unwrap();
                 region.flush().unwrap();
-                assert!(region.health().is_sound(), "{:?}", region.health());
+                assert!(region.health().is_healthy(), "{:?}", region.health());
             });
             assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
         }

@@ -31,7 +31,7 @@ impl RowSpan {
 }
 
 impl DataBlock {
-    /// The last row of the block.
+    /// Returns the last row of the block.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl DataBlock {
         self.row_up_to_entry(self.index.len(), self.cells.end, order)
     }
 
-    /// The row before `row`, which must not be the first of the block.
+    /// Returns the row before `row`, which must not be the first of the block.
     ///
     /// # Errors
     ///
@@ -50,7 +50,7 @@ impl DataBlock {
         self.row_up_to_entry(row.entry, row.start, order)
     }
 
-    /// The row of a cell, up to and including that cell.
+    /// Returns the row of a cell, up to and including that cell.
     ///
     /// # Errors
     ///
@@ -68,8 +68,8 @@ impl DataBlock {
         self.row_up_to_entry(low, position.next, order)
     }
 
-    /// The row of the entry before `entry`, up to `end`. The first cell of each row has an entry, and so do
-    /// some others.
+    /// Returns the row of the entry before `entry`, up to `end`. The first cell of each row has an entry, and
+    /// so do some others.
     #[inline]
     fn row_up_to_entry(&self, entry: usize, end: usize, order: CellOrder) -> Result<RowSpan, Corruption> {
         let Some(mut entry) = entry.checked_sub(1) else { return Err(out_of_order()) };
@@ -86,13 +86,13 @@ impl DataBlock {
         Ok(RowSpan { entry, start, end })
     }
 
-    /// The row of a span.
+    /// Returns the row of a span.
     #[inline]
     pub(crate) fn row_of(&self, span: &RowSpan) -> &[u8] {
         row_at(&self.bytes, span.start)
     }
 
-    /// The first cell of a span.
+    /// Returns the first cell of a span.
     #[inline]
     pub(crate) fn first_of(&self, span: &RowSpan) -> CellPosition {
         self.position(span.start)

@@ -14,7 +14,7 @@ struct Naive<'a> {
     cells: Vec<Cell>,
 }
 
-/// The cells of a payload in a delta encoding, or None if the payload is malformed.
+/// The cells of a payload in a delta encoding, or `None` if the payload is malformed.
 pub(super) fn decode(format: &DataFormat, payload: &[u8]) -> Option<Vec<Cell>> {
     let mut naive = Naive {
         format,

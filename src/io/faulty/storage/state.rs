@@ -111,7 +111,7 @@ fn not_found() -> io::Error {
     io::ErrorKind::NotFound.into()
 }
 
-/// The components of a path. Absolute and relative paths are equivalent.
+/// Returns the components of a path. Absolute and relative paths are equivalent.
 pub(super) fn parts(path: &Path) -> impl Iterator<Item = &OsStr> {
     path.components().filter_map(|component| match component {
         Component::Normal(part) => Some(part),
@@ -210,7 +210,7 @@ impl State {
         }
     }
 
-    /// The file or directory at a path.
+    /// Returns the file or directory at a path.
     pub(super) fn node(&self, path: &Path) -> io::Result<usize> {
         let mut node = 0;
         for part in parts(path) {
@@ -265,7 +265,7 @@ impl State {
         Ok(node)
     }
 
-    /// The parent directory of a path, and the last component.
+    /// Returns the parent directory of a path, and the last component.
     pub(super) fn parent<'p>(&mut self, path: &'p Path) -> io::Result<(usize, &'p OsStr)> {
         let parts: Vec<_> = parts(path).collect();
         let (name, dirs) = parts.split_last().ok_or(io::ErrorKind::InvalidInput)?;

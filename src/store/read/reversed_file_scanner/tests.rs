@@ -67,7 +67,7 @@ proptest! {
                 steps.advance().unwrap();
             }
             let mut shown = Vec::new();
-            let broken_off = walks.walk(|cell| {
+            let reason = walks.walk(|cell| {
                 // The next walk passes it again.
                 if shown.len() == pause {
                     return ControlFlow::Break(());
@@ -75,7 +75,7 @@ proptest! {
                 shown.push(Cell::from(cell));
                 ControlFlow::Continue(())
             }).unwrap();
-            prop_assert_eq!(broken_off.is_some(), expected.len() > pause);
+            prop_assert_eq!(reason.is_some(), expected.len() > pause);
             let rest = walks.walk(|cell| {
                 shown.push(Cell::from(cell));
                 ControlFlow::<()>::Continue(())
