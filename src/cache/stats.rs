@@ -48,3 +48,17 @@ pub(super) struct Counters {
     pub(super) failed_loads: SharedCounter,
     pub(super) evictions: SharedCounter,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hit_ratio_is_that_of_all_lookups() {
+        for (hits, misses, expected) in [(0, 0, 0.0), (0, 5, 0.0), (3, 1, 0.75), (7, 0, 1.0)] {
+            let stats = CacheStats { hits, misses, insertions: 9, ..CacheStats::default() };
+            let ratio = stats.hit_ratio();
+            assert!((ratio - expected).abs() < f64::EPSILON, "{hits} hits, {misses} misses: {ratio}");
+        }
+    }
+}

@@ -611,6 +611,29 @@ fn a_region_with_many_files_is_compacted_when_it_is_opened() {
     }
 }
 
+#[test]
+fn a_compaction_takes_as_long_as_its_throughput_requires() {
+    let scheduler = Scheduler::builder().compact_after_open(Duration::ZERO).compaction_throughput(1 << 20);
+    let (scheduler, storage) = (scheduler.build(), FaultyStorage::new());
+    let open =
+        |enabled| in_memory(&scheduler, &storage, 1024).compaction_enabled(enabled).open("/r").unwrap();
+    let region = open(false);
+    for i in 0..360 {
+        put(&region, i).unwrap();
+        if i % 90 == 89 {
+            region.flush().unwrap();
+        }
+    }
+    region.close().unwrap();
+    let start = Instant::now();
+    let region = open(true);
+    eventually("it is compacted", || region.store_file_count("f") == Some(1));
+    // The last of six steps waits for the five before it, of 64 KiB each.
+    let taken = start.elapsed();
+    assert!(taken >= Duration::from_millis(300), "{taken:?}");
+    region.close().unwrap();
+}
+
 /// A flush does not wait for the compaction's scheduled time.
 #[test]
 fn a_compaction_after_opening_begins_with_the_first_flush_at_the_latest() {

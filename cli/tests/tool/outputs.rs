@@ -6,7 +6,6 @@ use crate::support::{
 use serde_json::json;
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
 use std::process::Stdio;
 
 /// Returns `count` sorted cells as JSON lines.
@@ -36,6 +35,7 @@ fn with_output(plain: &str) -> Vec<Vec<&str>> {
 #[test]
 fn files_of_the_user_are_not_used() {
     use std::os::unix::fs::symlink;
+    use std::path::Path;
 
     let list = temp_file("outputs-list.jsonl", cells("v", 10).as_bytes());
     let splits = temp_file("outputs-splits.txt", b"000005\n");

@@ -410,6 +410,38 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_work_has_up_to_as_many_threads_as_set() {
+        let threads = |options: SchedulerBuilder| {
+            let scheduler = options.spawner(|_, _| Ok(())).build();
+            WorkKind::ALL.map(|kind| {
+                (0..6).for_each(|_| scheduler.submit(Job { kind, ..job(None) }).unwrap());
+                scheduler.state().threads[kind as usize]
+            })
+        };
+        assert_eq!(threads(Scheduler::builder()), [2, 1, 1]);
+        for (set, expected) in [([3, 4, 5], [3, 4, 5]), ([0; 3], [1; 3])] {
+            let [flushes, large, small] = set;
+            let options = Scheduler::builder().flush_threads(flushes);
+            let options = options.large_compaction_threads(large).small_compaction_threads(small);
+            assert_eq!(threads(options), expected);
+        }
+    }
+
+    #[test]
+    fn compactions_wait_only_if_their_throughput_is_limited() {
+        let waits = |options: SchedulerBuilder| {
+            let scheduler = options.build();
+            // The first bytes are not waited for; what follows waits for them.
+            scheduler.spend(1 << 30, || Err(Error::closed())).unwrap();
+            scheduler.spend(1, || Err(Error::closed())).is_err()
+        };
+        assert!(!waits(Scheduler::builder()));
+        for rate in [0, 1, 1 << 10] {
+            assert!(waits(Scheduler::builder().compaction_throughput(rate)), "{rate} bytes per second");
+        }
+    }
+
+    #[test]
     fn a_time_beyond_the_clock_is_far_away() {
         let in_a_year = now() + Duration::from_secs(365 * 24 * 3600);
         assert!(after(Duration::MAX) > in_a_year);
