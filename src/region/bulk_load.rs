@@ -10,9 +10,9 @@ use super::{Region, RegionCore};
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::{HFile, StoreFileOrigin, StoreFileWriter};
 use crate::io::{FileLock, Storage, url_scheme};
-use crate::layout::durable::{parent, remove, sync_dir, unless_not_found};
+use crate::layout::durable::{list_if_exists, parent, remove, sync_dir, unless_not_found};
 use crate::layout::file_name::new_bulk_load_name;
-use crate::layout::{RegionDir, StagedFile, StoreFileInfo, full_path, refuse_region};
+use crate::layout::{RegionDir, StagedFile, StoreFileInfo, full_path, refuse_region, resolved_path};
 use crate::mvcc::Mvcc;
 use crate::store::StoreFile;
 use crate::sync::unpoisoned;
@@ -43,9 +43,9 @@ impl Region {
     ///
     /// If a family is unknown; if a file has rows outside of the region, cells of another family, cells in
     /// the order of `hbase:meta` for another table, or the reverse, or cells that keep sequence ids of 2^61
-    /// or more, is damaged or cannot be moved, or is a store file of a region or in the archive; or if the
-    /// region is read-only. Nothing is loaded then, and the files stay in place. If a file that was copied
-    /// cannot be removed, or a request fails between the lists of two families
+    /// or more, is damaged or cannot be moved, is a symbolic link, or is a store file of a region or in the
+    /// archive; or if the region is read-only. Nothing is loaded then, and the files stay in place. If a file
+    /// that was copied cannot be removed, or a request fails between the lists of two families
     /// ([`Poisoned`](crate::ErrorKind::Poisoned)), some are loaded. A file that could not be synced must be
     /// written again before it is loaded: a later sync may succeed although the system has lost data.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
@@ -72,6 +72,7 @@ impl Region {
         let mut loads = Vec::with_capacity(files.len());
         for (family, path) in files {
             let store = self.0.store_index(family.as_ref())?;
+            refuse_linked_file(storage, path.as_ref())?;
             loads.push(self.0.check_load(store, path.as_ref(), true)?);
         }
         self.0.observe_load(&loads, |loads| self.0.bulk_load(loads))
@@ -134,6 +135,22 @@ fn input_of<'p>(storage: &dyn Storage, path: &'p Path) -> Result<Option<&'p Path
     // Above a bucket, there is only the scheme of the URL.
     let is_above = dir.components().count() < 2 && url_scheme(&full_path(storage, path)?).is_some();
     Ok(Some(dir).filter(|_| !is_above))
+}
+
+/// Fails if a file is a symbolic link: a rename would move the link, and the cells would be lost when the
+/// file that it leads to is removed.
+fn refuse_linked_file(storage: &dyn Storage, path: &Path) -> Result<()> {
+    let (dir, Some(name)) = (parent(path), path.file_name()) else { return Ok(()) };
+    // Large directories are not listed for each of their files.
+    if resolved_path(storage, path)? == resolved_path(storage, dir)?.join(name) {
+        return Ok(());
+    }
+    let entries = list_if_exists(storage, dir)?.unwrap_or_default();
+    if entries.iter().any(|entry| entry.is_symlink && entry.name.as_os_str() == name) {
+        let message = "a symbolic link, which would be moved in place of its target: load the target";
+        return Err(Error::invalid_argument(format!("{}: {message}", path.display())));
+    }
+    Ok(())
 }
 
 /// Removes files of which all regions have copies. Missing files are skipped.

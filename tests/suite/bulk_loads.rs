@@ -321,6 +321,37 @@ fn a_load_removes_nothing_that_a_link_leads_to() {
     assert_eq!(rows(&table).len(), ROWS.len());
 }
 
+/// The link would be moved into the region, and the cells lost with the file that it leads to.
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_file_is_not_loaded_into_a_region() {
+    use std::os::unix::fs::symlink;
+
+    let dir = tempfile::tempdir().unwrap();
+    let options = Region::options().create_if_missing(true).family(Family::new("f"));
+    let region = options.open(dir.path().join("region")).unwrap();
+    let (family, links) = (dir.path().join("input/f"), dir.path().join("links"));
+    fs::create_dir_all(&family).unwrap();
+    fs::create_dir(&links).unwrap();
+    let file = family.join("0a");
+    write(&LocalStorage, file.to_str().unwrap(), &ROWS);
+    symlink(&file, links.join("absolute")).unwrap();
+    symlink("../input/f/0a", links.join("relative")).unwrap();
+    symlink("0a", family.join("0b")).unwrap();
+    for link in [links.join("absolute"), links.join("relative"), family.join("0b")] {
+        let error = region.bulk_load(&[("f", &link)]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().contains("symbolic link"), "{error}");
+        assert!(link.is_symlink() && file.exists());
+    }
+    assert_eq!(region.store_file_count("f"), Some(0));
+    // A directory on the path may be a link.
+    symlink(&family, links.join("f")).unwrap();
+    region.bulk_load(&[("f", links.join("f/0a"))]).unwrap();
+    assert!(!file.exists());
+    assert_eq!(region.get(&Get::new("a")).unwrap().len(), 1);
+}
+
 /// A storage that records, before a directory of a family is synced, the number of cells that another process
 /// reads.
 #[derive(Debug)]

@@ -319,7 +319,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Called before the cells of a family are read for a flush. May change `options`.
+    /// Called before the cells of a family are read for a flush, and again if the file is [written
+    /// again](Self::pre_flush_store). May change `options`.
     fn pre_flush_scanner_open(
         &self,
         context: &mut ObserverContext<'_>,
@@ -330,8 +331,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
     }
 
     /// Called before a family is flushed. May return a filter between the cells and the new file (HBase:
-    /// `preFlush` with a store). The file is written again, after another call, if equal cells have no room
-    /// in a block.
+    /// `preFlush` with a store). If the file exceeds the [limits](crate::Limits), it is written again, after
+    /// another call, without equal cells that no read returns.
     fn pre_flush_store(
         &self,
         context: &mut ObserverContext<'_>,
@@ -372,8 +373,9 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Called before the files are read for a compaction. May change `options`. `all_files` is whether all
-    /// files of the store are compacted, so that delete markers are dropped.
+    /// Called before the files are read for a compaction, and again if the new file is [written
+    /// again](Self::pre_compact). May change `options`. `all_files` is whether all files of the store are
+    /// compacted, so that delete markers are dropped.
     fn pre_compact_scanner_open(
         &self,
         context: &mut ObserverContext<'_>,
@@ -384,8 +386,9 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Called before files are compacted. May return a filter between the cells and the new file. The file is
-    /// written again, after another call, if equal cells have no room in a block.
+    /// Called before files are compacted. May return a filter between the cells and the new file. If the file
+    /// exceeds the [limits](crate::Limits), it is written again, after another call, without equal cells that
+    /// no read returns.
     fn pre_compact(
         &self,
         context: &mut ObserverContext<'_>,
