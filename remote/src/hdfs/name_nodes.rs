@@ -152,9 +152,9 @@ impl NameNodes {
 
     /// Returns the settings of the name nodes that the client would read differently: it does not ignore
     /// spaces around names and addresses, does not replace variables, and has no default port. There are none
-    /// if the name service is a host.
+    /// if the name service is a host, or has no known name nodes.
     pub(super) fn corrections(&self, options: &RemoteOptions, texts: &[String]) -> Vec<(String, String)> {
-        if self.nodes.iter().all(|node| node.id.is_empty()) {
+        if self.others.is_empty() && self.nodes.iter().all(|node| node.id.is_empty()) {
             return Vec::new();
         }
         let addresses: Vec<String> = self.nodes.iter().map(|node| node.address.clone()).collect();
@@ -412,6 +412,11 @@ mod tests {
             corrections(&options, &spaced),
             &[(first, "one:8020"), ("dfs.ha.namenodes.ns", "nn1,nn2,nn3")],
         );
+        // It alone finds all addresses.
+        let spaced = FILE
+            .replace("nn1,nn2,nn3", "nn1, nn2")
+            .replace("<name>dfs.namenode.rpc-address.", "<name >dfs.namenode.rpc-address.");
+        expect(corrections(&options, &spaced), &[("dfs.ha.namenodes.ns", "nn1,nn2")]);
         let variables = FILE.replace("one:8020", "${host.${which}}:${port}").replace("two:", "${unknown}:")
             + &[property_of("which", "a"), property_of("host.a", " one "), property_of("port", "8020")]
                 .concat();
