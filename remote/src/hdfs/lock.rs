@@ -100,7 +100,15 @@ impl Lease {
         let before = Moment::now();
         let is_fresh = self.is_renewed_within(FRESH);
         if !is_fresh {
-            renew(files, &self.key).await?;
+            match renew(files, &self.key).await {
+                // The directory was moved or removed.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+                {
+                    return Err(lock_lost());
+                }
+                renewed => renewed?,
+            }
         }
         // A sync of an empty file is only a request to the name node, which refuses it without the lease.
         files.client();
