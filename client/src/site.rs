@@ -417,6 +417,10 @@ impl Site {
             quorum = self.value("hbase.zookeeper.quorum")?;
         }
         let quorum = with_port(quorum.unwrap_or("localhost"), port);
+        let of_meta = "zookeeper.znode.metaserver";
+        if let Some(other) = self.value(of_meta)?.filter(|name| *name != "meta-region-server") {
+            return unsupported(of_meta, other);
+        }
         let znode = self.value("zookeeper.znode.parent")?.map(str::to_owned);
         Ok(Registry::ZooKeeper { quorum, znode })
     }

@@ -111,6 +111,11 @@ fn what_is_not_supported_is_named() {
     site(&plain).check_supported().unwrap();
     assert!(site(&[("hbase.rpc.timeout", "1m")]).number::<u64>("hbase.rpc.timeout").is_err());
     assert!(site(&[("hbase.zookeeper.quorum", "${host}")]).registry().is_err());
+    let of_meta = |name| site(&[("zookeeper.znode.metaserver", name)]).registry();
+    assert!(of_meta("meta-region-server").is_ok());
+    let error = of_meta("meta").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.message().contains("zookeeper.znode.metaserver is meta"), "{error}");
     for text in ["", "<a/>", "<configuration><include/></configuration>", "<configuration>"] {
         assert!(Site::parse(text).is_err(), "{text}");
     }
