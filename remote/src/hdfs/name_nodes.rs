@@ -9,6 +9,7 @@ use super::properties::{self, without_comments};
 use crate::location::{Location, NAME_NODE_PORT};
 use crate::options::RemoteOptions;
 use futures_util::future::join_all;
+use std::env;
 use std::io;
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
@@ -61,13 +62,15 @@ const ADDRESS: &str = "dfs.namenode.rpc-address.";
 const MAX_VARIABLES: usize = 20;
 
 /// Returns the value of a setting: the given one, or the one in Hadoop's files. As by Hadoop, spaces around
-/// names and values are ignored, and variables that are settings are replaced by their values.
+/// names and values are ignored, and variables that are settings, or those of the environment, are replaced by
+/// their values.
 pub(super) fn setting(options: &RemoteOptions, texts: &[String], name: &str) -> Option<String> {
     let value_of = |name: &str| find(options, texts, |found| present(found.trim()) == present(name));
     let mut value = value_of(name)?;
     for _ in 0..MAX_VARIABLES {
         let Some((before, variable, after)) = first_variable(&value) else { break };
-        let Some(found) = value_of(variable) else { break };
+        let found = of_environment(variable, |name| env::var(name).ok());
+        let Some(found) = found.or_else(|| value_of(variable)) else { break };
         value = format!("{before}{}{after}", found.trim());
     }
     Some(value.trim().to_owned())
@@ -79,6 +82,19 @@ fn first_variable(value: &str) -> Option<(&str, &str, &str)> {
     let (begun, after) = value.split_once('}')?;
     let (before, name) = begun.rsplit_once("${")?;
     Some((before, name, after))
+}
+
+/// Returns the value of a variable of the environment, such as `env.NAME`, or `env.NAME-default` and
+/// `env.NAME:-default`, of which the second has its default also if the variable is empty (Hadoop:
+/// `Configuration.substituteVars`).
+fn of_environment(variable: &str, get: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let name = variable.strip_prefix("env.").filter(|name| !name.is_empty())?;
+    let Some((name, default)) = name.split_once('-') else { return get(name) };
+    let value = match name.strip_suffix(':') {
+        Some(name) => get(name).filter(|value| !value.is_empty()),
+        None => get(name),
+    };
+    Some(value.unwrap_or_else(|| default.to_owned()))
 }
 
 /// Returns the value of a setting by its name, with the spaces around it.
@@ -423,6 +439,32 @@ mod tests {
         expect(corrections(&options, &variables), &[(first, "one:8020")]);
         let endless = FILE.replace("one:8020", "${endless}:8020") + &property_of("endless", "${endless}");
         expect(corrections(&options, &endless), &[]);
+    }
+
+    #[test]
+    fn variables_of_the_environment_are_replaced() {
+        let get = |name: &str| match name {
+            "HOST" => Some("h".to_owned()),
+            "NONE" => Some(String::new()),
+            _ => None,
+        };
+        for (variable, expected) in [
+            ("env.HOST", Some("h")),
+            ("env.HOST:-d", Some("h")),
+            ("env.NONE", Some("")),
+            ("env.NONE-d", Some("")),
+            ("env.NONE:-d-e", Some("d-e")),
+            ("env.MISSING", None),
+            ("env.MISSING-d", Some("d")),
+            ("env.MISSING:-", Some("")),
+            ("env.", None),
+            ("HOST", None),
+        ] {
+            assert_eq!(of_environment(variable, get).as_deref(), expected, "{variable}");
+        }
+        let default_fs = "hdfs://${env.HREGION_NO_SUCH_VARIABLE:-name-node}:9000";
+        let options = RemoteOptions::default().setting("fs.defaultFS", default_fs);
+        assert_eq!(default_service(&options, &[]), "name-node:9000");
     }
 
     #[test]
