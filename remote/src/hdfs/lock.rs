@@ -44,8 +44,8 @@ const FRESH: Duration = Duration::from_secs(20);
 /// The time between two looks at the wall clock.
 const PERIOD: Duration = Duration::from_secs(5);
 
-/// The time for which leases are still renewed here after a clock that was set back has caught up: the client
-/// renews them 30 seconds after its last renewal, which may have been later than the last look.
+/// The time for which leases are still renewed here after a clock that was set back has caught up: the
+/// client renews them 30 seconds after its last renewal, which may have been later than the last look.
 const CATCH_UP: Duration = Duration::from_secs(45);
 
 /// A lock file that is open.
@@ -156,8 +156,8 @@ impl Lease {
     }
 }
 
-/// Renews the leases of the locks of a storage while the client does not, because the wall clock was set back.
-/// Otherwise another process could have a lock on which nothing is changed for some time.
+/// Renews the leases of the locks of a storage while the client does not, because the wall clock was set
+/// back. Otherwise another process could have a lock on which nothing is changed for some time.
 pub(super) async fn keep(files: Weak<HdfsFiles>) {
     let mut clock = WallClock::at(SystemTime::now());
     loop {

@@ -62,8 +62,8 @@ const ADDRESS: &str = "dfs.namenode.rpc-address.";
 const MAX_VARIABLES: usize = 20;
 
 /// Returns the value of a setting: the given one, or the one in Hadoop's files. As by Hadoop, spaces around
-/// names and values are ignored, and variables that are settings, or those of the environment, are replaced by
-/// their values.
+/// names and values are ignored, and variables that are settings, or those of the environment, are replaced
+/// by their values.
 pub(super) fn setting(options: &RemoteOptions, texts: &[String], name: &str) -> Option<String> {
     let value_of = |name: &str| find(options, texts, |found| present(found.trim()) == present(name));
     let mut value = value_of(name)?;

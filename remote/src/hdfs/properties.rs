@@ -54,8 +54,8 @@ pub(super) fn unread(of_client: &[String], texts: &[String]) -> Vec<(String, Str
     values.into_iter().map(|(name, value)| (name, unescaped(&value))).collect()
 }
 
-/// Returns the properties of a text, except those without a value: like the client, Hadoop ignores them. Name,
-/// value and whether it is final may be attributes; elements override them (Hadoop:
+/// Returns the properties of a text, except those without a value: like the client, Hadoop ignores them.
+/// Name, value and whether it is final may be attributes; elements override them (Hadoop:
 /// `Configuration.Parser#handleStartProperty`).
 fn properties(text: &str) -> impl Iterator<Item = Property<'_>> {
     text.split("<property").skip(1).filter_map(|property| {
