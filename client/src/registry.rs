@@ -209,8 +209,13 @@ fn meta_locations(answer: &proto::GetMetaRegionLocationsResponse) -> Result<Regi
             replicas.resize_with(id + 1, || Replica { server: None, seq_num: NO_SEQ_NUM });
         }
         if let Some(server) = &location.server_name {
+            let server = match server_of(server) {
+                // only the primary replica is needed
+                Err(_) if id > 0 => continue,
+                server => server?,
+            };
             let seq_num = location.seq_num.unwrap_or(NO_SEQ_NUM);
-            replicas[id] = Replica { server: Some(server_of(server)?), seq_num };
+            replicas[id] = Replica { server: Some(server), seq_num };
         }
     }
     if replicas.first().is_none_or(|primary| primary.server.is_none()) {
@@ -276,6 +281,9 @@ mod tests {
         assert_eq!(answer(&[]).unwrap_err().kind(), ErrorKind::NoServerForRegion);
         assert_eq!(answer(&[location(1, 1)]).unwrap_err().kind(), ErrorKind::NoServerForRegion);
         assert!(answer(&[location(-1, 1)]).is_err() && answer(&[location(0, 1 << 16)]).is_err());
+        let found = answer(&[location(0, 1), location(1, 1 << 16), location(2, 3)]).unwrap();
+        let known: Vec<bool> = found.replicas().iter().map(|replica| replica.server.is_some()).collect();
+        assert_eq!(known, [true, false, true]);
     }
 
     /// Each server has a part of the time only.

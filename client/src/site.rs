@@ -10,7 +10,7 @@ use crate::cell_block::{CODEC, CODEC_WITH_TAGS};
 use crate::client::{Client, ClientBuilder};
 use hregion::locator::RetryPolicy;
 use hregion::{Error, ErrorKind, Result};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::io::Read as _;
@@ -285,14 +285,15 @@ enum Asked {
 
 impl Site {
     /// Parses `<configuration>` with any number of `<property><name/><value/></property>`. As in Hadoop, the
-    /// last of several values counts, name and value may be attributes, and comments are not part of them.
+    /// last of several values counts, or the first one that is final; an empty one is ignored; name and value
+    /// may be attributes, and comments are not part of them.
     fn parse(text: &str) -> Result<Self, String> {
         let document = roxmltree::Document::parse(text).map_err(|error| error.to_string())?;
         let root = document.root_element();
         if root.tag_name().name() != "configuration" {
             return Err(format!("expected <configuration>, found <{}>", root.tag_name().name()));
         }
-        let mut properties = HashMap::new();
+        let (mut properties, mut finals) = (HashMap::new(), HashSet::new());
         for element in root.children().filter(roxmltree::Node::is_element) {
             match element.tag_name().name() {
                 "property" => {}
@@ -300,15 +301,23 @@ impl Site {
                 other => return Err(format!("<{other}> is not supported")),
             }
             let part = |name: &str| {
-                let Some(part) = element.children().find(|child| child.tag_name().name() == name) else {
-                    return element.attribute(name).map(|text| text.trim().to_owned());
-                };
-                let texts = part.children().filter(roxmltree::Node::is_text);
-                Some(texts.filter_map(|text| text.text()).collect::<String>().trim().to_owned())
+                let part = element.children().find(|child| child.tag_name().name() == name);
+                let text = part.map(|part| {
+                    let texts = part.children().filter(roxmltree::Node::is_text);
+                    texts.filter_map(|text| text.text()).collect::<String>()
+                });
+                let text = text.filter(|text| !text.is_empty());
+                text.or_else(|| element.attribute(name).map(str::to_owned))
             };
-            if let Some((name, value)) = part("name").zip(part("value")) {
-                properties.insert(name, value);
+            let Some((name, value)) = part("name").zip(part("value")) else { continue };
+            let name = name.trim().to_owned();
+            if finals.contains(&name) {
+                continue;
             }
+            if part("final").as_deref() == Some("true") {
+                finals.insert(name.clone());
+            }
+            properties.insert(name, value.trim().to_owned());
         }
         Ok(Self { properties })
     }
@@ -416,6 +425,10 @@ impl Site {
             quorum = self.value("hbase.zookeeper.quorum")?;
         }
         let quorum = with_port(quorum.unwrap_or("localhost"), port);
+        let of_meta = "zookeeper.znode.metaserver";
+        if let Some(other) = self.value(of_meta)?.filter(|name| *name != "meta-region-server") {
+            return unsupported(of_meta, other);
+        }
         let znode = self.value("zookeeper.znode.parent")?.map(str::to_owned);
         Ok(Registry::ZooKeeper { quorum, znode })
     }

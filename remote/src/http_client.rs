@@ -22,6 +22,9 @@ const LEAVES: &str = "a redirect to another host, which would get the credential
 /// Their responses would be treated as those of the changes.
 const CHANGES_REQUEST: &str = "a redirect after which another request would be sent: refused";
 
+/// The same after 303, with which a server also answers a change that it has made.
+pub(crate) const MAY_BE_MADE: &str = "a redirect to the result of a request: refused";
+
 /// Settings of `object_store` that have no meaning here. Its timeouts are options of the storage.
 const REFUSED: [ClientConfigKey; 10] = [
     ClientConfigKey::ConnectTimeout,
@@ -78,6 +81,9 @@ pub(crate) fn client(
         .no_zstd()
         .no_deflate()
         .redirect(Policy::custom(move |attempt| {
+            if stays && attempt.status().as_u16() == 303 {
+                return attempt.error(MAY_BE_MADE);
+            }
             if attempt.previous().len() > MAX_REDIRECTS {
                 return attempt.error("too many redirects");
             }

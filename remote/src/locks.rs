@@ -90,7 +90,8 @@ impl<L: DirLock> Locks<L> {
         Ok(covering)
     }
 
-    fn held(&self) -> Vec<Arc<L>> {
+    /// Returns all locks that have a holder, also lost ones.
+    pub(crate) fn held(&self) -> Vec<Arc<L>> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.iter().filter_map(Weak::upgrade).collect()
     }

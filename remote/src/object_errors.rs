@@ -1,5 +1,7 @@
 //! Errors of object stores, without secrets: no credentials, queries or bodies.
 
+#[cfg(feature = "aws")]
+use crate::http_client::MAY_BE_MADE;
 use crate::source::{not_found, replaced};
 use hregion::cell::Printable;
 use object_store::Error;
@@ -52,7 +54,7 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
     match error {
         Error::Generic { .. } => {
             let is_refused = status(error).is_some_and(|status| (400..500).contains(&status));
-            is_refused || is_unsent(error) || is_throttled(error)
+            is_refused || is_redirected(error) || is_unsent(error) || is_throttled(error)
         }
         Error::NotFound { .. }
         | Error::AlreadyExists { .. }
@@ -96,9 +98,25 @@ pub(crate) fn is_too_slow(error: &Error) -> bool {
 /// Whether there was no connection to send a request on, even after waiting.
 #[cfg(feature = "aws")]
 fn is_unsent(error: &Error) -> bool {
+    has_cause(error, reqwest::Error::is_connect)
+}
+
+/// Whether the server has redirected a request, instead of carrying it out, and the client has not sent it to
+/// the other place.
+#[cfg(feature = "aws")]
+fn is_redirected(error: &Error) -> bool {
+    let text = chain(error);
+    // A request whose body cannot be sent twice ends with the status, any other one by the client's refusal.
+    status(error).is_some_and(|status| (300..400).contains(&status) && status != 303)
+        || (has_cause(error, reqwest::Error::is_redirect) && !text.contains(MAY_BE_MADE))
+        || text.contains("Received redirect without LOCATION")
+}
+
+#[cfg(feature = "aws")]
+fn has_cause(error: &Error, is_such: impl Fn(&reqwest::Error) -> bool) -> bool {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
-        if cause.downcast_ref().is_some_and(reqwest::Error::is_connect) {
+        if cause.downcast_ref::<reqwest::Error>().is_some_and(&is_such) {
             return true;
         }
         source = cause.source();

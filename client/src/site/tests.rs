@@ -5,7 +5,7 @@ use std::fs;
 
 pub(super) fn site(properties: &[(&str, &str)]) -> Site {
     let property = |(name, value): &(&str, &str)| {
-        format!("<property>\n <name>{name}</name><value> {value} </value><final>true</final></property>")
+        format!("<property>\n <name>{name}</name><value> {value} </value></property>")
     };
     let properties: String = properties.iter().map(property).collect();
     Site::parse(&format!("<?xml version=\"1.0\"?><!-- c --><configuration>{properties}</configuration>"))
@@ -111,10 +111,32 @@ fn what_is_not_supported_is_named() {
     site(&plain).check_supported().unwrap();
     assert!(site(&[("hbase.rpc.timeout", "1m")]).number::<u64>("hbase.rpc.timeout").is_err());
     assert!(site(&[("hbase.zookeeper.quorum", "${host}")]).registry().is_err());
+    let of_meta = |name| site(&[("zookeeper.znode.metaserver", name)]).registry();
+    assert!(of_meta("meta-region-server").is_ok());
+    let error = of_meta("meta").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.message().contains("zookeeper.znode.metaserver is meta"), "{error}");
     for text in ["", "<a/>", "<configuration><include/></configuration>", "<configuration>"] {
         assert!(Site::parse(text).is_err(), "{text}");
     }
-    assert_eq!(site(&[("n", "1"), ("n", "2")]).number::<u64>("n").unwrap(), Some(2));
+}
+
+#[test]
+fn the_last_value_counts_or_the_first_that_is_final() {
+    let value_of = |properties: &str| {
+        let found = Site::parse(&format!("<configuration>{properties}</configuration>")).unwrap();
+        found.value("n").unwrap().map(str::to_owned)
+    };
+    let value =
+        |value: &str, more: &str| format!("<property><name>n</name><value>{value}</value>{more}</property>");
+    let is_final = "<final>true</final>";
+    assert_eq!(value_of(&(value("1", "") + &value("2", ""))).as_deref(), Some("2"));
+    assert_eq!(value_of(&(value("1", "") + &value("", ""))).as_deref(), Some("1"));
+    assert_eq!(value_of(&value("", "")), None);
+    let first = value("1", "") + &value("2", is_final);
+    assert_eq!(value_of(&(first + &value("3", is_final))).as_deref(), Some("2"));
+    let attributes = "<property name='n' value='4' final='true'/>".to_owned();
+    assert_eq!(value_of(&(attributes + &value("5", ""))).as_deref(), Some("4"));
 }
 
 #[test]

@@ -86,8 +86,9 @@ async fn case() {
             let builder = builder().idle_timeout(Duration::from_secs(1)).kerberos(case.with_keytab());
             let client = builder.unwrap().bootstrap(case.text("master")).unwrap();
             read_and_write(&client, "before").await;
-            // at this time, connections are closed and tickets have expired
-            tokio::time::sleep(Duration::from_secs(7)).await;
+            // after this time, connections are closed and tickets have expired
+            let lifetime = Duration::from_secs(case.0["lifetime"].as_u64().unwrap());
+            tokio::time::sleep(lifetime + Duration::from_secs(2)).await;
             read_and_write(&client, "after").await;
         }
         "no tickets" => {
@@ -277,7 +278,9 @@ fn connections_are_authenticated_as_those_of_hbase() {
     run("no tickets", &case, &[("KRB5_CONFIG", krb5), ("KRB5CCNAME", &none)]);
     // the library obtains tickets itself, and another process finds them
     let variables = [("KRB5_CONFIG", krb5), ("KRB5CCNAME", &cache), ("KRB5_CLIENT_KTNAME", keytab)];
+    let begin = Instant::now();
     run("own tickets", &case, &variables);
+    let time = begin.elapsed();
     run("tickets of another", &case, &variables[..2]);
     let changed = |name: &str, from: &str, to: &str| {
         let line = |line: &str| if line.trim().starts_with(from) { to.to_owned() } else { line.to_owned() };
@@ -285,8 +288,13 @@ fn connections_are_authenticated_as_those_of_hbase() {
         fs::write(file(name), lines.join("\n")).unwrap();
         file(name).to_str().unwrap().to_owned()
     };
-    let short = changed("short.conf", "[libdefaults]", "[libdefaults]\nticket_lifetime = 5s");
-    run("short tickets", &case, &[("KRB5_CONFIG", &short), ("KRB5CCNAME", &none)]);
+    // the KDC refuses tickets of servers to a client whose own expires while it connects
+    let lifetime = time.as_secs().max(1) * 3 + 2;
+    let short = format!("[libdefaults]\nticket_lifetime = {lifetime}s");
+    let short = changed("short.conf", "[libdefaults]", &short);
+    let mut with_lifetime = case.clone();
+    with_lifetime["lifetime"] = lifetime.into();
+    run("short tickets", &with_lifetime, &[("KRB5_CONFIG", &short), ("KRB5CCNAME", &none)]);
     let unreachable = changed("unreachable.conf", "kdc = ", "kdc = localhost:1");
     run("no KDC", &case, &[("KRB5_CONFIG", &unreachable), ("KRB5CCNAME", &none)]);
 

@@ -222,9 +222,11 @@ fn first_include(text: &str) -> Option<Include<'_>> {
     })
 }
 
-/// Returns the name that a text begins with. It may be at the end of a section (`<![CDATA[NAME]]>`).
+/// Returns the name that a text begins with. It may be at the end of a section (`<![CDATA[NAME]]>`), or of an
+/// attribute.
 pub(super) fn name_at(text: &str) -> &str {
-    text.split(|c: char| c == '<' || c == ']' || c.is_whitespace()).next().unwrap_or_default()
+    let is_end = |c: char| ['<', ']', '"', '\''].contains(&c) || c.is_whitespace();
+    text.split(is_end).next().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -248,15 +250,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = format!(
             "<configuration>\n<property><name>{}</name><value>{OBSERVER}</value></property>\n<property>\n\
-             <name>{}\n</name><value>{OBSERVER}</value></property></configuration>",
+             <name>{}\n</name><value>{OBSERVER}</value></property>\n\
+             <property name=\"{}\" value='{OBSERVER}'/></configuration>",
             provider("first"),
             provider("second"),
+            provider("third"),
         );
         fs::write(dir.path().join("hdfs-site.xml"), file).unwrap();
         for (url, service) in [("hdfs://ns/a", "ns"), ("hdfs://host:8020/a", "host"), ("hdfs:///a", "first")]
         {
             let settings = settings_of(url, &options, Some(dir.path()));
-            for service in [service, "given", "first", "second"] {
+            for service in [service, "given", "first", "second", "third"] {
                 assert_eq!(settings.get(&provider(service)).map(String::as_str), Some(ACTIVE), "{service}");
             }
             assert_eq!(settings["dfs.replication"], "2");

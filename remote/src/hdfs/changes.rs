@@ -2,7 +2,7 @@
 
 use super::connector::{Changing, Connector};
 use super::errors::{io_error, is_refusal};
-use super::lock::Lease;
+use super::lock::{self, Lease};
 use crate::doubt::{Doubt, InDoubt};
 use crate::locks::Locks;
 use crate::source::not_found;
@@ -13,6 +13,7 @@ use hdfs_native::{HdfsError, WriteOptions};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,8 @@ pub(crate) struct HdfsFiles {
     locks: Locks<Lease>,
     /// The lock files that are being locked, are locked or are being released by this client.
     claims: Mutex<BTreeMap<String, Arc<()>>>,
+    /// Whether a task keeps the leases of the locks.
+    keeps_leases: AtomicBool,
 }
 
 impl std::fmt::Debug for HdfsFiles {
@@ -79,6 +82,7 @@ impl HdfsFiles {
             in_doubt: InDoubt::default(),
             locks: Locks::default(),
             claims: Mutex::default(),
+            keeps_leases: AtomicBool::new(false),
         }
     }
 
@@ -113,6 +117,13 @@ impl HdfsFiles {
 
     pub(super) fn locks(&self) -> &Locks<Lease> {
         &self.locks
+    }
+
+    /// Starts to keep the leases of the locks, unless this was done before.
+    pub(super) fn keep_leases(self: &Arc<Self>) {
+        if !self.keeps_leases.swap(true, Ordering::SeqCst) {
+            tokio::spawn(lock::keep(Arc::downgrade(self)));
+        }
     }
 
     /// Fails with `WouldBlock` if another caller has a lock, even a lost one: its changes would be attributed
@@ -378,7 +389,7 @@ mod tests {
     use super::*;
     use crate::locks::lock_lost;
     use std::future::ready;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::AtomicUsize;
     use tokio::runtime::Builder;
 
     /// Returns the files whose locks were checked, if the first answer has become old once, and the check

@@ -13,6 +13,9 @@
 //! so that no later sync succeeds. A log that is created late is not written to: the lock is also checked
 //! after its creation.
 //!
+//! The client renews its lease by the wall clock: if that is set back, it renews nothing until it has caught
+//! up. In the meantime, the storage renews the lease itself ([`keep`]).
+//!
 //! If a name node becomes silent, another one has the same leases when it is active: the client switches to
 //! it (`relay.rs`), and checks the lock again.
 //!
@@ -23,7 +26,7 @@
 use super::changes::{Claim, HdfsFiles, Outcome, path_of};
 use super::errors::{io_error, is_loss, is_open_elsewhere, is_open_here, is_passing};
 use crate::locks::{DirLock, lock_lost};
-use crate::moment::Moment;
+use crate::moment::{Moment, WallClock};
 use crate::storage::Shared;
 use hdfs_native::file::FileWriter;
 use hdfs_native::{HdfsError, WriteOptions};
@@ -32,11 +35,18 @@ use std::future::Future;
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
 
 /// The maximum time since the last certain renewal of the lease when a change begins.
 const FRESH: Duration = Duration::from_secs(20);
+
+/// The time between two looks at the wall clock.
+const PERIOD: Duration = Duration::from_secs(5);
+
+/// The time for which leases are still renewed here after a clock that was set back has caught up: the
+/// client renews them 30 seconds after its last renewal, which may have been later than the last look.
+const CATCH_UP: Duration = Duration::from_secs(45);
 
 /// A lock file that is open.
 pub(super) struct Lease {
@@ -88,9 +98,17 @@ impl Lease {
     /// repeated.
     async fn ask(&self, files: &HdfsFiles, writer: &mut FileWriter) -> io::Result<()> {
         let before = Moment::now();
-        let is_fresh = self.renewed.lock().unwrap_or_else(PoisonError::into_inner).is_within(FRESH);
+        let is_fresh = self.is_renewed_within(FRESH);
         if !is_fresh {
-            renew(files, &self.key).await?;
+            match renew(files, &self.key).await {
+                // The directory was moved or removed.
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
+                {
+                    return Err(lock_lost());
+                }
+                renewed => renewed?,
+            }
         }
         // A sync of an empty file is only a request to the name node, which refuses it without the lease.
         files.client();
@@ -103,7 +121,7 @@ impl Lease {
             Err(error) => return Err(io_error(error)),
         }
         if !is_fresh {
-            *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = before;
+            self.set_renewed(before);
         }
         // The answer may have been in transit for long.
         if self.is_recent() {
@@ -114,8 +132,44 @@ impl Lease {
 
     /// Whether the last renewal is so recent that a change may begin.
     pub(super) fn is_recent(&self) -> bool {
-        let renewed = self.renewed.lock().unwrap_or_else(PoisonError::into_inner);
-        renewed.is_within(FRESH + Self::MAX_PATIENCE)
+        self.is_renewed_within(FRESH + Self::MAX_PATIENCE)
+    }
+
+    fn is_renewed_within(&self, age: Duration) -> bool {
+        self.renewed.lock().unwrap_or_else(PoisonError::into_inner).is_within(age)
+    }
+
+    fn set_renewed(&self, before: Moment) {
+        *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = before;
+    }
+
+    /// Renews the lease if it may be old. Does not check whether the lock is held.
+    async fn keep(&self, files: &HdfsFiles) -> io::Result<()> {
+        let writer = self.writer.lock().await;
+        if writer.is_none() || self.is_over() || self.is_renewed_within(FRESH) {
+            return Ok(());
+        }
+        let before = Moment::now();
+        renew(files, &self.key).await?;
+        self.set_renewed(before);
+        Ok(())
+    }
+}
+
+/// Renews the leases of the locks of a storage while the client does not, because the wall clock was set
+/// back. Otherwise another process could have a lock on which nothing is changed for some time.
+pub(super) async fn keep(files: Weak<HdfsFiles>) {
+    let mut clock = WallClock::at(SystemTime::now());
+    loop {
+        tokio::time::sleep(PERIOD).await;
+        let Some(files) = files.upgrade() else { return };
+        if !clock.is_behind(SystemTime::now(), CATCH_UP) {
+            continue;
+        }
+        for lease in files.locks().held() {
+            // It is tried again. What depends on a lock checks that it is held.
+            let _ = within(files.patience(), lease.keep(&files)).await;
+        }
     }
 }
 
@@ -144,6 +198,7 @@ pub(super) async fn take(files: &Arc<HdfsFiles>, key: String, shared: Arc<Shared
         is_over: AtomicBool::new(false),
     });
     files.locks().add(&lease);
+    files.keep_leases();
     Ok(HdfsLock { lease, claim: Some(claim), files: Arc::clone(files), shared })
 }
 

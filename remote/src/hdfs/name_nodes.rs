@@ -9,6 +9,7 @@ use super::properties::{self, without_comments};
 use crate::location::{Location, NAME_NODE_PORT};
 use crate::options::RemoteOptions;
 use futures_util::future::join_all;
+use std::env;
 use std::io;
 use std::time::Duration;
 use tokio::net::{TcpStream, lookup_host};
@@ -61,13 +62,15 @@ const ADDRESS: &str = "dfs.namenode.rpc-address.";
 const MAX_VARIABLES: usize = 20;
 
 /// Returns the value of a setting: the given one, or the one in Hadoop's files. As by Hadoop, spaces around
-/// names and values are ignored, and variables that are settings are replaced by their values.
+/// names and values are ignored, and variables that are settings, or those of the environment, are replaced
+/// by their values.
 pub(super) fn setting(options: &RemoteOptions, texts: &[String], name: &str) -> Option<String> {
     let value_of = |name: &str| find(options, texts, |found| present(found.trim()) == present(name));
     let mut value = value_of(name)?;
     for _ in 0..MAX_VARIABLES {
         let Some((before, variable, after)) = first_variable(&value) else { break };
-        let Some(found) = value_of(variable) else { break };
+        let found = of_environment(variable, |name| env::var(name).ok());
+        let Some(found) = found.or_else(|| value_of(variable)) else { break };
         value = format!("{before}{}{after}", found.trim());
     }
     Some(value.trim().to_owned())
@@ -79,6 +82,19 @@ fn first_variable(value: &str) -> Option<(&str, &str, &str)> {
     let (begun, after) = value.split_once('}')?;
     let (before, name) = begun.rsplit_once("${")?;
     Some((before, name, after))
+}
+
+/// Returns the value of a variable of the environment, such as `env.NAME`, or `env.NAME-default` and
+/// `env.NAME:-default`, of which the second has its default also if the variable is empty (Hadoop:
+/// `Configuration.substituteVars`).
+fn of_environment(variable: &str, get: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let name = variable.strip_prefix("env.").filter(|name| !name.is_empty())?;
+    let Some((name, default)) = name.split_once('-') else { return get(name) };
+    let value = match name.strip_suffix(':') {
+        Some(name) => get(name).filter(|value| !value.is_empty()),
+        None => get(name),
+    };
+    Some(value.unwrap_or_else(|| default.to_owned()))
 }
 
 /// Returns the value of a setting by its name, with the spaces around it.
@@ -152,9 +168,9 @@ impl NameNodes {
 
     /// Returns the settings of the name nodes that the client would read differently: it does not ignore
     /// spaces around names and addresses, does not replace variables, and has no default port. There are none
-    /// if the name service is a host.
+    /// if the name service is a host, or has no known name nodes.
     pub(super) fn corrections(&self, options: &RemoteOptions, texts: &[String]) -> Vec<(String, String)> {
-        if self.nodes.iter().all(|node| node.id.is_empty()) {
+        if self.others.is_empty() && self.nodes.iter().all(|node| node.id.is_empty()) {
             return Vec::new();
         }
         let addresses: Vec<String> = self.nodes.iter().map(|node| node.address.clone()).collect();
@@ -412,12 +428,43 @@ mod tests {
             corrections(&options, &spaced),
             &[(first, "one:8020"), ("dfs.ha.namenodes.ns", "nn1,nn2,nn3")],
         );
+        // It alone finds all addresses.
+        let spaced = FILE
+            .replace("nn1,nn2,nn3", "nn1, nn2")
+            .replace("<name>dfs.namenode.rpc-address.", "<name >dfs.namenode.rpc-address.");
+        expect(corrections(&options, &spaced), &[("dfs.ha.namenodes.ns", "nn1,nn2")]);
         let variables = FILE.replace("one:8020", "${host.${which}}:${port}").replace("two:", "${unknown}:")
             + &[property_of("which", "a"), property_of("host.a", " one "), property_of("port", "8020")]
                 .concat();
         expect(corrections(&options, &variables), &[(first, "one:8020")]);
         let endless = FILE.replace("one:8020", "${endless}:8020") + &property_of("endless", "${endless}");
         expect(corrections(&options, &endless), &[]);
+    }
+
+    #[test]
+    fn variables_of_the_environment_are_replaced() {
+        let get = |name: &str| match name {
+            "HOST" => Some("h".to_owned()),
+            "NONE" => Some(String::new()),
+            _ => None,
+        };
+        for (variable, expected) in [
+            ("env.HOST", Some("h")),
+            ("env.HOST:-d", Some("h")),
+            ("env.NONE", Some("")),
+            ("env.NONE-d", Some("")),
+            ("env.NONE:-d-e", Some("d-e")),
+            ("env.MISSING", None),
+            ("env.MISSING-d", Some("d")),
+            ("env.MISSING:-", Some("")),
+            ("env.", None),
+            ("HOST", None),
+        ] {
+            assert_eq!(of_environment(variable, get).as_deref(), expected, "{variable}");
+        }
+        let default_fs = "hdfs://${env.HREGION_NO_SUCH_VARIABLE:-name-node}:9000";
+        let options = RemoteOptions::default().setting("fs.defaultFS", default_fs);
+        assert_eq!(default_service(&options, &[]), "name-node:9000");
     }
 
     #[test]

@@ -7,6 +7,8 @@ struct Property<'t> {
     name: &'t str,
     value: &'t str,
     is_final: bool,
+    /// Whether its name and value are elements. The client reads no others.
+    is_of_elements: bool,
 }
 
 /// Returns the value of the last property with a name, or of the first one that is final.
@@ -26,17 +28,18 @@ pub(super) fn value_of(texts: &[String], is_name: impl Fn(&str) -> bool) -> Opti
 
 /// Returns the settings in `texts` that the client does not read, or reads differently: its texts are
 /// `of_client`, without the files that these include; the last property with a name counts, also if another
-/// one is final; and it does not ignore spaces around names.
+/// one is final; it does not ignore spaces around names, and does not read attributes.
 pub(super) fn unread(of_client: &[String], texts: &[String]) -> Vec<(String, String)> {
     let (mut read, mut values) = (BTreeMap::<String, String>::new(), BTreeMap::<String, String>::new());
     let mut final_names = BTreeSet::<String>::new();
     for text in of_client {
         let text = without_comments(text);
-        read.extend(properties(&text).map(|found| (found.name.to_owned(), found.value.to_owned())));
+        let of_elements = properties(&text).filter(|found| found.is_of_elements);
+        read.extend(of_elements.map(|found| (found.name.to_owned(), found.value.to_owned())));
     }
     for text in texts {
         let text = without_comments(text);
-        for Property { name, value, is_final } in properties(&text) {
+        for Property { name, value, is_final, .. } in properties(&text) {
             let name = name.trim();
             if final_names.contains(name) {
                 continue;
@@ -52,13 +55,54 @@ pub(super) fn unread(of_client: &[String], texts: &[String]) -> Vec<(String, Str
 }
 
 /// Returns the properties of a text, except those without a value: like the client, Hadoop ignores them.
+/// Name, value and whether it is final may be attributes; elements override them (Hadoop:
+/// `Configuration.Parser#handleStartProperty`).
 fn properties(text: &str) -> impl Iterator<Item = Property<'_>> {
-    text.split("<property>").skip(1).filter_map(|property| {
-        let (property, _) = property.split_once("</property>")?;
-        let value = element(property, "value").filter(|value| !value.is_empty())?;
-        let is_final = element(property, "final") == Some("true");
-        Some(Property { name: element(property, "name")?, value, is_final })
+    text.split("<property").skip(1).filter_map(|property| {
+        let Tag { attributes, is_empty, after } = tag(property)?;
+        let content = if is_empty { "" } else { after.split_once("</property>")?.0 };
+        let part = |name: &str| {
+            let attribute = attributes.iter().rev().find(|(found, _)| *found == name);
+            (element(content, name).filter(|text| !text.is_empty()), attribute.map(|(_, value)| *value))
+        };
+        let [name, value, is_final] = ["name", "value", "final"].map(part);
+        Some(Property {
+            name: name.0.or(name.1)?,
+            value: value.0.or(value.1)?,
+            is_final: is_final.0.or(is_final.1) == Some("true"),
+            is_of_elements: name.0.is_some() && value.0.is_some(),
+        })
     })
+}
+
+/// A tag that begins an element.
+struct Tag<'t> {
+    attributes: Vec<(&'t str, &'t str)>,
+    /// Whether it also ends the element.
+    is_empty: bool,
+    after: &'t str,
+}
+
+/// Returns the tag whose name `text` follows; `None` if that name is not complete.
+fn tag(text: &str) -> Option<Tag<'_>> {
+    if !text.starts_with(['/', '>']) && !text.starts_with(char::is_whitespace) {
+        return None;
+    }
+    let (mut attributes, mut rest) = (Vec::new(), text.trim_start());
+    loop {
+        if let Some(after) = rest.strip_prefix('>') {
+            return Some(Tag { attributes, is_empty: false, after });
+        }
+        if let Some(after) = rest.strip_prefix("/>") {
+            return Some(Tag { attributes, is_empty: true, after });
+        }
+        let (name, after) = rest.split_once('=').filter(|(name, _)| !name.contains(['<', '>']))?;
+        let after = after.trim_start();
+        let mark = after.chars().next().filter(|mark| ['"', '\''].contains(mark))?;
+        let (value, after) = after.strip_prefix(mark)?.split_once(mark)?;
+        attributes.push((name.trim_end(), value));
+        rest = after.trim_start();
+    }
 }
 
 /// Returns the text of an element without other elements in it.
@@ -106,6 +150,30 @@ mod tests {
         let of = |name: &str| value_of(&texts, |found| found.trim() == name).unwrap();
         assert_eq!(["a", "b", "c", "d", "e"].map(of), ["1", "9", "2", "1&amp;2", "1"]);
         let expect = [("a", "1"), ("c", "2"), ("d", "1&2")];
+        assert_eq!(unread(&texts, &texts), expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    /// Otherwise another cluster would be asked than by Hadoop. The client does not read them.
+    #[test]
+    fn names_and_values_may_be_attributes() {
+        let texts = ["<configuration>
+            <property name='a' value = \"1>0&amp;'\" final=\"true\"/>
+            <property final=\"true\"\nname=\"b\" value=\"1\" source=\"x\" ></property>
+            <property name=\"c\"><value>1</value></property>
+            <property name=\"x\" value=\"x\"><name>d</name><value>1</value></property>
+            <property name=\"e\" value=\"1\"><value/></property>
+            <property ><name>f</name><value>1</value></property>
+            <property><name>g</name></property>
+            <property name=\"h\" value=\"9\" value></property>
+            <property-list name=\"i\" value=\"9\"/>
+            <property name=\"a\" value=\"9\"/><property><name>b</name><value>9</value></property>
+            </configuration>"
+            .to_owned()];
+        let of = |name: &str| value_of(&texts, |found| found == name);
+        let found = ["a", "b", "c", "d", "e", "f"].map(|name| of(name).unwrap());
+        assert_eq!(found, ["1>0&amp;'", "1", "1", "1", "1", "1"]);
+        assert_eq!(["g", "h", "i", "x"].map(of), [None, None, None, None]);
+        let expect = [("a", "1>0&'"), ("b", "1"), ("c", "1"), ("e", "1")];
         assert_eq!(unread(&texts, &texts), expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 

@@ -149,6 +149,24 @@ fn the_answer_to_a_read_is_not_taken_for_that_of_a_change() {
     assert!(server.keys().is_empty(), "{:?}", server.keys());
 }
 
+/// The server has not carried it out, and no other one has got it.
+#[test]
+fn a_change_that_is_redirected_is_in_no_doubt() {
+    let (server, other) = (FakeS3::start(), FakeS3::start());
+    let (storage, path) = (client(&server), dir().join("log"));
+    let mut log = storage.create_log(&path).unwrap();
+    log.append(b"a", 1).unwrap();
+    server.behave(repeat_n(Manner::RedirectsTo(other.port()), 100));
+    let error = log.append(b"b", 1).unwrap_err();
+    assert!(error.to_string().contains("307 Temporary Redirect"), "{error}");
+    assert!(log.is_unchanged());
+    storage.remove(&path).unwrap_err();
+    server.behave([]);
+    log.append(b"c", 1).unwrap();
+    assert_eq!(read_file(&*storage, &path), b"ac");
+    assert!(other.take_asked().0.is_empty());
+}
+
 #[test]
 fn a_request_whose_bytes_came_too_slowly_is_sent_again() {
     let server = FakeS3::start();
