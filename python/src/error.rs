@@ -3,8 +3,9 @@
 use hregion::ErrorKind;
 use hregion::cell::Printable;
 use pyo3::create_exception;
-use pyo3::exceptions::{PyException, PyValueError};
+use pyo3::exceptions::{PyException, PyUserWarning, PyValueError};
 use pyo3::prelude::*;
+use std::ffi::CString;
 use std::io;
 
 // Their module is the package, by whose name `pickle` finds them in another process.
@@ -100,6 +101,15 @@ impl From<Failure> for PyErr {
 /// Returns a message without control characters: it may contain text of servers, or names of files.
 pub(crate) fn shown(message: &str) -> String {
     Printable(message).to_string()
+}
+
+/// Issues a `UserWarning`. Raises it as an exception if Python's filters of warnings say so.
+pub(crate) fn warn(py: Python<'_>, message: &str) -> Result<()> {
+    // Control characters, so also zeros, are escaped.
+    if let Ok(message) = CString::new(shown(message)) {
+        PyErr::warn(py, &py.get_type::<PyUserWarning>(), &message, 1)?;
+    }
+    Ok(())
 }
 
 fn exception(error: &hregion::Error) -> PyErr {

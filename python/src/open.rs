@@ -1,13 +1,12 @@
 //! Opens and creates tables.
 
 use crate::arguments::{Bytes, is_bytes, pairs_of};
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, warn};
 use crate::location::{Location, StorageOptions, Target, Use};
 use crate::options::{Contents, Key, Options, durability_of};
 use crate::signals::call;
 use crate::table::{Opened, Source, Table};
 use hregion::{Family, RegionOptions, Table as HTable};
-use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
@@ -96,7 +95,7 @@ pub(crate) fn open(
         Ok::<_, Failure>((Table::new(source, opened), warning))
     })?;
     if let Some(warning) = warning {
-        PyErr::warn(py, &py.get_type::<PyUserWarning>(), &warning, 1)?;
+        warn(py, &warning)?;
     }
     Ok(table)
 }

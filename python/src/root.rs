@@ -1,13 +1,14 @@
 //! Calls on a root directory: snapshots, and the recovery of logs.
 
-use crate::error::{Failure, Result};
+use crate::error::{Failure, Result, warn};
 use crate::location::{Location, StorageOptions, Target, Use};
 use crate::signals::call;
-use hregion::{Region, RegionOutcome, RegionRecovery as HRegionRecovery, Table as HTable};
+use hregion::{ErrorKind, Region, RegionOutcome, RegionRecovery as HRegionRecovery, Table as HTable};
 use pyo3::prelude::*;
 use std::path::PathBuf;
 
-/// Returns the names of the snapshots under a root directory.
+/// Returns the names of the snapshots under a root directory. A `UserWarning` is issued for each whose
+/// description is damaged; it is left out.
 #[pyfunction]
 #[pyo3(signature = (root, *, storage_options=None))]
 pub(crate) fn snapshots(
@@ -16,12 +17,22 @@ pub(crate) fn snapshots(
     storage_options: Option<StorageOptions>,
 ) -> Result<Vec<String>> {
     let root = Location::new(py, root, storage_options, Use::Shared)?;
-    let found = call(py, || {
+    let (names, faults) = call(py, || {
         // A root without snapshots may lack their directory.
         root.existing_is_dir()?;
-        HTable::list_snapshots_with(root.path(), root.storage())
+        let (mut names, mut faults) = (Vec::new(), Vec::new());
+        for one in HTable::each_snapshot(root.path(), root.storage())? {
+            match one {
+                Ok(snapshot) => names.push(snapshot.name().to_owned()),
+                // The snapshot may be sound.
+                Err(error) if error.kind() == ErrorKind::Io => return Err(error),
+                Err(fault) => faults.push(fault),
+            }
+        }
+        Ok((names, faults))
     })?;
-    Ok(found.into_iter().map(|snapshot| snapshot.name().to_owned()).collect())
+    faults.iter().try_for_each(|fault| warn(py, &fault.to_string()))?;
+    Ok(names)
 }
 
 /// Creates a table with the content and the settings of a snapshot. No files are copied.

@@ -2,7 +2,7 @@
 
 use crate::arguments::{Bytes, Column, Selection, pairs_of, versions};
 use crate::columns::{Columns, columns_of, names_of};
-use crate::error::{Failure, Result, shown};
+use crate::error::{Failure, Result};
 use crate::held::Held;
 use crate::location::{Location, Target};
 use crate::options::durability_of;
@@ -17,7 +17,6 @@ use hregion_arrow::{BatchLimits, Infer, Layout, Rows};
 use pyo3::exceptions::PyBaseException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyList, PyMapping};
-use std::ffi::CString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,22 +31,20 @@ pub(crate) enum Source {
 impl Source {
     /// Returns a warning if logs of servers may have writes that are not read, or if this cannot be
     /// determined.
-    pub(crate) fn warning_of_logs(&self) -> Option<CString> {
+    pub(crate) fn warning_of_logs(&self) -> Option<String> {
         let logs = match self {
             Self::Table(table) => table.unread_logs(),
             Self::Region(region) => region.unread_logs(),
         }?;
-        let warning = match logs.may_have_edits() {
-            Ok(false) => return None,
-            Ok(true) => format!(
+        match logs.may_have_edits() {
+            Ok(false) => None,
+            Ok(true) => Some(format!(
                 "{}: logs of servers may have writes that are not read before `hregion.recover` has replayed \
                  them",
                 logs.dir().display()
-            ),
-            Err(error) => format!("{error}; writes that are only in logs of servers are not read"),
-        };
-        // Control characters, so also zeros, are escaped.
-        CString::new(shown(&warning)).ok()
+            )),
+            Err(error) => Some(format!("{error}; writes that are only in logs of servers are not read")),
+        }
     }
 }
 

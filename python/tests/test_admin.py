@@ -78,6 +78,14 @@ def test_a_snapshot_is_read_cloned_and_removed(tmp_path):
         with pytest.raises(hregion.Error, match="before"):
             table.snapshot("before")
     assert hregion.snapshots(root) == ["before"]
+    damaged = root / ".hbase-snapshot" / "a" / ".snapshotinfo"
+    damaged.parent.mkdir()
+    damaged.write_text("x")
+    with pytest.warns(UserWarning, match="snapshotinfo") as issued:
+        assert hregion.snapshots(root) == ["before"]
+    assert [warning.filename for warning in issued] == [__file__]
+    damaged.unlink()
+    damaged.parent.rmdir()
     assert hregion.open(root, snapshot="before").get("a")["cf:q"] == b"1"
     hregion.clone_snapshot(root, "before", "ns:copy")
     with hregion.open(root, "ns:copy", writable=True) as copy:

@@ -86,7 +86,8 @@ pub(crate) use root::{
 };
 pub use snapshot::SnapshotStoreFile;
 pub(crate) use snapshot::{
-    HFilePath, Snapshot, SnapshotRegion, SnapshotTree, TableClone, each_snapshot, split_parents,
+    HFilePath, Snapshot, SnapshotRegion, SnapshotTree, TableClone, each_snapshot, find_snapshot,
+    split_parents,
 };
 pub(crate) use store_file_info::StoreFileInfo;
 pub(crate) use survey::FileFaultKind;

@@ -106,6 +106,20 @@ pub(crate) fn each_snapshot(storage: &dyn Storage, root: &Path) -> Result<Vec<Re
     Ok(names.filter_map(|name| complete_description(&tree, storage, name).transpose()).collect())
 }
 
+/// Returns the description of the complete snapshot of a name; `None` if there is none.
+///
+/// # Errors
+///
+/// If the name is invalid; if the description cannot be read, is malformed, or is not that of the manifest.
+pub(crate) fn find_snapshot(
+    storage: &dyn Storage,
+    root: &Path,
+    name: &str,
+) -> Result<Option<SnapshotDescription>> {
+    SnapshotDescription::check_name(name)?;
+    complete_description(&RootTree::new(root), storage, name)
+}
+
 /// Returns the description of a snapshot; `None` if it is not complete.
 fn complete_description(
     tree: &RootTree,

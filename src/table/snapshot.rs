@@ -8,7 +8,7 @@ use super::Table;
 use super::regions::RegionSource;
 use crate::error::{Error, ErrorKind, Result};
 use crate::io::{LocalStorage, Storage};
-use crate::layout::{Snapshot, SnapshotStoreFile, each_snapshot};
+use crate::layout::{Snapshot, SnapshotStoreFile, each_snapshot, find_snapshot};
 use crate::region::{Region, RegionOptions};
 use crate::schema::{RegionInfo, SnapshotDescription};
 use std::path::Path;
@@ -47,6 +47,19 @@ impl Table {
         storage: &dyn Storage,
     ) -> Result<Vec<Result<SnapshotDescription>>> {
         each_snapshot(storage, root.as_ref())
+    }
+
+    /// Returns the complete snapshot of a name under a root directory of a storage; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// If the name is invalid; if the description of the snapshot cannot be read, or is malformed.
+    pub fn find_snapshot(
+        root: impl AsRef<Path>,
+        name: &str,
+        storage: &dyn Storage,
+    ) -> Result<Option<SnapshotDescription>> {
+        find_snapshot(storage, root.as_ref(), name)
     }
 
     /// Opens the table of a snapshot, in the state of that time, for reading. Changes nothing, and needs

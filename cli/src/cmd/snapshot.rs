@@ -253,9 +253,8 @@ fn members(found: &SnapshotDescription) -> Value {
 fn info(root: &Path, name: &str, options: RegionOptions, out: &mut Output) -> Result<(), Failure> {
     check_readable(root)?;
     let snapshot = Table::open_snapshot_with(root, name, options)?;
-    let mut listed = Table::each_snapshot(root, &*vfs::storage())?.into_iter().flatten();
     // It may have been deleted in the meantime.
-    let Some(found) = listed.find(|found| found.name() == name) else {
+    let Some(found) = Table::find_snapshot(root, name, &*vfs::storage())? else {
         return Err(no_such_snapshot(root, name).into());
     };
     let mut regions = Vec::new();

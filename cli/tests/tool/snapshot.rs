@@ -165,6 +165,12 @@ fn a_damaged_snapshot_hides_no_other() {
     assert_eq!(code(&output), 0, "{}", stderr(&output));
     assert!(stdout(&output).contains("=> [\"a\", \"z\"]"), "{}", stdout(&output));
     assert!(stderr(&output).contains(".snapshotinfo"), "{}", stderr(&output));
+    // One that cannot be read may be sound: the list would not be complete.
+    fs::remove_file(&damaged).unwrap();
+    std::os::unix::fs::symlink("elsewhere", &damaged).unwrap();
+    let output = run(&["shell", root, "-e", "list_snapshots"]);
+    assert_eq!(code(&output), 5, "{}", stderr(&output));
+    assert_eq!(json_lines(&ok(&["snapshot", "info", root, "z", "--json"]))[0]["name"], "z");
 }
 
 /// A table without the `.regioninfo` of a region has a hole, which a snapshot cannot fill.

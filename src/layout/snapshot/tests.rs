@@ -376,6 +376,11 @@ fn complete_snapshots_are_listed() {
     let error = list(ROOT).unwrap_err();
     assert_eq!(error.path(), Some(Path::new("root/.hbase-snapshot/broken/.snapshotinfo")));
     assert_eq!(names(each(ROOT).into_iter().flatten().collect()), ["s"]);
+    let find = |name: &str| find_snapshot(&storage, Path::new(ROOT), name);
+    assert_eq!(find("s").unwrap().unwrap().name(), "s");
+    assert!(find("none").unwrap().is_none() && find("empty").unwrap().is_none());
+    assert_eq!(find("broken").unwrap_err().path(), error.path());
+    assert_eq!(find("../s").unwrap_err().kind(), ErrorKind::InvalidArgument);
     assert!(open(&FaultyStorage::new()).unwrap_err().is_not_found());
 }
 

@@ -83,6 +83,8 @@ impl MobCheck {
                 self.is_partial = true;
                 continue;
             };
+            // Files without bytes, or without a list, may have referred to any MOB file.
+            self.is_partial |= !listed.warnings.is_empty();
             let Some(mob_dirs) = dir.mob_dirs(family.name()) else {
                 self.has_no_root |= !listed.files.is_empty();
                 continue;

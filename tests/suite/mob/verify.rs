@@ -256,6 +256,9 @@ fn a_check_finds_mob_files_that_are_missing_or_unused() {
     writer.append(CellRef::new(&key, b"v").with_tag_bytes(&[0, 2, 9, 1]).unwrap()).unwrap();
     writer.finish().unwrap();
     assert_eq!(findings(&root), [(FindingKind::Unsupported, Severity::Warning, table)]);
+    // So may one whose bytes are lost.
+    std::fs::write(&path, b"").unwrap();
+    assert_eq!(findings(&root), [(FindingKind::EmptyFile, Severity::Error, path.clone())]);
     std::fs::remove_file(&path).unwrap();
     assert_eq!(findings(&root), expected);
 }

@@ -12,8 +12,8 @@ use crate::target::Kind;
 use crate::vfs;
 use hregion::cell::StringBinary;
 use hregion::{
-    Append, Compaction, Delete, Family, Filter, Get, Increment, Put, Region, RegionInfo, Row, Scan,
-    SnapshotDescription, TableChanges, TableName,
+    Append, Compaction, Delete, ErrorKind, Family, Filter, Get, Increment, Put, Region, RegionInfo, Row,
+    Scan, SnapshotDescription, TableChanges, TableName,
 };
 
 impl Catalog for Files {
@@ -248,9 +248,16 @@ impl Catalog for Files {
     }
 
     fn snapshots(&self) -> Result<Vec<SnapshotDescription>, Failure> {
-        let each = hregion::Table::each_snapshot(self.root("list_snapshots")?, &*vfs::storage())?;
-        let sound = each.into_iter().filter_map(|one| one.map_err(|fault| self.warner.warn(&fault)).ok());
-        Ok(sound.collect())
+        let mut sound = Vec::new();
+        for one in hregion::Table::each_snapshot(self.root("list_snapshots")?, &*vfs::storage())? {
+            match one {
+                Ok(snapshot) => sound.push(snapshot),
+                // The snapshot may be sound.
+                Err(error) if error.kind() == ErrorKind::Io => return Err(error.into()),
+                Err(fault) => self.warner.warn(&fault),
+            }
+        }
+        Ok(sound)
     }
 
     fn snapshot(&mut self, table: &str, name: &str) -> Result<(), Failure> {
@@ -274,8 +281,7 @@ impl Catalog for Files {
 
     fn restore(&mut self, name: &str) -> Result<(), Failure> {
         let root = self.root("restore_snapshot")?.to_owned();
-        let found = hregion::Table::each_snapshot(&root, &*vfs::storage())?;
-        if let Some(found) = found.into_iter().flatten().find(|found| found.name() == name) {
+        if let Some(found) = hregion::Table::find_snapshot(&root, name, &*vfs::storage())? {
             self.close_table(&found.table().to_string())?;
         }
         let restored = hregion::Table::restore_snapshot(root, name, self.options())?;
