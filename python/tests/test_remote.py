@@ -363,11 +363,12 @@ def test_a_row_that_is_read_although_a_handler_raises_an_exception_is_not_lost(t
     before = signal.signal(signal.SIGALRM, handler)
     try:
         with serving(Interrupting, tmp_path) as url:
-            # the whole block is read instead of its part; if that takes long, it is ended as well, and the scan fails
+            # the whole block is read instead of its part; if that takes long, it is ended as well, and the scan
+            # fails
             for _ in range(10):
                 Interrupting.go.clear()
                 with hregion.open(url, "t") as table, contextlib.suppress(hregion.Error):
-                    # later scans from here first read a part of the block, and the next part when it is needed
+                    # later scans from here first read a part of the block, the next part when it is needed
                     assert [row.key for row in table.scan(keys[50], limit=1)] == keys[50:51]
                     rows, read = iter(table.scan(keys[50])), []
                     Interrupting.armed.set()

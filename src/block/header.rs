@@ -103,7 +103,7 @@ impl BlockHeader {
 
     /// Creates a header for a payload of `stored` bytes, which is `plain` bytes long when decompressed.
     ///
-    /// `checksums` are the type and the number of bytes that each covers; None selects the short form.
+    /// `checksums` are the type and the number of bytes that each covers; `None` selects the short form.
     ///
     /// # Errors
     ///

@@ -113,9 +113,9 @@ pub trait CellFilter: fmt::Debug + Send {
     /// whether it exists must make no difference.
     fn take_back_row(&mut self) {}
 
-    /// Whether the verdict depends on the cell alone and never fails, and the filter decides on no row. A list
-    /// with any other member gives no [skip hints](Self::skip_hint): they would skip cells that the member
-    /// must see, depending on which excluded versions happen to be stored.
+    /// Whether the verdict depends on the cell alone and never fails, and the filter decides on no row. A
+    /// list with any other member gives no [skip hints](Self::skip_hint): they would skip cells that the
+    /// member must see, depending on which excluded versions happen to be stored.
     fn is_stateless(&self) -> bool {
         false
     }

@@ -276,7 +276,7 @@ impl<T: Task> JobQueue<T> {
         }
     }
 
-    /// Waits until this thread is woken. None, and the thread must end, if that takes longer than `idle`.
+    /// Waits until this thread is woken. `None`, and the thread must end, if that takes longer than `idle`.
     fn sleep<'q>(
         &'q self,
         mut state: MutexGuard<'q, QueueState<T>>,

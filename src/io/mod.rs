@@ -63,7 +63,7 @@ pub trait FileReader: Send + Sync + fmt::Debug {
         self.len() == 0
     }
 
-    /// Distinguishes the file from any other that is later found at its path. If None, files are
+    /// Distinguishes the file from any other that is later found at its path. If `None`, files are
     /// distinguished by their length and last bytes.
     fn identity(&self) -> Option<FileIdentity> {
         None

@@ -27,7 +27,7 @@ pub(crate) enum SegmentEntry<'s> {
 
 /// A reference-counted entry of a list.
 pub(crate) struct PinnedEntry<'s>(
-    /// None only while dropping.
+    /// `None` only while dropping.
     Option<RefEntry<'s, Key<StoredCell>, ()>>,
 );
 

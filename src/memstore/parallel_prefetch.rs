@@ -43,7 +43,7 @@ struct Part<'s, 'g> {
     batch: Batch,
     /// The cell to copy next.
     found: Option<&'g Key<StoredCell>>,
-    /// The current entry; None at the end.
+    /// The current entry; `None` at the end.
     next: Option<ListEntry<'s, 'g>>,
     end: Key<StoredCell>,
     /// Whether the part has been read up to its end.

@@ -14,12 +14,12 @@ use std::mem;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-/// Which mutations of a call are written if one of them fails.
+/// Whether the mutations of a call are written if one of them fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Atomicity {
-    /// The others: each is written or fails independently.
+    /// Each is written or fails independently.
     Each,
-    /// None: all or none are written.
+    /// All or none are written.
     All,
     /// Like `All`, with the row already locked; values without a timestamp get at least this one.
     AllLocked(i64),

@@ -163,8 +163,8 @@ impl Region {
     /// # Errors
     ///
     /// If settings of the table are invalid, also such as only writes need, or new files need a key or a ZSTD
-    /// dictionary that was not given. Of kind [`Unsupported`](crate::ErrorKind::Unsupported), if values are in
-    /// MOB files, or files in a storage without renames are not tracked by lists. That the settings are
+    /// dictionary that was not given. Of kind [`Unsupported`](crate::ErrorKind::Unsupported), if values are
+    /// in MOB files, or files in a storage without renames are not tracked by lists. That the settings are
     /// unknown, without a descriptor, is one of the [`warnings`](Self::warnings) instead.
     pub fn check_write_settings(&self) -> Result<()> {
         self.0.dir.refuse_mob()?;

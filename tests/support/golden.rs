@@ -140,8 +140,8 @@ pub(crate) fn parse(path: &Path) -> Value {
     serde_json::from_slice(&cells::read(path)).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-/// Returns the cells that HBase's client read from a region, by a scan of this kind (`raw` or `plain`); `None`
-/// if the stage has no record of it.
+/// Returns the cells that HBase's client read from a region, by a scan of this kind (`raw` or `plain`);
+/// `None` if the stage has no record of it.
 pub(crate) fn recorded_region(stage: &Path, encoded_name: &str, kind: &str) -> Option<Vec<Value>> {
     let names =
         [format!("cells/{encoded_name}.{kind}.jsonl"), format!("{kind}/{encoded_name}.{kind}.jsonl.gz")];

@@ -38,7 +38,7 @@ impl SaslMechanism for Mechanics {
 
 /// The exchange of one session.
 struct Exchange {
-    /// None at the end.
+    /// `None` at the end.
     context: Option<Box<dyn Context>>,
     /// Whether both sides are authenticated.
     is_known: bool,

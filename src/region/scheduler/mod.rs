@@ -183,7 +183,8 @@ impl Scheduler {
     ///
     /// # Errors
     ///
-    /// If there is no thread that takes this kind of work and none can be started. Then the job is not queued.
+    /// If there is no thread that takes this kind of work and none can be started. Then the job is not
+    /// queued.
     pub(super) fn submit(&self, job: Job) -> Result<()> {
         let (region, work, kind) = (job.region.clone(), job.work, job.kind);
         let mut state = self.state();

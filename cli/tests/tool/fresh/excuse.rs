@@ -58,7 +58,7 @@ impl Script {
         let refused =
             if line["op"] == "next" { "IllegalStateException" } else { "IncompatibleFilterException" };
         if !filter.is_empty() && query.get("batch").is_some() && ours == refused {
-            return Some(Excuse::Known("a batch with a filter that judges rows"));
+            return Some(Excuse::Known("a batch with a filter on whole rows"));
         }
         if theirs == "NeverEnds" && reversed && filter.contains("fuzzy_row") {
             return Some(Excuse::Known("§23.25: fuzzy rows backward"));
