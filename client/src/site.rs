@@ -313,15 +313,15 @@ impl Site {
                 let text = text.filter(|text| !text.is_empty());
                 text.or_else(|| element.attribute(name).map(str::to_owned))
             };
-            let Some((name, value)) = part("name").zip(part("value")) else { continue };
+            let Some(name) = part("name") else { continue };
             let name = name.trim().to_owned();
-            if finals.contains(&name) {
-                continue;
+            if let Some(value) = part("value").filter(|_| !finals.contains(&name)) {
+                properties.insert(name.clone(), value.trim().to_owned());
             }
+            // also without a value
             if part("final").as_deref() == Some("true") {
-                finals.insert(name.clone());
+                finals.insert(name);
             }
-            properties.insert(name, value.trim().to_owned());
         }
         Ok(Self { properties })
     }

@@ -141,6 +141,7 @@ fn the_last_value_counts_or_the_first_that_is_final() {
     assert_eq!(value_of(&value("", "")), None);
     let first = value("1", "") + &value("2", is_final);
     assert_eq!(value_of(&(first + &value("3", is_final))).as_deref(), Some("2"));
+    assert_eq!(value_of(&(value("", is_final) + &value("1", ""))), None);
     let attributes = "<property name='n' value='4' final='true'/>".to_owned();
     assert_eq!(value_of(&(attributes + &value("5", ""))).as_deref(), Some("4"));
 }
