@@ -41,6 +41,7 @@ impl ClientBuilder {
     /// |---|---|
     /// | `hbase.client.registry.impl` | ZooKeeper, or the cluster's servers |
     /// | `hbase.zookeeper.quorum` and `.property.clientPort`, `zookeeper.znode.parent` | ZooKeeper |
+    /// | `zookeeper.znode.metaserver` | the name of the znode of `hbase:meta` |
     /// | `zookeeper.session.timeout` | a server of ZooKeeper has two thirds of it to answer |
     /// | `….property.client.secure`, `….property.ssl.*` | TLS with ZooKeeper, with the feature `tls` |
     /// | `hbase.client.zookeeper.quorum` and `.property.clientPort` | ZooKeeper, if clients have their own |
@@ -140,6 +141,9 @@ impl ClientBuilder {
                 let mut registry = self.zookeeper_registry(&quorum)?;
                 if let Some(znode) = znode {
                     registry = registry.with_base_znode(&znode)?;
+                }
+                if let Some(name) = site.value("zookeeper.znode.metaserver")? {
+                    registry = registry.with_meta_znode(name)?;
                 }
                 // ZooKeeper's servers treat 0 as the least that they grant
                 if let Some(time) = site.millis("zookeeper.session.timeout")?.filter(|time| !time.is_zero()) {
@@ -309,15 +313,15 @@ impl Site {
                 let text = text.filter(|text| !text.is_empty());
                 text.or_else(|| element.attribute(name).map(str::to_owned))
             };
-            let Some((name, value)) = part("name").zip(part("value")) else { continue };
+            let Some(name) = part("name") else { continue };
             let name = name.trim().to_owned();
-            if finals.contains(&name) {
-                continue;
+            if let Some(value) = part("value").filter(|_| !finals.contains(&name)) {
+                properties.insert(name.clone(), value.trim().to_owned());
             }
+            // also without a value
             if part("final").as_deref() == Some("true") {
-                finals.insert(name.clone());
+                finals.insert(name);
             }
-            properties.insert(name, value.trim().to_owned());
         }
         Ok(Self { properties })
     }
@@ -425,10 +429,6 @@ impl Site {
             quorum = self.value("hbase.zookeeper.quorum")?;
         }
         let quorum = with_port(quorum.unwrap_or("localhost"), port);
-        let of_meta = "zookeeper.znode.metaserver";
-        if let Some(other) = self.value(of_meta)?.filter(|name| *name != "meta-region-server") {
-            return unsupported(of_meta, other);
-        }
         let znode = self.value("zookeeper.znode.parent")?.map(str::to_owned);
         Ok(Registry::ZooKeeper { quorum, znode })
     }

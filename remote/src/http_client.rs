@@ -18,11 +18,11 @@ const LINK_LOCAL: &str = "a link-local address, where metadata services are: ref
 /// Requests to S3 have credentials in headers that no client removes: session tokens, and keys of encryption.
 const LEAVES: &str = "a redirect to another host, which would get the credentials: refused";
 
-/// After 301, 302 and 303, clients send other requests: reads instead of changes, or requests without a body.
-/// Their responses would be treated as those of the changes.
+/// After 301, clients send other requests: reads instead of changes, or requests without a body. Their
+/// responses would be treated as those of the changes.
 const CHANGES_REQUEST: &str = "a redirect after which another request would be sent: refused";
 
-/// The same after 303, with which a server also answers a change that it has made.
+/// The same after 302 and 303, with which servers also answer a change that they have made.
 pub(crate) const MAY_BE_MADE: &str = "a redirect to the result of a request: refused";
 
 /// Settings of `object_store` that have no meaning here. Its timeouts are options of the storage.
@@ -81,7 +81,7 @@ pub(crate) fn client(
         .no_zstd()
         .no_deflate()
         .redirect(Policy::custom(move |attempt| {
-            if stays && attempt.status().as_u16() == 303 {
+            if stays && matches!(attempt.status().as_u16(), 302 | 303) {
                 return attempt.error(MAY_BE_MADE);
             }
             if attempt.previous().len() > MAX_REDIRECTS {

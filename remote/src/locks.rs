@@ -52,6 +52,11 @@ impl<L: DirLock> Locks<L> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).insert(lock.key().to_owned());
     }
 
+    #[cfg(feature = "hdfs")]
+    pub(crate) fn is_lost(&self, lock: &L) -> bool {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).contains(lock.key())
+    }
+
     /// Whether this storage has the lock, even if it was lost: its holder's changes would be attributed to
     /// another one.
     #[cfg(feature = "aws")]
@@ -162,6 +167,16 @@ mod tests {
         drop(region);
         let _again = held(&locks, "hbase/data/t/r/.lock");
         assert_eq!(of(&locks, "hbase/data/t/r/f/1"), Some(vec!["hbase/data/t/r/.lock"]));
+    }
+
+    #[cfg(feature = "hdfs")]
+    #[test]
+    fn a_lock_is_lost_until_it_is_taken_again() {
+        let locks = Locks::default();
+        let (root, region) = (held(&locks, ".lock"), held(&locks, "r/.lock"));
+        locks.lose(&region);
+        assert!(locks.is_lost(&region) && !locks.is_lost(&root));
+        assert!(!locks.is_lost(&held(&locks, "r/.lock")));
     }
 
     #[test]

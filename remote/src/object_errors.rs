@@ -74,8 +74,11 @@ pub(crate) fn is_refusal(error: &Error) -> bool {
 /// request came too slowly.
 #[cfg(feature = "aws")]
 pub(crate) fn is_passing(error: &Error) -> bool {
-    let is_busy = || is_too_slow(error) || is_throttled(error);
-    matches!(error, Error::Generic { .. }) && (is_busy() || status(error).is_none_or(|status| status == 408))
+    let may_pass = || match status(error) {
+        Some(status) => status == 408 || is_too_slow(error) || is_throttled(error),
+        None => !is_redirected(error),
+    };
+    matches!(error, Error::Generic { .. }) && may_pass()
 }
 
 /// Whether the server has refused a request because there are too many of them. Other responses with the
@@ -105,10 +108,12 @@ fn is_unsent(error: &Error) -> bool {
 /// the other place.
 #[cfg(feature = "aws")]
 fn is_redirected(error: &Error) -> bool {
-    let text = chain(error);
     // A request whose body cannot be sent twice ends with the status, any other one by the client's refusal.
-    status(error).is_some_and(|status| (300..400).contains(&status) && status != 303)
-        || (has_cause(error, reqwest::Error::is_redirect) && !text.contains(MAY_BE_MADE))
+    if let Some(status) = status(error) {
+        return (300..400).contains(&status) && !matches!(status, 302 | 303);
+    }
+    let text = chain(error);
+    (has_cause(error, reqwest::Error::is_redirect) && !text.contains(MAY_BE_MADE))
         || text.contains("Received redirect without LOCATION")
 }
 
@@ -238,6 +243,26 @@ mod tests {
         assert_eq!(error.kind(), HttpErrorKind::Timeout);
         let error = Error::Generic { store: "S3", source: Box::new(error) };
         assert!(is_refusal(&error) && is_passing(&error));
+    }
+
+    /// Servers also answer with 302 and 303 to a change that they have made.
+    #[cfg(feature = "aws")]
+    #[test]
+    fn a_change_that_is_redirected_was_not_made_except_after_302_and_303() {
+        let of = |text: &str| Error::Generic { store: "S3", source: text.to_owned().into() };
+        let with_status = |status: u16| of(&format!("Server returned non-2xx status code: {status} Text: "));
+        for status in [301, 307, 308] {
+            let error = with_status(status);
+            assert!(is_refusal(&error) && !is_passing(&error), "{status}");
+        }
+        for status in [302, 303, 500] {
+            assert!(!is_refusal(&with_status(status)), "{status}");
+        }
+        // As S3 answers if the bucket is in another region.
+        let error = of("Received redirect without LOCATION, this normally indicates another region");
+        assert!(is_refusal(&error) && !is_passing(&error));
+        let body = "500 Error: Received redirect without LOCATION";
+        assert!(!is_refusal(&of(&format!("Server returned non-2xx status code: {body}"))));
     }
 
     #[test]

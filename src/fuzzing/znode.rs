@@ -2,7 +2,9 @@
 
 use super::input::Input;
 use crate::locator::zookeeper::wire::{self, Reply};
-use crate::locator::zookeeper::znode::{MetaRegionServer, cluster_id, master, replica_id, table_state};
+use crate::locator::zookeeper::znode::{
+    META_REGION_SERVER, MetaRegionServer, cluster_id, master, replica_id, table_state,
+};
 
 /// Checks a packet of ZooKeeper's, or the data or the name of a znode: it is refused, or its contents are
 /// consistent. The first byte selects one of these for the rest.
@@ -38,7 +40,7 @@ fn data(bytes: &[u8]) {
 
 fn name(bytes: &[u8]) {
     let Ok(name) = std::str::from_utf8(bytes) else { return };
-    match replica_id(name) {
+    match replica_id(name, META_REGION_SERVER) {
         Ok(Some(0)) => assert_eq!(name, "meta-region-server"),
         Ok(Some(_)) => assert!(name.starts_with("meta-region-server-")),
         Ok(None) => assert!(!name.starts_with("meta-region-server")),

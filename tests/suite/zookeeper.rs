@@ -123,6 +123,24 @@ fn znodes_are_below_a_base_and_a_chroot() {
 }
 
 #[test]
+fn the_znode_of_the_catalog_may_have_another_name() {
+    let znodes = [("location", "a"), ("location-2", "b"), ("meta-region-server", "other")];
+    let znodes = znodes.map(|(name, host)| (format!("/hbase/{name}"), location(host, 3)));
+    let server = FakeZooKeeper::new(znodes);
+    let registry = registry(&[&server]).with_meta_znode("location").unwrap();
+    let found = registry.meta_region_locations(long()).unwrap();
+    let hosts: Vec<_> = found.replicas().iter().map(|r| r.server.as_ref().map(ServerName::host)).collect();
+    assert_eq!(hosts, [Some("a"), None, Some("b")]);
+    let registry = registry.with_meta_znode("none").unwrap();
+    let error = registry.meta_region_locations(long()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NoServerForRegion);
+    assert!(error.to_string().contains("/hbase/none names none"), "{error}");
+    for name in ["", "..", "a/b", "/a"] {
+        assert!(ZooKeeperRegistry::new("zk").unwrap().with_meta_znode(name).is_err(), "{name}");
+    }
+}
+
+#[test]
 fn copies_that_are_not_open_are_left_out() {
     let mut znodes = simple();
     for (id, state) in [(1, 5), (3, 3)] {

@@ -47,6 +47,17 @@ fn sessions_with_zookeeper_have_the_time_of_the_file() {
 }
 
 #[test]
+fn the_znode_of_the_catalog_has_the_name_of_the_file() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let _entered = runtime.enter();
+    for (value, expected) in [("", "meta-region-server"), ("location", "location")] {
+        let found = site(&[("hbase.zookeeper.quorum", "z"), ("zookeeper.znode.metaserver", value)]);
+        let shown = format!("{:?}", Client::builder().of_site(&found).unwrap());
+        assert!(shown.contains(&format!("meta: {expected:?}")), "{shown}");
+    }
+}
+
+#[test]
 fn servers_are_the_registry_if_the_file_says_so() {
     let rpc = ("hbase.client.registry.impl", "org.apache.hadoop.hbase.client.RpcConnectionRegistry");
     let found = site(&[rpc, ("hbase.masters", "m1:1,m2"), ("hbase.zookeeper.quorum", "z")]);
@@ -111,11 +122,6 @@ fn what_is_not_supported_is_named() {
     site(&plain).check_supported().unwrap();
     assert!(site(&[("hbase.rpc.timeout", "1m")]).number::<u64>("hbase.rpc.timeout").is_err());
     assert!(site(&[("hbase.zookeeper.quorum", "${host}")]).registry().is_err());
-    let of_meta = |name| site(&[("zookeeper.znode.metaserver", name)]).registry();
-    assert!(of_meta("meta-region-server").is_ok());
-    let error = of_meta("meta").unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.message().contains("zookeeper.znode.metaserver is meta"), "{error}");
     for text in ["", "<a/>", "<configuration><include/></configuration>", "<configuration>"] {
         assert!(Site::parse(text).is_err(), "{text}");
     }
@@ -135,6 +141,7 @@ fn the_last_value_counts_or_the_first_that_is_final() {
     assert_eq!(value_of(&value("", "")), None);
     let first = value("1", "") + &value("2", is_final);
     assert_eq!(value_of(&(first + &value("3", is_final))).as_deref(), Some("2"));
+    assert_eq!(value_of(&(value("", is_final) + &value("1", ""))), None);
     let attributes = "<property name='n' value='4' final='true'/>".to_owned();
     assert_eq!(value_of(&(attributes + &value("5", ""))).as_deref(), Some("4"));
 }

@@ -143,10 +143,12 @@ impl Lease {
         *self.renewed.lock().unwrap_or_else(PoisonError::into_inner) = before;
     }
 
-    /// Renews the lease if it may be old. Does not check whether the lock is held.
+    /// Renews the lease if it may be old. Does not check whether the lock is held, but makes no file in a
+    /// directory that others may have, because the lock was lost.
     async fn keep(&self, files: &HdfsFiles) -> io::Result<()> {
         let writer = self.writer.lock().await;
-        if writer.is_none() || self.is_over() || self.is_renewed_within(FRESH) {
+        let is_needed = writer.is_some() && !self.is_over() && !files.locks().is_lost(self);
+        if !is_needed || self.is_renewed_within(FRESH) {
             return Ok(());
         }
         let before = Moment::now();

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A property as it is in a text.
 struct Property<'t> {
     name: &'t str,
-    value: &'t str,
+    /// `None` if there is none. Like the client, Hadoop ignores it, but not that it is final.
+    value: Option<&'t str>,
     is_final: bool,
     /// Whether its name and value are elements. The client reads no others.
     is_of_elements: bool,
@@ -17,7 +18,7 @@ pub(super) fn value_of(texts: &[String], is_name: impl Fn(&str) -> bool) -> Opti
     for text in texts {
         let text = without_comments(text);
         for property in properties(&text).filter(|property| is_name(property.name)) {
-            found = Some(property.value.to_owned());
+            found = property.value.map(str::to_owned).or(found);
             if property.is_final {
                 return found;
             }
@@ -35,7 +36,7 @@ pub(super) fn unread(of_client: &[String], texts: &[String]) -> Vec<(String, Str
     for text in of_client {
         let text = without_comments(text);
         let of_elements = properties(&text).filter(|found| found.is_of_elements);
-        read.extend(of_elements.map(|found| (found.name.to_owned(), found.value.to_owned())));
+        read.extend(of_elements.filter_map(|found| Some((found.name.to_owned(), found.value?.to_owned()))));
     }
     for text in texts {
         let text = without_comments(text);
@@ -47,16 +48,17 @@ pub(super) fn unread(of_client: &[String], texts: &[String]) -> Vec<(String, Str
             if is_final {
                 final_names.insert(name.to_owned());
             }
-            values.insert(name.to_owned(), value.to_owned());
+            if let Some(value) = value {
+                values.insert(name.to_owned(), value.to_owned());
+            }
         }
     }
     values.retain(|name, value| read.get(name) != Some(&*value));
     values.into_iter().map(|(name, value)| (name, unescaped(&value))).collect()
 }
 
-/// Returns the properties of a text, except those without a value: like the client, Hadoop ignores them.
-/// Name, value and whether it is final may be attributes; elements override them (Hadoop:
-/// `Configuration.Parser#handleStartProperty`).
+/// Returns the properties of a text. Name, value and whether it is final may be attributes; elements override
+/// them (Hadoop: `Configuration.Parser#handleStartProperty`).
 fn properties(text: &str) -> impl Iterator<Item = Property<'_>> {
     text.split("<property").skip(1).filter_map(|property| {
         let Tag { attributes, is_empty, after } = tag(property)?;
@@ -68,7 +70,7 @@ fn properties(text: &str) -> impl Iterator<Item = Property<'_>> {
         let [name, value, is_final] = ["name", "value", "final"].map(part);
         Some(Property {
             name: name.0.or(name.1)?,
-            value: value.0.or(value.1)?,
+            value: value.0.or(value.1),
             is_final: is_final.0.or(is_final.1) == Some("true"),
             is_of_elements: name.0.is_some() && value.0.is_some(),
         })
@@ -143,12 +145,14 @@ mod tests {
             property("c", "3", ""),
             property(" d ", "1&amp;2", is_final),
             property("e", "1", ""),
+            property("f", "", is_final),
         ];
-        let second = ["a", "b", "c", "d"].map(|name| property(name, "9", "")).concat();
+        let second = ["a", "b", "c", "d", "f"].map(|name| property(name, "9", "")).concat();
         let second = second + &property("e", "", "");
         let texts = [first.concat(), second];
         let of = |name: &str| value_of(&texts, |found| found.trim() == name).unwrap();
         assert_eq!(["a", "b", "c", "d", "e"].map(of), ["1", "9", "2", "1&amp;2", "1"]);
+        assert_eq!(value_of(&texts, |found| found == "f"), None);
         let expect = [("a", "1"), ("c", "2"), ("d", "1&2")];
         assert_eq!(unread(&texts, &texts), expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }

@@ -52,6 +52,8 @@ use znode::{META_REGION_SERVER, MetaRegionServer};
 pub struct ZooKeeperRegistry {
     client: Client,
     base: String,
+    /// The name of the znode of the catalog's region, below the base znode.
+    meta: String,
 }
 
 impl ZooKeeperRegistry {
@@ -66,7 +68,8 @@ impl ZooKeeperRegistry {
     ///
     /// If the text is not of that form.
     pub fn new(quorum: &str) -> Result<Self> {
-        Ok(Self { client: Client::new(Quorum::parse(quorum)?), base: Self::BASE_ZNODE.to_owned() })
+        let client = Client::new(Quorum::parse(quorum)?);
+        Ok(Self { client, base: Self::BASE_ZNODE.to_owned(), meta: META_REGION_SERVER.to_owned() })
     }
 
     /// Sets the base znode (`zookeeper.znode.parent`).
@@ -77,6 +80,21 @@ impl ZooKeeperRegistry {
     pub fn with_base_znode(mut self, znode: &str) -> Result<Self> {
         check_path(znode)?;
         znode.clone_into(&mut self.base);
+        Ok(self)
+    }
+
+    /// Sets the name of the znode of `hbase:meta`, below the base znode (`zookeeper.znode.metaserver`),
+    /// `meta-region-server` by default. Those of its replicas begin with it.
+    ///
+    /// # Errors
+    ///
+    /// If the name is invalid.
+    pub fn with_meta_znode(mut self, name: &str) -> Result<Self> {
+        if name.contains('/') {
+            return Err(Error::invalid_argument(format!("the name of a znode has no /: {name:?}")));
+        }
+        check_path(&format!("/{name}"))?;
+        name.clone_into(&mut self.meta);
         Ok(self)
     }
 
@@ -167,7 +185,7 @@ impl ZooKeeperRegistry {
         };
         let mut found = Vec::new();
         for name in names {
-            if let Some(id) = znode::replica_id(&name).map_err(self.in_znode(&self.base))? {
+            if let Some(id) = znode::replica_id(&name, &self.meta).map_err(self.in_znode(&self.base))? {
                 found.push((id, name));
             }
         }
@@ -219,7 +237,7 @@ impl ConnectionRegistry for ZooKeeperRegistry {
                 hint: Some("it is two tables, -ROOT- and .META."),
             }));
         }
-        let znode = self.client.absolute(&self.path(META_REGION_SERVER));
+        let znode = self.client.absolute(&self.path(&self.meta));
         Err(no_server(format!("no server has hbase:meta: {znode} names none")))
     }
 

@@ -15,7 +15,8 @@ use crate::locator::{ServerName, TableState};
 use crate::proto::{self, zookeeper as message};
 use prost::Message;
 
-/// The znode of the catalog's region, below the base znode; that of replica `n` ends in `-n`.
+/// The default name of the znode of the catalog's region, below the base znode; that of replica `n` ends in
+/// `-n`.
 pub(crate) const META_REGION_SERVER: &str = "meta-region-server";
 
 /// The number of states in HBase 2.6, which begin at 0, and the state of an open region
@@ -34,7 +35,7 @@ pub(crate) struct MetaRegionServer {
 }
 
 impl MetaRegionServer {
-    /// Parses the data of [`META_REGION_SERVER`], or of a replica's znode.
+    /// Parses the data of the znode of the catalog's region, or of one of its replicas.
     pub(crate) fn parse(data: &[u8]) -> Result<Option<Self>, Corruption> {
         match payload(data)? {
             Payload::Nothing => Ok(None),
@@ -90,9 +91,10 @@ pub(crate) fn table_state(data: &[u8]) -> Result<Option<TableState>, Corruption>
     }
 }
 
-/// Returns the replica of the catalog's region that a znode describes, by its name; `None` for other znodes.
-pub(crate) fn replica_id(znode: &str) -> Result<Option<u16>, Corruption> {
-    let Some(suffix) = znode.strip_prefix(META_REGION_SERVER) else { return Ok(None) };
+/// Returns the replica of the catalog's region that a znode describes, by its name and that of the primary
+/// replica's; `None` for other znodes.
+pub(crate) fn replica_id(znode: &str, of_primary: &str) -> Result<Option<u16>, Corruption> {
+    let Some(suffix) = znode.strip_prefix(of_primary) else { return Ok(None) };
     if suffix.is_empty() {
         return Ok(Some(0));
     }
@@ -247,11 +249,12 @@ mod tests {
 
     #[test]
     fn copies_are_named_by_their_numbers() {
-        assert_eq!(replica_id("meta-region-server"), Ok(Some(0)));
-        assert_eq!(replica_id("meta-region-server-12"), Ok(Some(12)));
-        assert_eq!((replica_id("master"), replica_id("meta")), (Ok(None), Ok(None)));
+        let id = |znode: &str| replica_id(znode, META_REGION_SERVER);
+        assert_eq!(id("meta-region-server"), Ok(Some(0)));
+        assert_eq!(id("meta-region-server-12"), Ok(Some(12)));
+        assert_eq!((id("master"), id("meta")), (Ok(None), Ok(None)));
         for odd in ["-", "-0", "-x", "-+1", "-65536", "s", "1"] {
-            assert!(replica_id(&format!("meta-region-server{odd}")).is_err(), "{odd}");
+            assert!(id(&format!("meta-region-server{odd}")).is_err(), "{odd}");
         }
     }
 
