@@ -253,6 +253,41 @@ fn the_blocks_of_an_index_fit_the_limits_whatever_their_settings() {
     }
 }
 
+/// Blocks of the index with keys that are long for the limits exceeded these, and the file could not be read.
+#[test]
+fn a_file_with_keys_that_are_too_long_to_be_read_is_refused() {
+    let limits = [
+        Limits::new().with_block_bytes(20_000),
+        Limits::new().with_load_on_open_bytes(20_000),
+        Limits::new().with_memory_bytes(20_000),
+    ];
+    for limits in limits {
+        let is_written = |len: usize| {
+            let keys = (0..40).map(|i| key("row", &format!("{i:03}{}", "q".repeat(len)), 5));
+            let cells: Vec<Cell> = keys.map(|key| Cell::from(CellRef::new(&key, b"value"))).collect();
+            let options = HFileWriter::options().bloom(BloomType::RowCol).block_size(1);
+            match write(options.limits(limits.clone()), &cells) {
+                Ok(bytes) => {
+                    let options = HFile::options().limits(limits.clone());
+                    let file = open::open_bytes(options, "keys", bytes).unwrap();
+                    assert!(file.index_levels() < 8, "{len}: {}", file.index_levels());
+                    assert_holds(&file, &cells, Some(BloomType::RowCol));
+                    true
+                }
+                Err(error) => {
+                    assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+                    false
+                }
+            }
+        };
+        assert!(is_written(900) && !is_written(19_000));
+        let is_limit_of_blocks = limits.load_on_open_bytes > 20_000;
+        for len in [3_000, 5_200, 7_000, 9_000, 12_000, 16_000] {
+            assert!(is_written(len) || !is_limit_of_blocks || len > 9_000, "{len}");
+        }
+    }
+}
+
 #[test]
 fn cells_of_any_size_read_back() {
     let row = |last: u8| [vec![b'r'; MAX_ROW_LEN - 1], vec![last]].concat();

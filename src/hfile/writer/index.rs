@@ -19,7 +19,8 @@ pub(super) struct IndexWriter {
     chunk_size: usize,
     /// The number of entries that a block above the leaves must also exceed to be complete.
     min_entries: usize,
-    /// The size in bytes at which such a block is complete however few entries it has.
+    /// The maximum size in bytes of such a block with more than two entries, or of a root with more than one,
+    /// however few they are.
     most: usize,
     leaf: Entries,
     /// One entry for each leaf written.
@@ -132,10 +133,12 @@ impl IndexWriter {
         let mut block = Entries::default();
         for i in 0..self.root.len() {
             block.push(self.root.key(i), self.root.handles[i]);
-            let last = i + 1 == self.root.len();
+            let next = (i + 1 < self.root.len()).then(|| root_entry_len(self.root.key(i + 1)));
             // the entries are counted over the whole level, and the size is that of a root block, as in HBase
             let is_complete = i >= self.min_entries && block.root_len() >= self.chunk_size;
-            if last || is_complete || block.root_len() >= self.most {
+            // a level of blocks with one entry each would be as long as the one below
+            let is_full = next.is_none_or(|next| block.len() > 1 && block.root_len() + next > self.most);
+            if is_complete || is_full {
                 let written =
                     sink.write_uncounted(BlockType::IntermediateIndex, |out| block.put_leaf(out))?;
                 self.plain_bytes += written.plain_size;
@@ -171,7 +174,7 @@ impl Entries {
     fn push_key(&mut self, key: &[u8]) {
         self.keys.extend_from_slice(key);
         self.key_ends.push(self.keys.len());
-        self.root_len += HANDLE_LEN + vlong_len(to_i64(key.len())) + key.len();
+        self.root_len += root_entry_len(key);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -228,6 +231,11 @@ impl Entries {
             out.extend_from_slice(key);
         }
     }
+}
+
+/// Returns the size in bytes of an entry of a root block.
+fn root_entry_len(key: &[u8]) -> usize {
+    HANDLE_LEN + vlong_len(to_i64(key.len())) + key.len()
 }
 
 fn put_handle(out: &mut Vec<u8>, handle: BlockHandle) {

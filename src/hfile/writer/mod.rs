@@ -102,7 +102,7 @@ impl HFileWriter {
         let delete_family = options.delete_family_bloom && options.bloom != Some(BloomType::RowCol);
         let delete_family = delete_family && !options.no_filters;
         Ok(Self {
-            sink: BlockSink::new(file, blocks),
+            sink: BlockSink::new(file, blocks, &options.limits),
             encoder: Encoder::new(&format),
             index: IndexWriter::new(
                 options.index_chunk(),
@@ -296,6 +296,12 @@ impl HFileWriter {
             }
         }
 
+        let (section, limit) =
+            (self.sink.position() - index.root.offset, self.options.limits.load_on_open_bytes as u64);
+        if section > limit {
+            let what = "bytes of the load-on-open section";
+            return Err(self.sink.error(Corruption::Limit { what, value: section, limit }));
+        }
         let (first, last) = self.data_blocks.map_or((-1, -1), |(first, last)| (to_i64(first), to_i64(last)));
         let mut trailer = Trailer {
             version: self.options.version,
@@ -340,7 +346,7 @@ impl HFileWriter {
         }
         let is_first = self.data_blocks.is_none();
         let written = self.sink.write(self.block_type(), |out| self.encoder.finish(out))?;
-        self.add_written(written)?;
+        self.add_written(written);
         if is_first {
             self.begin_pipeline();
         }
@@ -369,18 +375,15 @@ impl HFileWriter {
     /// Writes the first unwritten data block. Returns false if there is none.
     fn write_first(&mut self) -> Result<bool> {
         let Some(written) = self.sink.write_first(self.block_type())? else { return Ok(false) };
-        self.add_written(written).map(|()| true)
+        self.add_written(written);
+        Ok(true)
     }
 
     /// Adds the handle of a written data block to the index.
-    fn add_written(&mut self, Written { handle, plain_size }: Written) -> Result<()> {
-        // also checked for a block of a single cell, with the block's header and checksums
-        let size = plain_size.max(handle.on_disk_size.into());
-        self.check_size(usize::try_from(size).unwrap_or(usize::MAX))?;
+    fn add_written(&mut self, Written { handle, .. }: Written) {
         self.index.push_handle(handle);
         let first = self.data_blocks.map_or(handle.offset, |(first, _)| first);
         self.data_blocks = Some((first, handle.offset));
-        Ok(())
     }
 
     /// Writes the blocks due between data blocks, in HBase's order.

@@ -6,6 +6,7 @@ use crate::block::writer::{BlockWriter, SealedBlock};
 use crate::block::{BlockHandle, BlockType};
 use crate::error::{Corruption, Error, Result};
 use crate::io::NewFile;
+use crate::limits::Limits;
 use std::io;
 
 /// The part of the file that has been written.
@@ -19,6 +20,10 @@ pub(in crate::hfile) struct BlockSink {
     plain_bytes: u64,
     /// Data blocks that are not written yet.
     pipeline: Option<Pipeline>,
+    /// The maximum size of a block in bytes.
+    max_block: u64,
+    /// The same for each block that is read when the file is opened.
+    max_load_on_open: u64,
 }
 
 /// A block that has been written.
@@ -30,8 +35,10 @@ pub(in crate::hfile) struct Written {
 }
 
 impl BlockSink {
-    pub(super) fn new(file: NewFile, blocks: BlockWriter) -> Self {
-        Self { file, blocks, position: 0, plain_bytes: 0, pipeline: None }
+    pub(super) fn new(file: NewFile, blocks: BlockWriter, limits: &Limits) -> Self {
+        let max_block = limits.block_bytes as u64;
+        let max_load_on_open = max_block.min(limits.load_on_open_bytes as u64);
+        Self { file, blocks, position: 0, plain_bytes: 0, pipeline: None, max_block, max_load_on_open }
     }
 
     /// Lets another thread compress up to `limit` bytes of data blocks, with a compressor of its own.
@@ -78,7 +85,7 @@ impl BlockSink {
         let sealed = blocks.finish_compressed(block_type, offset, stored, *plain_size).map_err(in_block)?;
         let written = put(file, &mut self.position, &mut self.plain_bytes, sealed)?;
         pipeline.reuse(block);
-        Ok(Some(written))
+        self.check_size(block_type, written).map(|()| Some(written))
     }
 
     /// Writes a block whose payload is appended by `fill`. All data blocks added before must be written.
@@ -92,7 +99,27 @@ impl BlockSink {
         let block = blocks
             .finish(block_type, offset, fill)
             .map_err(|corruption| corruption.in_block(file.path(), offset, block_type.name()))?;
-        put(file, position, plain_bytes, block)
+        let written = put(file, position, plain_bytes, block)?;
+        self.check_size(block_type, written).map(|()| written)
+    }
+
+    /// Fails if a reader with the same limits would refuse a block.
+    fn check_size(&self, block_type: BlockType, written: Written) -> Result<()> {
+        let Written { handle, plain_size } = written;
+        let (value, limit) = match block_type {
+            // read together, within a limit of their own
+            BlockType::RootIndex
+            | BlockType::FileInfo
+            | BlockType::GeneralBloomMeta
+            | BlockType::DeleteFamilyBloomMeta => (plain_size, self.max_load_on_open),
+            // as stored, a block has its header and its checksums
+            _ => (plain_size.max(handle.on_disk_size.into()), self.max_block),
+        };
+        if value <= limit {
+            return Ok(());
+        }
+        let corruption = Corruption::Limit { what: "size of a block", value, limit };
+        Err(corruption.in_block(self.file.path(), handle.offset, block_type.name()))
     }
 
     /// Like [`write`](Self::write), for a block that HBase does not count in the uncompressed bytes (hfile.md
