@@ -308,7 +308,8 @@ impl RegionCore {
         Ok(names)
     }
 
-    /// Selects among the files that the observers have not removed.
+    /// Selects among the files that the observers have not removed: among neighbours, because the new file
+    /// would otherwise be newer than a file between those that it replaces.
     fn choose_observed(
         &self,
         family: &[u8],
@@ -322,9 +323,11 @@ impl RegionCore {
         let bypassed = self.observe_or_bypass(|observer, context| {
             observer.pre_compact_selection(context, family, &mut names)
         })?;
-        let left: Vec<StoreFile> =
-            files.iter().filter(|file| names.iter().any(|name| name == file.name())).cloned().collect();
-        let chosen = if bypassed { Chosen::of(left) } else { choose(&left)? };
+        let is_left = |file: &StoreFile| names.iter().any(|name| name == file.name());
+        let runs =
+            files.chunk_by(|a, b| is_left(a) == is_left(b)).filter(|run| run.first().is_some_and(is_left));
+        let left = runs.max_by_key(|run| run.len()).unwrap_or_default();
+        let chosen = if bypassed { Chosen::of(left.to_vec()) } else { choose(left)? };
         let names: Vec<String> = chosen.files.iter().map(|file| file.name().to_owned()).collect();
         self.observe(|observer, context| observer.post_compact_selection(context, family, &names))?;
         Ok(chosen)

@@ -116,6 +116,37 @@ fn a_bypass_skips_operation_and_later_observers() {
     assert_eq!((names.len(), left.len(), &left[1]), (3, 2, &names[2]));
 }
 
+/// Removes the second candidate.
+#[derive(Debug)]
+struct Skipper;
+
+impl RegionObserver for Skipper {
+    fn pre_compact_selection(
+        &self,
+        context: Context<'_, '_>,
+        _: &[u8],
+        files: &mut Vec<String>,
+    ) -> Result<()> {
+        context.bypass();
+        files.remove(1);
+        Ok(())
+    }
+}
+
+/// The new file would be newer than the one between.
+#[test]
+fn files_with_a_removed_candidate_between_them_are_not_compacted_into_one() {
+    let region = region_of(Skipper);
+    for row in ["a", "b", "c", "d"] {
+        region.put(Put::new(row).cell("f", "q", "v")).unwrap();
+        region.flush().unwrap();
+    }
+    let names = region.store_file_names("f").unwrap();
+    region.compact_family("f", Compaction::Minor).unwrap();
+    let left = region.store_file_names("f").unwrap();
+    assert_eq!((names.len(), left.len(), &left[..2]), (4, 3, &names[..2]));
+}
+
 /// Changes everything that can be changed.
 #[derive(Debug)]
 struct Changer;
