@@ -536,6 +536,36 @@ fn threads_that_cannot_be_started_are_an_error() {
     eventually("it is well again", || region.health().is_healthy());
 }
 
+/// Not only by the next flush, which may never come.
+#[test]
+fn a_compaction_that_gets_no_thread_is_requested_again() {
+    let works = Arc::new(AtomicBool::new(false));
+    let millisecond = Duration::from_millis(1);
+    let scheduler = Scheduler::builder()
+        .retry(millisecond, millisecond)
+        .spawner({
+            let works = Arc::clone(&works);
+            move |name, run| match name == "hregion-flush" || works.load(Ordering::SeqCst) {
+                true => thread::Builder::new().spawn(run).map(drop),
+                false => Err(io::ErrorKind::WouldBlock.into()),
+            }
+        })
+        .build();
+    let region = in_memory(&scheduler, &FaultyStorage::new(), 16).open("/r").unwrap();
+    for _ in 0..4 {
+        fill(&region, 4).unwrap();
+        region.flush().unwrap();
+    }
+    let flushes = region.metrics().flushes;
+    fill(&region, 20).unwrap();
+    eventually("a flush requests a compaction", || region.health().background_failure.is_some());
+    let failure = region.health().background_failure.unwrap();
+    assert!(failure.to_string().contains("start a thread for compactions"), "{failure}");
+    eventually("no flush is left", || !region.health().flush_pending && region.metrics().flushes > flushes);
+    works.store(true, Ordering::SeqCst);
+    eventually("it is compacted", || region.metrics().compactions > 0 && region.health().is_healthy());
+}
+
 #[test]
 fn without_threads_writers_do_the_work() {
     let files = || {

@@ -1,7 +1,7 @@
 //! Requests and runs background compactions (HBase: `CompactSplit`).
 
 use super::{Background, Status, Task, caught};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::region::compact::Outcome;
 use crate::region::scheduler::{Work, WorkKind, after};
 use crate::region::{RegionCore, events};
@@ -73,10 +73,29 @@ impl RegionCore {
             return;
         }
         if let Err(error) = background.submit(Work::Compact(store), kind, priority, due) {
-            tasks.compactions[store].status = Status::Idle;
             drop(tasks);
-            let now = self.time();
-            background.tasks().compactions[store].fail(error, now);
+            self.retry_request(background, store, error);
+        }
+    }
+
+    /// Requests a compaction that got no thread again later, on a thread of flushes. If there is none either,
+    /// it is requested again after the next flush.
+    fn retry_request(&self, background: &Background, store: usize, error: Error) {
+        let now = self.time();
+        let mut tasks = background.tasks();
+        let is_closed = tasks.closed;
+        let task = &mut tasks.compactions[store];
+        let failures = task.fail(error, now);
+        let due = background.scheduler.retry_at(failures);
+        let retries =
+            !is_closed && background.submit(Work::Compact(store), WorkKind::Flush, 0, Some(due)).is_ok();
+        if !retries {
+            task.status = Status::Idle;
+        }
+        drop(tasks);
+        if retries {
+            // Without the lock: a subscriber may ask for the region's health.
+            self.report_retry(events::Task::Compaction, failures);
         }
     }
 
@@ -96,6 +115,11 @@ impl RegionCore {
     }
 
     pub(super) fn run_compaction(&self, background: &Background, store: usize, kind: WorkKind) {
+        if kind == WorkKind::Flush {
+            // See `retry_request`.
+            background.tasks().compactions[store].status = Status::Idle;
+            return self.request_compaction(background, store);
+        }
         let next = self.next_compaction(background, store);
         {
             let mut tasks = background.tasks();
@@ -138,8 +162,8 @@ impl RegionCore {
         let task = &mut tasks.compactions[store];
         task.status = Status::Idle;
         let mut retried = None;
-        let (kind, priority, due) = match (result, next) {
-            (Ok(Outcome::Compacted), Some((kind, priority))) => (kind, priority, None),
+        let (next_kind, priority, due) = match (result, next) {
+            (Ok(Outcome::Compacted), Some((next_kind, priority))) => (next_kind, priority, None),
             (Ok(Outcome::Busy), _) => (kind, 0, Some(after(BUSY_CHECK))),
             (Ok(_), _) => {
                 task.failure = None;
@@ -166,10 +190,12 @@ impl RegionCore {
             task.status = Status::Queued;
             if is_inline {
                 drop(tasks);
-                return self.run_compaction(background, store, kind);
+                return self.run_compaction(background, store, next_kind);
             }
-            if background.submit(Work::Compact(store), kind, priority, due).is_err() {
-                // Requested again after the next flush.
+            if background.submit(Work::Compact(store), next_kind, priority, due).is_err()
+                // This thread takes it.
+                && background.submit(Work::Compact(store), kind, priority, due).is_err()
+            {
                 task.status = Status::Idle;
             }
         }
