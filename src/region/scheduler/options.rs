@@ -75,8 +75,9 @@ impl SchedulerBuilder {
     }
 
     /// Sets the number of bytes per second that all compactions of the scheduler may write together (default:
-    /// no limit; HBase: `PressureAwareCompactionThroughputController`). Compactions on threads of callers are
-    /// not limited.
+    /// no limit; HBase: `PressureAwareCompactionThroughputController`). Counts, as HBase does, the cells that
+    /// a compaction keeps, before they are encoded and compressed and before observers change them; also 64
+    /// bytes for each row read. Compactions on threads of callers are not limited.
     #[must_use]
     pub fn compaction_throughput(mut self, bytes_per_second: u64) -> Self {
         self.throughput = Some(bytes_per_second);

@@ -30,8 +30,8 @@ pub(crate) struct CompactionJob<'m> {
     /// Whether only the files record the store's greatest sequence id, so that there must be an output even
     /// if no cell is kept.
     pub(crate) newest: bool,
-    /// Called about every [`STRIDE`] bytes with the bytes read since the last call. It may block. Its error
-    /// ends the compaction.
+    /// Called about every [`STRIDE`] bytes with the bytes since the last call: those of the cells kept, and
+    /// [`ROW`] for each row. It may block. Its error ends the compaction.
     pub(crate) progress: &'m dyn Fn(u64) -> Result<()>,
 }
 
