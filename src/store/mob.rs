@@ -7,7 +7,7 @@ use crate::cache::CacheFill;
 use crate::cell::{CellRef, SeekKey, Tags};
 use crate::coding::Cursor;
 use crate::error::{Corruption, Error, Result};
-use crate::hfile::{FileInfo, HFile, HFileOptions};
+use crate::hfile::{FileInfo, HFile, HFileOptions, HFileScanner};
 use crate::layout::{MobDirs, MobFileName, check_mob_name};
 use crate::schema::TableName;
 use crate::sync::unpoisoned;
@@ -255,7 +255,7 @@ impl MobFiles {
         loop {
             let file = self.file(reference, cell)?;
             let mut scanner = file.scanner().cache_blocks(cache_blocks);
-            match scanner.seek(cell.key()) {
+            match seek_value(&mut scanner, cell) {
                 // It was moved after it was opened, in a storage where a moved file can no longer be read.
                 Err(error) if error.is_stale() && opens < OPENS => {
                     drop(unpoisoned(self.open.lock()).remove(file.path()));
@@ -263,7 +263,7 @@ impl MobFiles {
                     continue;
                 }
                 Err(error) => return Err(error),
-                Ok(_) => {}
+                Ok(()) => {}
             }
             return take(file.path(), reference.value_of(cell, scanner.peek()));
         }
@@ -312,6 +312,26 @@ impl MobFiles {
     }
 }
 
+/// Seeks to the cell of a MOB file that has the value of `cell`. A file may have several of the same key, the
+/// newest first; those that are newer than `cell` are passed.
+fn seek_value(scanner: &mut HFileScanner<'_>, cell: CellRef<'_>) -> Result<()> {
+    let key = cell.key();
+    scanner.seek(key)?;
+    // 0: a compaction of the store has forgotten the sequence id, because there is only one such cell.
+    if cell.seq_id() == 0 {
+        return Ok(());
+    }
+    let is_equal = |found: &CellRef<'_>| found.key().as_bytes() == key.as_bytes();
+    while scanner.peek().filter(is_equal).is_some_and(|found| found.seq_id() > cell.seq_id()) {
+        scanner.advance()?;
+    }
+    // The sequence ids may be those of a bulk load.
+    if scanner.peek().filter(is_equal).is_none() {
+        scanner.seek(key)?;
+    }
+    Ok(())
+}
+
 #[cold]
 fn not_found(path: &Path, message: String) -> Error {
     Error::io("open", path, io::Error::new(io::ErrorKind::NotFound, message))
@@ -321,6 +341,7 @@ fn not_found(path: &Path, message: String) -> Error {
 mod tests {
     use super::*;
     use crate::cell::{CellType, SeekKey};
+    use crate::hfile::HFileWriter;
 
     const NAME: &str = "57c60dfdecdf47496a71dac247ba5d2119700101c8002bb473bf41a284e1bad9e0e0c99b";
 
@@ -365,6 +386,34 @@ mod tests {
             assert!(listed(&[("MOB_FILE_REFS", bad.as_bytes())]).is_err(), "{bad}");
         }
         assert!(listed(&[("MOB_FILE_REFS", b"t/\xff")]).is_err());
+    }
+
+    /// A flush during a read keeps them.
+    #[test]
+    fn of_equal_cells_in_a_mob_file_each_has_its_own_value() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(NAME);
+        let key = |row: &[u8]| SeekKey::of(row, b"f", b"q", 1, CellType::Put);
+        let (row, next) = (key(b"row"), key(b"row1"));
+        // one cell a block
+        let mut writer = HFileWriter::options().block_size(1).create(&path).unwrap();
+        for (key, value, seq_id) in
+            [(&row, "newest", 9), (&row, "older", 7), (&row, "old", 4), (&next, "", 5)]
+        {
+            writer.append(CellRef::new(key, value.as_bytes()).with_seq_id(seq_id)).unwrap();
+        }
+        writer.finish().unwrap();
+        let file = HFile::open(&path).unwrap();
+        let value_at = |seq_id| {
+            let mut scanner = file.scanner();
+            seek_value(&mut scanner, CellRef::new(&row, b"").with_seq_id(seq_id)).unwrap();
+            let found = scanner.peek().unwrap();
+            String::from_utf8(found.value().to_vec()).unwrap()
+        };
+        let expected = [(12, "newest"), (9, "newest"), (7, "older"), (5, "old"), (4, "old")];
+        for (seq_id, value) in expected.into_iter().chain([(3, "newest"), (0, "newest")]) {
+            assert_eq!(value_at(seq_id), value, "{seq_id}");
+        }
     }
 
     #[test]
