@@ -287,7 +287,9 @@ impl RegionCore {
             newest,
             progress,
         };
-        let outputs = self.write_files(store, |read_points| {
+        // With NEW_VERSION_BEHAVIOR, markers in other files may need the equal cells.
+        let may_be_left_out = !self.stores[store].family.new_version_behavior;
+        let outputs = self.write_files(may_be_left_out, |read_points| {
             let info = self.stores[store].scan_info(now, have_tags(&inputs));
             let info = self.observed_info(store, info, |observer, context, family, options| {
                 observer.pre_compact_scanner_open(context, family, all_files, options)

@@ -192,7 +192,7 @@ impl RegionCore {
             let (store, encrypted) = (&self.stores[store], state.files.iter().any(StoreFile::is_encrypted));
             (encrypted, store.flush_compression(newest_first))
         };
-        let file = self.write_files(store, |read_points| {
+        let file = self.write_files(true, |read_points| {
             let info = self.observed_info(
                 store,
                 self.stores[store].scan_info(now, segments.iter().any(|segment| segment.has_tags())),
@@ -229,17 +229,15 @@ impl RegionCore {
     }
 
     /// Writes files of a store with `write`. If they exceed the limits, because equal cells are in one block,
-    /// tries again without those of them that no read returns: `write` then gets the read points in use.
-    /// Reads that begin later see all of the cells.
+    /// tries again without those of them that no read returns, if some `may_be_left_out`: `write` then gets
+    /// the read points in use. Reads that begin later see all of the cells.
     pub(super) fn write_files<T>(
         &self,
-        store: usize,
+        may_be_left_out: bool,
         write: impl Fn(Option<Vec<i64>>) -> Result<T>,
     ) -> Result<T> {
         match write(None) {
-            Err(error)
-                if error.kind() == ErrorKind::Limit && !self.stores[store].family.new_version_behavior =>
-            {
+            Err(error) if error.kind() == ErrorKind::Limit && may_be_left_out => {
                 write(Some(self.mvcc.registered_points()))
             }
             written => written,

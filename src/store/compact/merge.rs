@@ -46,7 +46,7 @@ impl Store {
     pub(crate) fn compact(&self, merge: CompactionJob<'_>, keep: Retention) -> Result<Vec<StagedFile>> {
         let CompactionJob { inputs, files, all_files, major, boundaries, newest, progress } = merge;
         let Retention { info, max_read_point, mut filters, read_points } = keep;
-        let (now, mut equal) = (info.now, EqualCells::new(read_points));
+        let (now, mut equal) = (info.now, EqualCells::new(read_points, self.family.new_version_behavior));
         let kind = kind_of(inputs, all_files);
         // Expired files are not read. Only with NEW_VERSION_BEHAVIOR would a minor compaction keep their
         // cells.

@@ -27,7 +27,7 @@ impl Store {
         keep: Retention,
     ) -> Result<Option<StagedFile>> {
         let Retention { info, max_read_point, mut filters, read_points } = keep;
-        let (now, mut equal) = (info.now, EqualCells::new(read_points));
+        let (now, mut equal) = (info.now, EqualCells::new(read_points, self.family.new_version_behavior));
         let scanners = segments
             .iter()
             .map(|segment| KeyValueScanner::Segment(segment.scanner(i64::MAX).reading_ahead()));

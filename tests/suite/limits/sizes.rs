@@ -189,3 +189,35 @@ fn cells_that_are_written_again_and_again_can_be_flushed_replayed_and_compacted(
     let row = region.get(&Get::new("r")).unwrap();
     assert_eq!((row.len(), first(&row)), (2, Some(9)));
 }
+
+/// With NEW_VERSION_BEHAVIOR, those that were there when a marker was written may decide on other cells.
+#[test]
+fn values_with_new_version_behavior_that_are_written_again_and_again_can_be_flushed() {
+    let dir = tempfile::tempdir().unwrap();
+    let region = Region::options()
+        .create_if_missing(true)
+        .compaction_enabled(false)
+        .family(Family::new("f").new_version_behavior(true).max_versions(2))
+        .limits(Limits::new().with_block_bytes(100_000))
+        .open(dir.path().join("region"))
+        .unwrap();
+    let put = |timestamp, value: u8| {
+        let put = Put::new("r").cell_at("f", "q", timestamp, vec![value; 30_000]);
+        region.put(put.durability(Durability::SkipWal)).unwrap();
+    };
+    put(1, 1);
+    region.delete(Delete::new("r").version_at("f", "q", 3).durability(Durability::SkipWal)).unwrap();
+    (2..=3).for_each(|value| put(3, value));
+    let view = region.view();
+    (4..=6).for_each(|value| put(3, value));
+    put(2, 7);
+    let get = Get::new("r").max_versions(2);
+    let read = || {
+        let first = |row: Row| row.cells().map(|cell| cell.value()[0]).collect::<Vec<_>>();
+        (first(region.get(&get).unwrap()), first(view.get(&get).unwrap()))
+    };
+    assert_eq!(read(), (vec![6, 7], vec![3, 1]));
+    region.flush().unwrap();
+    assert_eq!(region.store_file_count("f"), Some(1));
+    assert_eq!(read(), (vec![6, 7], vec![3, 1]));
+}
