@@ -2,8 +2,8 @@
 //! `BucketCache` with a file as its engine, below an LRU cache for all blocks).
 //!
 //! Blocks are stored as they are in memory, plain and decoded. Their files are identified by the numbers of
-//! open files, so a block is only found for the file that it was read from, whatever its path; nothing is
-//! kept when the process ends. Every block has a checksum over its bytes, file and offset, and is checked as
+//! open files, so a block is only found for the file that it was read from, whatever its path, and by the
+//! process that wrote it. Every block has a checksum over its bytes, file and offset, and is checked as
 //! if it came from a store file. A failed system call ends the use of the tier, but fails no read.
 
 mod entry;
