@@ -395,7 +395,7 @@ mod tests {
         let path = dir.path().join(NAME);
         let key = |row: &[u8]| SeekKey::of(row, b"f", b"q", 1, CellType::Put);
         let (row, next) = (key(b"row"), key(b"row1"));
-        // one cell a block
+        // `next` has a block of its own
         let mut writer = HFileWriter::options().block_size(1).create(&path).unwrap();
         for (key, value, seq_id) in
             [(&row, "newest", 9), (&row, "older", 7), (&row, "old", 4), (&next, "", 5)]

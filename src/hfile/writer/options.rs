@@ -263,9 +263,9 @@ impl HFileWriterOptions {
     }
 
     /// Sets the maximum size of a block: a cell that needs more is refused, as readers with these limits
-    /// would refuse it, and so is a file whose keys are too long for its index or its metadata. Cells share a block only up to half of that size, which also limits the blocks of the
-    /// index and of the Bloom filters; half of what is read when a file is opened limits those of the index,
-    /// too.
+    /// would refuse it, and so is a file whose keys are too long for its index or its metadata. Cells share a
+    /// block only up to half of that size, which also limits the blocks of the index and of the Bloom
+    /// filters; half of what is read when a file is opened limits those of the index, too.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
@@ -383,9 +383,9 @@ impl HFileWriterOptions {
         self.index_chunk_size.min(self.half_of_limit()).min(most_of_root)
     }
 
-    /// Returns the maximum size in bytes of a block of the index with more than two entries, or of a root with
-    /// more than one, whatever the minimum number of its entries. The rest of the limits is for what else is
-    /// read with a root.
+    /// Returns the maximum size in bytes of a block above the leaves with more than two entries, or of a root
+    /// with more than one, whatever the minimum number of its entries. The rest of the limits is for what
+    /// else is read with a root.
     pub(super) fn most_of_index_block(&self) -> usize {
         let most = self.limits.block_bytes.min(self.limits.load_on_open_bytes);
         (most - most / 4).max(1)

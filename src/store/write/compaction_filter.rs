@@ -187,6 +187,7 @@ mod tests {
         let other = SeekKey::of(b"r", b"f", b"q", 1, CellType::Delete);
         assert!(!equal.leave_out(CellRef::new(&other, b"v")));
     }
+
     #[test]
     fn with_new_version_behavior_values_are_kept_before_markers() {
         let key = |row: &[u8], cell_type| SeekKey::of(row, b"f", b"q", 1, cell_type);
