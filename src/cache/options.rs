@@ -49,9 +49,9 @@ impl BlockCacheOptions {
     ///
     /// The directory is created if it is missing, and only one cache at a time can use it. The file has its
     /// full size from the start, and is removed with the cache; a process that dies leaves it, and the next
-    /// cache in the directory replaces it without reading it. It contains the decoded cells of the blocks, and
-    /// only its owner may read it; blocks of encrypted files are never in it. A separate thread writes it. If
-    /// it waits for a slow disk, blocks are dropped instead; no read waits for a write.
+    /// cache in the directory replaces it without reading it. It contains the decoded cells of the blocks,
+    /// and only its owner may read it; blocks of encrypted files are never in it. A separate thread writes
+    /// it. If it waits for a slow disk, blocks are dropped instead; no read waits for a write.
     ///
     /// Blocks read from it are verified, and damage counts as a miss. After a failed system call, for example
     /// because the disk is full, the cache continues without the tier: [`CacheStats::second_tier`] shows it,
