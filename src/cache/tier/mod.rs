@@ -121,6 +121,8 @@ impl Tier {
         let (file, failure) = match begin() {
             Ok(file) => (Some(file), None),
             Err(error) => {
+                // another cache may use the directory
+                lock = None;
                 counters.failures.add(1);
                 (None, Some(failure("create", &path, &error)))
             }

@@ -164,6 +164,8 @@ fn a_full_disk_ends_the_use_of_the_tier() {
     tier.offer(&key(1), &block(&[1; 100]));
     assert!(tier.get(&key(1)).is_none() && tier.stats().is_disabled && tier.stats().failures == 1);
     assert!(!dir.path().join(FILE).exists());
+    // a smaller tier finds the directory unlocked
+    assert!(Tier::open(&LocalStorage::shared(), dir.path(), 5000).is_on());
     drop(tier);
     // a disk that becomes full later
     let storage = FaultyStorage::new();
