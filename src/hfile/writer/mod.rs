@@ -267,9 +267,10 @@ impl HFileWriter {
     ///
     /// # Errors
     ///
-    /// If a write fails, or an earlier one failed. The file then does not exist, or is still the previous
-    /// one. Exception: if only the last step fails, the sync of the directory, the file is the new one, but
-    /// may be the previous one again after a crash.
+    /// If a write fails, or an earlier one failed; if readers with the same
+    /// [limits](HFileWriterOptions::limits) could not read the file. The file then does not exist, or is
+    /// still the previous one. Exception: if only the last step fails, the sync of the directory, the file is
+    /// the new one, but may be the previous one again after a crash.
     pub fn finish(mut self) -> Result<u64> {
         self.check_usable()?;
         self.finish_block()?;
