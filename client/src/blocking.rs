@@ -144,8 +144,13 @@ impl Table {
         increment(increment: Increment) -> Result<Row>,
         append(append: Append) -> Result<Row>,
         check_and_mutate(check: CheckAndMutate) -> Result<CheckResult>,
-        batch(mutations: &[Mutation]) -> Vec<Result<Row>>,
     );
+
+    /// As [`crate::Table::batch`].
+    #[must_use = "each of the mutations may have failed"]
+    pub fn batch(&self, mutations: &[Mutation]) -> Vec<Result<Row>> {
+        self.runtime.block_on(self.table.batch(mutations))
+    }
 
     /// Returns the name.
     #[must_use]

@@ -320,6 +320,7 @@ impl Table {
     /// it may succeed when it is repeated. Those whose answer is lost are repeated: see
     /// [`delete`](Self::delete). Those of one row are executed in their order, except for one that a server
     /// refuses at first although it executes a later one of the same call (HBase: `AsyncTable.batch`).
+    #[must_use = "each of the mutations may have failed"]
     pub async fn batch(&self, mutations: &[Mutation]) -> Vec<Result<Row>> {
         let (mut actions, mut results) = (Vec::new(), Vec::new());
         for mutation in mutations {

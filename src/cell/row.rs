@@ -357,6 +357,9 @@ impl<'a> RowRef<'a> {
 }
 
 /// An owned row (HBase: `Result`).
+///
+/// Rows are equal if all parts of their cells are. These include the sequence ids, which a compaction may set
+/// to 0.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Row {
     bytes: Box<[u8]>,

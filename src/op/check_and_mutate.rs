@@ -12,6 +12,9 @@ use bytes::Bytes;
 ///
 /// let _lock = CheckAndMutate::if_not_exists("job-7", "f", "owner")
 ///     .then(Put::new("job-7").cell("f", "owner", "me"));
+/// // An empty value counts as missing. A delete would hide an owner of the same millisecond.
+/// let _unlock = CheckAndMutate::if_equals("job-7", "f", "owner", "me")
+///     .then(Put::new("job-7").cell("f", "owner", ""));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct CheckAndMutate {

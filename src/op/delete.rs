@@ -14,6 +14,11 @@ use bytes::Bytes;
 /// | [`family`](Self::family) | `addFamily` | all columns |
 /// | [`family_version`](Self::family_version) | `addFamilyVersion` | all columns at one timestamp |
 ///
+/// A marker hides values with the same or an earlier timestamp, even if they are written after it or in the
+/// same call, until a compaction of all files of the family removes both: also a value that is written in the
+/// millisecond of the delete, both without timestamps. In a family with [new version
+/// behavior](crate::Family::new_version_behavior), it does not hide values of later calls.
+///
 /// Markers have no visibility labels, and hide only values that have none (read-path.md §9.13).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delete {

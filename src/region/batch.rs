@@ -58,6 +58,7 @@ impl Region {
     /// Same as [`put`](Self::put), for each mutation; for all that are written together, if they are larger
     /// than [`Limits::block_bytes`](crate::Limits::block_bytes). Increments and appends always fail, since a
     /// batch returns no cells.
+    #[must_use = "each of the mutations may have failed"]
     pub fn batch(&self, mut mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results = Vec::with_capacity(mutations.len());
         for mutations in mutations.chunks_mut(self.0.mini_batch) {

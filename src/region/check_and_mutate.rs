@@ -30,7 +30,8 @@ impl Region {
     /// Applies mutations to a row if a condition holds. The row is locked, so no other write occurs in
     /// between.
     ///
-    /// Values without a timestamp of their own get one that is not before that of the cell checked.
+    /// Values without a timestamp of their own get one that is not before that of the cell checked. Deletes
+    /// get the time of writing, as in HBase: one does not hide a checked cell that is later than the clock.
     ///
     /// # Errors
     ///

@@ -14,9 +14,9 @@ impl Region {
     /// Adds to counters of a row. Returns the new cells, by family and qualifier.
     ///
     /// A new timestamp is after that of the value it replaces, even if the clock does not advance. With more
-    /// than one increment per millisecond, timestamps therefore run ahead of the clock, as in HBase, and a
-    /// delete without a timestamp may not cover them: give it one. Concurrent increments of one row are
-    /// serialized.
+    /// than one increment per millisecond, timestamps therefore run ahead of the clock, as in HBase. A put
+    /// without a timestamp may then be before the counter, and not be read, and a delete may not cover it:
+    /// give them one. Concurrent increments of one row are serialized.
     ///
     /// # Errors
     ///

@@ -81,7 +81,10 @@ impl Region {
     /// Applies mutations to one row, atomically and under one sequence id (HBase: `HRegion.mutateRow`).
     ///
     /// Each mutation sees the row as it was before all of them. Of cells with the same key, the last one is
-    /// kept. Returns the new cells of the increments and appends that return results, in the order of the
+    /// kept. A [`Delete`] also hides values of the same call, in any order, unless their timestamps are
+    /// later: to replace a row, give it an earlier timestamp.
+    ///
+    /// Returns the new cells of the increments and appends that return results, in the order of the
     /// mutations.
     ///
     /// # Errors
@@ -95,7 +98,8 @@ impl Region {
     /// Applies puts and deletes to rows of the region, atomically and under one sequence id: a read sees all
     /// or none, and a crash leaves all or none (HBase: `HRegion.mutateRowsWithLocks`).
     ///
-    /// Each mutation sees the rows as they were before all of them.
+    /// Each mutation sees the rows as they were before all of them. Deletes hide values of the same call, as
+    /// in [`mutate_row`](Self::mutate_row).
     ///
     /// # Errors
     ///

@@ -390,6 +390,16 @@ mod tests {
         assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{error}");
     }
 
+    /// All that is written would be lost at the next flush.
+    #[test]
+    fn a_ttl_of_0_is_read_and_not_created() {
+        let attributes = [("TTL", "0")];
+        assert_eq!(family(&attributes), Ok(Family::new("f").ttl(Duration::ZERO)));
+        let error = Family::from_attributes("f", attributes).unwrap_err();
+        assert_eq!(error.kind(), crate::ErrorKind::InvalidArgument, "{error}");
+        assert!(Family::new("f").ttl(Duration::from_nanos(1)).check().is_ok());
+    }
+
     /// HBase does not look them up there.
     #[test]
     fn attributes_of_a_family_are_not_in_its_configuration() {

@@ -104,7 +104,8 @@ impl Family {
     }
 
     /// Sets the time after which a cell expires (TTL, default never), rounded up to whole seconds, HBase's
-    /// unit. From [`i32::MAX`] seconds on cells never expire, as in HBase.
+    /// unit. From [`i32::MAX`] seconds on cells never expire, as in HBase. A family with 0, whose cells
+    /// expire at once, is read and written, but not created.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         let seconds = ttl.as_secs().saturating_add(u64::from(ttl.subsec_nanos() > 0));
@@ -229,12 +230,17 @@ impl Family {
                 self.min_versions
             )));
         }
+        if self.ttl == Some(0) {
+            let name = StringBinary(&self.name);
+            let message = format!("the cells of family {name} would expire at once: its TTL is 0 seconds");
+            return Err(Error::invalid_argument(message));
+        }
         Ok(())
     }
 
     /// Validates the settings that a family of a descriptor must have to be read. Before HBASE-13776, or with
-    /// `hbase.table.sanity.checks` set to false, HBase created families with MIN_VERSIONS above VERSIONS. It
-    /// reads them, and VERSIONS is the maximum number of versions.
+    /// `hbase.table.sanity.checks` set to false, HBase created families with MIN_VERSIONS above VERSIONS, or
+    /// with a TTL of 0. It reads them, and VERSIONS is the maximum number of versions.
     pub(crate) fn check_readable(&self) -> Result<()> {
         if !is_legal_name(&self.name) {
             return Err(Error::invalid_argument(format!(

@@ -44,6 +44,12 @@ impl TableResultScanner {
         self.0.with_dependent_mut(|_, rows| rows.next_row())
     }
 
+    /// Whether the last result is a part of a row. See [`TableScanner::is_partial`].
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.0.with_dependent(|_, rows| rows.is_partial())
+    }
+
     /// Returns results as one call to a server does. See [`TableScanner::next_results`].
     ///
     /// # Errors

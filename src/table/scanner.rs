@@ -34,7 +34,9 @@ impl<'v> TableScanner<'v> {
     }
 
     /// Returns the next row that has any of the cells requested, valid until the next call; `None` at the
-    /// end.
+    /// end. The result may be a part of a row if the scan has a [batch](Scan::batch), or
+    /// [allows](Scan::allow_partial) the limit on result size to split rows: see
+    /// [`is_partial`](Self::is_partial).
     ///
     /// # Errors
     ///
@@ -50,6 +52,13 @@ impl<'v> TableScanner<'v> {
             Ok(false) => Ok(None),
             Err(error) => Err(self.fail(error)),
         }
+    }
+
+    /// Whether the last result is a part of a row, and the next result may have more cells of that row. In
+    /// the end, there may be none.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.rows.as_ref().is_some_and(RegionScanner::is_partial)
     }
 
     /// Returns results as one call to a server does: at most `max`, and within the scan's limits on result

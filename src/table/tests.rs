@@ -105,6 +105,27 @@ fn a_filter_starts_anew_in_each_region() {
 }
 
 #[test]
+fn parts_of_rows_are_known_as_such() {
+    let root = table(&[("", "c"), ("c", "")]);
+    let table = Table::open_with(root.path(), "ns:t", Region::options().writable(true)).unwrap();
+    for row in ["b", "c"] {
+        table.put(Put::new(row).cell("f", "r", "v")).unwrap();
+    }
+    let scan = Scan::new().rows(.."e").batch(1);
+    let view = table.view();
+    let (mut borrowing, mut owning) = (view.scan(&scan).unwrap(), table.scan(scan.clone()).unwrap());
+    for (row, is_partial) in
+        [("a", false), ("b", true), ("b", false), ("c", true), ("c", false), ("d", false)]
+    {
+        assert_eq!(borrowing.next_row().unwrap().unwrap().key(), row.as_bytes());
+        assert_eq!(owning.next_row().unwrap().unwrap().key(), row.as_bytes());
+        assert_eq!((borrowing.is_partial(), owning.is_partial()), (is_partial, is_partial), "{row}");
+    }
+    assert!(borrowing.next_row().unwrap().is_none() && !borrowing.is_partial());
+    assert!(owning.next_row().unwrap().is_none() && !owning.is_partial());
+}
+
+#[test]
 fn writes_go_to_the_region_that_has_the_row() {
     let root = table(&[("", "c"), ("c", "f"), ("f", "")]);
     let table = Table::open_with(root.path(), "ns:t", Region::options().writable(true)).unwrap();

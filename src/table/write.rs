@@ -99,6 +99,7 @@ impl Table {
     ///
     /// Same as [`Region::batch`](crate::Region::batch), for each mutation, or if no region, or more than one,
     /// has its row.
+    #[must_use = "each of the mutations may have failed"]
     pub fn batch(&self, mutations: Vec<Mutation>) -> Vec<Result<()>> {
         let mut results: Vec<Result<()>> = mutations.iter().map(|_| Ok(())).collect();
         let mut numbered = mutations.into_iter().enumerate();

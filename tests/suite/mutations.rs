@@ -279,6 +279,42 @@ fn conditions() {
     assert_eq!(get(&region, "r"), ["r/f:q/3000/Put=bc"]);
 }
 
+/// As in HBase. The calls' documentation says how to avoid it.
+#[test]
+fn timestamps_and_not_the_order_of_calls_decide() {
+    let (_dir, region, _) = region();
+    let succeeds = |check: CheckAndMutate| region.check_and_mutate(check).unwrap().success;
+    let owner = |name: &'static str| Put::new("r").cell("f", "owner", name);
+    let acquire = |name| succeeds(CheckAndMutate::if_not_exists("r", "f", "owner").then(owner(name)));
+    assert!(acquire("a") && !acquire("b"));
+    assert!(succeeds(CheckAndMutate::if_equals("r", "f", "owner", "a").then(owner(""))));
+    assert!(acquire("b") && !acquire("c"));
+    region.delete(Delete::new("r").column("f", "owner")).unwrap();
+    assert!(acquire("c") && acquire("d") && get(&region, "r").is_empty());
+
+    let replaced = |delete: Delete| {
+        region.mutate_row("s", vec![delete.into(), Put::new("s").cell("f", "q", "v").into()]).unwrap();
+        get(&region, "s")
+    };
+    assert_eq!(replaced(Delete::new("s").timestamp(999)), ["s/f:q/1000/Put=v"]);
+    assert!(replaced(Delete::new("s")).is_empty());
+
+    region.put(Put::new("t").cell_at("f", "q", 5000, "job")).unwrap();
+    assert!(succeeds(CheckAndMutate::if_equals("t", "f", "q", "job").then(Delete::new("t"))));
+    assert_eq!(get(&region, "t"), ["t/f:q/5000/Put=job"]);
+
+    let set = |count: i64| Put::new("u").cell("f", "n", count.to_be_bytes().to_vec());
+    let counted = || number(&region.get(&Get::new("u")).unwrap(), "n");
+    for _ in 0..3 {
+        region.increment(Increment::new("u").column("f", "n", 1)).unwrap();
+    }
+    region.put(set(0)).unwrap();
+    assert_eq!(counted(), 3);
+    let three = 3_i64.to_be_bytes().to_vec();
+    assert!(succeeds(CheckAndMutate::if_equals("u", "f", "n", three).then(set(0))));
+    assert_eq!(counted(), 0);
+}
+
 #[test]
 fn a_batch_applies_its_valid_mutations() {
     let (_dir, region, _) = region();
