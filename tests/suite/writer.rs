@@ -292,6 +292,27 @@ fn a_file_with_keys_that_are_too_long_to_be_read_is_refused() {
     }
 }
 
+/// In memory, a small entry takes several times its bytes in the file.
+#[test]
+fn a_file_info_with_too_many_entries_to_be_read_is_refused() {
+    let limits = Limits::new().with_load_on_open_bytes(20_000);
+    let is_written = |entries: u32| {
+        let file = MemoryWriter::default();
+        let options = HFileWriter::options().limits(limits.clone());
+        let mut writer = options.create_in(Box::new(file.clone())).unwrap();
+        writer.append(CellRef::new(&key("row", "q", 5), b"value")).unwrap();
+        (0..entries).for_each(|i| writer.add_file_info(i.to_be_bytes(), b"").unwrap());
+        if let Err(error) = writer.finish() {
+            assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+            return false;
+        }
+        open::open_bytes(HFile::options().limits(limits.clone()), "info", file.bytes()).unwrap();
+        true
+    };
+    let most = (400..1_000).take_while(|&entries| is_written(entries)).last();
+    assert!(most.is_some_and(|most| most < 800), "{most:?}");
+}
+
 #[test]
 fn cells_of_any_size_read_back() {
     let row = |last: u8| [vec![b'r'; MAX_ROW_LEN - 1], vec![last]].concat();
