@@ -329,7 +329,14 @@ impl RegionCore {
         let runs =
             files.chunk_by(|a, b| is_left(a) == is_left(b)).filter(|run| run.first().is_some_and(is_left));
         let left = runs.max_by_key(|run| run.len()).unwrap_or_default();
-        let chosen = if bypassed { Chosen::of(left.to_vec()) } else { choose(left)? };
+        let chosen = match left {
+            // Background compactions would write it again and again: the number of files stays the same.
+            [_] if bypassed && files.iter().filter(|file| is_left(file)).count() > 1 => {
+                Chosen::of(Vec::new())
+            }
+            left if bypassed => Chosen::of(left.to_vec()),
+            left => choose(left)?,
+        };
         let names: Vec<String> = chosen.files.iter().map(|file| file.name().to_owned()).collect();
         self.observe(|observer, context| observer.post_compact_selection(context, family, &names))?;
         Ok(chosen)

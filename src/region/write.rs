@@ -242,7 +242,7 @@ pub(super) fn max_cell_len(limits: &Limits, of_table: usize) -> usize {
 /// Returns the maximum length of the row and qualifier of a cell, so that a file with them can be read with
 /// these limits.
 pub(super) fn max_key_len(limits: &Limits) -> usize {
-    // A root index has up to 15 of them, the file info two, and the metadata of a filter one for each chunk.
+    // A root index has up to 15 of them, the file info three, and a filter's metadata one for each chunk.
     (limits.block_bytes.min(limits.load_on_open_bytes) / 20).min(MAX_KEY_LEN)
 }
 

@@ -261,31 +261,56 @@ fn a_file_with_keys_that_are_too_long_to_be_read_is_refused() {
         Limits::new().with_load_on_open_bytes(20_000),
         Limits::new().with_memory_bytes(20_000),
     ];
-    for limits in limits {
-        let is_written = |len: usize| {
-            let keys = (0..40).map(|i| key("row", &format!("{i:03}{}", "q".repeat(len)), 5));
-            let cells: Vec<Cell> = keys.map(|key| Cell::from(CellRef::new(&key, b"value"))).collect();
-            let options = HFileWriter::options().bloom(BloomType::RowCol).block_size(1);
-            match write(options.limits(limits.clone()), &cells) {
-                Ok(bytes) => {
-                    let options = HFile::options().limits(limits.clone());
-                    let file = open::open_bytes(options, "keys", bytes).unwrap();
-                    assert!(file.index_levels() < 8, "{len}: {}", file.index_levels());
-                    assert_holds(&file, &cells, Some(BloomType::RowCol));
-                    true
+    // with the greatest length of a qualifier that fits the file info, which has two keys, or three of ROWCOL
+    for (bloom, most) in [(BloomType::Row, 9_000), (BloomType::RowCol, 6_000)] {
+        for limits in &limits {
+            let is_written = |len: usize| {
+                // keys of the index are as long as these, because they differ at the end
+                let keys = (0..40).map(|i| key("row", &format!("{}{i:03}", "q".repeat(len)), 5));
+                let cells: Vec<Cell> = keys.map(|key| Cell::from(CellRef::new(&key, b"value"))).collect();
+                let options = HFileWriter::options().bloom(bloom).block_size(1);
+                match write(options.limits(limits.clone()), &cells) {
+                    Ok(bytes) => {
+                        let options = HFile::options().limits(limits.clone());
+                        let file = open::open_bytes(options, "keys", bytes).unwrap();
+                        assert!(file.index_levels() < 8, "{len}: {}", file.index_levels());
+                        assert_holds(&file, &cells, Some(bloom));
+                        true
+                    }
+                    Err(error) => {
+                        assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+                        false
+                    }
                 }
-                Err(error) => {
-                    assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
-                    false
-                }
+            };
+            assert!(is_written(900) && !is_written(19_000));
+            let is_limit_of_blocks = limits.load_on_open_bytes > 20_000;
+            for len in [3_000, 5_200, 6_000, 7_000, 9_000, 12_000, 16_000] {
+                assert!(is_written(len) || !is_limit_of_blocks || len > most, "{len}");
             }
-        };
-        assert!(is_written(900) && !is_written(19_000));
-        let is_limit_of_blocks = limits.load_on_open_bytes > 20_000;
-        for len in [3_000, 5_200, 7_000, 9_000, 12_000, 16_000] {
-            assert!(is_written(len) || !is_limit_of_blocks || len > 9_000, "{len}");
         }
     }
+}
+
+/// In memory, a small entry takes several times its bytes in the file.
+#[test]
+fn a_file_info_with_too_many_entries_to_be_read_is_refused() {
+    let limits = Limits::new().with_load_on_open_bytes(20_000);
+    let is_written = |entries: u32| {
+        let file = MemoryWriter::default();
+        let options = HFileWriter::options().limits(limits.clone());
+        let mut writer = options.create_in(Box::new(file.clone())).unwrap();
+        writer.append(CellRef::new(&key("row", "q", 5), b"value")).unwrap();
+        (0..entries).for_each(|i| writer.add_file_info(i.to_be_bytes(), b"").unwrap());
+        if let Err(error) = writer.finish() {
+            assert_eq!(error.kind(), ErrorKind::Limit, "{error}");
+            return false;
+        }
+        open::open_bytes(HFile::options().limits(limits.clone()), "info", file.bytes()).unwrap();
+        true
+    };
+    let most = (400..1_000).take_while(|&entries| is_written(entries)).last();
+    assert!(most.is_some_and(|most| most < 800), "{most:?}");
 }
 
 #[test]

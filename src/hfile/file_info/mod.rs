@@ -49,6 +49,14 @@ struct Entry {
 const ENTRY_BYTES: usize = 2 * size_of::<Entry>();
 
 impl FileInfo {
+    /// What a limit on [`memory`](Self::memory) is called in errors.
+    pub(super) const MEMORY: &'static str = "memory of the file info";
+
+    /// Returns the bytes of memory that count against the limit of [`parse`](Self::parse).
+    pub(super) fn memory(&self) -> usize {
+        self.bytes.len() + self.entries.len() * ENTRY_BYTES
+    }
+
     /// Parses the payload of a FILE_INFO block in either form. The last value of a duplicate key counts.
     ///
     /// Fails with a `Limit` if the keys, the values and the list of entries take more than `limit` bytes of
@@ -108,7 +116,7 @@ impl FileInfo {
         let bytes = list.saturating_add(self.bytes.len()).saturating_add(key.len() + value.len());
         if bytes > limit {
             let (value, limit) = (bytes as u64, limit as u64);
-            return Err(Corruption::Limit { what: "memory of the file info", value, limit });
+            return Err(Corruption::Limit { what: Self::MEMORY, value, limit });
         }
         self.push(key, value)
     }

@@ -10,6 +10,7 @@ use crate::hfile::file_info::names;
 use crate::hfile::options::HFileOptions;
 use crate::hfile::store_file_writer::Tracked;
 use crate::hfile::{Encryption, FileInfo, HFileWriter, MIN_BYTES_PER_CHECKSUM};
+use crate::limits::Limits;
 use std::path::Path;
 
 /// The maximum block size taken over from a block of the damaged file.
@@ -40,6 +41,7 @@ impl Output {
     ) -> Result<Self> {
         let encryption = known.is_encrypted().then(|| Encryption::like_input(options)).transpose()?;
         let (format, codec) = (known.format, known.source.codec());
+        let Limits { block_bytes, load_on_open_bytes, .. } = options.limits;
         let mut new = HFileWriter::options()
             .storage(std::sync::Arc::clone(&options.storage))
             .order(known.order)
@@ -50,8 +52,14 @@ impl Output {
             .mvcc(format.cells.mvcc)
             .bloom(known.bloom)
             .encryption(encryption)
-            // a cell may take more bytes in the new file's format
-            .limits(options.limits.clone().with_block_bytes(options.limits.block_bytes.saturating_mul(2)));
+            // a cell may take more bytes in the new file's format, and the file info have more entries
+            .limits(
+                options
+                    .limits
+                    .clone()
+                    .with_block_bytes(block_bytes.saturating_mul(2))
+                    .with_load_on_open_bytes(load_on_open_bytes.saturating_mul(2)),
+            );
         if let Some(hash) = known.hash {
             new = new.bloom_hash(hash);
         }

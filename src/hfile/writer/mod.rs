@@ -21,7 +21,7 @@ pub(in crate::hfile) use sink::BlockSink;
 
 use super::bloom::BloomType;
 use super::bloom::writer::BloomWriter;
-use super::file_info::{FileInfoBuilder, names};
+use super::file_info::{FileInfo, FileInfoBuilder, names};
 use super::{Trailer, comparator};
 use crate::block::codec::Compressor;
 use crate::block::data::{DataFormat, Encoder};
@@ -286,6 +286,8 @@ impl HFileWriter {
         put_info(&mut self.info, &self.options, &self.stats, self.encoder.last_key())?;
         put_bloom_info(&mut self.info, self.general_bloom.as_mut(), self.encoder.last_key())?;
         let info = self.info.build().map_err(|corruption| self.sink.error(corruption))?;
+        let limit = self.options.limits.load_on_open_bytes;
+        check_limit(&self.sink, FileInfo::MEMORY, info.memory() as u64, limit)?;
         let info = self.sink.write(BlockType::FileInfo, |out| info.write(out))?;
         let filters = [
             (BlockType::GeneralBloomMeta, &self.general_bloom),
@@ -297,12 +299,8 @@ impl HFileWriter {
             }
         }
 
-        let (section, limit) =
-            (self.sink.position() - index.root.offset, self.options.limits.load_on_open_bytes as u64);
-        if section > limit {
-            let what = "bytes of the load-on-open section";
-            return Err(self.sink.error(Corruption::Limit { what, value: section, limit }));
-        }
+        let section = self.sink.position() - index.root.offset;
+        check_limit(&self.sink, "bytes of the load-on-open section", section, limit)?;
         let (first, last) = self.data_blocks.map_or((-1, -1), |(first, last)| (to_i64(first), to_i64(last)));
         let mut trailer = Trailer {
             version: self.options.version,
@@ -403,6 +401,15 @@ impl HFileWriter {
         }
         Ok(())
     }
+}
+
+/// Fails at the end of the file written so far if `value` exceeds a limit.
+fn check_limit(sink: &BlockSink, what: &'static str, value: u64, limit: usize) -> Result<()> {
+    let limit = limit as u64;
+    if value <= limit {
+        return Ok(());
+    }
+    Err(sink.error(Corruption::Limit { what, value, limit }))
 }
 
 /// Returns the number of entries of an index, as the trailer records it.

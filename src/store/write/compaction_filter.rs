@@ -141,7 +141,6 @@ fn chain(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cell::CellType;
     use crate::error::{Error, ErrorKind};
 
     /// Passes each cell on, and ignores errors.

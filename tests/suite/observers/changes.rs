@@ -145,6 +145,9 @@ fn files_with_a_removed_candidate_between_them_are_not_compacted_into_one() {
     region.compact_family("f", Compaction::Minor).unwrap();
     let left = region.store_file_names("f").unwrap();
     assert_eq!((names.len(), left.len(), &left[..2]), (4, 3, &names[..2]));
+    // of those that remain, no two are neighbours, and none is written again
+    region.compact_family("f", Compaction::Minor).unwrap();
+    assert_eq!(region.store_file_names("f").unwrap(), left);
 }
 
 /// Changes everything that can be changed.
