@@ -400,8 +400,10 @@ impl Error {
         self.is_io_kind(&kinds)
     }
 
-    /// Whether the system reported that a file was removed or replaced after it was opened.
-    pub(crate) fn is_stale(&self) -> bool {
+    /// Whether the system reported that a file does not exist, or was removed or replaced after it was
+    /// opened, as on NFS.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
         self.is_io_kind(&[io::ErrorKind::StaleNetworkFileHandle, io::ErrorKind::NotFound])
     }
 
@@ -471,6 +473,18 @@ mod tests {
         assert_eq!(error.to_string(), "cf/8e8a: DATA at 65536: on-disk size needs 4 bytes, 3 left");
         assert_eq!(error.kind(), ErrorKind::Truncated);
         assert_eq!(error.offset(), Some(65536));
+    }
+
+    #[test]
+    fn a_file_that_was_removed_is_stale_even_if_it_was_open() {
+        for (kind, is_stale, is_not_found) in [
+            (io::ErrorKind::NotFound, true, true),
+            (io::ErrorKind::StaleNetworkFileHandle, true, false),
+            (io::ErrorKind::PermissionDenied, false, false),
+        ] {
+            let error = Error::io("read", Path::new("cf/8e8a"), kind.into());
+            assert_eq!((error.is_stale(), error.is_not_found()), (is_stale, is_not_found), "{error}");
+        }
     }
 
     #[test]

@@ -110,6 +110,10 @@ macro_rules! select_methods {
 
         /// Sets the maximum number of versions of a column to read (default: 1; `u32::MAX` for all). No more
         /// versions are found than the family keeps.
+        ///
+        /// Should be at least 1. HBase's client refuses a get of 0 versions, as `hregion-client` does. A read
+        /// of 0 versions finds no values of whole families, but may find one of each named column, as HBase's
+        /// scans do.
         #[must_use]
         pub fn max_versions(mut self, versions: u32) -> Self {
             self.select.max_versions = versions;

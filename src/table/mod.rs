@@ -459,7 +459,7 @@ impl TableCore {
     /// reading, because other regions have replaced it and its files are being archived.
     fn find_gone(&self, slot: &RegionSlot, error: &Error) -> Option<Error> {
         let storage = &**self.options.file_storage();
-        let dir = slot.dir().filter(|_| error.is_not_found())?;
+        let dir = slot.dir().filter(|_| error.is_stale())?;
         let is_removed = matches!(find_region_info(storage, dir), Ok(None));
         let is_archived = || !self.options.is_writable() && matches!(self.is_replaced(slot), Ok(true));
         (is_removed || is_archived()).then(|| is_gone(dir))

@@ -69,6 +69,34 @@ impl Storage for Moves {
     }
 }
 
+/// A storage like NFS, where another process acts once, while a store file is opened: the file is then stale.
+struct Nfs {
+    files: FaultyStorage,
+    act: Mutex<Option<Act>>,
+}
+
+impl fmt::Debug for Nfs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Nfs").finish_non_exhaustive()
+    }
+}
+
+impl Storage for Nfs {
+    forward!(files: create create_new create_log hard_link rename remove remove_dir);
+    forward!(files: list_dir sync_file sync_dir create_dir_all lock optional);
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
+        if path.parent().is_some_and(|dir| dir.ends_with("f")) {
+            let act = self.act.lock().unwrap().take();
+            if let Some(act) = act {
+                act();
+                return Err(io::ErrorKind::StaleNetworkFileHandle.into());
+            }
+        }
+        self.files.open(path)
+    }
+}
+
 /// Options as for a separate process.
 pub(crate) fn options(storage: Arc<dyn Storage>) -> RegionOptions {
     let handles = FileHandles::with_capacity(100);
@@ -121,6 +149,19 @@ fn moves(files: &FaultyStorage, n: usize, change: OfStorage<()>) -> Arc<Moves> {
     let other: Arc<dyn Storage> = Arc::new(files.clone());
     let act: Act = Box::new(move || change(other));
     Arc::new(Moves { files: files.clone(), act: Mutex::new((n, Some(act))) })
+}
+
+#[test]
+fn a_region_is_opened_although_a_file_becomes_stale_meanwhile() {
+    let files = cloned();
+    let other: Arc<dyn Storage> = Arc::new(files.clone());
+    let act: Act = Box::new(move || compact(other));
+    let nfs = Arc::new(Nfs { files, act: Mutex::new(Some(act)) });
+    let table = Table::open_with(ROOT, "t", options(Arc::clone(&nfs) as _)).unwrap();
+    for row in ["a", "b"] {
+        assert_eq!(table.get(&Get::new(row)).unwrap().value("f", "q"), Some(&b"v"[..]), "{row}");
+    }
+    assert!(nfs.act.lock().unwrap().is_none());
 }
 
 #[test]

@@ -28,7 +28,7 @@ impl RegionOptions {
         for _ in 0..LISTINGS {
             let open = |(store, listed): (&Store, &StoreFiles)| open_files(&store.options, &listed.files);
             let opened = stores.iter().zip(&listed).map(open).collect::<Result<Vec<OpenedFiles>>>();
-            if opened.as_ref().map_or_else(Error::is_not_found, |_| !self.writable) {
+            if opened.as_ref().map_or_else(Error::is_stale, |_| !self.writable) {
                 let again = list_all()?;
                 if !again.iter().zip(&listed).all(|(again, listed)| is_same(&again.files, &listed.files)) {
                     listed = again;

@@ -86,6 +86,41 @@ fn a_family_with_min_versions_above_its_versions_is_read_and_written() {
     assert_eq!(count(&Table::open_with(root.path(), "t", options()).unwrap()), [4, 3]);
 }
 
+/// As HBase created it with `hbase.table.sanity.checks` set to false.
+#[test]
+fn a_table_with_a_ttl_of_0_is_read_and_written_and_can_be_changed() {
+    let root = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1_000));
+    let options = || Region::options().clock(Arc::clone(&clock) as _).writable(true);
+    let family = |seconds| Family::new("f").ttl(Duration::from_secs(seconds));
+    let refused = Table::create_with(root.path(), "t", &[family(0)], &[""; 0], options()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument, "{refused}");
+    Table::create_with(root.path(), "t", &[family(1)], &[""; 0], options()).unwrap().close().unwrap();
+    let path = root.path().join("data/default/t");
+    replace_in_descriptor(&path, b"\x03TTL\x12\x011", b"\x03TTL\x12\x010");
+
+    let count = |table: &Table| table.get(&Get::new("a")).unwrap().cells().count();
+    let table = Table::open_with(root.path(), "t", options()).unwrap();
+    table.put(Put::new("a").cell("f", "q", "v")).unwrap();
+    assert_eq!(count(&table), 1);
+    clock.set(1_001);
+    assert_eq!(count(&table), 0);
+    table.flush().unwrap();
+    table.snapshot("s").unwrap();
+    table.close().unwrap();
+    let alter = |changes: TableChanges| Table::alter(root.path(), "t", &changes, &options());
+    alter(TableChanges::new().family(Family::new("g"))).unwrap();
+    let refused = alter(TableChanges::new().family(family(0).max_versions(2))).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument, "{refused}");
+    Table::truncate(root.path(), "t", true, &options()).unwrap();
+    Table::clone_snapshot(root.path(), "s", "c", options()).unwrap().close().unwrap();
+    alter(TableChanges::new().family(family(60))).unwrap();
+    let table = Table::open_with(root.path(), "t", options()).unwrap();
+    table.put(Put::new("a").cell("f", "q", "v")).unwrap();
+    clock.set(2_000);
+    assert_eq!(count(&table), 1);
+}
+
 /// The clock is at 1000 (HBase: `HRegion.checkTimestamps`, `HRegion.maxCellSize`).
 #[test]
 fn a_table_limits_the_timestamps_of_values_and_the_length_of_cells() {
