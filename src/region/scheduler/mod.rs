@@ -193,7 +193,7 @@ impl Scheduler {
         match self.start_thread(kind, &mut state) {
             Err(error) if !state.has_thread_for(kind) => {
                 state.queue.cancel(&region, work);
-                Err(Error::io("start a thread for", Path::new(work.name()), error))
+                Err(Error::io("start a thread", Path::new(work.name()), error))
             }
             _ => Ok(()),
         }
