@@ -3,10 +3,11 @@
 //!
 //! A script of writes, deletes, flushes, compactions, bulk loads, closes and crashes is played with one
 //! storage call failing, for each call in turn, reads included. Other runs have several calls failing at
-//! random. After each operation, and after each open, the whole logical state is compared with a model.
+//! random. Some of the failing calls are made, and only their answers are lost. After each operation, and
+//! after each open, the whole logical state is compared with a model.
 //! `HREGION_SEED` sets the first seed, `HREGION_OPS` sets the number of runs.
 
-use crate::support::fault_world::{DURABILITIES, KINDS, Op, TRACKERS, World, run, script};
+use crate::support::fault_world::{DURABILITIES, FAILURES, Op, TRACKERS, World, run, script};
 use crate::support::random_ops::{fresh_seed, number, play_all, say};
 use crate::support::rng::Rng;
 use hregion::io::faulty::{Crash, FaultyStorage};
@@ -14,7 +15,6 @@ use hregion::{
     Compaction, Delete, Durability, Family, FileHandles, Put, ReadView, Region, RegionOptions, Scan,
 };
 use std::env;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -28,10 +28,10 @@ fn single_faults(seed: u64) -> u64 {
     let number = usize::try_from(seed).unwrap();
     let tracker = TRACKERS[number % TRACKERS.len()];
     let durability = DURABILITIES[number / TRACKERS.len() % DURABILITIES.len()];
-    let (calls, _) = run(tracker, durability, &ops, &[], io::ErrorKind::Other, seed);
+    let (calls, _) = run(tracker, durability, &ops, &[], FAILURES[0], seed);
     for n in 0..calls {
-        let kind = KINDS[usize::try_from(n).unwrap() % KINDS.len()];
-        run(tracker, durability, &ops, &[n], kind, seed);
+        let failure = FAILURES[usize::try_from(n).unwrap() % FAILURES.len()];
+        run(tracker, durability, &ops, &[n], failure, seed);
     }
     calls
 }
@@ -102,7 +102,7 @@ fn several_faults(seed: u64) -> usize {
     let ops = script(&mut rng, 40);
     let tracker = TRACKERS[rng.below(TRACKERS.len())];
     let durability = DURABILITIES[rng.below(DURABILITIES.len())];
-    let (calls, _) = run(tracker, durability, &ops, &[], io::ErrorKind::Other, seed);
+    let (calls, _) = run(tracker, durability, &ops, &[], FAILURES[0], seed);
     let span = usize::try_from(calls).unwrap().max(1);
     let mut faults: Vec<u64> = Vec::new();
     for _ in 0..1 + rng.below(4) {
@@ -111,7 +111,7 @@ fn several_faults(seed: u64) -> usize {
         let run = 1 + u64::try_from(rng.below(12)).unwrap();
         faults.extend(at..at + run);
     }
-    run(tracker, durability, &ops, &faults, KINDS[rng.below(KINDS.len())], seed).1
+    run(tracker, durability, &ops, &faults, FAILURES[rng.below(FAILURES.len())], seed).1
 }
 
 /// Plays a script during which power is lost.

@@ -1,5 +1,6 @@
-//! Calls of the storage fail one at a time during random histories of a table, and the process continues: a
-//! failed change has taken effect or not, it can be repeated, and nothing deleted reappears.
+//! Calls of the storage fail, or only their answers are lost, one at a time during random histories of a
+//! table, and the process continues: a failed change has taken effect or not, it can be repeated, and nothing
+//! deleted reappears.
 
 use crate::power_cuts::cut::{abandon, left_by};
 use crate::power_cuts::model::Model;
@@ -97,6 +98,7 @@ impl History {
             let calls = [4, 20, 80, 250][self.rng.below(4)];
             let at = u64::try_from(self.rng.below(calls)).unwrap();
             self.storage.fail_with(kind);
+            self.storage.lose_answers(self.rng.below(3) == 0);
             self.storage.fail_among_all([at]);
         }
         let result = call(self);

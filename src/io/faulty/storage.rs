@@ -196,6 +196,13 @@ impl FaultyStorage {
         state.stuck.clear();
     }
 
+    /// Sets whether a call that is [selected](Self::fail_among_all) to fail is made nevertheless, as if only
+    /// its answer was lost. This does not apply to renames and links, whose failure changes nothing; nor to
+    /// [deaths](Self::die_after), [broken](Self::break_calls) calls and [stuck](Self::stick) files.
+    pub fn lose_answers(&self, loses: bool) {
+        self.state().loses_answers = loses;
+    }
+
     /// Sets the kind of the errors (default: other).
     pub fn fail_with(&self, kind: io::ErrorKind) {
         self.state().kind = kind;
@@ -311,7 +318,7 @@ impl FaultyStorage {
 impl FaultyStorage {
     fn new_file(&self, path: &Path, replaces: bool) -> io::Result<FaultyWriter> {
         let mut state = self.state();
-        state.change(Call::Create)?;
+        let answer = state.change(Call::Create)?;
         if !replaces && state.node(path).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -325,7 +332,10 @@ impl FaultyStorage {
         if !state.has_objects {
             state.dir_mut(dir).now.insert(name.to_owned(), file);
         }
-        Ok(FaultyWriter { storage: self.clone(), path: path.to_owned(), file, over, kept: 0 })
+        if answer.is_err() {
+            state.handles.open -= 1;
+        }
+        answer.map(|()| FaultyWriter { storage: self.clone(), path: path.to_owned(), file, over, kept: 0 })
     }
 }
 
@@ -369,7 +379,7 @@ impl Storage for FaultyStorage {
         if state.has_objects {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        state.change(Call::Rename)?;
+        state.change(Call::Rename)??;
         state.check_blocked(from)?;
         let node = state.node(from)?;
         if let Ok(other) = state.node(to) {
@@ -395,7 +405,7 @@ impl Storage for FaultyStorage {
         if state.has_objects {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        state.change(Call::HardLink)?;
+        state.change(Call::HardLink)??;
         let file = state.file(original)?;
         if state.node(link).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -408,7 +418,7 @@ impl Storage for FaultyStorage {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(Call::Remove)?;
+        let answer = state.change(Call::Remove)?;
         state.check_blocked(path)?;
         state.file(path)?;
         let (dir, name) = state.parent(path)?;
@@ -416,40 +426,40 @@ impl Storage for FaultyStorage {
         if state.has_objects {
             state.sync_names(dir);
         }
-        Ok(())
+        answer
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(Call::RemoveDir)?;
+        let answer = state.change(Call::RemoveDir)?;
         let node = state.directory(path)?;
         if !state.dir(node).now.is_empty() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
         let (dir, name) = state.parent(path)?;
         state.dir_mut(dir).now.remove(name);
-        Ok(())
+        answer
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(Call::SyncFile)?;
+        let answer = state.change(Call::SyncFile)?;
         let file = state.file(path)?;
         state.content_mut(file).sync();
-        Ok(())
+        answer
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(Call::SyncDir)?;
+        let answer = state.change(Call::SyncDir)?;
         let dir = state.directory(path)?;
         state.sync_names(dir);
-        Ok(())
+        answer
     }
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let mut state = self.state();
-        state.change(Call::ListDir)?;
+        state.change(Call::ListDir)??;
         let dir = state.directory(path)?;
         let entry = |(name, &node): (&OsString, &usize)| {
             let (len, is_dir) = match &state.nodes[node] {
@@ -465,9 +475,10 @@ impl Storage for FaultyStorage {
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(Call::CreateDir)?;
+        let answer = state.change(Call::CreateDir)?;
         let is_durable = state.has_objects;
-        state.make_dirs(parts(path), is_durable).map(drop)
+        state.make_dirs(parts(path), is_durable)?;
+        answer
     }
 
     fn can_read_removed(&self) -> bool {
@@ -507,6 +518,39 @@ mod tests {
         log.append(b"another entry", 13)?;
         storage.remove(last)?;
         storage.sync_dir(dir)
+    }
+
+    #[test]
+    fn calls_whose_answers_are_lost_are_made() {
+        let storage = FaultyStorage::new();
+        let [dir, file, other] = ["dir", "dir/file", "dir/other"].map(Path::new);
+        let next_fails = || storage.fail_after(0);
+        storage.lose_answers(true);
+        next_fails();
+        storage.create_dir_all(dir).unwrap_err();
+        assert!(storage.list_dir(dir).unwrap().is_empty());
+        next_fails();
+        storage.create_new(file).unwrap_err();
+        assert_eq!((storage.names(), storage.open_handles()), (vec![file.to_owned()], 0));
+        let mut writer = storage.create(file).unwrap();
+        next_fails();
+        writer.write_all(b"bytes").unwrap_err();
+        next_fails();
+        writer.sync().unwrap_err();
+        storage.sync_dir(Path::new("")).unwrap();
+        next_fails();
+        storage.sync_dir(dir).unwrap_err();
+        assert_eq!(storage.after(Crash::Hard).bytes(file), Some(b"bytes".to_vec()));
+        // The failure of a rename changes nothing, as that of a call that is not selected.
+        next_fails();
+        storage.rename(file, other).unwrap_err();
+        storage.break_calls(Call::Remove);
+        storage.remove(file).unwrap_err();
+        assert!(storage.bytes(file).is_some());
+        storage.repair();
+        next_fails();
+        storage.remove(file).unwrap_err();
+        assert!(storage.names().is_empty());
     }
 
     #[test]
