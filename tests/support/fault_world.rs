@@ -534,8 +534,9 @@ impl World {
     }
 }
 
-/// Plays a script with the calls in `faults` failing, in a separate region or one below a root, depending on
-/// the seed. Returns the number of calls and the number of times that the region was poisoned.
+/// Plays a script with the calls in `faults` failing, in a separate region or one below a root, and with
+/// locks that can be lost or not, depending on the seed. Returns the number of calls and the number of times
+/// that the region was poisoned.
 pub(crate) fn run(
     tracker: Option<[&'static str; 3]>,
     durability: Durability,
@@ -545,6 +546,11 @@ pub(crate) fn run(
     seed: u64,
 ) -> (u64, usize) {
     let mut world = World::new(tracker, durability, seed / 2 % 2 == 1);
+    // Locks that can be lost are only in storages in which all changes are durable.
+    if seed / 4 % 2 == 1 && !ops.iter().any(|op| matches!(op, Op::PowerCut(_))) {
+        world.storage.has_leases();
+        world.play(&Op::Close, "with leases");
+    }
     failure.set(&world.storage);
     world.storage.fail_among_all(faults.iter().copied());
     let mut calls = 0;

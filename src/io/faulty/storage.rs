@@ -90,6 +90,11 @@ impl FaultyStorage {
         self.state().has_objects = true;
     }
 
+    /// Makes locks ones that can be lost, as in HDFS. They never are, here.
+    pub fn has_leases(&self) {
+        self.state().has_leases = true;
+    }
+
     /// Makes each read find a file by its path, as in HDFS: an open file that is renamed or removed cannot be
     /// read at its old path.
     pub fn read_by_path(&self) {
@@ -135,7 +140,7 @@ impl FaultyStorage {
     pub fn take_forks(&self) -> Vec<Self> {
         let mut state = self.state();
         let taken = std::mem::take(&mut state.forks.taken);
-        taken.into_iter().map(|nodes| Self::of(nodes, state.has_objects)).collect()
+        taken.into_iter().map(|nodes| Self::of(nodes, &state)).collect()
     }
 
     /// Returns an independent storage with the same files, synced to the same extent. It has no faults and no
@@ -143,11 +148,13 @@ impl FaultyStorage {
     #[must_use]
     pub fn copy(&self) -> Self {
         let state = self.state();
-        Self::of(state.nodes.clone(), state.has_objects)
+        Self::of(state.nodes.clone(), &state)
     }
 
-    fn of(nodes: Vec<Node>, has_objects: bool) -> Self {
-        Self(Arc::new(Mutex::new(State { nodes, has_objects, ..State::default() })))
+    /// Returns a storage like one with this state, with other files.
+    fn of(nodes: Vec<Node>, like: &State) -> Self {
+        let State { has_objects, has_leases, .. } = *like;
+        Self(Arc::new(Mutex::new(State { nodes, has_objects, has_leases, ..State::default() })))
     }
 
     /// Makes the calls with these numbers fail, counted from the next call over all calls, including opens,
@@ -301,8 +308,8 @@ impl FaultyStorage {
             Node::File(content) => Node::File(content.after(crash, &mut chance)),
             Node::Dir(names) => Node::Dir(names.after(crash, &mut chance)),
         });
-        let has_objects = state.has_objects;
-        let mut left = State { nodes: nodes.collect(), has_objects, ..State::default() };
+        let State { has_objects, has_leases, .. } = *state;
+        let mut left = State { nodes: nodes.collect(), has_objects, has_leases, ..State::default() };
         if crash != Crash::OfTheProcess {
             state.place_renamed_dirs(&mut left);
             state.place_moved_files(&mut left);
@@ -491,7 +498,8 @@ impl Storage for FaultyStorage {
         if !state.locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(FileLock::new(Held { storage: self.clone(), path: path.to_owned() }))
+        let held = Held { storage: self.clone(), path: path.to_owned() };
+        Ok(if state.has_leases { FileLock::with_check(held, |_| Ok(())) } else { FileLock::new(held) })
     }
 }
 

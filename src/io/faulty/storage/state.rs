@@ -30,6 +30,8 @@ pub(super) struct State {
     pub(super) hides_identities: bool,
     /// Whether files cannot be renamed, and appear when they are synced.
     pub(super) has_objects: bool,
+    /// Whether locks can be lost.
+    pub(super) has_leases: bool,
     pub(super) reads_by_path: bool,
     pub(super) forks: Forks,
 }
@@ -87,6 +89,7 @@ impl Default for State {
             handles: Handles { open: 0, most: 0, limit: usize::MAX },
             hides_identities: false,
             has_objects: false,
+            has_leases: false,
             reads_by_path: false,
             forks: Forks::default(),
         }
