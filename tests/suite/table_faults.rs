@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 struct History {
     seed: u64,
+    has_leases: bool,
     rng: Rng,
     storage: FaultyStorage,
     clock: Arc<ManualClock>,
@@ -35,9 +36,14 @@ struct History {
 }
 
 impl History {
-    /// Creates a table, optionally in an object store, where lists track the files of all families.
+    /// Creates a table, optionally in an object store, where lists track the files of all families. Otherwise
+    /// locks can be lost if the seed is odd.
     fn new(seed: u64, has_objects: bool) -> Self {
         let (storage, now) = (FaultyStorage::new(), 1000);
+        let has_leases = !has_objects && seed % 2 == 1;
+        if has_leases {
+            storage.has_leases();
+        }
         if has_objects {
             storage.has_objects();
             let families = [Family::new("f").max_versions(1000), Family::new("g")].map(with_list);
@@ -48,6 +54,7 @@ impl History {
         }
         let mut history = Self {
             seed,
+            has_leases,
             rng: Rng::new(seed ^ 0xfa11),
             storage,
             clock: Arc::new(ManualClock::new(now)),
@@ -206,8 +213,9 @@ impl History {
             }
             _ => {
                 let crash = match self.rng.below(2) {
-                    0 => Crash::OfTheProcess,
-                    _ => Crash::Chance(self.rng.next()),
+                    1 if !self.has_leases => Crash::Chance(self.rng.next()),
+                    // All changes are durable where locks can be lost.
+                    _ => Crash::OfTheProcess,
                 };
                 let left = left_by(&self.storage, crash);
                 abandon(&self.storage, self.table.take());

@@ -58,6 +58,7 @@ pub enum Call {
     SyncDir,
     ListDir,
     CreateDir,
+    EndWriting,
     Lock,
 }
 
@@ -90,7 +91,8 @@ impl FaultyStorage {
         self.state().has_objects = true;
     }
 
-    /// Makes locks ones that can be lost, as in HDFS. They never are, here.
+    /// Makes locks ones that can be lost, as in HDFS, and lets the writing of files be ended. Locks are never
+    /// lost here.
     pub fn has_leases(&self) {
         self.state().has_leases = true;
     }
@@ -485,6 +487,16 @@ impl Storage for FaultyStorage {
         let answer = state.change(Call::CreateDir)?;
         let is_durable = state.has_objects;
         state.make_dirs(parts(path), is_durable)?;
+        answer
+    }
+
+    fn end_writing(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        if !state.has_leases {
+            return Ok(());
+        }
+        let answer = state.change(Call::EndWriting)?;
+        state.file(path)?;
         answer
     }
 
