@@ -453,12 +453,12 @@ fn play(histories: u64, has_objects: bool) {
 
 #[test]
 fn one_failing_call_of_a_history_of_a_table_loses_nothing() {
-    play(8, false);
+    play(16, false);
 }
 
 #[test]
 fn one_failing_call_of_a_history_in_an_object_store_loses_nothing() {
-    play(6, true);
+    play(10, true);
 }
 
 #[test]
