@@ -180,7 +180,8 @@ fn by_path(storage: &FaultyStorage) -> RegionOptions {
     options.file_handles(&FileHandles::with_capacity(100)).writable(true)
 }
 
-/// Replaced files that a view reads are set aside until the view is closed. Each call for that fails in turn.
+/// Replaced files that a view reads are set aside until the view is closed. Each call for that fails in turn,
+/// or only its answer is lost.
 #[test]
 fn what_is_set_aside_is_read_and_does_not_come_back() {
     let (before, dir) = (FaultyStorage::new(), Path::new("/store/region"));
@@ -194,7 +195,7 @@ fn what_is_set_aside_is_read_and_does_not_come_back() {
     let region = by_path(&before).create_if_missing(true).family(Family::new("f")).open(dir).unwrap();
     ["a", "b"].iter().for_each(|row| write(&region, row));
     region.close().unwrap();
-    for n in 0.. {
+    for (n, loses_answer) in (0..).flat_map(|n| [(n, false), (n, true)]) {
         let storage = before.copy();
         let region = by_path(&storage).open(dir).unwrap();
         let view = region.view();
@@ -202,11 +203,12 @@ fn what_is_set_aside_is_read_and_does_not_come_back() {
         region.delete(Delete::new("a")).unwrap();
         region.flush().unwrap();
         let calls = storage.calls();
+        storage.lose_answers(loses_answer);
         storage.fail_after(n);
         let compacted = region.compact(Compaction::Major);
         let is_over = storage.calls() - calls <= n;
         storage.heal();
-        let shown = format!("call {n}: {compacted:?}");
+        let shown = format!("call {n}, its answer is lost: {loses_answer}: {compacted:?}");
         assert_eq!(rows(&view), [b"a", b"b"], "{shown}");
         assert_eq!(rows(&region.view()), [b"b"], "{shown}");
         write(&region, "c");
