@@ -38,7 +38,13 @@ impl NewFile {
             let file = storage.create(path).map_err(|error| Error::io("create", path, error))?;
             return Ok(Self::from_writer(file));
         }
-        let file = storage.create_new(&aside).map_err(|error| Error::io("create", &aside, error))?;
+        let file = storage.create_new(&aside).map_err(|error| {
+            if error.kind() != io::ErrorKind::AlreadyExists {
+                // It may have been created although the response was lost.
+                let _ = storage.remove(&aside);
+            }
+            Error::io("create", &aside, error)
+        })?;
         let (storage, owner) = (Arc::clone(storage), Owner::this());
         Ok(Self { file, target: Some(Target { storage, path: path.to_owned(), owner }) })
     }
@@ -144,14 +150,17 @@ mod tests {
                     let new = found.as_deref() == Some(b"what is new");
                     assert!(new || found == old, "{crash:?} at {n}: {found:?}");
                 }
-                let storage = begin();
-                storage.fail_after(n);
-                write(&storage, b"what is new").unwrap_err();
-                assert!(storage.names().iter().all(|name| name == path), "nothing is left aside: {n}");
-                assert_eq!(
-                    storage.bytes(path),
-                    if n + 1 < calls { old.clone() } else { Some(b"what is new".to_vec()) }
-                );
+                for loses_answer in [false, true] {
+                    let storage = begin();
+                    storage.lose_answers(loses_answer);
+                    storage.fail_after(n);
+                    write(&storage, b"what is new").unwrap_err();
+                    assert!(storage.names().iter().all(|name| name == path), "nothing is left aside: {n}");
+                    assert_eq!(
+                        storage.bytes(path),
+                        if n + 1 < calls { old.clone() } else { Some(b"what is new".to_vec()) }
+                    );
+                }
             }
         }
     }

@@ -3,10 +3,11 @@
 //!
 //! A script of writes, deletes, flushes, compactions, bulk loads, closes and crashes is played with one
 //! storage call failing, for each call in turn, reads included. Other runs have several calls failing at
-//! random. After each operation, and after each open, the whole logical state is compared with a model.
+//! random. Some of the failing calls are made, and only their answers are lost. After each operation, and
+//! after each open, the whole logical state is compared with a model.
 //! `HREGION_SEED` sets the first seed, `HREGION_OPS` sets the number of runs.
 
-use crate::support::fault_world::{DURABILITIES, KINDS, Op, TRACKERS, World, run, script};
+use crate::support::fault_world::{DURABILITIES, FAILURES, Op, TRACKERS, World, run, script};
 use crate::support::random_ops::{fresh_seed, number, play_all, say};
 use crate::support::rng::Rng;
 use hregion::io::faulty::{Crash, FaultyStorage};
@@ -14,7 +15,6 @@ use hregion::{
     Compaction, Delete, Durability, Family, FileHandles, Put, ReadView, Region, RegionOptions, Scan,
 };
 use std::env;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -28,10 +28,10 @@ fn single_faults(seed: u64) -> u64 {
     let number = usize::try_from(seed).unwrap();
     let tracker = TRACKERS[number % TRACKERS.len()];
     let durability = DURABILITIES[number / TRACKERS.len() % DURABILITIES.len()];
-    let (calls, _) = run(tracker, durability, &ops, &[], io::ErrorKind::Other, seed);
+    let (calls, _) = run(tracker, durability, &ops, &[], FAILURES[0], seed);
     for n in 0..calls {
-        let kind = KINDS[usize::try_from(n).unwrap() % KINDS.len()];
-        run(tracker, durability, &ops, &[n], kind, seed);
+        let failure = FAILURES[usize::try_from(n).unwrap() % FAILURES.len()];
+        run(tracker, durability, &ops, &[n], failure, seed);
     }
     calls
 }
@@ -102,7 +102,7 @@ fn several_faults(seed: u64) -> usize {
     let ops = script(&mut rng, 40);
     let tracker = TRACKERS[rng.below(TRACKERS.len())];
     let durability = DURABILITIES[rng.below(DURABILITIES.len())];
-    let (calls, _) = run(tracker, durability, &ops, &[], io::ErrorKind::Other, seed);
+    let (calls, _) = run(tracker, durability, &ops, &[], FAILURES[0], seed);
     let span = usize::try_from(calls).unwrap().max(1);
     let mut faults: Vec<u64> = Vec::new();
     for _ in 0..1 + rng.below(4) {
@@ -111,7 +111,7 @@ fn several_faults(seed: u64) -> usize {
         let run = 1 + u64::try_from(rng.below(12)).unwrap();
         faults.extend(at..at + run);
     }
-    run(tracker, durability, &ops, &faults, KINDS[rng.below(KINDS.len())], seed).1
+    run(tracker, durability, &ops, &faults, FAILURES[rng.below(FAILURES.len())], seed).1
 }
 
 /// Plays a script during which power is lost.
@@ -180,7 +180,8 @@ fn by_path(storage: &FaultyStorage) -> RegionOptions {
     options.file_handles(&FileHandles::with_capacity(100)).writable(true)
 }
 
-/// Replaced files that a view reads are set aside until the view is closed. Each call for that fails in turn.
+/// Replaced files that a view reads are set aside until the view is closed. Each call for that fails in turn,
+/// or only its answer is lost.
 #[test]
 fn what_is_set_aside_is_read_and_does_not_come_back() {
     let (before, dir) = (FaultyStorage::new(), Path::new("/store/region"));
@@ -194,7 +195,7 @@ fn what_is_set_aside_is_read_and_does_not_come_back() {
     let region = by_path(&before).create_if_missing(true).family(Family::new("f")).open(dir).unwrap();
     ["a", "b"].iter().for_each(|row| write(&region, row));
     region.close().unwrap();
-    for n in 0.. {
+    for (n, loses_answer) in (0..).flat_map(|n| [(n, false), (n, true)]) {
         let storage = before.copy();
         let region = by_path(&storage).open(dir).unwrap();
         let view = region.view();
@@ -202,11 +203,12 @@ fn what_is_set_aside_is_read_and_does_not_come_back() {
         region.delete(Delete::new("a")).unwrap();
         region.flush().unwrap();
         let calls = storage.calls();
+        storage.lose_answers(loses_answer);
         storage.fail_after(n);
         let compacted = region.compact(Compaction::Major);
         let is_over = storage.calls() - calls <= n;
         storage.heal();
-        let shown = format!("call {n}: {compacted:?}");
+        let shown = format!("call {n}, its answer is lost: {loses_answer}: {compacted:?}");
         assert_eq!(rows(&view), [b"a", b"b"], "{shown}");
         assert_eq!(rows(&region.view()), [b"b"], "{shown}");
         write(&region, "c");

@@ -166,7 +166,7 @@ impl World {
     /// Continues from [`after`](Self::after): opens the region and plays operations without crashes, with one
     /// of all calls failing. Returns the number of calls.
     pub(crate) fn play_from_open(&mut self, ops: &[Op], fault: Option<u64>, context: &str) -> u64 {
-        self.storage.fail_with(KINDS[usize::try_from(fault.unwrap_or(0)).unwrap() % KINDS.len()]);
+        FAILURES[usize::try_from(fault.unwrap_or(0)).unwrap() % FAILURES.len()].set(&self.storage);
         self.storage.fail_among_all(fault);
         let before = self.storage.all_calls();
         self.open(context);
@@ -534,28 +534,35 @@ impl World {
     }
 }
 
-/// Plays a script with the calls in `faults` failing, in a separate region or one below a root, depending on
-/// the seed. Returns the number of calls and the number of times that the region was poisoned.
+/// Plays a script with the calls in `faults` failing, in a separate region or one below a root, and with
+/// locks that can be lost or not, depending on the seed. Returns the number of calls and the number of times
+/// that the region was poisoned.
 pub(crate) fn run(
     tracker: Option<[&'static str; 3]>,
     durability: Durability,
     ops: &[Op],
     faults: &[u64],
-    kind: io::ErrorKind,
+    failure: Failure,
     seed: u64,
 ) -> (u64, usize) {
     let mut world = World::new(tracker, durability, seed / 2 % 2 == 1);
-    world.storage.fail_with(kind);
+    // Locks that can be lost are only in storages in which all changes are durable.
+    if seed / 4 % 2 == 1 && !ops.iter().any(|op| matches!(op, Op::PowerCut(_))) {
+        world.storage.has_leases();
+        world.play(&Op::Close, "with leases");
+    }
+    failure.set(&world.storage);
     world.storage.fail_among_all(faults.iter().copied());
     let mut calls = 0;
     for (i, op) in ops.iter().enumerate() {
         let before = world.storage.all_calls();
-        let context = format!("seed {seed}, tracker {tracker:?}, faults {faults:?} {kind}, step {i} {op:?}");
+        let context =
+            format!("seed {seed}, tracker {tracker:?}, faults {faults:?} {failure:?}, step {i} {op:?}");
         world.play(op, &context);
         let after = world.storage.all_calls();
         calls += after.checked_sub(before).unwrap_or(after);
     }
-    world.settle(&format!("seed {seed}, tracker {tracker:?}, faults {faults:?} {kind}, at the end"));
+    world.settle(&format!("seed {seed}, tracker {tracker:?}, faults {faults:?} {failure:?}, at the end"));
     (calls, world.poisonings)
 }
 
@@ -572,17 +579,37 @@ pub(crate) const TRACKERS: [Option<[&str; 3]>; 6] = [
 ];
 /// With a log, nothing may be lost.
 pub(crate) const DURABILITIES: [Durability; 2] = [Durability::FsyncWal, Durability::SkipWal];
-pub(crate) const KINDS: [io::ErrorKind; 3] =
-    [io::ErrorKind::Other, io::ErrorKind::StorageFull, io::ErrorKind::PermissionDenied];
+
+/// How calls fail.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure {
+    kind: io::ErrorKind,
+    /// Whether the call is made, and only its answer is lost.
+    loses_answer: bool,
+}
+
+impl Failure {
+    fn set(self, storage: &FaultyStorage) {
+        storage.fail_with(self.kind);
+        storage.lose_answers(self.loses_answer);
+    }
+}
+
+pub(crate) const FAILURES: [Failure; 4] = [
+    Failure { kind: io::ErrorKind::Other, loses_answer: false },
+    Failure { kind: io::ErrorKind::StorageFull, loses_answer: false },
+    Failure { kind: io::ErrorKind::Other, loses_answer: true },
+    Failure { kind: io::ErrorKind::PermissionDenied, loses_answer: false },
+];
 
 /// Plays a fuzzer's input: the operations, the tracker, and the failing calls.
 #[allow(dead_code, reason = "for fuzz targets")]
 pub(crate) fn play_bytes(input: &[u8]) {
     let mut rng = Rng::of_bytes(input);
     let tracker = TRACKERS[rng.below(TRACKERS.len())];
-    let kind = KINDS[rng.below(KINDS.len())];
+    let failure = FAILURES[rng.below(FAILURES.len())];
     let faults = (0..rng.below(16)).map(|_| rng.next() << 3 | rng.next() & 7).collect::<Vec<u64>>();
     let ops = script(&mut rng, (input.len() / 4).min(80));
     let durability = DURABILITIES[rng.below(DURABILITIES.len())];
-    run(tracker, durability, &ops, &faults, kind, 0);
+    run(tracker, durability, &ops, &faults, failure, 0);
 }

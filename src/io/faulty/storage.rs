@@ -58,6 +58,7 @@ pub enum Call {
     SyncDir,
     ListDir,
     CreateDir,
+    EndWriting,
     Lock,
 }
 
@@ -88,6 +89,12 @@ impl FaultyStorage {
     /// synced, and all changes are durable at once.
     pub fn has_objects(&self) {
         self.state().has_objects = true;
+    }
+
+    /// Makes locks ones that can be lost, as in HDFS, and lets the writing of files be ended. Locks are never
+    /// lost here.
+    pub fn has_leases(&self) {
+        self.state().has_leases = true;
     }
 
     /// Makes each read find a file by its path, as in HDFS: an open file that is renamed or removed cannot be
@@ -135,7 +142,7 @@ impl FaultyStorage {
     pub fn take_forks(&self) -> Vec<Self> {
         let mut state = self.state();
         let taken = std::mem::take(&mut state.forks.taken);
-        taken.into_iter().map(|nodes| Self::of(nodes, state.has_objects)).collect()
+        taken.into_iter().map(|nodes| Self::of(nodes, &state)).collect()
     }
 
     /// Returns an independent storage with the same files, synced to the same extent. It has no faults and no
@@ -143,11 +150,13 @@ impl FaultyStorage {
     #[must_use]
     pub fn copy(&self) -> Self {
         let state = self.state();
-        Self::of(state.nodes.clone(), state.has_objects)
+        Self::of(state.nodes.clone(), &state)
     }
 
-    fn of(nodes: Vec<Node>, has_objects: bool) -> Self {
-        Self(Arc::new(Mutex::new(State { nodes, has_objects, ..State::default() })))
+    /// Returns a storage like one with this state, with other files.
+    fn of(nodes: Vec<Node>, like: &State) -> Self {
+        let State { has_objects, has_leases, .. } = *like;
+        Self(Arc::new(Mutex::new(State { nodes, has_objects, has_leases, ..State::default() })))
     }
 
     /// Makes the calls with these numbers fail, counted from the next call over all calls, including opens,
@@ -194,6 +203,13 @@ impl FaultyStorage {
         state.faults = Faults::None;
         state.broken.clear();
         state.stuck.clear();
+    }
+
+    /// Sets whether a call that is [selected](Self::fail_among_all) to fail is made nevertheless, as if only
+    /// its answer was lost. This does not apply to renames and links, whose failure changes nothing; nor to
+    /// [deaths](Self::die_after), [broken](Self::break_calls) calls and [stuck](Self::stick) files.
+    pub fn lose_answers(&self, loses: bool) {
+        self.state().loses_answers = loses;
     }
 
     /// Sets the kind of the errors (default: other).
@@ -294,8 +310,8 @@ impl FaultyStorage {
             Node::File(content) => Node::File(content.after(crash, &mut chance)),
             Node::Dir(names) => Node::Dir(names.after(crash, &mut chance)),
         });
-        let has_objects = state.has_objects;
-        let mut left = State { nodes: nodes.collect(), has_objects, ..State::default() };
+        let State { has_objects, has_leases, .. } = *state;
+        let mut left = State { nodes: nodes.collect(), has_objects, has_leases, ..State::default() };
         if crash != Crash::OfTheProcess {
             state.place_renamed_dirs(&mut left);
             state.place_moved_files(&mut left);
@@ -311,7 +327,7 @@ impl FaultyStorage {
 impl FaultyStorage {
     fn new_file(&self, path: &Path, replaces: bool) -> io::Result<FaultyWriter> {
         let mut state = self.state();
-        state.change(Call::Create)?;
+        let answer = state.change(Call::Create)?;
         if !replaces && state.node(path).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
@@ -325,7 +341,10 @@ impl FaultyStorage {
         if !state.has_objects {
             state.dir_mut(dir).now.insert(name.to_owned(), file);
         }
-        Ok(FaultyWriter { storage: self.clone(), path: path.to_owned(), file, over, kept: 0 })
+        if answer.is_err() {
+            state.handles.open -= 1;
+        }
+        answer.map(|()| FaultyWriter { storage: self.clone(), path: path.to_owned(), file, over, kept: 0 })
     }
 }
 
@@ -369,7 +388,7 @@ impl Storage for FaultyStorage {
         if state.has_objects {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        state.change(Call::Rename)?;
+        state.change(Call::Rename)??;
         state.check_blocked(from)?;
         let node = state.node(from)?;
         if let Ok(other) = state.node(to) {
@@ -395,7 +414,7 @@ impl Storage for FaultyStorage {
         if state.has_objects {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        state.change(Call::HardLink)?;
+        state.change(Call::HardLink)??;
         let file = state.file(original)?;
         if state.node(link).is_ok() {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -408,7 +427,7 @@ impl Storage for FaultyStorage {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(Call::Remove)?;
+        let answer = state.change(Call::Remove)?;
         state.check_blocked(path)?;
         state.file(path)?;
         let (dir, name) = state.parent(path)?;
@@ -416,40 +435,40 @@ impl Storage for FaultyStorage {
         if state.has_objects {
             state.sync_names(dir);
         }
-        Ok(())
+        answer
     }
 
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(Call::RemoveDir)?;
+        let answer = state.change(Call::RemoveDir)?;
         let node = state.directory(path)?;
         if !state.dir(node).now.is_empty() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
         }
         let (dir, name) = state.parent(path)?;
         state.dir_mut(dir).now.remove(name);
-        Ok(())
+        answer
     }
 
     fn sync_file(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(Call::SyncFile)?;
+        let answer = state.change(Call::SyncFile)?;
         let file = state.file(path)?;
         state.content_mut(file).sync();
-        Ok(())
+        answer
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(Call::SyncDir)?;
+        let answer = state.change(Call::SyncDir)?;
         let dir = state.directory(path)?;
         state.sync_names(dir);
-        Ok(())
+        answer
     }
 
     fn list_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
         let mut state = self.state();
-        state.change(Call::ListDir)?;
+        state.change(Call::ListDir)??;
         let dir = state.directory(path)?;
         let entry = |(name, &node): (&OsString, &usize)| {
             let (len, is_dir) = match &state.nodes[node] {
@@ -465,9 +484,20 @@ impl Storage for FaultyStorage {
 
     fn create_dir_all(&self, path: &Path) -> io::Result<()> {
         let mut state = self.state();
-        state.change(Call::CreateDir)?;
+        let answer = state.change(Call::CreateDir)?;
         let is_durable = state.has_objects;
-        state.make_dirs(parts(path), is_durable).map(drop)
+        state.make_dirs(parts(path), is_durable)?;
+        answer
+    }
+
+    fn end_writing(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        if !state.has_leases {
+            return Ok(());
+        }
+        let answer = state.change(Call::EndWriting)?;
+        state.file(path)?;
+        answer
     }
 
     fn can_read_removed(&self) -> bool {
@@ -480,7 +510,8 @@ impl Storage for FaultyStorage {
         if !state.locks.insert(path.to_owned()) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        Ok(FileLock::new(Held { storage: self.clone(), path: path.to_owned() }))
+        let held = Held { storage: self.clone(), path: path.to_owned() };
+        Ok(if state.has_leases { FileLock::with_check(held, |_| Ok(())) } else { FileLock::new(held) })
     }
 }
 
@@ -507,6 +538,39 @@ mod tests {
         log.append(b"another entry", 13)?;
         storage.remove(last)?;
         storage.sync_dir(dir)
+    }
+
+    #[test]
+    fn calls_whose_answers_are_lost_are_made() {
+        let storage = FaultyStorage::new();
+        let [dir, file, other] = ["dir", "dir/file", "dir/other"].map(Path::new);
+        let next_fails = || storage.fail_after(0);
+        storage.lose_answers(true);
+        next_fails();
+        storage.create_dir_all(dir).unwrap_err();
+        assert!(storage.list_dir(dir).unwrap().is_empty());
+        next_fails();
+        storage.create_new(file).unwrap_err();
+        assert_eq!((storage.names(), storage.open_handles()), (vec![file.to_owned()], 0));
+        let mut writer = storage.create(file).unwrap();
+        next_fails();
+        writer.write_all(b"bytes").unwrap_err();
+        next_fails();
+        writer.sync().unwrap_err();
+        storage.sync_dir(Path::new("")).unwrap();
+        next_fails();
+        storage.sync_dir(dir).unwrap_err();
+        assert_eq!(storage.after(Crash::Hard).bytes(file), Some(b"bytes".to_vec()));
+        // The failure of a rename changes nothing, as that of a call that is not selected.
+        next_fails();
+        storage.rename(file, other).unwrap_err();
+        storage.break_calls(Call::Remove);
+        storage.remove(file).unwrap_err();
+        assert!(storage.bytes(file).is_some());
+        storage.repair();
+        next_fails();
+        storage.remove(file).unwrap_err();
+        assert!(storage.names().is_empty());
     }
 
     #[test]

@@ -257,13 +257,14 @@ fn the_regions_of_a_creation_are_hidden_until_it_is_made() {
 /// A decision may take effect although its call fails.
 #[test]
 fn each_call_of_a_decision_fails() {
-    for n in 0.. {
+    for (n, loses_answer) in (0..).flat_map(|n| [(n, false), (n, true)]) {
         let faulty = FaultyStorage::new();
         faulty.has_objects();
         faulty.create_dir_all(Path::new("/t")).unwrap();
         let storage: Arc<dyn Storage> = Arc::new(faulty.clone());
         let change = change();
         change.begin(&storage).unwrap();
+        faulty.lose_answers(loses_answer);
         faulty.fail_among_all([n]);
         let published = change.publish(&*storage);
         if !faulty.pending_faults().is_empty() {
@@ -273,7 +274,7 @@ fn each_call_of_a_decision_fails() {
         }
         faulty.heal();
         // It is resolved after a failure.
-        assert_eq!(change.resolve(&*storage).unwrap(), published.is_ok(), "call {n}");
+        assert_eq!(change.resolve(&*storage).unwrap(), published.is_ok(), "call {n}, {loses_answer}");
     }
 }
 

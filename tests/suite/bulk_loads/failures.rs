@@ -74,9 +74,21 @@ fn a_loaded_value_is_newer_than_a_logged_one() {
     }
 }
 
+/// What happens after a call has failed: nothing, or a crash.
+const CRASHES: [Option<Crash>; 4] = [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)];
+
 #[test]
 fn a_failing_load_can_be_repeated() {
-    repeat_failing_loads(&world());
+    repeat_failing_loads(&world(), &CRASHES);
+}
+
+/// The files are moved to another directory first. All changes are durable in such a storage.
+#[test]
+fn a_failing_load_with_a_lock_that_can_be_lost_can_be_repeated() {
+    for before in [world(), world_with_lists(false)] {
+        before.has_leases();
+        repeat_failing_loads(&before, &CRASHES[..1]);
+    }
 }
 
 /// A later sync may succeed although the system has dropped the written bytes.
@@ -96,7 +108,7 @@ fn a_file_that_cannot_be_synced_is_to_be_written_again() {
 
 #[test]
 fn a_failing_load_into_listed_families_can_be_repeated() {
-    repeat_failing_loads(&world_with_lists(true));
+    repeat_failing_loads(&world_with_lists(true), &CRASHES);
 }
 
 /// Closes a table after a load with a fault, or ends its process, and checks that it has only loaded rows,
@@ -121,9 +133,9 @@ fn check_left(
     (storage, seen)
 }
 
-fn repeat_failing_loads(before: &FaultyStorage) {
+fn repeat_failing_loads(before: &FaultyStorage, crashes: &[Option<Crash>]) {
     for n in 0.. {
-        for crash in [None, Some(Crash::OfTheProcess), Some(Crash::Hard), Some(Crash::Torn)] {
+        for &crash in crashes {
             let shown = format!("call {n}, {crash:?}");
             let (storage, table) = open_copy(before);
             storage.fail_among_all([n]);
@@ -173,13 +185,17 @@ fn delete_rows(table: Table, storage: &FaultyStorage, shown: &str) {
 /// family and on no list would be lost from the input.
 #[test]
 fn a_load_into_listed_families_that_is_cut_off_can_be_repeated() {
-    for both in [false, true] {
+    for (both, has_leases) in [(false, false), (true, false), (false, true)] {
         let before = world_with_lists(both);
+        if has_leases {
+            before.has_leases();
+        }
         for calls in 0.. {
             let crashes = [Crash::OfTheProcess, Crash::Hard, Crash::Torn, Crash::Chance(calls)];
+            let crashes = &crashes[..if has_leases { 1 } else { crashes.len() }];
             let mut is_loaded = false;
-            for crash in crashes.map(Some).into_iter().chain([None]) {
-                let shown = format!("both {both}, {calls} calls, {crash:?}");
+            for crash in crashes.iter().copied().map(Some).chain([None]) {
+                let shown = format!("both {both}, leases {has_leases}, {calls} calls, {crash:?}");
                 let (storage, table) = open_copy(&before);
                 storage.die_after(calls);
                 is_loaded = table.bulk_load(INPUT).is_ok();
@@ -198,6 +214,8 @@ fn a_load_into_listed_families_that_is_cut_off_can_be_repeated() {
                 let names = storage.names();
                 assert!(names.iter().all(|path| !path.starts_with("input/f")), "{shown}: {names:?}");
                 assert!(names.iter().all(|path| !path.ends_with(".load")), "{shown}: {names:?}");
+                let is_moving = |path: &PathBuf| path.to_string_lossy().contains("/.loading.");
+                assert!(!names.iter().any(is_moving), "{shown}: {names:?}");
                 table.close().unwrap();
                 assert_eq!(rows(&open(&storage)), all, "{shown}");
             }

@@ -237,9 +237,10 @@ fn every_failing_load_is_repeated() {
 #[test]
 fn a_failing_load_is_repeated_by_its_process() {
     let (before, mut poisoned) = (world(), 0);
-    for n in one_in(2) {
-        let shown = format!("call {n}");
+    for (n, loses_answer) in one_in(2).flat_map(|n| [(n, false), (n, true)]) {
+        let shown = format!("call {n}, its answer is lost: {loses_answer}");
         let (storage, table) = open_copy(&before);
+        storage.lose_answers(loses_answer);
         storage.fail_among_all([n]);
         let loaded = table.bulk_load(INPUT);
         if !storage.pending_faults().is_empty() {

@@ -17,8 +17,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Runs a change with each of its calls failing, and with the process or the machine dying at each, and
-/// repeats it. `check` gets the storage after the first attempt and whether it succeeded; `done` gets the
-/// storage after the change has succeeded. Storages that are the same after crashes are checked once.
+/// repeats it. Of some calls, only the answer is lost. `check` gets the storage after the first attempt and
+/// whether it succeeded; `done` gets the storage after the change has succeeded. Storages that are the same
+/// after crashes are checked once.
 fn each_call(
     world: &World,
     crashes: &[Crash],
@@ -32,19 +33,29 @@ fn each_call(
     let calls = storage.calls() - before;
     done(&storage, "without faults");
     done(&storage.after(Crash::Hard), "without faults");
-    for n in 0..calls {
-        let context = format!("call {n} fails");
+    let fail = |n: u64, loses_answer: bool| {
+        let context = format!("call {n} fails, its answer is lost: {loses_answer}");
         let storage = world.copy();
+        storage.lose_answers(loses_answer);
         storage.fail_after(n);
         let changed = change(&storage).is_ok();
         storage.heal();
         check(&storage, changed, &context);
         if !changed && let Err(error) = change(&storage) {
-            // It failed after it was complete: a cloned table could not be opened.
-            let is_done = [Some(io::ErrorKind::AlreadyExists)];
-            assert!(is_done.contains(&io_kind(&error)), "{context}: {error}");
+            // It failed after it was complete: a cloned table could not be opened, or the last file of a
+            // snapshot was removed.
+            let is_done = match io_kind(&error) {
+                Some(io::ErrorKind::AlreadyExists) => true,
+                Some(io::ErrorKind::NotFound) => loses_answer,
+                _ => false,
+            };
+            assert!(is_done, "{context}: {error}");
         }
         done(&storage, &context);
+    };
+    one_in(4).take_while(|n| *n < calls).for_each(|n| fail(n, true));
+    for n in 0..calls {
+        fail(n, false);
         // The process dies, and tries to go on.
         let storage = world.copy();
         storage.die_after(n);

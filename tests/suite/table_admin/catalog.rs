@@ -329,16 +329,17 @@ fn is_of_catalog(error: &Error) -> bool {
     error.path().is_some_and(|path| path.starts_with("/hbase/data/hbase/meta"))
 }
 
-/// A call fails once. If it is a call on the catalog, even after the write that adds the table, either the
-/// table exists and the creation succeeds, or the table does not exist.
+/// A call fails once, or only its answer is lost. If it is a call on the catalog, even after the write that
+/// adds the table, either the table exists and the creation succeeds, or the table does not exist.
 #[test]
 fn a_creation_that_fails_at_the_catalog_leaves_no_table() {
-    for is_clone in [false, true] {
+    for (is_clone, loses_answer) in [(false, false), (false, true), (true, false), (true, true)] {
         let name = if is_clone { "clone" } else { T };
         let before = if is_clone { root_with_snapshot() } else { root_with_catalog() };
         let mut failed = 0;
         for n in 0.. {
             let storage = before.copy();
+            storage.lose_answers(loses_answer);
             storage.fail_among_all([n]);
             let created = match is_clone {
                 true => Table::clone_snapshot(ROOT, "s", name, options(&storage)),
@@ -347,7 +348,7 @@ fn a_creation_that_fails_at_the_catalog_leaves_no_table() {
             let created = created.map(drop);
             let has_failed = storage.pending_faults().is_empty();
             storage.heal();
-            let shown = format!("call {n} of {name}: {created:?}");
+            let shown = format!("call {n} of {name}, its answer is lost: {loses_answer}: {created:?}");
             match &created {
                 Ok(()) => assert_eq!(check(&storage, name, &shown), 2, "{shown}"),
                 Err(error) if is_of_catalog(error) => {

@@ -36,6 +36,12 @@ fn failed(
     Some((is_ok, after(&storage, crash)))
 }
 
+/// Makes another call fail after the failure of the call `n`. In half of the cases, only its answer is lost.
+fn fail_again(storage: &FaultyStorage, n: u64, call: u64) {
+    storage.lose_answers(n % 4 < 2);
+    storage.fail_among_all([call]);
+}
+
 fn after(storage: &FaultyStorage, crash: Option<Crash>) -> FaultyStorage {
     let storage = crash.map_or_else(|| storage.clone(), |crash| storage.after(crash));
     storage.heal();
@@ -63,7 +69,7 @@ fn a_deletion_is_done_or_not() {
             let seen = values(&storage, T);
             assert!(seen.is_none() || !is_ok && seen == Some(old_values()), "{shown}: {seen:?}");
             // Fails once more, at any call.
-            storage.fail_among_all([(n * 31 + 7) % 90]);
+            fail_again(&storage, n, (n * 31 + 7) % 90);
             let again = delete(&storage).is_ok();
             let storage = after(&storage, crash);
             let seen = values(&storage, T);
@@ -100,7 +106,7 @@ fn files_of_a_deleted_table_are_never_lost() {
             assert!(missing.is_empty(), "{shown}: {missing:?}");
             // A table of the same name is created instead of repeating the call.
             if values(&storage, T).is_none() {
-                storage.fail_among_all([(n * 17 + 3) % 60]);
+                fail_again(&storage, n, (n * 17 + 3) % 60);
                 let create = || Table::create_with(ROOT, T, &[Family::new("f")], &["m"], options(&storage));
                 let created = create().map(|table| table.close());
                 storage.heal();
@@ -140,7 +146,7 @@ fn a_truncation_is_done_or_not_or_can_be_repeated() {
                     "{shown}: {seen:?}"
                 );
                 // Fails once more, at any call.
-                storage.fail_among_all([(n * 31 + 7) % 120]);
+                fail_again(&storage, n, (n * 31 + 7) % 120);
                 let again = truncate(&storage).is_ok();
                 let storage = after(&storage, crash);
                 let seen = values(&storage, T);
@@ -218,7 +224,7 @@ fn an_alteration_is_done_or_not() {
             let shown = format!("call {n}, {crash:?}");
             let Some((is_ok, storage)) = failed(&before, n, crash, &alter) else { return };
             check(&storage, is_ok, &shown);
-            storage.fail_among_all([(n * 31 + 7) % 120]);
+            fail_again(&storage, n, (n * 31 + 7) % 120);
             let again = alter(&storage).is_ok();
             let storage = after(&storage, crash);
             check(&storage, again, &shown);
@@ -230,7 +236,7 @@ fn an_alteration_is_done_or_not() {
                 assert_eq!(values(&storage, T), Some(left.clone()), "{shown}");
             }
             let add = TableChanges::new().family(listed());
-            storage.fail_among_all([(n * 13 + 5) % 70]);
+            fail_again(&storage, n, (n * 13 + 5) % 70);
             let added = Table::alter(ROOT, T, &add, &options(&storage)).is_ok();
             let storage = after(&storage, crash);
             assert!(!added || family_names(&storage) == ["f", "g", "h"], "{shown}");

@@ -79,7 +79,7 @@ impl ScratchFile for FaultyScratch {
         let written = if called.is_ok() { bytes.len() } else { bytes.len() / 2 };
         let at = usize::try_from(offset).map_err(|_| io::ErrorKind::StorageFull)?;
         state.content_mut(self.file).write_at(at, &bytes[..written]);
-        called
+        called?
     }
 }
 
@@ -97,8 +97,8 @@ pub(super) struct FaultyWriter {
 
 impl FaultyWriter {
     /// Writes after the bytes kept so far, and keeps `kept` more. A failing write writes the first half of
-    /// the bytes, and keeps them.
-    fn write(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
+    /// the bytes, and keeps them. Returns the answer to a write that was made.
+    fn write(&mut self, bytes: &[u8], kept: usize) -> io::Result<io::Result<()>> {
         let mut state = self.storage.state();
         let called = state.change(Call::Write);
         let half = bytes.len() / 2;
@@ -136,19 +136,20 @@ impl FileWriter for FaultyWriter {
     }
 
     fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write(bytes, bytes.len())
+        self.write(bytes, bytes.len())?
     }
 
     fn sync(&mut self) -> io::Result<()> {
         let mut state = self.storage.state();
-        state.change(Call::Sync)?;
+        let answer = state.change(Call::Sync)?;
         if state.has_objects {
             let found = state.node(&self.path).ok();
             if found != self.over && found != Some(self.file) {
                 return Err(io::ErrorKind::AlreadyExists.into());
             }
         }
-        self.make_durable(&mut state)
+        self.make_durable(&mut state)?;
+        answer
     }
 }
 
@@ -158,10 +159,13 @@ impl LogFile for FaultyWriter {
     }
 
     fn append(&mut self, bytes: &[u8], kept: usize) -> io::Result<()> {
-        self.write(bytes, kept)?;
+        let answer = self.write(bytes, kept)?;
         let mut state = self.storage.state();
-        // An object store writes the whole log again.
-        if state.has_objects { self.make_durable(&mut state) } else { Ok(()) }
+        if state.has_objects {
+            // An object store writes the whole log again.
+            self.make_durable(&mut state)?;
+        }
+        answer
     }
 
     fn can_overwrite(&self) -> bool {
@@ -177,10 +181,10 @@ impl LogFile for FaultyWriter {
         if state.has_objects {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        state.change(Call::Truncate)?;
+        let answer = state.change(Call::Truncate)?;
         self.kept = usize::try_from(len).unwrap_or(usize::MAX);
         state.content_mut(self.file).truncate(self.kept);
-        Ok(())
+        answer
     }
 
     fn sync(&mut self) -> io::Result<()> {
@@ -194,9 +198,9 @@ impl LogFile for FaultyWriter {
         let (storage, file) = (self.storage.clone(), self.file);
         Some(LogSyncer::new(move || {
             let mut state = storage.state();
-            state.change(Call::Sync)?;
+            let answer = state.change(Call::Sync)?;
             state.content_mut(file).sync();
-            Ok(())
+            answer
         }))
     }
 }

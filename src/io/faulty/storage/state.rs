@@ -23,11 +23,15 @@ pub(super) struct State {
     /// Files that cannot be removed or renamed.
     pub(super) stuck: BTreeSet<PathBuf>,
     pub(super) kind: io::ErrorKind,
+    /// Whether a selected call fails after it was made, unless a failure of such a call changes nothing.
+    pub(super) loses_answers: bool,
     pub(super) locks: BTreeSet<PathBuf>,
     pub(super) handles: Handles,
     pub(super) hides_identities: bool,
     /// Whether files cannot be renamed, and appear when they are synced.
     pub(super) has_objects: bool,
+    /// Whether locks can be lost.
+    pub(super) has_leases: bool,
     pub(super) reads_by_path: bool,
     pub(super) forks: Forks,
 }
@@ -80,10 +84,12 @@ impl Default for State {
             broken: BTreeSet::new(),
             stuck: BTreeSet::new(),
             kind: io::ErrorKind::Other,
+            loses_answers: false,
             locks: BTreeSet::new(),
             handles: Handles { open: 0, most: 0, limit: usize::MAX },
             hides_identities: false,
             has_objects: false,
+            has_leases: false,
             reads_by_path: false,
             forks: Forks::default(),
         }
@@ -121,8 +127,9 @@ pub(super) fn parts(path: &Path) -> impl Iterator<Item = &OsStr> {
 }
 
 impl State {
-    /// Counts a call that changes something or lists a directory. Fails if it is selected.
-    pub(super) fn change(&mut self, kind: Call) -> io::Result<()> {
+    /// Counts a call that changes something or lists a directory. Fails if it is selected. Returns the answer
+    /// to a call that is to be made: an error if it is lost.
+    pub(super) fn change(&mut self, kind: Call) -> io::Result<io::Result<()>> {
         let call = self.calls;
         self.calls += 1;
         if kind != Call::ListDir && self.forks.one_in > 0 && self.forks.chance.below(self.forks.one_in) == 0 {
@@ -133,7 +140,13 @@ impl State {
             Faults::From(from) => call >= from,
             _ => false,
         };
-        self.count(kind, fails)
+        let changes_nothing = matches!(kind, Call::Rename | Call::HardLink | Call::ListDir);
+        let is_made = self.loses_answers
+            && !changes_nothing
+            && !self.broken.contains(&kind)
+            && !matches!(self.faults, Faults::From(_));
+        let called = self.count(kind, fails);
+        if is_made { Ok(called) } else { called.map(Ok) }
     }
 
     /// Records the storage.
