@@ -425,10 +425,14 @@ impl Locator {
                 if found.is_split_parent() {
                     continue; // its daughters precede it, unless they were merged
                 }
-                let found = self.check(found.locations().clone(), wanted)?;
-                self.cache.insert(found.clone(), LocationOrigin::LookedUp);
+                let found = found.locations().clone();
+                self.check(found.region(), wanted)?;
+                // also without the wanted replica: another one may be wanted later
+                if self.is_usable(&found, 0) || self.is_usable(&found, wanted.replica_id) {
+                    self.cache.insert(found.clone(), LocationOrigin::LookedUp);
+                }
                 self.remember(table, rows);
-                return Ok(found);
+                return self.with_usable(found, wanted.replica_id);
             }
             if is_last {
                 break;
@@ -437,20 +441,24 @@ impl Locator {
         Err(if seen { self.no_region(wanted, None) } else { table_not_found(table) })
     }
 
-    /// Checks that the region is the requested one, and usable.
-    fn check(&self, found: RegionLocations, wanted: &LookupKey) -> Result<RegionLocations> {
-        let region = found.region();
+    /// Checks that the region is the requested one, and not offline.
+    fn check(&self, region: &RegionInfo, wanted: &LookupKey) -> Result<()> {
         if region.is_offline() {
             return Err(Error::new(ErrorKind::RegionOffline, format!("{region} is offline")));
         }
         if !wanted.position.is_in(region, &wanted.row) {
             return Err(self.no_region(wanted, Some(region)));
         }
-        let found = with_replica(found, wanted.replica_id)?;
-        if !self.is_usable(&found, wanted.replica_id) {
+        Ok(())
+    }
+
+    /// Fails if the region has no replica with an id, or no server has it.
+    fn with_usable(&self, found: RegionLocations, replica_id: u16) -> Result<RegionLocations> {
+        let found = with_replica(found, replica_id)?;
+        if !self.is_usable(&found, replica_id) {
             return Err(Error::new(
                 ErrorKind::NoServerForRegion,
-                format!("no server has {} at present", found.region().replica(wanted.replica_id)),
+                format!("no server has {} at present", found.region().replica(replica_id)),
             ));
         }
         Ok(found)

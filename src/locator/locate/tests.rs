@@ -307,6 +307,25 @@ fn to_reload_is_not_to_forget() {
     assert_eq!(setting.scans(), 0, "the fault has the new location");
 }
 
+/// A timeline read looks for another replica of the region of each row, also in a table without replicas.
+#[test]
+fn a_region_without_the_wanted_replica_is_known_afterwards() {
+    let setting = setting(vec![on(region("", "", ID), 1)]);
+    let replica = |id| {
+        let table = &setting.table;
+        setting.locator.locate_replica(table, b"x", LocateType::At, id, false, Deadline::NEVER)
+    };
+    assert_eq!((replica(1).unwrap_err().kind(), setting.scans()), (ErrorKind::InvalidArgument, 1));
+    assert_eq!((replica(0).unwrap().server(), setting.scans()), (Some(&server(1)), 0));
+    // the replica exists, but has no server
+    let replicas = [Replica::on(server(1), 2), Replica::UNKNOWN];
+    let row = CatalogRow::of(RegionLocations::new(region("", "", ID), replicas));
+    setting.set(vec![CatalogEntry { key: row.region().name(), row: Ok(row) }]);
+    setting.locator.cache().clear();
+    assert_eq!((replica(1).unwrap_err().kind(), setting.scans()), (ErrorKind::NoServerForRegion, 4));
+    assert_eq!((replica(0).unwrap().server(), setting.scans()), (Some(&server(1)), 0));
+}
+
 #[test]
 fn a_hundred_threads_that_miss_ask_once() {
     let setting = setting(vec![on(region("", "", ID), 1)]);
