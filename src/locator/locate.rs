@@ -400,7 +400,8 @@ impl Locator {
     }
 
     fn is_usable(&self, found: &RegionLocations, replica_id: u16) -> bool {
-        !self.needs_server || found.server_of(replica_id).is_some()
+        let replica = found.replicas().get(usize::from(replica_id));
+        replica.is_some_and(|replica| !self.needs_server || replica.server.is_some())
     }
 
     /// Looks a region up in the catalog, in one attempt.

@@ -326,6 +326,22 @@ fn a_region_without_the_wanted_replica_is_known_afterwards() {
     assert_eq!((replica(0).unwrap().server(), setting.scans()), (Some(&server(1)), 0));
 }
 
+/// On a disk, where no replica has a server.
+#[test]
+fn a_replica_that_a_known_region_does_not_have_is_an_error() {
+    let mut setting = setting(vec![nowhere(region("", "", ID))]);
+    setting.locator = setting.locator.needs_server(false);
+    let replica = |id, reload| {
+        let table = &setting.table;
+        let found = setting.locator.locate_replica(table, b"x", LocateType::At, id, reload, Deadline::NEVER);
+        found.map(|found| found.server().cloned()).map_err(|error| error.kind())
+    };
+    for reload in [true, false] {
+        assert_eq!(replica(0, reload), Ok(None));
+        assert_eq!(replica(1, reload), Err(ErrorKind::InvalidArgument));
+    }
+}
+
 #[test]
 fn a_hundred_threads_that_miss_ask_once() {
     let setting = setting(vec![on(region("", "", ID), 1)]);
