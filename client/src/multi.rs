@@ -345,6 +345,10 @@ impl<'b, 'c> Batch<'b, 'c> {
         let (mut again, mut longest) = (Vec::new(), None);
         for (at, error) in failed {
             match Setback::of_location(error) {
+                // the others need not wait for it
+                Ok(setback) if tries.is_in_vain(&setback) => {
+                    self.fail(at, tries.clone().end(&setback.error));
+                }
                 Ok(setback) => {
                     again.push(at);
                     tries.keep_longest(&mut longest, setback);

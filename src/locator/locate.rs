@@ -493,10 +493,11 @@ impl Locator {
         count
     }
 
-    /// Reads rows of the catalog. On failure, clears the known location of the catalog.
+    /// Reads rows of the catalog. On failure, clears the known location of the catalog, unless its server is
+    /// only busy.
     fn rows(&self, range: &CatalogRange, deadline: Deadline) -> Result<Vec<CatalogEntry>> {
         let meta = self.find_meta(false, deadline)?;
-        self.catalog.rows(&meta, range, deadline).inspect_err(|_| self.forget_meta(&meta))
+        self.catalog.rows(&meta, range, deadline).inspect_err(|error| self.on_error(&meta, error))
     }
 
     fn ask_state(&self, table: &TableName, deadline: Deadline) -> Result<Option<TableState>> {
@@ -505,7 +506,7 @@ impl Locator {
             return Ok(Some(TableState::Enabled));
         }
         let meta = self.find_meta(false, deadline)?;
-        self.catalog.table_state(&meta, table, deadline).inspect_err(|_| self.forget_meta(&meta))
+        self.catalog.table_state(&meta, table, deadline).inspect_err(|error| self.on_error(&meta, error))
     }
 
     fn find_meta(&self, reload: bool, deadline: Deadline) -> Result<RegionLocations> {
@@ -525,8 +526,8 @@ impl Locator {
         Ok(found)
     }
 
-    fn forget_meta(&self, used: &RegionLocations) {
-        if self.meta.load().as_deref().is_some_and(|known| known.is_same(used)) {
+    fn on_error(&self, used: &RegionLocations, error: &Error) {
+        if !error.is_busy() && self.meta.load().as_deref().is_some_and(|known| known.is_same(used)) {
             self.meta.store(None);
         }
     }

@@ -290,6 +290,32 @@ fn a_catalog_that_does_not_answer_is_looked_for_again() {
     assert_eq!((meta.region(), meta.server()), (&RegionInfo::meta(), Some(&server(0))));
 }
 
+/// Another server would not have it.
+#[test]
+fn a_catalog_that_is_busy_is_asked_again_at_the_same_place() {
+    let mut setting = setting(vec![on(region("", "", ID), 1)]);
+    let retries = RetryPolicy::default().attempts(2).overloaded_pause(Duration::from_secs(1));
+    setting.locator = setting.locator.retries(retries);
+    for (error, is_known, pause) in [
+        (Error::timed_out("read"), false, 100),
+        (Error::busy("overloaded", None), true, 1_000),
+        (Error::busy("a quota", Some(Duration::from_millis(70))), true, 70),
+    ] {
+        *setting.catalog.unreadable.lock().unwrap() = Some(error);
+        let error = setting.locator.table_state(&setting.table).unwrap_err();
+        let is_still_known = setting.locator.meta.load().is_some();
+        assert_eq!((error.kind(), is_still_known), (ErrorKind::Io, is_known), "{error}");
+        let pauses = std::mem::take(&mut *setting.timer.1.lock().unwrap());
+        let pause = Duration::from_millis(pause);
+        assert!(pauses.len() == 1 && pauses[0] >= pause && pauses[0] <= pause * 101 / 100, "{pauses:?}");
+    }
+    // longer than an operation
+    let error = Error::busy("a quota", Some(Duration::MAX));
+    *setting.catalog.unreadable.lock().unwrap() = Some(error);
+    assert_eq!(setting.locator.table_state(&setting.table).unwrap_err().message(), "a quota");
+    assert_eq!(setting.pauses(), 0);
+}
+
 #[test]
 fn to_reload_is_not_to_forget() {
     let setting = setting(vec![on(region("", "", ID), 1)]);
