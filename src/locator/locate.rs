@@ -254,7 +254,7 @@ impl Locator {
     /// # Errors
     ///
     /// If there is no region ([`TableNotFound`](ErrorKind::TableNotFound)), the catalog cannot be read, or a
-    /// row of the table is corrupt.
+    /// row of the table is invalid: without its region, the list would silently lack rows of the table.
     pub fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
         self.regions_by(table, Deadline::NEVER)
     }
@@ -377,7 +377,7 @@ impl Locator {
         &*self.registry
     }
 
-    /// Returns the number of catalog rows skipped so far because they are invalid.
+    /// Returns the number of catalog rows that lookups have skipped so far because they are invalid.
     #[must_use]
     pub fn invalid_rows(&self) -> u64 {
         self.broken_rows.load(Ordering::Relaxed)
