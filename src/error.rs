@@ -14,6 +14,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The result type of all fallible functions of the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -37,6 +38,7 @@ enum Cause {
     Bytes(Corruption),
     System { doing: &'static str, error: io::Error },
     Caller(Cow<'static, str>),
+    Busy { message: Cow<'static, str>, pause: Option<Duration> },
 }
 
 /// The maximum number of existing families that an error names.
@@ -303,6 +305,14 @@ impl Error {
         Self(Arc::new(Details { kind: ErrorKind::Io, cause, path: None, offset: None, block: None }))
     }
 
+    /// Creates the error of a server that is overloaded, or that has executed too many requests of the client.
+    /// The same server may execute the request later: after `pause`, if it has stated that.
+    #[cold]
+    pub fn busy(message: impl Into<Cow<'static, str>>, pause: Option<Duration>) -> Self {
+        let cause = Cause::Busy { message: message.into(), pause };
+        Self(Arc::new(Details { kind: ErrorKind::Io, cause, path: None, offset: None, block: None }))
+    }
+
     /// Returns the same error, with the number of attempts.
     #[cold]
     pub(crate) fn after_attempts(self, attempts: u32) -> Self {
@@ -412,6 +422,21 @@ impl Error {
         self.is_io_kind(&[io::ErrorKind::PermissionDenied])
     }
 
+    /// Whether a server is [busy](Self::busy).
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self.0.cause, Cause::Busy { .. })
+    }
+
+    /// Returns how long a [busy](Self::busy) server needs, if it has stated that.
+    #[must_use]
+    pub fn pause(&self) -> Option<Duration> {
+        match self.0.cause {
+            Cause::Busy { pause, .. } => pause,
+            _ => None,
+        }
+    }
+
     fn is_io_kind(&self, kinds: &[io::ErrorKind]) -> bool {
         matches!(&self.0.cause, Cause::System { error, .. } if kinds.contains(&error.kind()))
     }
@@ -422,7 +447,7 @@ impl Error {
         match &self.0.cause {
             Cause::Bytes(corruption) => corruption.to_string(),
             Cause::System { doing, error } => format!("cannot {doing}: {error}"),
-            Cause::Caller(message) => message.to_string(),
+            Cause::Caller(message) | Cause::Busy { message, .. } => message.to_string(),
         }
     }
 }
@@ -452,7 +477,7 @@ impl std::error::Error for Error {
         match &self.0.cause {
             Cause::System { error, .. } => Some(error),
             Cause::Bytes(corruption) => Some(corruption),
-            Cause::Caller(_) => None,
+            Cause::Caller(_) | Cause::Busy { .. } => None,
         }
     }
 }

@@ -9,7 +9,8 @@
 pub struct Limits {
     /// The maximum size of a block, or of an entry of a write-ahead log, in bytes, both stored and decoded.
     /// Default: 1 GiB; on 32-bit systems, where three blocks of that size do not fit in memory, 256 MiB.
-    /// Regions write no larger blocks.
+    /// Regions write no larger blocks. An entry of recovered edits may have half as much again, as
+    /// [`WalReader::new`](crate::wal::WalReader::new) says.
     pub block_bytes: usize,
     /// The maximum size in bytes of each of these: the load-on-open section of a file (root index, file info,
     /// Bloom metadata); each of its blocks once decompressed; the file info with the list of its entries; the

@@ -8,7 +8,7 @@ use crate::fault::Fault;
 use crate::proto;
 use crate::results::{only_row, rows_of};
 use bytes::Bytes;
-use hregion::locator::{Catalog, CatalogEntry, CatalogRange, TableState};
+use hregion::locator::{Catalog, CatalogEntry, CatalogRange, RegionException, TableState};
 use hregion::{
     CellOrder, Corruption, Deadline, Error, ErrorKind, Get, RegionLocations, Result, Row, Scan, TableName,
 };
@@ -221,9 +221,10 @@ fn is_after(range: &CatalogRange, row: &[u8], other: &[u8]) -> bool {
 
 /// Returns the error by which the locator decides whether to retry.
 fn to_error(fault: Fault) -> Error {
-    match fault.error.kind() {
-        ErrorKind::NoServerForRegion | ErrorKind::Io => fault.error,
-        _ if fault.kind == hregion::locator::RegionException::Fatal => fault.error,
+    match (fault.error.kind(), fault.kind) {
+        (ErrorKind::NoServerForRegion | ErrorKind::Io, _) | (_, RegionException::Fatal) => fault.error,
+        (_, RegionException::Busy { pause }) => Error::busy(fault.error.message(), pause),
+        _ if fault.overloaded => Error::busy(fault.error.message(), None),
         // the server may have the catalog again, or another one
         _ => Error::new(ErrorKind::Io, fault.error.message()),
     }

@@ -85,7 +85,8 @@ impl Table {
         .await;
     }
 
-    /// Executes actions on all replicas but the primary one, each at the same time.
+    /// Executes actions on all replicas but the primary one, each at the same time, except those that have
+    /// succeeded while their replicas were looked up.
     async fn ask_others(
         &self,
         actions: &Arc<Vec<Action>>,
@@ -95,11 +96,17 @@ impl Table {
     ) {
         let mut by_replica: BTreeMap<u16, Vec<usize>> = BTreeMap::new();
         for at in left {
+            if results.has(at) {
+                continue;
+            }
             let wanted = Wanted { table: &self.name, row: &actions[at].row, position: LocateType::At };
             let replicas = self.core.replicas(wanted, tries.deadline()).await;
             (1..replicas).for_each(|id| by_replica.entry(id).or_default().push(at));
         }
-        let ask = |(id, left)| Some(Box::pin(self.attempts(actions, left, Some(id), tries.clone(), results)));
+        let ask = |(id, mut left): (u16, Vec<usize>)| {
+            left.retain(|at| !results.has(*at));
+            Some(Box::pin(self.attempts(actions, left, Some(id), tries.clone(), results)))
+        };
         let mut asked: Vec<_> = by_replica.into_iter().map(ask).collect();
         poll_fn(|context| {
             for place in &mut asked {
@@ -338,6 +345,10 @@ impl<'b, 'c> Batch<'b, 'c> {
         let (mut again, mut longest) = (Vec::new(), None);
         for (at, error) in failed {
             match Setback::of_location(error) {
+                // the others need not wait for it
+                Ok(setback) if tries.is_in_vain(&setback) => {
+                    self.fail(at, tries.clone().end(&setback.error));
+                }
                 Ok(setback) => {
                     again.push(at);
                     tries.keep_longest(&mut longest, setback);
@@ -624,6 +635,18 @@ mod tests {
             (Poll::Ready(()), false) => panic!("the row comes after the catalog's answer"),
         })
         .await;
+    }
+
+    /// The primary replica may respond while the regions of other rows are looked up.
+    #[tokio::test]
+    async fn other_replicas_are_not_asked_for_rows_that_have_arrived() {
+        let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Client::builder().bootstrap(&silent.local_addr().unwrap().to_string()).unwrap();
+        let table = client.table(&TableName::parse("t").unwrap());
+        let (actions, results) = (actions(1), Results::new(1));
+        results.add(0, Ok(RowBuf::new().freeze()));
+        let asked = table.ask_others(&actions, vec![0], Tries::new(&table.core), &results);
+        timeout(Duration::from_secs(20), asked).await.expect("no lookup");
     }
 
     #[test]

@@ -36,13 +36,21 @@ impl Wait {
 }
 
 impl Setback {
-    /// A region that may be found later.
+    /// A region that may be found later, or whose lookup may succeed later.
     ///
     /// # Errors
     ///
     /// If it will not.
     pub(crate) fn of_location(error: Error) -> Result<Self> {
-        if error.kind().is_transient() { Ok(Self { error, wait: Wait::Usual }) } else { Err(error) }
+        if !error.kind().is_transient() {
+            return Err(error);
+        }
+        let wait = match error.pause() {
+            Some(pause) => Wait::For(pause),
+            None if error.is_busy() => Wait::Overloaded,
+            None => Wait::Usual,
+        };
+        Ok(Self { error, wait })
     }
 
     /// A failed call to a server that may succeed there later.

@@ -16,7 +16,11 @@ pub fn wal(input: &[u8]) {
     const MAX_BYTES: usize = 1 << 20;
 
     let mut input = Input::new(input);
-    let path = if input.byte().is_multiple_of(2) { "WALs/log" } else { "recovered.edits/1" };
+    let (path, most) = match input.byte().is_multiple_of(2) {
+        true => ("WALs/log", MAX_BYTES),
+        // half as much again, and a checksum
+        false => ("recovered.edits/1", 2 * MAX_BYTES),
+    };
     let bytes = input.rest().to_vec();
     let limits = Limits::new().with_block_bytes(MAX_BYTES).with_load_on_open_bytes(MAX_BYTES);
     let Some(entries) = read(path, bytes, &limits) else { return };
@@ -26,7 +30,7 @@ pub fn wal(input: &[u8]) {
     let mut writer = options.open_writer(Box::new(sink.clone())).expect("a header");
     let mut kept = Vec::new();
     for entry in &entries {
-        assert!(entry.cells().map(|cell| cell.value().len()).sum::<usize>() <= MAX_BYTES);
+        assert!(entry.cells().map(|cell| cell.value().len()).sum::<usize>() <= most);
         let _ = entry.marker();
         // an entry without a region or a table is not written
         if writer.append(entry.key(), entry.cells()).is_ok() {

@@ -254,7 +254,7 @@ impl Locator {
     /// # Errors
     ///
     /// If there is no region ([`TableNotFound`](ErrorKind::TableNotFound)), the catalog cannot be read, or a
-    /// row of the table is corrupt.
+    /// row of the table is invalid: without its region, the list would silently lack rows of the table.
     pub fn regions(&self, table: &TableName) -> Result<Vec<CatalogRow>> {
         self.regions_by(table, Deadline::NEVER)
     }
@@ -377,7 +377,7 @@ impl Locator {
         &*self.registry
     }
 
-    /// Returns the number of catalog rows skipped so far because they are invalid.
+    /// Returns the number of catalog rows that lookups have skipped so far because they are invalid.
     #[must_use]
     pub fn invalid_rows(&self) -> u64 {
         self.broken_rows.load(Ordering::Relaxed)
@@ -400,7 +400,8 @@ impl Locator {
     }
 
     fn is_usable(&self, found: &RegionLocations, replica_id: u16) -> bool {
-        !self.needs_server || found.server_of(replica_id).is_some()
+        let replica = found.replicas().get(usize::from(replica_id));
+        replica.is_some_and(|replica| !self.needs_server || replica.server.is_some())
     }
 
     /// Looks a region up in the catalog, in one attempt.
@@ -425,10 +426,14 @@ impl Locator {
                 if found.is_split_parent() {
                     continue; // its daughters precede it, unless they were merged
                 }
-                let found = self.check(found.locations().clone(), wanted)?;
-                self.cache.insert(found.clone(), LocationOrigin::LookedUp);
+                let found = found.locations().clone();
+                self.check(found.region(), wanted)?;
+                // also without the wanted replica: another one may be wanted later
+                if self.is_usable(&found, 0) || self.is_usable(&found, wanted.replica_id) {
+                    self.cache.insert(found.clone(), LocationOrigin::LookedUp);
+                }
                 self.remember(table, rows);
-                return Ok(found);
+                return self.with_usable(found, wanted.replica_id);
             }
             if is_last {
                 break;
@@ -437,20 +442,24 @@ impl Locator {
         Err(if seen { self.no_region(wanted, None) } else { table_not_found(table) })
     }
 
-    /// Checks that the region is the requested one, and usable.
-    fn check(&self, found: RegionLocations, wanted: &LookupKey) -> Result<RegionLocations> {
-        let region = found.region();
+    /// Checks that the region is the requested one, and not offline.
+    fn check(&self, region: &RegionInfo, wanted: &LookupKey) -> Result<()> {
         if region.is_offline() {
             return Err(Error::new(ErrorKind::RegionOffline, format!("{region} is offline")));
         }
         if !wanted.position.is_in(region, &wanted.row) {
             return Err(self.no_region(wanted, Some(region)));
         }
-        let found = with_replica(found, wanted.replica_id)?;
-        if !self.is_usable(&found, wanted.replica_id) {
+        Ok(())
+    }
+
+    /// Fails if the region has no replica with an id, or no server has it.
+    fn with_usable(&self, found: RegionLocations, replica_id: u16) -> Result<RegionLocations> {
+        let found = with_replica(found, replica_id)?;
+        if !self.is_usable(&found, replica_id) {
             return Err(Error::new(
                 ErrorKind::NoServerForRegion,
-                format!("no server has {} at present", found.region().replica(wanted.replica_id)),
+                format!("no server has {} at present", found.region().replica(replica_id)),
             ));
         }
         Ok(found)
@@ -484,10 +493,11 @@ impl Locator {
         count
     }
 
-    /// Reads rows of the catalog. On failure, clears the known location of the catalog.
+    /// Reads rows of the catalog. On failure, clears the known location of the catalog, unless its server is
+    /// only busy.
     fn rows(&self, range: &CatalogRange, deadline: Deadline) -> Result<Vec<CatalogEntry>> {
         let meta = self.find_meta(false, deadline)?;
-        self.catalog.rows(&meta, range, deadline).inspect_err(|_| self.forget_meta(&meta))
+        self.catalog.rows(&meta, range, deadline).inspect_err(|error| self.on_error(&meta, error))
     }
 
     fn ask_state(&self, table: &TableName, deadline: Deadline) -> Result<Option<TableState>> {
@@ -496,7 +506,7 @@ impl Locator {
             return Ok(Some(TableState::Enabled));
         }
         let meta = self.find_meta(false, deadline)?;
-        self.catalog.table_state(&meta, table, deadline).inspect_err(|_| self.forget_meta(&meta))
+        self.catalog.table_state(&meta, table, deadline).inspect_err(|error| self.on_error(&meta, error))
     }
 
     fn find_meta(&self, reload: bool, deadline: Deadline) -> Result<RegionLocations> {
@@ -516,8 +526,8 @@ impl Locator {
         Ok(found)
     }
 
-    fn forget_meta(&self, used: &RegionLocations) {
-        if self.meta.load().as_deref().is_some_and(|known| known.is_same(used)) {
+    fn on_error(&self, used: &RegionLocations, error: &Error) {
+        if !error.is_busy() && self.meta.load().as_deref().is_some_and(|known| known.is_same(used)) {
             self.meta.store(None);
         }
     }

@@ -113,10 +113,12 @@ impl RetryPolicy {
             };
             // pauses are shortened to leave time for one more attempt
             let left = deadline.remaining_at(timer.now()).saturating_sub(Duration::from_millis(1));
-            if attempts >= self.attempts || left.is_zero() {
+            let is_in_vain = error.pause().is_some_and(|pause| pause > left);
+            if attempts >= self.attempts || left.is_zero() || is_in_vain {
                 return Err(if attempts > 1 { error.after_attempts(attempts) } else { error });
             }
-            timer.sleep(self.with_jitter(attempts).min(left));
+            let policy = if error.is_busy() { self.of_overloaded() } else { *self };
+            timer.sleep(error.pause().unwrap_or_else(|| policy.with_jitter(attempts)).min(left));
         }
     }
 

@@ -20,7 +20,8 @@ use crate::schema::{RegionInfo, TableName};
 /// region  ns:table  start  end  1700000000000  host,16020,1700000000000
 /// ```
 ///
-/// Several `meta` lines give the servers of its replicas. A region may have no server.
+/// Several `meta` lines give the servers of its replicas. A region may have no server. The list does not
+/// change: after `hbase:meta` has moved to another server, lookups fail.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StaticRegistry {
     meta: Vec<ServerName>,

@@ -151,7 +151,9 @@ impl Region {
     /// - a missing table descriptor;
     /// - files that were ignored, and files whose record of the files that they replace is not trusted;
     /// - recovered edits of families that the table does not have;
-    /// - torn ends of recovered edits and logs.
+    /// - torn ends of recovered edits and logs;
+    /// - damaged recovered edits whose writes are all in files. Files that a compaction has replaced may then
+    ///   be read, if only these edits name them and the files were not archived.
     #[must_use]
     pub fn warnings(&self) -> &[Error] {
         &self.0.warnings

@@ -4,7 +4,7 @@
 use super::log::is_log_name;
 use super::{Region, RegionCore};
 use crate::cell::CellRef;
-use crate::error::{Corruption, Error, Result};
+use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::{FileReader, Storage};
 use crate::layout::{LogTree, RegionDir, durable};
 use crate::limits::Limits;
@@ -49,6 +49,16 @@ struct Log {
     is_shared: bool,
 }
 
+impl Log {
+    /// Whether no entry needs to be replayed, because all files have those up to `floor`. The name is the
+    /// greatest sequence id in the log. As in HBase, its sign does not count.
+    fn is_flushed(&self, floor: i64) -> bool {
+        let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let greatest = name.parse::<i64>().ok().and_then(i64::checked_abs);
+        !self.is_given && greatest.is_some_and(|greatest| greatest <= floor)
+    }
+}
+
 /// The result of the replay when a region was opened: see [`Region::replayed`](super::Region::replayed)
 /// (HBase: `HRegion#replayRecoveredEditsIfAny`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,7 +87,7 @@ pub(super) struct Replayed {
     /// The recovered edits that were read to their end.
     pub(super) whole: Vec<PathBuf>,
     /// The recovered edits whose last entry is incomplete. It was never acknowledged, unless the log was
-    /// closed.
+    /// closed. Also those that are damaged, but need no replay.
     pub(super) torn: Vec<PathBuf>,
     /// The files that compactions have replaced.
     pub(super) compacted: ReplacedFiles,
@@ -385,12 +395,19 @@ impl RecoveredEdits {
         for whole_log in &self.logs {
             let Log { path: log, file, is_given, is_shared } = whole_log;
             let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            // The name is the greatest sequence id in the log. As in HBase, its sign does not count.
-            let greatest = name.parse::<i64>().ok().and_then(i64::checked_abs);
-            if !is_given && greatest.is_some_and(|greatest| greatest <= floor) {
-                let end = self.add_replaced(whole_log, &mut replayed.compacted)?;
-                replayed.warnings.extend(end.to_error(log));
-                replayed.whole.push(log.clone());
+            if whole_log.is_flushed(floor) {
+                match self.add_replaced(whole_log, &mut replayed.compacted) {
+                    Ok(end) => {
+                        replayed.warnings.extend(end.to_error(log));
+                        replayed.whole.push(log.clone());
+                    }
+                    // HBase does not read it: the output of a compaction usually names the replaced files, too.
+                    Err(error) if error.kind() == ErrorKind::Corrupt => {
+                        replayed.warnings.push(error);
+                        replayed.torn.push(log.clone());
+                    }
+                    Err(error) => return Err(error),
+                }
                 continue;
             }
             let end = self.read(file, *is_shared)?.for_each_entry(|entry| {
@@ -462,7 +479,7 @@ impl RecoveredEdits {
         WalReader::refuse_unclosed(&*self.storage, paths, &self.limits)?;
         let floor = flushed.iter().copied().min().unwrap_or(0);
         let mut known = BTreeSet::new();
-        for Log { file, is_shared, .. } in &self.logs {
+        for Log { file, is_shared, .. } in self.logs.iter().filter(|log| !log.is_flushed(floor)) {
             self.read(file, *is_shared)?.for_each_entry(|entry| {
                 let (key, seq_id) = (entry.key(), entry.key().sequence_id);
                 if seq_id > floor && (!is_shared || self.is_of_this_region(&key.encoded_region_name)) {

@@ -19,6 +19,10 @@ use std::sync::Arc;
 /// The maximum factor by which a key grows in memory: an empty message takes two bytes in the file.
 const KEY_GROWTH: usize = 64;
 
+/// The maximum number of bytes that a key grows by when it is written to recovered edits, in addition to names
+/// from dictionaries: its checksum, and longer lengths of its parts.
+const REWRITTEN_KEY: usize = 1 << 10;
+
 /// At the end of a file, this many zeros come from a file system that extended the file before a crash. Up to
 /// four zeros can be the start of a trailer.
 const ZEROS: u64 = 5;
@@ -55,6 +59,8 @@ pub struct WalReader {
     cells: CellReader,
     /// The maximum number of bytes of an entry, in the file and in memory.
     max_bytes: usize,
+    /// The maximum number of bytes of a key.
+    max_key: usize,
     /// The region whose cells are decoded; `None` for all.
     only: Option<Vec<u8>>,
     has_trailer: bool,
@@ -140,7 +146,9 @@ impl WalReader {
     /// Opens a log. Reads its header and looks for its trailer.
     ///
     /// An entry takes at most [`Limits::block_bytes`] in the file and in memory, each dictionary and the
-    /// header at most [`Limits::load_on_open_bytes`].
+    /// header at most [`Limits::load_on_open_bytes`]. In recovered edits, an entry may take half as much
+    /// again, so that each one that was read from a log can also be read there: without dictionaries, but
+    /// with a checksum.
     ///
     /// # Errors
     ///
@@ -149,7 +157,13 @@ impl WalReader {
     /// any error of the system. A log that ends within its header is not an error: it has no entries.
     pub fn new(file: Arc<dyn FileReader>, limits: &Limits) -> Result<Self> {
         let recovered_edits = is_recovered_edits(file.path());
-        let max_bytes = limits.block_bytes;
+        let (mut max_bytes, mut max_key) = (limits.block_bytes, Self::max_key_len(limits.block_bytes));
+        if recovered_edits {
+            // The lengths of parts of a cell are at most a sixth of its memory. A key whose names are all
+            // written out is about twice as long at most.
+            max_bytes = max_bytes.saturating_add(max_bytes / 2).saturating_add(REWRITTEN_KEY);
+            max_key = max_key.saturating_mul(3).saturating_add(REWRITTEN_KEY);
+        }
         let mut input = Input::new(Arc::clone(&file), max_bytes);
         let at = |corruption: Corruption| corruption.at(file.path(), 0);
         let (header, end) = match WalHeader::read(&mut input, limits.load_on_open_bytes) {
@@ -182,6 +196,7 @@ impl WalReader {
             header,
             cells,
             max_bytes,
+            max_key,
             only: None,
             has_trailer,
             entries: 0,
@@ -356,7 +371,7 @@ impl WalReader {
     }
 
     fn read_entry(&mut self, offset: u64) -> Result<WalEntry, Stop> {
-        let max_key = Self::max_key_len(self.max_bytes);
+        let max_key = self.max_key;
         let len = self.input.varint("length of a key")?;
         if len > max_key as u64 && len <= self.input.left() {
             let limit = max_key as u64;

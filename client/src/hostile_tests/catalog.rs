@@ -1,6 +1,6 @@
 //! Lookups in a catalog or a registry that does not respond.
 
-use super::fake::{Cluster, row_key};
+use super::fake::{Cluster, Mischief, row_key};
 use super::{OPERATION, PATIENCE};
 use crate::Client;
 use crate::connections::Connections;
@@ -9,7 +9,7 @@ use hregion::locator::{RegionState, RetryPolicy};
 use hregion::{ConnectionRegistry, Deadline, Error, Put, RegionLocations, Result, ServerName, TableName};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A registry that returns nothing, and records the time that it is given.
 #[derive(Debug, Default)]
@@ -86,6 +86,19 @@ async fn a_search_of_the_catalog_goes_on_where_a_call_has_ended() {
     let error = client().locate(&table, row_key(150)).await.unwrap_err();
     assert_eq!(error.kind(), hregion::ErrorKind::Io);
     assert!(error.message().contains("finds no row"), "{error}");
+}
+
+#[tokio::test]
+async fn an_overloaded_server_of_the_catalog_gets_the_time_that_it_needs() {
+    const PAUSE: Duration = Duration::from_millis(20);
+    let cluster = Cluster::start().await;
+    let retries = RetryPolicy::default().pause(PAUSE).overloaded_pause(5 * PAUSE).attempts(2);
+    let client = Client::builder().retries(retries).bootstrap(&cluster.addresses()).unwrap();
+    cluster.behave(1, Mischief::OVERLOAD);
+    let begin = Instant::now();
+    let error = client.locate(&TableName::parse("t").unwrap(), row_key(7)).await.unwrap_err();
+    assert!(error.message().contains("CallQueueTooBigException"), "{error}");
+    assert!(begin.elapsed() >= 5 * PAUSE, "{:?}", begin.elapsed());
 }
 
 /// A registry whose first answers are errors.

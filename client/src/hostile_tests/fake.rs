@@ -82,6 +82,9 @@ impl Mischief {
     /// Everything is answered with an exception of a general class.
     pub(super) const IO_EXCEPTION: Self = Self { percent: 100, only: Some(13) };
 
+    /// Everything is answered with the exception of an overloaded server.
+    pub(super) const OVERLOAD: Self = Self { percent: 100, only: Some(14) };
+
     pub(super) fn of_session(random: &mut Rng) -> Self {
         match random.below(10) {
             0 => Self { percent: 100, only: Some(random.below(KINDS)) },

@@ -290,6 +290,32 @@ fn a_catalog_that_does_not_answer_is_looked_for_again() {
     assert_eq!((meta.region(), meta.server()), (&RegionInfo::meta(), Some(&server(0))));
 }
 
+/// Another server would not have it.
+#[test]
+fn a_catalog_that_is_busy_is_asked_again_at_the_same_place() {
+    let mut setting = setting(vec![on(region("", "", ID), 1)]);
+    let retries = RetryPolicy::default().attempts(2).overloaded_pause(Duration::from_secs(1));
+    setting.locator = setting.locator.retries(retries);
+    for (error, is_known, pause) in [
+        (Error::timed_out("read"), false, 100),
+        (Error::busy("overloaded", None), true, 1_000),
+        (Error::busy("a quota", Some(Duration::from_millis(70))), true, 70),
+    ] {
+        *setting.catalog.unreadable.lock().unwrap() = Some(error);
+        let error = setting.locator.table_state(&setting.table).unwrap_err();
+        let is_still_known = setting.locator.meta.load().is_some();
+        assert_eq!((error.kind(), is_still_known), (ErrorKind::Io, is_known), "{error}");
+        let pauses = std::mem::take(&mut *setting.timer.1.lock().unwrap());
+        let pause = Duration::from_millis(pause);
+        assert!(pauses.len() == 1 && pauses[0] >= pause && pauses[0] <= pause * 101 / 100, "{pauses:?}");
+    }
+    // longer than an operation
+    let error = Error::busy("a quota", Some(Duration::MAX));
+    *setting.catalog.unreadable.lock().unwrap() = Some(error);
+    assert_eq!(setting.locator.table_state(&setting.table).unwrap_err().message(), "a quota");
+    assert_eq!(setting.pauses(), 0);
+}
+
 #[test]
 fn to_reload_is_not_to_forget() {
     let setting = setting(vec![on(region("", "", ID), 1)]);
@@ -305,6 +331,41 @@ fn to_reload_is_not_to_forget() {
     setting.locator.on_fault(&used, 0, &RegionException::RegionMoved { server: server(3), seq_num: None });
     assert_eq!(setting.locator.locate(&setting.table, "x").unwrap().server(), Some(&server(3)));
     assert_eq!(setting.scans(), 0, "the fault has the new location");
+}
+
+/// A timeline read looks for another replica of the region of each row, also in a table without replicas.
+#[test]
+fn a_region_without_the_wanted_replica_is_known_afterwards() {
+    let setting = setting(vec![on(region("", "", ID), 1)]);
+    let replica = |id| {
+        let table = &setting.table;
+        setting.locator.locate_replica(table, b"x", LocateType::At, id, false, Deadline::NEVER)
+    };
+    assert_eq!((replica(1).unwrap_err().kind(), setting.scans()), (ErrorKind::InvalidArgument, 1));
+    assert_eq!((replica(0).unwrap().server(), setting.scans()), (Some(&server(1)), 0));
+    // the replica exists, but has no server
+    let replicas = [Replica::on(server(1), 2), Replica::UNKNOWN];
+    let row = CatalogRow::of(RegionLocations::new(region("", "", ID), replicas));
+    setting.set(vec![CatalogEntry { key: row.region().name(), row: Ok(row) }]);
+    setting.locator.cache().clear();
+    assert_eq!((replica(1).unwrap_err().kind(), setting.scans()), (ErrorKind::NoServerForRegion, 4));
+    assert_eq!((replica(0).unwrap().server(), setting.scans()), (Some(&server(1)), 0));
+}
+
+/// On a disk, where no replica has a server.
+#[test]
+fn a_replica_that_a_known_region_does_not_have_is_an_error() {
+    let mut setting = setting(vec![nowhere(region("", "", ID))]);
+    setting.locator = setting.locator.needs_server(false);
+    let replica = |id, reload| {
+        let table = &setting.table;
+        let found = setting.locator.locate_replica(table, b"x", LocateType::At, id, reload, Deadline::NEVER);
+        found.map(|found| found.server().cloned()).map_err(|error| error.kind())
+    };
+    for reload in [true, false] {
+        assert_eq!(replica(0, reload), Ok(None));
+        assert_eq!(replica(1, reload), Err(ErrorKind::InvalidArgument));
+    }
 }
 
 #[test]

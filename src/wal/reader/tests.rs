@@ -352,3 +352,52 @@ fn large_entries_are_over_the_limit() {
     }
     assert_eq!(reader.next_entry().unwrap_err().kind(), ErrorKind::Limit, "a value of 9,000 bytes");
 }
+
+/// A recovery writes the entries of servers' logs to recovered edits, and the opening of a region has the same
+/// limits.
+#[test]
+fn an_entry_that_can_be_read_can_be_read_in_recovered_edits() {
+    type Entries = Vec<(WalKey, Vec<u8>)>;
+    let read = |path: &str, bytes: &[u8], limit: usize| -> Result<Entries> {
+        let file = MemoryFile::new(path, bytes.to_vec());
+        let mut reader = WalReader::new(Arc::new(file), &Limits::new().with_block_bytes(limit))?;
+        let mut entries = Vec::new();
+        while let Some(entry) = reader.next_entry()? {
+            entries.push((entry.key.clone(), entry.cells.clone()));
+        }
+        Ok(entries)
+    };
+    let write = |options: &WalWriterOptions, keys: &[WalKey], cells: &[CellRef<'_>]| {
+        let sink = Sink::default();
+        let mut writer = options.open_writer(Box::new(sink.clone())).unwrap();
+        for key in keys {
+            writer.append(key, cells.iter().copied()).unwrap();
+        }
+        sink.bytes()
+    };
+    // the second key has one name from a dictionary, and another one that is never in any
+    let mut keys = [key(1), key(3)];
+    keys.iter_mut().for_each(|key| key.table_name = vec![b't'; 800]);
+    keys[1].extended_attributes.push(("a".repeat(700), b"value".to_vec()));
+    let small = SeekKey::of(b"", b"", b"", 1, CellType::Put);
+    let small = CellRef::new(&small, b"").with_tag_bytes(b"\0\x01\x40").unwrap();
+    for options in all_options() {
+        for (keys, cells) in [(&keys[..], vec![]), (&[key(1)][..], vec![small; 4_000])] {
+            let bytes = write(&options, keys, &cells);
+            let (mut low, mut limit) = (0, 1 << 20);
+            while low < limit {
+                let middle = usize::midpoint(low, limit);
+                if read("dir/log", &bytes, middle).is_ok() {
+                    limit = middle;
+                } else {
+                    low = middle + 1;
+                }
+            }
+            let entries = read("dir/log", &bytes, limit).unwrap();
+            assert_eq!(entries.len(), keys.len());
+            let again = write(&WalWriterOptions::new().checksums(Some(0)), keys, &cells);
+            let found = read("dir/recovered.edits/0000000000000000003", &again, limit);
+            assert!(found.unwrap() == entries, "{options:?}, {} cells", cells.len());
+        }
+    }
+}
