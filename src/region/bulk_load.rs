@@ -56,9 +56,7 @@ impl Region {
             return Err(Error::invalid_argument("a bulk load without files"));
         }
         let storage = &**self.0.dir.storage();
-        let inputs = files.iter().map(|(_, path)| input_of(storage, path.as_ref()));
-        let inputs = inputs.collect::<Result<BTreeSet<_>>>()?;
-        inputs.into_iter().flatten().try_for_each(|dir| refuse_region(storage, dir))?;
+        refuse_regions(storage, files.iter().map(|(_, path)| path.as_ref()))?;
         if !self.can_rename_files() {
             let copies = files.iter().map(|(family, path)| CopyInput::whole(family.as_ref(), path.as_ref()));
             self.load_copies(&copies.collect::<Vec<_>>())?;
@@ -68,6 +66,10 @@ impl Region {
         }
         let paths = files.iter().map(|(_, path)| full_path(storage, path.as_ref()));
         let paths = paths.collect::<Result<BTreeSet<_>>>()?;
+        // A directory on a path may be a link, and a relative path may lack its directories.
+        let resolved = files.iter().map(|(_, path)| resolved_path(storage, path.as_ref()));
+        let resolved = resolved.collect::<Result<BTreeSet<_>>>()?;
+        refuse_regions(storage, resolved.iter().map(PathBuf::as_path))?;
         self.resolve_load(&|path| paths.contains(path))?;
         let mut loads = Vec::with_capacity(files.len());
         for (family, path) in files {
@@ -127,6 +129,12 @@ impl Region {
         self.0.check_owner()?;
         self.0.check_takes_data()
     }
+}
+
+/// Fails if one of the files belongs to a region.
+fn refuse_regions<'p>(storage: &dyn Storage, files: impl Iterator<Item = &'p Path>) -> Result<()> {
+    let dirs = files.map(|path| input_of(storage, path)).collect::<Result<BTreeSet<_>>>()?;
+    dirs.into_iter().flatten().try_for_each(|dir| refuse_region(storage, dir))
 }
 
 /// Returns the parent of the family directory that a file is in; `None` if there is none.
