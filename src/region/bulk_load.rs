@@ -43,11 +43,11 @@ impl Region {
     ///
     /// If a family is unknown; if a file has rows outside of the region, cells of another family, cells in
     /// the order of `hbase:meta` for another table, or the reverse, or cells that keep sequence ids of 2^61
-    /// or more, is damaged or cannot be moved, is a symbolic link, or is a store file of a region or in the
-    /// archive; or if the region is read-only. Nothing is loaded then, and the files stay in place. If a file
-    /// that was copied cannot be removed, or a request fails between the lists of two families
-    /// ([`Poisoned`](crate::ErrorKind::Poisoned)), some are loaded. A file that could not be synced must be
-    /// written again before it is loaded: a later sync may succeed although the system has lost data.
+    /// or more, is damaged or cannot be moved, is a symbolic link or a MOB file, or is a store file of a
+    /// region or in the archive; or if the region is read-only. Nothing is loaded then, and the files stay in
+    /// place. If a file that was copied cannot be removed, or a request fails between the lists of two
+    /// families ([`Poisoned`](crate::ErrorKind::Poisoned)), some are loaded. A file that could not be synced
+    /// must be written again before it is loaded: a later sync may succeed although the system has lost data.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
         self.check_loadable()?;
         self.0.check_not_held(&[Held::Rows], "load files into")?;
