@@ -40,7 +40,8 @@ pub struct Limits {
     /// without a filter, with [`for_each_cell`](crate::RegionScanner::for_each_cell). Flushes and compactions
     /// collect no rows.
     pub row_bytes: usize,
-    /// The maximum number of levels of a data index. Default: 16, as in HBase.
+    /// The maximum number of levels of a data index. Default: 16, as in HBase. Indexes are written with no
+    /// more.
     pub index_levels: u32,
     /// The maximum length of a line of text in bytes: cells as JSON, operations of a script, keys, rows. The
     /// library does not read such texts; the limit is for programs that do, such as the `hregion` tool.

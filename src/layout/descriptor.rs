@@ -80,7 +80,7 @@ fn find_descriptor(storage: &dyn Storage, owner: &Path) -> Result<Option<StoredD
     for _ in 1..LISTINGS {
         match newest_descriptor(storage, owner) {
             // Another process has replaced it since it was listed.
-            Err(error) if error.is_not_found() => {}
+            Err(error) if error.is_stale() => {}
             found => return found,
         }
     }

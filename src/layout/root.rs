@@ -191,19 +191,18 @@ pub(crate) fn has_descriptor_dir(storage: &dyn Storage, table: &Path) -> Result<
     Ok(list_if_exists(storage, &table.join(TABLE_DESC_DIR))?.is_some())
 }
 
-/// Fails if the files in a directory with one for each family belong to a region, possibly in the
-/// archive. They must not be moved elsewhere, because the region, snapshots or other tables need them.
+/// Fails if the files in a directory with one for each family belong to a region, possibly in the archive, or
+/// are MOB files. They must not be moved elsewhere, because the region, snapshots or other tables need them.
 pub(crate) fn refuse_region(storage: &dyn Storage, dir: &Path) -> Result<()> {
-    let is_in_archive = |dir: &Path| {
+    let has_place = |dir: &Path| {
         let above =
             |levels: usize, names: &str| dir.ancestors().nth(levels).is_some_and(|dir| dir.ends_with(names));
         // `archive/data/<namespace>/<table>/<region>`, or without the namespace before 0.96.
-        above(3, "archive/data") || above(2, ".archive")
+        above(3, "archive/data") || above(2, ".archive") || above(3, "mobdir/data")
     };
-    let is_archived = is_in_archive(dir)
-        || is_in_archive(&full_path(storage, dir)?)
-        || is_in_archive(&resolved_path(storage, dir)?);
-    if !is_archived && !exists(storage, &dir.join(REGION_INFO))? {
+    let is_in_place =
+        has_place(dir) || has_place(&full_path(storage, dir)?) || has_place(&resolved_path(storage, dir)?);
+    if !is_in_place && !exists(storage, &dir.join(REGION_INFO))? {
         return Ok(());
     }
     let message = format!("{} has the files of a region: only copies of them can be loaded", dir.display());
@@ -299,6 +298,7 @@ mod tests {
             ("h/archive/data/ns/t/region", true),
             ("archive/data/ns/t/region", true),
             ("h/.archive/t/region", true),
+            ("h/mobdir/data/ns/t/region", true),
             ("h/archive/input", false),
             ("input", false),
             ("", false),

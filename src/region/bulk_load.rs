@@ -43,11 +43,11 @@ impl Region {
     ///
     /// If a family is unknown; if a file has rows outside of the region, cells of another family, cells in
     /// the order of `hbase:meta` for another table, or the reverse, or cells that keep sequence ids of 2^61
-    /// or more, is damaged or cannot be moved, is a symbolic link, or is a store file of a region or in the
-    /// archive; or if the region is read-only. Nothing is loaded then, and the files stay in place. If a file
-    /// that was copied cannot be removed, or a request fails between the lists of two families
-    /// ([`Poisoned`](crate::ErrorKind::Poisoned)), some are loaded. A file that could not be synced must be
-    /// written again before it is loaded: a later sync may succeed although the system has lost data.
+    /// or more, is damaged or cannot be moved, is a symbolic link or a MOB file, or is a store file of a
+    /// region or in the archive; or if the region is read-only. Nothing is loaded then, and the files stay in
+    /// place. If a file that was copied cannot be removed, or a request fails between the lists of two
+    /// families ([`Poisoned`](crate::ErrorKind::Poisoned)), some are loaded. A file that could not be synced
+    /// must be written again before it is loaded: a later sync may succeed although the system has lost data.
     pub fn bulk_load<F: AsRef<[u8]>, P: AsRef<Path>>(&self, files: &[(F, P)]) -> Result<()> {
         self.check_loadable()?;
         self.0.check_not_held(&[Held::Rows], "load files into")?;
@@ -56,9 +56,7 @@ impl Region {
             return Err(Error::invalid_argument("a bulk load without files"));
         }
         let storage = &**self.0.dir.storage();
-        let inputs = files.iter().map(|(_, path)| input_of(storage, path.as_ref()));
-        let inputs = inputs.collect::<Result<BTreeSet<_>>>()?;
-        inputs.into_iter().flatten().try_for_each(|dir| refuse_region(storage, dir))?;
+        refuse_regions(storage, files.iter().map(|(_, path)| path.as_ref()))?;
         if !self.can_rename_files() {
             let copies = files.iter().map(|(family, path)| CopyInput::whole(family.as_ref(), path.as_ref()));
             self.load_copies(&copies.collect::<Vec<_>>())?;
@@ -68,6 +66,10 @@ impl Region {
         }
         let paths = files.iter().map(|(_, path)| full_path(storage, path.as_ref()));
         let paths = paths.collect::<Result<BTreeSet<_>>>()?;
+        // A directory on a path may be a link, and a relative path may lack its directories.
+        let resolved = files.iter().map(|(_, path)| resolved_path(storage, path.as_ref()));
+        let resolved = resolved.collect::<Result<BTreeSet<_>>>()?;
+        refuse_regions(storage, resolved.iter().map(PathBuf::as_path))?;
         self.resolve_load(&|path| paths.contains(path))?;
         let mut loads = Vec::with_capacity(files.len());
         for (family, path) in files {
@@ -127,6 +129,12 @@ impl Region {
         self.0.check_owner()?;
         self.0.check_takes_data()
     }
+}
+
+/// Fails if one of the files belongs to a region.
+fn refuse_regions<'p>(storage: &dyn Storage, files: impl Iterator<Item = &'p Path>) -> Result<()> {
+    let dirs = files.map(|path| input_of(storage, path)).collect::<Result<BTreeSet<_>>>()?;
+    dirs.into_iter().flatten().try_for_each(|dir| refuse_region(storage, dir))
 }
 
 /// Returns the parent of the family directory that a file is in; `None` if there is none.

@@ -331,9 +331,7 @@ impl RegionCore {
         let left = runs.max_by_key(|run| run.len()).unwrap_or_default();
         let chosen = match left {
             // Background compactions would write it again and again: the number of files stays the same.
-            [_] if bypassed && files.iter().filter(|file| is_left(file)).count() > 1 => {
-                Chosen::of(Vec::new())
-            }
+            [_] if bypassed && files.len() > 1 => Chosen::of(Vec::new()),
             left if bypassed => Chosen::of(left.to_vec()),
             left => choose(left)?,
         };

@@ -4,6 +4,7 @@ use super::commit::StoreChange;
 use super::events::Task;
 use super::log::RegionLog;
 use super::observer::Held;
+use super::write::OnDrop;
 use super::{Region, RegionCore};
 use crate::error::{ErrorKind, Result};
 use crate::memstore::Segment;
@@ -88,13 +89,15 @@ impl RegionCore {
         // Checked only with the lock held: closing a region waits for this lock.
         self.check_writable()?;
         self.report_flush_started(self.memstore_size());
+        // Runs even if an observer or the clock panics.
+        let mut merge = OnDrop(Some(|| self.merge_frozen()));
         let flushed = self.flush_stores(stores, kept);
         match &flushed {
-            Ok(flushed) => self.report_flush_ended(flushed.seq_id),
-            Err(error) => {
-                self.report_failed(Task::Flush, error);
-                self.merge_frozen();
+            Ok(flushed) => {
+                merge.0 = None;
+                self.report_flush_ended(flushed.seq_id);
             }
+            Err(error) => self.report_failed(Task::Flush, error),
         }
         flushed
     }
@@ -318,11 +321,15 @@ mod tests {
     use super::*;
     use crate::region::{CompactionFilter, ObserverContext};
     use crate::{Delete, Durability, Error, Family, Put, RegionObserver, Row, Scan};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
     use std::sync::atomic::AtomicBool;
 
-    /// Refuses flushes after their memory is frozen.
+    /// Refuses flushes after their memory is frozen, by an error or a panic.
     #[derive(Debug)]
-    struct Refusing(AtomicBool);
+    struct Refusing {
+        is_on: AtomicBool,
+        panics: bool,
+    }
 
     impl RegionObserver for Refusing {
         fn pre_flush_store(
@@ -330,13 +337,22 @@ mod tests {
             _: &mut ObserverContext<'_>,
             _: &[u8],
         ) -> Result<Option<Box<dyn CompactionFilter>>> {
-            if self.0.load(Ordering::Relaxed) { Err(Error::invalid_argument("not now")) } else { Ok(None) }
+            match self.is_on.load(Ordering::Relaxed) {
+                true if self.panics => panic!("not now"),
+                true => Err(Error::invalid_argument("not now")),
+                false => Ok(None),
+            }
         }
     }
 
     #[test]
     fn flushes_that_fail_leave_few_segments() {
-        let (dir, observer) = (tempfile::tempdir().unwrap(), Arc::new(Refusing(AtomicBool::new(true))));
+        [false, true].into_iter().for_each(expect_few_segments);
+    }
+
+    fn expect_few_segments(panics: bool) {
+        let dir = tempfile::tempdir().unwrap();
+        let observer = Arc::new(Refusing { is_on: AtomicBool::new(true), panics });
         let region = Region::options()
             .create_if_missing(true)
             .family(Family::new("f").max_versions(5))
@@ -355,12 +371,13 @@ mod tests {
                 region.delete(Delete::new(format!("{}", number % 3)).column_at("f", "q", number)).unwrap();
             }
             let before = rows();
-            region.flush().unwrap_err();
+            let flushed = catch_unwind(AssertUnwindSafe(|| region.flush()));
+            assert_eq!((flushed.is_err(), matches!(flushed, Ok(Err(_)))), (panics, !panics));
             assert!((1..=MAX_FROZEN).contains(&frozen()), "{}", frozen());
             assert_eq!(rows(), before);
         }
         let before = rows();
-        observer.0.store(false, Ordering::Relaxed);
+        observer.is_on.store(false, Ordering::Relaxed);
         region.flush().unwrap();
         assert_eq!((frozen(), region.memstore_size(), region.store_file_count("f")), (0, 0, Some(1)));
         assert_eq!(rows(), before);

@@ -104,8 +104,9 @@ impl Table {
     ///
     /// Same as [`Region::bulk_load`](crate::Region::bulk_load); if a family is unknown, a file is unreadable,
     /// or no region, or more than one, has a row: nothing is loaded in these cases. If the directory is a
-    /// region's, possibly in the archive ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)). A file
-    /// that could not be synced must be written again before the call is repeated.
+    /// region's, possibly in the archive, or has MOB files
+    /// ([`InvalidArgument`](crate::ErrorKind::InvalidArgument)). A file that could not be synced must be
+    /// written again before the call is repeated.
     pub fn bulk_load(&self, dir: impl AsRef<Path>) -> Result<BulkLoad> {
         self.load(dir.as_ref(), false)
     }

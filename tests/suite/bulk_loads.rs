@@ -352,6 +352,25 @@ fn a_link_to_a_file_is_not_loaded_into_a_region() {
     assert_eq!(region.get(&Get::new("a")).unwrap().len(), 1);
 }
 
+/// The other region would lack the file.
+#[cfg(unix)]
+#[test]
+fn a_store_file_is_not_loaded_through_a_link_to_its_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = |name: &str| {
+        let options = Region::options().create_if_missing(true).family(Family::new("f"));
+        options.open(dir.path().join(name)).unwrap()
+    };
+    let (region, other) = (open("region"), open("other"));
+    other.put(hregion::Put::new("a").cell("f", "q", "v")).unwrap();
+    other.flush().unwrap();
+    let (file, link) = (other.hfile_paths("f").unwrap().remove(0), dir.path().join("link"));
+    std::os::unix::fs::symlink(file.parent().unwrap(), &link).unwrap();
+    let error = region.bulk_load(&[("f", link.join(file.file_name().unwrap()))]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+    assert!(file.exists() && region.store_file_count("f") == Some(0));
+}
+
 /// A storage that records, before a directory of a family is synced, the number of cells that another process
 /// reads.
 #[derive(Debug)]

@@ -253,6 +253,22 @@ fn the_blocks_of_an_index_fit_the_limits_whatever_their_settings() {
     }
 }
 
+/// The root is longer if there are few levels.
+#[test]
+fn an_index_has_no_more_levels_than_the_limits_allow() {
+    let mut rng = Rng::new(6);
+    let cells: Vec<Cell> = (0..300).map(|row| random_value(&mut rng, row, 30)).collect();
+    for levels in 1..5 {
+        let mut limits = Limits::new();
+        limits.index_levels = levels;
+        let options = HFileWriter::options().index_chunk_size(64).index_min_entries(2).block_size(64);
+        let bytes = write(options.limits(limits.clone()), &cells).unwrap();
+        let file = open::open_bytes(HFile::options().limits(limits), "levels", bytes).unwrap();
+        assert_eq!(file.index_levels(), levels);
+        assert_holds(&file, &cells, None);
+    }
+}
+
 /// Blocks of the index with keys that are long for the limits exceeded these, and the file could not be read.
 #[test]
 fn a_file_with_keys_that_are_too_long_to_be_read_is_refused() {

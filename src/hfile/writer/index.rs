@@ -9,9 +9,6 @@ use crate::block::{BlockHandle, BlockType};
 use crate::coding::{put_vlong, vlong_len};
 use crate::error::Result;
 
-/// The maximum depth of an index.
-const MAX_LEVELS: u32 = 16;
-
 /// Builds the data index of one file.
 #[derive(Debug)]
 pub(super) struct IndexWriter {
@@ -22,6 +19,8 @@ pub(super) struct IndexWriter {
     /// The maximum size in bytes of such a block with more than two entries, or of a root with more than one,
     /// however few they are.
     most: usize,
+    /// The maximum depth.
+    max_levels: u32,
     leaf: Entries,
     /// One entry for each leaf written.
     root: Entries,
@@ -41,11 +40,12 @@ pub(super) struct WrittenIndex {
 }
 
 impl IndexWriter {
-    pub(super) fn new(chunk_size: usize, min_entries: usize, most: usize) -> Self {
+    pub(super) fn new(chunk_size: usize, min_entries: usize, most: usize, max_levels: u32) -> Self {
         Self {
             chunk_size,
             min_entries,
             most,
+            max_levels,
             leaf: Entries::default(),
             root: Entries::default(),
             data_blocks: Vec::new(),
@@ -63,9 +63,9 @@ impl IndexWriter {
         self.leaf.handles.push(handle);
     }
 
-    /// Whether the open leaf is full.
+    /// Whether the open leaf is full. It never is in an index of one level, whose root it will be.
     pub(super) fn is_leaf_full(&self) -> bool {
-        self.leaf.leaf_len() >= self.chunk_size
+        self.leaf.leaf_len() >= self.chunk_size && self.max_levels > 1
     }
 
     /// Writes the open leaf if it is full or, when closing, if leaves were written before it. All data blocks
@@ -93,7 +93,7 @@ impl IndexWriter {
         } else {
             levels = 2;
             mid_key = self.mid_key();
-            while self.needs_level() && levels < MAX_LEVELS {
+            while self.needs_level() && levels < self.max_levels {
                 self.root = self.write_level(sink)?;
                 levels += 1;
             }

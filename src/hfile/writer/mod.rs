@@ -37,6 +37,9 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
+/// The maximum depth of an index.
+const MAX_INDEX_LEVELS: u32 = 16;
+
 /// Writes an HFile from cells in order (HBase: `HFile.Writer`).
 ///
 /// ```
@@ -108,6 +111,7 @@ impl HFileWriter {
                 options.index_chunk(),
                 options.index_min_entries,
                 options.most_of_index_block(),
+                options.limits.index_levels.min(MAX_INDEX_LEVELS),
             ),
             general_bloom: general.map(bloom),
             delete_family_bloom: delete_family.then(|| bloom(BloomType::Row)),

@@ -265,7 +265,8 @@ impl HFileWriterOptions {
     /// Sets the maximum size of a block: a cell that needs more is refused, as readers with these limits
     /// would refuse it, and so is a file whose keys are too long for its index or its metadata. Cells share a
     /// block only up to half of that size, which also limits the blocks of the index and of the Bloom
-    /// filters; half of what is read when a file is opened limits those of the index, too.
+    /// filters; half of what is read when a file is opened limits those of the index, too, unless the index
+    /// has as many levels as the limits allow.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;

@@ -48,11 +48,11 @@ impl RegionOptions {
     }
 
     /// Lists the files of a family. Retries if the target of a reference or link, or a file of a snapshot, is
-    /// missing, because another process may have moved it.
+    /// missing, or a list of files was removed, because of another process.
     fn list_store_files(&self, dir: &RegionDir, family: &[u8], list: ListFiles<'_>) -> Result<StoreFiles> {
         let mut listed = list(dir, family);
         for _ in 0..LISTINGS {
-            if self.writable || !listed.as_ref().err().is_some_and(Error::is_not_found) {
+            if self.writable || !listed.as_ref().err().is_some_and(Error::is_stale) {
                 break;
             }
             listed = list(dir, family);

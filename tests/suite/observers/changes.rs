@@ -150,6 +150,36 @@ fn files_with_a_removed_candidate_between_them_are_not_compacted_into_one() {
     assert_eq!(region.store_file_names("f").unwrap(), left);
 }
 
+/// Leaves only the oldest candidate.
+#[derive(Debug)]
+struct Oldest;
+
+impl RegionObserver for Oldest {
+    fn pre_compact_selection(
+        &self,
+        context: Context<'_, '_>,
+        _: &[u8],
+        files: &mut Vec<String>,
+    ) -> Result<()> {
+        context.bypass();
+        files.truncate(1);
+        Ok(())
+    }
+}
+
+/// In the background, it would be written again and again.
+#[test]
+fn one_of_several_files_that_remains_after_a_bypass_is_not_compacted() {
+    let region = region_of(Oldest);
+    for row in ["a", "b", "c"] {
+        region.put(Put::new(row).cell("f", "q", "v")).unwrap();
+        region.flush().unwrap();
+    }
+    let names = region.store_file_names("f").unwrap();
+    region.compact_family("f", Compaction::Minor).unwrap();
+    assert_eq!((names.len(), region.store_file_names("f").unwrap()), (3, names));
+}
+
 /// Changes everything that can be changed.
 #[derive(Debug)]
 struct Changer;
