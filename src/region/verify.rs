@@ -248,11 +248,11 @@ impl RegionOptions {
         let mut check = LogCheck::of_region(storage, limits, dir.info().clone());
         // Another process may have removed a log: the files have its cells.
         let found = dir.found_edits().filter_map(|log| check.check(log).err());
-        faults.extend(found.filter(|error| !error.is_not_found()));
+        faults.extend(found.filter(|error| !error.is_stale()));
         for path in dir.recovered_hfiles() {
             match self.files.verify(path) {
                 // HBase has opened the region, and moved the file.
-                Err(error) if error.is_not_found() => {}
+                Err(error) if error.is_stale() => {}
                 found => report(path, found),
             }
         }
@@ -397,7 +397,7 @@ impl RegionOptions {
             report(&file.path, found);
         }
         let mut opened = open_files(&self.files, &files);
-        while opened.as_ref().is_err_and(Error::is_not_found) {
+        while opened.as_ref().is_err_and(Error::is_stale) {
             let mut has_any = false;
             for file in &mut files {
                 has_any |= self.follow_archived(&mut file.path);
@@ -457,7 +457,7 @@ impl RegionOptions {
     fn verify_where_it_is(&self, path: &mut PathBuf) -> Result<VerifyReport> {
         let found = self.files.verify(&*path);
         match found {
-            Err(error) if error.is_not_found() && self.follow_archived(path) => self.files.verify(&*path),
+            Err(error) if error.is_stale() && self.follow_archived(path) => self.files.verify(&*path),
             found => found,
         }
     }
@@ -496,7 +496,7 @@ fn missing_files(found: &Result<FoundFiles>) -> Vec<PathBuf> {
         Ok((_, faults)) => faults.as_slice(),
         Err(error) => slice::from_ref(error),
     };
-    let missing = faults.iter().filter(|fault| fault.is_not_found());
+    let missing = faults.iter().filter(|fault| fault.is_stale());
     missing.filter_map(|fault| fault.path().map(Path::to_owned)).collect()
 }
 

@@ -52,7 +52,7 @@ impl RegionOptions {
     fn list_store_files(&self, dir: &RegionDir, family: &[u8], list: ListFiles<'_>) -> Result<StoreFiles> {
         let mut listed = list(dir, family);
         for _ in 0..LISTINGS {
-            if self.writable || !listed.as_ref().err().is_some_and(Error::is_not_found) {
+            if self.writable || !listed.as_ref().err().is_some_and(Error::is_stale) {
                 break;
             }
             listed = list(dir, family);

@@ -102,7 +102,7 @@ fn confirmed(check: impl Fn() -> Result<CheckReport>) -> Result<CheckReport> {
     let mut before: Option<Vec<Finding>> = None;
     for _ in 1..CHECKS {
         let report = match check() {
-            Err(error) if error.is_not_found() => continue,
+            Err(error) if error.is_stale() => continue,
             checked => checked?,
         };
         let is_fault = |finding: &&Finding| finding.severity > Severity::Info;
