@@ -4,6 +4,7 @@ mod log_check;
 
 use super::RegionOptions;
 use super::open::LISTINGS;
+use crate::cell::CellKey;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::hfile::VerifyReport;
 use crate::io::Storage;
@@ -375,7 +376,7 @@ impl RegionOptions {
             Err(error) => return Some(error),
         };
         let keys = [file.first_key(), file.last_key()];
-        let is_misplaced = keys.into_iter().flatten().any(|key| key.family() != family);
+        let is_misplaced = keys.into_iter().flatten().any(|key| !is_of_family(key, family));
         is_misplaced.then(|| Corruption::Malformed(OTHER_FAMILY).at(&path, 0))
     }
 
@@ -510,7 +511,7 @@ fn is_named_like_store_file(path: &Path) -> bool {
 /// because half of their file's rows are in the other region.
 fn misplaced(file: &StoreFile, region: &RegionInfo, family: &[u8]) -> Option<Error> {
     let keys = || [file.hfile().first_key(), file.hfile().last_key()].into_iter().flatten();
-    let fault = if keys().any(|key| key.family() != family) {
+    let fault = if keys().any(|key| !is_of_family(key, family)) {
         OTHER_FAMILY
     } else if !file.is_reference() && keys().any(|key| !region.contains(key.row())) {
         "rows outside of the region"
@@ -518,6 +519,11 @@ fn misplaced(file: &StoreFile, region: &RegionInfo, family: &[u8]) -> Option<Err
         return None;
     };
     Some(Corruption::Malformed(fault).at(file.path(), 0))
+}
+
+/// Whether a key is of the family of a directory, in whose name HBase replaces what is not UTF-8.
+fn is_of_family(key: &CellKey, family: &[u8]) -> bool {
+    String::from_utf8_lossy(key.family()).as_bytes() == family
 }
 
 /// Whether a store file is in the archive: in `archive/data/<namespace>/<table>/<region>/<family>`, or before
