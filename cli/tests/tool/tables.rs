@@ -1,13 +1,13 @@
 //! Commands on all tables of a namespace or a root directory, on several threads, and on all store files of a
 //! directory.
 
-use crate::library::files::copy_dir;
+use crate::library::files::{copy_dir, files_below, replace_in_descriptor};
 use crate::library::golden::recorded_region;
 use crate::support::{code, json_lines, last_error, ok, run, stderr, stdout, testdata};
 use hregion::{Family, Put, Table};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const STAGE: &str = "clone-references";
 
@@ -58,6 +58,58 @@ fn rows_and_cells_are_counted_by_table() {
     let limited = run(&["count", &root, "--limit", "3"]);
     assert_eq!(code(&limited), 2, "{}", stderr(&limited));
     assert_eq!(ok(&["count", &table, "--limit", "3"]).lines().next().unwrap(), "rows 3");
+}
+
+/// There is no sum without their rows or files.
+#[test]
+fn tables_that_cannot_be_read_do_not_stop_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a", "b", "c"] {
+        let table = Table::create(dir.path(), name, &[Family::new("fam")], &["m"]).unwrap();
+        for row in ["d", "x"] {
+            table.put(Put::new(row).cell("fam", "q", "value".repeat(20))).unwrap();
+        }
+        table.flush().unwrap();
+        table.close().unwrap();
+    }
+    let (root, data) = (text(dir.path().to_owned()), dir.path().join("data/default"));
+    let mut stores = files_below(&data.join("a"));
+    stores.retain(|path| path.parent().unwrap().ends_with("fam"));
+    let [damaged, other] = &stores[..] else { panic!("{stores:?}") };
+    let mut bytes = fs::read(damaged).unwrap();
+    bytes[60] ^= 1;
+    fs::write(damaged, bytes).unwrap();
+    replace_in_descriptor(&data.join("b"), b"fam", b"f\xffm");
+    for (line, tables) in [
+        (&["count", "--jobs", "1"][..], &["c"][..]),
+        (&["count", "--jobs", "3"], &["c"]),
+        (&["count", "--filter", "PageFilter(9)"], &["c"]),
+        (&["stats"], &["c"]),
+        (&["stats", "--by", "region"], &["a", "c", "c"]),
+    ] {
+        let output = run(&[line, &[root.as_str(), "--json"]].concat());
+        let (lines, errors) = (json_lines(&stdout(&output)), stderr(&output));
+        let (last, printed) = lines.split_last().unwrap();
+        let printed: Vec<&str> = printed.iter().map(|line| line["table"].as_str().unwrap()).collect();
+        assert_eq!(printed, tables, "{line:?}");
+        assert_eq!((code(&output), &last["error"]["kind"]), (4, &json!("Unsupported")), "{line:?}");
+        assert!(errors.contains("table a: ") && errors.contains(damaged.to_str().unwrap()), "{errors}");
+    }
+    assert_eq!(code(&run(&["diff", &root, &root])), 4);
+
+    fs::write(other, "short").unwrap();
+    let output = run(&["du", &root]);
+    let printed = stdout(&output);
+    assert_eq!(code(&output), 3, "{printed}");
+    assert!(stderr(&output).contains(other.to_str().unwrap()), "{}", stderr(&output));
+    let has = |path: &Path| printed.lines().any(|line| line.ends_with(path.to_str().unwrap()));
+    assert_eq!(["a", "b", "c"].map(|name| has(&data.join(name))), [false, true, true], "{printed}");
+    assert_eq!(
+        [damaged, other].map(|store| has(store.ancestors().nth(2).unwrap())),
+        [true, false],
+        "{printed}"
+    );
+    assert!(!has(&data) && !has(dir.path()), "{printed}");
 }
 
 /// A filter that accepts no more rows ends a scan in a region that returns none; commands that read the
