@@ -112,6 +112,32 @@ fn tables_that_cannot_be_read_do_not_stop_the_others() {
     assert!(!has(&data) && !has(dir.path()), "{printed}");
 }
 
+/// The tables are where HBase had them before 0.96.
+#[test]
+fn tables_that_are_not_read_with_their_root_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        let table = Table::create(dir.path(), name, &[Family::new("f")], &[""; 0]).unwrap();
+        table.put(Put::new("r").cell("f", "q", "v")).unwrap();
+        table.flush().unwrap();
+        table.close().unwrap();
+    }
+    let (root, old) = (text(dir.path().to_owned()), dir.path().join("b"));
+    fs::rename(dir.path().join("data/default/b"), &old).unwrap();
+    let old = text(old);
+    for command in ["count", "stats", "verify", "cells"] {
+        let output = run(&[command, "--json", &root]);
+        let error = last_error(&output);
+        assert_eq!((code(&output), error["path"].as_str()), (4, Some(&*old)), "{command}");
+    }
+    let counted = json_lines(&stdout(&run(&["count", "--json", &root])));
+    assert_eq!(counted[0], json!({"table": "a", "rows": 1, "cells": 1}));
+    assert_eq!(counted.len(), 2, "{counted:?}");
+    let found = json_lines(&ok(&["check", "--json", &root]));
+    let is_named = |finding: &Value| finding["kind"] == "unsupported" && finding["path"] == old.as_str();
+    assert!(found.iter().any(is_named), "{found:?}");
+}
+
 /// A filter that accepts no more rows ends a scan in a region that returns none; commands that read the
 /// regions one by one also stop there.
 #[test]
