@@ -400,17 +400,19 @@ pub(crate) fn each_table_below(dir: &Path, kind: Kind) -> Vec<Result<PathBuf, Co
                 Err(fault) => vec![Err(fault)],
             };
             let found = each_entry(&dir.join(DATA), probe::is_dir).into_iter().flat_map(tables);
-            let old = DirectoryCatalog::old_tables(&*vfs::storage(), dir).into_iter();
-            found.chain(old.map(|dir| Err(not_below_data(&dir)))).collect()
+            found.chain(old_tables(dir).into_iter().map(Err)).collect()
         }
         _ => vec![Ok(dir.to_owned())],
     }
 }
 
-/// The error of a table directly under a root, where HBase had it before 0.96.
-fn not_below_data(dir: &Path) -> CommandError {
-    let message = "a table beside data, as before HBase 0.96, which is not read with its root";
-    CommandError::unsupported(dir, message).with_hint(Some("name its directory"))
+/// Returns an error for each table directly under a root, where HBase had it before 0.96.
+pub(crate) fn old_tables(root: &Path) -> Vec<CommandError> {
+    let fault = |dir: PathBuf| {
+        let message = "a table beside data, as before HBase 0.96, which is not read with its root";
+        CommandError::unsupported(&dir, message).with_hint(Some("name its directory"))
+    };
+    DirectoryCatalog::old_tables(&*vfs::storage(), root).into_iter().map(fault).collect()
 }
 
 /// Returns the directories of tables in a namespace's, including those without a descriptor.

@@ -134,6 +134,9 @@ fn tables_that_are_not_read_with_their_root_are_named() {
     assert_eq!(counted[0], json!({"table": "a", "rows": 1, "cells": 1}));
     assert_eq!(counted.len(), 2, "{counted:?}");
     let found = json_lines(&ok(&["check", "--json", &root]));
+    let shell = run(&["shell", &root, "-e", "list"]);
+    assert_eq!(code(&shell), 0, "{}", stderr(&shell));
+    assert!(stderr(&shell).contains(&old), "{}", stderr(&shell));
     let is_named = |finding: &Value| finding["kind"] == "unsupported" && finding["path"] == old.as_str();
     assert!(found.iter().any(is_named), "{found:?}");
 }
