@@ -81,7 +81,7 @@ impl DirectoryCatalog {
     }
 
     /// Returns the directories of the tables directly under a root, where HBase had them before 0.96, by
-    /// name: no table has them below `data`. Directories that cannot be listed are left out.
+    /// name. Tables below `data`, and directories that cannot be read, are left out.
     #[must_use]
     pub fn old_tables(storage: &dyn Storage, root: &Path) -> Vec<PathBuf> {
         let dirs_in = |dir: &Path, is_wanted: &dyn Fn(&str) -> bool| -> Vec<PathBuf> {

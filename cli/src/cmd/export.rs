@@ -39,11 +39,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// bytes and the SHA-256. Regions are read on several threads. With --zookeeper, --bootstrap or --site, reads
 /// the table of a running cluster from its servers, each region at another moment.
 ///
-/// The directory must not be in TARGET, or in the table that TARGET is of. It is renamed into place when it is
-/// complete. With the feature remote, it may be a URL of S3 or
-/// HDFS: files are then named REGION.RANDOM.FORMAT, and the manifest is written last. A directory without a
-/// manifest is not a complete export. With --force, the manifest atomically replaces the manifest of another
-/// export, whose files are then removed.
+/// The directory must not be in TARGET, or in the table that TARGET is of. It is renamed into place when it
+/// is complete. With the feature remote, it may be a URL of S3 or HDFS: files are then named
+/// REGION.RANDOM.FORMAT, and the manifest is written last. A directory without a manifest is not a complete
+/// export. With --force, the manifest atomically replaces the manifest of another export, whose files are
+/// then removed.
 ///
 /// Parquet and Arrow files have one row for each cell. With --mapping, or with --columns
 /// family:qualifier=TYPE, they have one row for each row of the table, with typed columns; so does CSV.
@@ -293,8 +293,8 @@ fn check_directory(args: &Args) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Whether a directory, which need not exist, is the source or below it, or below the region or table that has
-/// it. Other calls report paths that cannot be resolved.
+/// Whether a directory, which need not exist, is the source or below it, or below the region or table that
+/// has it. Other calls report paths that cannot be resolved.
 fn is_in_source(path: &Path, source: &Path) -> bool {
     if vfs::is_url(path) || vfs::is_url(source) {
         return path.starts_with(source);

@@ -59,8 +59,8 @@ impl<'t> Families<'t> {
     }
 
     /// Opens the files of the next family, each once; `None` after the last one. Lists files again while
-    /// another process renames, archives or removes some of them, because others may have replaced them. After
-    /// an error, the next call continues with the next family.
+    /// another process renames, archives or removes some of them, because others may have replaced them.
+    /// After an error, the next call continues with the next family.
     pub(super) fn next(&mut self) -> Result<Option<Vec<StoreFile>>, Failure> {
         let mut known: HashMap<PathBuf, StoreFile> = HashMap::new();
         let mut attempts = 0;
