@@ -50,6 +50,15 @@ impl Faults {
         self.worst.is_none()
     }
 
+    /// Adds the failure that has ended the command, if any. Returns the fault that decides the exit code.
+    pub(crate) fn end(mut self, done: Result<(), Failure>, out: &mut Output) -> Result<Exit, Failure> {
+        match done {
+            Err(Failure::Fault(fault)) => self.add(*fault, out),
+            done => done?,
+        }
+        self.finish()
+    }
+
     /// Returns the fault that decides the exit code.
     pub(crate) fn finish(self) -> Result<Exit, Failure> {
         self.worst.map_or(Ok(Exit::Done), |fault| Err(fault.into()))

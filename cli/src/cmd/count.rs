@@ -194,16 +194,14 @@ fn count_all(sources: &[Named], mut faults: Faults, args: &Args, out: &mut Outpu
         }
         out.flush_aside()
     };
-    if args.cells.may_end_scan() {
-        for (table, source) in sources {
-            done(table.as_ref(), count_first(source, args))?;
-        }
+    let counted = if args.cells.may_end_scan() {
+        sources.iter().try_for_each(|(table, source)| done(table.as_ref(), count_first(source, args)))
     } else {
-        sum_parts(sources, (&args.rows, args.jobs), Counts::default, count, done)?;
-    }
+        sum_parts(sources, (&args.rows, args.jobs), Counts::default, count, done)
+    };
     let Counts { rows, cells } = all;
-    if is_one || !faults.is_empty() {
-        return faults.finish();
+    if is_one || counted.is_err() || !faults.is_empty() {
+        return faults.end(counted, out);
     }
     if out.is_json() {
         out.json_line(&json!({ "summary": { "tables": tables, "rows": rows, "cells": cells } }))?;

@@ -134,7 +134,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     };
     if matches!(args.by, Some(By::Region)) {
         print_heading(out)?;
-        for (table, source) in &sources {
+        let done = sources.iter().try_for_each(|(table, source)| {
             let parts = source.parts_of(&RowArgs::default());
             let of_part = |part: &SourcePart<'_>| {
                 let opened = part.open()?;
@@ -142,17 +142,15 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
                 let names = [("table", info.table().to_string()), ("region", info.encoded_name())];
                 Ok::<_, Failure>((names, of_region(source, &opened)?))
             };
-            args.jobs.in_order(&parts, of_part, |found| {
-                match faults.take(table.as_ref(), found, out)? {
-                    Some((names, stats)) => print_part(&names, &stats, out),
-                    None => Ok(()),
-                }
-            })?;
-        }
-        return faults.finish();
+            args.jobs.in_order(&parts, of_part, |found| match faults.take(table.as_ref(), found, out)? {
+                Some((names, stats)) => print_part(&names, &stats, out),
+                None => Ok(()),
+            })
+        });
+        return faults.end(done, out);
     }
     let of_part = |source: &InputSource, part: &SourcePart<'_>| of_region(source, &part.open()?);
-    sum_parts(&sources, (&RowArgs::default(), args.jobs), empty, of_part, |table, found| {
+    let done = sum_parts(&sources, (&RowArgs::default(), args.jobs), empty, of_part, |table, found| {
         let Some(stats) = faults.take(table, found, out)? else { return Ok(()) };
         if let Some(svg) = &args.svg {
             let mut file = TextFile::create(svg, args.force)?;
@@ -160,8 +158,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             file.finish()?;
         }
         print(table, &stats, out)
-    })?;
-    faults.finish()
+    });
+    faults.end(done, out)
 }
 
 /// Returns the paths that the picture must not replace; if it exists, also the files to which the target's

@@ -98,6 +98,8 @@ fn tables_that_cannot_be_read_do_not_stop_the_others() {
     assert_eq!(code(&run(&["diff", &root, &root])), 4);
 
     fs::write(other, "short").unwrap();
+    let output = run(&["du", &root, "no-such"]);
+    assert!(code(&output) == 5 && stderr(&output).contains(other.to_str().unwrap()), "{}", stderr(&output));
     let output = run(&["du", &root]);
     let printed = stdout(&output);
     assert_eq!(code(&output), 3, "{printed}");
