@@ -125,6 +125,10 @@ mod tests {
             if calls < 3 { Err(missing(Path::new("other"))) } else { read(path) }
         };
         assert_eq!((read_listed(&path, refers).unwrap(), calls), (b"here".to_vec(), 3));
+        // On NFS, another host has removed it after it was opened.
+        let mut error = Some(CommandError::io("read", &path, &io::ErrorKind::StaleNetworkFileHandle.into()));
+        let stale = |path: &Path| error.take().map_or_else(|| read(path), Err);
+        assert_eq!(read_listed(&path, stale).unwrap(), b"here");
         let denied = |path: &Path| {
             Err::<(), _>(CommandError::io("open", path, &io::ErrorKind::PermissionDenied.into()))
         };

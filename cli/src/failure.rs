@@ -41,8 +41,8 @@ pub(crate) struct CommandError {
     offset: Option<u64>,
     block: Option<&'static str>,
     hint: Option<&'static str>,
-    /// Whether a file or directory does not exist.
-    is_not_found: bool,
+    /// Whether a file or directory does not exist, or was removed after it was opened, as on NFS.
+    is_missing: bool,
 }
 
 /// The kind of usage errors.
@@ -51,7 +51,7 @@ pub(crate) const USAGE: &str = "Usage";
 impl CommandError {
     fn new(kind: &'static str, message: impl Into<String>) -> Self {
         let (path, offset, block, hint) = (None, None, None, None);
-        Self { kind, message: message.into(), path, offset, block, hint, is_not_found: false }
+        Self { kind, message: message.into(), path, offset, block, hint, is_missing: false }
     }
 
     /// Invalid use of the command line.
@@ -139,11 +139,12 @@ impl CommandError {
 
     /// The system failed at `doing` something to `path`.
     pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
-        let is_not_found = error.kind() == io::ErrorKind::NotFound;
+        let is_missing =
+            matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::StaleNetworkFileHandle);
         let is_dir = error.kind() == io::ErrorKind::IsADirectory;
         let hint = is_dir.then_some("expected a file, not a directory");
         let fault = Self::new(ErrorKind::Io.name(), format!("cannot {doing}: {error}"));
-        Self { is_not_found, ..fault.at(path).with_hint(hint) }
+        Self { is_missing, ..fault.at(path).with_hint(hint) }
     }
 
     /// A missing directory.
@@ -154,7 +155,7 @@ impl CommandError {
 
     /// Whether a file or directory does not exist, or a region, as after a change by another process.
     pub(crate) fn is_missing(&self) -> bool {
-        self.is_not_found || self.kind == ErrorKind::RegionNotFound.name()
+        self.is_missing || self.kind == ErrorKind::RegionNotFound.name()
     }
 
     /// The system cannot start more threads.
@@ -254,7 +255,7 @@ impl From<&hregion::Error> for CommandError {
             offset: error.offset(),
             block: error.block(),
             hint: hint(error),
-            is_not_found: error.is_not_found(),
+            is_missing: error.is_stale(),
         }
     }
 }

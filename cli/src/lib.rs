@@ -23,6 +23,7 @@ mod export_dir;
 mod export_manifest;
 mod failure;
 mod family_args;
+mod faults;
 mod file_sum;
 #[cfg(all(test, feature = "cluster"))]
 #[allow(dead_code, reason = "other tests use all of it")]

@@ -192,9 +192,13 @@ impl Warner {
 
     /// Prints a warning, unless quiet.
     pub(crate) fn warn(&self, warning: &hregion::Error) {
+        self.warn_of_fault(&CommandError::from(warning).with_hint(None));
+    }
+
+    /// Prints a fault as a warning, unless quiet.
+    pub(crate) fn warn_of_fault(&self, fault: &CommandError) {
         if !self.quiet {
-            let line = CommandError::from(warning).with_hint(None).line();
-            self.progress.suspend(|| say("warning", "33", &line));
+            self.progress.suspend(|| say("warning", "33", &fault.line()));
         }
     }
 

@@ -6,8 +6,9 @@ mod explain;
 pub(crate) use cells::RowCells;
 
 use crate::args::FileArgs;
-use crate::directories::{DATA, each_entry, family_of_region, tables_below};
+use crate::directories::{DATA, each_entry, each_table_below, family_of_region};
 use crate::failure::{CommandError, Failure};
+use crate::faults::Faults;
 use crate::output::{Output, Warner};
 use crate::part_sums::Named;
 use crate::probe;
@@ -55,25 +56,32 @@ impl InputSource {
         Self::of_kind(&target.target, kind, options, out)
     }
 
-    /// Opens each table of a namespace or a root directory, by path, with its name. Any other target is one
-    /// source without a name.
+    /// Opens each table of a namespace or a root directory, by path, with its name; the faults of those that
+    /// cannot be opened are added to `faults`. Any other target is one source without a name.
     pub(crate) fn open_all(
         target: &TargetArgs,
         reading: &FileArgs,
         cells: &CellArgs,
         draws: Option<Draws>,
+        faults: &mut Faults,
         out: &mut Output,
     ) -> Result<Vec<Named>, Failure> {
         let options = Self::begin(target, reading, cells, draws, out)?;
         let kind = target.kind()?;
         if matches!(kind, Kind::Namespace | Kind::Root) {
-            let tables = tables_below(&target.target, kind)?.into_iter();
-            let opened = tables.map(|dir| {
-                let table = Table::open_dir(&dir, options.clone())?;
-                let name = table.name().clone();
-                Ok::<_, Failure>((Some(name), Self::of_regions(Regions::Of(table), None, out)))
-            });
-            opened.collect()
+            let mut opened = Vec::new();
+            for dir in each_table_below(&target.target, kind) {
+                let table =
+                    dir.and_then(|dir| Table::open_dir(dir, options.clone()).map_err(CommandError::from));
+                match table {
+                    Ok(table) => {
+                        let name = table.name().clone();
+                        opened.push((Some(name), Self::of_regions(Regions::Of(table), None, out)));
+                    }
+                    Err(fault) => faults.add(fault, out),
+                }
+            }
+            Ok(opened)
         } else {
             Ok(vec![(None, Self::of_kind(&target.target, kind, options, out)?)])
         }

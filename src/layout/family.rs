@@ -48,6 +48,9 @@ pub(super) struct NamedFiles {
     /// A list that is not complete, if there is no other, and the directory has store files: these are not
     /// read.
     pub(super) torn_list: Option<PathBuf>,
+    /// Whether there is no list, not even an incomplete one, although the directory has store files, which
+    /// are not read: so a flush that failed leaves a family without other files.
+    lacks_list: bool,
 }
 
 /// A store file by name.
@@ -95,8 +98,10 @@ impl FamilyDir {
         tracker: StoreFileTracker,
         mut failed: impl FnMut(Error) -> Result<()>,
     ) -> Result<(StoreFiles, Vec<Error>)> {
-        let NamedFiles { files, ignored, warnings, empty, torn_list, .. } = self.named_files(tracker)?;
+        let named = self.named_files(tracker)?;
+        let NamedFiles { files, ignored, warnings, empty, torn_list, lacks_list, .. } = named;
         let mut found = StoreFiles { files: Vec::with_capacity(files.len()), ignored, warnings };
+        found.warnings.extend(lacks_list.then(|| missing_list_fault(&self.path())));
         for file in files {
             match self.resolve(&file.entry, &file.name, file.listed) {
                 Ok(file) => found.files.push(file),
@@ -112,18 +117,24 @@ impl FamilyDir {
     pub(super) fn named_files(&self, tracker: StoreFileTracker) -> Result<NamedFiles> {
         let storage = &*self.table.storage;
         let Some(entries) = list_if_exists(storage, &self.path())? else { return Ok(NamedFiles::default()) };
-        let (list, torn) = match tracker.source {
-            TrackedBy::Directory => (None, None),
+        let list = match tracker.source {
+            TrackedBy::Directory => None,
             TrackedBy::List => match find_file_list(storage, &self.path())? {
-                (None, torn) => (Some(FileList::default()), torn),
-                (list, _) => (list, None),
+                (None, torn) => {
+                    let mut found = self.names_of_list(&entries, FileList::default())?;
+                    if entries.iter().any(is_named_store_file) {
+                        (found.lacks_list, found.torn_list) = (torn.is_none(), torn);
+                    }
+                    return Ok(found);
+                }
+                (list, _) => list,
             },
-            TrackedBy::Unset => (read_file_list(storage, &self.path())?, None),
+            TrackedBy::Unset => read_file_list(storage, &self.path())?,
         };
-        let Some(list) = list else { return Ok(self.names_of_directory(entries)) };
-        let mut found = self.names_of_list(&entries, list)?;
-        found.torn_list = torn.filter(|_| entries.iter().any(is_named_store_file));
-        Ok(found)
+        match list {
+            None => Ok(self.names_of_directory(entries)),
+            Some(list) => self.names_of_list(&entries, list),
+        }
     }
 
     fn names_of_directory(&self, entries: Vec<DirEntry>) -> NamedFiles {
@@ -247,6 +258,13 @@ pub(crate) fn empty_file(path: &Path) -> Error {
 pub(super) fn torn_list_fault(path: &Path) -> Error {
     let message = "the list of files ends early, and there is no other: the store files are not read";
     Corruption::Malformed(message).at(path, 0)
+}
+
+/// Returns the fault of a family whose store files are not read, because there is no list of files. HBase
+/// reads none, either.
+fn missing_list_fault(family: &Path) -> Error {
+    let message = "there is no list of files: the store files are not read";
+    Corruption::Malformed(message).at(&family.join(FILE_LIST_DIR), 0)
 }
 
 /// Fails if a file has values that are too large for a store.

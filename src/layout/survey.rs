@@ -55,8 +55,8 @@ impl RegionDir {
     /// If the directory or a list of files cannot be read, or the tracker is unknown.
     pub(crate) fn survey_files(&self, family: &[u8]) -> Result<FileSurvey> {
         let (dir, tracker) = (self.family(family), self.tracker(family)?);
-        let NamedFiles { files, ignored, warnings, is_by_list, empty, torn_list } =
-            dir.named_files(tracker)?;
+        let named = dir.named_files(tracker)?;
+        let NamedFiles { files, ignored, warnings, is_by_list, empty, torn_list, .. } = named;
         let (count, mut faults) = (files.len(), Vec::new());
         let mut add = |kind, name: &str, error| {
             faults.push(FileFault { kind, path: dir.path().join(name), error });

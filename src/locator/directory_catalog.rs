@@ -2,11 +2,13 @@
 
 use super::region_chain::check_region_chain;
 use super::{Catalog, CatalogEntry, CatalogRange, CatalogRow, RegionLocations, TableState};
+use crate::binary::is_hex;
 use crate::clock::Deadline;
-use crate::error::{Corruption, Error, Result};
+use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::{DirEntry, Storage, is_absent};
 use crate::layout::{
-    LISTINGS, RegionChange, TableListing, is_change, keeps_changing, regions_among, table_of_descriptor,
+    LISTINGS, RegionChange, TableListing, find_region_info, is_change, keeps_changing, regions_among,
+    table_of_descriptor,
 };
 use crate::schema::{RegionInfo, TableName, serving};
 use std::collections::{BTreeSet, HashSet};
@@ -78,6 +80,26 @@ impl DirectoryCatalog {
         Ok((!is_other).then_some(old))
     }
 
+    /// Returns the directories of the tables directly under a root, where HBase had them before 0.96, by
+    /// name. Tables below `data`, and directories that cannot be read, are left out.
+    #[must_use]
+    pub fn old_tables(storage: &dyn Storage, root: &Path) -> Vec<PathBuf> {
+        let dirs_in = |dir: &Path, is_wanted: &dyn Fn(&str) -> bool| -> Vec<PathBuf> {
+            let entries = storage.list_dir(dir).unwrap_or_default();
+            let dirs = entries.iter().filter(|entry| entry.is_dir);
+            let mut names: Vec<&str> =
+                dirs.filter_map(DirEntry::utf8_name).filter(|name| is_wanted(name)).collect();
+            names.sort_unstable();
+            names.into_iter().map(|name| dir.join(name)).collect()
+        };
+        let is_region = |dir: &PathBuf| is_found(find_region_info(storage, dir));
+        let is_table = |dir: &PathBuf| {
+            is_found(table_of_descriptor(storage, dir)) || dirs_in(dir, &is_hex).iter().any(is_region)
+        };
+        let is_other = |name: &str| name.starts_with('.') || OTHER_DIRS.contains(&name);
+        dirs_in(root, &|name| !is_other(name)).into_iter().filter(is_table).collect()
+    }
+
     /// Returns the path of a table's directory under a root, since 0.96.
     pub(crate) fn dir_under(root: &Path, table: &TableName) -> PathBuf {
         root.join("data").join(table.namespace()).join(table.qualifier())
@@ -113,6 +135,11 @@ impl DirectoryCatalog {
         }
         Ok(regions.first().map(|(_, region)| region.table().clone()))
     }
+}
+
+/// Whether a file exists, although it may be malformed.
+fn is_found<T>(found: Result<Option<T>>) -> bool {
+    found.map_or_else(|error| error.kind() != ErrorKind::Io, |found| found.is_some())
 }
 
 /// Whether a directory exists. Fails if the check fails.
@@ -247,5 +274,15 @@ mod tests {
         let mut file = storage.create(&root.join("archive/.tableinfo.0000000001")).unwrap();
         file.write_all(&table.to_file()).unwrap();
         assert_eq!(dir("archive"), Some(root.join("archive")));
+        let old = || DirectoryCatalog::old_tables(&storage, root);
+        assert_eq!(old(), [root; 0]);
+        let info = RegionInfo::new(TableName::parse("old").unwrap(), "", "", 1).unwrap();
+        let region = root.join("old").join(info.encoded_name());
+        storage.create_dir_all(&region).unwrap();
+        assert_eq!(old(), [root; 0]);
+        storage.create(&region.join(".regioninfo")).unwrap().write_all(b"malformed").unwrap();
+        storage.create_dir_all(&root.join("empty")).unwrap();
+        storage.create(&root.join("empty/.tableinfo.0000000001")).unwrap().write_all(b"old").unwrap();
+        assert_eq!(old(), [root.join("empty"), root.join("old")]);
     }
 }

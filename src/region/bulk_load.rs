@@ -81,9 +81,10 @@ impl Region {
     }
 
     /// Creates a file for a bulk load, with the settings of a family: encoding, codec, Bloom filter, block
-    /// size, encryption (HBase: `HFileOutputFormat2`). Its cells may have tags and sequence ids. It is
-    /// finished as [`StoreFileOrigin::BulkLoad`], and then
-    /// [loaded](Self::bulk_load) by this or another region of the table.
+    /// size, encryption (HBase: `HFileOutputFormat2`). Its cells may have tags and sequence ids. A row
+    /// and qualifier that are too long for a put are refused. It is finished as
+    /// [`StoreFileOrigin::BulkLoad`], and then [loaded](Self::bulk_load) by this or another region of the
+    /// table.
     ///
     /// # Errors
     ///
@@ -240,8 +241,10 @@ impl RegionCore {
         let store = &self.stores[store];
         let newest_first = state.files.iter().rev().map(StoreFile::hfile).chain(of);
         let compression = store.compression(store.family.codec, newest_first)?;
-        let (tags, encrypted) = of.map_or((true, false), |of| (of.has_tags(), of.trailer().is_encrypted()));
-        store.create_for_bulk_load(path, tags, encrypted, compression, self.clock.now())
+        let carries = of.map_or((true, false), |of| (of.has_tags(), of.trailer().is_encrypted()));
+        // Cells that a file already has are kept.
+        let max_key_len = if of.is_some() { usize::MAX } else { self.max_key_len };
+        store.create_for_bulk_load(path, carries, max_key_len, compression, self.clock.now())
     }
 
     /// Flushes the memory. Returns the sequence id that the cells of the files get.

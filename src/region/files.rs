@@ -108,7 +108,7 @@ impl RegionOptions {
         match self.families.as_slice() {
             [] => Ok(Family::new(name.unwrap_or_default()).max_versions(u32::MAX)),
             [given] if name.as_deref().is_none_or(|name| name == given.name()) => {
-                given.check()?;
+                given.check_readable()?;
                 Ok(given.clone())
             }
             [given] => Err(Error::no_such_family(given.name(), name.as_deref())),

@@ -77,7 +77,8 @@ pub(super) struct Opened {
 
 impl RegionOptions {
     pub(super) fn open_region(mut self, path: &Path) -> Result<Region> {
-        self.families.iter().try_for_each(Family::check)?;
+        let check = if self.writable { Family::check } else { Family::check_readable };
+        self.families.iter().try_for_each(check)?;
         let described = self.read_descriptor_file()?;
         let path = &path_of_region(&*self.storage, path)?;
         let (dir, lock) = self.open_dir(path, described.as_ref())?;
@@ -116,7 +117,7 @@ impl RegionOptions {
             return Err(Error::invalid_argument("a region of a snapshot can only be opened for reading"));
         }
         self.refuse_logs("a region of a snapshot")?;
-        self.families.iter().try_for_each(Family::check)?;
+        self.families.iter().try_for_each(Family::check_readable)?;
         let described = self.read_descriptor_file()?;
         let mut dir = snapshot.region_dir(&self.storage, region);
         describe(&mut dir, described.as_ref())?;

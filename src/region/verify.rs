@@ -4,6 +4,7 @@ mod log_check;
 
 use super::RegionOptions;
 use super::open::LISTINGS;
+use crate::cell::CellKey;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::hfile::VerifyReport;
 use crate::io::Storage;
@@ -248,11 +249,11 @@ impl RegionOptions {
         let mut check = LogCheck::of_region(storage, limits, dir.info().clone());
         // Another process may have removed a log: the files have its cells.
         let found = dir.found_edits().filter_map(|log| check.check(log).err());
-        faults.extend(found.filter(|error| !error.is_not_found()));
+        faults.extend(found.filter(|error| !error.is_stale()));
         for path in dir.recovered_hfiles() {
             match self.files.verify(path) {
                 // HBase has opened the region, and moved the file.
-                Err(error) if error.is_not_found() => {}
+                Err(error) if error.is_stale() => {}
                 found => report(path, found),
             }
         }
@@ -375,7 +376,7 @@ impl RegionOptions {
             Err(error) => return Some(error),
         };
         let keys = [file.first_key(), file.last_key()];
-        let is_misplaced = keys.into_iter().flatten().any(|key| key.family() != family);
+        let is_misplaced = keys.into_iter().flatten().any(|key| !is_of_family(key, family));
         is_misplaced.then(|| Corruption::Malformed(OTHER_FAMILY).at(&path, 0))
     }
 
@@ -397,7 +398,7 @@ impl RegionOptions {
             report(&file.path, found);
         }
         let mut opened = open_files(&self.files, &files);
-        while opened.as_ref().is_err_and(Error::is_not_found) {
+        while opened.as_ref().is_err_and(Error::is_stale) {
             let mut has_any = false;
             for file in &mut files {
                 has_any |= self.follow_archived(&mut file.path);
@@ -457,7 +458,7 @@ impl RegionOptions {
     fn verify_where_it_is(&self, path: &mut PathBuf) -> Result<VerifyReport> {
         let found = self.files.verify(&*path);
         match found {
-            Err(error) if error.is_not_found() && self.follow_archived(path) => self.files.verify(&*path),
+            Err(error) if error.is_stale() && self.follow_archived(path) => self.files.verify(&*path),
             found => found,
         }
     }
@@ -496,7 +497,7 @@ fn missing_files(found: &Result<FoundFiles>) -> Vec<PathBuf> {
         Ok((_, faults)) => faults.as_slice(),
         Err(error) => slice::from_ref(error),
     };
-    let missing = faults.iter().filter(|fault| fault.is_not_found());
+    let missing = faults.iter().filter(|fault| fault.is_stale());
     missing.filter_map(|fault| fault.path().map(Path::to_owned)).collect()
 }
 
@@ -510,7 +511,7 @@ fn is_named_like_store_file(path: &Path) -> bool {
 /// because half of their file's rows are in the other region.
 fn misplaced(file: &StoreFile, region: &RegionInfo, family: &[u8]) -> Option<Error> {
     let keys = || [file.hfile().first_key(), file.hfile().last_key()].into_iter().flatten();
-    let fault = if keys().any(|key| key.family() != family) {
+    let fault = if keys().any(|key| !is_of_family(key, family)) {
         OTHER_FAMILY
     } else if !file.is_reference() && keys().any(|key| !region.contains(key.row())) {
         "rows outside of the region"
@@ -518,6 +519,11 @@ fn misplaced(file: &StoreFile, region: &RegionInfo, family: &[u8]) -> Option<Err
         return None;
     };
     Some(Corruption::Malformed(fault).at(file.path(), 0))
+}
+
+/// Whether a key is of the family of a directory, in whose name HBase replaces what is not UTF-8.
+fn is_of_family(key: &CellKey, family: &[u8]) -> bool {
+    String::from_utf8_lossy(key.family()).as_bytes() == family
 }
 
 /// Whether a store file is in the archive: in `archive/data/<namespace>/<table>/<region>/<family>`, or before

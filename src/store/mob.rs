@@ -285,7 +285,7 @@ impl MobFiles {
         for path in paths.iter().chain(&paths) {
             match self.options.open(path) {
                 Ok(file) => return Ok(self.keep(path, file)),
-                Err(error) if error.is_not_found() => {}
+                Err(error) if error.is_stale() => {}
                 Err(error) => return Err(error),
             }
         }

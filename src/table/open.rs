@@ -335,7 +335,7 @@ impl TableCore {
             };
             *listings += 1;
             let regions = match self.regions_to_read(dir) {
-                Err(error) if error.is_not_found() => return Err(gone),
+                Err(error) if error.is_stale() => return Err(gone),
                 regions => regions?,
             };
             if regions.is_empty() {
@@ -402,7 +402,7 @@ impl TableCore {
             return Ok(false);
         }
         let regions = match self.regions_to_read(dir) {
-            Err(error) if error.is_not_found() => return Ok(true),
+            Err(error) if error.is_stale() => return Ok(true),
             regions => regions?,
         };
         // In other directories with names of regions, HBase may be making regions, which it commits later.

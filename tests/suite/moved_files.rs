@@ -173,6 +173,31 @@ fn a_region_is_opened_although_a_file_becomes_stale_meanwhile() {
 }
 
 #[test]
+fn files_that_become_stale_meanwhile_are_verified_and_exported() {
+    let nfs = || {
+        let files = cloned();
+        let other: Arc<dyn Storage> = Arc::new(files.clone());
+        let act: Act = Box::new(move || compact(other));
+        Arc::new(Nfs { files, act: Mutex::new(Some(act)) })
+    };
+    let storage = nfs();
+    let table = Table::open_with(ROOT, "t", options(Arc::new(storage.files.clone()))).unwrap();
+    let region = Path::new(TABLE).join(table.regions()[0].encoded_name());
+    let mut cells = 0;
+    let verified = options(Arc::clone(&storage) as _).verify(&region, |path, report| {
+        let report = report.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert!(report.faults.is_empty(), "{:?}", report.faults);
+        cells += report.cells;
+    });
+    assert!(verified.as_ref().is_ok_and(Vec::is_empty), "{verified:?}");
+    assert!(cells == 2 && storage.act.lock().unwrap().is_none());
+
+    let storage = nfs();
+    Table::export_snapshot_with(ROOT, "s", "other", options(Arc::clone(&storage) as _)).unwrap();
+    assert!(storage.act.lock().unwrap().is_none());
+}
+
+#[test]
 fn files_that_are_archived_meanwhile_are_verified() {
     for n in 0.. {
         let files = cloned();

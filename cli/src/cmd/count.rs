@@ -3,6 +3,7 @@
 use crate::args::FileArgs;
 use crate::cell_source::CellSource as _;
 use crate::failure::{CommandError, Exit, Failure};
+use crate::faults::Faults;
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::part_sums::{Named, Sum, sum_parts};
@@ -23,8 +24,9 @@ use std::io::Write as _;
 /// For an HFile without options that select cells, reads, checks and counts all stored cells; the counts
 /// recorded in the file are not used. Follows links; for a reference, counts its half of the file. Otherwise
 /// counts the rows and cells that `hregion scan` prints; for a namespace or a root directory, counts each
-/// table, then prints the sum. Regions are read on several threads. With --zookeeper, --bootstrap or --site,
-/// counts a table of a running cluster.
+/// table, then prints the sum. If a table cannot be read, its error is printed, the others are counted, and
+/// there is no sum. Regions are read on several threads. With --zookeeper, --bootstrap or --site, counts a
+/// table of a running cluster.
 ///
 /// With --json: {"rows":1,"cells":2}; for a namespace or a root directory {"table","rows","cells"} for each
 /// table, then {"summary":{"tables","rows","cells"}}.
@@ -114,9 +116,11 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return Ok(Exit::Done);
     }
     let draws = Draws { prints: false, all: args.rows.is_all() };
-    let sources = InputSource::open_all(&args.target, &args.reading, &args.cells, Some(draws), out)?;
+    let mut faults = Faults::default();
+    let sources =
+        InputSource::open_all(&args.target, &args.reading, &args.cells, Some(draws), &mut faults, out)?;
     match &sources[..] {
-        sources if !args.rows.has_limit() => count_all(sources, args, out),
+        sources if !args.rows.has_limit() => count_all(sources, faults, args, out),
         [(None, source)] => {
             print(count_first(source, args)?, out)?;
             Ok(Exit::Done)
@@ -168,15 +172,17 @@ fn count_part(source: &InputSource, part: &SourcePart<'_>, args: &Args) -> Resul
     Ok(counter.counts)
 }
 
-/// Counts the rows and cells of each source, and prints them; of several tables also their sum.
-fn count_all(sources: &[Named], args: &Args, out: &mut Output) -> Result<Exit, Failure> {
+/// Counts the rows and cells of each source, and prints them; of several tables also their sum, if all can be
+/// read. `faults` are those of tables that cannot be opened.
+fn count_all(sources: &[Named], mut faults: Faults, args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let (mut tables, mut all) = (0_u64, Counts::default());
     let is_one = matches!(sources, [(None, _)]);
     if !is_one && !out.is_json() {
         writeln!(out, "{:>12} {:>12}", "rows", "cells")?;
     }
     let count = |source: &InputSource, part: &SourcePart<'_>| count_part(source, part, args);
-    let mut done = |table: Option<&TableName>, counts| {
+    let mut done = |table: Option<&TableName>, counted: Result<Counts, Failure>| {
+        let Some(counts) = faults.take(table, counted, out)? else { return Ok(()) };
         let Some(table) = table else { return print(counts, out) };
         tables += 1;
         all.merge(counts);
@@ -188,16 +194,14 @@ fn count_all(sources: &[Named], args: &Args, out: &mut Output) -> Result<Exit, F
         }
         out.flush_aside()
     };
-    if args.cells.may_end_scan() {
-        for (table, source) in sources {
-            done(table.as_ref(), count_first(source, args)?)?;
-        }
+    let counted = if args.cells.may_end_scan() {
+        sources.iter().try_for_each(|(table, source)| done(table.as_ref(), count_first(source, args)))
     } else {
-        sum_parts(sources, (&args.rows, args.jobs), Counts::default, count, done)?;
-    }
+        sum_parts(sources, (&args.rows, args.jobs), Counts::default, count, done)
+    };
     let Counts { rows, cells } = all;
-    if is_one {
-        return Ok(Exit::Done);
+    if is_one || counted.is_err() || !faults.is_empty() {
+        return faults.end(counted, out);
     }
     if out.is_json() {
         out.json_line(&json!({ "summary": { "tables": tables, "rows": rows, "cells": cells } }))?;

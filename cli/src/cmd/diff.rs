@@ -6,6 +6,7 @@ use crate::cell_source::{CellSource, FileCells};
 use crate::cmd::convert::common_order;
 use crate::directories::check_as;
 use crate::failure::{CommandError, Exit, Failure};
+use crate::faults::Faults;
 use crate::output::Output;
 use crate::probe;
 use crate::query_args::{CellArgs, RangeArgs, RowArgs};
@@ -127,7 +128,11 @@ fn of_rows(args: &Args, rows: &RowArgs, out: &mut Output) -> Result<[u64; 2], Fa
     let cells = cells.at(Some(cells.now().unwrap_or_else(|| SystemClock.now())));
     let open = |path: &PathBuf, out: &mut Output| {
         let target = TargetArgs { target: path.clone(), kind: args.kind };
-        InputSource::open_all(&target, &args.reading, &cells, None, out)
+        let mut faults = Faults::default();
+        let opened = InputSource::open_all(&target, &args.reading, &cells, None, &mut faults, out)?;
+        // Without one of the tables, all cells of the other would differ.
+        faults.finish()?;
+        Ok::<_, Failure>(opened)
     };
     let sources = [open(&args.left, out)?, open(&args.right, out)?];
     let mut pairs = BTreeMap::<_, [Option<&InputSource>; 2]>::new();

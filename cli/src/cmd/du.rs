@@ -9,6 +9,7 @@ use crate::block_usage::BlockUsage;
 use crate::concurrent_changes::read_listed;
 use crate::directories::{is_snapshot, mob_dir};
 use crate::failure::{CommandError, Exit, Failure};
+use crate::faults::Faults;
 use crate::output::Output;
 use crate::probe;
 use crate::store_files::{self, FamilyFiles, RegionFiles};
@@ -33,7 +34,8 @@ use store_file::{StoreFile, print_json, set_overlaps};
 /// written, cells and timestamps are unknown. Timestamps are from the time range in the file, which begins at
 /// 0 if the file has a marker that deletes all older versions. The MOB files of a table, of a namespace or of
 /// `data`, which are below `mobdir` of the root, are printed after its other files. The files of a snapshot
-/// are listed where they are now, in the directories of tables or in the archive.
+/// are listed where they are now, in the directories of tables or in the archive. A family of which a file
+/// cannot be read is left out, and so are the sums with it.
 ///
 /// With --blocks, reads the headers of all blocks, and prints for each family the bytes and the number of
 /// blocks of each type (cells, index, Bloom filters …), and the number of runs of adjacent blocks: few runs
@@ -81,38 +83,19 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let options = args.reading.options(out)?;
-    let storage = vfs::storage();
     if !out.is_json() {
         writeln!(out, "{}", Usage::HEADING)?;
     }
     let (mut blocks, mut samples) = (BlockUsage::default(), Samples::default());
+    let mut faults = Faults::default();
     for target in &with_mob_dirs(&args.targets)? {
-        if probe::is_dir(target)? && is_snapshot(target)? {
-            print_snapshot(target, args, &options, (&mut blocks, &mut samples), out)?;
-            continue;
+        match print_target(target, args, &options, (&mut blocks, &mut samples), &mut faults, out) {
+            Err(Failure::Fault(fault)) => faults.add(*fault, out),
+            done => done?,
         }
-        let mut families = Families::list(target, &storage, &options, args.blocks)?;
-        // The directories that the current file is in, from the target down, with their usage so far.
-        let mut open: Vec<(PathBuf, Usage)> = Vec::new();
-        while let Some(mut family) = families.next()? {
-            let depth = set_overlaps(&mut family);
-            for file in &family {
-                note(file, args, &mut blocks, &mut samples);
-                if out.is_json() {
-                    print_json(file, out)?;
-                    continue;
-                }
-                close(&mut open, &file.path, out)?;
-                let known = open.last().map_or_else(|| target.clone(), |(dir, _)| dir.clone());
-                let mut below: Vec<PathBuf> = file.path.ancestors().skip(1).map(Path::to_owned).collect();
-                below.retain(|dir| dir.starts_with(&known) && (*dir != known || open.is_empty()));
-                open.extend(below.into_iter().rev().map(|dir| (dir, Usage::default())));
-                open.iter_mut().for_each(|(_, sum)| sum.add(Usage { depth, ..file.usage }));
-                file.usage.print(&file.path, out)?;
-            }
-            out.flush_aside()?;
-        }
-        close(&mut open, Path::new(""), out)?;
+    }
+    if !faults.is_empty() {
+        return faults.finish();
     }
     blocks.print(out)?;
     if args.what_if {
@@ -122,6 +105,55 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         args.targets.iter().try_for_each(|target| balance::print(target, &args.reading, out))?;
     }
     Ok(Exit::Done)
+}
+
+/// Prints the files of a target, and the sums of the directories whose files can all be read. The faults of
+/// other families are added to `faults`.
+fn print_target(
+    target: &Path,
+    args: &Args,
+    options: &HFileOptions,
+    (blocks, samples): (&mut BlockUsage, &mut Samples),
+    faults: &mut Faults,
+    out: &mut Output,
+) -> Result<(), Failure> {
+    if probe::is_dir(target)? && is_snapshot(target)? {
+        return print_snapshot(target, args, options, (blocks, samples), out);
+    }
+    let storage = vfs::storage();
+    let mut families = Families::list(target, &storage, options, args.blocks)?;
+    // The directories that the current file is in, from the target down, with their usage so far.
+    let mut open: Vec<(PathBuf, Usage)> = Vec::new();
+    let mut failed = Vec::new();
+    loop {
+        let mut family = match families.next() {
+            Ok(Some(family)) => family,
+            Ok(None) => break,
+            Err(Failure::Fault(fault)) => {
+                faults.add(*fault, out);
+                failed.push(families.dir().to_owned());
+                continue;
+            }
+            Err(other) => return Err(other),
+        };
+        let depth = set_overlaps(&mut family);
+        for file in &family {
+            note(file, args, blocks, samples);
+            if out.is_json() {
+                print_json(file, out)?;
+                continue;
+            }
+            close(&mut open, &failed, &file.path, out)?;
+            let known = open.last().map_or_else(|| target.to_owned(), |(dir, _)| dir.clone());
+            let mut below: Vec<PathBuf> = file.path.ancestors().skip(1).map(Path::to_owned).collect();
+            below.retain(|dir| dir.starts_with(&known) && (*dir != known || open.is_empty()));
+            open.extend(below.into_iter().rev().map(|dir| (dir, Usage::default())));
+            open.iter_mut().for_each(|(_, sum)| sum.add(Usage { depth, ..file.usage }));
+            file.usage.print(&file.path, out)?;
+        }
+        out.flush_aside()?;
+    }
+    close(&mut open, &failed, Path::new(""), out)
 }
 
 /// Adds the data of a file that the options require.
@@ -197,10 +229,17 @@ fn with_mob_dirs(targets: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
-/// Prints the directories that a file is not in.
-fn close(open: &mut Vec<(PathBuf, Usage)>, path: &Path, out: &mut Output) -> Result<(), Failure> {
+/// Prints the directories that a file is not in, except those with a family that could not be read.
+fn close(
+    open: &mut Vec<(PathBuf, Usage)>,
+    failed: &[PathBuf],
+    path: &Path,
+    out: &mut Output,
+) -> Result<(), Failure> {
     while let Some((dir, sum)) = open.pop_if(|(dir, _)| !path.starts_with(dir)) {
-        sum.print(&dir, out)?;
+        if !failed.iter().any(|failed| failed.starts_with(&dir)) {
+            sum.print(&dir, out)?;
+        }
     }
     Ok(())
 }

@@ -7,11 +7,12 @@ use crate::args::FileArgs;
 #[cfg(feature = "arrow")]
 use crate::batch_export::BatchArgs;
 use crate::cell_csv;
+use crate::directories::{is_region, is_table};
 use crate::export_dir::{ExportDir, check_remote};
 use crate::export_manifest::{Exported, MANIFEST, file_name, names_listed};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::lines::is_stdin;
-use crate::new_file::check_force;
+use crate::new_file::{check_force, directory};
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::probe;
@@ -38,10 +39,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// bytes and the SHA-256. Regions are read on several threads. With --zookeeper, --bootstrap or --site, reads
 /// the table of a running cluster from its servers, each region at another moment.
 ///
-/// The directory is renamed into place when it is complete. With the feature remote, it may be a URL of S3 or
-/// HDFS: files are then named REGION.RANDOM.FORMAT, and the manifest is written last. A directory without a
-/// manifest is not a complete export. With --force, the manifest atomically replaces the manifest of another
-/// export, whose files are then removed.
+/// The directory must not be in TARGET, or in the table that TARGET is of. It is renamed into place when it
+/// is complete. With the feature remote, it may be a URL of S3 or HDFS: files are then named
+/// REGION.RANDOM.FORMAT, and the manifest is written last. A directory without a manifest is not a complete
+/// export. With --force, the manifest atomically replaces the manifest of another export, whose files are
+/// then removed.
 ///
 /// Parquet and Arrow files have one row for each cell. With --mapping, or with --columns
 /// family:qualifier=TYPE, they have one row for each row of the table, with typed columns; so does CSV.
@@ -146,7 +148,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         let fault = CommandError::lacking("Parquet, Arrow and typed columns are not built in");
         return Err(fault.with_hint(Some("build with the feature `arrow`")).into());
     }
-    check_directory(&args.out, args.force)?;
+    check_directory(args)?;
     let rows = RowArgs::from(args.range.clone());
     let mut cells = args.cells.clone();
     if !args.server.is_given() {
@@ -230,7 +232,7 @@ fn finish(
     manifest.extend(sums.map(|(name, sum)| (name.to_owned(), sum.into())));
     let manifest = format!("{}\n", text::json(&Value::Object(manifest)));
     // something else may have the name by now
-    check_directory(&args.out, args.force)?;
+    check_directory(args)?;
     dir.finish(manifest.as_bytes(), &names, args.force, out)?;
     let count = files.len();
     if out.is_json() {
@@ -244,10 +246,15 @@ fn finish(
     Ok(Exit::Done)
 }
 
-/// Fails if the directory exists and must not be replaced, or has anything but an export of this command.
-fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
+/// Fails if the directory is in the source, or exists and must not be replaced, or has anything but an export
+/// of this command.
+fn check_directory(args: &Args) -> Result<(), CommandError> {
+    let (path, force) = (&*args.out, args.force);
     if is_stdin(path) {
         return Err(CommandError::usage("--out: expected a directory"));
+    }
+    if !args.server.is_given() && is_in_source(path, &args.target.target) {
+        return Err(CommandError::invalid_file(path, "the output is in the input, which is never changed"));
     }
     if vfs::is_url(path) {
         return check_remote(path, force).map(drop);
@@ -284,6 +291,20 @@ fn check_directory(path: &Path, force: bool) -> Result<(), CommandError> {
         }
     }
     Ok(())
+}
+
+/// Whether a directory, which need not exist, is the source or below it, or below the region or table that
+/// has it. Other calls report paths that cannot be resolved.
+fn is_in_source(path: &Path, source: &Path) -> bool {
+    if vfs::is_url(path) || vfs::is_url(source) {
+        return path.starts_with(source);
+    }
+    let (Ok(mut source), Ok(parent)) = (vfs::full(source), vfs::full(directory(path))) else { return false };
+    let is_part = |dir: &Path| matches!(is_region(dir), Ok(true)) || matches!(is_table(dir), Ok(true));
+    while let Some(outer) = source.parent().filter(|outer| is_part(outer)) {
+        source = outer.to_owned();
+    }
+    parent.join(path.file_name().unwrap_or_default()).starts_with(source)
 }
 
 /// The end of a scan of several parts, if a part may end it. The parts are then read in order.

@@ -3,6 +3,7 @@
 use crate::args::FileArgs;
 use crate::concurrent_changes::read_listed;
 use crate::failure::{CommandError, Exit, Failure};
+use crate::faults::Faults;
 use crate::new_file::check_output;
 use crate::output::Output;
 use crate::parallel::JobArgs;
@@ -29,7 +30,8 @@ use std::path::{Path, PathBuf};
 /// versions per column and ages of cells; and the heaviest rows; for a namespace or a root directory, for
 /// each table. Memory use does not depend on the amount of data. The size of a cell is its size in a block
 /// without encoding: 8 bytes for its lengths, key, value and tags; values in MOB files count with the cells
-/// that refer to them. Regions are read on several threads.
+/// that refer to them. Regions are read on several threads. A table that cannot be read does not prevent the
+/// statistics of the others, nor, with --by region, a region that of other regions.
 ///
 /// With --by region or --by file, prints one line for each: the numbers of rows, cells, bytes and delete
 /// markers, the percentage of cells that are delete markers, and the average number of versions per column.
@@ -114,8 +116,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         return by_file(args, now, out);
     }
     let draws = Draws { prints: false, all: true };
-    let sources = InputSource::open_all(&args.target, &args.reading, &CellArgs::default(), Some(draws), out)?;
-    if args.svg.is_some() && !matches!(&sources[..], [_]) {
+    let (cells, mut faults) = (CellArgs::default(), Faults::default());
+    let sources = InputSource::open_all(&args.target, &args.reading, &cells, Some(draws), &mut faults, out)?;
+    if args.svg.is_some() && !(faults.is_empty() && matches!(&sources[..], [_])) {
+        faults.finish()?;
         return Err(CommandError::usage("--svg: expected one table, not a directory of tables").into());
     }
     let empty = || Stats::new(now, args.top());
@@ -130,7 +134,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     };
     if matches!(args.by, Some(By::Region)) {
         print_heading(out)?;
-        for (_, source) in &sources {
+        let done = sources.iter().try_for_each(|(table, source)| {
             let parts = source.parts_of(&RowArgs::default());
             let of_part = |part: &SourcePart<'_>| {
                 let opened = part.open()?;
@@ -138,23 +142,24 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
                 let names = [("table", info.table().to_string()), ("region", info.encoded_name())];
                 Ok::<_, Failure>((names, of_region(source, &opened)?))
             };
-            args.jobs.in_order(&parts, of_part, |found| {
-                let (names, stats) = found?;
-                print_part(&names, &stats, out)
-            })?;
-        }
-        return Ok(Exit::Done);
+            args.jobs.in_order(&parts, of_part, |found| match faults.take(table.as_ref(), found, out)? {
+                Some((names, stats)) => print_part(&names, &stats, out),
+                None => Ok(()),
+            })
+        });
+        return faults.end(done, out);
     }
     let of_part = |source: &InputSource, part: &SourcePart<'_>| of_region(source, &part.open()?);
-    sum_parts(&sources, (&RowArgs::default(), args.jobs), empty, of_part, |table, stats| {
+    let done = sum_parts(&sources, (&RowArgs::default(), args.jobs), empty, of_part, |table, found| {
+        let Some(stats) = faults.take(table, found, out)? else { return Ok(()) };
         if let Some(svg) = &args.svg {
             let mut file = TextFile::create(svg, args.force)?;
             file.write(stats::draw(&stats).as_bytes())?;
             file.finish()?;
         }
         print(table, &stats, out)
-    })?;
-    Ok(Exit::Done)
+    });
+    faults.end(done, out)
 }
 
 /// Returns the paths that the picture must not replace; if it exists, also the files to which the target's

@@ -1,10 +1,11 @@
 //! `hregion export`: the files together equal the output of `scan`, and the manifest describes them.
 
+use crate::library::files::{contents, copy_dir};
 use crate::support::{code, golden, json_lines, last_error, members, ok, plain, read_gz, run, testdata};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const MEMBERS: [&str; 10] =
     ["file", "table", "region", "encoded", "start", "end", "rows", "cells", "bytes", "sha256"];
@@ -158,6 +159,43 @@ fn files_of_others_are_not_replaced_by_an_export() {
     fs::create_dir(dir.join("rows.jsonl")).unwrap();
     fs::write(dir.join("rows.jsonl/notes"), "kept").unwrap();
     assert_eq!((code(&export()), fs::read(dir.join("rows.jsonl/notes")).unwrap()), (2, b"kept".to_vec()));
+}
+
+/// The directory would be taken for a part of the table.
+#[test]
+fn nothing_is_exported_into_the_source() {
+    let scratch = tempfile::tempdir().unwrap();
+    let root = scratch.path().join("root");
+    copy_dir(&testdata("region/clone-references/root"), &root);
+    let table = root.join("data/default/joined");
+    let is_region = |path: &PathBuf| path.join(".regioninfo").is_file();
+    let region = fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().path()).find(is_region).unwrap();
+    let snapshot = fs::read_dir(root.join(".hbase-snapshot")).unwrap().next().unwrap().unwrap().path();
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(&table, scratch.path().join("link")).unwrap();
+    let refused = [
+        (&table, table.clone()),
+        (&table, table.join("out")),
+        (&table, table.join("../joined/out")),
+        (&table, region.join("out")),
+        (&region, region.join("out")),
+        (&region, table.join("abc")),
+        (&snapshot, snapshot.join("out")),
+        #[cfg(unix)]
+        (&table, scratch.path().join("link/out")),
+    ];
+    let before = contents(scratch.path());
+    for (source, out) in &refused {
+        for form in ["jsonl", "csv"] {
+            let output =
+                run(&["export", "--json", text(source), "--to", form, "--out", text(out), "--force"]);
+            let message = last_error(&output)["message"].as_str().unwrap().to_owned();
+            assert_eq!(code(&output), 2, "{message}");
+            assert!(message.starts_with("the output is in the input"), "{}: {message}", out.display());
+        }
+    }
+    assert!(contents(scratch.path()) == before);
+    ok(&["export", text(&table), "--to", "jsonl", "--out", text(&root.join("joined"))]);
 }
 
 /// Neither a link nor its target is replaced.

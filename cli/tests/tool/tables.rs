@@ -1,13 +1,13 @@
 //! Commands on all tables of a namespace or a root directory, on several threads, and on all store files of a
 //! directory.
 
-use crate::library::files::copy_dir;
+use crate::library::files::{copy_dir, files_below, replace_in_descriptor};
 use crate::library::golden::recorded_region;
 use crate::support::{code, json_lines, last_error, ok, run, stderr, stdout, testdata};
 use hregion::{Family, Put, Table};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const STAGE: &str = "clone-references";
 
@@ -58,6 +58,89 @@ fn rows_and_cells_are_counted_by_table() {
     let limited = run(&["count", &root, "--limit", "3"]);
     assert_eq!(code(&limited), 2, "{}", stderr(&limited));
     assert_eq!(ok(&["count", &table, "--limit", "3"]).lines().next().unwrap(), "rows 3");
+}
+
+/// There is no sum without their rows or files.
+#[test]
+fn tables_that_cannot_be_read_do_not_stop_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a", "b", "c"] {
+        let table = Table::create(dir.path(), name, &[Family::new("fam")], &["m"]).unwrap();
+        for row in ["d", "x"] {
+            table.put(Put::new(row).cell("fam", "q", "value".repeat(20))).unwrap();
+        }
+        table.flush().unwrap();
+        table.close().unwrap();
+    }
+    let (root, data) = (text(dir.path().to_owned()), dir.path().join("data/default"));
+    let mut stores = files_below(&data.join("a"));
+    stores.retain(|path| path.parent().unwrap().ends_with("fam"));
+    let [damaged, other] = &stores[..] else { panic!("{stores:?}") };
+    let mut bytes = fs::read(damaged).unwrap();
+    bytes[60] ^= 1;
+    fs::write(damaged, bytes).unwrap();
+    replace_in_descriptor(&data.join("b"), b"fam", b"f\xffm");
+    for (line, tables) in [
+        (&["count", "--jobs", "1"][..], &["c"][..]),
+        (&["count", "--jobs", "3"], &["c"]),
+        (&["count", "--filter", "PageFilter(9)"], &["c"]),
+        (&["stats"], &["c"]),
+        (&["stats", "--by", "region"], &["a", "c", "c"]),
+    ] {
+        let output = run(&[line, &[root.as_str(), "--json"]].concat());
+        let (lines, errors) = (json_lines(&stdout(&output)), stderr(&output));
+        let (last, printed) = lines.split_last().unwrap();
+        let printed: Vec<&str> = printed.iter().map(|line| line["table"].as_str().unwrap()).collect();
+        assert_eq!(printed, tables, "{line:?}");
+        assert_eq!((code(&output), &last["error"]["kind"]), (4, &json!("Unsupported")), "{line:?}");
+        assert!(errors.contains("table a: ") && errors.contains(damaged.to_str().unwrap()), "{errors}");
+    }
+    assert_eq!(code(&run(&["diff", &root, &root])), 4);
+
+    fs::write(other, "short").unwrap();
+    let output = run(&["du", &root, "no-such"]);
+    assert!(code(&output) == 5 && stderr(&output).contains(other.to_str().unwrap()), "{}", stderr(&output));
+    let output = run(&["du", &root]);
+    let printed = stdout(&output);
+    assert_eq!(code(&output), 3, "{printed}");
+    assert!(stderr(&output).contains(other.to_str().unwrap()), "{}", stderr(&output));
+    let has = |path: &Path| printed.lines().any(|line| line.ends_with(path.to_str().unwrap()));
+    assert_eq!(["a", "b", "c"].map(|name| has(&data.join(name))), [false, true, true], "{printed}");
+    assert_eq!(
+        [damaged, other].map(|store| has(store.ancestors().nth(2).unwrap())),
+        [true, false],
+        "{printed}"
+    );
+    assert!(!has(&data) && !has(dir.path()), "{printed}");
+}
+
+/// The tables are where HBase had them before 0.96.
+#[test]
+fn tables_that_are_not_read_with_their_root_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["a", "b"] {
+        let table = Table::create(dir.path(), name, &[Family::new("f")], &[""; 0]).unwrap();
+        table.put(Put::new("r").cell("f", "q", "v")).unwrap();
+        table.flush().unwrap();
+        table.close().unwrap();
+    }
+    let (root, old) = (text(dir.path().to_owned()), dir.path().join("b"));
+    fs::rename(dir.path().join("data/default/b"), &old).unwrap();
+    let old = text(old);
+    for command in ["count", "stats", "verify", "cells"] {
+        let output = run(&[command, "--json", &root]);
+        let error = last_error(&output);
+        assert_eq!((code(&output), error["path"].as_str()), (4, Some(&*old)), "{command}");
+    }
+    let counted = json_lines(&stdout(&run(&["count", "--json", &root])));
+    assert_eq!(counted[0], json!({"table": "a", "rows": 1, "cells": 1}));
+    assert_eq!(counted.len(), 2, "{counted:?}");
+    let found = json_lines(&ok(&["check", "--json", &root]));
+    let shell = run(&["shell", &root, "-e", "list"]);
+    assert_eq!(code(&shell), 0, "{}", stderr(&shell));
+    assert!(stderr(&shell).contains(&old), "{}", stderr(&shell));
+    let is_named = |finding: &Value| finding["kind"] == "unsupported" && finding["path"] == old.as_str();
+    assert!(found.iter().any(is_named), "{found:?}");
 }
 
 /// A filter that accepts no more rows ends a scan in a region that returns none; commands that read the

@@ -1,6 +1,6 @@
 //! `hregion verify` as a process: it accepts files written by HBase, and no damaged ones.
 
-use crate::library::files::copy_dir;
+use crate::library::files::{copy_dir, replace_in_descriptor};
 use crate::support::*;
 use hregion::{Family, Put, RegionInfo, Table};
 use serde_json::{Value, json};
@@ -344,6 +344,29 @@ fn verify_finds_files_in_the_wrong_place() {
     };
     assert_eq!((of(&misplaced), found.len()), (vec!["rows outside of the region"], 2), "{found:?}");
     assert_eq!(of(&damaged).len(), 1, "{found:?}");
+}
+
+/// HBase accepts such names, and replaces the wrong bytes in those of the directories.
+#[test]
+fn a_family_whose_name_is_not_utf_8_is_no_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = "f\u{fffd}";
+    let table = Table::create(dir.path(), "t", &[Family::new(name)], &[""; 0]).unwrap();
+    table.put(Put::new("a").cell(name, "q", "v")).unwrap();
+    table.flush().unwrap();
+    table.close().unwrap();
+    let path = dir.path().join("data/default/t");
+    let stores = files_below(&path.join(table.regions()[0].encoded_name()).join(name));
+    let [store] = &stores[..] else { panic!("{stores:?}") };
+    let cell = r#"{"row":"a","family":"f\\xFF","qualifier":"q","timestamp":1,"type":"Put","value":"v"}"#;
+    let cells = temp_file("not-utf-8.jsonl", cell.as_bytes());
+    ok(&["write", &cells, "--out", store.to_str().unwrap(), "--force"]);
+    assert_eq!(ok(&["verify", path.to_str().unwrap()]), "");
+    replace_in_descriptor(&path, name.as_bytes(), b"f\xff\xff\xff");
+    let output = run(&["verify", "--json", path.to_str().unwrap()]);
+    let lines = json_lines(&stdout(&output));
+    assert_eq!((code(&output), &lines[0]["kind"]), (4, &json!("Unsupported")), "{lines:?}");
+    assert_eq!(lines[1]["summary"]["faults"], 1, "{lines:?}");
 }
 
 fn files_below(dir: &Path) -> Vec<PathBuf> {

@@ -186,6 +186,10 @@ impl HFileWriter {
         if !cell.tags.is_empty() && !self.options.cells.tags {
             return Err(refuse(cell, "it has tags, and the file was opened without them"));
         }
+        let most = self.options.max_key_len;
+        if cell.key.as_bytes().len() > most && cell.row().len() + cell.qualifier().len() > most {
+            return Err(refuse(cell, &format!("its row and qualifier have more than {most} bytes")));
+        }
         self.check_size(len)?;
         let Some(last) = self.encoder.last_key() else { return Ok((None, None)) };
         let row_order = self.options.order.compare_rows(last.row(), cell.row());

@@ -46,6 +46,8 @@ pub struct HFileWriterOptions {
     pub(super) create_time: Option<i64>,
     pub(super) encryption: Option<Encryption>,
     pub(super) limits: Limits,
+    /// The maximum length of the row and qualifier of a cell together.
+    pub(super) max_key_len: usize,
     storage: Arc<dyn Storage>,
 }
 
@@ -80,6 +82,7 @@ impl HFileWriterOptions {
             create_time: None,
             encryption: None,
             limits: Limits::default(),
+            max_key_len: usize::MAX,
             storage: Arc::new(LocalStorage),
         }
     }
@@ -270,6 +273,12 @@ impl HFileWriterOptions {
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// Sets the maximum length of the row and qualifier of a cell together (default: none).
+    pub(crate) fn max_key_len(mut self, bytes: usize) -> Self {
+        self.max_key_len = bytes;
         self
     }
 

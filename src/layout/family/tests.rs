@@ -177,7 +177,13 @@ fn the_newest_whole_list_counts() {
     let storage = FaultyStorage::new();
     ["0a", "0b", "0c"].iter().for_each(|name| put(&storage, name, b"bytes"));
     let of = |tracker| family(&storage).store_files(tracker);
-    assert_eq!(names(&of(LIST).unwrap()), [""; 0], "no list, no files");
+    let without = of(LIST).unwrap();
+    assert_eq!(names(&without), [""; 0], "no list, no files");
+    assert_eq!(paths(&without.warnings), [".filelist"]);
+    assert_eq!(paths(&family(&storage).found_files(LIST).unwrap().1), [""; 0]);
+    let empty = FamilyDir { region: "5e".into(), ..family(&storage) };
+    storage.create_dir_all(&empty.path()).unwrap();
+    assert_eq!(empty.store_files(LIST).unwrap().warnings.len(), 0);
     put(&storage, ".filelist/f1", b"");
     let (found, faults) = family(&storage).found_files(LIST).unwrap();
     assert_eq!((names(&found), paths(&faults)), (vec![], vec![".filelist/f1"]));

@@ -191,6 +191,11 @@ pub(super) fn family_of(name: Vec<u8>, settings: &Settings) -> Result<Family, Co
     let pairs =
         settings.configuration.iter().filter_map(|pair| Some((pair.name.clone()?, pair.value.clone()?)));
     family.configuration = pairs.filter(|(key, _)| key != PREFIX_LENGTH).collect();
+    if std::str::from_utf8(family.name()).is_err() {
+        // HBase accepts it, and replaces the wrong bytes in the name of the directory.
+        let name = StringBinary(family.name()).to_string();
+        return Err(Corruption::unsupported("family with a name that is not UTF-8,", name));
+    }
     family.check_readable().map_err(|_| Corruption::Malformed("table descriptor with an invalid family"))?;
     Ok(family)
 }

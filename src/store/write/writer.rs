@@ -153,17 +153,17 @@ impl Store {
     }
 
     /// Creates a file that is outside of the store, for a bulk load. `encrypted`: whether its cells come from
-    /// an encrypted file.
+    /// an encrypted file. `max_key_len` limits the row and qualifier of a cell.
     pub(crate) fn create_for_bulk_load(
         &self,
         path: &Path,
-        tags: bool,
-        encrypted: bool,
+        (tags, encrypted): (bool, bool),
+        max_key_len: usize,
         compression: BlockCompression,
         now: i64,
     ) -> Result<StoreFileWriter> {
         let carries = CellFlags { tags, seq_ids: true, encrypted };
-        let options = self.writer_options(carries, compression, now)?;
+        let options = self.writer_options(carries, compression, now)?.max_key_len(max_key_len);
         let file = self.storage.create_new(path).map_err(|error| Error::io("create", path, error))?;
         StoreFileWriter::create_in(options, file)
     }

@@ -101,7 +101,7 @@ impl MobCheck {
                     }
                     Ok(None) => self.unlisted += 1,
                     // Another process has moved the file since it was listed.
-                    Err(error) if error.is_not_found() => self.is_partial = true,
+                    Err(error) if error.is_stale() => self.is_partial = true,
                     Err(error) => {
                         self.is_partial = true;
                         let path = error.path().unwrap_or(&file.path).to_owned();

@@ -182,7 +182,7 @@ impl Table {
             let mut from = hfiles.get(path).cloned().unwrap_or_default();
             loop {
                 match import(path, &from) {
-                    Err(error) if error.is_not_found() => {
+                    Err(error) if error.is_stale() => {
                         // This and other files may have been moved since they were found: to the archive by a
                         // compaction, or to `.tmp` and from there to the archive by a deletion of the table.
                         hfiles = snapshot.hfiles(&**storage)?;

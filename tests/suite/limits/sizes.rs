@@ -82,6 +82,31 @@ fn a_region_can_read_files_with_keys_of_any_length_that_it_takes() {
     }
 }
 
+/// Files of a bulk load are compacted with those of the region.
+#[test]
+fn a_file_for_a_bulk_load_has_no_keys_that_are_too_long_for_a_put() {
+    let dir = tempfile::tempdir().unwrap();
+    let region = Region::options()
+        .create_if_missing(true)
+        .family(Family::new("f"))
+        .limits(Limits::new().with_block_bytes(100_000))
+        .open(dir.path().join("region"))
+        .unwrap();
+    let mut writer = region.bulk_load_writer("f", dir.path().join("file")).unwrap();
+    let mut append = |len| {
+        let key = SeekKey::of(b"r", b"f", &vec![b'q'; len], 1, CellType::Put);
+        writer.append(CellRef::new(&key, b""))
+    };
+    let put = |len| {
+        let put = Put::new("r").cell_at("f", vec![b'q'; len], 1, "");
+        region.put(put.durability(Durability::SkipWal))
+    };
+    put(4_999).unwrap();
+    append(4_999).unwrap();
+    assert_refused(put(5_000));
+    assert_refused(append(5_000));
+}
+
 /// The root of the index, the file info and the metadata of the filter are read together, and each may have
 /// some of the longest keys.
 #[test]

@@ -9,6 +9,7 @@ use hregion::{
     Append, BloomType, Compaction, Comparator, Compare, Delete, Durability, ErrorKind, Family, Filter, Get,
     Limits, ManualClock, Put, Region, Row, Scan, Table, TableChanges,
 };
+use std::fs;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,6 +120,32 @@ fn a_table_with_a_ttl_of_0_is_read_and_written_and_can_be_changed() {
     table.put(Put::new("a").cell("f", "q", "v")).unwrap();
     clock.set(2_000);
     assert_eq!(count(&table), 1);
+}
+
+/// The descriptor is lost, so the settings are given.
+#[test]
+fn a_region_is_read_with_a_given_ttl_of_0() {
+    let dir = tempfile::tempdir().unwrap();
+    let clock = Arc::new(ManualClock::new(1_000));
+    let options = |seconds| {
+        let family = Family::new("f").ttl(Duration::from_secs(seconds));
+        Region::options().clock(Arc::clone(&clock) as _).family(family)
+    };
+    let region = options(1).create_if_missing(true).open(dir.path()).unwrap();
+    region.put(Put::new("a").cell("f", "q", "v")).unwrap();
+    region.flush().unwrap();
+    region.close().unwrap();
+    fs::remove_dir_all(dir.path().join(".tabledesc")).unwrap();
+
+    let refused = options(0).writable(true).open(dir.path()).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument, "{refused}");
+    let files = fs::read_dir(dir.path().join("f")).unwrap().map(|entry| entry.unwrap().path());
+    for region in [options(0).open(dir.path()).unwrap(), options(0).open_files(files).unwrap()] {
+        for (now, count) in [(1_000, 1), (1_001, 0)] {
+            clock.set(now);
+            assert_eq!(region.get(&Get::new("a")).unwrap().cells().count(), count);
+        }
+    }
 }
 
 /// The clock is at 1000 (HBase: `HRegion.checkTimestamps`, `HRegion.maxCellSize`).

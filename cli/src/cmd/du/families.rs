@@ -33,6 +33,8 @@ pub(super) struct Families<'t> {
     counted: HashMap<(PathBuf, OsString), Vec<(PathBuf, Rows)>>,
     /// The last file returned; empty before the first one.
     last: PathBuf,
+    /// The directory of the last family whose files were opened.
+    dir: PathBuf,
 }
 
 impl<'t> Families<'t> {
@@ -46,12 +48,19 @@ impl<'t> Families<'t> {
         let listed = list(target, storage)?;
         let dirs = listed.iter().map(|(path, _)| dir_of(path).to_owned()).collect();
         let (found_later, counted) = (HashSet::new(), HashMap::new());
-        let (listed, last) = (listed.into(), PathBuf::new());
-        Ok(Self { target, storage, options, blocks, listed, dirs, found_later, counted, last })
+        let (listed, last, dir) = (listed.into(), PathBuf::new(), PathBuf::new());
+        Ok(Self { target, storage, options, blocks, listed, dirs, found_later, counted, last, dir })
+    }
+
+    /// Returns the directory of the family that [`next`](Self::next) has returned, or that it has left out
+    /// because of an error.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// Opens the files of the next family, each once; `None` after the last one. Lists files again while
     /// another process renames, archives or removes some of them, because others may have replaced them.
+    /// After an error, the next call continues with the next family.
     pub(super) fn next(&mut self) -> Result<Option<Vec<StoreFile>>, Failure> {
         let mut known: HashMap<PathBuf, StoreFile> = HashMap::new();
         let mut attempts = 0;
@@ -60,6 +69,7 @@ impl<'t> Families<'t> {
             let Some(dir) = self.listed.front().map(|(path, _)| dir_of(path).to_owned()) else {
                 return Ok(None);
             };
+            self.dir.clone_from(&dir);
             let count = self.listed.iter().take_while(|(path, _)| dir_of(path) == dir).count();
             let (mut files, mut is_gone) = (Vec::new(), false);
             for (path, kind) in self.listed.drain(..count) {

@@ -50,7 +50,7 @@ pub(super) fn of_args(args: &Args) -> Result<Option<BatchExport>, Failure> {
 /// Writes files of record batches. Those that an export of the same rows has completed are kept, and its time
 /// is that of all.
 pub(super) fn export(args: &Args, mut export: BatchExport, out: &mut Output) -> Result<Exit, Failure> {
-    check_directory(&args.out, args.force)?;
+    check_directory(args)?;
     if !args.server.is_given() {
         let partial = ExportDir::partial(&args.out)?;
         // Files next to a complete export at a URL are not continued.
