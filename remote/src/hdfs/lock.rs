@@ -101,10 +101,11 @@ impl Lease {
         let is_fresh = self.is_renewed_within(FRESH);
         if !is_fresh {
             match renew(files, &self.key).await {
-                // The directory was moved or removed.
+                // The directory was moved or removed. Another one may take its place.
                 Err(error)
                     if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
                 {
+                    files.locks().lose(self);
                     return Err(lock_lost());
                 }
                 renewed => renewed?,
@@ -192,6 +193,13 @@ fn renewal_of(key: &str) -> String {
 /// Locks a lock file.
 pub(super) async fn take(files: &Arc<HdfsFiles>, key: String, shared: Arc<Shared>) -> io::Result<HdfsLock> {
     let claim = files.claim(&key)?;
+    let lease = hold(files, key).await?;
+    files.keep_leases();
+    Ok(HdfsLock { lease, claim: Some(claim), files: Arc::clone(files), shared })
+}
+
+/// Opens a lock file that the caller has claimed.
+async fn hold(files: &HdfsFiles, key: String) -> io::Result<Arc<Lease>> {
     let (writer, before) = open(files, &key).await?;
     let lease = Arc::new(Lease {
         key,
@@ -200,8 +208,7 @@ pub(super) async fn take(files: &Arc<HdfsFiles>, key: String, shared: Arc<Shared
         is_over: AtomicBool::new(false),
     });
     files.locks().add(&lease);
-    files.keep_leases();
-    Ok(HdfsLock { lease, claim: Some(claim), files: Arc::clone(files), shared })
+    Ok(lease)
 }
 
 /// Opens a lock file that the caller has claimed. Also returns a moment before that. Repeats requests that
@@ -327,5 +334,79 @@ impl Drop for HdfsLock {
         // An error means only that the end was not waited for.
         let _ =
             self.shared.blocking.run(within(time, async move { closing.await.map_err(io::Error::other) }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::connector::Connector;
+    use super::super::fake_name_nodes::FakeNameNodes;
+    use super::*;
+    use crate::blocking::Blocking;
+    use crate::location::Location;
+    use crate::options::RemoteOptions;
+    use std::path::Path;
+
+    /// Runs a test of the files of a client.
+    fn run<F>(test: impl FnOnce(Arc<FakeNameNodes>, Arc<HdfsFiles>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let nodes = Arc::new(FakeNameNodes::start());
+        let [first, second] = nodes.addresses();
+        let options = RemoteOptions::default()
+            .setting("dfs.ha.namenodes.ns", "nn1,nn2")
+            .setting("dfs.namenode.rpc-address.ns.nn1", first)
+            .setting("dfs.namenode.rpc-address.ns.nn2", second);
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let (location, patience) = (Location::parse(Path::new("hdfs://ns/")).unwrap(), Lease::MAX_PATIENCE);
+        let connector = Arc::new(Connector::new(&location, &options, patience, blocking.handle()).unwrap());
+        let connecting = Arc::clone(&connector);
+        let client = blocking.run(async move { connecting.connect().await }).unwrap();
+        let files = Arc::new(HdfsFiles::new(connector, client, Arc::default()));
+        let test = test(Arc::clone(&nodes), files);
+        let ended = async move {
+            test.await;
+            Ok(())
+        };
+        blocking.run(ended).unwrap();
+    }
+
+    /// Locks a new directory. The last renewal of the lease was long ago.
+    async fn old_lease(files: &HdfsFiles, dir: &str) -> Arc<Lease> {
+        files.make_dirs(dir).await.unwrap();
+        let lease = hold(files, format!("{dir}/.lock")).await.unwrap();
+        lease.set_renewed(Moment::ago(2 * FRESH));
+        lease
+    }
+
+    #[test]
+    fn the_check_of_a_lock_renews_an_old_lease() {
+        run(|nodes, files| async move {
+            let lease = old_lease(&files, "d").await;
+            assert!(!lease.is_renewed_within(FRESH));
+            lease.check(&files).await.unwrap();
+            assert!(lease.is_renewed_within(FRESH) && !nodes.has("/d/.lock.renewal"));
+            // Without a renewal, the lock is not known to be held.
+            lease.set_renewed(Moment::ago(2 * FRESH));
+            nodes.encrypt("/d/.lock.renewal");
+            lease.check(&files).await.unwrap_err();
+            assert!(!lease.is_renewed_within(FRESH));
+        });
+    }
+
+    #[test]
+    fn the_lock_of_a_moved_directory_is_lost_once_its_lease_is_old() {
+        run(|nodes, files| async move {
+            let lease = old_lease(&files, "d").await;
+            files.client().rename("/d", "/moved", false).await.unwrap();
+            assert!(nodes.has("/moved/.lock"));
+            assert_eq!(lease.check(&files).await.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            // It does not lock a directory that takes the place of the moved one.
+            files.client().mkdirs("/d", 0o755, true).await.unwrap();
+            assert_eq!(files.make_dirs("d/e").await.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            hold(&files, "d/.lock".to_owned()).await.unwrap();
+            assert!(files.locks().not_lost("d/e").is_ok());
+        });
     }
 }

@@ -4,6 +4,10 @@ mod active;
 mod changes;
 mod connector;
 mod errors;
+#[cfg(test)]
+#[path = "../../tests/remote/fake_name_nodes.rs"]
+#[allow(dead_code, reason = "these tests use a part of it")]
+mod fake_name_nodes;
 mod lock;
 mod name_nodes;
 mod properties;

@@ -247,7 +247,11 @@ impl State {
                 Ok(bytes(2, &file.status()))
             }
             "fsync" | "complete" => {
-                let file = found.filter(|file| file.id == body.number(4)).ok_or(MISSING)?;
+                // It may have been moved.
+                let id = body.number(4);
+                let mut files = self.files.iter().filter(|(_, file)| file.id == id);
+                let (path, file) =
+                    files.next().map(|(path, file)| (path.clone(), file.clone())).ok_or(MISSING)?;
                 if file.holder.is_some_and(|holder| holder != body.text(2)) {
                     return Err(NO_LEASE);
                 }
@@ -262,6 +266,12 @@ impl State {
                 let (file, to) = (found.ok_or(MISSING)?, body.text(2));
                 if self.files.contains_key(&to) && body.number(3) == 0 {
                     return Err(EXISTS);
+                }
+                let below = format!("{path}/");
+                let inner = self.files.keys().filter(|inner| inner.starts_with(&below)).cloned();
+                for inner in inner.collect::<Vec<_>>() {
+                    let file = self.files.remove(&inner).unwrap();
+                    self.files.insert(format!("{to}{}", &inner[path.len()..]), file);
                 }
                 self.files.remove(&path);
                 self.files.insert(to, file);
