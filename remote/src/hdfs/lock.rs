@@ -28,6 +28,7 @@ use super::errors::{io_error, is_loss, is_open_elsewhere, is_open_here, is_passi
 use crate::locks::{DirLock, lock_lost};
 use crate::moment::{Moment, WallClock};
 use crate::storage::Shared;
+use futures_util::stream::{self, StreamExt as _};
 use hdfs_native::file::FileWriter;
 use hdfs_native::{HdfsError, WriteOptions};
 use std::fmt;
@@ -47,6 +48,9 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// The time for which leases are still renewed here after a clock that was set back has caught up: the
 /// client renews them 30 seconds after its last renewal, which may have been later than the last look.
 const CATCH_UP: Duration = Duration::from_secs(45);
+
+/// The maximum number of leases that are renewed here at the same time.
+const MAX_RENEWALS: usize = 32;
 
 /// A lock file that is open.
 pub(super) struct Lease {
@@ -166,14 +170,21 @@ pub(super) async fn keep(files: Weak<HdfsFiles>) {
     loop {
         tokio::time::sleep(PERIOD).await;
         let Some(files) = files.upgrade() else { return };
-        if !clock.is_behind(SystemTime::now(), CATCH_UP) {
-            continue;
-        }
-        for lease in files.locks().held() {
-            // It is tried again. What depends on a lock checks that it is held.
-            let _ = within(files.patience(), lease.keep(&files)).await;
+        if clock.is_behind(SystemTime::now(), CATCH_UP) {
+            keep_all(&files).await;
         }
     }
+}
+
+/// Renews the leases that may be old. One that gets no answer does not delay the others, of which there may
+/// be many.
+async fn keep_all(files: &HdfsFiles) {
+    let renewals = stream::iter(files.locks().held());
+    let renew = |lease: Arc<Lease>| async move {
+        // It is tried again. What depends on a lock checks that it is held.
+        let _ = within(files.patience(), lease.keep(files)).await;
+    };
+    renewals.for_each_concurrent(MAX_RENEWALS, renew).await;
 }
 
 /// Renews the lease of the client, which is one for all its files: by creating a file next to a lock file.
@@ -346,6 +357,7 @@ mod tests {
     use crate::location::Location;
     use crate::options::RemoteOptions;
     use std::path::Path;
+    use std::time::Instant;
 
     /// Runs a test of the files of a client.
     fn run<F>(test: impl FnOnce(Arc<FakeNameNodes>, Arc<HdfsFiles>) -> F)
@@ -407,6 +419,27 @@ mod tests {
             assert_eq!(files.make_dirs("d/e").await.unwrap_err().kind(), io::ErrorKind::WouldBlock);
             hold(&files, "d/.lock".to_owned()).await.unwrap();
             assert!(files.locks().not_lost("d/e").is_ok());
+        });
+    }
+
+    #[test]
+    fn leases_are_kept_although_one_gets_no_answer() {
+        run(|_, files| async move {
+            let (first, lost) = (old_lease(&files, "a").await, old_lease(&files, "b").await);
+            let others = [old_lease(&files, "c").await, old_lease(&files, "d").await];
+            files.locks().lose(&lost);
+            let (began, unanswered) = (Instant::now(), first.writer.lock().await);
+            let keeping = tokio::spawn({
+                let files = Arc::clone(&files);
+                async move { keep_all(&files).await }
+            });
+            while !others.iter().all(|lease| lease.is_renewed_within(FRESH)) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert!(began.elapsed() < files.patience() && !first.is_renewed_within(FRESH));
+            drop(unanswered);
+            keeping.await.unwrap();
+            assert!(first.is_renewed_within(FRESH) && !lost.is_renewed_within(FRESH));
         });
     }
 }
