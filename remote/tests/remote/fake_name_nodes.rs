@@ -41,6 +41,8 @@ struct File {
     is_dir: bool,
     /// The client that is writing it.
     holder: Option<String>,
+    /// The bytes of a block that is being written.
+    len: u64,
 }
 
 /// The class of an exception and its text.
@@ -113,6 +115,11 @@ impl FakeNameNodes {
     /// Makes a directory an encryption zone.
     pub(crate) fn encrypt(&self, dir: &str) {
         self.shared.state().zone = Some(dir.to_owned());
+    }
+
+    /// Sets the length of a block of a file that a client is writing.
+    pub(crate) fn grow(&self, path: &str, len: u64) {
+        self.shared.state().files.get_mut(path).unwrap().len = len;
     }
 
     /// Whether a file or directory exists.
@@ -293,7 +300,7 @@ impl State {
     /// Adds a file or directory, unless it exists.
     fn add(&mut self, path: &str, is_dir: bool, holder: Option<String>) -> File {
         self.last_id += 1;
-        let file = File { id: self.last_id, is_dir, holder };
+        let file = File { id: self.last_id, is_dir, holder, len: 0 };
         self.files.entry(path.to_owned()).or_insert(file).clone()
     }
 }
@@ -302,7 +309,8 @@ impl File {
     /// Returns its `HdfsFileStatusProto`.
     fn status(&self) -> Vec<u8> {
         let kind = number(1, if self.is_dir { 1 } else { 2 });
-        [kind, bytes(2, b""), bytes(4, &number(1, 0o644)), number(7, self.id), number(13, self.id)].concat()
+        let [len, time, id] = [number(3, self.len), number(7, self.id), number(13, self.id)];
+        [kind, bytes(2, b""), len, bytes(4, &number(1, 0o644)), time, id].concat()
     }
 }
 
