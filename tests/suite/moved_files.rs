@@ -69,9 +69,11 @@ impl Storage for Moves {
     }
 }
 
-/// A storage like NFS, where another process acts once, while a store file is opened: the file is then stale.
+/// A storage like NFS, where another process acts once, while a file in a directory with the name `dir` is
+/// opened: the file is then stale.
 struct Nfs {
     files: FaultyStorage,
+    dir: &'static str,
     act: Mutex<Option<Act>>,
 }
 
@@ -86,7 +88,7 @@ impl Storage for Nfs {
     forward!(files: list_dir sync_file sync_dir create_dir_all lock optional);
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
-        if path.parent().is_some_and(|dir| dir.ends_with("f")) {
+        if path.parent().is_some_and(|dir| dir.ends_with(self.dir)) {
             let act = self.act.lock().unwrap().take();
             if let Some(act) = act {
                 act();
@@ -105,9 +107,13 @@ pub(crate) fn options(storage: Arc<dyn Storage>) -> RegionOptions {
 
 /// A table, a snapshot of it, and a clone of that.
 fn cloned() -> FaultyStorage {
+    cloned_with(Family::new("f"))
+}
+
+fn cloned_with(family: Family) -> FaultyStorage {
     let files = FaultyStorage::new();
     let shared: Arc<dyn Storage> = Arc::new(files.clone());
-    let families = [Family::new("f")];
+    let families = [family];
     let table = Table::create_with(ROOT, "t", &families, &[""; 0], options(Arc::clone(&shared))).unwrap();
     for row in ["a", "b"] {
         table.put(Put::new(row).cell_at("f", "q", 1, "v")).unwrap();
@@ -153,15 +159,18 @@ fn moves(files: &FaultyStorage, n: usize, change: OfStorage<()>) -> Arc<Moves> {
 
 #[test]
 fn a_region_is_opened_although_a_file_becomes_stale_meanwhile() {
-    let files = cloned();
-    let other: Arc<dyn Storage> = Arc::new(files.clone());
-    let act: Act = Box::new(move || compact(other));
-    let nfs = Arc::new(Nfs { files, act: Mutex::new(Some(act)) });
-    let table = Table::open_with(ROOT, "t", options(Arc::clone(&nfs) as _)).unwrap();
-    for row in ["a", "b"] {
-        assert_eq!(table.get(&Get::new(row)).unwrap().value("f", "q"), Some(&b"v"[..]), "{row}");
+    for dir in ["f", ".filelist", ".tabledesc"] {
+        let files = cloned_with(Family::new("f").configuration("hbase.store.file-tracker.impl", "FILE"));
+        let other: Arc<dyn Storage> = Arc::new(files.clone());
+        let act: Act = Box::new(move || compact(other));
+        let nfs = Arc::new(Nfs { files, dir, act: Mutex::new(Some(act)) });
+        let table = Table::open_with(ROOT, "t", options(Arc::clone(&nfs) as _));
+        let table = table.unwrap_or_else(|error| panic!("{dir}: {error}"));
+        for row in ["a", "b"] {
+            assert_eq!(table.get(&Get::new(row)).unwrap().value("f", "q"), Some(&b"v"[..]), "{dir}, {row}");
+        }
+        assert!(nfs.act.lock().unwrap().is_none(), "{dir}");
     }
-    assert!(nfs.act.lock().unwrap().is_none());
 }
 
 #[test]
