@@ -290,7 +290,7 @@ enum Asked {
 impl Site {
     /// Parses `<configuration>` with any number of `<property><name/><value/></property>`. As in Hadoop, the
     /// last of several values counts, or the first one that is final; an empty one is ignored; name and value
-    /// may be attributes, and comments are not part of them.
+    /// may be attributes, the last of several in a property counts, and comments are not part of them.
     fn parse(text: &str) -> Result<Self, String> {
         let document = roxmltree::Document::parse(text).map_err(|error| error.to_string())?;
         let root = document.root_element();
@@ -304,14 +304,18 @@ impl Site {
                 // other files, which are not read
                 other => return Err(format!("<{other}> is not supported")),
             }
-            let part = |name: &str| {
-                let part = element.children().find(|child| child.tag_name().name() == name);
-                let text = part.map(|part| {
+            let attribute = |name: &str| element.attribute(name).map(str::to_owned);
+            let texts = |name: &str| {
+                let parts = element.children().filter(|child| child.tag_name().name() == name);
+                let text = |part: roxmltree::Node<'_, '_>| {
                     let texts = part.children().filter(roxmltree::Node::is_text);
                     texts.filter_map(|text| text.text()).collect::<String>()
-                });
-                let text = text.filter(|text| !text.is_empty());
-                text.or_else(|| element.attribute(name).map(str::to_owned))
+                };
+                parts.map(text).collect::<Vec<_>>()
+            };
+            let part = |name: &str| {
+                let text = texts(name).into_iter().rfind(|text| !text.is_empty());
+                text.or_else(|| attribute(name))
             };
             let Some(name) = part("name") else { continue };
             let name = name.trim().to_owned();
@@ -319,7 +323,7 @@ impl Site {
                 properties.insert(name.clone(), value.trim().to_owned());
             }
             // also without a value
-            if part("final").as_deref() == Some("true") {
+            if texts("final").pop().or_else(|| attribute("final")).as_deref() == Some("true") {
                 finals.insert(name);
             }
         }

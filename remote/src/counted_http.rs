@@ -13,6 +13,7 @@ use object_store::client::{
     HttpClient, HttpConnector, HttpError, HttpErrorKind, HttpRequest, HttpResponse, HttpResponseBody,
     HttpService,
 };
+use object_store::path::Path as Key;
 use std::io;
 use std::sync::Arc;
 
@@ -94,9 +95,10 @@ impl HttpService for CountingService {
         if !(pages || lists) || !parts.status.is_success() {
             return Ok(HttpResponse::from_parts(parts, body));
         }
-        let page = body.collect().await?.to_bytes();
+        let mut page = body.collect().await?.to_bytes();
         if pages {
             check_page(&page)?;
+            page = with_paths_only(page);
         } else if has_directory(&page) {
             parts.extensions.insert(OfDirectory);
         }
@@ -137,6 +139,34 @@ fn check_page(page: &[u8]) -> Result<(), HttpError> {
         return Err(error("a listing that is cut off"));
     }
     Ok(())
+}
+
+/// Leaves out the entries of a page whose keys are not paths, such as `dir//file`: a name in them is empty,
+/// `.` or `..`, or has control characters. `object_store` would fail the whole listing, and no URL has them.
+fn with_paths_only(page: Bytes) -> Bytes {
+    let Ok(text) = std::str::from_utf8(&page) else { return page };
+    let kept = paths_only(&paths_only(text, "Contents", "Key"), "CommonPrefixes", "Prefix");
+    if kept.len() == text.len() { page } else { kept.into() }
+}
+
+/// Leaves out the elements `entry` of a text in which the element `name` is not a path.
+fn paths_only(text: &str, entry: &str, name: &str) -> String {
+    const CONTROLS: [&str; 6] = ["&#9;", "&#10;", "&#13;", "&#x9;", "&#xA;", "&#xD;"];
+    let [begin, key_begin] = [entry, name].map(|name| format!("<{name}>"));
+    let [end, key_end] = [entry, name].map(|name| format!("</{name}>"));
+    let is_path = |key: &str| Key::parse(key).is_ok() && !CONTROLS.iter().any(|c| key.contains(c));
+    let mut parts = text.split(&begin);
+    let mut kept = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let key = part.split_once(&key_begin).and_then(|(_, rest)| rest.split_once(&key_end));
+        if key.is_none_or(|(key, _)| is_path(key)) {
+            kept += &begin;
+            kept += part;
+        } else {
+            kept += part.split_once(&end).map_or("", |(_, after)| after);
+        }
+    }
+    kept
 }
 
 /// Whether a listing by WebDAV has a directory, which is a `collection` there.
@@ -191,6 +221,34 @@ mod tests {
         {
             assert!(!has_directory(other.as_bytes()), "{other}");
         }
+    }
+
+    #[test]
+    fn entries_of_a_page_that_are_not_paths_are_left_out() {
+        let file = |key: &str| format!("<Contents><Key>{key}</Key><Size>1</Size></Contents>");
+        let dir = |key: &str| format!("<CommonPrefixes><Prefix>{key}</Prefix></CommonPrefixes>");
+        let page = |entries: String| {
+            let page = format!("<ListBucketResult><Prefix>d/</Prefix>{entries}</ListBucketResult>");
+            with_paths_only(page.into())
+        };
+        let paths = file("d/") + &file("d/a&amp;b c") + &dir("d/&#34;/") + &file("d/%0A");
+        let whole = page(paths.clone());
+        let kept = page(
+            dir("d//")
+                + &file("d/")
+                + &file("d//a")
+                + &file("d/a&amp;b c")
+                + &dir("d/./")
+                + &dir("d/&#34;/")
+                + &file("d/a\nb")
+                + &file("d/a&#xD;b")
+                + &file("d/%0A")
+                + &dir("d/../"),
+        );
+        assert_eq!((&kept, whole.len()), (&whole, page(String::new()).len() + paths.len()));
+        assert_eq!(page(dir("d//")), page(String::new()));
+        let no_text = Bytes::from_static(b"<Contents><Key>d//\xFF</Key></Contents>");
+        assert_eq!(with_paths_only(no_text.clone()), no_text);
     }
 
     #[test]

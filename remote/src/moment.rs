@@ -14,6 +14,12 @@ impl Moment {
         Self { steady: Instant::now(), wall: SystemTime::now() }
     }
 
+    /// Returns a moment that was some time ago, by one of the clocks.
+    #[cfg(test)]
+    pub(crate) fn ago(age: Duration) -> Self {
+        Self { wall: SystemTime::now() - age, ..Self::now() }
+    }
+
     /// Whether it was no longer ago than `age`, by both clocks.
     pub(crate) fn is_within(&self, age: Duration) -> bool {
         self.steady.elapsed() <= age && self.wall.elapsed().is_ok_and(|elapsed| elapsed <= age)
@@ -67,8 +73,7 @@ mod tests {
         const AGE: Duration = Duration::from_secs(20);
         let now = Moment::now();
         assert!(now.is_within(AGE));
-        let before = SystemTime::now() - 2 * AGE;
-        assert!(!Moment { wall: before, ..now }.is_within(AGE));
+        assert!(!Moment::ago(2 * AGE).is_within(AGE));
         let later = SystemTime::now() + 2 * AGE;
         assert!(!Moment { wall: later, ..now }.is_within(AGE));
     }

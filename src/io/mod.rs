@@ -423,8 +423,22 @@ pub(crate) fn process_id() -> u32 {
     if cfg!(any(unix, windows)) { std::process::id() } else { 0 }
 }
 
-/// Returns the bytes of a small file. Fails if there are more than `limit`.
+/// The maximum number of times that a small file is opened that is replaced while it is read.
+const OPENS: u32 = 20;
+
+/// Returns the bytes of a small file. Fails if there are more than `limit`. If another process has replaced
+/// or removed the file after it was opened, it is opened again.
 pub(crate) fn read_file(storage: &dyn Storage, path: &Path, limit: u64) -> Result<Vec<u8>> {
+    for _ in 1..OPENS {
+        match read_file_once(storage, path, limit) {
+            Err(error) if error.is_stale() && !error.is_not_found() => {}
+            read => return read,
+        }
+    }
+    read_file_once(storage, path, limit)
+}
+
+fn read_file_once(storage: &dyn Storage, path: &Path, limit: u64) -> Result<Vec<u8>> {
     let file = storage.open(path).map_err(|error| Error::io("open", path, error))?;
     let len = usize::try_from(file.len()).ok().filter(|_| file.len() <= limit);
     let Some(len) = len else {

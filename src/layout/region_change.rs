@@ -310,7 +310,7 @@ impl RegionChange {
             };
             let path = table.join(name);
             let bytes = match read_file(storage, &path, CHANGE_BYTES) {
-                Err(error) if error.is_stale() => return Ok(None),
+                Err(error) if error.is_not_found() => return Ok(None),
                 read => read?,
             };
             let (change, state) = Self::parse(table, &bytes).map_err(|corruption| corruption.at(&path, 0))?;

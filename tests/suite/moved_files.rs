@@ -164,7 +164,8 @@ fn a_region_is_opened_although_a_file_becomes_stale_meanwhile() {
         let other: Arc<dyn Storage> = Arc::new(files.clone());
         let act: Act = Box::new(move || compact(other));
         let nfs = Arc::new(Nfs { files, dir, act: Mutex::new(Some(act)) });
-        let table = Table::open_with(ROOT, "t", options(Arc::clone(&nfs) as _)).unwrap();
+        let table = Table::open_with(ROOT, "t", options(Arc::clone(&nfs) as _));
+        let table = table.unwrap_or_else(|error| panic!("{dir}: {error}"));
         for row in ["a", "b"] {
             assert_eq!(table.get(&Get::new(row)).unwrap().value("f", "q"), Some(&b"v"[..]), "{dir} {row}");
         }
@@ -178,7 +179,7 @@ fn files_that_become_stale_meanwhile_are_verified_and_exported() {
         let files = cloned();
         let other: Arc<dyn Storage> = Arc::new(files.clone());
         let act: Act = Box::new(move || compact(other));
-        Arc::new(Nfs { files, act: Mutex::new(Some(act)) })
+        Arc::new(Nfs { files, dir: "f", act: Mutex::new(Some(act)) })
     };
     let storage = nfs();
     let table = Table::open_with(ROOT, "t", options(Arc::new(storage.files.clone()))).unwrap();

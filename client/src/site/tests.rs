@@ -144,6 +144,15 @@ fn the_last_value_counts_or_the_first_that_is_final() {
     assert_eq!(value_of(&(value("", is_final) + &value("1", ""))), None);
     let attributes = "<property name='n' value='4' final='true'/>".to_owned();
     assert_eq!(value_of(&(attributes + &value("5", ""))).as_deref(), Some("4"));
+    let fifth = value("5", "");
+    for (more, next, expected) in [
+        ("<value>2</value><value/>", "", Some("2")),
+        ("<name>other</name>", "", None),
+        ("<final>true</final><final/>", &*fifth, Some("5")),
+        ("<final/><final>true</final>", &*fifth, Some("1")),
+    ] {
+        assert_eq!(value_of(&(value("1", more) + next)).as_deref(), expected, "{more}");
+    }
 }
 
 #[test]

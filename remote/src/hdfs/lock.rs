@@ -28,6 +28,7 @@ use super::errors::{io_error, is_loss, is_open_elsewhere, is_open_here, is_passi
 use crate::locks::{DirLock, lock_lost};
 use crate::moment::{Moment, WallClock};
 use crate::storage::Shared;
+use futures_util::stream::{self, StreamExt as _};
 use hdfs_native::file::FileWriter;
 use hdfs_native::{HdfsError, WriteOptions};
 use std::fmt;
@@ -47,6 +48,9 @@ const PERIOD: Duration = Duration::from_secs(5);
 /// The time for which leases are still renewed here after a clock that was set back has caught up: the
 /// client renews them 30 seconds after its last renewal, which may have been later than the last look.
 const CATCH_UP: Duration = Duration::from_secs(45);
+
+/// The maximum number of leases that are renewed here at the same time.
+const MAX_RENEWALS: usize = 32;
 
 /// A lock file that is open.
 pub(super) struct Lease {
@@ -101,10 +105,11 @@ impl Lease {
         let is_fresh = self.is_renewed_within(FRESH);
         if !is_fresh {
             match renew(files, &self.key).await {
-                // The directory was moved or removed.
+                // The directory was moved or removed. Another one may take its place.
                 Err(error)
                     if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) =>
                 {
+                    files.locks().lose(self);
                     return Err(lock_lost());
                 }
                 renewed => renewed?,
@@ -165,14 +170,21 @@ pub(super) async fn keep(files: Weak<HdfsFiles>) {
     loop {
         tokio::time::sleep(PERIOD).await;
         let Some(files) = files.upgrade() else { return };
-        if !clock.is_behind(SystemTime::now(), CATCH_UP) {
-            continue;
-        }
-        for lease in files.locks().held() {
-            // It is tried again. What depends on a lock checks that it is held.
-            let _ = within(files.patience(), lease.keep(&files)).await;
+        if clock.is_behind(SystemTime::now(), CATCH_UP) {
+            keep_all(&files).await;
         }
     }
+}
+
+/// Renews the leases that may be old. One that gets no answer does not delay the others, of which there may
+/// be many.
+async fn keep_all(files: &HdfsFiles) {
+    let renewals = stream::iter(files.locks().held());
+    let renew = |lease: Arc<Lease>| async move {
+        // It is tried again. What depends on a lock checks that it is held.
+        let _ = within(files.patience(), lease.keep(files)).await;
+    };
+    renewals.for_each_concurrent(MAX_RENEWALS, renew).await;
 }
 
 /// Renews the lease of the client, which is one for all its files: by creating a file next to a lock file.
@@ -192,6 +204,13 @@ fn renewal_of(key: &str) -> String {
 /// Locks a lock file.
 pub(super) async fn take(files: &Arc<HdfsFiles>, key: String, shared: Arc<Shared>) -> io::Result<HdfsLock> {
     let claim = files.claim(&key)?;
+    let lease = hold(files, key).await?;
+    files.keep_leases();
+    Ok(HdfsLock { lease, claim: Some(claim), files: Arc::clone(files), shared })
+}
+
+/// Opens a lock file that the caller has claimed.
+async fn hold(files: &HdfsFiles, key: String) -> io::Result<Arc<Lease>> {
     let (writer, before) = open(files, &key).await?;
     let lease = Arc::new(Lease {
         key,
@@ -200,8 +219,7 @@ pub(super) async fn take(files: &Arc<HdfsFiles>, key: String, shared: Arc<Shared
         is_over: AtomicBool::new(false),
     });
     files.locks().add(&lease);
-    files.keep_leases();
-    Ok(HdfsLock { lease, claim: Some(claim), files: Arc::clone(files), shared })
+    Ok(lease)
 }
 
 /// Opens a lock file that the caller has claimed. Also returns a moment before that. Repeats requests that
@@ -327,5 +345,101 @@ impl Drop for HdfsLock {
         // An error means only that the end was not waited for.
         let _ =
             self.shared.blocking.run(within(time, async move { closing.await.map_err(io::Error::other) }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::connector::Connector;
+    use super::super::fake_name_nodes::FakeNameNodes;
+    use super::*;
+    use crate::blocking::Blocking;
+    use crate::location::Location;
+    use crate::options::RemoteOptions;
+    use std::path::Path;
+    use std::time::Instant;
+
+    /// Runs a test of the files of a client.
+    fn run<F>(test: impl FnOnce(Arc<FakeNameNodes>, Arc<HdfsFiles>) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let nodes = Arc::new(FakeNameNodes::start());
+        let [first, second] = nodes.addresses();
+        let options = RemoteOptions::default()
+            .setting("dfs.ha.namenodes.ns", "nn1,nn2")
+            .setting("dfs.namenode.rpc-address.ns.nn1", first)
+            .setting("dfs.namenode.rpc-address.ns.nn2", second);
+        let blocking = Blocking::new(Duration::from_secs(60)).unwrap();
+        let (location, patience) = (Location::parse(Path::new("hdfs://ns/")).unwrap(), Lease::MAX_PATIENCE);
+        let connector = Arc::new(Connector::new(&location, &options, patience, blocking.handle()).unwrap());
+        let connecting = Arc::clone(&connector);
+        let client = blocking.run(async move { connecting.connect().await }).unwrap();
+        let files = Arc::new(HdfsFiles::new(connector, client, Arc::default()));
+        let test = test(Arc::clone(&nodes), files);
+        let ended = async move {
+            test.await;
+            Ok(())
+        };
+        blocking.run(ended).unwrap();
+    }
+
+    /// Locks a new directory. The last renewal of the lease was long ago.
+    async fn old_lease(files: &HdfsFiles, dir: &str) -> Arc<Lease> {
+        files.make_dirs(dir).await.unwrap();
+        let lease = hold(files, format!("{dir}/.lock")).await.unwrap();
+        lease.set_renewed(Moment::ago(2 * FRESH));
+        lease
+    }
+
+    #[test]
+    fn the_check_of_a_lock_renews_an_old_lease() {
+        run(|nodes, files| async move {
+            let lease = old_lease(&files, "d").await;
+            assert!(!lease.is_renewed_within(FRESH));
+            lease.check(&files).await.unwrap();
+            assert!(lease.is_renewed_within(FRESH) && !nodes.has("/d/.lock.renewal"));
+            // Without a renewal, the lock is not known to be held.
+            lease.set_renewed(Moment::ago(2 * FRESH));
+            nodes.encrypt("/d/.lock.renewal");
+            lease.check(&files).await.unwrap_err();
+            assert!(!lease.is_renewed_within(FRESH));
+        });
+    }
+
+    #[test]
+    fn the_lock_of_a_moved_directory_is_lost_once_its_lease_is_old() {
+        run(|nodes, files| async move {
+            let lease = old_lease(&files, "d").await;
+            files.client().rename("/d", "/moved", false).await.unwrap();
+            assert!(nodes.has("/moved/.lock"));
+            assert_eq!(lease.check(&files).await.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            // It does not lock a directory that takes the place of the moved one.
+            files.client().mkdirs("/d", 0o755, true).await.unwrap();
+            assert_eq!(files.make_dirs("d/e").await.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+            hold(&files, "d/.lock".to_owned()).await.unwrap();
+            assert!(files.locks().not_lost("d/e").is_ok());
+        });
+    }
+
+    #[test]
+    fn leases_are_kept_although_one_gets_no_answer() {
+        run(|_, files| async move {
+            let (first, lost) = (old_lease(&files, "a").await, old_lease(&files, "b").await);
+            let others = [old_lease(&files, "c").await, old_lease(&files, "d").await];
+            files.locks().lose(&lost);
+            let (began, unanswered) = (Instant::now(), first.writer.lock().await);
+            let keeping = tokio::spawn({
+                let files = Arc::clone(&files);
+                async move { keep_all(&files).await }
+            });
+            while !others.iter().all(|lease| lease.is_renewed_within(FRESH)) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            assert!(began.elapsed() < files.patience() && !first.is_renewed_within(FRESH));
+            drop(unanswered);
+            keeping.await.unwrap();
+            assert!(first.is_renewed_within(FRESH) && !lost.is_renewed_within(FRESH));
+        });
     }
 }

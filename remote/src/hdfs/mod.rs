@@ -4,6 +4,10 @@ mod active;
 mod changes;
 mod connector;
 mod errors;
+#[cfg(test)]
+#[path = "../../tests/remote/fake_name_nodes.rs"]
+#[allow(dead_code, reason = "these tests use a part of it")]
+mod fake_name_nodes;
 mod lock;
 mod name_nodes;
 mod properties;
@@ -27,6 +31,7 @@ use hdfs_native::HdfsError;
 use hdfs_native::client::{Client, FileStatus};
 use hdfs_native::file::FileReader;
 use hregion::DirEntry;
+use std::cmp::Ordering;
 use std::env;
 use std::fmt;
 use std::future::Future;
@@ -118,19 +123,13 @@ impl HdfsSource {
         }
     }
 
-    /// Opens a file for one read, and fails if it is not the one expected.
-    async fn open_again(&self, key: &str, len: u64) -> io::Result<FileReader> {
+    /// Opens a file for one read.
+    async fn open_again(&self, key: &str) -> io::Result<FileReader> {
         let path = &path_of(key);
         let file = self.ask(move |client| async move { client.read(path).await }).await?;
-        let file = match file.map_err(io_error) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(removed()),
-            file => file?,
-        };
-        match file.file_length() as u64 {
-            found if found == len => Ok(file),
-            // Only complete blocks are listed, but the length includes one being written.
-            found if found < len => Err(io::Error::new(replaced().kind(), BEING_WRITTEN)),
-            _ => Err(replaced()),
+        match file.map_err(io_error) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(removed()),
+            file => file,
         }
     }
 
@@ -205,11 +204,16 @@ impl Source for HdfsSource {
     }
 
     async fn read(&self, key: &str, version: &Version, range: Range<u64>) -> io::Result<Bytes> {
-        let file = self.open_again(key, version.len).await?;
-        let bytes = self.read_range(&file, range).await?;
+        let file = self.open_again(key).await?;
+        let bytes = match (file.file_length() as u64).cmp(&version.len) {
+            Ordering::Equal => Ok(self.read_range(&file, range).await?),
+            // Only complete blocks are listed, but the length includes one being written.
+            Ordering::Less => Err(io::Error::new(io::ErrorKind::ResourceBusy, BEING_WRITTEN)),
+            Ordering::Greater => Err(replaced()),
+        };
         // The blocks belonged to the path at some time between the two lookups of its status.
         match self.find(key).await? {
-            Some(status) if version_of(&status) == *version => Ok(bytes),
+            Some(status) if version_of(&status) == *version => bytes,
             Some(_) => Err(replaced()),
             None => Err(removed()),
         }
@@ -237,8 +241,7 @@ impl Source for HdfsSource {
     }
 }
 
-const BEING_WRITTEN: &str =
-    "the file was replaced after it was opened, or is being written: its end cannot be read yet";
+const BEING_WRITTEN: &str = "another client is writing the file: its end cannot be read yet";
 
 fn version_of(status: &FileStatus) -> Version {
     let modified_millis = i64::try_from(status.modification_time).unwrap_or(i64::MAX);

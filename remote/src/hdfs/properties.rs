@@ -8,8 +8,8 @@ struct Property<'t> {
     /// `None` if there is none. Like the client, Hadoop ignores it, but not that it is final.
     value: Option<&'t str>,
     is_final: bool,
-    /// Whether its name and value are elements. The client reads no others.
-    is_of_elements: bool,
+    /// The name and value that the client reads: the first elements.
+    of_client: Option<(&'t str, &'t str)>,
 }
 
 /// Returns the value of the last property with a name, or of the first one that is final.
@@ -29,14 +29,15 @@ pub(super) fn value_of(texts: &[String], is_name: impl Fn(&str) -> bool) -> Opti
 
 /// Returns the settings in `texts` that the client does not read, or reads differently: its texts are
 /// `of_client`, without the files that these include; the last property with a name counts, also if another
-/// one is final; it does not ignore spaces around names, and does not read attributes.
+/// one is final; it does not ignore spaces around names, and reads only the first name and value of a
+/// property, and no attributes.
 pub(super) fn unread(of_client: &[String], texts: &[String]) -> Vec<(String, String)> {
     let (mut read, mut values) = (BTreeMap::<String, String>::new(), BTreeMap::<String, String>::new());
     let mut final_names = BTreeSet::<String>::new();
     for text in of_client {
         let text = without_comments(text);
-        let of_elements = properties(&text).filter(|found| found.is_of_elements);
-        read.extend(of_elements.filter_map(|found| Some((found.name.to_owned(), found.value?.to_owned()))));
+        let found = properties(&text).filter_map(|property| property.of_client);
+        read.extend(found.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
     for text in texts {
         let text = without_comments(text);
@@ -58,21 +59,24 @@ pub(super) fn unread(of_client: &[String], texts: &[String]) -> Vec<(String, Str
 }
 
 /// Returns the properties of a text. Name, value and whether it is final may be attributes; elements override
-/// them (Hadoop: `Configuration.Parser#handleStartProperty`).
+/// them, and the last of several counts, except for names and values that are empty (Hadoop:
+/// `Configuration.Parser#handleStartProperty`, `#handleEndElement`).
 fn properties(text: &str) -> impl Iterator<Item = Property<'_>> {
     text.split("<property").skip(1).filter_map(|property| {
         let Tag { attributes, is_empty, after } = tag(property)?;
         let content = if is_empty { "" } else { after.split_once("</property>")?.0 };
-        let part = |name: &str| {
-            let attribute = attributes.iter().rev().find(|(found, _)| *found == name);
-            (element(content, name).filter(|text| !text.is_empty()), attribute.map(|(_, value)| *value))
+        let attribute = |name: &str| {
+            let found = attributes.iter().rev().find(|(found, _)| *found == name);
+            found.map(|(_, value)| *value)
         };
-        let [name, value, is_final] = ["name", "value", "final"].map(part);
+        let [names, values, finals] = ["name", "value", "final"].map(|name| elements(content, name));
+        let is_text = |text: &&str| !text.is_empty();
+        let [first_name, first_value] = [&names, &values].map(|all| all.first().copied().filter(is_text));
         Some(Property {
-            name: name.0.or(name.1)?,
-            value: value.0.or(value.1),
-            is_final: is_final.0.or(is_final.1) == Some("true"),
-            is_of_elements: name.0.is_some() && value.0.is_some(),
+            name: names.iter().copied().rfind(is_text).or_else(|| attribute("name"))?,
+            value: values.iter().copied().rfind(is_text).or_else(|| attribute("value")),
+            is_final: finals.last().copied().or_else(|| attribute("final")) == Some("true"),
+            of_client: first_name.zip(first_value),
         })
     })
 }
@@ -111,6 +115,16 @@ fn tag(text: &str) -> Option<Tag<'_>> {
 pub(super) fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
     let (_, after) = text.split_once(&format!("<{name}>"))?;
     after.split_once(&format!("</{name}>")).map(|(text, _)| text)
+}
+
+/// Returns the texts of the elements with a name, and without other elements in them.
+fn elements<'t>(text: &'t str, name: &str) -> Vec<&'t str> {
+    let (begin, end) = (format!("<{name}"), format!("</{name}>"));
+    let text_of = |after: &'t str| match after.strip_prefix('>') {
+        Some(after) => after.split_once(&end).map(|(text, _)| text),
+        None => after.starts_with("/>").then_some(""),
+    };
+    text.split(&begin).skip(1).filter_map(text_of).collect()
 }
 
 pub(super) fn without_comments(text: &str) -> String {
@@ -178,6 +192,32 @@ mod tests {
         assert_eq!(found, ["1>0&amp;'", "1", "1", "1", "1", "1"]);
         assert_eq!(["g", "h", "i", "x"].map(of), [None, None, None, None]);
         let expect = [("a", "1>0&'"), ("b", "1"), ("c", "1"), ("e", "1")];
+        assert_eq!(unread(&texts, &texts), expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    /// The client reads the first ones.
+    #[test]
+    fn of_several_names_or_values_of_a_property_the_last_one_counts() {
+        let final_or_not = |more: &str| format!("<property final='true'>{more}");
+        let texts = [[
+            property("x", "1", "<name>a</name><value>2</value><value/>"),
+            property("b", "1", "<name></name><value></value>"),
+            "<property><name/><name>c</name><value>1</value></property>".to_owned(),
+            final_or_not("<name>d</name><value>1</value><final></final></property>"),
+            final_or_not("<name>e</name><value>1</value><final/></property>"),
+            property("f", "1", "<final>true</final><final>false</final>"),
+            property("g", "1", "<final>false</final><final>true</final>"),
+            ["a", "d", "e", "f", "g"].map(|name| property(name, "9", "")).concat(),
+        ]
+        .concat()];
+        let of = |name: &str| value_of(&texts, |found| found == name);
+        let found = ["a", "b", "c", "d", "e", "f", "g"].map(|name| of(name).unwrap());
+        assert_eq!(found, ["9", "1", "1", "9", "9", "9", "1"]);
+        assert_eq!(of("x"), None);
+        let first = [property("x", "1", "<name>a</name><value>2</value>")];
+        assert_eq!(value_of(&first, |found| found == "a").unwrap(), "2");
+        assert_eq!(unread(&first, &first), [("a".to_owned(), "2".to_owned())]);
+        let expect = [("c", "1"), ("g", "1")];
         assert_eq!(unread(&texts, &texts), expect.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 

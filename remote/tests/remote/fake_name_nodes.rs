@@ -41,6 +41,8 @@ struct File {
     is_dir: bool,
     /// The client that is writing it.
     holder: Option<String>,
+    /// The bytes of a block that is being written.
+    len: u64,
 }
 
 /// The class of an exception and its text.
@@ -113,6 +115,11 @@ impl FakeNameNodes {
     /// Makes a directory an encryption zone.
     pub(crate) fn encrypt(&self, dir: &str) {
         self.shared.state().zone = Some(dir.to_owned());
+    }
+
+    /// Sets the length of a block of a file that a client is writing.
+    pub(crate) fn grow(&self, path: &str, len: u64) {
+        self.shared.state().files.get_mut(path).unwrap().len = len;
     }
 
     /// Whether a file or directory exists.
@@ -247,7 +254,11 @@ impl State {
                 Ok(bytes(2, &file.status()))
             }
             "fsync" | "complete" => {
-                let file = found.filter(|file| file.id == body.number(4)).ok_or(MISSING)?;
+                // It may have been moved.
+                let id = body.number(4);
+                let mut files = self.files.iter().filter(|(_, file)| file.id == id);
+                let (path, file) =
+                    files.next().map(|(path, file)| (path.clone(), file.clone())).ok_or(MISSING)?;
                 if file.holder.is_some_and(|holder| holder != body.text(2)) {
                     return Err(NO_LEASE);
                 }
@@ -262,6 +273,12 @@ impl State {
                 let (file, to) = (found.ok_or(MISSING)?, body.text(2));
                 if self.files.contains_key(&to) && body.number(3) == 0 {
                     return Err(EXISTS);
+                }
+                let below = format!("{path}/");
+                let inner = self.files.keys().filter(|inner| inner.starts_with(&below)).cloned();
+                for inner in inner.collect::<Vec<_>>() {
+                    let file = self.files.remove(&inner).unwrap();
+                    self.files.insert(format!("{to}{}", &inner[path.len()..]), file);
                 }
                 self.files.remove(&path);
                 self.files.insert(to, file);
@@ -283,7 +300,7 @@ impl State {
     /// Adds a file or directory, unless it exists.
     fn add(&mut self, path: &str, is_dir: bool, holder: Option<String>) -> File {
         self.last_id += 1;
-        let file = File { id: self.last_id, is_dir, holder };
+        let file = File { id: self.last_id, is_dir, holder, len: 0 };
         self.files.entry(path.to_owned()).or_insert(file).clone()
     }
 }
@@ -292,7 +309,8 @@ impl File {
     /// Returns its `HdfsFileStatusProto`.
     fn status(&self) -> Vec<u8> {
         let kind = number(1, if self.is_dir { 1 } else { 2 });
-        [kind, bytes(2, b""), bytes(4, &number(1, 0o644)), number(7, self.id), number(13, self.id)].concat()
+        let [len, time, id] = [number(3, self.len), number(7, self.id), number(13, self.id)];
+        [kind, bytes(2, b""), len, bytes(4, &number(1, 0o644)), time, id].concat()
     }
 }
 

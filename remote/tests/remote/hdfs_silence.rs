@@ -1,4 +1,4 @@
-//! Name nodes that stop answering while files are changed, and files that the client cannot write.
+//! Name nodes that stop answering while files are changed, and files that the client cannot write or read.
 
 use crate::fake_name_nodes::FakeNameNodes;
 use crate::hdfs::two_name_nodes;
@@ -225,4 +225,18 @@ fn a_file_that_is_left_in_an_encryption_zone_is_named() {
     assert!(again.to_string().contains("left the file open"), "{again}");
     storage.create_dir_all(&dir().join("b")).unwrap();
     check(&nodes, lock);
+}
+
+/// It was not replaced: a reader that opens it again would fail again.
+#[test]
+fn a_file_that_another_client_is_writing_is_named() {
+    let (nodes, storage, lock) = prepare(12);
+    let file = dir().join("log");
+    let writer = storage.create_new(&file).unwrap();
+    assert_eq!(storage.open(&file).unwrap().len(), 0);
+    nodes.grow("/dir/log", 5);
+    let error = client(&nodes, 12).open(&file).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
+    assert!(error.to_string().contains("is writing the file"), "{error}");
+    drop((writer, lock));
 }

@@ -150,6 +150,31 @@ fn names_have_any_characters_and_are_listed_page_by_page() {
     assert!(server.keys().is_empty(), "{:?}", server.keys());
 }
 
+/// Otherwise one of them would make its directory, and those above it, unreadable.
+#[test]
+fn objects_whose_keys_are_not_paths_are_not_listed() {
+    let server = FakeS3::start();
+    let storage = client(&server);
+    let (parent, below) = (dir().join("d"), dir().join("d/b"));
+    for key in ["d//a", "d/./a", "d/../a", "d/b/\nc", "d/b//e", "d/b/c", "d/e", "o//a"] {
+        server.put(&format!("r/{key}"), vec![1]);
+    }
+    for entries in [1, 2, 1000] {
+        server.page(entries);
+        let names = |dir: &Path| {
+            let entries = storage.list_dir(dir).unwrap().into_iter().map(|entry| entry.name);
+            entries.map(|name| name.into_string().unwrap()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&parent), ["b", "e"]);
+        assert_eq!(names(&below), ["c"]);
+        assert!(storage.is_dir(&parent).unwrap() && storage.is_dir(&below).unwrap());
+        assert!(!storage.is_dir(&dir().join("o")).unwrap());
+    }
+    let error = storage.list_dir(&dir().join("o")).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    assert_eq!(storage.remove_dir(&parent).unwrap_err().kind(), io::ErrorKind::DirectoryNotEmpty);
+}
+
 /// Changes a region and a model, and closes the region or not, repeatedly. Returns the model.
 fn run_model(client: &dyn Fn() -> Arc<RemoteStorage>, dir: &Path) -> Rows {
     let mut model = Rows::new();
