@@ -375,43 +375,44 @@ struct CellSum {
     pending: Vec<u8>,
 }
 
-/// The number of bytes added to a sum at once.
+/// The number of bytes from which on they are added to a sum.
 const PENDING: usize = 16 << 10;
 
 impl CellSum {
+    /// Adds a row: its key, which the cells do not repeat, and their number.
     fn add(&mut self, row: RowRef<'_>) {
-        self.begin_row(row);
-        for cell in row.cells() {
-            self.add_cell(&cell);
-            // also within a row, which may be large
-            if self.pending.len() >= PENDING {
-                self.sum.update(&self.pending);
-                self.pending.clear();
-            }
-        }
-    }
-
-    /// Adds the key of a row, which its cells do not repeat, and their number.
-    fn begin_row(&mut self, row: RowRef<'_>) {
         self.rows += 1;
         self.add_len(row.key().len());
         self.add_len(row.len());
-        self.pending.extend_from_slice(row.key());
+        self.add_bytes(row.key());
+        row.cells().for_each(|cell| self.add_cell(&cell));
     }
 
+    /// Adds the value of a cell, and its key after the row: the length of the family, the family, the
+    /// qualifier, the timestamp and the type.
     fn add_cell(&mut self, cell: &CellRef<'_>) {
         self.cells += 1;
-        for part in [cell.family(), cell.qualifier(), cell.value()] {
-            self.add_len(part.len());
-            self.pending.extend_from_slice(part);
-        }
-        self.pending.push(cell.cell_type().code());
-        self.pending.extend_from_slice(&cell.timestamp().to_be_bytes());
+        // the row is after its length, of two bytes
+        let key = cell.key().as_bytes().get(2 + cell.row().len()..).unwrap_or_default();
+        self.add_len(key.len());
+        self.add_len(cell.value().len());
+        self.add_bytes(key);
+        self.add_bytes(cell.value());
     }
 
     /// Adds a length. Those of HBase have 31 bits.
     fn add_len(&mut self, len: usize) {
         self.pending.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
+    }
+
+    /// Adds bytes; many at once are not copied.
+    fn add_bytes(&mut self, bytes: &[u8]) {
+        if self.pending.len() + bytes.len() < PENDING {
+            return self.pending.extend_from_slice(bytes);
+        }
+        self.sum.update(&self.pending);
+        self.sum.update(bytes);
+        self.pending.clear();
     }
 
     /// Returns the numbers of rows and cells, and the SHA-256 of the cells.
@@ -441,21 +442,27 @@ mod tests {
     use hregion::{CellType, RowBuf, SeekKey};
     use std::collections::BTreeSet;
 
-    /// Summing a large row makes no copy of it.
+    /// Summing a large row, or a large value, makes no copy of it.
     #[test]
     fn large_rows_are_summed_in_parts() {
-        let (mut row, mut sum, mut of_cells) = (RowBuf::new(), CellSum::default(), CellSum::default());
+        let (mut row, mut sum) = (RowBuf::new(), CellSum::default());
         for n in 0..1000_u32 {
             let key = SeekKey::of(b"r", b"f", &n.to_be_bytes(), 5, CellType::Put);
-            row.push(CellRef::new(&key, &[0; 1000]));
+            row.push(CellRef::new(&key, &vec![0; if n == 500 { 8 * PENDING } else { 1000 }]));
         }
         sum.add(row.as_row());
         assert!(sum.pending.capacity() < 4 * PENDING, "{}", sum.pending.capacity());
-        of_cells.begin_row(row.as_row());
-        row.as_row().cells().for_each(|cell| of_cells.add_cell(&cell));
-        let (counts, contents) = sum.finish();
-        assert_eq!(counts, [1, 1000]);
-        assert_eq!((counts, contents), of_cells.finish());
+        let mut summed = [&1_u32.to_be_bytes()[..], &1000_u32.to_be_bytes(), b"r"].concat();
+        for cell in row.as_row().cells() {
+            let (time, code) = (5_i64.to_be_bytes(), [CellType::Put.code()]);
+            let key = [&b"\x01f"[..], cell.qualifier(), &time, &code].concat();
+            for len in [key.len(), cell.value().len()] {
+                summed.extend_from_slice(&u32::try_from(len).unwrap().to_be_bytes());
+            }
+            summed.extend_from_slice(&key);
+            summed.extend_from_slice(cell.value());
+        }
+        assert_eq!(sum.finish(), ([1, 1000], hex(Sha256::digest(&summed))));
     }
 
     /// Cells whose bytes are the same one after the other, but in other rows or parts, have another sum.
