@@ -238,10 +238,13 @@ impl RegionDir {
         for change in changes {
             let dir = self.family(change.family).path();
             let others = change.add.split_last().map(|(_, others)| others).unwrap_or_default();
-            others.iter().try_for_each(|file| self.name_file(&dir, file, steps))?;
-            // Renames may reach the disk in any order, and the last file may record that it replaces others.
-            if others.iter().any(|file| file.from != dir.join(&file.name)) {
-                sync_dir(storage, &dir)?;
+            for file in others {
+                self.name_file(&dir, file, steps)?;
+                // Renames may reach the disk in any order, and a file may record that it replaces others, or
+                // that all writes up to its sequence id are in files.
+                if file.from != dir.join(&file.name) {
+                    sync_dir(storage, &dir)?;
+                }
             }
         }
         // The last files are renamed in direct succession: another process that reads the region in between

@@ -8,7 +8,7 @@ use super::commit::StoreChange;
 use super::events::Task;
 use super::observer::Held;
 use super::{Region, RegionCore, Scheduler};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::layout::StagedFile;
 use crate::metrics::ReadCounts;
 use crate::store::compact::{self, CompactionJob, Selection};
@@ -287,9 +287,7 @@ impl RegionCore {
             newest,
             progress,
         };
-        // With NEW_VERSION_BEHAVIOR, markers in other files may need the equal cells.
-        let may_be_left_out = !self.stores[store].family.new_version_behavior;
-        let outputs = self.write_files(may_be_left_out, |read_points| {
+        let write = |read_points| {
             let info = self.stores[store].scan_info(now, have_tags(&inputs));
             let info = self.observed_info(store, info, |observer, context, family, options| {
                 observer.pre_compact_scanner_open(context, family, all_files, options)
@@ -297,9 +295,19 @@ impl RegionCore {
             let filters = self
                 .compaction_filters(|observer, context| observer.pre_compact(context, family, all_files))?;
             let max_read_point = self.mvcc.smallest_read_point();
-            let keep = Retention { info, max_read_point, filters, read_points };
-            self.stores[store].compact(merge, keep)
-        })?;
+            let keep = Retention { info, max_read_point, filters };
+            self.stores[store].compact(merge, keep, read_points)
+        };
+        let outputs = match write(None) {
+            // All equal cells of a file are in one block. Reads that begin later see the newest. With
+            // NEW_VERSION_BEHAVIOR, markers in other files may need the others.
+            Err(error)
+                if error.kind() == ErrorKind::Limit && !self.stores[store].family.new_version_behavior =>
+            {
+                write(Some(self.mvcc.registered_points()))?
+            }
+            written => written?,
+        };
         let names: Vec<String> = outputs.iter().map(|file| file.name().to_owned()).collect();
         drop(files);
         self.replace(store, inputs, outputs, now)?;

@@ -7,17 +7,20 @@ use super::observer::Held;
 use super::write::OnDrop;
 use super::{Region, RegionCore};
 use crate::error::{ErrorKind, Result};
+use crate::layout::StagedFile;
 use crate::memstore::Segment;
 use crate::metrics::ReadCounts;
 use crate::store::{Retention, StoreFile};
 use crate::sync::{cores, unpoisoned};
+use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 
 impl Region {
-    /// Writes the cells in memory to files: one for each family that has any. Returns when the files are
-    /// durable. Families with many cells are written at the same time, by as many threads as there are cores.
+    /// Writes the cells in memory to files: one for each family that has any, or several if one would exceed
+    /// the [limits](crate::RegionOptions::limits). Returns when the files are durable. Families with many
+    /// cells are written at the same time, by as many threads as there are cores.
     ///
     /// Cells that no read can see are dropped: expired cells, surplus versions, deleted cells.
     ///
@@ -131,8 +134,8 @@ impl RegionCore {
         let now = self.clock.now();
         let (seq_id, files) = (flushed.seq_id, Mutex::new(&mut flushed.files));
         self.flush_each(stores, |store| {
-            let file = self.flush_store(store, seq_id, smallest, now)?;
-            unpoisoned(files.lock())[store].extend(file);
+            let written = self.flush_store(store, seq_id, smallest, now)?;
+            unpoisoned(files.lock())[store].extend(written);
             Ok(())
         })?;
         if let Some(background) = &self.background {
@@ -178,12 +181,12 @@ impl RegionCore {
         failure.into_inner().map_or(Ok(()), Err)
     }
 
-    /// Writes the frozen memory of a store to a file, which takes its place. Returns the file, unless no cell
-    /// was in memory or none is kept.
-    fn flush_store(&self, store: usize, seq_id: i64, smallest: i64, now: i64) -> Result<Option<StoreFile>> {
+    /// Writes the frozen memory of a store to a file, which takes its place; to several if one would exceed
+    /// the limits. Returns the files; none if no cell was in memory.
+    fn flush_store(&self, store: usize, seq_id: i64, smallest: i64, now: i64) -> Result<Vec<StoreFile>> {
         let segments = self.states.load().stores[store].frozen.clone();
         if segments.is_empty() {
-            return Ok(None);
+            return Ok(Vec::new());
         }
         let family = self.stores[store].family.name();
         // This thread may differ from the one that holds the lock.
@@ -195,7 +198,7 @@ impl RegionCore {
             let (store, encrypted) = (&self.stores[store], state.files.iter().any(StoreFile::is_encrypted));
             (encrypted, store.flush_compression(newest_first))
         };
-        let file = self.write_files(true, |read_points| {
+        let write = |seq_ids| {
             let info = self.observed_info(
                 store,
                 self.stores[store].scan_info(now, segments.iter().any(|segment| segment.has_tags())),
@@ -205,46 +208,31 @@ impl RegionCore {
             )?;
             let filters =
                 self.compaction_filters(|observer, context| observer.pre_flush_store(context, family))?;
-            let keep = Retention { info, max_read_point: smallest, filters, read_points };
-            self.stores[store].flush(&segments, seq_id, encrypted, compression, keep)
-        })?;
-        let name = file.as_ref().map(|file| file.name().to_owned());
-        let mut flushed = None;
-        match file {
-            None => self.swap(store, |state| state.flushed(&segments, None)),
-            Some(file) => {
-                let change = StoreChange { store, add: vec![file], remove: Vec::new() };
-                self.commit(vec![change], now, |opened| {
-                    flushed = opened.into_iter().flatten().next();
-                    self.swap(store, |state| state.flushed(&segments, flushed.clone()));
-                })?;
-            }
+            let keep = Retention { info, max_read_point: smallest, filters };
+            self.stores[store].flush(&segments, seq_ids, seq_id, encrypted, compression, keep)
+        };
+        let add = write_files(&segments, i64::MIN..=i64::MAX, &write)?;
+        let mut flushed = Vec::new();
+        if add.is_empty() {
+            self.swap(store, |state| state.flushed(&segments, None));
+        } else {
+            let change = StoreChange { store, add, remove: Vec::new() };
+            self.commit(vec![change], now, |opened| {
+                flushed = opened.into_iter().flatten().collect();
+                self.swap(store, |state| state.flushed(&segments, flushed.clone()));
+            })?;
         }
         if let Some(log) = &self.log {
             log.flushed(store, seq_id);
         }
         free(segments);
-        if let Some(name) = name {
+        if !flushed.is_empty() {
             self.counters.add(&ReadCounts { flushes: 1, ..ReadCounts::default() });
-            self.observe(|observer, context| observer.post_flush_store(context, family, &name))?;
         }
+        flushed.iter().try_for_each(|file| {
+            self.observe(|observer, context| observer.post_flush_store(context, family, file.name()))
+        })?;
         Ok(flushed)
-    }
-
-    /// Writes files of a store with `write`. If they exceed the limits, because equal cells are in one block,
-    /// tries again without those of them that no read returns, if some `may_be_left_out`: `write` then gets
-    /// the read points in use. Reads that begin later see all of the cells.
-    pub(super) fn write_files<T>(
-        &self,
-        may_be_left_out: bool,
-        write: impl Fn(Option<Vec<i64>>) -> Result<T>,
-    ) -> Result<T> {
-        match write(None) {
-            Err(error) if error.kind() == ErrorKind::Limit && may_be_left_out => {
-                write(Some(self.mvcc.registered_points()))
-            }
-            written => written,
-        }
     }
 
     /// Freezes the active segments, so that writes use new ones, and ends the log file. When this returns,
@@ -295,6 +283,39 @@ struct Flushed {
     seq_id: i64,
     /// The files of each store when its memory was frozen, and those written by the flush.
     files: Vec<Vec<StoreFile>>,
+}
+
+/// Writes the cells of segments with `write`, which gets the range of the sequence ids of a file's cells. If
+/// a file exceeds the limits, as all its equal cells are in one block, writes two files: of the older writes
+/// and of the newer ones, as two flushes would have done. Returns the files, the oldest first.
+fn write_files(
+    segments: &[Arc<Segment>],
+    seq_ids: RangeInclusive<i64>,
+    write: &impl Fn(RangeInclusive<i64>) -> Result<Option<StagedFile>>,
+) -> Result<Vec<StagedFile>> {
+    match write(seq_ids.clone()) {
+        Err(error) if error.kind() == ErrorKind::Limit => {
+            let Some(middle) = middle_of(segments, &seq_ids) else { return Err(error) };
+            let (first, last) = seq_ids.into_inner();
+            let mut files = write_files(segments, first..=middle, write)?;
+            files.extend(write_files(segments, middle + 1..=last, write)?);
+            Ok(files)
+        }
+        written => Ok(written?.into_iter().collect()),
+    }
+}
+
+/// Returns the middle between the oldest and the newest sequence id of cells in a range; `None` if all are
+/// equal.
+fn middle_of(segments: &[Arc<Segment>], seq_ids: &RangeInclusive<i64>) -> Option<i64> {
+    let (mut oldest, mut newest) = (i64::MAX, i64::MIN);
+    for entry in segments.iter().flat_map(|segment| segment.entries()) {
+        let seq_id = entry.cell().seq_id;
+        if seq_ids.contains(&seq_id) {
+            (oldest, newest) = (oldest.min(seq_id), newest.max(seq_id));
+        }
+    }
+    (oldest < newest).then(|| oldest + (newest - oldest) / 2)
 }
 
 /// The maximum number of segments that a store keeps after a flush that has failed.

@@ -573,11 +573,10 @@ impl RegionCore {
 
     /// Flushes the replayed edits, and reports the files.
     pub(super) fn flush_replay(&self, report: &mut ReplayReport) -> Result<()> {
-        // An interrupted flush may have left files with the same sequence id.
         let before: BTreeSet<String> = self.file_names(|_| true).into_iter().collect();
-        let seq_id = self.flush_all()?;
-        let written = self.file_names(|file| !file.is_bulk_loaded() && file.max_seq_id() == seq_id);
-        report.flushed.extend(written.into_iter().filter(|name| !before.contains(name)));
+        self.flush_all()?;
+        let written = self.file_names(|file| !file.is_bulk_loaded() && !before.contains(file.name()));
+        report.flushed.extend(written);
         Ok(())
     }
 

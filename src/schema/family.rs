@@ -124,9 +124,9 @@ impl Family {
     ///
     /// Every write is then kept until a major compaction, also of the same column and timestamp. A file has
     /// these in one block, because readers look for a key in one block. If they take more than
-    /// [`Limits::block_bytes`](crate::Limits::block_bytes), a flush leaves out values that neither a read nor
-    /// a marker needs. If that is not enough, because the same markers are written again and again, or values
-    /// with markers between them, the flush fails until the region is opened with greater limits.
+    /// [`Limits::block_bytes`](crate::Limits::block_bytes), a flush writes several files, and a minor
+    /// compaction of these fails; a [major one](crate::Compaction::Major) needs room only for those that it
+    /// keeps.
     #[must_use]
     pub fn new_version_behavior(mut self, new: bool) -> Self {
         self.new_version_behavior = new;

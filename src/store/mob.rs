@@ -4,7 +4,7 @@
 
 use super::version::StoreFile;
 use crate::cache::CacheFill;
-use crate::cell::{CellRef, SeekKey, Tags};
+use crate::cell::{CellRef, SeekKey, Tag, Tags};
 use crate::coding::Cursor;
 use crate::error::{Corruption, Error, Result};
 use crate::hfile::{FileInfo, HFile, HFileOptions, HFileScanner};
@@ -255,7 +255,7 @@ impl MobFiles {
         loop {
             let file = self.file(reference, cell)?;
             let mut scanner = file.scanner().cache_blocks(cache_blocks);
-            match seek_value(&mut scanner, cell) {
+            match seek_value(&mut scanner, cell, reference.len) {
                 // It was moved after it was opened, in a storage where a moved file can no longer be read.
                 Err(error) if error.is_stale() && opens < OPENS => {
                     drop(unpoisoned(self.open.lock()).remove(file.path()));
@@ -312,17 +312,19 @@ impl MobFiles {
     }
 }
 
-/// Seeks to the cell of a MOB file that has the value of `cell`. A file may have several of the same key, the
-/// newest first; those that are newer than `cell` are passed.
-fn seek_value(scanner: &mut HFileScanner<'_>, cell: CellRef<'_>) -> Result<()> {
+/// Seeks to the cell of a MOB file that has the value of `cell`, which has `len` bytes. A file may have
+/// several of the same key, the newest first; those that are newer than `cell` are passed.
+fn seek_value(scanner: &mut HFileScanner<'_>, cell: CellRef<'_>, len: u64) -> Result<()> {
     let key = cell.key();
     scanner.seek(key)?;
-    // 0: a compaction of the store has forgotten the sequence id, because there is only one such cell.
-    if cell.seq_id() == 0 {
-        return Ok(());
-    }
     let is_equal = |found: &CellRef<'_>| found.key().as_bytes() == key.as_bytes();
-    while scanner.peek().filter(is_equal).is_some_and(|found| found.seq_id() > cell.seq_id()) {
+    // 0: a compaction of the store has forgotten the sequence id. Mostly there is only one such cell, but a
+    // read in progress may have kept others.
+    let is_newer = |found: CellRef<'_>| match cell.seq_id() {
+        0 => found.value().len() as u64 != len || own_tags(cell).ne(own_tags(found)),
+        seq_id => found.seq_id() > seq_id,
+    };
+    while scanner.peek().filter(is_equal).is_some_and(is_newer) {
         scanner.advance()?;
     }
     // The sequence ids may be those of a bulk load.
@@ -330,6 +332,11 @@ fn seek_value(scanner: &mut HFileScanner<'_>, cell: CellRef<'_>) -> Result<()> {
         scanner.seek(key)?;
     }
     Ok(())
+}
+
+/// Returns the tags that a cell was written with.
+fn own_tags(cell: CellRef<'_>) -> impl Iterator<Item = Tag<'_>> {
+    cell.tags().filter(|tag| ![REFERENCE_TAG, TABLE_TAG].contains(&tag.tag_type))
 }
 
 #[cold]
@@ -406,13 +413,38 @@ mod tests {
         let file = HFile::open(&path).unwrap();
         let value_at = |seq_id| {
             let mut scanner = file.scanner();
-            seek_value(&mut scanner, CellRef::new(&row, b"").with_seq_id(seq_id)).unwrap();
+            seek_value(&mut scanner, CellRef::new(&row, b"").with_seq_id(seq_id), 6).unwrap();
             let found = scanner.peek().unwrap();
             String::from_utf8(found.value().to_vec()).unwrap()
         };
         let expected = [(12, "newest"), (9, "newest"), (7, "older"), (5, "old"), (4, "old")];
         for (seq_id, value) in expected.into_iter().chain([(3, "newest"), (0, "newest")]) {
             assert_eq!(value_at(seq_id), value, "{seq_id}");
+        }
+    }
+
+    /// A compaction during a read keeps them, and forgets the sequence ids of those that all reads see.
+    #[test]
+    fn of_equal_cells_without_sequence_id_each_has_the_value_of_its_length_and_tags() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(NAME);
+        let key = SeekKey::of(b"row", b"f", b"q", 1, CellType::Put);
+        let ttl = [&[0, 9, 8][..], &7i64.to_be_bytes()].concat();
+        let mut writer = HFileWriter::options().tags(true).create(&path).unwrap();
+        let cells = [("newest", &ttl[..], 9), ("older1", &[][..], 7), ("old", &[][..], 4)];
+        for (value, tags, seq_id) in cells {
+            let cell = CellRef { tags, ..CellRef::new(&key, value.as_bytes()) };
+            writer.append(cell.with_seq_id(seq_id)).unwrap();
+        }
+        writer.finish().unwrap();
+        let file = HFile::open(&path).unwrap();
+        let reference = [0, 1, REFERENCE_TAG, 0, 2, TABLE_TAG, b't'];
+        for (value, tags, _) in cells {
+            let mut scanner = file.scanner();
+            let tags = [&reference[..], tags].concat();
+            let cell = CellRef { tags: &tags, ..CellRef::new(&key, b"") };
+            seek_value(&mut scanner, cell, value.len() as u64).unwrap();
+            assert_eq!(scanner.peek().unwrap().value(), value.as_bytes());
         }
     }
 

@@ -1,8 +1,8 @@
 //! Flushes of several families at a time.
 
-use crate::support::crashes::one_in;
+use crate::support::crashes::{crashes_at, one_in};
 use hregion::io::faulty::{Crash, FaultyStorage};
-use hregion::{Compaction, Delete, Durability, ErrorKind, Family, HFile, Put, Region, Scan};
+use hregion::{Compaction, Delete, Durability, ErrorKind, Family, HFile, Limits, Put, Region, Scan};
 use std::sync::Arc;
 
 const FAMILIES: [&str; 3] = ["a", "b", "c"];
@@ -133,6 +133,44 @@ fn a_flush_of_one_family_tears_no_row() {
         }
     }
     assert!(widened > 0);
+}
+
+/// Equal cells are in one block of a file, so that those that exceed its limit need several files.
+#[test]
+fn a_flush_to_several_files_may_die_at_any_call() {
+    let open = |storage: &FaultyStorage| {
+        let family = Family::new("f").new_version_behavior(true);
+        let options = Region::options().storage(Arc::new(storage.clone())).create_if_missing(true);
+        let options = options.limits(Limits::new().with_block_bytes(100_000)).compaction_enabled(false);
+        options.durability(Durability::FsyncWal).family(family).open("/r").unwrap()
+    };
+    let begin = || {
+        let storage = FaultyStorage::new();
+        let region = open(&storage);
+        for value in 0..9 {
+            let put = Put::new("r").cell_at("f", "q", 1, vec![value; 30_000]);
+            region.put(put.cell_at("f", value.to_string(), 1, vec![value])).unwrap();
+        }
+        (storage, region)
+    };
+    let cells = |region: &Region| {
+        let row = region.scan(Scan::new()).unwrap().next().unwrap().unwrap();
+        row.cells().map(|cell| cell.value()[0]).collect::<Vec<_>>()
+    };
+    let (storage, region) = begin();
+    let (expected, before) = (cells(&region), storage.calls());
+    assert_eq!(expected, [0, 1, 2, 3, 4, 5, 6, 7, 8, 8]);
+    region.flush().unwrap();
+    assert_eq!((cells(&region), region.store_file_count("f") > Some(2)), (expected.clone(), true));
+    let calls = storage.calls() - before;
+    for n in one_in(6).take_while(|n| *n < calls) {
+        let (storage, region) = begin();
+        storage.die_after(n);
+        let _ = region.flush();
+        for crash in crashes_at(n, &[Crash::Hard, Crash::OfTheProcess, Crash::Torn, Crash::Chance(n)]) {
+            assert_eq!(cells(&open(&storage.after(crash))), expected, "{crash:?} at call {n} of {calls}");
+        }
+    }
 }
 
 /// HBase: `BloomFilterFactory`, `HFileBlockIndex`.

@@ -319,8 +319,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(())
     }
 
-    /// Called before the cells of a family are read for a flush, and again if the file is [written
-    /// again](Self::pre_flush_store). May change `options`.
+    /// Called before the cells of a family are read for a flush: for [several files](Self::pre_flush_store),
+    /// several times. May change `options`.
     fn pre_flush_scanner_open(
         &self,
         context: &mut ObserverContext<'_>,
@@ -331,8 +331,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
     }
 
     /// Called before a family is flushed. May return a filter between the cells and the new file (HBase:
-    /// `preFlush` with a store). If the file exceeds the [limits](crate::Limits), it is written again, after
-    /// another call, without equal cells that no read returns.
+    /// `preFlush` with a store). If the file would exceed the [limits](crate::Limits), several are written,
+    /// each with the cells of other writes, and after another call.
     fn pre_flush_store(
         &self,
         context: &mut ObserverContext<'_>,
@@ -341,8 +341,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
-    /// Called after a family is flushed to a file of this name. Not called if no cell was kept (HBase:
-    /// `postFlush` with a store).
+    /// Called after a family is flushed to a file of this name, once for each new file. Not called if the
+    /// family had no cells in memory (HBase: `postFlush` with a store).
     fn post_flush_store(&self, context: &mut ObserverContext<'_>, family: &[u8], file: &str) -> Result<()> {
         Ok(())
     }

@@ -43,10 +43,16 @@ const ROW: u64 = 64;
 impl Store {
     /// Merges files into new ones that have no names yet: into one, which is written even if no cell is kept;
     /// or, with boundaries, into one for each span of time that keeps a cell, at least one if `newest`.
-    pub(crate) fn compact(&self, merge: CompactionJob<'_>, keep: Retention) -> Result<Vec<StagedFile>> {
+    /// Leaves out [equal cells](EqualCells) if the `read_points` in use are given.
+    pub(crate) fn compact(
+        &self,
+        merge: CompactionJob<'_>,
+        keep: Retention,
+        read_points: Option<Vec<i64>>,
+    ) -> Result<Vec<StagedFile>> {
         let CompactionJob { inputs, files, all_files, major, boundaries, newest, progress } = merge;
-        let Retention { info, max_read_point, mut filters, read_points } = keep;
-        let (now, mut equal) = (info.now, EqualCells::new(read_points, self.family.new_version_behavior));
+        let Retention { info, max_read_point, mut filters } = keep;
+        let (now, mut equal) = (info.now, EqualCells::new(read_points));
         let kind = kind_of(inputs, all_files);
         // Expired files are not read. Only with NEW_VERSION_BEHAVIOR would a minor compaction keep their
         // cells.

@@ -118,11 +118,15 @@ impl StoreVersion {
         self.frozen.iter().chain(&self.pipeline).chain([&self.active])
     }
 
-    /// Returns the state with segments replaced by a file, if any.
-    pub(crate) fn flushed(&self, segments: &[Arc<Segment>], file: Option<StoreFile>) -> Self {
+    /// Returns the state with segments replaced by files, if any.
+    pub(crate) fn flushed(
+        &self,
+        segments: &[Arc<Segment>],
+        files: impl IntoIterator<Item = StoreFile>,
+    ) -> Self {
         let mut next = self.clone();
         next.frozen.retain(|frozen| !segments.iter().any(|flushed| Arc::ptr_eq(frozen, flushed)));
-        next.files.extend(file);
+        next.files.extend(files);
         next.with_files_in_order()
     }
 

@@ -1,9 +1,8 @@
 //! Hooks between the cells of a flush or compaction and the output file.
 
-use crate::cell::{CellRef, CellType, SeekKey};
+use crate::cell::{CellRef, SeekKey};
 use crate::error::Result;
 use crate::store::matcher::ScanInfo;
-use std::collections::BTreeSet;
 use std::fmt;
 
 /// Receives each cell that a flush or compaction keeps, and decides which cells are written for it (HBase:
@@ -31,25 +30,16 @@ pub(crate) struct Retention {
     pub(crate) max_read_point: i64,
     /// Hooks between the cells and the file.
     pub(crate) filters: Vec<Box<dyn CompactionFilter>>,
-    /// All read points in use, if [equal cells](EqualCells) are left out.
-    pub(crate) read_points: Option<Vec<i64>>,
 }
 
 /// Leaves out cells that equal a newer one, except for their values, and that no read returns. All equal
 /// cells are in one block of a file, which may have no room for these.
 ///
-/// With NEW_VERSION_BEHAVIOR, a value that was there when a marker was written may decide on other cells, and
-/// so may each marker. Then only values are left out, and only if no marker of their row was written between
-/// them and the newest equal one. All such markers must be among the cells: those of a flush.
+/// Not with NEW_VERSION_BEHAVIOR, where they may decide on other cells.
 #[derive(Debug)]
 pub(in crate::store) struct EqualCells {
-    /// `None` if no cell is left out.
+    /// All read points in use; `None` if no cell is left out.
     read_points: Option<Vec<i64>>,
-    /// With NEW_VERSION_BEHAVIOR: the sequence ids of the markers of the row so far. All that decide on a
-    /// value come before it.
-    markers: Option<BTreeSet<i64>>,
-    /// The sequence id of the newest cell with the key.
-    newest: i64,
     /// Key, tags and sequence id of the last cell that is kept.
     key: SeekKey,
     tags: Vec<u8>,
@@ -57,9 +47,8 @@ pub(in crate::store) struct EqualCells {
 }
 
 impl EqualCells {
-    pub(in crate::store) fn new(read_points: Option<Vec<i64>>, new_version_behavior: bool) -> Self {
-        let markers = new_version_behavior.then(BTreeSet::new);
-        Self { read_points, markers, newest: 0, key: SeekKey::new(), tags: Vec::new(), seq_id: 0 }
+    pub(in crate::store) fn new(read_points: Option<Vec<i64>>) -> Self {
+        Self { read_points, key: SeekKey::new(), tags: Vec::new(), seq_id: 0 }
     }
 
     /// Whether a cell is left out. Equal cells are passed from the newest to the oldest.
@@ -70,40 +59,17 @@ impl EqualCells {
 
     #[cold]
     fn is_superseded(&mut self, cell: CellRef<'_>) -> bool {
-        let has_key = self.key.as_bytes() == cell.key.as_bytes();
+        let is_equal = self.key.as_bytes() == cell.key.as_bytes() && self.tags == cell.tags;
         // These reads see the cell, and not the newer one.
         let is_read_at = |point: &i64| (cell.seq_id..self.seq_id).contains(point);
-        if has_key
-            && self.tags == cell.tags
-            && !self.read_points.iter().flatten().any(is_read_at)
-            && !self.may_decide(cell)
-        {
+        if is_equal && !self.read_points.iter().flatten().any(is_read_at) {
             return true;
-        }
-        if let Some(markers) = &mut self.markers {
-            if self.key.as_bytes().is_empty() || self.key.row() != cell.row() {
-                markers.clear();
-            }
-            if cell.cell_type() != CellType::Put {
-                markers.insert(cell.seq_id);
-            }
-        }
-        if !has_key {
-            self.newest = cell.seq_id;
         }
         self.key.set_key(cell.key);
         self.tags.clear();
         self.tags.extend_from_slice(cell.tags);
         self.seq_id = cell.seq_id;
         false
-    }
-
-    /// Whether a cell may decide on cells of other keys although a newer one has its key.
-    fn may_decide(&self, cell: CellRef<'_>) -> bool {
-        self.markers.as_ref().is_some_and(|markers| {
-            let since = cell.seq_id.min(self.newest);
-            cell.cell_type() != CellType::Put || markers.range(since..=self.newest).next().is_some()
-        })
     }
 }
 
@@ -141,6 +107,7 @@ fn chain(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cell::CellType;
     use crate::error::{Error, ErrorKind};
 
     /// Passes each cell on, and ignores errors.
@@ -172,7 +139,7 @@ mod tests {
         let key = SeekKey::of(b"r", b"f", b"q", 1, CellType::Put);
         let cell = |seq_id| CellRef::new(&key, b"v").with_seq_id(seq_id);
         let kept = |read_points: Option<&[i64]>| -> Vec<i64> {
-            let mut equal = EqualCells::new(read_points.map(<[i64]>::to_vec), false);
+            let mut equal = EqualCells::new(read_points.map(<[i64]>::to_vec));
             (1..=9).rev().filter(|&seq_id| !equal.leave_out(cell(seq_id))).collect()
         };
         assert_eq!(kept(None).len(), 9);
@@ -180,27 +147,10 @@ mod tests {
         assert_eq!(kept(Some(&[9, 12])), [9]);
         assert_eq!(kept(Some(&[0, 4, 6])), [9, 6, 4]);
         // Labels and times to live are tags.
-        let mut equal = EqualCells::new(Some(Vec::new()), false);
+        let mut equal = EqualCells::new(Some(Vec::new()));
         let cells = [cell(3), CellRef { tags: b"tag", ..cell(2) }, cell(1)];
         assert!(cells.into_iter().all(|cell| !equal.leave_out(cell)));
         let other = SeekKey::of(b"r", b"f", b"q", 1, CellType::Delete);
         assert!(!equal.leave_out(CellRef::new(&other, b"v")));
-    }
-
-    #[test]
-    fn with_new_version_behavior_values_are_kept_before_markers() {
-        let key = |row: &[u8], cell_type| SeekKey::of(row, b"f", b"q", 1, cell_type);
-        let mut equal = EqualCells::new(Some(vec![2]), true);
-        let mut kept = |key: &SeekKey, seq_ids: &[i64]| -> Vec<i64> {
-            let mut seq_ids = seq_ids.to_vec();
-            seq_ids.retain(|&seq_id| !equal.leave_out(CellRef::new(key, b"v").with_seq_id(seq_id)));
-            seq_ids
-        };
-        assert_eq!(kept(&key(b"r", CellType::Delete), &[5, 4]), [5, 4]);
-        assert_eq!(kept(&key(b"r", CellType::Put), &[9, 8, 7, 6, 5, 3, 1]), [9, 5, 3, 1]);
-        assert_eq!(kept(&key(b"s", CellType::Put), &[9, 8, 4, 3, 2, 1]), [9, 2]);
-        // A value that is kept for a read does not hide the marker after it from an older one.
-        assert_eq!(kept(&key(b"t", CellType::Delete), &[8]), [8]);
-        assert_eq!(kept(&key(b"t", CellType::Put), &[9, 2, 1]), [9, 2, 1]);
     }
 }

@@ -1,6 +1,6 @@
 //! Writes cells from memory to a file (read-path.md §4; HBase: `DefaultStoreFlusher`).
 
-use super::compaction_filter::{EqualCells, Retention, apply};
+use super::compaction_filter::{Retention, apply};
 use super::writer::{BlockCompression, CellFlags, NewStoreFile};
 use crate::cell::CellRef;
 use crate::error::Result;
@@ -11,26 +11,32 @@ use crate::store::Store;
 use crate::store::matcher::CompactionKind;
 use crate::store::read::key_value_scanner::KeyValueScanner;
 use crate::store::read::scanner::StoreScanner;
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
 
 impl Store {
-    /// Writes the cells of segments to a file that has no name yet. Returns `None` if the segments are empty.
+    /// Writes the cells of segments with sequence ids in a range to a file that has no name yet. Returns
+    /// `None` if the segments are empty, or if another range follows and no cell of this one is kept.
     /// `seq_id` is the sequence id of the flush. `encrypted`: whether the store has encrypted files, whose
     /// values memory may have.
+    ///
+    /// Of one of several ranges, keeps all cells that have not expired: what hides them may be in a file that
+    /// a crash prevents.
     pub(crate) fn flush(
         &self,
         segments: &[Arc<Segment>],
+        seq_ids: RangeInclusive<i64>,
         seq_id: i64,
         encrypted: bool,
         compression: BlockCompression,
         keep: Retention,
     ) -> Result<Option<StagedFile>> {
-        let Retention { info, max_read_point, mut filters, read_points } = keep;
-        let (now, mut equal) = (info.now, EqualCells::new(read_points, self.family.new_version_behavior));
-        let scanners = segments
-            .iter()
-            .map(|segment| KeyValueScanner::Segment(segment.scanner(i64::MAX).reading_ahead()));
+        let Retention { info, max_read_point, mut filters } = keep;
+        let (now, (first, last)) = (info.now, seq_ids.into_inner());
+        let is_whole = (first, last) == (i64::MIN, i64::MAX);
+        let max_read_point = if is_whole { max_read_point } else { i64::MIN };
+        let scanners =
+            segments.iter().map(|segment| KeyValueScanner::Segment(segment.scanner(last).reading_ahead()));
         let (kind, family) = (CompactionKind::Flush, self.family.name());
         let mut scanner = StoreScanner::for_compaction(
             scanners.collect(),
@@ -45,7 +51,7 @@ impl Store {
         let carries = CellFlags { tags, seq_ids: true, encrypted };
         let mut file = None;
         let mut keep = |cell: CellRef<'_>| {
-            if equal.leave_out(cell) {
+            if cell.seq_id() < first {
                 return Ok(ControlFlow::Continue(()));
             }
             apply(&mut filters, cell, |cell| {
@@ -58,9 +64,9 @@ impl Store {
         };
         while scanner.next_row_unless(|_| false, &mut keep)? {}
         // A file without cells still records the sequence id of the flush, as in HBase.
-        if file.is_none() && segments.iter().any(|segment| !segment.is_empty()) {
+        if file.is_none() && last == i64::MAX && segments.iter().any(|segment| !segment.is_empty()) {
             file = Some(NewStoreFile::create(self, carries, compression, now)?);
         }
-        file.map(|file| file.finish(self, &StoreFileOrigin::flush(seq_id))).transpose()
+        file.map(|file| file.finish(self, &StoreFileOrigin::flush(seq_id.min(last)))).transpose()
     }
 }

@@ -215,34 +215,62 @@ fn cells_that_are_written_again_and_again_can_be_flushed_replayed_and_compacted(
     assert_eq!((row.len(), first(&row)), (2, Some(9)));
 }
 
-/// With NEW_VERSION_BEHAVIOR, those that were there when a marker was written may decide on other cells.
+/// With NEW_VERSION_BEHAVIOR, each of them may decide on other cells.
 #[test]
-fn values_with_new_version_behavior_that_are_written_again_and_again_can_be_flushed() {
+fn cells_with_new_version_behavior_that_are_written_again_and_again_are_flushed_to_several_files() {
     let dir = tempfile::tempdir().unwrap();
-    let region = Region::options()
-        .create_if_missing(true)
-        .compaction_enabled(false)
-        .family(Family::new("f").new_version_behavior(true).max_versions(2))
-        .limits(Limits::new().with_block_bytes(100_000))
-        .open(dir.path().join("region"))
-        .unwrap();
-    let put = |timestamp, value: u8| {
-        let put = Put::new("r").cell_at("f", "q", timestamp, vec![value; 30_000]);
-        region.put(put.durability(Durability::SkipWal)).unwrap();
+    let open = |name: &str, limits| {
+        Region::options()
+            .create_if_missing(true)
+            .compaction_enabled(false)
+            .durability(Durability::SkipWal)
+            .family(Family::new("f").new_version_behavior(true).max_versions(2))
+            .limits(limits)
+            .open(dir.path().join(name))
+            .unwrap()
     };
+    // The second one is not flushed.
+    let regions = [open("a", Limits::new().with_block_bytes(100_000)), open("b", Limits::new())];
+    let put = |timestamp, value: u8| {
+        let put = || Put::new("r").cell_at("f", "q", timestamp, vec![value; 30_000]);
+        regions.iter().for_each(|region| region.put(put()).unwrap());
+    };
+    let delete = |column: &[u8], timestamp| {
+        let delete = || Delete::new("r").version_at("f", column.to_vec(), timestamp);
+        regions.iter().for_each(|region| region.delete(delete()).unwrap());
+    };
+    let get = Get::new("r").max_versions(2);
+    let firsts = |row: Row| row.cells().map(|cell| cell.value()[0]).collect::<Vec<_>>();
+    let read = || regions.each_ref().map(|region| firsts(region.get(&get).unwrap()));
+    let flush = || {
+        let before = regions[0].store_file_count("f").unwrap();
+        regions[0].flush().unwrap();
+        regions[0].store_file_count("f").unwrap() - before
+    };
+
     put(1, 1);
-    region.delete(Delete::new("r").version_at("f", "q", 3).durability(Durability::SkipWal)).unwrap();
+    delete(b"q", 3);
     (2..=3).for_each(|value| put(3, value));
-    let view = region.view();
+    let views = regions.each_ref().map(Region::view);
+    let read_views = || views.each_ref().map(|view| firsts(view.get(&get).unwrap()));
     (4..=6).for_each(|value| put(3, value));
     put(2, 7);
-    let get = Get::new("r").max_versions(2);
-    let read = || {
-        let first = |row: Row| row.cells().map(|cell| cell.value()[0]).collect::<Vec<_>>();
-        (first(region.get(&get).unwrap()), first(view.get(&get).unwrap()))
-    };
-    assert_eq!(read(), (vec![6, 7], vec![3, 1]));
-    region.flush().unwrap();
-    assert_eq!(region.store_file_count("f"), Some(1));
-    assert_eq!(read(), (vec![6, 7], vec![3, 1]));
+    for flushed in [2, 0] {
+        assert_eq!((read(), read_views()), ([vec![6, 7], vec![6, 7]], [vec![3, 1], vec![3, 1]]));
+        assert!(flush() >= flushed);
+    }
+    // Values with markers between them, and markers only.
+    for value in 8..=12 {
+        put(3, value);
+        delete(b"q", 3);
+    }
+    (0..15).for_each(|_| delete(&[b'p'; 8_000], 1));
+    assert!(flush() >= 2);
+    put(3, 13);
+    let [flushed, in_memory] = read();
+    assert_eq!((flushed[0], &flushed), (13, &in_memory));
+    assert_eq!(read_views(), [vec![3, 1], vec![3, 1]]);
+    drop(views);
+    regions[0].compact(Compaction::Major).unwrap();
+    assert_eq!((read(), regions[0].store_file_count("f")), ([in_memory.clone(), in_memory], Some(1)));
 }
