@@ -156,6 +156,10 @@ impl Replayer {
                 modify(append, |append| stage.region.append(append).map(Response::Cells))
             }
             Operation::MutateRow(row) => modify(row, |RowMutations { row, mutations }| {
+                if mutations.is_empty() {
+                    // only checks the row
+                    return stage.region.exists(&Get::new(row)).map(|_| Response::None);
+                }
                 let cells = stage.region.mutate_row(row, mutations)?;
                 Ok(if cells.is_empty() { Response::None } else { Response::Cells(cells) })
             }),
@@ -413,11 +417,20 @@ mod tests {
             r#"{"id":3,"op":"put","row":"t","cells":[]}"#,
             r#"{"id":4,"op":"batch","mutations":[{"op":"put","row":"r","cells":[]},
                 {"op":"put","row":"t","cells":[]},{"op":"put","row":"r","cells":[["f","q",1,"v"]]}]}"#,
+            r#"{"id":5,"op":"mutate_row","row":"r","mutations":[{"op":"put","cells":[]}]}"#,
+            r#"{"id":6,"op":"mutate_row","row":"t","mutations":[{"op":"put","cells":[]}]}"#,
+            r#"{"id":7,"op":"mutate_row","row":"r","mutations":[{"op":"append","cells":[]},
+                {"op":"append","cells":[["f","q","w"]]}]}"#,
+            r#"{"id":8,"op":"check_and_mutate","row":"r","family":"f","qualifier":"q","compare":"=",
+                "value":"vw","mutations":[{"op":"put","cells":[]},{"op":"put","cells":[["f","q",1,"x"]]}]}"#,
         ] {
             player.play(Line::parse(line.as_bytes()).unwrap(), &mut answers).unwrap();
         }
         let expected = r#"{"id":3,"error":"FailedSanityCheckException"}
-{"id":4,"result":{"status":["SUCCESS","SANITY_CHECK_FAILURE","SUCCESS"]}}"#;
+{"id":4,"result":{"status":["SUCCESS","SANITY_CHECK_FAILURE","SUCCESS"]}}
+{"id":6,"error":"WrongRegionException"}
+{"id":7,"result":{"cells":[["f","q",1000,"Put","vw"]]}}
+{"id":8,"result":{"success":true}}"#;
         assert_eq!(String::from_utf8(answers).unwrap().trim_end(), expected);
     }
 
