@@ -284,7 +284,13 @@ impl Stage {
         if refused.is_some_and(is_known) {
             return Ok(Response::Refused(ScriptError::IllegalState));
         }
-        done(self.load_files(files, now), Request::BulkLoad)
+        match self.load_files(files, now) {
+            // HBase only returns which files have rows outside of the region, and loads none of them.
+            Err(error) if error.kind() == ErrorKind::WrongRegion && files.iter().all(is_known) => {
+                Ok(Response::None)
+            }
+            loaded => done(loaded, Request::BulkLoad),
+        }
     }
 
     /// Writes files, and loads them. The load moves them, so they must be in the region's file system.
@@ -432,6 +438,23 @@ mod tests {
 {"id":7,"result":{"cells":[["f","q",1000,"Put","vw"]]}}
 {"id":8,"result":{"success":true}}"#;
         assert_eq!(String::from_utf8(answers).unwrap().trim_end(), expected);
+    }
+
+    #[test]
+    fn files_with_rows_outside_of_the_region_are_not_loaded() {
+        let mut player = Replayer::new(None, Vec::new()).unwrap();
+        let mut answers = Vec::new();
+        for line in [
+            r#"{"id":1,"op":"create","now":1000,"end_key":"s","families":[{"name":"f"},{"name":"g"}]}"#,
+            r#"{"id":2,"op":"put","row":"a","cells":[["f","q",1,"v"]]}"#,
+            r#"{"id":3,"op":"bulkload","files":[{"family":"f","cells":[["r","q",1,"Put","v"]]},
+                {"family":"g","cells":[["r","q",1,"Put","v"],["t","q",1,"Put","v"]]}]}"#,
+            r#"{"id":4,"op":"files"}"#,
+        ] {
+            player.play(Line::parse(line.as_bytes()).unwrap(), &mut answers).unwrap();
+        }
+        let expected = "{\"id\":4,\"result\":{\"files\":{\"f\":0,\"g\":0}}}\n";
+        assert_eq!(String::from_utf8(answers).unwrap(), expected);
     }
 
     #[test]
