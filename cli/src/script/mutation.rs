@@ -5,36 +5,42 @@ use super::members::{self, Members, required, tuple};
 use super::query::{Parsed, parse_range};
 use hregion::cell::{LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN};
 use hregion::{Append, Delete, Increment, Mutation, Put, TimeRange};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Mutations of one row.
 #[derive(Debug)]
 pub(super) struct RowMutations {
     pub(super) row: Vec<u8>,
+    /// Empty if none of them writes anything.
     pub(super) mutations: Vec<Mutation>,
 }
 
-/// Parses the mutations of a row that is given outside. If HBase's client would refuse to build one, or one
-/// is of another row, all are refused; the latter as `alone` if there are no others.
+/// Parses the mutations of a row that is given outside. Leaves out puts, increments and appends without
+/// cells: a region of HBase accepts them, and writes nothing. If HBase's client would refuse to build one, or
+/// one is of another row, all are refused; the latter as `alone` if there are no others.
 pub(super) fn parse_mutations(
     row: &[u8],
     alone: ScriptError,
     members: &mut Members,
 ) -> Result<Parsed<Vec<Mutation>>, String> {
-    let parse = |value| {
+    let parse = |value: Value| {
+        let writes = value["op"] == "delete" || value["cells"] != json!([]);
         let mut members = Members::of(value, "a mutation")?;
         // a mutation may name its row, too
         let row = members.bytes("row")?.unwrap_or_else(|| row.to_owned());
         let mutation = parse_mutation(row, &mut members)?;
-        members.end().map(|()| mutation)
+        members.end().map(|()| (mutation, writes))
     };
     let mutations = required(members.list_of("mutations", parse)?, "mutations")?;
     let of_other_row = if mutations.len() == 1 { alone } else { ScriptError::WrongRow };
     let check = |mutation: Mutation| if mutation.row() == row { Ok(mutation) } else { Err(of_other_row) };
-    let mutations: Parsed<Vec<Mutation>> =
-        mutations.into_iter().map(|mutation| mutation.and_then(check)).collect();
-    Ok(check_row(row).and(mutations))
+    let mutations: Parsed<Vec<(Mutation, bool)>> =
+        mutations.into_iter().map(|(mutation, writes)| Ok((mutation.and_then(check)?, writes))).collect();
+    let writing = |all: Vec<(Mutation, bool)>| {
+        all.into_iter().filter_map(|(mutation, writes)| writes.then_some(mutation)).collect()
+    };
+    Ok(check_row(row).and(mutations).map(writing))
 }
 
 /// Parses the mutations of a batch: puts and deletes of any rows. If HBase's client would refuse to build
@@ -202,7 +208,6 @@ fn parse_timestamp(value: Value) -> Result<Option<i64>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn put(value: Value) -> Result<Parsed<Put>, String> {
         let mut members = Members::of(value, "a put")?;
@@ -287,6 +292,9 @@ mod tests {
         assert_eq!(mutations(json!({"mutations": [other]})), Ok(Err(ScriptError::IllegalArgument)));
         let both = json!({"mutations": [{"op": "delete", "row": "r"}, other]});
         assert_eq!(mutations(both), Ok(Err(ScriptError::WrongRow)));
+        let nothing = json!([{"op": "put", "cells": []}, {"op": "increment", "cells": []},
+            {"op": "append", "cells": []}, {"op": "delete", "cells": []}]);
+        assert_eq!(mutations(json!({"mutations": nothing})), Ok(Ok(vec![Delete::new("r").into()])));
         let illegal = json!({"mutations": [{"op": "increment", "cells": [], "time_range": [5, 1]}]});
         assert_eq!(mutations(illegal), Ok(Err(ScriptError::IllegalArgument)));
         for wrong in [

@@ -24,7 +24,8 @@ pub(super) struct ScanOf {
 /// Parses a get; `existence_only` is left for the caller.
 pub(super) fn parse_get(members: &mut Members) -> Result<Parsed<Get>, String> {
     let row = required(members.bytes("row")?, "row")?;
-    let selection = parse_selection(members, 1)?;
+    let versions = members.number("versions")?.unwrap_or(1);
+    let selection = parse_selection(members, u32::try_from(versions).ok().filter(|&versions| versions > 0))?;
     if row.is_empty() {
         return Ok(Err(ScriptError::IllegalArgument));
     }
@@ -53,10 +54,16 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Parsed<ScanOf>, String
         None | Some("DEFAULT" | "PREAD" | "STREAM") => {}
         Some(_) => return Err("read_type: expected PREAD or STREAM".into()),
     }
-    let selection = match parse_selection(members, 0)? {
+    let versions = members.number("versions")?.unwrap_or(1);
+    let mut selection = match parse_selection(members, u32::try_from(versions.max(0)).ok())? {
         Ok(selection) => selection,
         Err(refusal) => return Ok(Err(refusal)),
     };
+    if raw && versions < 0 {
+        // Markers are returned until there are more than this many versions, which there always are.
+        selection.family_time_ranges.clear();
+        selection.time_range = TimeRange::new(0, 0).map_err(|error| error.to_string())?;
+    }
     let rows = [Some(&start), Some(&stop), prefix.as_ref()];
     if rows.into_iter().flatten().any(|row| row.len() > MAX_ROW_LEN) {
         return Ok(Err(ScriptError::IllegalArgument));
@@ -81,9 +88,9 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Parsed<ScanOf>, String
     }))
 }
 
-/// Parses the members that gets and scans have in common. `least` is the least number of versions that is not
-/// refused.
-fn parse_selection(members: &mut Members, least: u32) -> Result<Parsed<Selection>, String> {
+/// Parses the members that gets and scans have in common, except for the number of versions, which is refused
+/// if it is `None`.
+fn parse_selection(members: &mut Members, versions: Option<u32>) -> Result<Parsed<Selection>, String> {
     let mut selection = Selection::default();
     for family in members.list_of("families", members::bytes)?.unwrap_or_default() {
         selection.columns.push((family, None));
@@ -92,7 +99,6 @@ fn parse_selection(members: &mut Members, least: u32) -> Result<Parsed<Selection
         let [family, qualifier] = tuple(column, "[family, qualifier]")?;
         selection.columns.push((members::bytes(family)?, Some(members::bytes(qualifier)?)));
     }
-    let versions = members.number("versions")?.unwrap_or(1);
     let time_range = members.take("time_range").map(parse_range).transpose()?;
     let family_time_ranges = members.pairs("family_time_ranges")?;
     let store_limit = members.number("store_limit")?.unwrap_or(-1);
@@ -107,14 +113,13 @@ fn parse_selection(members: &mut Members, least: u32) -> Result<Parsed<Selection
         Some("READ_UNCOMMITTED") => Isolation::ReadUncommitted,
         Some(_) => return Err("isolation: expected READ_COMMITTED or READ_UNCOMMITTED".into()),
     };
-    let illegal = || Ok(Err(ScriptError::IllegalArgument));
     match filter {
         Ok(filter) => selection.filter = filter,
         Err(refusal) => return Ok(Err(refusal)),
     }
-    match u32::try_from(versions.max(0)) {
-        Ok(versions) if versions >= least => selection.versions = all_if_max(versions),
-        _ => return illegal(),
+    match versions {
+        Some(versions) => selection.versions = all_if_max(versions),
+        None => return Ok(Err(ScriptError::IllegalArgument)),
     }
     match time_range {
         Some(Err(refusal)) => return Ok(Err(refusal)),
@@ -211,7 +216,10 @@ mod tests {
     fn numbers_of_scans_may_be_negative() {
         let none = Scan::new().max_versions(0);
         assert_eq!(scan(json!({"versions": 0})), Ok(Ok(none.clone())));
-        assert_eq!(scan(json!({"versions": -3})), Ok(Ok(none)));
+        assert_eq!(scan(json!({"versions": -3})), Ok(Ok(none.clone())));
+        let nothing = none.raw(true).time_range(TimeRange::new(0, 0).unwrap());
+        let ranges = json!({"f": [1, 2]});
+        assert_eq!(scan(json!({"versions": -1, "raw": true, "family_time_ranges": ranges})), Ok(Ok(nothing)));
         assert_eq!(scan(json!({"store_offset": -1})), Ok(Ok(Scan::new())));
         for (limit, expected) in [(3, 2), (1, 0), (0, 0)] {
             assert_eq!(

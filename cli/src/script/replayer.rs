@@ -156,6 +156,10 @@ impl Replayer {
                 modify(append, |append| stage.region.append(append).map(Response::Cells))
             }
             Operation::MutateRow(row) => modify(row, |RowMutations { row, mutations }| {
+                if mutations.is_empty() {
+                    // only checks the row
+                    return stage.region.exists(&Get::new(row)).map(|_| Response::None);
+                }
                 let cells = stage.region.mutate_row(row, mutations)?;
                 Ok(if cells.is_empty() { Response::None } else { Response::Cells(cells) })
             }),
@@ -221,6 +225,8 @@ impl Replayer {
 impl Stage {
     fn flush(&self, families: Option<Vec<Vec<u8>>>) -> hregion::Result<()> {
         match families {
+            // As HBase, which then ends before it looks for the families.
+            Some(_) if self.region.memstore_size() == 0 => Ok(()),
             Some(families) => self.region.flush_families(&families),
             None => self.region.flush(),
         }
@@ -278,7 +284,13 @@ impl Stage {
         if refused.is_some_and(is_known) {
             return Ok(Response::Refused(ScriptError::IllegalState));
         }
-        done(self.load_files(files, now), Request::BulkLoad)
+        match self.load_files(files, now) {
+            // HBase only returns which files have rows outside of the region, and loads none of them.
+            Err(error) if error.kind() == ErrorKind::WrongRegion && files.iter().all(is_known) => {
+                Ok(Response::None)
+            }
+            loaded => done(loaded, Request::BulkLoad),
+        }
     }
 
     /// Writes files, and loads them. The load moves them, so they must be in the region's file system.
@@ -411,12 +423,54 @@ mod tests {
             r#"{"id":3,"op":"put","row":"t","cells":[]}"#,
             r#"{"id":4,"op":"batch","mutations":[{"op":"put","row":"r","cells":[]},
                 {"op":"put","row":"t","cells":[]},{"op":"put","row":"r","cells":[["f","q",1,"v"]]}]}"#,
+            r#"{"id":5,"op":"mutate_row","row":"r","mutations":[{"op":"put","cells":[]}]}"#,
+            r#"{"id":6,"op":"mutate_row","row":"t","mutations":[{"op":"put","cells":[]}]}"#,
+            r#"{"id":7,"op":"mutate_row","row":"r","mutations":[{"op":"append","cells":[]},
+                {"op":"append","cells":[["f","q","w"]]}]}"#,
+            r#"{"id":8,"op":"check_and_mutate","row":"r","family":"f","qualifier":"q","compare":"=",
+                "value":"vw","mutations":[{"op":"put","cells":[]},{"op":"put","cells":[["f","q",1,"x"]]}]}"#,
         ] {
             player.play(Line::parse(line.as_bytes()).unwrap(), &mut answers).unwrap();
         }
         let expected = r#"{"id":3,"error":"FailedSanityCheckException"}
-{"id":4,"result":{"status":["SUCCESS","SANITY_CHECK_FAILURE","SUCCESS"]}}"#;
+{"id":4,"result":{"status":["SUCCESS","SANITY_CHECK_FAILURE","SUCCESS"]}}
+{"id":6,"error":"WrongRegionException"}
+{"id":7,"result":{"cells":[["f","q",1000,"Put","vw"]]}}
+{"id":8,"result":{"success":true}}"#;
         assert_eq!(String::from_utf8(answers).unwrap().trim_end(), expected);
+    }
+
+    #[test]
+    fn files_with_rows_outside_of_the_region_are_not_loaded() {
+        let mut player = Replayer::new(None, Vec::new()).unwrap();
+        let mut answers = Vec::new();
+        for line in [
+            r#"{"id":1,"op":"create","now":1000,"end_key":"s","families":[{"name":"f"},{"name":"g"}]}"#,
+            r#"{"id":2,"op":"put","row":"a","cells":[["f","q",1,"v"]]}"#,
+            r#"{"id":3,"op":"bulkload","files":[{"family":"f","cells":[["r","q",1,"Put","v"]]},
+                {"family":"g","cells":[["r","q",1,"Put","v"],["t","q",1,"Put","v"]]}]}"#,
+            r#"{"id":4,"op":"files"}"#,
+        ] {
+            player.play(Line::parse(line.as_bytes()).unwrap(), &mut answers).unwrap();
+        }
+        let expected = "{\"id\":4,\"result\":{\"files\":{\"f\":0,\"g\":0}}}\n";
+        assert_eq!(String::from_utf8(answers).unwrap(), expected);
+    }
+
+    #[test]
+    fn flushes_look_for_families_only_if_there_are_cells_in_memory() {
+        let mut player = Replayer::new(None, Vec::new()).unwrap();
+        let mut answers = Vec::new();
+        for line in [
+            r#"{"id":1,"op":"create","now":1000,"families":[{"name":"f"}]}"#,
+            r#"{"id":2,"op":"flush","families":["z"]}"#,
+            r#"{"id":3,"op":"put","row":"r","cells":[["f","q",1,"v"]]}"#,
+            r#"{"id":4,"op":"flush","families":["z"]}"#,
+        ] {
+            player.play(Line::parse(line.as_bytes()).unwrap(), &mut answers).unwrap();
+        }
+        let expected = "{\"id\":4,\"error\":\"NoSuchColumnFamilyException\"}\n";
+        assert_eq!(String::from_utf8(answers).unwrap(), expected);
     }
 
     #[test]
