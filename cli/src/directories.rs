@@ -6,7 +6,6 @@ use crate::probe;
 use crate::store_files::begins_as_store_file_name;
 use crate::target::{Kind, is_log};
 use crate::vfs;
-use hregion::locator::DirectoryCatalog;
 use hregion::{ErrorKind, Table};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -389,8 +388,7 @@ pub(crate) fn tables_below(dir: &Path, kind: Kind) -> Result<Vec<PathBuf>, Comma
     each_table_below(dir, kind).into_iter().collect()
 }
 
-/// Like [`tables_below`], with an error for each directory that cannot be examined, and for each table of a
-/// root that is not below `data`.
+/// Like [`tables_below`], with an error for each directory that cannot be examined.
 pub(crate) fn each_table_below(dir: &Path, kind: Kind) -> Vec<Result<PathBuf, CommandError>> {
     match kind {
         Kind::Namespace => each_table(dir),
@@ -399,20 +397,10 @@ pub(crate) fn each_table_below(dir: &Path, kind: Kind) -> Vec<Result<PathBuf, Co
                 Ok(namespace) => each_table(&namespace),
                 Err(fault) => vec![Err(fault)],
             };
-            let found = each_entry(&dir.join(DATA), probe::is_dir).into_iter().flat_map(tables);
-            found.chain(old_tables(dir).into_iter().map(Err)).collect()
+            each_entry(&dir.join(DATA), probe::is_dir).into_iter().flat_map(tables).collect()
         }
         _ => vec![Ok(dir.to_owned())],
     }
-}
-
-/// Returns an error for each table directly under a root, where HBase had it before 0.96.
-pub(crate) fn old_tables(root: &Path) -> Vec<CommandError> {
-    let fault = |dir: PathBuf| {
-        let message = "a table beside data, as before HBase 0.96, which is not read with its root";
-        CommandError::unsupported(&dir, message).with_hint(Some("name its directory"))
-    };
-    DirectoryCatalog::old_tables(&*vfs::storage(), root).into_iter().map(fault).collect()
 }
 
 /// Returns the directories of tables in a namespace's, including those without a descriptor.

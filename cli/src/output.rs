@@ -4,11 +4,13 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::progress::Progress;
 use crate::streams::Stdout;
 use crate::text;
+use crate::vfs;
+use hregion::locator::DirectoryCatalog;
 use hregion::{HFile, Region, Table, TableName, UnreadLogs};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, IsTerminal as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -192,13 +194,24 @@ impl Warner {
 
     /// Prints a warning, unless quiet.
     pub(crate) fn warn(&self, warning: &hregion::Error) {
-        self.warn_of_fault(&CommandError::from(warning).with_hint(None));
+        if !self.quiet {
+            let line = CommandError::from(warning).with_hint(None).line();
+            self.progress.suspend(|| say("warning", "33", &line));
+        }
     }
 
-    /// Prints a fault as a warning, unless quiet.
-    pub(crate) fn warn_of_fault(&self, fault: &CommandError) {
-        if !self.quiet {
-            self.progress.suspend(|| say("warning", "33", &fault.line()));
+    /// Warns, unless quiet, of the tables directly under a root, where HBase had them before 0.96.
+    pub(crate) fn warn_of_old_tables(&self, root: &Path) {
+        if self.quiet {
+            return;
+        }
+        for dir in DirectoryCatalog::old_tables(&*vfs::storage(), root) {
+            let dir = text::path(&dir);
+            let line = format!(
+                "{dir}: a table beside data, as before HBase 0.96, is not read with its root (name its \
+                 directory)"
+            );
+            self.progress.suspend(|| say("warning", "33", &line));
         }
     }
 

@@ -6,7 +6,7 @@ use crate::query_args::RowArgs;
 use crate::source::{InputSource, SourcePart};
 use hregion::TableName;
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A source, and its name if it is one of several tables.
 pub(crate) type Named = (Option<TableName>, InputSource);
@@ -18,8 +18,8 @@ pub(crate) trait Sum {
 }
 
 /// Calls `sum` for each part of each source that may have rows of a range, and passes the sum of each source
-/// to `done`, in order, or its first failure, after which nothing more of this source is read. A sum begins
-/// with `empty`.
+/// to `done`, in order, or the failure of the first part that fails; parts after a failed one are not read. A
+/// sum begins with `empty`.
 pub(crate) fn sum_parts<S: Sum + Send>(
     sources: &[Named],
     (rows, jobs): (&RowArgs, JobArgs),
@@ -27,10 +27,12 @@ pub(crate) fn sum_parts<S: Sum + Send>(
     sum: impl Fn(&InputSource, &SourcePart<'_>) -> Result<S, Failure> + Sync,
     mut done: impl FnMut(Option<&TableName>, Result<S, Failure>) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let have_failed: Vec<AtomicBool> = sources.iter().map(|_| AtomicBool::new(false)).collect();
+    // The number of the first part of each source that has failed so far.
+    let failed: Vec<AtomicUsize> = sources.iter().map(|_| AtomicUsize::new(usize::MAX)).collect();
     let mut parts = Vec::new();
-    for (at, ((_, source), has_failed)) in sources.iter().zip(&have_failed).enumerate() {
-        parts.extend(source.parts_of(rows).into_iter().map(|part| (at, source, has_failed, part)));
+    for (at, ((_, source), failed)) in sources.iter().zip(&failed).enumerate() {
+        let numbered = source.parts_of(rows).into_iter().enumerate();
+        parts.extend(numbered.map(|(number, part)| (at, source, (failed, number), part)));
     }
     let mut here = (0, Ok(empty()));
     let mut end = |here: &mut (usize, Result<S, Failure>), before: usize| {
@@ -42,13 +44,15 @@ pub(crate) fn sum_parts<S: Sum + Send>(
     };
     jobs.in_order(
         &parts,
-        |(at, source, has_failed, part)| {
+        |(at, source, (failed, number), part)| {
             // There is no sum any more.
-            if has_failed.load(Ordering::Relaxed) {
+            if failed.load(Ordering::Relaxed) < *number {
                 return (*at, Ok(empty()));
             }
             let summed = sum(source, part);
-            has_failed.fetch_or(summed.is_err(), Ordering::Relaxed);
+            if summed.is_err() {
+                failed.fetch_min(*number, Ordering::Relaxed);
+            }
             (*at, summed)
         },
         |(at, summed)| {

@@ -68,6 +68,9 @@ impl InputSource {
     ) -> Result<Vec<Named>, Failure> {
         let options = Self::begin(target, reading, cells, draws, out)?;
         let kind = target.kind()?;
+        if kind == Kind::Root {
+            out.warner().warn_of_old_tables(&target.target);
+        }
         if matches!(kind, Kind::Namespace | Kind::Root) {
             let mut opened = Vec::new();
             for dir in each_table_below(&target.target, kind) {

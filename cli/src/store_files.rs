@@ -96,6 +96,9 @@ fn of_kind(
         kind @ (Kind::Region | Kind::Table | Kind::Snapshot) => of_regions(path, kind, options()?, warner),
         kind @ (Kind::Namespace | Kind::Root) => {
             let options = options()?;
+            if kind == Kind::Root {
+                warner.warn_of_old_tables(path);
+            }
             let tables = tables_below(path, kind)?.into_iter();
             let regions = tables.map(|table| of_regions(&table, Kind::Table, options.clone(), warner));
             Ok(regions.collect::<Result<Vec<_>, _>>()?.concat())

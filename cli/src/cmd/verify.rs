@@ -145,6 +145,9 @@ fn find(
         }
         Kind::Region => vec![Part::WithMob(path.to_owned())],
         Kind::Table | Kind::Namespace | Kind::Root => {
+            if found == Kind::Root {
+                out.warner().warn_of_old_tables(path);
+            }
             let mut parts = Vec::new();
             for table in each_table_below(path, found) {
                 match table.and_then(|table| Ok((each_region_dir(&table)?, table))) {

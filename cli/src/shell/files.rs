@@ -5,7 +5,7 @@ mod table;
 
 use super::catalog::Catalog as _;
 use super::interrupt::Interrupt;
-use crate::directories::{DATA, check_as, is_absent, is_table, kind_of, old_tables};
+use crate::directories::{DATA, check_as, is_absent, is_table, kind_of};
 use crate::failure::{CommandError, Failure};
 use crate::output::Warner;
 use crate::probe;
@@ -79,7 +79,7 @@ impl Files {
         // a region with a family `data` is not a root
         let kind = if kind.is_none() && is_fresh { Kind::Root } else { kind_of(dir, kind)? };
         let place = if kind == Kind::Root {
-            old_tables(dir).iter().for_each(|fault| warner.warn_of_fault(fault));
+            warner.warn_of_old_tables(dir);
             TablePlacement::Root(dir.to_owned())
         } else {
             let table = Table::open(dir, kind, &options, &warner)?;

@@ -201,7 +201,9 @@ kinds! {
          written";
     /// MOB files of a table to which cells may refer without a list that can be checked; a table directly
     /// under a root, as before HBase 0.96.
-    Unsupported = "unsupported", "`hregion verify` reads all cells, and checks that it has their values";
+    Unsupported = "unsupported",
+        "`hregion verify` reads all cells, and checks that it has their values; `hregion check` and others \
+         read a table beside data by its directory";
     /// A file that the check needs is damaged or cannot be read, or a store file is a symbolic link to
     /// nothing or no regular file.
     Unreadable = "unreadable", "see `hregion verify`; restore the file from a backup";
