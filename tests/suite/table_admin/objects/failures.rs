@@ -45,18 +45,18 @@ fn each_failure(
     // Without a catalog, and with one if the call is odd.
     let buckets = [false, true].map(bucket);
     for dies in [false, true] {
-        // With a catalog, there are more calls.
-        let mut is_over = [false; 2];
+        // With a catalog, there are more calls. If `HREGION_EVERY` is even, all numbers are of one bucket.
+        let mut was_over = false;
         for n in one_in(every) {
             let shown = format!("call {n}, dies: {dies}");
-            let which = usize::from(n % 2 == 1);
-            match failed(&buckets[which], n, dies, change) {
-                Some((is_ok, storage)) => check(is_ok, storage, n, &shown),
-                None => is_over[which] = true,
-            }
-            if is_over == [true; 2] {
+            let found = failed(&buckets[usize::from(n % 2 == 1)], n, dies, change);
+            let is_over = found.is_none();
+            if let Some((is_ok, storage)) = found {
+                check(is_ok, storage, n, &shown);
+            } else if was_over {
                 break;
             }
+            was_over = is_over;
         }
     }
 }
