@@ -320,6 +320,9 @@ impl Error {
             Cause::Caller(message) => {
                 Self::caller(self.kind(), format!("{message} (after {attempts} attempts)"))
             }
+            Cause::Busy { message, pause } => {
+                Self::busy(format!("{message} (after {attempts} attempts)"), *pause)
+            }
             _ => self,
         }
     }

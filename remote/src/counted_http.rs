@@ -151,10 +151,9 @@ fn with_paths_only(page: Bytes) -> Bytes {
 
 /// Leaves out the elements `entry` of a text in which the element `name` is not a path.
 fn paths_only(text: &str, entry: &str, name: &str) -> String {
-    const CONTROLS: [&str; 6] = ["&#9;", "&#10;", "&#13;", "&#x9;", "&#xA;", "&#xD;"];
     let [begin, key_begin] = [entry, name].map(|name| format!("<{name}>"));
     let [end, key_end] = [entry, name].map(|name| format!("</{name}>"));
-    let is_path = |key: &str| Key::parse(key).is_ok() && !CONTROLS.iter().any(|c| key.contains(c));
+    let is_path = |key: &str| Key::parse(key).is_ok() && !refers_to_control(key);
     let mut parts = text.split(&begin);
     let mut kept = parts.next().unwrap_or_default().to_owned();
     for part in parts {
@@ -167,6 +166,17 @@ fn paths_only(text: &str, entry: &str, name: &str) -> String {
         }
     }
     kept
+}
+
+/// Whether a text refers to a control character by its number, such as `&#10;` or `&#xA;`.
+fn refers_to_control(text: &str) -> bool {
+    text.split("&#").skip(1).filter_map(|rest| rest.split_once(';')).any(|(number, _)| {
+        let code = match number.strip_prefix('x') {
+            Some(digits) => u32::from_str_radix(digits, 16),
+            None => number.parse(),
+        };
+        code.ok().and_then(char::from_u32).is_some_and(|c| c.is_ascii_control())
+    })
 }
 
 /// Whether a listing by WebDAV has a directory, which is a `collection` there.
@@ -231,7 +241,7 @@ mod tests {
             let page = format!("<ListBucketResult><Prefix>d/</Prefix>{entries}</ListBucketResult>");
             with_paths_only(page.into())
         };
-        let paths = file("d/") + &file("d/a&amp;b c") + &dir("d/&#34;/") + &file("d/%0A");
+        let paths = file("d/") + &file("d/a&amp;b c") + &dir("d/&#34;/") + &file("d/%0A&#xE4;");
         let whole = page(paths.clone());
         let kept = page(
             dir("d//")
@@ -242,7 +252,10 @@ mod tests {
                 + &dir("d/&#34;/")
                 + &file("d/a\nb")
                 + &file("d/a&#xD;b")
-                + &file("d/%0A")
+                + &file("d/a&#x0a;b")
+                + &file("d/a&#1;b")
+                + &dir("d/&#127;/")
+                + &file("d/%0A&#xE4;")
                 + &dir("d/../"),
         );
         assert_eq!((&kept, whole.len()), (&whole, page(String::new()).len() + paths.len()));

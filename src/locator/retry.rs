@@ -96,7 +96,7 @@ impl RetryPolicy {
     }
 
     /// Retries until success, a permanent error, or the end of attempts or time; the error then has the
-    /// number of attempts.
+    /// number of attempts. Time is also over if a busy server needs more than is left.
     pub(crate) fn retry<T>(
         &self,
         timer: &dyn Timer,

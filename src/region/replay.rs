@@ -402,7 +402,7 @@ impl RecoveredEdits {
                         replayed.whole.push(log.clone());
                     }
                     // HBase does not read it: the output of a compaction usually names the replaced files, too.
-                    Err(error) if error.kind() == ErrorKind::Corrupt => {
+                    Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Truncated) => {
                         replayed.warnings.push(error);
                         replayed.torn.push(log.clone());
                     }

@@ -334,23 +334,31 @@ fn files_that_a_compaction_replaced_are_left_out() {
 /// HBase does not read them.
 #[test]
 fn damaged_edits_that_are_in_files_are_moved_aside() {
-    let (storage, region) = flushed();
-    let entries = [(&*region, 1, vec![cell("z", "f", CellType::Put, "value")])];
-    let path = write_edits(&storage, "0000000000000000001", &entries);
-    let mut damaged = storage.bytes(&path).unwrap();
-    let at = damaged.windows(5).position(|part| part == b"value").unwrap();
-    damaged[at] ^= 1;
-    rewrite(&storage, &path, &damaged);
-    let open = |writable| options(&storage).writable(writable).create_if_missing(writable).open(DIR).unwrap();
-    for writable in [false, true] {
-        let region = open(writable);
-        assert_eq!(values(&region).len(), 2);
-        let warnings = region.warnings().iter().map(|warning| (warning.kind(), warning.path()));
-        assert_eq!(warnings.collect::<Vec<_>>(), [(ErrorKind::Corrupt, Some(&*path))]);
+    for kind in [ErrorKind::Corrupt, ErrorKind::Truncated] {
+        let (storage, region) = flushed();
+        let entries = [(&*region, 1, vec![cell("z", "f", CellType::Put, "value")])];
+        let path = write_edits(&storage, "0000000000000000001", &entries);
+        let mut damaged = storage.bytes(&path).unwrap();
+        let find = |text: &str| damaged.windows(text.len()).position(|part| part == text.as_bytes()).unwrap();
+        // The length of the key precedes its first field, the name of the region: the entry is too long then.
+        let (value, key_len) = (find("value"), find(&region) - 3);
+        match kind {
+            ErrorKind::Corrupt => damaged[value] ^= 1,
+            _ => damaged[key_len] |= 0x80,
+        }
+        rewrite(&storage, &path, &damaged);
+        let open =
+            |writable| options(&storage).writable(writable).create_if_missing(writable).open(DIR).unwrap();
+        for writable in [false, true] {
+            let region = open(writable);
+            assert_eq!(values(&region).len(), 2);
+            let warnings = region.warnings().iter().map(|warning| (warning.kind(), warning.path()));
+            assert_eq!(warnings.collect::<Vec<_>>(), [(kind, Some(&*path))]);
+        }
+        let aside = PathBuf::from(format!("{}.1000", path.display()));
+        assert_eq!((storage.bytes(&path), storage.bytes(&aside)), (None, Some(damaged)));
+        assert!(open(true).warnings().is_empty());
     }
-    let aside = PathBuf::from(format!("{}.1000", path.display()));
-    assert_eq!((storage.bytes(&path), storage.bytes(&aside)), (None, Some(damaged)));
-    assert!(open(true).warnings().is_empty());
 }
 
 #[test]

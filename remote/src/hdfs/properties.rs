@@ -120,9 +120,12 @@ pub(super) fn element<'t>(text: &'t str, name: &str) -> Option<&'t str> {
 /// Returns the texts of the elements with a name, and without other elements in them.
 fn elements<'t>(text: &'t str, name: &str) -> Vec<&'t str> {
     let (begin, end) = (format!("<{name}"), format!("</{name}>"));
-    let text_of = |after: &'t str| match after.strip_prefix('>') {
-        Some(after) => after.split_once(&end).map(|(text, _)| text),
-        None => after.starts_with("/>").then_some(""),
+    let text_of = |after: &'t str| {
+        let after = after.trim_start();
+        match after.strip_prefix('>') {
+            Some(after) => after.split_once(&end).map(|(text, _)| text),
+            None => after.starts_with("/>").then_some(""),
+        }
     };
     text.split(&begin).skip(1).filter_map(text_of).collect()
 }
@@ -204,7 +207,7 @@ mod tests {
             property("b", "1", "<name></name><value></value>"),
             "<property><name/><name>c</name><value>1</value></property>".to_owned(),
             final_or_not("<name>d</name><value>1</value><final></final></property>"),
-            final_or_not("<name>e</name><value>1</value><final/></property>"),
+            final_or_not("<name>e</name><value>1</value><final /></property>"),
             property("f", "1", "<final>true</final><final>false</final>"),
             property("g", "1", "<final>false</final><final>true</final>"),
             ["a", "d", "e", "f", "g"].map(|name| property(name, "9", "")).concat(),

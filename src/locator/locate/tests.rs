@@ -305,6 +305,7 @@ fn a_catalog_that_is_busy_is_asked_again_at_the_same_place() {
         let error = setting.locator.table_state(&setting.table).unwrap_err();
         let is_still_known = setting.locator.meta.load().is_some();
         assert_eq!((error.kind(), is_still_known), (ErrorKind::Io, is_known), "{error}");
+        assert_eq!(error.message().ends_with(" (after 2 attempts)"), error.is_busy(), "{error}");
         let pauses = std::mem::take(&mut *setting.timer.1.lock().unwrap());
         let pause = Duration::from_millis(pause);
         assert!(pauses.len() == 1 && pauses[0] >= pause && pauses[0] <= pause * 101 / 100, "{pauses:?}");
