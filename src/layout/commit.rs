@@ -8,9 +8,10 @@
 //! 2. If files from outside will be on a list, a [record](super::load_record) of their original paths is
 //!    written. In a storage whose locks can be lost, files from outside are then moved to a directory of the
 //!    region: see [`loading`](super::loading).
-//! 3. All new files but the last are renamed into the family's directory, which is synced; then the last one,
-//!    which is the only one that may record the files it replaces. The last ones of all families are renamed
-//!    one right after the other, before any directory is synced.
+//! 3. All new files but the last are renamed into the family's directory, which is synced: after each, so
+//!    that those of a flush appear in the order of their writes; after all, if they are from outside. Then
+//!    the last one is renamed, which is the only one that may record the files it replaces. The last ones of
+//!    all families are renamed one right after the other, before any directory is synced.
 //! 4. The caller opens the new files under their names, in `open`.
 //! 5. With a FILE tracker, a new list is written, synced and renamed, and its directory is synced. The record
 //!    is removed after all lists.
@@ -238,12 +239,15 @@ impl RegionDir {
         for change in changes {
             let dir = self.family(change.family).path();
             let others = change.add.split_last().map(|(_, others)| others).unwrap_or_default();
-            for file in others {
+            let mut is_synced = true;
+            for (file, left) in others.iter().zip((0..others.len()).rev()) {
                 self.name_file(&dir, file, steps)?;
+                is_synced &= file.from == dir.join(&file.name);
                 // Renames may reach the disk in any order, and a file may record that it replaces others, or
-                // that all writes up to its sequence id are in files.
-                if file.from != dir.join(&file.name) {
+                // that all writes up to its sequence id are in files. Files from outside record neither.
+                if !is_synced && (file.is_ours || left == 0) {
                     sync_dir(storage, &dir)?;
+                    is_synced = true;
                 }
             }
         }

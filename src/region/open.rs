@@ -175,9 +175,10 @@ impl RegionOptions {
             states.push(Arc::new(self.state_of(store, opened.files, segment)?));
         }
         // A flush that ended after the logs were opened, and is in the listings of only some families, must
-        // not have cells that are missing from the logs. Its sequence id follows the last entry's.
+        // not have cells that are missing from the logs. A file of a flush that writes several may end with
+        // the first write that is missing.
         let (least, most) = (flushed.iter().min().copied(), flushed.iter().max().copied());
-        let is_logged = most <= least.max(Some(replayed.max_seq_id.saturating_add(1)));
+        let is_logged = most <= least.max(Some(replayed.max_seq_id));
         let is_consistent = self.writable || is_logged || edits.are_unchanged(&dir)?;
         warnings.append(&mut replayed.warnings);
         let mvcc = Mvcc::new(0);

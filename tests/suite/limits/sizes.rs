@@ -264,7 +264,7 @@ fn cells_with_new_version_behavior_that_are_written_again_and_again_are_flushed_
         put(3, value);
         delete(b"q", 3);
     }
-    (0..15).for_each(|_| delete(&[b'p'; 8_000], 1));
+    (0..30).for_each(|_| delete(&[b'p'; 4_000], 1));
     assert!(flush() >= 2);
     put(3, 13);
     let [flushed, in_memory] = read();

@@ -5,7 +5,7 @@ use crate::support::churn::churn;
 use crate::support::forward::forward;
 use crate::support::no_sync::NoSync;
 use hregion::io::{DirEntry, FileReader};
-use hregion::{ErrorKind, Family, Get, LocalStorage, Region, RegionOptions, Scan, Storage};
+use hregion::{ErrorKind, Family, Get, Limits, LocalStorage, Put, Region, RegionOptions, Scan, Storage};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,14 +17,25 @@ fn options() -> RegionOptions {
     Region::options().family(Family::new("f")).family(Family::new("g"))
 }
 
-/// A local storage. After a log has been opened, and before the files of a family are listed, a writer puts a
-/// row and flushes only that family.
+/// A local storage. After a log has been opened, and before the files of a family are listed, a writer does
+/// its work.
 #[derive(Debug)]
 struct Between {
     files: LocalStorage,
     family: PathBuf,
     has_opened: AtomicBool,
     writer: Mutex<Option<Region>>,
+    work: fn(&Region),
+}
+
+/// Opens a region for reading. In the middle of that, the writer works.
+fn open_beside(writer: &Region, work: fn(&Region), options: RegionOptions, path: &Path) -> Region {
+    let (files, has_opened, family) = (LocalStorage, AtomicBool::new(false), path.join("f"));
+    let writer = Mutex::new(Some(writer.clone()));
+    let between = Arc::new(Between { files, family, has_opened, writer, work });
+    let reader = options.storage(Arc::clone(&between) as Arc<dyn Storage>).open(path).unwrap();
+    assert!(between.writer.lock().unwrap().is_none(), "the writer has worked");
+    reader
 }
 
 impl Storage for Between {
@@ -43,8 +54,7 @@ impl Storage for Between {
             && self.has_opened.load(Ordering::Relaxed)
             && let Some(writer) = self.writer.lock().unwrap().take()
         {
-            writer.put(put("b", "2")).unwrap();
-            writer.flush_families(&["f"]).unwrap();
+            (self.work)(&writer);
         }
         self.files.list_dir(path)
     }
@@ -57,14 +67,63 @@ fn a_reader_sees_whole_rows_if_a_log_grows_before_files_are_listed() {
     let path = dir.path().join("region");
     let writer = options().create_if_missing(true).open(&path).unwrap();
     writer.put(put("a", "1")).unwrap();
-    let (files, has_opened) = (LocalStorage, AtomicBool::new(false));
-    let family = path.join("f");
-    let between = Arc::new(Between { files, family, has_opened, writer: Mutex::new(Some(writer.clone())) });
-    let reader = options().storage(Arc::clone(&between) as Arc<dyn Storage>).open(&path).unwrap();
-    assert!(between.writer.lock().unwrap().is_none(), "the writer has written");
+    let work = |writer: &Region| {
+        writer.put(put("b", "2")).unwrap();
+        writer.flush_families(&["f"]).unwrap();
+    };
+    let reader = open_beside(&writer, work, options(), &path);
     let expected = [("a", "1"), ("b", "2")].map(|(row, value)| (row.to_owned(), value.to_owned()));
     assert_eq!(values(&reader), BTreeMap::from(expected));
     assert_eq!(values(&writer), values(&reader));
+}
+
+/// A local storage in which only one file of a family is named.
+#[derive(Debug)]
+struct OneName {
+    files: LocalStorage,
+    has_named: AtomicBool,
+}
+
+impl Storage for OneName {
+    forward!(files: open create create_new create_log hard_link remove remove_dir create_dir_all lock);
+    forward!(files: list_dir sync_file sync_dir optional);
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let is_in_family = |path: &Path| path.parent().is_some_and(|dir| dir.ends_with("region/f"));
+        if (is_in_family(from) || is_in_family(to)) && self.has_named.swap(true, Ordering::Relaxed) {
+            return Err(io::Error::other("a file has a name"));
+        }
+        self.files.rename(from, to)
+    }
+}
+
+/// The first of the files ends with the first write that is not in the log when the reader opens it.
+#[test]
+fn a_reader_sees_whole_rows_if_the_first_of_several_files_of_a_flush_is_named_before_it_lists_them() {
+    fn write(region: &Region, value: u8) {
+        let put = Put::new("r").cell_at("f", "q", 1, vec![value; 40_000]);
+        region.put(put.cell_at("g", "q", 1, vec![value])).unwrap();
+    }
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("region");
+    let options = || {
+        let families = [Family::new("f").new_version_behavior(true), Family::new("g")];
+        families.into_iter().fold(Region::options(), RegionOptions::family)
+    };
+    let storage = OneName { files: LocalStorage, has_named: AtomicBool::new(false) };
+    let small = options().limits(Limits::new().with_block_bytes(100_000)).create_if_missing(true);
+    let writer = small.storage(Arc::new(storage)).open(&path).unwrap();
+    write(&writer, 1);
+    let work = |writer: &Region| {
+        write(writer, 2);
+        write(writer, 3);
+        writer.flush().unwrap_err();
+    };
+    let reader = open_beside(&writer, work, options(), &path);
+    let row = reader.get(&Get::new("r")).unwrap();
+    let values = ["f", "g"].map(|family| row.value(family, "q").map(|value| value[0]));
+    assert_eq!((values, reader.store_file_count("f")), ([Some(3); 2], Some(1)));
 }
 
 /// A reader in another process returns every acknowledged write.
