@@ -43,8 +43,7 @@ pub(super) enum Request {
     Write,
     /// A write that reads its row first, or is atomic over several mutations.
     Modify,
-    BulkLoad,
-    /// Flushes and compactions.
+    /// Flushes, compactions and bulk loads.
     Upkeep,
 }
 
@@ -58,7 +57,6 @@ impl Request {
 
     fn name_of(self, kind: ErrorKind) -> Option<ScriptError> {
         match (kind, self) {
-            (ErrorKind::NoSuchFamily, Self::BulkLoad) => Some(ScriptError::DoNotRetryIo),
             (ErrorKind::NoSuchFamily, _) => Some(ScriptError::NoSuchColumnFamily),
             (ErrorKind::WrongRegion, Self::Write) => Some(ScriptError::FailedSanityCheck),
             (ErrorKind::WrongRegion, _) => Some(ScriptError::WrongRegion),
@@ -80,7 +78,7 @@ mod tests {
     #[test]
     fn one_error_has_several_names() {
         let names = |kind| {
-            [Request::Read, Request::OddScan, Request::Write, Request::Modify, Request::BulkLoad]
+            [Request::Read, Request::OddScan, Request::Write, Request::Modify, Request::Upkeep]
                 .map(|asked| asked.name_of(kind))
         };
         let name = |refusal| Some(refusal);
@@ -93,11 +91,7 @@ mod tests {
             names(ErrorKind::InvalidArgument),
             [IllegalArgument, DoNotRetryIo, IllegalArgument, IllegalArgument, IllegalArgument].map(name)
         );
-        assert_eq!(
-            names(ErrorKind::NoSuchFamily),
-            [NoSuchColumnFamily, NoSuchColumnFamily, NoSuchColumnFamily, NoSuchColumnFamily, DoNotRetryIo]
-                .map(name)
-        );
+        assert_eq!(names(ErrorKind::NoSuchFamily), [name(NoSuchColumnFamily); 5]);
         assert_eq!(names(ErrorKind::NotACounter), [name(DoNotRetryIo); 5]);
         assert_eq!(names(ErrorKind::IncompatibleFilter), [name(IncompatibleFilter); 5]);
         assert_eq!(names(ErrorKind::Corrupt), [None; 5]);

@@ -294,33 +294,31 @@ impl Stage {
     }
 
     fn bulk_load(&self, files: &[BulkFile], now: i64) -> PlayResult {
-        // As HBase: a load without files flushes, and a file without cells is refused, unless one of a
-        // missing family comes before it.
+        // As HBase: a load without files flushes. The first file that is of a missing family, or has no
+        // cells, is refused.
         if files.is_empty() {
-            return done(self.region.flush(), Request::BulkLoad);
+            return done(self.region.flush(), Request::Upkeep);
         }
-        let is_known = |file: &BulkFile| self.create.families.iter().any(|family| family.name == file.family);
-        let refused = files.iter().find(|&file| file.is_empty() || !is_known(file));
-        if refused.is_some_and(is_known) {
-            return Ok(Response::Refused(ScriptError::IllegalState));
-        }
-        match self.load_files(files, now) {
-            // HBase only returns which files have rows outside of the region, and loads none of them.
-            Err(error) if error.kind() == ErrorKind::WrongRegion && files.iter().all(is_known) => {
-                Ok(Response::None)
+        let mut loads = Vec::with_capacity(files.len());
+        for file in files {
+            match self.family(&file.family) {
+                None => return Ok(Response::Refused(ScriptError::DoNotRetryIo)),
+                Some(_) if file.is_empty() => return Ok(Response::Refused(ScriptError::IllegalState)),
+                Some(family) => loads.push((file, family)),
             }
-            loaded => done(loaded, Request::BulkLoad),
+        }
+        match self.load_files(&loads, now) {
+            // HBase only returns which files have rows outside of the region, and loads none of them.
+            Err(error) if error.kind() == ErrorKind::WrongRegion => Ok(Response::None),
+            loaded => done(loaded, Request::Upkeep),
         }
     }
 
     /// Writes files, and loads them. The load moves them, so they must be in the region's file system.
-    fn load_files(&self, files: &[BulkFile], now: i64) -> hregion::Result<()> {
+    fn load_files(&self, files: &[(&BulkFile, &FamilySettings)], now: i64) -> hregion::Result<()> {
         let scratch = ScratchDir::create_in(&self.region.path().join(".tmp"))?;
-        let families = &self.create.families;
-        let write = |file: &BulkFile| {
-            // a file for a missing family is written with arbitrary settings, for the region to refuse it
-            let settings = families.iter().find(|family| family.name == file.family).unwrap_or(&families[0]);
-            Ok((file.family.clone(), file.write(scratch.path(), settings, now)?))
+        let write = |(file, family): &(&BulkFile, &FamilySettings)| {
+            Ok((file.family.clone(), file.write(scratch.path(), family, now)?))
         };
         let written = files.iter().map(write).collect::<hregion::Result<Vec<_>>>()?;
         self.region.bulk_load(&written)
@@ -524,8 +522,14 @@ mod tests {
             r#"{"id":3,"op":"bulkload","files":[{"family":"f","cells":[["r","q",1,"Put","v"]]},
                 {"family":"g","cells":[["r","q",1,"Put","v"],["t","q",1,"Put","v"]]}]}"#,
             r#"{"id":4,"op":"files"}"#,
+            r#"{"id":5,"op":"bulkload","files":[{"family":"f","cells":[["t","q",1,"Put","v"]]},
+                {"family":"z","cells":[["r","q",1,"Put","v"]]},{"family":"g","cells":[]}]}"#,
+            r#"{"id":6,"op":"bulkload","files":[{"family":"f","cells":[["t","q",1,"Put","v"]]},
+                {"family":"g","cells":[]},{"family":"z","cells":[["r","q",1,"Put","v"]]}]}"#,
         ]);
         let expected = r#"{"id":4,"result":{"files":{"f":0,"g":0}}}
+{"id":5,"error":"DoNotRetryIOException"}
+{"id":6,"error":"IllegalStateException"}
 "#;
         assert_eq!(answers, expected);
     }
