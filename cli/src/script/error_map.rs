@@ -13,6 +13,9 @@ pub(super) enum ScriptError {
     IncompatibleFilter,
     IllegalArgument,
     IllegalState,
+    Io,
+    NumberFormat,
+    PatternSyntax,
     /// The operation needs an unsupported feature.
     Unsupported,
 }
@@ -29,6 +32,9 @@ impl ScriptError {
             Self::IncompatibleFilter => "IncompatibleFilterException",
             Self::IllegalArgument => "IllegalArgumentException",
             Self::IllegalState => "IllegalStateException",
+            Self::Io => "IOException",
+            Self::NumberFormat => "NumberFormatException",
+            Self::PatternSyntax => "PatternSyntaxException",
             Self::Unsupported => "Unsupported",
         }
     }
