@@ -16,7 +16,7 @@ pub(super) enum ScriptError {
     Io,
     NumberFormat,
     PatternSyntax,
-    /// The operation needs an unsupported feature.
+    /// The operation needs an unsupported feature, or exceeds a limit that HBase does not have.
     Unsupported,
 }
 
@@ -70,7 +70,7 @@ impl Request {
             (ErrorKind::InvalidArgument, _) => Some(ScriptError::IllegalArgument),
             (ErrorKind::IncompatibleFilter, _) => Some(ScriptError::IncompatibleFilter),
             (ErrorKind::NotACounter, _) => Some(ScriptError::DoNotRetryIo),
-            (ErrorKind::Unsupported, _) => Some(ScriptError::Unsupported),
+            (ErrorKind::Unsupported | ErrorKind::Limit, _) => Some(ScriptError::Unsupported),
             _ => None,
         }
     }
@@ -100,6 +100,7 @@ mod tests {
         assert_eq!(names(ErrorKind::NoSuchFamily), [name(NoSuchColumnFamily); 5]);
         assert_eq!(names(ErrorKind::NotACounter), [name(DoNotRetryIo); 5]);
         assert_eq!(names(ErrorKind::IncompatibleFilter), [name(IncompatibleFilter); 5]);
+        assert_eq!(names(ErrorKind::Limit), [name(Unsupported); 5]);
         assert_eq!(names(ErrorKind::Corrupt), [None; 5]);
     }
 

@@ -515,6 +515,22 @@ mod tests {
     }
 
     #[test]
+    fn patterns_that_take_too_many_steps_end_only_their_operation() {
+        let put = format!(r#"{{"id":2,"op":"put","row":"r","cells":[["f","q",1,"{}"]]}}"#, "a".repeat(100));
+        let answers = played(&[
+            r#"{"id":1,"op":"create","now":9,"families":[{"name":"f"}]}"#,
+            &put,
+            r#"{"id":3,"op":"get","row":"r",
+                "filter":{"value":{"op":"=","cmp":"regexstring:^(?=a)(a|aa)+\\1$b"}}}"#,
+            r#"{"id":4,"op":"get","row":"r","existence_only":true}"#,
+        ]);
+        let expected = r#"{"id":3,"error":"Unsupported"}
+{"id":4,"result":{"exists":true}}
+"#;
+        assert_eq!(answers, expected);
+    }
+
+    #[test]
     fn files_with_rows_outside_of_the_region_are_not_loaded() {
         let answers = played(&[
             r#"{"id":1,"op":"create","now":1000,"end_key":"s","families":[{"name":"f"},{"name":"g"}]}"#,
