@@ -97,11 +97,14 @@ fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Increme
         built = built.and_then(|()| check_family(&family));
         increment = increment.column(family, qualifier, members::number(amount)?);
     }
-    let DeltaSettings { ttl, time_range, results } = DeltaSettings::parse(members)?;
-    if let Some(ttl) = ttl {
-        increment = increment.ttl(ttl);
-    }
-    Ok(built.and(time_range).map(|range| increment.time_range(range).return_results(results)))
+    let settings = DeltaSettings::parse(members)?;
+    Ok(built.and(settings).map(|DeltaSettings { ttl, time_range, results }| {
+        let increment = increment.time_range(time_range).return_results(results);
+        match ttl {
+            Some(ttl) => increment.ttl(ttl),
+            None => increment,
+        }
+    }))
 }
 
 /// Parses an append to a row.
@@ -114,11 +117,14 @@ fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Append>, S
         built = built.and_then(|()| check_family(&family));
         append = append.column(family, qualifier, members::bytes(bytes)?);
     }
-    let DeltaSettings { ttl, time_range, results } = DeltaSettings::parse(members)?;
-    if let Some(ttl) = ttl {
-        append = append.ttl(ttl);
-    }
-    Ok(built.and(time_range).map(|range| append.time_range(range).return_results(results)))
+    let settings = DeltaSettings::parse(members)?;
+    Ok(built.and(settings).map(|DeltaSettings { ttl, time_range, results }| {
+        let append = append.time_range(time_range).return_results(results);
+        match ttl {
+            Some(ttl) => append.ttl(ttl),
+            None => append,
+        }
+    }))
 }
 
 /// Refuses a row for which HBase's client builds no mutation.
@@ -136,27 +142,24 @@ fn check_timestamp(timestamp: Option<i64>) -> Parsed<()> {
     if timestamp.is_some_and(i64::is_negative) { Err(ScriptError::IllegalArgument) } else { Ok(()) }
 }
 
-/// Takes a time to live in milliseconds.
-fn parse_ttl(members: &mut Members) -> Result<Option<Duration>, String> {
-    let Some(millis) = members.number("ttl")? else { return Ok(None) };
-    let millis = u64::try_from(millis).map_err(|_| "ttl: expected milliseconds, 0 or more")?;
-    Ok(Some(Duration::from_millis(millis)))
+/// Takes a time to live in milliseconds. HBase also takes a negative one.
+fn parse_ttl(members: &mut Members) -> Result<Parsed<Option<Duration>>, String> {
+    let millis = members.number("ttl")?.map(u64::try_from).transpose();
+    Ok(millis.map(|millis| millis.map(Duration::from_millis)).map_err(|_| ScriptError::Unsupported))
 }
 
 /// The common settings of increments and appends.
 struct DeltaSettings {
     ttl: Option<Duration>,
-    time_range: Parsed<TimeRange>,
+    time_range: TimeRange,
     results: bool,
 }
 
 impl DeltaSettings {
-    fn parse(members: &mut Members) -> Result<Self, String> {
-        Ok(Self {
-            ttl: parse_ttl(members)?,
-            time_range: parse_time_range(members)?,
-            results: members.flag("return", true)?,
-        })
+    fn parse(members: &mut Members) -> Result<Parsed<Self>, String> {
+        let (ttl, time_range) = (parse_ttl(members)?, parse_time_range(members)?);
+        let results = members.flag("return", true)?;
+        Ok(time_range.and_then(|time_range| Ok(Self { ttl: ttl?, time_range, results })))
     }
 }
 
@@ -179,10 +182,11 @@ pub(super) fn parse_put(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Pu
             None => put.cell(family, qualifier, value),
         };
     }
-    if let Some(ttl) = parse_ttl(members)? {
-        put = put.ttl(ttl);
-    }
-    Ok(built.map(|()| put))
+    let ttl = parse_ttl(members)?;
+    Ok(built.and(ttl).map(|ttl| match ttl {
+        Some(ttl) => put.ttl(ttl),
+        None => put,
+    }))
 }
 
 /// Parses a delete of a row.
@@ -254,6 +258,7 @@ mod tests {
                 .ttl(Duration::from_millis(7))))
         );
         assert_eq!(put(json!({"row": "r"})), Ok(Ok(Put::new("r"))));
+        assert_eq!(put(json!({"row": "r", "cells": [], "ttl": -1})), Ok(Err(ScriptError::Unsupported)));
         for wrong in [
             json!({"cells": []}),
             json!({"row": "r", "cells": [["f", "q", 5]]}),
