@@ -166,7 +166,8 @@ impl Play<'_> {
             Operation::Put(put) => write(put, |put| table.put(put)),
             Operation::Delete(delete) => write(delete, |delete| table.delete(delete)),
             Operation::MutateRow(row) => modify(row, |row| {
-                let cells = table.mutate_row(row.row, row.mutations)?;
+                let mutations = row.mutations.into_iter().flatten().collect();
+                let cells = table.mutate_row(row.row, mutations)?;
                 assert!(cells.is_empty());
                 Ok(Response::None)
             }),
@@ -179,7 +180,7 @@ impl Play<'_> {
                 Ok(Response::Status(table.batch(&mutations).into_iter().map(status).collect()))
             }
             Operation::Check(check) => modify(check, |check| {
-                let result = table.check_and_mutate(check)?;
+                let result = table.check_and_mutate(check.check)?;
                 Ok(Response::Checked(result.success, result.cells))
             }),
             Operation::Get(get) => ask(get, |get| table.get(&get).map(Response::Cells)),

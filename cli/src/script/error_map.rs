@@ -13,7 +13,10 @@ pub(super) enum ScriptError {
     IncompatibleFilter,
     IllegalArgument,
     IllegalState,
-    /// The operation needs an unsupported feature.
+    Io,
+    NumberFormat,
+    PatternSyntax,
+    /// The operation needs an unsupported feature, or exceeds a limit that HBase does not have.
     Unsupported,
 }
 
@@ -29,6 +32,9 @@ impl ScriptError {
             Self::IncompatibleFilter => "IncompatibleFilterException",
             Self::IllegalArgument => "IllegalArgumentException",
             Self::IllegalState => "IllegalStateException",
+            Self::Io => "IOException",
+            Self::NumberFormat => "NumberFormatException",
+            Self::PatternSyntax => "PatternSyntaxException",
             Self::Unsupported => "Unsupported",
         }
     }
@@ -43,8 +49,7 @@ pub(super) enum Request {
     Write,
     /// A write that reads its row first, or is atomic over several mutations.
     Modify,
-    BulkLoad,
-    /// Flushes and compactions.
+    /// Flushes, compactions and bulk loads.
     Upkeep,
 }
 
@@ -58,7 +63,6 @@ impl Request {
 
     fn name_of(self, kind: ErrorKind) -> Option<ScriptError> {
         match (kind, self) {
-            (ErrorKind::NoSuchFamily, Self::BulkLoad) => Some(ScriptError::DoNotRetryIo),
             (ErrorKind::NoSuchFamily, _) => Some(ScriptError::NoSuchColumnFamily),
             (ErrorKind::WrongRegion, Self::Write) => Some(ScriptError::FailedSanityCheck),
             (ErrorKind::WrongRegion, _) => Some(ScriptError::WrongRegion),
@@ -66,7 +70,7 @@ impl Request {
             (ErrorKind::InvalidArgument, _) => Some(ScriptError::IllegalArgument),
             (ErrorKind::IncompatibleFilter, _) => Some(ScriptError::IncompatibleFilter),
             (ErrorKind::NotACounter, _) => Some(ScriptError::DoNotRetryIo),
-            (ErrorKind::Unsupported, _) => Some(ScriptError::Unsupported),
+            (ErrorKind::Unsupported | ErrorKind::Limit, _) => Some(ScriptError::Unsupported),
             _ => None,
         }
     }
@@ -80,7 +84,7 @@ mod tests {
     #[test]
     fn one_error_has_several_names() {
         let names = |kind| {
-            [Request::Read, Request::OddScan, Request::Write, Request::Modify, Request::BulkLoad]
+            [Request::Read, Request::OddScan, Request::Write, Request::Modify, Request::Upkeep]
                 .map(|asked| asked.name_of(kind))
         };
         let name = |refusal| Some(refusal);
@@ -93,13 +97,10 @@ mod tests {
             names(ErrorKind::InvalidArgument),
             [IllegalArgument, DoNotRetryIo, IllegalArgument, IllegalArgument, IllegalArgument].map(name)
         );
-        assert_eq!(
-            names(ErrorKind::NoSuchFamily),
-            [NoSuchColumnFamily, NoSuchColumnFamily, NoSuchColumnFamily, NoSuchColumnFamily, DoNotRetryIo]
-                .map(name)
-        );
+        assert_eq!(names(ErrorKind::NoSuchFamily), [name(NoSuchColumnFamily); 5]);
         assert_eq!(names(ErrorKind::NotACounter), [name(DoNotRetryIo); 5]);
         assert_eq!(names(ErrorKind::IncompatibleFilter), [name(IncompatibleFilter); 5]);
+        assert_eq!(names(ErrorKind::Limit), [name(Unsupported); 5]);
         assert_eq!(names(ErrorKind::Corrupt), [None; 5]);
     }
 

@@ -26,12 +26,17 @@ impl From<String> for BuildError {
 
 impl From<hregion::Error> for BuildError {
     fn from(error: hregion::Error) -> Self {
-        Self::Refused(match error.kind() {
-            // a regular expression of Java's that cannot be executed here
-            ErrorKind::Unsupported => ScriptError::Unsupported,
-            _ => ScriptError::IllegalArgument,
-        })
+        error_of_value(&error, ScriptError::IllegalArgument)
     }
+}
+
+/// Returns the reason of an error for which HBase has the exception `refusal`.
+fn error_of_value(error: &hregion::Error, refusal: ScriptError) -> BuildError {
+    BuildError::Refused(match error.kind() {
+        // a regular expression of Java's that cannot be executed here
+        ErrorKind::Unsupported => ScriptError::Unsupported,
+        _ => refusal,
+    })
 }
 
 type BuildResult<T> = Result<T, BuildError>;
@@ -156,9 +161,11 @@ fn make_comparator(value: Value) -> BuildResult<Comparator> {
     if let Some(text) = value.as_str() {
         // Patterns are strings, in which a backslash is the pattern's own.
         let kinds = ["regexstring:", "regexstringnocase:", "substring:"];
-        let is_pattern = kinds.iter().any(|kind| text.starts_with(kind));
-        let bytes = if is_pattern { text.as_bytes().to_vec() } else { members::bytes(value)? };
-        return Ok(Comparator::parse(bytes)?);
+        if kinds.iter().any(|kind| text.starts_with(kind)) {
+            return Comparator::parse(text)
+                .map_err(|error| error_of_value(&error, ScriptError::PatternSyntax));
+        }
+        return Ok(Comparator::parse(members::bytes(value)?)?);
     }
     with_members(value, |members| {
         if let Some(bytes) = members.bytes("bit")? {
@@ -174,7 +181,8 @@ fn make_comparator(value: Value) -> BuildResult<Comparator> {
             return Ok(Comparator::long(number));
         }
         if let Some(number) = members.text("decimal")? {
-            return Ok(Comparator::decimal(&number)?);
+            return Comparator::decimal(&number)
+                .map_err(|error| error_of_value(&error, ScriptError::NumberFormat));
         }
         if members.flag("null", false)? {
             return Ok(Comparator::null());
@@ -326,6 +334,21 @@ mod tests {
         ] {
             assert_eq!(filter(value.clone()), Ok(Err(ScriptError::IllegalArgument)), "{value}");
         }
+    }
+
+    /// The filter language has one exception for all of them.
+    #[test]
+    fn invalid_values_of_comparators_have_exceptions_of_their_own() {
+        for (comparator, expected) in [
+            (json!("regexstring:("), ScriptError::PatternSyntax),
+            (json!("regexstringnocase:[a"), ScriptError::PatternSyntax),
+            (json!({"decimal": "x"}), ScriptError::NumberFormat),
+        ] {
+            let value = json!({"and": [{"value": {"op": "=", "cmp": comparator}}]});
+            assert_eq!(filter(value), Ok(Err(expected)));
+        }
+        let in_words = json!("ValueFilter(=,'regexstring:(')");
+        assert_eq!(filter(in_words), Ok(Err(ScriptError::IllegalArgument)));
     }
 
     #[test]

@@ -61,6 +61,12 @@ impl Members {
         self.take_as(name, read_all)
     }
 
+    /// Whether a member is missing, or is an empty list.
+    pub(super) fn is_without(&self, name: &str) -> bool {
+        let value = self.0.get(name).filter(|value| !value.is_null());
+        value.is_none_or(|value| value.as_array().is_some_and(Vec::is_empty))
+    }
+
     /// Takes an object with arbitrary member names.
     pub(super) fn pairs(&mut self, name: &str) -> Result<Vec<(String, Value)>, String> {
         let read = |value| Ok(Members::of(value, "a list by names")?.0.into_iter().collect());

@@ -5,31 +5,32 @@ use super::members::{self, Members, required, tuple};
 use super::query::{Parsed, parse_range};
 use hregion::cell::{LATEST_TIMESTAMP, MAX_FAMILY_LEN, MAX_ROW_LEN};
 use hregion::{Append, Delete, Increment, Mutation, Put, TimeRange};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Mutations of one row.
 #[derive(Debug)]
 pub(super) struct RowMutations {
     pub(super) row: Vec<u8>,
-    /// Empty if none of them writes anything.
-    pub(super) mutations: Vec<Mutation>,
+    /// `None` for those that write nothing.
+    pub(super) mutations: Vec<Option<Mutation>>,
 }
 
-/// Parses the mutations of a row that is given outside. Leaves out puts, increments and appends without
+/// Parses the mutations of a row that is given outside. `None` are puts, increments and appends without
 /// cells: a region of HBase accepts them, and writes nothing. If HBase's client would refuse to build one, or
 /// one is of another row, all are refused; the latter as `alone` if there are no others.
 pub(super) fn parse_mutations(
     row: &[u8],
     alone: ScriptError,
     members: &mut Members,
-) -> Result<Parsed<Vec<Mutation>>, String> {
+) -> Result<Parsed<Vec<Option<Mutation>>>, String> {
     let parse = |value: Value| {
-        let writes = value["op"] == "delete" || value["cells"] != json!([]);
         let mut members = Members::of(value, "a mutation")?;
+        let op = required(members.text("op")?, "op")?;
         // a mutation may name its row, too
         let row = members.bytes("row")?.unwrap_or_else(|| row.to_owned());
-        let mutation = parse_mutation(row, &mut members)?;
+        let writes = writes(&op, &members);
+        let mutation = parse_mutation(&op, row, &mut members)?;
         members.end().map(|()| (mutation, writes))
     };
     let mutations = required(members.list_of("mutations", parse)?, "mutations")?;
@@ -38,9 +39,25 @@ pub(super) fn parse_mutations(
     let mutations: Parsed<Vec<(Mutation, bool)>> =
         mutations.into_iter().map(|(mutation, writes)| Ok((mutation.and_then(check)?, writes))).collect();
     let writing = |all: Vec<(Mutation, bool)>| {
-        all.into_iter().filter_map(|(mutation, writes)| writes.then_some(mutation)).collect()
+        all.into_iter().map(|(mutation, writes)| writes.then_some(mutation)).collect()
     };
     Ok(check_row(row).and(mutations).map(writing))
+}
+
+/// Parses an increment or append alone.
+pub(super) fn parse_change(
+    op: &str,
+    row: Vec<u8>,
+    members: &mut Members,
+) -> Result<Parsed<RowMutations>, String> {
+    let writes = writes(op, members);
+    let mutation = parse_mutation(op, row.clone(), members)?;
+    Ok(mutation.map(|mutation| RowMutations { row, mutations: vec![writes.then_some(mutation)] }))
+}
+
+/// Whether a mutation writes anything: a delete without cells is of all families.
+fn writes(op: &str, members: &Members) -> bool {
+    op == "delete" || !members.is_without("cells")
 }
 
 /// Parses the mutations of a batch: puts and deletes of any rows. If HBase's client would refuse to build
@@ -48,8 +65,9 @@ pub(super) fn parse_mutations(
 pub(super) fn parse_batch(members: &mut Members) -> Result<Parsed<Vec<Mutation>>, String> {
     let parse = |value| {
         let mut members = Members::of(value, "a mutation")?;
+        let op = required(members.text("op")?, "op")?;
         let row = required(members.bytes("row")?, "row")?;
-        let mutation = parse_mutation(row, &mut members)?;
+        let mutation = parse_mutation(&op, row, &mut members)?;
         members.end()?;
         match mutation {
             Ok(Mutation::Increment(_) | Mutation::Append(_)) => Err("expected puts and deletes".into()),
@@ -59,48 +77,54 @@ pub(super) fn parse_batch(members: &mut Members) -> Result<Parsed<Vec<Mutation>>
     Ok(required(members.list_of("mutations", parse)?, "mutations")?.into_iter().collect())
 }
 
-fn parse_mutation(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Mutation>, String> {
-    Ok(match required(members.text("op")?, "op")?.as_str() {
+fn parse_mutation(op: &str, row: Vec<u8>, members: &mut Members) -> Result<Parsed<Mutation>, String> {
+    Ok(match op {
         "put" => parse_put(row, members)?.map(Mutation::from),
         "delete" => parse_delete(row, members)?.map(Mutation::from),
         "increment" => parse_increment(row, members)?.map(Mutation::from),
         "append" => parse_append(row, members)?.map(Mutation::from),
-        op => return Err(format!("{op}: expected a put, delete, increment or append")),
+        _ => return Err(format!("{op}: expected a put, delete, increment or append")),
     })
 }
 
 /// Parses an increment of a row.
-pub(super) fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Increment>, String> {
+fn parse_increment(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Increment>, String> {
     let mut built = check_row(&row);
     let mut increment = Increment::new(row);
-    for cell in required(members.list("cells")?, "cells")? {
+    for cell in members.list("cells")?.unwrap_or_default() {
         let [family, qualifier, amount] = tuple(cell, "[family, qualifier, amount]")?;
         let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
         built = built.and_then(|()| check_family(&family));
         increment = increment.column(family, qualifier, members::number(amount)?);
     }
-    let DeltaSettings { ttl, time_range, results } = DeltaSettings::parse(members)?;
-    if let Some(ttl) = ttl {
-        increment = increment.ttl(ttl);
-    }
-    Ok(built.and(time_range).map(|range| increment.time_range(range).return_results(results)))
+    let settings = DeltaSettings::parse(members)?;
+    Ok(built.and(settings).map(|DeltaSettings { ttl, time_range, results }| {
+        let increment = increment.time_range(time_range).return_results(results);
+        match ttl {
+            Some(ttl) => increment.ttl(ttl),
+            None => increment,
+        }
+    }))
 }
 
 /// Parses an append to a row.
-pub(super) fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Append>, String> {
+fn parse_append(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Append>, String> {
     let mut built = check_row(&row);
     let mut append = Append::new(row);
-    for cell in required(members.list("cells")?, "cells")? {
+    for cell in members.list("cells")?.unwrap_or_default() {
         let [family, qualifier, bytes] = tuple(cell, "[family, qualifier, bytes]")?;
         let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
         built = built.and_then(|()| check_family(&family));
         append = append.column(family, qualifier, members::bytes(bytes)?);
     }
-    let DeltaSettings { ttl, time_range, results } = DeltaSettings::parse(members)?;
-    if let Some(ttl) = ttl {
-        append = append.ttl(ttl);
-    }
-    Ok(built.and(time_range).map(|range| append.time_range(range).return_results(results)))
+    let settings = DeltaSettings::parse(members)?;
+    Ok(built.and(settings).map(|DeltaSettings { ttl, time_range, results }| {
+        let append = append.time_range(time_range).return_results(results);
+        match ttl {
+            Some(ttl) => append.ttl(ttl),
+            None => append,
+        }
+    }))
 }
 
 /// Refuses a row for which HBase's client builds no mutation.
@@ -118,27 +142,24 @@ fn check_timestamp(timestamp: Option<i64>) -> Parsed<()> {
     if timestamp.is_some_and(i64::is_negative) { Err(ScriptError::IllegalArgument) } else { Ok(()) }
 }
 
-/// Takes a time to live in milliseconds.
-fn parse_ttl(members: &mut Members) -> Result<Option<Duration>, String> {
-    let Some(millis) = members.number("ttl")? else { return Ok(None) };
-    let millis = u64::try_from(millis).map_err(|_| "ttl: expected milliseconds, 0 or more")?;
-    Ok(Some(Duration::from_millis(millis)))
+/// Takes a time to live in milliseconds. HBase also takes a negative one.
+fn parse_ttl(members: &mut Members) -> Result<Parsed<Option<Duration>>, String> {
+    let millis = members.number("ttl")?.map(u64::try_from).transpose();
+    Ok(millis.map(|millis| millis.map(Duration::from_millis)).map_err(|_| ScriptError::Unsupported))
 }
 
 /// The common settings of increments and appends.
 struct DeltaSettings {
     ttl: Option<Duration>,
-    time_range: Parsed<TimeRange>,
+    time_range: TimeRange,
     results: bool,
 }
 
 impl DeltaSettings {
-    fn parse(members: &mut Members) -> Result<Self, String> {
-        Ok(Self {
-            ttl: parse_ttl(members)?,
-            time_range: parse_time_range(members)?,
-            results: members.flag("return", true)?,
-        })
+    fn parse(members: &mut Members) -> Result<Parsed<Self>, String> {
+        let (ttl, time_range) = (parse_ttl(members)?, parse_time_range(members)?);
+        let results = members.flag("return", true)?;
+        Ok(time_range.and_then(|time_range| Ok(Self { ttl: ttl?, time_range, results })))
     }
 }
 
@@ -151,7 +172,7 @@ pub(super) fn parse_time_range(members: &mut Members) -> Result<Parsed<TimeRange
 pub(super) fn parse_put(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Put>, String> {
     let mut built = check_row(&row);
     let mut put = Put::new(row);
-    for cell in required(members.list("cells")?, "cells")? {
+    for cell in members.list("cells")?.unwrap_or_default() {
         let [family, qualifier, timestamp, value] = tuple(cell, "[family, qualifier, timestamp, value]")?;
         let (family, qualifier) = (members::bytes(family)?, members::bytes(qualifier)?);
         let (timestamp, value) = (parse_timestamp(timestamp)?, members::bytes(value)?);
@@ -161,10 +182,11 @@ pub(super) fn parse_put(row: Vec<u8>, members: &mut Members) -> Result<Parsed<Pu
             None => put.cell(family, qualifier, value),
         };
     }
-    if let Some(ttl) = parse_ttl(members)? {
-        put = put.ttl(ttl);
-    }
-    Ok(built.map(|()| put))
+    let ttl = parse_ttl(members)?;
+    Ok(built.and(ttl).map(|ttl| match ttl {
+        Some(ttl) => put.ttl(ttl),
+        None => put,
+    }))
 }
 
 /// Parses a delete of a row.
@@ -208,6 +230,7 @@ fn parse_timestamp(value: Value) -> Result<Option<i64>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn put(value: Value) -> Result<Parsed<Put>, String> {
         let mut members = Members::of(value, "a put")?;
@@ -234,9 +257,10 @@ mod tests {
                 .cell("f", "q", "")
                 .ttl(Duration::from_millis(7))))
         );
+        assert_eq!(put(json!({"row": "r"})), Ok(Ok(Put::new("r"))));
+        assert_eq!(put(json!({"row": "r", "cells": [], "ttl": -1})), Ok(Err(ScriptError::Unsupported)));
         for wrong in [
             json!({"cells": []}),
-            json!({"row": "r"}),
             json!({"row": "r", "cells": [["f", "q", 5]]}),
             json!({"row": "r", "cells": [["f", "q", "5", "v"]]}),
             json!({"row": "r", "cells": [], "tll": 1}),
@@ -287,14 +311,15 @@ mod tests {
             .return_results(false);
         let range = TimeRange::new(1, 5).unwrap();
         let append = Append::new("r").column("f", "q", &b"\0"[..]).time_range(range);
-        assert_eq!(mutations(both), Ok(Ok(vec![increment.into(), append.into()])));
+        assert_eq!(mutations(both), Ok(Ok(vec![Some(increment.into()), Some(append.into())])));
         let other = json!({"op": "delete", "row": "other"});
         assert_eq!(mutations(json!({"mutations": [other]})), Ok(Err(ScriptError::IllegalArgument)));
         let both = json!({"mutations": [{"op": "delete", "row": "r"}, other]});
         assert_eq!(mutations(both), Ok(Err(ScriptError::WrongRow)));
-        let nothing = json!([{"op": "put", "cells": []}, {"op": "increment", "cells": []},
-            {"op": "append", "cells": []}, {"op": "delete", "cells": []}]);
-        assert_eq!(mutations(json!({"mutations": nothing})), Ok(Ok(vec![Delete::new("r").into()])));
+        let nothing = json!([{"op": "put"}, {"op": "increment", "cells": []}, {"op": "append", "cells": null},
+            {"op": "delete", "cells": []}]);
+        let delete = Some(Delete::new("r").into());
+        assert_eq!(mutations(json!({"mutations": nothing})), Ok(Ok(vec![None, None, None, delete])));
         let illegal = json!({"mutations": [{"op": "increment", "cells": [], "time_range": [5, 1]}]});
         assert_eq!(mutations(illegal), Ok(Err(ScriptError::IllegalArgument)));
         for wrong in [

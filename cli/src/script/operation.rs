@@ -1,16 +1,14 @@
 //! The lines of a script (replay.md §1), each with one operation.
 
 use super::bulk_load::BulkFile;
-use super::check::parse_check;
+use super::check::{Check, parse_check};
 use super::error_map::ScriptError;
 use super::family::Create;
 use super::members::{self, Members, required};
-use super::mutation::{
-    RowMutations, parse_append, parse_batch, parse_delete, parse_increment, parse_mutations, parse_put,
-};
+use super::mutation::{RowMutations, parse_batch, parse_change, parse_delete, parse_mutations, parse_put};
 use super::query::{Parsed, ScanOf, parse_get, parse_scan};
 use crate::lines::json_fault;
-use hregion::{Append, CheckAndMutate, Delete, Get, Increment, Mutation, Put};
+use hregion::{Delete, Get, Mutation, Put};
 
 /// A line of a script.
 #[derive(Debug)]
@@ -26,11 +24,11 @@ pub(super) enum Operation {
     Clock(i64),
     Put(Parsed<Put>),
     Delete(Parsed<Delete>),
-    Increment(Parsed<Increment>),
-    Append(Parsed<Append>),
+    /// An increment or append.
+    Change(Parsed<RowMutations>),
     MutateRow(Parsed<RowMutations>),
     Batch(Parsed<Vec<Mutation>>),
-    Check(Parsed<CheckAndMutate>),
+    Check(Parsed<Check>),
     /// Flushes these families, or all.
     Flush(Option<Vec<Vec<u8>>>),
     Compact(Option<Vec<Vec<u8>>>, Chosen),
@@ -86,8 +84,7 @@ impl Operation {
             "clock" => Self::Clock(required(members.number("now")?, "now")?),
             "put" => Self::Put(parse_put(parse_row(members)?, members)?),
             "delete" => Self::Delete(parse_delete(parse_row(members)?, members)?),
-            "increment" => Self::Increment(parse_increment(parse_row(members)?, members)?),
-            "append" => Self::Append(parse_append(parse_row(members)?, members)?),
+            "increment" | "append" => Self::Change(parse_change(op, parse_row(members)?, members)?),
             "mutate_row" => {
                 let row = parse_row(members)?;
                 let mutations = parse_mutations(&row, ScriptError::WrongRow, members)?;

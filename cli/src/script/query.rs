@@ -25,7 +25,8 @@ pub(super) struct ScanOf {
 pub(super) fn parse_get(members: &mut Members) -> Result<Parsed<Get>, String> {
     let row = required(members.bytes("row")?, "row")?;
     let versions = members.number("versions")?.unwrap_or(1);
-    let selection = parse_selection(members, u32::try_from(versions).ok().filter(|&versions| versions > 0))?;
+    let versions = u32::try_from(versions).ok().filter(|&versions| versions > 0).ok_or(ScriptError::Io);
+    let selection = parse_selection(members, versions)?;
     if row.is_empty() {
         return Ok(Err(ScriptError::IllegalArgument));
     }
@@ -55,7 +56,8 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Parsed<ScanOf>, String
         Some(_) => return Err("read_type: expected PREAD or STREAM".into()),
     }
     let versions = members.number("versions")?.unwrap_or(1);
-    let mut selection = match parse_selection(members, u32::try_from(versions.max(0)).ok())? {
+    let count = u32::try_from(versions.max(0)).map_err(|_| ScriptError::IllegalArgument);
+    let mut selection = match parse_selection(members, count)? {
         Ok(selection) => selection,
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -88,9 +90,8 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Parsed<ScanOf>, String
     }))
 }
 
-/// Parses the members that gets and scans have in common, except for the number of versions, which is refused
-/// if it is `None`.
-fn parse_selection(members: &mut Members, versions: Option<u32>) -> Result<Parsed<Selection>, String> {
+/// Parses the members that gets and scans have in common, except for the number of versions.
+fn parse_selection(members: &mut Members, versions: Parsed<u32>) -> Result<Parsed<Selection>, String> {
     let mut selection = Selection::default();
     for family in members.list_of("families", members::bytes)?.unwrap_or_default() {
         selection.columns.push((family, None));
@@ -113,13 +114,9 @@ fn parse_selection(members: &mut Members, versions: Option<u32>) -> Result<Parse
         Some("READ_UNCOMMITTED") => Isolation::ReadUncommitted,
         Some(_) => return Err("isolation: expected READ_COMMITTED or READ_UNCOMMITTED".into()),
     };
-    match filter {
-        Ok(filter) => selection.filter = filter,
-        Err(refusal) => return Ok(Err(refusal)),
-    }
     match versions {
-        Some(versions) => selection.versions = all_if_max(versions),
-        None => return Ok(Err(ScriptError::IllegalArgument)),
+        Ok(versions) => selection.versions = all_if_max(versions),
+        Err(refusal) => return Ok(Err(refusal)),
     }
     match time_range {
         Some(Err(refusal)) => return Ok(Err(refusal)),
@@ -131,6 +128,10 @@ fn parse_selection(members: &mut Members, versions: Option<u32>) -> Result<Parse
             Err(refusal) => return Ok(Err(refusal)),
             Ok(range) => selection.family_time_ranges.push((from_string_binary(&family), range)),
         }
+    }
+    match filter {
+        Ok(filter) => selection.filter = filter,
+        Err(refusal) => return Ok(Err(refusal)),
     }
     // A negative limit means none. HBase counts to the sum of both, so that a negative offset lowers it.
     let cells = |number: i64| u32::try_from(number.max(0)).unwrap_or(u32::MAX);
@@ -185,8 +186,20 @@ mod tests {
             .load_families_on_demand(true);
         assert_eq!(get(all), Ok(Ok(expected)));
         assert_eq!(get(json!({"row": "r", "store_limit": -1})), Ok(Ok(Get::new("r"))));
-        for refused in [json!({"row": ""}), json!({"row": "r", "versions": 0})] {
-            assert_eq!(get(refused.clone()), Ok(Err(ScriptError::IllegalArgument)), "{refused}");
+    }
+
+    /// HBase's client checks the row first, then the versions, the time ranges and the filter.
+    #[test]
+    fn gets_are_refused_with_the_first_error_of_hbase() {
+        let pattern = json!({"row": {"op": "=", "cmp": "regexstring:("}});
+        for (refused, expected) in [
+            (json!({"row": "", "versions": 0}), ScriptError::IllegalArgument),
+            (json!({"row": "r", "versions": 0, "time_range": [5, 4]}), ScriptError::Io),
+            (json!({"row": "r", "versions": -1, "filter": "PageFilter("}), ScriptError::Io),
+            (json!({"row": "r", "time_range": [5, 4], "filter": pattern}), ScriptError::IllegalArgument),
+            (json!({"row": "r", "filter": pattern}), ScriptError::PatternSyntax),
+        ] {
+            assert_eq!(get(refused.clone()), Ok(Err(expected)), "{refused}");
         }
     }
 

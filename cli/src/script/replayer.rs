@@ -1,6 +1,7 @@
 //! Plays a script on a dedicated region.
 
 use super::bulk_load::BulkFile;
+use super::check::Check;
 use super::error_map::{Request, ScriptError};
 use super::explained;
 use super::family::{Create, FamilySettings};
@@ -13,7 +14,7 @@ use crate::failure::CommandError;
 use crate::scratch_dir::ScratchDir;
 use hregion::{
     BlockCache, Clock, Compaction, Durability, ErrorKind, Get, ManualClock, MemoryLimit, Mutation, Put,
-    ReadView, Region, RegionScanner, ResultScanner, Scan,
+    ReadView, Region, RegionScanner, ResultScanner, Row, RowBuf, Scan,
 };
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -149,26 +150,16 @@ impl Replayer {
             }
             Operation::Put(put) => write(put, |put| stage.put(put)),
             Operation::Delete(delete) => write(delete, |delete| stage.region.delete(delete)),
-            Operation::Increment(increment) => {
-                modify(increment, |increment| stage.region.increment(increment).map(Response::Cells))
+            Operation::Change(change) => {
+                modify(change, |change| stage.mutate_row(change).map(Response::Cells))
             }
-            Operation::Append(append) => {
-                modify(append, |append| stage.region.append(append).map(Response::Cells))
-            }
-            Operation::MutateRow(row) => modify(row, |RowMutations { row, mutations }| {
-                if mutations.is_empty() {
-                    // only checks the row
-                    return stage.region.exists(&Get::new(row)).map(|_| Response::None);
-                }
-                let cells = stage.region.mutate_row(row, mutations)?;
+            Operation::MutateRow(row) => modify(row, |row| {
+                let cells = stage.mutate_row(row)?;
                 Ok(if cells.is_empty() { Response::None } else { Response::Cells(cells) })
             }),
             Operation::Batch(Ok(mutations)) => stage.batch(mutations),
             Operation::Batch(Err(refusal)) => Ok(Response::Refused(refusal)),
-            Operation::Check(check) => modify(check, |check| {
-                let result = stage.region.check_and_mutate(check)?;
-                Ok(Response::Checked(result.success, result.cells))
-            }),
+            Operation::Check(check) => modify(check, |check| stage.check_and_mutate(check)),
             Operation::Flush(families) => done(stage.flush(families), Request::Upkeep),
             Operation::Compact(families, chosen) => done(stage.compact(families, chosen), Request::Upkeep),
             Operation::BulkLoad(files) => stage.bulk_load(&files, self.clock.now()),
@@ -254,6 +245,35 @@ impl Stage {
         }
     }
 
+    /// Writes mutations of a row. Returns the cells that they return.
+    fn mutate_row(&self, RowMutations { row, mutations }: RowMutations) -> hregion::Result<Row> {
+        // As HBase, which then ends before it looks for the row.
+        if mutations.is_empty() {
+            return Ok(no_cells());
+        }
+        let writing: Vec<Mutation> = mutations.into_iter().flatten().collect();
+        if writing.is_empty() {
+            // only checks the row
+            return self.region.exists(&Get::new(row)).map(|_| no_cells());
+        }
+        self.region.mutate_row(row, writing)
+    }
+
+    fn check_and_mutate(&self, Check { check, family, writes }: Check) -> hregion::Result<Response> {
+        let is_known = family.is_none_or(|family| self.family(&family).is_some());
+        match self.region.check_and_mutate(check) {
+            // The condition holds, and nothing is to be written.
+            Err(error) if !writes && is_known && error.kind() == ErrorKind::NoSuchFamily => {
+                Ok(Response::Checked(true, no_cells()))
+            }
+            checked => checked.map(|checked| Response::Checked(checked.success, checked.cells)),
+        }
+    }
+
+    fn family(&self, name: &[u8]) -> Option<&FamilySettings> {
+        self.create.families.iter().find(|family| family.name == name)
+    }
+
     fn batch(&self, mutations: Vec<Mutation>) -> PlayResult {
         let is_without_cells =
             |mutation: &Mutation| matches!(mutation, Mutation::Put(put) if has_no_cells(put));
@@ -274,33 +294,31 @@ impl Stage {
     }
 
     fn bulk_load(&self, files: &[BulkFile], now: i64) -> PlayResult {
-        // As HBase: a load without files flushes, and a file without cells is refused, unless one of a
-        // missing family comes before it.
+        // As HBase: a load without files flushes. The first file that is of a missing family, or has no
+        // cells, is refused.
         if files.is_empty() {
-            return done(self.region.flush(), Request::BulkLoad);
+            return done(self.region.flush(), Request::Upkeep);
         }
-        let is_known = |file: &BulkFile| self.create.families.iter().any(|family| family.name == file.family);
-        let refused = files.iter().find(|&file| file.is_empty() || !is_known(file));
-        if refused.is_some_and(is_known) {
-            return Ok(Response::Refused(ScriptError::IllegalState));
-        }
-        match self.load_files(files, now) {
-            // HBase only returns which files have rows outside of the region, and loads none of them.
-            Err(error) if error.kind() == ErrorKind::WrongRegion && files.iter().all(is_known) => {
-                Ok(Response::None)
+        let mut loads = Vec::with_capacity(files.len());
+        for file in files {
+            match self.family(&file.family) {
+                None => return Ok(Response::Refused(ScriptError::DoNotRetryIo)),
+                Some(_) if file.is_empty() => return Ok(Response::Refused(ScriptError::IllegalState)),
+                Some(family) => loads.push((file, family)),
             }
-            loaded => done(loaded, Request::BulkLoad),
+        }
+        match self.load_files(&loads, now) {
+            // HBase only returns which files have rows outside of the region, and loads none of them.
+            Err(error) if error.kind() == ErrorKind::WrongRegion => Ok(Response::None),
+            loaded => done(loaded, Request::Upkeep),
         }
     }
 
     /// Writes files, and loads them. The load moves them, so they must be in the region's file system.
-    fn load_files(&self, files: &[BulkFile], now: i64) -> hregion::Result<()> {
+    fn load_files(&self, files: &[(&BulkFile, &FamilySettings)], now: i64) -> hregion::Result<()> {
         let scratch = ScratchDir::create_in(&self.region.path().join(".tmp"))?;
-        let families = &self.create.families;
-        let write = |file: &BulkFile| {
-            // a file for a missing family is written with arbitrary settings, for the region to refuse it
-            let settings = families.iter().find(|family| family.name == file.family).unwrap_or(&families[0]);
-            Ok((file.family.clone(), file.write(scratch.path(), settings, now)?))
+        let write = |(file, family): &(&BulkFile, &FamilySettings)| {
+            Ok((file.family.clone(), file.write(scratch.path(), family, now)?))
         };
         let written = files.iter().map(write).collect::<hregion::Result<Vec<_>>>()?;
         self.region.bulk_load(&written)
@@ -339,6 +357,10 @@ impl Stage {
             Request::Read,
         )
     }
+}
+
+fn no_cells() -> Row {
+    RowBuf::new().freeze()
 }
 
 fn has_no_cells(put: &Put) -> bool {
@@ -413,11 +435,19 @@ fn read_all(mut scanner: RegionScanner<'_>) -> hregion::Result<Response> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn puts_without_cells_write_nothing() {
+    /// Plays lines, and returns the answers.
+    fn played(lines: &[&str]) -> String {
         let mut player = Replayer::new(None, Vec::new()).unwrap();
         let mut answers = Vec::new();
-        for line in [
+        for line in lines {
+            player.play(Line::parse(line.as_bytes()).unwrap(), &mut answers).unwrap();
+        }
+        String::from_utf8(answers).unwrap()
+    }
+
+    #[test]
+    fn mutations_without_cells_write_nothing() {
+        let answers = played(&[
             r#"{"id":1,"op":"create","now":1000,"end_key":"s","families":[{"name":"f"}]}"#,
             r#"{"id":2,"op":"put","row":"r","cells":[]}"#,
             r#"{"id":3,"op":"put","row":"t","cells":[]}"#,
@@ -429,48 +459,106 @@ mod tests {
                 {"op":"append","cells":[["f","q","w"]]}]}"#,
             r#"{"id":8,"op":"check_and_mutate","row":"r","family":"f","qualifier":"q","compare":"=",
                 "value":"vw","mutations":[{"op":"put","cells":[]},{"op":"put","cells":[["f","q",1,"x"]]}]}"#,
-        ] {
-            player.play(Line::parse(line.as_bytes()).unwrap(), &mut answers).unwrap();
-        }
+            r#"{"id":9,"op":"increment","row":"r","cells":[]}"#,
+            r#"{"id":10,"op":"append","row":"r","return":false}"#,
+            r#"{"id":11,"op":"append","row":"t","cells":[]}"#,
+            r#"{"id":12,"op":"mutate_row","row":"t","mutations":[]}"#,
+            r#"{"id":13,"op":"put","row":"r"}"#,
+        ]);
         let expected = r#"{"id":3,"error":"FailedSanityCheckException"}
 {"id":4,"result":{"status":["SUCCESS","SANITY_CHECK_FAILURE","SUCCESS"]}}
 {"id":6,"error":"WrongRegionException"}
 {"id":7,"result":{"cells":[["f","q",1000,"Put","vw"]]}}
-{"id":8,"result":{"success":true}}"#;
-        assert_eq!(String::from_utf8(answers).unwrap().trim_end(), expected);
+{"id":8,"result":{"success":true}}
+{"id":9,"result":{"cells":[]}}
+{"id":10,"result":{"cells":[]}}
+{"id":11,"error":"WrongRegionException"}
+"#;
+        assert_eq!(answers, expected);
+    }
+
+    #[test]
+    fn conditions_are_checked_if_mutations_write_nothing() {
+        let check = |id: u8, row: &str, condition: &str, mutations: &str| {
+            format!(
+                r#"{{"id":{id},"op":"check_and_mutate","row":"{row}",{condition},"mutations":{mutations}}}"#
+            )
+        };
+        let column = |family: &str, value: &str| {
+            format!(r#""family":"{family}","qualifier":"q","compare":"=","value":"{value}""#)
+        };
+        let (put, two) =
+            (r#"[{"op":"put","cells":[]}]"#, r#"[{"op":"append","cells":[]},{"op":"increment"}]"#);
+        let long = r#""filter":{"value":{"op":"=","cmp":{"long":1}}}"#;
+        let lines = [
+            r#"{"id":1,"op":"create","now":9,"end_key":"s","families":[{"name":"f"}]}"#.to_owned(),
+            r#"{"id":2,"op":"put","row":"r","cells":[["f","q",1,"v"]]}"#.to_owned(),
+            check(3, "r", &column("f", "v"), put),
+            check(4, "r", &column("f", "w"), two),
+            check(5, "r", r#""filter":"KeyOnlyFilter()""#, two),
+            check(6, "a", r#""filter":"KeyOnlyFilter()""#, put),
+            check(7, "r", long, put),
+            check(8, "t", &column("z", "v"), put),
+            check(9, "t", &column("f", "v"), put),
+            r#"{"id":10,"op":"scan"}"#.to_owned(),
+        ];
+        let expected = r#"{"id":3,"result":{"success":true}}
+{"id":4,"result":{"success":false}}
+{"id":5,"result":{"success":true}}
+{"id":6,"result":{"success":false}}
+{"id":7,"error":"IllegalArgumentException"}
+{"id":8,"error":"NoSuchColumnFamilyException"}
+{"id":9,"error":"WrongRegionException"}
+{"id":10,"result":{"rows":[{"row":"r","cells":[["f","q",1,"Put","v"]]}]}}
+"#;
+        assert_eq!(played(&lines.each_ref().map(String::as_str)), expected);
+    }
+
+    #[test]
+    fn patterns_that_take_too_many_steps_end_only_their_operation() {
+        let put = format!(r#"{{"id":2,"op":"put","row":"r","cells":[["f","q",1,"{}"]]}}"#, "a".repeat(100));
+        let answers = played(&[
+            r#"{"id":1,"op":"create","now":9,"families":[{"name":"f"}]}"#,
+            &put,
+            r#"{"id":3,"op":"get","row":"r",
+                "filter":{"value":{"op":"=","cmp":"regexstring:^(?=a)(a|aa)+\\1$b"}}}"#,
+            r#"{"id":4,"op":"get","row":"r","existence_only":true}"#,
+        ]);
+        let expected = r#"{"id":3,"error":"Unsupported"}
+{"id":4,"result":{"exists":true}}
+"#;
+        assert_eq!(answers, expected);
     }
 
     #[test]
     fn files_with_rows_outside_of_the_region_are_not_loaded() {
-        let mut player = Replayer::new(None, Vec::new()).unwrap();
-        let mut answers = Vec::new();
-        for line in [
+        let answers = played(&[
             r#"{"id":1,"op":"create","now":1000,"end_key":"s","families":[{"name":"f"},{"name":"g"}]}"#,
             r#"{"id":2,"op":"put","row":"a","cells":[["f","q",1,"v"]]}"#,
             r#"{"id":3,"op":"bulkload","files":[{"family":"f","cells":[["r","q",1,"Put","v"]]},
                 {"family":"g","cells":[["r","q",1,"Put","v"],["t","q",1,"Put","v"]]}]}"#,
             r#"{"id":4,"op":"files"}"#,
-        ] {
-            player.play(Line::parse(line.as_bytes()).unwrap(), &mut answers).unwrap();
-        }
-        let expected = "{\"id\":4,\"result\":{\"files\":{\"f\":0,\"g\":0}}}\n";
-        assert_eq!(String::from_utf8(answers).unwrap(), expected);
+            r#"{"id":5,"op":"bulkload","files":[{"family":"f","cells":[["t","q",1,"Put","v"]]},
+                {"family":"z","cells":[["r","q",1,"Put","v"]]},{"family":"g","cells":[]}]}"#,
+            r#"{"id":6,"op":"bulkload","files":[{"family":"f","cells":[["t","q",1,"Put","v"]]},
+                {"family":"g","cells":[]},{"family":"z","cells":[["r","q",1,"Put","v"]]}]}"#,
+        ]);
+        let expected = r#"{"id":4,"result":{"files":{"f":0,"g":0}}}
+{"id":5,"error":"DoNotRetryIOException"}
+{"id":6,"error":"IllegalStateException"}
+"#;
+        assert_eq!(answers, expected);
     }
 
     #[test]
     fn flushes_look_for_families_only_if_there_are_cells_in_memory() {
-        let mut player = Replayer::new(None, Vec::new()).unwrap();
-        let mut answers = Vec::new();
-        for line in [
+        let answers = played(&[
             r#"{"id":1,"op":"create","now":1000,"families":[{"name":"f"}]}"#,
             r#"{"id":2,"op":"flush","families":["z"]}"#,
             r#"{"id":3,"op":"put","row":"r","cells":[["f","q",1,"v"]]}"#,
             r#"{"id":4,"op":"flush","families":["z"]}"#,
-        ] {
-            player.play(Line::parse(line.as_bytes()).unwrap(), &mut answers).unwrap();
-        }
-        let expected = "{\"id\":4,\"error\":\"NoSuchColumnFamilyException\"}\n";
-        assert_eq!(String::from_utf8(answers).unwrap(), expected);
+        ]);
+        assert_eq!(answers, "{\"id\":4,\"error\":\"NoSuchColumnFamilyException\"}\n");
     }
 
     #[test]
