@@ -305,7 +305,7 @@ impl Error {
         Self(Arc::new(Details { kind: ErrorKind::Io, cause, path: None, offset: None, block: None }))
     }
 
-    /// Creates the error of a server that is overloaded, or that has executed too many requests of the client.
+    /// Creates the error of a server that is overloaded, or has executed too many requests of the client.
     /// The same server may execute the request later: after `pause`, if it has stated that.
     #[cold]
     pub fn busy(message: impl Into<Cow<'static, str>>, pause: Option<Duration>) -> Self {

@@ -401,7 +401,7 @@ impl RecoveredEdits {
                         replayed.warnings.extend(end.to_error(log));
                         replayed.whole.push(log.clone());
                     }
-                    // HBase does not read it: the output of a compaction usually names the replaced files, too.
+                    // HBase does not read it. Usually, the output of a compaction names the same files.
                     Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Truncated) => {
                         replayed.warnings.push(error);
                         replayed.torn.push(log.clone());

@@ -19,8 +19,8 @@ use std::sync::Arc;
 /// The maximum factor by which a key grows in memory: an empty message takes two bytes in the file.
 const KEY_GROWTH: usize = 64;
 
-/// The maximum number of bytes that a key grows by when it is written to recovered edits, in addition to names
-/// from dictionaries: its checksum, and longer lengths of its parts.
+/// The maximum number of bytes that a key grows by when it is written to recovered edits, in addition to
+/// names from dictionaries: its checksum, and longer lengths of its parts.
 const REWRITTEN_KEY: usize = 1 << 10;
 
 /// At the end of a file, this many zeros come from a file system that extended the file before a crash. Up to

@@ -167,7 +167,7 @@ const OMITTED: &[(&str, &str, &[&str], &str)] = &[
     ("Storage", "LocalStorage", &["rename_new"], "not on every system; the library does not call it"),
     ("Storage", "LocalStorage", &["end_writing", "can_hide_writes"], "what is written can be read"),
     ("Storage", "FaultyStorage", &["rename_new"], "the library does not call it"),
-    ("Storage", "FaultyStorage", &["end_writing", "can_hide_writes"], "what is written can be read"),
+    ("Storage", "FaultyStorage", &["can_hide_writes"], "what is written can be read"),
     ("Storage", "FaultyStorage", &["full_path"], "files in memory: all paths are full"),
     ("Storage", "RemoteStorage", &["create_scratch", "hard_link"], "there are no such files"),
     ("Storage", "NoLinks", &["hard_link"], "what is tested"),

@@ -353,8 +353,8 @@ fn large_entries_are_over_the_limit() {
     assert_eq!(reader.next_entry().unwrap_err().kind(), ErrorKind::Limit, "a value of 9,000 bytes");
 }
 
-/// A recovery writes the entries of servers' logs to recovered edits, and the opening of a region has the same
-/// limits.
+/// A recovery writes the entries of servers' logs to recovered edits, and the opening of a region has the
+/// same limits.
 #[test]
 fn an_entry_that_can_be_read_can_be_read_in_recovered_edits() {
     type Entries = Vec<(WalKey, Vec<u8>)>;
