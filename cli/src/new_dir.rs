@@ -58,7 +58,11 @@ impl NewDir {
             Ok(found) if found.is_dir() => {}
             // its target does not belong to an export
             Ok(_) => return Err(CommandError::invalid_file(&aside, "not a directory, or a link to one")),
-            Err(_) => fs::create_dir(&aside).map_err(|error| CommandError::io("create", path, &error))?,
+            Err(_) => match fs::create_dir(&aside) {
+                // another export has just created it
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => created.map_err(|error| CommandError::io("create", path, &error))?,
+            },
         }
         let lock = lock(&aside)?;
         if !is_at(&lock, &aside).map_err(|error| CommandError::io("open", &aside, &error))? {
@@ -202,6 +206,8 @@ pub(crate) fn is_of_bulk_load(dir: &Path) -> io::Result<bool> {
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
+    use std::sync::Barrier;
+    use std::thread;
 
     fn names(dir: &Path) -> Vec<String> {
         let names = fs::read_dir(dir).unwrap();
@@ -228,5 +234,26 @@ mod tests {
         assert_eq!(names(new.aside()), ["new"], "it is continued");
         new.persist(true).unwrap();
         assert_eq!((names(&out), names(dir.path())), (vec!["new".to_owned()], vec!["out".to_owned()]));
+    }
+
+    #[test]
+    fn one_of_several_attempts_fills_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        for i in 0..100 {
+            let (out, start) = (dir.path().join(i.to_string()), Barrier::new(4));
+            let resume = || {
+                start.wait();
+                NewDir::resume(&out)
+            };
+            let resumed: Vec<_> = thread::scope(|scope| {
+                let threads = [(); 4].map(|()| scope.spawn(resume));
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let failed: Vec<_> = resumed.into_iter().filter_map(Result::err).collect();
+            assert_eq!(failed.len(), 3);
+            for error in failed {
+                assert!(error.line().contains("another process is writing to it"), "{}", error.line());
+            }
+        }
     }
 }
