@@ -76,24 +76,35 @@ impl NewDir {
         &self.aside
     }
 
-    /// Syncs the directory and renames it into place. With `replace`, an existing directory is replaced. Only
-    /// then removes the remains of dead processes, which may be the only copy of the directory they replaced.
-    pub(crate) fn persist(self, replace: bool) -> Result<(), CommandError> {
+    /// Syncs the directory and renames it into place, after `clean` has removed what only another attempt
+    /// would need. With `replace`, an existing directory is replaced. Only then removes the remains of dead
+    /// processes, which may be the only copy of the directory they replaced.
+    pub(crate) fn persist(
+        self,
+        replace: bool,
+        clean: impl FnOnce(&Path) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
         let path = self.path.clone();
-        self.put(replace)?;
+        self.put(replace, clean)?;
         remove_unfinished(&path, true);
         Ok(())
     }
 
-    fn put(mut self, replace: bool) -> Result<(), CommandError> {
+    fn put(
+        mut self,
+        replace: bool,
+        clean: impl FnOnce(&Path) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
         let sync =
             |dir: &Path| LocalStorage.sync_dir(dir).map_err(|error| CommandError::io("sync", dir, &error));
-        sync(&self.aside)?;
         let fault = |error| CommandError::io("rename to", &self.path, &error);
-        if replace && probe::exists(&self.path)? {
-            // Locked until it is removed: by the temporary name, another export could treat it as interrupted
-            // or left over.
-            let _replaced = lock(&self.path)?;
+        // Locked until it is removed: by the temporary name, another export could treat it as interrupted or
+        // left over.
+        let is_replaced = replace && probe::exists(&self.path)?;
+        let _replaced = if is_replaced { Some(lock(&self.path)?) } else { None };
+        clean(&self.aside)?;
+        sync(&self.aside)?;
+        if is_replaced {
             undisturbed(|| self.exchange()).map_err(fault)?;
             sync(directory(&self.path))?;
             // the temporary name is now the replaced directory, to be removed
@@ -226,13 +237,13 @@ mod tests {
 
         // as another export has it between the exchange and the removal
         let replaced = lock(&out).unwrap();
-        assert!(new.persist(true).is_err());
+        assert!(new.persist(true, |_| Ok(())).is_err());
         assert_eq!(names(&out), ["old"]);
         drop(replaced);
 
         let new = NewDir::resume(&out).unwrap();
         assert_eq!(names(new.aside()), ["new"], "it is continued");
-        new.persist(true).unwrap();
+        new.persist(true, |_| Ok(())).unwrap();
         assert_eq!((names(&out), names(dir.path())), (vec!["new".to_owned()], vec!["out".to_owned()]));
     }
 
