@@ -21,7 +21,6 @@ use hregion_arrow::{BatchBuilder, BatchLimits, Column, Error, Invalid, Layout, M
 use part_file::PartFile;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -268,31 +267,6 @@ impl BatchExport {
                 && state.is_some()
         }))
     }
-}
-
-/// Removes the files that an interrupted export has left in a directory, except files with the given names.
-/// If there is anything else, nothing is removed.
-pub(crate) fn retain(dir: &Path, names: &[&str]) -> Result<(), CommandError> {
-    let fault = |error| CommandError::io("list", dir, &error);
-    let mut left = Vec::new();
-    for entry in fs::read_dir(dir).map_err(fault)? {
-        let entry = entry.map_err(fault)?;
-        let (path, is_dir) = (entry.path(), entry.file_type().map_err(fault)?.is_dir());
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if names.contains(&&*name) {
-            continue;
-        }
-        let is_of_export = [".tmp", ".parquet", ".arrow", ".csv", ".csv.gz", ".json", ".jsonl", ".jsonl.gz"]
-            .iter()
-            .any(|ending| name.ends_with(ending));
-        if is_dir || !is_of_export {
-            return Err(CommandError::invalid_file(&path, "not a file of an export, and not removed"));
-        }
-        left.push(path);
-    }
-    let remove =
-        |path: &PathBuf| fs::remove_file(path).map_err(|error| CommandError::io("remove", path, &error));
-    left.iter().try_for_each(remove)
 }
 
 /// The number of bytes of a file read at once.

@@ -26,6 +26,7 @@ use crate::vfs::{self, check_writable};
 use hregion::io::{FileIdentity, FileWriter};
 use hregion::{DirEntry, Storage};
 use std::collections::{BTreeMap, HashSet};
+use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -104,8 +105,9 @@ impl ExportDir {
     ) -> Result<(), CommandError> {
         match self {
             Self::Local(dir) => {
-                write(&dir.aside().join(MANIFEST), manifest, false)?;
-                dir.persist(replace)
+                // an attempt that ended at the renaming has left one
+                write(&dir.aside().join(MANIFEST), manifest, true)?;
+                dir.persist(replace, |dir| retain(dir, names))
             }
             Self::Remote(dir) => dir.finish(manifest, names, out),
         }
@@ -116,6 +118,31 @@ fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<(), CommandError> {
     let mut file = NewText::create(path, replace)?;
     file.write_all(bytes).map_err(|error| CommandError::io("write", path, &error))?;
     file.persist().map(drop)
+}
+
+/// Removes the descriptions, and the files that an interrupted export has left, except the manifest and files
+/// with the given names. If there is anything else, nothing is removed.
+fn retain(dir: &Path, names: &[&str]) -> Result<(), CommandError> {
+    let fault = |error| CommandError::io("list", dir, &error);
+    let mut left = Vec::new();
+    for entry in fs::read_dir(dir).map_err(fault)? {
+        let entry = entry.map_err(fault)?;
+        let (path, is_dir) = (entry.path(), entry.file_type().map_err(fault)?.is_dir());
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name == MANIFEST || names.contains(&&*name) {
+            continue;
+        }
+        let is_of_export = [".tmp", ".parquet", ".arrow", ".csv", ".csv.gz", ".json", ".jsonl", ".jsonl.gz"]
+            .iter()
+            .any(|ending| name.ends_with(ending));
+        if is_dir || !is_of_export {
+            return Err(CommandError::invalid_file(&path, "not a file of an export, and not removed"));
+        }
+        left.push(path);
+    }
+    let remove =
+        |path: &PathBuf| fs::remove_file(path).map_err(|error| CommandError::io("remove", path, &error));
+    left.iter().try_for_each(remove)
 }
 
 /// The directory of an export at a URL.

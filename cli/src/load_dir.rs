@@ -63,7 +63,7 @@ impl LoadDir {
                 let written = filled?;
                 // something else may have the name by now
                 check_output(&path, force)?;
-                dir.persist(force)?;
+                dir.persist(force, |_| Ok(()))?;
                 Ok(written)
             }
             Self::Remote(load) => {

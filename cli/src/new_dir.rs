@@ -58,7 +58,11 @@ impl NewDir {
             Ok(found) if found.is_dir() => {}
             // its target does not belong to an export
             Ok(_) => return Err(CommandError::invalid_file(&aside, "not a directory, or a link to one")),
-            Err(_) => fs::create_dir(&aside).map_err(|error| CommandError::io("create", path, &error))?,
+            Err(_) => match fs::create_dir(&aside) {
+                // another export has just created it
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                created => created.map_err(|error| CommandError::io("create", path, &error))?,
+            },
         }
         let lock = lock(&aside)?;
         if !is_at(&lock, &aside).map_err(|error| CommandError::io("open", &aside, &error))? {
@@ -72,24 +76,35 @@ impl NewDir {
         &self.aside
     }
 
-    /// Syncs the directory and renames it into place. With `replace`, an existing directory is replaced. Only
-    /// then removes the remains of dead processes, which may be the only copy of the directory they replaced.
-    pub(crate) fn persist(self, replace: bool) -> Result<(), CommandError> {
+    /// Syncs the directory and renames it into place, after `clean` has removed what only another attempt
+    /// would need. With `replace`, an existing directory is replaced. Only then removes the remains of dead
+    /// processes, which may be the only copy of the directory they replaced.
+    pub(crate) fn persist(
+        self,
+        replace: bool,
+        clean: impl FnOnce(&Path) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
         let path = self.path.clone();
-        self.put(replace)?;
+        self.put(replace, clean)?;
         remove_unfinished(&path, true);
         Ok(())
     }
 
-    fn put(mut self, replace: bool) -> Result<(), CommandError> {
+    fn put(
+        mut self,
+        replace: bool,
+        clean: impl FnOnce(&Path) -> Result<(), CommandError>,
+    ) -> Result<(), CommandError> {
         let sync =
             |dir: &Path| LocalStorage.sync_dir(dir).map_err(|error| CommandError::io("sync", dir, &error));
-        sync(&self.aside)?;
         let fault = |error| CommandError::io("rename to", &self.path, &error);
-        if replace && probe::exists(&self.path)? {
-            // Locked until it is removed: by the temporary name, another export could treat it as interrupted
-            // or left over.
-            let _replaced = lock(&self.path)?;
+        // Locked until it is removed: by the temporary name, another export could treat it as interrupted or
+        // left over.
+        let is_replaced = replace && probe::exists(&self.path)?;
+        let _replaced = if is_replaced { Some(lock(&self.path)?) } else { None };
+        clean(&self.aside)?;
+        sync(&self.aside)?;
+        if is_replaced {
             undisturbed(|| self.exchange()).map_err(fault)?;
             sync(directory(&self.path))?;
             // the temporary name is now the replaced directory, to be removed
@@ -202,6 +217,8 @@ pub(crate) fn is_of_bulk_load(dir: &Path) -> io::Result<bool> {
 #[allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 mod tests {
     use super::*;
+    use std::sync::Barrier;
+    use std::thread;
 
     fn names(dir: &Path) -> Vec<String> {
         let names = fs::read_dir(dir).unwrap();
@@ -220,13 +237,34 @@ mod tests {
 
         // as another export has it between the exchange and the removal
         let replaced = lock(&out).unwrap();
-        assert!(new.persist(true).is_err());
+        assert!(new.persist(true, |_| Ok(())).is_err());
         assert_eq!(names(&out), ["old"]);
         drop(replaced);
 
         let new = NewDir::resume(&out).unwrap();
         assert_eq!(names(new.aside()), ["new"], "it is continued");
-        new.persist(true).unwrap();
+        new.persist(true, |_| Ok(())).unwrap();
         assert_eq!((names(&out), names(dir.path())), (vec!["new".to_owned()], vec!["out".to_owned()]));
+    }
+
+    #[test]
+    fn one_of_several_attempts_fills_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        for i in 0..100 {
+            let (out, start) = (dir.path().join(i.to_string()), Barrier::new(4));
+            let resume = || {
+                start.wait();
+                NewDir::resume(&out)
+            };
+            let resumed: Vec<_> = thread::scope(|scope| {
+                let threads = [(); 4].map(|()| scope.spawn(resume));
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let failed: Vec<_> = resumed.into_iter().filter_map(Result::err).collect();
+            assert_eq!(failed.len(), 3);
+            for error in failed {
+                assert!(error.line().contains("another process is writing to it"), "{}", error.line());
+            }
+        }
     }
 }

@@ -362,7 +362,12 @@ impl NewText {
         let storage = OutputStorage { replace };
         let aside = storage.can_rename(path).then(|| name_unfinished(path));
         let created = match &aside {
-            Some(aside) => storage.create_new(aside),
+            Some(aside) => storage.create_new(aside).inspect_err(|error| {
+                if error.kind() != io::ErrorKind::AlreadyExists {
+                    // It may have been created although the response was lost.
+                    let _ = storage.remove(aside);
+                }
+            }),
             None => storage.create(path),
         };
         let file = created.map_err(|error| CommandError::io("create", path, &error))?;

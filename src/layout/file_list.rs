@@ -31,6 +31,8 @@ pub(crate) const FILE_LIST_DIR: &str = ".filelist";
 const MAX_MESSAGE: usize = 16 << 20;
 /// The maximum length of a list in bytes: a message, its length and checksum.
 const LIST_BYTES: u64 = MAX_MESSAGE as u64 + 8;
+/// The greatest time that is taken from a clock: greater numbers and timestamps are left for later lists.
+const MAX_TIME: i64 = i64::MAX / 2;
 
 /// A list of files.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -275,6 +277,7 @@ impl NewFileList {
         if !storage.can_rename(family) && before.as_ref().map_or("", |before| &before.name) != list.name {
             return Err(changed_elsewhere(family));
         }
+        let now = now.min(MAX_TIME);
         let timestamp = before.as_ref().map_or(0, |before| before.timestamp.saturating_add(1));
         list.timestamp = now.max(timestamp);
         list.version = list.version.max(before.as_ref().map_or(1, |before| before.version));

@@ -121,8 +121,7 @@ impl TableTree {
                 let region = self.dir().join(&name);
                 match lock(&region) {
                     // Another process has archived it since the listing.
-                    Err(error)
-                        if error.is_not_found() && self.tree.list(&*self.storage, &region)?.is_none() => {}
+                    Err(error) if error.is_stale() && self.tree.list(&*self.storage, &region)?.is_none() => {}
                     taken => drop(locks.insert(name, taken?)),
                 }
             }

@@ -3,7 +3,7 @@
 use super::RegionOptions;
 use crate::cell::CellRef;
 use crate::error::{Error, Result};
-use crate::layout::{LogTree, RegionDir, TableListing};
+use crate::layout::{LogTree, RegionDir, TableListing, find_region_info};
 use crate::schema::{Family, TableName};
 use crate::wal::WalReader;
 use std::io;
@@ -73,7 +73,10 @@ impl RegionOptions {
         if let Some(others) = others {
             for path in others.serving_dirs(&*self.storage)? {
                 let other = match RegionDir::open(&self.storage, &path) {
-                    Err(error) if error.is_not_found() => continue,
+                    // Another process has archived it.
+                    Err(error) if error.is_stale() && find_region_info(&*self.storage, &path)?.is_none() => {
+                        continue;
+                    }
                     opened => opened?,
                 };
                 edits.extend(

@@ -338,8 +338,9 @@ impl RegionCore {
             files.chunk_by(|a, b| is_left(a) == is_left(b)).filter(|run| run.first().is_some_and(is_left));
         let left = runs.max_by_key(|run| run.len()).unwrap_or_default();
         let chosen = match left {
-            // Background compactions would write it again and again: the number of files stays the same.
-            [_] if bypassed && files.len() > 1 => Chosen::of(Vec::new()),
+            // Background compactions would write it again and again: the number of files stays the same. A
+            // reference is replaced once by a file of its own.
+            [file] if bypassed && files.len() > 1 && !file.is_reference() => Chosen::of(Vec::new()),
             left if bypassed => Chosen::of(left.to_vec()),
             left => choose(left)?,
         };

@@ -81,7 +81,7 @@ impl super::TableCore {
                 }
                 match self.options.lock(path) {
                     // Another process has archived it.
-                    Err(error) if error.is_not_found() && find_region_info(storage, path)?.is_none() => {}
+                    Err(error) if error.is_stale() && find_region_info(storage, path)?.is_none() => {}
                     lock => drop(locked.insert(path, lock?)),
                 }
             }
@@ -141,7 +141,7 @@ impl super::TableCore {
         for (path, _) in &regions {
             let dir = match RegionDir::open(storage, path) {
                 // Another process has archived it, so its references no longer count.
-                Err(error) if error.is_not_found() && find_region_info(&**storage, path)?.is_none() => {
+                Err(error) if error.is_stale() && find_region_info(&**storage, path)?.is_none() => {
                     continue;
                 }
                 dir => dir?,

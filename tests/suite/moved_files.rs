@@ -5,7 +5,7 @@ mod regions;
 use crate::support::forward::forward;
 use crate::support::trackers::with_list;
 use hregion::io::faulty::FaultyStorage;
-use hregion::io::{DirEntry, FileReader};
+use hregion::io::{DirEntry, FileLock, FileReader};
 use hregion::{
     Compaction, Family, FileHandles, Finding, Get, Put, Region, RegionOptions, Result, Severity, Storage,
     Table,
@@ -70,8 +70,8 @@ impl Storage for Moves {
     }
 }
 
-/// A storage like NFS, where another process acts once, while a file in a directory of this name is opened:
-/// the file is then stale.
+/// A storage like NFS, where another process acts once, while a file in a directory of this name is opened,
+/// or a file of this name is locked: the file is then stale.
 struct Nfs {
     files: FaultyStorage,
     dir: &'static str,
@@ -84,19 +84,32 @@ impl fmt::Debug for Nfs {
     }
 }
 
+impl Nfs {
+    fn act(&self) -> io::Result<()> {
+        let act = self.act.lock().unwrap().take();
+        act.map_or(Ok(()), |act| {
+            act();
+            Err(io::ErrorKind::StaleNetworkFileHandle.into())
+        })
+    }
+}
+
 impl Storage for Nfs {
     forward!(files: create create_new create_log hard_link rename remove remove_dir);
-    forward!(files: list_dir sync_file sync_dir create_dir_all lock optional);
+    forward!(files: list_dir sync_file sync_dir create_dir_all optional);
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn FileReader>> {
         if path.parent().is_some_and(|dir| dir.ends_with(self.dir)) {
-            let act = self.act.lock().unwrap().take();
-            if let Some(act) = act {
-                act();
-                return Err(io::ErrorKind::StaleNetworkFileHandle.into());
-            }
+            self.act()?;
         }
         self.files.open(path)
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<FileLock> {
+        if path.ends_with(self.dir) {
+            self.act()?;
+        }
+        self.files.lock(path)
     }
 }
 
@@ -171,6 +184,31 @@ fn a_region_is_opened_although_a_file_becomes_stale_meanwhile() {
         }
         assert!(nfs.act.lock().unwrap().is_none(), "{dir}");
     }
+}
+
+#[test]
+fn a_parent_that_another_process_archives_meanwhile_is_left_to_it() {
+    let files = FaultyStorage::new();
+    let shared: Arc<dyn Storage> = Arc::new(files.clone());
+    let families = [Family::new("f")];
+    let table = Table::create_with(ROOT, "t", &families, &[""; 0], options(Arc::clone(&shared))).unwrap();
+    for row in ["a", "c"] {
+        table.put(Put::new(row).cell_at("f", "q", 1, "v")).unwrap();
+    }
+    table.flush().unwrap();
+    table.split("b").unwrap();
+    for row in ["a", "c"] {
+        table.region(row).unwrap().compact(Compaction::Major).unwrap();
+    }
+    table.close().unwrap();
+    let archive = |storage: Arc<dyn Storage>| {
+        let table = Table::open_with(ROOT, "t", options(storage).writable(true)).unwrap();
+        table.archive_parents().unwrap().len()
+    };
+    let act: Act = Box::new(move || assert_eq!(archive(shared), 1));
+    let nfs = Arc::new(Nfs { files, dir: ".hregion.lock", act: Mutex::new(Some(act)) });
+    assert_eq!(archive(Arc::clone(&nfs) as _), 0);
+    assert!(nfs.act.lock().unwrap().is_none());
 }
 
 #[test]

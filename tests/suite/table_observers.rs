@@ -432,3 +432,48 @@ fn write_file(storage: &FaultyStorage, path: &str) {
     let key = SeekKey::of(b"loaded", b"f", b"q", 5, CellType::Put);
     write_store_file(options, path, [(key, b"v")], &job_origin(5));
 }
+
+/// Leaves only the oldest reference to a file of a parent.
+#[derive(Debug)]
+struct OldestReference;
+
+impl RegionObserver for OldestReference {
+    fn pre_compact_selection(
+        &self,
+        context: Context<'_, '_>,
+        _: &[u8],
+        files: &mut Vec<String>,
+    ) -> Result<()> {
+        context.bypass();
+        files.retain(|name| name.contains('.'));
+        files.truncate(1);
+        Ok(())
+    }
+}
+
+/// It would keep the parent.
+#[test]
+fn one_reference_that_remains_after_a_bypass_is_compacted() {
+    let options = Region::options()
+        .storage(Arc::new(FaultyStorage::new()))
+        .scheduler(&Scheduler::inline())
+        .compaction_enabled(false)
+        .observer(0, Arc::new(OldestReference))
+        .writable(true);
+    let table = Table::create_with(ROOT, "t", &[Family::new("f")], &[""; 0], options).unwrap();
+    for _ in 0..2 {
+        ["a", "z"].into_iter().for_each(|row| put(&table, row).unwrap());
+        table.flush().unwrap();
+    }
+    table.split("m").unwrap();
+    for row in ["a", "z"] {
+        let region = table.region(row).unwrap();
+        for left in [1, 0, 0] {
+            region.compact_family("f", Compaction::Minor).unwrap();
+            let names = region.store_file_names("f").unwrap();
+            let references = names.iter().filter(|name| name.contains('.')).count();
+            assert_eq!((names.len(), references), (2, left), "{names:?}");
+        }
+    }
+    assert_eq!(table.archive_parents().unwrap().len(), 1);
+}

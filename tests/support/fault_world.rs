@@ -85,6 +85,7 @@ pub(crate) fn script(rng: &mut Rng, len: usize) -> Vec<Op> {
 /// A region, its expected content, and the contents that are allowed after a crash.
 pub(crate) struct World {
     pub(crate) storage: FaultyStorage,
+    failure: Failure,
     dir: PathBuf,
     tracker: Option<[&'static str; 3]>,
     clock: Arc<ManualClock>,
@@ -121,6 +122,7 @@ impl World {
         }
         let mut world = Self {
             storage,
+            failure: FAILURES[0],
             dir: dir(is_in_root),
             tracker,
             clock,
@@ -141,6 +143,7 @@ impl World {
     pub(crate) fn after(&self, crash: Crash) -> Self {
         Self {
             storage: self.left_by(crash),
+            failure: FAILURES[0],
             dir: self.dir.clone(),
             tracker: self.tracker,
             clock: Arc::new(ManualClock::new(self.now)),
@@ -166,7 +169,7 @@ impl World {
     /// Continues from [`after`](Self::after): opens the region and plays operations without crashes, with one
     /// of all calls failing. Returns the number of calls.
     pub(crate) fn play_from_open(&mut self, ops: &[Op], fault: Option<u64>, context: &str) -> u64 {
-        FAILURES[usize::try_from(fault.unwrap_or(0)).unwrap() % FAILURES.len()].set(&self.storage);
+        self.fail_as(FAILURES[usize::try_from(fault.unwrap_or(0)).unwrap() % FAILURES.len()]);
         self.storage.fail_among_all(fault);
         let before = self.storage.all_calls();
         self.open(context);
@@ -174,6 +177,12 @@ impl World {
             self.play(op, &format!("{context}, step {i} {op:?}"));
         }
         self.storage.all_calls() - before
+    }
+
+    /// Sets how calls fail, also after crashes.
+    fn fail_as(&mut self, failure: Failure) {
+        failure.set(&self.storage);
+        self.failure = failure;
     }
 
     fn try_open(&self) -> Result<Region> {
@@ -469,6 +478,7 @@ impl World {
 
     pub(crate) fn crash(&mut self, crash: Crash, context: &str) {
         let left = self.left_by(crash);
+        self.failure.set(&left);
         left.fail_among_all(self.storage.pending_faults());
         self.end_process();
         self.storage = left;
@@ -551,7 +561,7 @@ pub(crate) fn run(
         world.storage.has_leases();
         world.play(&Op::Close, "with leases");
     }
-    failure.set(&world.storage);
+    world.fail_as(failure);
     world.storage.fail_among_all(faults.iter().copied());
     let mut calls = 0;
     for (i, op) in ops.iter().enumerate() {

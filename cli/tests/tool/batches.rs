@@ -320,6 +320,29 @@ fn an_export_that_was_cut_off_is_continued() {
     assert!(partial.join("notes.txt").exists() && !dir.exists());
 }
 
+/// Another process writes to the directory that the export replaces.
+#[test]
+fn an_export_that_cannot_be_renamed_is_continued() {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = table(&scratch.path().join("root"), 8);
+    let (dir, partial) = (scratch.path().join("out"), scratch.path().join(".out.partial"));
+    let export =
+        || run(&["export", text(&path), "--to", "parquet", "--now", NOW, "--force", "--out", text(&dir)]);
+    assert_eq!(code(&export()), 0);
+    let expected = files(&dir);
+    let locked = fs::File::open(&dir).unwrap();
+    locked.lock().unwrap();
+    assert_eq!(code(&export()), 5);
+    let identities = |dir: &Path| {
+        let names = expected.keys().filter(|name| name.extension().is_some_and(|e| e == "parquet"));
+        names.map(|name| dir.join(name).metadata().unwrap().ino()).collect::<Vec<_>>()
+    };
+    let kept = identities(&partial);
+    drop(locked);
+    assert_eq!(code(&export()), 0);
+    assert!(identities(&dir) == kept && files(&dir) == expected && !partial.exists());
+}
+
 /// Writes the description beside a complete file of Parquet or Arrow, as an export does until its end.
 fn describe(file: &Path, now: &Value) {
     let format = if file.extension().unwrap() == "arrow" { FileFormat::Arrow } else { FileFormat::Parquet };

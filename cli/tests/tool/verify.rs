@@ -367,6 +367,11 @@ fn a_family_whose_name_is_not_utf_8_is_no_damage() {
     let lines = json_lines(&stdout(&output));
     assert_eq!((code(&output), &lines[0]["kind"]), (4, &json!("Unsupported")), "{lines:?}");
     assert_eq!(lines[1]["summary"]["faults"], 1, "{lines:?}");
+    let output = run(&["check", "--json", path.to_str().unwrap()]);
+    let lines = json_lines(&stdout(&output));
+    let (summary, found) = lines.split_last().unwrap();
+    assert!(!found.is_empty() && found.iter().all(|one| one["kind"] == "unsupported"), "{lines:?}");
+    assert_eq!((code(&output), &summary["summary"]["errors"]), (0, &json!(0)), "{lines:?}");
 }
 
 fn files_below(dir: &Path) -> Vec<PathBuf> {

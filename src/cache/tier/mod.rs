@@ -110,6 +110,10 @@ impl Tier {
     /// Creates a tier of `capacity` bytes in a directory. If a system call fails, the tier exists but is not
     /// used.
     pub(super) fn open(storage: &Arc<dyn Storage>, dir: &Path, capacity: u64) -> Self {
+        Self::open_with(storage, dir, capacity, thread::Builder::new().name("hregion-tier".into()))
+    }
+
+    fn open_with(storage: &Arc<dyn Storage>, dir: &Path, capacity: u64, writer: thread::Builder) -> Self {
         let path = dir.join(FILE);
         let mut lock = None;
         let mut begin = || -> io::Result<Arc<dyn ScratchFile>> {
@@ -142,13 +146,28 @@ impl Tier {
         let mut tier = Self { shared, queue: None, writer: None, storage, path, lock, owner };
         if tier.is_on() {
             let shared = Arc::clone(&tier.shared);
-            let writer = thread::Builder::new().name("hregion-tier".into());
             match writer.spawn(move || shared.write_all(&blocks)) {
                 Ok(writer) => (tier.queue, tier.writer) = (Some(queue), Some(writer)),
-                Err(error) => tier.shared.fail("start a thread for", &error),
+                Err(error) => {
+                    tier.shared.fail("start a thread for", &error);
+                    tier.leave_dir();
+                }
             }
         }
         tier
+    }
+
+    /// Removes the file, which no thread uses, and unlocks the directory: another cache may use it.
+    fn leave_dir(&mut self) {
+        if let Some(shared) = Arc::get_mut(&mut self.shared) {
+            // its space is only free once it is closed
+            shared.file = None;
+        }
+        if self.lock.is_some() {
+            // the next process that uses the directory replaces a file that is still there
+            let _ = self.storage.remove(&self.path);
+            self.lock = None;
+        }
     }
 
     pub(super) fn is_on(&self) -> bool {
@@ -278,10 +297,7 @@ impl Drop for Tier {
             // a panic has been printed
             let _ = writer.join();
         }
-        if self.shared.file.is_some() && self.lock.is_some() {
-            // the next process that uses the directory replaces a file that is still there
-            let _ = self.storage.remove(&self.path);
-        }
+        self.leave_dir();
     }
 }
 

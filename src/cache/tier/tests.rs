@@ -181,6 +181,18 @@ fn a_full_disk_ends_the_use_of_the_tier() {
 }
 
 #[test]
+fn a_tier_whose_thread_cannot_be_started_leaves_the_directory() {
+    let (storage, dir) = (FaultyStorage::new(), Path::new("/tier"));
+    // a stack larger than any memory
+    let writer = thread::Builder::new().stack_size(1 << (usize::BITS - 1));
+    let tier = Tier::open_with(&faulty(&storage), dir, 5000, writer);
+    assert!(!tier.is_on() && tier.failure().unwrap().contains("start a thread"));
+    let files = storage.names();
+    assert!(!files.iter().any(|path| path.ends_with(FILE)) && tier.shared.file.is_none(), "{files:?}");
+    assert!(Tier::open(&faulty(&storage), dir, 5000).is_on());
+}
+
+#[test]
 fn a_file_that_cannot_be_removed_is_replaced_by_the_next() {
     let storage = FaultyStorage::new();
     for round in 0..2 {

@@ -4,6 +4,7 @@ use crate::error::ErrorKind;
 use crate::hash::checksum::crc32;
 use crate::io::faulty::FaultyStorage;
 use crate::io::{FileWriter, Storage};
+use crate::layout::file_list::{FileList, ListedFile, NewFileList};
 use crate::layout::reference::Half;
 use crate::layout::root::Root;
 use crate::proto::region::{Reference as ReferenceProto, StoreFileEntry, StoreFileList};
@@ -131,6 +132,26 @@ fn list(timestamp: u64, version: Option<u64>, files: &[(&str, Option<i32>)]) -> 
     let message = StoreFileList { timestamp: Some(timestamp), store_file, version }.encode_to_vec();
     let len = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&len[..], &message, &crc32(&message).to_be_bytes()].concat()
+}
+
+/// A clock may have been wrong once.
+#[test]
+fn a_list_can_follow_one_of_the_last_moment() {
+    for has_old in [false, true] {
+        let (storage, dir, aside) = (FaultyStorage::new(), Path::new(DIR), Path::new("aside"));
+        storage.create_dir_all(dir).unwrap();
+        if has_old {
+            put(&storage, ".filelist/f1", &list(1, None, &[]));
+        }
+        for (name, now) in [("a", i64::MAX), ("b", 1), ("c", i64::MAX)] {
+            let listed = ListedFile { name: name.to_owned(), size: 1, reference: None };
+            let next = NewFileList::after(&storage, dir, FileList::new(vec![listed]), now).unwrap();
+            next.write(&storage, aside).unwrap();
+            next.publish(&storage, aside).unwrap();
+            let current = read_file_list(&storage, dir).unwrap().unwrap();
+            assert_eq!(current.files[0].name, name, "after a list of HBase before 2.5.3: {has_old}");
+        }
+    }
 }
 
 fn names(files: &StoreFiles) -> Vec<&str> {

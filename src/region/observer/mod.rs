@@ -356,7 +356,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
     /// candidates. Can be bypassed: then all remaining candidates are compacted. Files with others between
     /// them are not compacted into one: the remaining candidates are the longest run of neighbours, of
     /// equally long ones the newest (HBase: all that are not removed). After a bypass, one of several files
-    /// is not compacted alone.
+    /// is not compacted alone, unless it is a reference to a file of a parent.
     fn pre_compact_selection(
         &self,
         context: &mut ObserverContext<'_>,

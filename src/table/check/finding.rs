@@ -200,10 +200,10 @@ kinds! {
         "nothing: HBase's cleaner of MOB files archives it, or the store file that refers to it is being \
          written";
     /// MOB files of a table to which cells may refer without a list that can be checked; a table directly
-    /// under a root, as before HBase 0.96.
+    /// under a root, as before HBase 0.96; a version, codec or feature that this build does not support.
     Unsupported = "unsupported",
-        "`hregion verify` reads all cells, and checks that it has their values; `hregion check` and others \
-         read a table beside data by its directory";
+        "`hregion verify` reads all cells, checks that it has their values, and names what is not supported; \
+         a table beside data is read by its directory";
     /// A file that the check needs is damaged or cannot be read, or a store file is a symbolic link to
     /// nothing or no regular file.
     Unreadable = "unreadable", "see `hregion verify`; restore the file from a backup";

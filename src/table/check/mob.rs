@@ -104,8 +104,7 @@ impl MobCheck {
                     Err(error) if error.is_stale() => self.is_partial = true,
                     Err(error) => {
                         self.is_partial = true;
-                        let path = error.path().unwrap_or(&file.path).to_owned();
-                        checker.add(FindingKind::Unreadable, severity, subject, &path, error.message());
+                        checker.add_error_as(severity, subject, &file.path, &error);
                     }
                 }
             }

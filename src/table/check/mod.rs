@@ -164,8 +164,17 @@ impl Checker<'_> {
 
     /// Adds an error that prevents a part of the check.
     fn add_error(&mut self, subject: &Subject<'_>, path: &Path, error: &Error) {
+        self.add_error_as(Severity::Error, subject, path, error);
+    }
+
+    /// Adds an error of this severity. What is unsupported is no damage: a warning.
+    fn add_error_as(&mut self, severity: Severity, subject: &Subject<'_>, path: &Path, error: &Error) {
         let path = error.path().unwrap_or(path).to_owned();
-        self.add(FindingKind::Unreadable, Severity::Error, subject, &path, error.message());
+        let (kind, severity) = match error.kind() {
+            ErrorKind::Unsupported => (FindingKind::Unsupported, Severity::Warning),
+            _ => (FindingKind::Unreadable, severity),
+        };
+        self.add(kind, severity, subject, &path, error.message());
     }
 
     /// Lists a directory, which need not exist. An error is a finding.

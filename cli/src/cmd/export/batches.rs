@@ -73,10 +73,6 @@ pub(super) fn export(args: &Args, mut export: BatchExport, out: &mut Output) -> 
     let (dir, files) = export_parts(args, &rows, &export.cells, open, out, |info, region, dir, scan| {
         export.export(info, region, dir, scan)
     })?;
-    if let ExportDir::Local(dir) = &dir {
-        let names: Vec<_> = files.iter().filter_map(|file| file.json["file"].as_str()).collect();
-        batch_export::retain(dir.aside(), &names)?;
-    }
     let mut members = Map::from_iter([("request".to_owned(), export.request().clone())]);
     members.extend(export.now().map(|now| (batch_export::NOW.to_owned(), now.into())));
     finish(dir, &files, members, args, out)
