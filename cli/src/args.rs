@@ -10,6 +10,7 @@ use crate::output::Output;
 use crate::{probe, vfs};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use hregion::wal::WalReaderOptions;
 use hregion::{BlockCache, HFile, HFileOptions, Limits, Region, RegionOptions};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -137,6 +138,41 @@ impl LimitArgs {
     }
 }
 
+/// Master keys of encrypted files and logs.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Reading")]
+pub(crate) struct KeyArgs {
+    /// File with the cluster's master key in hexadecimal, for encrypted files and logs
+    #[arg(long, value_name = "FILE")]
+    master_key_file: Option<PathBuf>,
+
+    /// File with the previous master key in hexadecimal, tried if the master key does not fit
+    #[arg(long, value_name = "FILE", requires = "master_key_file")]
+    alternate_master_key_file: Option<PathBuf>,
+}
+
+impl KeyArgs {
+    /// Builds the options for logs.
+    pub(crate) fn wal_options(&self, limits: Limits) -> Result<WalReaderOptions, CommandError> {
+        let mut options = WalReaderOptions::new().limits(limits);
+        if let Some(key) = self.master_key()? {
+            options = options.master_key(key);
+        }
+        if let Some(key) = self.alternate_master_key()? {
+            options = options.alternate_master_key(key);
+        }
+        Ok(options)
+    }
+
+    fn master_key(&self) -> Result<Option<Vec<u8>>, CommandError> {
+        self.master_key_file.as_deref().map(read_key).transpose()
+    }
+
+    fn alternate_master_key(&self) -> Result<Option<Vec<u8>>, CommandError> {
+        self.alternate_master_key_file.as_deref().map(read_key).transpose()
+    }
+}
+
 /// Options for reading files.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Reading")]
@@ -145,13 +181,8 @@ pub(crate) struct FileArgs {
     #[arg(long, value_name = "FILE")]
     zstd_dictionary: Option<PathBuf>,
 
-    /// File with the cluster's master key in hexadecimal, for encrypted files
-    #[arg(long, value_name = "FILE")]
-    master_key_file: Option<PathBuf>,
-
-    /// File with the previous master key in hexadecimal, tried if the master key does not fit
-    #[arg(long, value_name = "FILE", requires = "master_key_file")]
-    alternate_master_key_file: Option<PathBuf>,
+    #[command(flatten)]
+    keys: KeyArgs,
 
     #[command(flatten)]
     limits: LimitArgs,
@@ -179,7 +210,7 @@ impl FileArgs {
         if let Some(key) = self.master_key()? {
             options = options.master_key(key);
         }
-        if let Some(key) = self.alternate_master_key()? {
+        if let Some(key) = self.keys.alternate_master_key()? {
             options = options.alternate_master_key(key);
         }
         Ok(options)
@@ -199,7 +230,7 @@ impl FileArgs {
         if let Some(key) = self.master_key()? {
             options = options.master_key(key);
         }
-        if let Some(key) = self.alternate_master_key()? {
+        if let Some(key) = self.keys.alternate_master_key()? {
             options = options.alternate_master_key(key);
         }
         Ok(options)
@@ -225,7 +256,7 @@ impl FileArgs {
     /// Whether any of these arguments was given.
     pub(crate) fn is_given(&self) -> bool {
         self.zstd_dictionary.is_some()
-            || self.master_key_file.is_some()
+            || self.keys.master_key_file.is_some()
             || self.limits.is_given()
             || self.limit_row_bytes.is_some()
             || self.no_checksums
@@ -233,7 +264,8 @@ impl FileArgs {
 
     /// Returns the files that these arguments name.
     pub(crate) fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        self.zstd_dictionary.iter().chain(&self.master_key_file).chain(&self.alternate_master_key_file)
+        let KeyArgs { master_key_file, alternate_master_key_file } = &self.keys;
+        self.zstd_dictionary.iter().chain(master_key_file).chain(alternate_master_key_file)
     }
 
     fn warn_of_checksums(&self, out: &Output) {
@@ -247,11 +279,12 @@ impl FileArgs {
     }
 
     pub(crate) fn master_key(&self) -> Result<Option<Vec<u8>>, CommandError> {
-        self.master_key_file.as_deref().map(read_key).transpose()
+        self.keys.master_key()
     }
 
-    fn alternate_master_key(&self) -> Result<Option<Vec<u8>>, CommandError> {
-        self.alternate_master_key_file.as_deref().map(read_key).transpose()
+    /// Builds the options for logs.
+    pub(crate) fn wal_options(&self) -> Result<WalReaderOptions, CommandError> {
+        self.keys.wal_options(self.limits())
     }
 
     pub(crate) fn limits(&self) -> Limits {

@@ -278,7 +278,9 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
              or `scan --batch` to read rows in parts",
         ),
         (ErrorKind::Locked, _) => Some(LOCKED),
-        (_, Some(Corruption::Unsupported { what: "encrypted file", .. })) => Some("use --master-key-file"),
+        (_, Some(Corruption::Unsupported { what: "encrypted file" | "encrypted write-ahead log", .. })) => {
+            Some("use --master-key-file")
+        }
         (_, Some(Corruption::Unsupported { what: "ZSTD dictionary", .. })) => Some("use --zstd-dictionary"),
         (ErrorKind::InvalidArgument, None) if lacks_settings(error) => Some(
             "`compact`, `flush`, `recover`, `shell` and `load` of a region accept --family \

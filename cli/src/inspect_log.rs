@@ -4,10 +4,9 @@ use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::LogList;
 use crate::output::Output;
 use crate::text;
-use hregion::Limits;
 use hregion::cell::StringBinary;
 use hregion::io::FileReader;
-use hregion::wal::{WalEnd, WalEntry, WalReader};
+use hregion::wal::{WalEnd, WalEntry, WalReader, WalReaderOptions};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -34,7 +33,7 @@ pub(crate) fn run(
     (path, is_dir): (&Path, bool),
     list: &LogList<'_>,
     counts: bool,
-    limits: &Limits,
+    options: &WalReaderOptions,
     out: &mut Output,
 ) -> Result<Exit, Failure> {
     out.start_progress(if counts { list.bytes() } else { 0 }, false);
@@ -42,7 +41,7 @@ pub(crate) fn run(
     let (mut count, mut length, mut entries) = (0_u64, 0_u64, 0_u64);
     for log in list.logs() {
         let Some(file) = list.open(log, out)? else { continue };
-        let (report, of_log) = read(log, file, counts, limits, out)?;
+        let (report, of_log) = read(log, file, counts, options, out)?;
         count += 1;
         length = length.saturating_add(report["length"].as_u64().unwrap_or(0));
         entries += report["entries"].as_u64().unwrap_or(0);
@@ -86,11 +85,11 @@ fn read(
     path: &Path,
     file: Arc<dyn FileReader>,
     counts: bool,
-    limits: &Limits,
+    options: &WalReaderOptions,
     out: &Output,
 ) -> Result<(Value, Regions), Failure> {
     let length = file.len();
-    let mut log = WalReader::new(out.progress().watch(file), limits)?;
+    let mut log = options.open_reader(out.progress().watch(file))?;
     let mut report = json!({ "path": text::json_path(path), "kind": "wal", "length": length });
     let header = log.header();
     report["header"] = header.map_or(Value::Null, |header| {
@@ -99,6 +98,7 @@ fn read(
             "compression": header.has_compression(),
             "tag_compression": header.has_tag_compression(),
             "value_compression": header.value_compression().map(|codec| codec.name()),
+            "encrypted": header.is_encrypted(),
             "log_id": header.log_id(),
         })
     });

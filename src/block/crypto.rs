@@ -9,6 +9,8 @@
 //! |      0 |     1 | iv length  | 16; 0 if there is nothing to encrypt, and nothing follows  |
 //! |      1 |    16 | iv         | the first counter                                          |
 //! |     17 |       | ciphertext | AES/CTR, no padding, of the encoded and compressed payload |
+//!
+//! The cells of an encrypted write-ahead log are encrypted in the same way (wal.md §18).
 #![warn(clippy::indexing_slicing)]
 
 use crate::coding::Cursor;
@@ -44,6 +46,42 @@ impl fmt::Debug for SecretKey {
     }
 }
 
+/// The cluster's master keys. `Debug` does not show them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MasterKeys {
+    /// The key with which the data keys of new files are wrapped.
+    pub(crate) current: Option<SecretKey>,
+    /// The key that is tried if the current one does not unwrap a data key.
+    pub(crate) alternate: Option<SecretKey>,
+}
+
+impl MasterKeys {
+    /// Returns the bytes of the keys, in the order in which they are tried.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.current.iter().chain(&self.alternate).map(SecretKey::as_bytes)
+    }
+
+    /// Unwraps a data key with the first key that fits; `None` without keys (HBase:
+    /// `EncryptionUtil.unwrapKey`).
+    ///
+    /// # Errors
+    ///
+    /// The error of the first key, if none unwraps it.
+    pub(crate) fn unwrap<T>(
+        &self,
+        unwrap: impl Fn(&[u8]) -> Result<T, Corruption>,
+    ) -> Result<Option<T>, Corruption> {
+        let mut failure = None;
+        for key in self.iter() {
+            match unwrap(key) {
+                Ok(unwrapped) => return Ok(Some(unwrapped)),
+                Err(corruption) => failure = failure.or(Some(corruption)),
+            }
+        }
+        failure.map_or(Ok(None), Err)
+    }
+}
+
 /// Fails if this build does not support encryption.
 pub(crate) fn check_supported() -> Result<(), Corruption> {
     imp::check_supported()
@@ -69,7 +107,7 @@ pub(crate) fn wrap_key(key: &[u8], master_key: &[u8], iv: [u8; IV_LEN]) -> Resul
     imp::wrap(key, master_key, iv)
 }
 
-/// Decrypts the blocks of one file.
+/// Decrypts the blocks of one file, or the cells of one log.
 #[derive(Clone)]
 pub(crate) struct BlockCipher(imp::Key);
 
@@ -78,6 +116,16 @@ impl BlockCipher {
     pub(crate) fn unwrap(wrapped: &[u8], master_key: &[u8]) -> Result<Self, Corruption> {
         let key = imp::unwrap(wrapped, master_key)?;
         imp::Key::new(&key).map(Self).ok_or(Corruption::Malformed(DATA_KEY_LEN))
+    }
+
+    /// Returns the cipher of a file with the key `wrapped`. `what` names the file in the error if there are
+    /// no master keys.
+    pub(crate) fn of(wrapped: &[u8], keys: &MasterKeys, what: &'static str) -> Result<Self, Corruption> {
+        keys.unwrap(|key| Self::unwrap(wrapped, key))?.ok_or(Corruption::Unsupported {
+            what,
+            name: "(AES)".into(),
+            hint: Some("give the cluster's master key"),
+        })
     }
 
     /// Returns the cipher whose wrapped key is somewhere in `bytes`, the end of a file with a damaged
@@ -103,6 +151,11 @@ impl BlockCipher {
     /// Damage is not detected here: the block's checksum covers the payload as stored.
     pub(crate) fn decrypt(&self, payload: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {
         imp::decrypt(&self.0, payload, out)
+    }
+
+    /// Decrypts bytes in place that were encrypted with this IV.
+    pub(crate) fn decrypt_in_place(&self, iv: [u8; IV_LEN], bytes: &mut [u8]) -> Result<(), Corruption> {
+        imp::apply(&self.0, iv, bytes)
     }
 }
 

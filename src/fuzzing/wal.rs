@@ -5,13 +5,14 @@ use crate::cell::Cell;
 use crate::io::{FileWriter, MemoryFile};
 use crate::limits::Limits;
 use crate::sync::{Mutex, unpoisoned};
-use crate::wal::{WalEnd, WalEntry, WalKey, WalReader, WalWriterOptions};
+use crate::wal::{WalEnd, WalEntry, WalKey, WalReaderOptions, WalWriterOptions};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 /// Checks a log: the entries read from it are in order and within the limits, and are the same when they are
-/// written and read again. The first byte decides whether the rest is a file of recovered edits.
+/// written and read again. The first byte decides whether the rest is a file of recovered edits. Encrypted
+/// logs have the master key of those in `testdata`.
 pub fn wal(input: &[u8]) {
     const MAX_BYTES: usize = 1 << 20;
 
@@ -43,10 +44,14 @@ pub fn wal(input: &[u8]) {
     assert_eq!(again.iter().map(edit).collect::<Vec<_>>(), kept);
 }
 
+/// The master key of the encrypted logs in `testdata`.
+const MASTER_KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+
 /// Returns the entries, if the bytes begin with the header of a log.
 fn read(path: &str, bytes: Vec<u8>, limits: &Limits) -> Option<Vec<WalEntry>> {
     let len = bytes.len() as u64;
-    let mut reader = WalReader::new(Arc::new(MemoryFile::new(path, bytes)), limits).ok()?;
+    let options = WalReaderOptions::new().limits(limits.clone()).master_key(MASTER_KEY);
+    let mut reader = options.open_reader(Arc::new(MemoryFile::new(path, bytes))).ok()?;
     let mut entries: Vec<WalEntry> = Vec::new();
     let mut next = reader.offset();
     while let Ok(Some(entry)) = reader.next_entry() {

@@ -73,7 +73,7 @@ impl Encryption {
         let name = StringBinary(family.name());
         crypto::check_supported()
             .map_err(|corruption| Error::not_supported(format!("a file of family {name}: {corruption}")))?;
-        let Some(master_key) = options.master_key.clone() else {
+        let Some(master_key) = options.master_keys.current.clone() else {
             let why =
                 if family.encryption.is_some() { "ENCRYPTION is" } else { "its files are encrypted by" };
             return Err(Error::not_supported(format!(
@@ -82,7 +82,7 @@ impl Encryption {
             )));
         };
         let unwrap = |wrapped: &[u8]| {
-            options.unwrap_with_master_key(|key| crypto::unwrap_key(wrapped, key)).map_err(|corruption| {
+            options.master_keys.unwrap(|key| crypto::unwrap_key(wrapped, key)).map_err(|corruption| {
                 Error::invalid_argument(format!("ENCRYPTION_KEY of family {name}: {corruption}"))
             })
         };
@@ -93,7 +93,7 @@ impl Encryption {
     /// Returns the encryption of a file that belongs to no family and is made from an encrypted one: with a
     /// new data key.
     pub(super) fn like_input(options: &HFileOptions) -> Result<Self> {
-        match options.master_key.clone() {
+        match options.master_keys.current.clone() {
             Some(master_key) => Ok(Self { cipher: Cipher::Aes, master_key, data_key: None }),
             None => Err(Error::not_supported(
                 "a file made of an encrypted one cannot be written in the clear: give the cluster's \

@@ -286,14 +286,7 @@ pub(super) fn data_format(info: &FileInfo) -> Result<DataFormat, Corruption> {
 /// Returns the cipher of an encrypted file.
 fn cipher(trailer: &Trailer, options: &HFileOptions) -> Result<Option<BlockCipher>, Corruption> {
     let Some(wrapped) = trailer.encryption_key() else { return Ok(None) };
-    match options.unwrap_with_master_key(|key| BlockCipher::unwrap(wrapped, key))? {
-        Some(cipher) => Ok(Some(cipher)),
-        None => Err(Corruption::Unsupported {
-            what: "encrypted file",
-            name: "(AES)".into(),
-            hint: Some("give the cluster's master key"),
-        }),
-    }
+    BlockCipher::of(wrapped, &options.master_keys, "encrypted file").map(Some)
 }
 
 pub(super) fn unknown_comparator(trailer: &Trailer) -> Corruption {

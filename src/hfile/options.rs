@@ -3,9 +3,9 @@
 use super::HFile;
 use super::salvage::{self, SalvageReport};
 use super::verify::{self, VerifyReport};
-use crate::block::crypto::SecretKey;
+use crate::block::crypto::{MasterKeys, SecretKey};
 use crate::cache::BlockCache;
-use crate::error::{Corruption, Error, Result};
+use crate::error::{Error, Result};
 use crate::io::{FileReader, LocalStorage, Storage};
 use crate::limits::Limits;
 use crate::metrics::BlockCounts;
@@ -19,8 +19,7 @@ pub struct HFileOptions {
     pub(super) verify_checksums: bool,
     pub(super) limits: Limits,
     pub(super) zstd_dictionary: Option<Arc<[u8]>>,
-    pub(super) master_key: Option<SecretKey>,
-    alternate_master_key: Option<SecretKey>,
+    pub(super) master_keys: MasterKeys,
     pub(super) storage: Arc<dyn Storage>,
     pub(super) block_counts: Option<Arc<BlockCounts>>,
 }
@@ -32,8 +31,7 @@ impl HFileOptions {
             verify_checksums: true,
             limits: Limits::default(),
             zstd_dictionary: None,
-            master_key: None,
-            alternate_master_key: None,
+            master_keys: MasterKeys::default(),
             storage: Arc::new(LocalStorage),
             block_counts: None,
         }
@@ -86,7 +84,7 @@ impl HFileOptions {
     /// `crypto`. HBase: the key that `hbase.crypto.master.key.name` names.
     #[must_use]
     pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
-        self.master_key = Some(SecretKey::from(key));
+        self.master_keys.current = Some(SecretKey::from(key));
         self
     }
 
@@ -95,33 +93,13 @@ impl HFileOptions {
     /// keys of new files are never wrapped with it.
     #[must_use]
     pub fn alternate_master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
-        self.alternate_master_key = Some(SecretKey::from(key));
+        self.master_keys.alternate = Some(SecretKey::from(key));
         self
     }
 
-    /// Returns the bytes of the master keys, in the order in which they are tried.
-    pub(super) fn master_keys(&self) -> impl Iterator<Item = &[u8]> {
-        self.master_key.iter().chain(&self.alternate_master_key).map(SecretKey::as_bytes)
-    }
-
-    /// Unwraps a data key with the first master key that fits; `None` without master keys (HBase:
-    /// `EncryptionUtil.unwrapKey`).
-    ///
-    /// # Errors
-    ///
-    /// The error of the first master key, if none unwraps it.
-    pub(super) fn unwrap_with_master_key<T>(
-        &self,
-        unwrap: impl Fn(&[u8]) -> Result<T, Corruption>,
-    ) -> Result<Option<T>, Corruption> {
-        let mut failure = None;
-        for key in self.master_keys() {
-            match unwrap(key) {
-                Ok(unwrapped) => return Ok(Some(unwrapped)),
-                Err(corruption) => failure = failure.or(Some(corruption)),
-            }
-        }
-        failure.map_or(Ok(None), Err)
+    /// Returns the master keys that were given.
+    pub(crate) fn given_master_keys(&self) -> &MasterKeys {
+        &self.master_keys
     }
 
     /// Sets the storage that files are in (default: the local file system).

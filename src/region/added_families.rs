@@ -28,7 +28,7 @@ impl RegionOptions {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 opened => opened.map_err(|error| Error::io("open", &log, error))?,
             };
-            let end = WalReader::new(file, self.file_limits())?.for_each_entry(|entry| {
+            let end = self.wal_options().open_reader(file)?.for_each_entry(|entry| {
                 let is_added = |cell: CellRef<'_>| families.contains(&cell.family());
                 let of = std::str::from_utf8(&entry.key().table_name).ok();
                 let is_of_table =
@@ -66,7 +66,7 @@ impl RegionOptions {
         if let Some(root) = dir.root_of_table() {
             let logs = LogTree::new(root).logs(&*self.storage)?;
             let paths = logs.iter().map(|log| &*log.path);
-            WalReader::refuse_unclosed(&*self.storage, paths, self.file_limits())?;
+            WalReader::refuse_unclosed(&*self.storage, paths, &self.wal_options())?;
             self.refuse_cells_of(&added, table, logs.into_iter().map(|log| log.path))?;
         }
         let mut edits = dir.recovered_edits()?.to_vec();

@@ -140,9 +140,10 @@ impl RegionOptions {
         let options = self.files.clone().block_counts(Arc::clone(&block_counts));
         let (families, mut unknown) = self.families_of(&dir)?;
         warnings.append(&mut unknown);
-        let (limits, may_vanish) = (self.replay_limits(&dir)?, !self.writable);
+        let reading = self.wal_options().limits(self.replay_limits(&dir)?);
+        let may_vanish = !self.writable;
         let (given, accept_torn) = (&self.replay_logs, self.accept_torn_logs);
-        let mut edits = RecoveredEdits::new(&dir, given, &self.storage, &limits, may_vanish, accept_torn)?;
+        let mut edits = RecoveredEdits::new(&dir, given, &self.storage, reading, may_vanish, accept_torn)?;
         let new_store = |family: Family| self.new_store(&dir, family, &options);
         let stores = families.into_iter().map(new_store).collect::<Result<Vec<Store>>>()?;
         let files = self.open_store_files(&dir, &stores, list, &mut warnings)?;

@@ -12,6 +12,7 @@ use crate::layout::{Snapshot, SnapshotRegion, moved_paths};
 use crate::limits::Limits;
 use crate::op::Durability;
 use crate::schema::Family;
+use crate::wal::WalReaderOptions;
 use bytes::Bytes;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -432,7 +433,8 @@ impl RegionOptions {
         self.zstd_framed.unwrap_or_else(|| named || self.files.given_zstd_dictionary().is_some())
     }
 
-    /// Sets the cluster's master key, for encrypted files. See [`HFileOptions::master_key`].
+    /// Sets the cluster's master key, for encrypted files and logs. See [`HFileOptions::master_key`] and
+    /// [`WalReaderOptions::master_key`].
     #[must_use]
     pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
         self.files = self.files.master_key(key);
@@ -497,9 +499,9 @@ impl RegionOptions {
         .writable(true)
     }
 
-    /// Returns the limits on memory allocated for data read from files.
-    pub(crate) fn file_limits(&self) -> &Limits {
-        self.files.limit_values()
+    /// Returns the options to read logs with: the limits and master keys of the files.
+    pub(crate) fn wal_options(&self) -> WalReaderOptions {
+        WalReaderOptions::of_files(self.files.limit_values(), self.files.given_master_keys())
     }
 
     /// Returns the options to open the files with.

@@ -7,12 +7,11 @@ use crate::cell::CellRef;
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::{FileReader, Storage};
 use crate::layout::{LogTree, RegionDir, durable};
-use crate::limits::Limits;
 use crate::memstore::Segment;
 use crate::schema::RegionInfo;
 use crate::store::{Store, StoreFile};
 use crate::sync::unpoisoned;
-use crate::wal::{MARKER_FAMILY, WalEnd, WalEntry, WalReader};
+use crate::wal::{MARKER_FAMILY, WalEnd, WalEntry, WalReader, WalReaderOptions};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::mem;
@@ -26,7 +25,7 @@ use std::sync::{Arc, Mutex};
 pub(super) struct RecoveredEdits {
     info: RegionInfo,
     storage: Arc<dyn Storage>,
-    limits: Limits,
+    reading: WalReaderOptions,
     /// The logs, in order.
     logs: Vec<Log>,
     /// Whether closed logs with a torn end are accepted.
@@ -209,7 +208,7 @@ impl RecoveredEdits {
         dir: &RegionDir,
         given: &[PathBuf],
         storage: &Arc<dyn Storage>,
-        limits: &Limits,
+        reading: WalReaderOptions,
         may_vanish: bool,
         accept_torn: bool,
     ) -> Result<Self> {
@@ -217,7 +216,7 @@ impl RecoveredEdits {
         let own = dir.recovered_edits()?.iter().map(|path| (path, false));
         for (path, is_given) in own.chain(given.iter().map(|path| (path, true))) {
             if may_vanish && is_given {
-                WalReader::refuse_unclosed(&**storage, [path.as_path()], limits)?;
+                WalReader::refuse_unclosed(&**storage, [path.as_path()], &reading)?;
             }
             let opened = match may_vanish {
                 true => storage.open(path),
@@ -243,9 +242,8 @@ impl RecoveredEdits {
             }
         }
         let (info, encoded_name) = (dir.info().clone(), dir.info().encoded_name());
-        let (storage, limits) = (Arc::clone(storage), limits.clone());
-        let files = BTreeMap::new();
-        Ok(Self { info, storage, limits, logs, accept_torn, encoded_name, files })
+        let (storage, files) = (Arc::clone(storage), BTreeMap::new());
+        Ok(Self { info, storage, reading, logs, accept_torn, encoded_name, files })
     }
 
     /// Adds files of a family. Only these matter among the files that logs record as replaced: others no
@@ -315,15 +313,15 @@ impl RecoveredEdits {
     /// # Errors
     ///
     /// If a log is unreadable, or damaged before its end, or torn although it was closed, or has a row that
-    /// is not in the region; if the cells take more memory than [`Limits::load_on_open_bytes`]:
-    /// [`ReplayError::TooLarge`].
+    /// is not in the region; if the cells take more memory than
+    /// [`Limits::load_on_open_bytes`](crate::Limits::load_on_open_bytes): [`ReplayError::TooLarge`].
     pub(super) fn replay(
         &self,
         stores: &[Store],
         segments: &[Arc<Segment>],
         flushed: &[i64],
     ) -> Result<Replayed, ReplayError> {
-        let (mut bytes, limit) = (0usize, self.limits.load_on_open_bytes);
+        let (mut bytes, limit) = (0usize, self.reading.limit_values().load_on_open_bytes);
         let mut too_large = None;
         let replayed = self.read_cells(stores, flushed, &ALL, |log, _, store, cell| {
             bytes = bytes.saturating_add(memory_of(cell));
@@ -356,7 +354,8 @@ impl RecoveredEdits {
     }
 
     /// Divides the sequence ids into windows, in order, whose cells take no more memory than
-    /// [`Limits::load_on_open_bytes`], or have a single id. The ids of logs may interleave.
+    /// [`Limits::load_on_open_bytes`](crate::Limits::load_on_open_bytes), or have a single id. The ids of
+    /// logs may interleave.
     pub(super) fn windows(&self, stores: &[Store], flushed: &[i64]) -> Result<Vec<Window>> {
         let mut sizes: Vec<(i64, usize)> = Vec::new();
         self.read_cells(stores, flushed, &ALL, |_, seq_id, _, cell| {
@@ -367,12 +366,13 @@ impl RecoveredEdits {
             Ok(())
         })?;
         sizes.sort_unstable();
+        let limit = self.reading.limit_values().load_on_open_bytes;
         let (mut windows, mut first, mut bytes) = (Vec::new(), i64::MIN, 0usize);
         for of_id in sizes.chunk_by(|(a, _), (b, _)| a == b) {
             let [(seq_id, _), ..] = *of_id else { continue };
             let size = of_id.iter().fold(0usize, |sum, (_, size)| sum.saturating_add(*size));
             bytes = bytes.saturating_add(size);
-            if bytes > self.limits.load_on_open_bytes && bytes > size {
+            if bytes > limit && bytes > size {
                 windows.push(first..=seq_id.saturating_sub(1));
                 (first, bytes) = (seq_id, size);
             }
@@ -476,7 +476,7 @@ impl RecoveredEdits {
             return Ok(());
         }
         let paths = of_servers.iter().map(|log| &*log.path);
-        WalReader::refuse_unclosed(&*self.storage, paths, &self.limits)?;
+        WalReader::refuse_unclosed(&*self.storage, paths, &self.reading)?;
         let floor = flushed.iter().copied().min().unwrap_or(0);
         let mut known = BTreeSet::new();
         for Log { file, is_shared, .. } in self.logs.iter().filter(|log| !log.is_flushed(floor)) {
@@ -528,7 +528,7 @@ impl RecoveredEdits {
     }
 
     fn read(&self, file: &Arc<dyn FileReader>, is_shared: bool) -> Result<WalReader> {
-        let log = WalReader::new(Arc::clone(file), &self.limits)?;
+        let log = self.reading.open_reader(Arc::clone(file))?;
         Ok(if is_shared { log.only_cells_of(self.encoded_name.as_bytes()) } else { log })
     }
 

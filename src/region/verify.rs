@@ -228,10 +228,10 @@ impl RegionOptions {
     /// Verifies a log by itself, and its rows against the regions under its root. Returns the first fault of
     /// the log, after that of the region's `.regioninfo`, if any, without which rows are not checked.
     fn verify_log(&self, path: &Path) -> Vec<Error> {
-        let (storage, limits) = (&**self.file_storage(), self.files.limit_values());
-        let (mut check, fault) = match LogCheck::of_log(storage, limits, path) {
+        let (storage, reading) = (&**self.file_storage(), self.wal_options());
+        let (mut check, fault) = match LogCheck::of_log(storage, &reading, path) {
             Ok(check) => (check, None),
-            Err(error) => (LogCheck::elsewhere(storage, limits), Some(error)),
+            Err(error) => (LogCheck::elsewhere(storage, &reading), Some(error)),
         };
         fault.into_iter().chain(check.check(path).err()).collect()
     }
@@ -245,8 +245,8 @@ impl RegionOptions {
         report: &mut dyn FnMut(&Path, Result<VerifyReport>),
     ) {
         faults.extend(dir.recovered_edits().err());
-        let (storage, limits) = (&**self.file_storage(), self.files.limit_values());
-        let mut check = LogCheck::of_region(storage, limits, dir.info().clone());
+        let (storage, reading) = (&**self.file_storage(), self.wal_options());
+        let mut check = LogCheck::of_region(storage, &reading, dir.info().clone());
         // Another process may have removed a log: the files have its cells.
         let found = dir.found_edits().filter_map(|log| check.check(log).err());
         faults.extend(found.filter(|error| !error.is_stale()));

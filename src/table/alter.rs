@@ -330,8 +330,8 @@ impl TableChange<'_> {
         }
         let logs = self.logs.logs(&**self.options.file_storage())?;
         let mut logs: Vec<PathBuf> = logs.into_iter().map(|log| log.path).collect();
-        let (storage, limits) = (self.options.file_storage(), self.options.file_limits());
-        WalReader::refuse_unclosed(&**storage, logs.iter().map(PathBuf::as_path), limits)?;
+        let (storage, options) = (self.options.file_storage(), self.options.wal_options());
+        WalReader::refuse_unclosed(&**storage, logs.iter().map(PathBuf::as_path), &options)?;
         for region in self.regions_with_edits()? {
             let dir = RegionDir::open(self.options.file_storage(), &self.tree.dir().join(region))?;
             logs.extend(dir.recovered_edits()?.iter().cloned());

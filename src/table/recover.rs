@@ -96,14 +96,17 @@ impl Table {
     /// opened with all of [these logs](RegionOptions::replay_logs) before it is written to (`hregion recover
     /// REGION --wal …`).
     ///
-    /// Logs of HBase have no checksums of entries: see [`WalReader`] for the damage that is not detected.
+    /// Logs of HBase have no checksums of entries: see [`WalReader`] for the damage that is not detected. The
+    /// edits of encrypted logs are written to recovered edits in the clear, and are there until the region
+    /// has flushed them.
     ///
     /// # Errors
     ///
-    /// If a log is unreadable, encrypted, or damaged before its end; if one that was closed, or is not the
-    /// newest of its server, is torn, unless that [is accepted](RegionOptions::accept_torn_logs); if the root
-    /// is [locked](crate::ErrorKind::Locked), or a region with edits, even if an earlier call has replayed
-    /// them. Nothing has changed in these cases.
+    /// If a log is unreadable, damaged before its end, or encrypted and there is no [master
+    /// key](RegionOptions::master_key) that fits; if one that was closed, or is not the newest of its server,
+    /// is torn, unless that [is accepted](RegionOptions::accept_torn_logs); if the root is
+    /// [locked](crate::ErrorKind::Locked), or a region with edits, even if an earlier call has replayed them.
+    /// Nothing has changed in these cases.
     ///
     /// The error of a table does not prevent the recovery of the others: the first one is returned after it
     /// ([`recover_tables`](Self::recover_tables) returns all). Logs with edits of such a table stay. Nothing
@@ -400,7 +403,7 @@ impl<'o> Recovery<'o> {
     /// Fails if a log [may have more](WalReader::refuse_unclosed) than can be read.
     fn refuse_unclosed(&self, logs: &[ServerLog]) -> Result<()> {
         let paths = logs.iter().map(|log| &*log.path);
-        WalReader::refuse_unclosed(self.storage(), paths, self.options.file_limits())
+        WalReader::refuse_unclosed(self.storage(), paths, &self.options.wal_options())
     }
 
     /// Reads all logs, which are given, and finds the regions in them and those with recovered edits.
@@ -509,7 +512,7 @@ impl<'o> Recovery<'o> {
         mut see: impl FnMut(RegionKey, &WalEntry) -> Result<()>,
     ) -> Result<WalEnd> {
         let file = self.storage().open(log).map_err(|error| Error::io("open", log, error))?;
-        WalReader::new(file, self.options.file_limits())?.for_each_entry(|entry| {
+        self.options.wal_options().open_reader(file)?.for_each_entry(|entry| {
             let at = |corruption: Corruption| corruption.at(log, entry.offset());
             // Of the markers, only compactions matter to a replay.
             if !entry.is_marker() || entry.compaction().map_err(at)?.is_some() {

@@ -1,4 +1,5 @@
-//! The cells of an entry, plain and with dictionaries (wal.md §4 to §6; HBase: `WALCellCodec`).
+//! The cells of an entry: plain, with dictionaries, and encrypted (wal.md §4 to §6, §18; HBase:
+//! `WALCellCodec`, `SecureWALCellCodec`).
 //!
 //! In memory, the cells of an entry are stored one after the other as `KeyValue`s with a tags part.
 #![warn(clippy::indexing_slicing)]
@@ -7,6 +8,7 @@ use super::dictionary::{Dictionaries, Role};
 use super::header::WalHeader;
 use super::source::{Input, Source, Stop};
 use crate::block::codec::{Codec, Compressor, CompressorOptions, Decompressor};
+use crate::block::crypto::{BlockCipher, IV_LEN};
 use crate::cell::key::FIXED_LEN;
 use crate::cell::key_value::{self, CellFormat, checked_key};
 use crate::cell::{CellRef, MAX_FAMILY_LEN, MAX_ROW_LEN, tags};
@@ -22,6 +24,10 @@ pub(super) struct CellReader {
     /// `None` if the log has no dictionaries.
     pub(super) dictionaries: Option<Dictionaries>,
     values: Option<Decompressor>,
+    /// `None` if the log is not encrypted.
+    cipher: Option<BlockCipher>,
+    /// The decrypted cell.
+    decrypted: Vec<u8>,
     /// The maximum number of bytes that the cells of an entry take in memory.
     max_bytes: usize,
 }
@@ -30,6 +36,7 @@ impl CellReader {
     /// Creates a reader for the cells of a log, before its first entry. Fails if a codec is not built in.
     pub(super) fn new(
         header: &WalHeader,
+        cipher: Option<BlockCipher>,
         recovered_edits: bool,
         max_bytes: usize,
         max_dictionary_bytes: usize,
@@ -41,22 +48,30 @@ impl CellReader {
                 .has_compression()
                 .then(|| Dictionaries::new(Role::Reader, tags, recovered_edits, max_dictionary_bytes)),
             values: header.value_compression().map(|codec| Decompressor::new(codec, None)),
+            cipher,
+            decrypted: Vec::new(),
             max_bytes,
         })
     }
 
+    /// Whether the cells can be skipped: they have the plain form.
+    pub(super) fn can_skip(&self) -> bool {
+        self.dictionaries.is_none() && self.cipher.is_none()
+    }
+
     /// Reads a cell and appends it to `out`.
     pub(super) fn read(&mut self, input: &mut Input, out: &mut Vec<u8>) -> Result<(), Stop> {
-        match &mut self.dictionaries {
-            None => read_plain(input, self.max_bytes, out),
-            Some(dictionaries) => {
+        match (&self.cipher, &mut self.dictionaries) {
+            (Some(cipher), _) => read_encrypted(input, cipher, &mut self.decrypted, self.max_bytes, out),
+            (None, None) => read_plain(input, self.max_bytes, out),
+            (None, Some(dictionaries)) => {
                 read_compressed(input, dictionaries, self.values.as_ref(), self.max_bytes, out)
             }
         }
     }
 }
 
-/// Skips a cell of a log without dictionaries, without checking it.
+/// Skips a cell of a log that is neither encrypted nor has dictionaries, without checking it.
 pub(super) fn skip_plain(input: &mut Input) -> Result<(), Stop> {
     take_plain(input).map(drop)
 }
@@ -154,9 +169,72 @@ fn read_compressed(
     Ok(tags::check(out.get(area_at..).unwrap_or_default())?)
 }
 
+/// Reads an encrypted cell. `decrypted` is reused memory.
+fn read_encrypted(
+    input: &mut Input,
+    cipher: &BlockCipher,
+    decrypted: &mut Vec<u8>,
+    max_bytes: usize,
+    out: &mut Vec<u8>,
+) -> Result<(), Stop> {
+    let iv_len = read_len(input, "iv length", IV_LEN, IV_LEN)?;
+    let iv = Cursor::new(input.take(iv_len, "iv")?).array("iv")?;
+    let len = read_len(input, "length of an encrypted cell", 0, I32_MAX)?;
+    let cell = input.take(len, "encrypted cell")?;
+    limit(out.len(), cell.len(), max_bytes)?;
+    decrypted.clear();
+    decrypted.extend_from_slice(cell);
+    cipher.decrypt_in_place(iv, decrypted)?;
+    Ok(parse_decrypted(decrypted, out)?)
+}
+
+/// Appends a decrypted cell to `out`.
+fn parse_decrypted(cell: &[u8], out: &mut Vec<u8>) -> Result<(), Corruption> {
+    let mut cursor = Cursor::new(cell);
+    let key_len = read_len(&mut cursor, "key length", FIXED_LEN, I32_MAX)?;
+    let value_len = read_len(&mut cursor, "value length", 0, I32_MAX)?;
+    let tags_len = read_len(&mut cursor, "tags length", 0, u16::MAX.into())?;
+    for len in [key_len, value_len] {
+        out.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
+    }
+    let key_at = out.len();
+    let row_len = read_len(&mut cursor, "length of a row", 0, MAX_ROW_LEN)?;
+    out.extend_from_slice(&u16::try_from(row_len).unwrap_or(u16::MAX).to_be_bytes());
+    out.extend_from_slice(cursor.take(row_len, "row")?);
+    let family_len = read_len(&mut cursor, "length of a family", 0, MAX_FAMILY_LEN)?;
+    out.push(u8::try_from(family_len).unwrap_or(u8::MAX));
+    out.extend_from_slice(cursor.take(family_len, "family")?);
+    let qualifier_len = read_len(&mut cursor, "length of a qualifier", 0, I32_MAX)?;
+    out.extend_from_slice(cursor.take(qualifier_len, "qualifier")?);
+    out.extend_from_slice(cursor.take(9, "timestamp and type")?);
+    let key = out.get(key_at..).unwrap_or_default();
+    if key.len() != key_len {
+        let signed = |len| i64::try_from(len).unwrap_or(i64::MAX);
+        let (expected, found) = (signed(key_len), signed(key.len()));
+        return Err(Corruption::Mismatch { what: "key length", expected, found });
+    }
+    checked_key(key)?;
+    out.extend_from_slice(cursor.take(value_len, "value")?);
+    // HBase 2 writes the tags alone; before, their length preceded them once more.
+    let stored = u16::try_from(tags_len).unwrap_or(u16::MAX);
+    if cursor.rest().len() == tags_len + 2 {
+        let found = cursor.u16("tags length")?;
+        if found != stored {
+            let (expected, found) = (stored.into(), found.into());
+            return Err(Corruption::Mismatch { what: "tags length", expected, found });
+        }
+    }
+    let area = cursor.take(tags_len, "tags")?;
+    cursor.finish("bytes after an encrypted cell")?;
+    tags::check(area)?;
+    out.extend_from_slice(&stored.to_be_bytes());
+    out.extend_from_slice(area);
+    Ok(())
+}
+
 const I32_MAX: usize = i32::MAX as usize;
 
-fn read_len(input: &mut Input, what: &'static str, min: usize, max: usize) -> Result<usize, Stop> {
+fn read_len<S: Source>(input: &mut S, what: &'static str, min: usize, max: usize) -> Result<usize, S::Error> {
     let len = input.varint(what)?;
     let signed = |len| i64::try_from(len).unwrap_or(i64::MAX);
     match usize::try_from(len) {
@@ -272,7 +350,7 @@ mod tests {
 
     fn read_all(header: &WalHeader, bytes: &[u8], count: usize) -> Result<Vec<u8>, Stop> {
         let mut input = Input::new(Arc::new(MemoryFile::new("log", bytes.to_vec())), LIMIT);
-        let mut reader = CellReader::new(header, false, LIMIT, LIMIT)?;
+        let mut reader = CellReader::new(header, None, false, LIMIT, LIMIT)?;
         let mut out = Vec::new();
         for _ in 0..count {
             reader.read(&mut input, &mut out)?;
@@ -393,6 +471,34 @@ mod tests {
             assert!(framed.starts_with(&u32::try_from(len).unwrap().to_be_bytes()), "{len}");
             assert!(framed[8..].starts_with(&MAGIC), "{len}");
         }
+    }
+
+    /// Tags alone, as HBase 2 writes them, and after their length, as HBase 1 does.
+    #[test]
+    fn decrypted_cells_have_tags_in_two_forms() {
+        let before_tags = b"\x0f\x01\x04\x01r\x01f\x01q\0\0\0\0\0\0\0\x05\x04v";
+        let key = SeekKey::of(b"r", b"f", b"q", 5, CellType::Put);
+        let mut expected = Vec::new();
+        let cell = CellRef::new(&key, b"v").with_tag_bytes(b"\0\x02\x40a").unwrap();
+        key_value::put(&mut expected, &cell, IN_MEMORY);
+        for tags in [&b"\0\x02\x40a"[..], b"\0\x04\0\x02\x40a"] {
+            let mut out = Vec::new();
+            let cell = [&before_tags[..], tags].concat();
+            parse_decrypted(&cell, &mut out).unwrap();
+            assert_eq!(out, expected);
+            for len in 0..cell.len() {
+                assert!(parse_decrypted(&cell[..len], &mut Vec::new()).is_err(), "{len}");
+            }
+            assert!(parse_decrypted(&[&cell[..], b"\0\0\0"].concat(), &mut Vec::new()).is_err());
+            // the length of the key, the tags, a row, a family and a qualifier; the type
+            for at in [0, 2, 3, 5, 7, 17] {
+                let mut bad = cell.clone();
+                bad[at] += 1;
+                assert!(parse_decrypted(&bad, &mut Vec::new()).is_err(), "{at}");
+            }
+        }
+        let contradiction = [&before_tags[..], b"\0\x03\0\x02\x40a"].concat();
+        assert!(parse_decrypted(&contradiction, &mut Vec::new()).is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@
 use super::checksum;
 use super::source::{Input, Source, Stop};
 use crate::block::codec::Codec;
+use crate::block::crypto::{BlockCipher, MasterKeys};
 use crate::error::Corruption;
 use crate::proto::wal::WALHeader;
 use prost::Message;
@@ -22,13 +23,13 @@ const WRITER: &str = "ProtobufLogWriter";
 const WRITERS: [&str; 4] =
     [WRITER, "AsyncProtobufLogWriter", "SecureProtobufLogWriter", "SecureAsyncProtobufLogWriter"];
 const CELL_CODEC: &str = "org.apache.hadoop.hbase.regionserver.wal.WALCellCodec";
+/// The codec of the cells of encrypted logs.
+const SECURE_CELL_CODEC: &str = "org.apache.hadoop.hbase.regionserver.wal.SecureWALCellCodec";
 /// The codecs whose cells are in the plain form in a log without dictionaries and without a key. HBase 1.x
 /// writes the first into such logs if `SecureProtobufLogWriter` is set, and encryption is off. The second is
 /// Phoenix's; an index update of its older versions has the length -1, and is refused.
-const PLAIN_CELL_CODECS: [&str; 2] = [
-    "org.apache.hadoop.hbase.regionserver.wal.SecureWALCellCodec",
-    "org.apache.hadoop.hbase.regionserver.wal.IndexedWALEditCodec",
-];
+const PLAIN_CELL_CODECS: [&str; 2] =
+    [SECURE_CELL_CODEC, "org.apache.hadoop.hbase.regionserver.wal.IndexedWALEditCodec"];
 
 /// The settings with which a log was written. The default is HBase's: without compression.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct WalHeader {
     tag_compression: bool,
     value_compression: Option<Codec>,
     writer_class: Option<String>,
+    /// The wrapped data key, if the cells are encrypted.
+    encryption_key: Option<Vec<u8>>,
     log_id: Option<u64>,
 }
 
@@ -67,6 +70,12 @@ impl WalHeader {
         self.writer_class.as_deref()
     }
 
+    /// Whether the cells are encrypted (`hbase.regionserver.wal.encryption`). Keys of entries never are.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.encryption_key.is_some()
+    }
+
     /// Returns the id of the log, if it has checksums: only logs written by this crate do (wal.md §16).
     #[must_use]
     pub fn log_id(&self) -> Option<u64> {
@@ -83,6 +92,12 @@ impl WalHeader {
         Self { log_id: Some(log_id), ..self }
     }
 
+    /// Returns the cipher of the cells, if they are encrypted.
+    pub(super) fn cipher(&self, keys: &MasterKeys) -> Result<Option<BlockCipher>, Corruption> {
+        let wrapped = self.encryption_key.as_deref();
+        wrapped.map(|wrapped| BlockCipher::of(wrapped, keys, "encrypted write-ahead log")).transpose()
+    }
+
     /// Reads the header of a log, up to its first entry.
     pub(super) fn read(input: &mut Input, max_bytes: usize) -> Result<Self, Stop> {
         input.mark();
@@ -95,6 +110,7 @@ impl WalHeader {
         let message = input.take(usize::try_from(len).unwrap_or(usize::MAX), "header")?;
         let header = WALHeader::decode(message)
             .map_err(|_| Corruption::Malformed("header that is not a WALHeader message"))?;
+        check_not_hidden(&header, message.len())?;
         let bytes = input.marked();
         let end = bytes.len();
         let log_id = match &header.hregion_seal {
@@ -105,16 +121,19 @@ impl WalHeader {
     }
 
     fn from_proto(header: WALHeader, log_id: Option<u64>) -> Result<Self, Corruption> {
-        if header.encryption_key.is_some() {
-            return Err(Corruption::unsupported("encryption of", "write-ahead logs"));
-        }
         if let Some(class) = header.writer_cls_name.as_deref().filter(|class| !WRITERS.contains(class)) {
             return Err(Corruption::unsupported("writer class", class.to_owned()));
         }
-        let compression = header.has_compression.unwrap_or_default();
-        let codec = header.cell_codec_cls_name.as_deref().unwrap_or_default();
+        let codec = header.cell_codec_cls_name.as_deref().filter(|name| !name.is_empty());
+        let codec = codec.unwrap_or(CELL_CODEC);
+        let is_encrypted = header.encryption_key.is_some();
+        if is_encrypted && codec != SECURE_CELL_CODEC {
+            return Err(Corruption::unsupported("cell codec of an encrypted log", codec.to_owned()));
+        }
+        // Nothing is compressed in an encrypted log, whatever its header says.
+        let compression = header.has_compression.unwrap_or_default() && !is_encrypted;
         let is_plain = !compression && PLAIN_CELL_CODECS.contains(&codec);
-        if !codec.is_empty() && codec != CELL_CODEC && !is_plain {
+        if codec != CELL_CODEC && !is_plain {
             return Err(Corruption::unsupported("cell codec", codec.to_owned()));
         }
         let flag = |flag: Option<bool>| compression && flag.unwrap_or_default();
@@ -134,6 +153,7 @@ impl WalHeader {
             tag_compression: flag(header.has_tag_compression),
             value_compression,
             writer_class: header.writer_cls_name,
+            encryption_key: header.encryption_key,
             log_id,
         })
     }
@@ -164,6 +184,16 @@ impl WalHeader {
 pub(super) const LOG_ID_FIELD: [u8; 3] = [0xC2, 0x3E, 12];
 /// The length of the field's value.
 pub(super) const LOG_ID_LEN: usize = 12;
+
+/// Fails if a header of `len` bytes has an unknown field, although its writer encrypts: the field can be the
+/// key, with a damaged number. The encrypted cells would be read as plain ones, and look torn.
+fn check_not_hidden(header: &WALHeader, len: usize) -> Result<(), Corruption> {
+    let encrypts = header.cell_codec_cls_name.as_deref() == Some(SECURE_CELL_CODEC);
+    if encrypts && header.encryption_key.is_none() && header.encoded_len() != len {
+        return Err(Corruption::Malformed("header of a writer that encrypts, whose key cannot be found"));
+    }
+    Ok(())
+}
 
 /// Reads the magic. Fewer bytes are a tear if they are the start of the magic.
 fn read_magic(input: &mut Input) -> Result<(), Stop> {
@@ -257,7 +287,10 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let encrypted = WALHeader { encryption_key: Some(vec![1]), ..WALHeader::default() };
-        assert_eq!(refused(encrypted), "encryption of write-ahead logs is not supported");
+        assert_eq!(
+            refused(encrypted),
+            format!("cell codec of an encrypted log {CELL_CODEC} is not supported")
+        );
         let writer = WALHeader { writer_cls_name: Some("Other".into()), ..WALHeader::default() };
         assert_eq!(refused(writer), "writer class Other is not supported");
         let codec =
@@ -277,6 +310,37 @@ mod tests {
         assert!(refused(values.clone()).contains("codec"));
         let unknown = WALHeader { value_compression_algorithm: Some(9), ..values };
         assert_eq!(refused(unknown), "codec of values 9 does not exist");
+    }
+
+    #[test]
+    fn a_header_with_a_key_is_of_an_encrypted_log() {
+        let message = WALHeader {
+            has_compression: Some(true),
+            encryption_key: Some(b"wrapped".to_vec()),
+            has_tag_compression: Some(true),
+            cell_codec_cls_name: Some(SECURE_CELL_CODEC.into()),
+            has_value_compression: Some(true),
+            value_compression_algorithm: Some(1),
+            ..WALHeader::default()
+        };
+        let bytes = log(&message);
+        let header = read(&bytes).unwrap();
+        assert!(header.is_encrypted() && !header.has_compression() && !header.has_tag_compression());
+        assert_eq!(header.value_compression(), None);
+        let without_keys = header.cipher(&MasterKeys::default()).unwrap_err();
+        assert_eq!(
+            without_keys.to_string(),
+            "encrypted write-ahead log (AES) is not supported: give the cluster's master key"
+        );
+        // the number of the field with the key becomes 10
+        let at = bytes.windows(2).position(|field| field == b"\x12\x07").unwrap();
+        for flip in [0x40, 0x41] {
+            let mut hidden = bytes.clone();
+            hidden[at] ^= flip;
+            assert_eq!(kind(&hidden), ErrorKind::Corrupt);
+        }
+        let none = WALHeader { encryption_key: None, has_compression: None, ..message };
+        assert!(!read(&log(&none)).unwrap().is_encrypted());
     }
 
     #[test]

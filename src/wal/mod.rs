@@ -54,7 +54,7 @@ pub use marker::{
     BulkLoadMarker, CompactionMarker, FAMILY as MARKER_FAMILY, FlushAction, FlushMarker, Marker,
     MarkerServer, RegionEvent, RegionEventMarker, StoreFiles,
 };
-pub use reader::{WalEnd, WalReader};
+pub use reader::{WalEnd, WalReader, WalReaderOptions};
 pub(crate) use trailer::BYTES as TRAILER;
 pub use writer::{WalWriter, WalWriterOptions};
 

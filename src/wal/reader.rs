@@ -9,6 +9,7 @@ use super::header::{LOG_ID_FIELD, LOG_ID_LEN, WalHeader};
 use super::key::WalKey;
 use super::source::{Input, Source, Stop, are_zeros};
 use super::{is_recovered_edits, trailer};
+use crate::block::crypto::{MasterKeys, SecretKey};
 use crate::error::{Corruption, Error, ErrorKind, Result};
 use crate::io::{FileReader, LocalFile, Storage};
 use crate::limits::Limits;
@@ -40,12 +41,86 @@ const TORN_BUT_CLOSED: &str = "the log was closed, so that a length is damaged a
 /// The maximum length of a file of zeros that is read as a log whose header did not reach the disk.
 const ZERO_FILE: u64 = 64 << 10;
 
+/// Options for reading a log: the limits, and the master keys of encrypted ones.
+#[derive(Clone, Debug, Default)]
+pub struct WalReaderOptions {
+    limits: Limits,
+    master_keys: MasterKeys,
+}
+
+impl WalReaderOptions {
+    /// Returns the defaults: without keys.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the options with limits and master keys of files.
+    pub(crate) fn of_files(limits: &Limits, master_keys: &MasterKeys) -> Self {
+        Self { limits: limits.clone(), master_keys: master_keys.clone() }
+    }
+
+    /// Sets the limits on the memory that a log may cause to be allocated. An entry takes at most
+    /// [`Limits::block_bytes`] in the file and in memory, each dictionary and the header at most
+    /// [`Limits::load_on_open_bytes`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Returns the limits.
+    pub(crate) fn limit_values(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Sets the cluster's master key, for an encrypted log: the bytes of an AES key. Needs the feature
+    /// `crypto`. HBase: the key that `hbase.crypto.wal.key.name` names, or else
+    /// `hbase.crypto.master.key.name`.
+    #[must_use]
+    pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
+        self.master_keys.current = Some(SecretKey::from(key));
+        self
+    }
+
+    /// Sets another master key, which is tried if the [master key](Self::master_key) does not unwrap a log's
+    /// data key: the cluster's previous one, or the master key of its files if logs have one of their own
+    /// (HBase: `hbase.crypto.master.alternate.key.name`).
+    #[must_use]
+    pub fn alternate_master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
+        self.master_keys.alternate = Some(SecretKey::from(key));
+        self
+    }
+
+    /// Opens a log of the local file system.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`open_reader`](Self::open_reader), or any error of the system.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<WalReader> {
+        let path = path.as_ref();
+        let file = LocalFile::open(path).map_err(|error| Error::io("open", path, error))?;
+        self.open_reader(Arc::new(file))
+    }
+
+    /// Opens a log. Reads its header and looks for its trailer.
+    ///
+    /// # Errors
+    ///
+    /// Same as [`WalReader::new`], except that a log is [`Unsupported`](ErrorKind::Unsupported) for its
+    /// encryption only without a master key or the feature `crypto`. A key that does not unwrap the data key
+    /// is [`Corrupt`](ErrorKind::Corrupt): it cannot be distinguished from a damaged data key.
+    pub fn open_reader(&self, file: Arc<dyn FileReader>) -> Result<WalReader> {
+        WalReader::with_options(file, self)
+    }
+}
+
 /// Reads the entries of a write-ahead log, or of a file of recovered edits.
 ///
-/// Logs of HBase have no checksums of entries: a flipped bit in a value is not detected, and a flipped bit in
-/// a length can look like the end of the log. If reading ended early, [`WalEnd::Torn`] has the number of
-/// unread bytes, and whether the log was closed, in which case it is damaged. Logs with checksums, which only
-/// this crate writes, never return wrong cells.
+/// Logs of HBase have no checksums of entries, neither plain nor encrypted: a flipped bit in a value is not
+/// detected, and a flipped bit in a length can look like the end of the log. If reading ended early,
+/// [`WalEnd::Torn`] has the number of unread bytes, and whether the log was closed, in which case it is
+/// damaged. Logs with checksums, which only this crate writes, never return wrong cells.
 ///
 /// A log with dictionaries can only be read from its start. A file is one of recovered edits if its path
 /// contains `recovered.edits`, as in HBase; such a file with dictionaries must be read under that path.
@@ -132,18 +207,17 @@ impl WalEnd {
 }
 
 impl WalReader {
-    /// Opens a log of the local file system.
+    /// Opens a log of the local file system that is not encrypted.
     ///
     /// # Errors
     ///
     /// Same as [`new`](Self::new), or any error of the system.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let file = LocalFile::open(path).map_err(|error| Error::io("open", path, error))?;
-        Self::new(Arc::new(file), &Limits::new())
+        WalReaderOptions::new().open(path)
     }
 
-    /// Opens a log. Reads its header and looks for its trailer.
+    /// Opens a log that is not encrypted; [`WalReaderOptions`] opens any. Reads its header and looks for its
+    /// trailer.
     ///
     /// An entry takes at most [`Limits::block_bytes`] in the file and in memory, each dictionary and the
     /// header at most [`Limits::load_on_open_bytes`]. In recovered edits, an entry may take half as much
@@ -156,6 +230,11 @@ impl WalReader {
     /// if it is encrypted, older than HBase 0.96, or needs a class or codec that this build does not have;
     /// any error of the system. A log that ends within its header is not an error: it has no entries.
     pub fn new(file: Arc<dyn FileReader>, limits: &Limits) -> Result<Self> {
+        WalReaderOptions::new().limits(limits.clone()).open_reader(file)
+    }
+
+    fn with_options(file: Arc<dyn FileReader>, options: &WalReaderOptions) -> Result<Self> {
+        let limits = &options.limits;
         let recovered_edits = is_recovered_edits(file.path());
         let (mut max_bytes, mut max_key) = (limits.block_bytes, Self::max_key_len(limits.block_bytes));
         if recovered_edits {
@@ -182,8 +261,9 @@ impl WalReader {
             Err(Stop::Io(error)) => return Err(Error::io("read", file.path(), error)),
         };
         let settings = header.clone().unwrap_or_default();
-        let cells =
-            CellReader::new(&settings, recovered_edits, max_bytes, limits.load_on_open_bytes).map_err(at)?;
+        let cipher = settings.cipher(&options.master_keys).map_err(at)?;
+        let cells = CellReader::new(&settings, cipher, recovered_edits, max_bytes, limits.load_on_open_bytes)
+            .map_err(at)?;
         let mut has_trailer = false;
         if header.is_some()
             && let Some(trailer) = trailer::find(&*file, input.offset(), settings.log_id().is_some())?
@@ -212,18 +292,18 @@ impl WalReader {
     /// # Errors
     ///
     /// Of kind [`InvalidArgument`](ErrorKind::InvalidArgument) if there is such a log; otherwise the same as
-    /// [`new`](Self::new).
+    /// [`WalReaderOptions::open_reader`].
     pub(crate) fn refuse_unclosed<'a>(
         storage: &dyn Storage,
         logs: impl IntoIterator<Item = &'a Path>,
-        limits: &Limits,
+        options: &WalReaderOptions,
     ) -> Result<()> {
         for path in logs.into_iter().filter(|path| storage.can_hide_writes(path)) {
             let file = match storage.open(path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 opened => opened.map_err(|error| Error::io("open", path, error))?,
             };
-            if !Self::new(file, limits)?.has_trailer {
+            if !options.open_reader(file)?.has_trailer {
                 let message = "a log that its server has not closed may have more than can be read: first a \
                                recovery of the root must end its writing";
                 return Err(Error::invalid_argument(format!("{message} ({})", path.display())));
@@ -238,10 +318,10 @@ impl WalReader {
     }
 
     /// Skips the cells of entries of all regions but one, if they need not be decoded to continue: in a log
-    /// with checksums and without dictionaries.
+    /// with checksums, without dictionaries and encryption.
     pub(crate) fn only_cells_of(mut self, encoded_region_name: &[u8]) -> Self {
         let is_checked = self.header.as_ref().and_then(WalHeader::log_id).is_some();
-        if is_checked && self.cells.dictionaries.is_none() {
+        if is_checked && self.cells.can_skip() {
             self.only = Some(encoded_region_name.to_vec());
         }
         self

@@ -1,5 +1,7 @@
 //! Regions with recovered edits: after opening, they have the same cells as after an opening by HBase.
 
+#[cfg(feature = "crypto")]
+mod encrypted;
 mod roots;
 
 use crate::support::cells;

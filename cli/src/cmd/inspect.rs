@@ -96,8 +96,8 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             return Err(CommandError::usage(message).into());
         }
         let list = LogList::find(slice::from_ref(&args.target), out)?;
-        let (target, limits) = ((args.target.as_path(), are_logs), args.reading.limits());
-        return inspect_log::run(target, &list, args.entries, &limits, out);
+        let (target, options) = ((args.target.as_path(), are_logs), args.reading.wal_options()?);
+        return inspect_log::run(target, &list, args.entries, &options, out);
     }
     if kind != Kind::Hfile {
         if flags.any_part() || flags.reads_cells() {

@@ -1,6 +1,6 @@
 //! `hregion wal`: prints the entries of write-ahead logs.
 
-use crate::args::LimitArgs;
+use crate::args::{KeyArgs, LimitArgs};
 use crate::cell_line::{self, LineStyle};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::logs::LogList;
@@ -8,7 +8,7 @@ use crate::output::Output;
 use crate::query_args::{self, Row};
 use crate::text;
 use hregion::cell::StringBinary;
-use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEntry, WalReader};
+use hregion::wal::{FlushAction, Marker, MarkerServer, RegionEvent, StoreFiles, WalEntry, WalReaderOptions};
 use serde_json::{Map, Value, json};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 ///
 /// Reads the logs of HBase's RegionServers (WALs, oldWALs) and files of recovered edits, plain, with
 /// dictionaries and with compressed values. For a directory, reads all logs below it, in the order of their
-/// names. An entry has the cells of one write, or a marker: an event of a region, such as a flush.
+/// names. An entry has the cells of one write, or a marker: an event of a region, such as a flush. Encrypted
+/// logs need the cluster's master key.
 ///
 /// With --json, one entry per line: {"position","region","table","sequence_id","write_time","cells":[...]},
 /// and "marker" for an event, whose "type" is flush, compaction, bulk_load, region_event, replication or
@@ -46,6 +47,9 @@ pub(crate) struct Args {
     strict: bool,
 
     #[command(flatten)]
+    keys: KeyArgs,
+
+    #[command(flatten)]
     limits: LimitArgs,
 }
 
@@ -57,10 +61,11 @@ Examples:
 
 pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
     let list = LogList::find(&args.logs, out)?;
+    let options = args.keys.wal_options(args.limits.limits())?;
     out.start_progress(list.bytes(), true);
     let mut torn = None;
     for path in list.logs() {
-        if let Some(error) = print_log(path, &list, args, out)? {
+        if let Some(error) = print_log(path, &list, &options, args, out)? {
             out.warn_always(&error.line());
             if args.strict {
                 out.found(error.exit());
@@ -78,11 +83,12 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
 fn print_log(
     path: &Path,
     list: &LogList<'_>,
+    options: &WalReaderOptions,
     args: &Args,
     out: &mut Output,
 ) -> Result<Option<CommandError>, Failure> {
     let Some(file) = list.open(path, out)? else { return Ok(None) };
-    let mut log = WalReader::new(file, &args.limits.limits())?;
+    let mut log = options.open_reader(file)?;
     while let Some(entry) = log.next_entry()? {
         if args.region.as_ref().is_none_or(|region| region.as_bytes() == entry.key().encoded_region_name) {
             print_entry(path, &entry, args.row.as_ref(), out)?;

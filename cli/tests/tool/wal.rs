@@ -1,8 +1,8 @@
 //! `hregion wal`: the entries of logs written by HBase, torn ends, and the entries that options omit.
 
-use crate::library::files::files_below;
+use crate::library::files::{copy_dir, files_below};
 use crate::support::{
-    code, hregion, json_lines, last_error, members, ok, plain, run, stderr, stdout, testdata,
+    code, hregion, json_lines, last_error, members, ok, plain, run, stderr, stdout, temp_file, testdata,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -364,5 +364,48 @@ fn a_pipe_is_no_log() {
         let said = stderr(&output);
         assert!(code(&output) == 4 && said.contains("not a regular file"), "{command}: {said}");
         assert_eq!(last_error(&output)["path"], "/dev/stdin");
+    }
+}
+
+/// With the master key, encrypted logs are read, and roots with them recovered; without it, refused.
+#[test]
+fn encrypted_logs_need_the_master_key() {
+    let key = temp_file("wal.key", b"000102030405060708090a0b0c0d0e0f\n");
+    let wrong = temp_file("wal-wrong.key", b"ff0102030405060708090a0b0c0d0e0f\n");
+    let with_key = ["--master-key-file", &key];
+    let root = tempfile::tempdir().unwrap();
+    let all = logs("encrypted");
+    assert_eq!(all.len(), 2);
+    for (log, answers) in all {
+        let log = text(&log);
+        for command in [&["wal"][..], &["inspect", "--entries"], &["verify"]] {
+            let refused = run(&[command, &["--json", &log]].concat());
+            assert_eq!(code(&refused), 4, "{command:?}");
+            assert!(stderr(&refused).contains("use --master-key-file"), "{}", stderr(&refused));
+            if cfg!(feature = "crypto") {
+                let refused = run(&[command, &["--json", &log, "--master-key-file", &wrong]].concat());
+                assert_eq!(code(&refused), 3, "{command:?}");
+                assert!(stderr(&refused).contains("this is not the master key"), "{}", stderr(&refused));
+            }
+        }
+        if !cfg!(feature = "crypto") {
+            continue;
+        }
+        let found = ok(&[&["wal", "--json", &log][..], &with_key].concat());
+        assert_eq!(without_markers(&found), expected(&answers), "{log}");
+        let alternate = ["--master-key-file", &wrong, "--alternate-master-key-file", &key];
+        assert_eq!(ok(&[&["wal", "--json", &log][..], &alternate].concat()), found);
+        let report = ok(&[&["inspect", "--json", &log][..], &with_key].concat());
+        assert_eq!(json_lines(&report)[0]["header"]["encrypted"], true);
+        ok(&[&["verify", &log][..], &with_key].concat());
+    }
+    copy_dir(&testdata("wal/encrypted/split"), root.path());
+    let root = text(root.path());
+    let refused = run(&["recover", &root]);
+    assert_eq!(code(&refused), 4);
+    assert!(stderr(&refused).contains("use --master-key-file"), "{}", stderr(&refused));
+    if cfg!(feature = "crypto") {
+        ok(&[&["recover", &root][..], &with_key].concat());
+        assert!(ok(&["scan", &text(&Path::new(&root).join("data/default/secret"))]).contains("logged-3"));
     }
 }

@@ -280,11 +280,11 @@ const KEY_WITHIN: u64 = 64 << 10;
 
 /// Returns the cipher of a file whose trailer is damaged, if its wrapped key is intact.
 fn find_cipher(reader: &dyn FileReader, options: &HFileOptions) -> Result<Option<BlockCipher>> {
-    if options.master_keys().next().is_none() {
+    if options.master_keys.iter().next().is_none() {
         return Ok(None);
     }
     let from = reader.len().saturating_sub(KEY_WITHIN);
     let mut tail = vec![0; usize::try_from(reader.len() - from).unwrap_or_default()];
     reader.read_exact_at(&mut tail, from).map_err(|error| Error::io("read", reader.path(), error))?;
-    Ok(options.master_keys().find_map(|key| BlockCipher::find(&tail, key)))
+    Ok(options.master_keys.iter().find_map(|key| BlockCipher::find(&tail, key)))
 }

@@ -103,7 +103,7 @@ fn no_flush_begins_while_a_window_is_replayed() {
     let edits = RecoveredEdits {
         info,
         storage,
-        limits: Limits::new(),
+        reading: WalReaderOptions::new(),
         logs: vec![Log { path, file, is_given: true, is_shared: true }],
         accept_torn: false,
         encoded_name,

@@ -4,17 +4,16 @@
 use crate::error::{Corruption, Error, Result};
 use crate::io::Storage;
 use crate::layout::{LogTree, RECOVERED_EDITS, find_region_info, with_names_above};
-use crate::limits::Limits;
 use crate::region::log::is_log_name;
 use crate::schema::{RegionInfo, TableName};
-use crate::wal::{MARKER_FAMILY, Marker, WalEntry, WalReader};
+use crate::wal::{MARKER_FAMILY, Marker, WalEntry, WalReaderOptions};
 use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A check of the logs of one location.
 pub(super) struct LogCheck<'o> {
     storage: &'o dyn Storage,
-    limits: &'o Limits,
+    reading: &'o WalReaderOptions,
     location: LogLocation,
 }
 
@@ -35,14 +34,18 @@ const MAX_KNOWN: usize = 10_000;
 
 impl<'o> LogCheck<'o> {
     /// Creates the check of recovered edits of a region.
-    pub(super) fn of_region(storage: &'o dyn Storage, limits: &'o Limits, info: RegionInfo) -> Self {
+    pub(super) fn of_region(
+        storage: &'o dyn Storage,
+        reading: &'o WalReaderOptions,
+        info: RegionInfo,
+    ) -> Self {
         let name = info.encoded_name();
-        Self { storage, limits, location: LogLocation::Region { info, name } }
+        Self { storage, reading, location: LogLocation::Region { info, name } }
     }
 
     /// Creates the check of logs of unknown regions, whose rows are not checked.
-    pub(super) fn elsewhere(storage: &'o dyn Storage, limits: &'o Limits) -> Self {
-        Self { storage, limits, location: LogLocation::Elsewhere }
+    pub(super) fn elsewhere(storage: &'o dyn Storage, reading: &'o WalReaderOptions) -> Self {
+        Self { storage, reading, location: LogLocation::Elsewhere }
     }
 
     /// Creates the check of a log, by its path.
@@ -50,14 +53,18 @@ impl<'o> LogCheck<'o> {
     /// # Errors
     ///
     /// If it is among the recovered edits of a region whose `.regioninfo` cannot be read.
-    pub(super) fn of_log(storage: &'o dyn Storage, limits: &'o Limits, path: &Path) -> Result<Self> {
+    pub(super) fn of_log(
+        storage: &'o dyn Storage,
+        reading: &'o WalReaderOptions,
+        path: &Path,
+    ) -> Result<Self> {
         let path = &*with_names_above(storage, path)?;
         let location = match path.parent().filter(|dir| dir.ends_with(RECOVERED_EDITS)).and_then(Path::parent)
         {
             Some(region) => {
                 let dir = if region.as_os_str().is_empty() { Path::new(".") } else { region };
                 match find_region_info(storage, dir)? {
-                    Some(info) => return Ok(Self::of_region(storage, limits, info)),
+                    Some(info) => return Ok(Self::of_region(storage, reading, info)),
                     None => LogLocation::Elsewhere,
                 }
             }
@@ -66,7 +73,7 @@ impl<'o> LogCheck<'o> {
                 None => LogLocation::Elsewhere,
             },
         };
-        Ok(Self { storage, limits, location })
+        Ok(Self { storage, reading, location })
     }
 
     /// Reads a log to its end. A torn end is not a fault unless the log was closed: what is missing was never
@@ -77,7 +84,7 @@ impl<'o> LogCheck<'o> {
     /// The first fault; if the log, or the files of the regions in it, cannot be read.
     pub(super) fn check(&mut self, path: &Path) -> Result<()> {
         let file = self.storage.open(path).map_err(|error| Error::io("open", path, error))?;
-        let log = WalReader::new(file, self.limits)?;
+        let log = self.reading.open_reader(file)?;
         let log = match &self.location {
             // Each region checks its own entries of a shared log.
             LogLocation::Region { name, .. } if is_shared(path) => log.only_cells_of(name.as_bytes()),

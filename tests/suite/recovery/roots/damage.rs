@@ -26,9 +26,11 @@ fn damage_is_an_error_and_changes_nothing() {
     refuse(&storage, ErrorKind::Corrupt, &path);
 
     // The header of a log with an encryption key.
-    rewrite(&storage, &path, b"PWAL\x05\x08\0\x12\x01k");
+    let header =
+        b"PWAL\x42\x08\0\x12\x01k\x2a\x3borg.apache.hadoop.hbase.regionserver.wal.SecureWALCellCodec";
+    rewrite(&storage, &path, header);
     let message = refuse(&storage, ErrorKind::Unsupported, &path);
-    assert!(message.contains("encryption of write-ahead logs"), "{message}");
+    assert!(message.contains("encrypted write-ahead log (AES)"), "{message}");
 
     rewrite(&storage, &path, &bytes);
     recover(&storage).unwrap();
