@@ -167,12 +167,12 @@ impl Checker<'_> {
         self.add_error_as(Severity::Error, subject, path, error);
     }
 
-    /// Adds an error of this severity. What is unsupported is no damage: a warning.
+    /// Adds an error of this severity. What is unsupported is no damage, but it is not checked either.
     fn add_error_as(&mut self, severity: Severity, subject: &Subject<'_>, path: &Path, error: &Error) {
         let path = error.path().unwrap_or(path).to_owned();
-        let (kind, severity) = match error.kind() {
-            ErrorKind::Unsupported => (FindingKind::Unsupported, Severity::Warning),
-            _ => (FindingKind::Unreadable, severity),
+        let kind = match error.kind() {
+            ErrorKind::Unsupported => FindingKind::Unsupported,
+            _ => FindingKind::Unreadable,
         };
         self.add(kind, severity, subject, &path, error.message());
     }
