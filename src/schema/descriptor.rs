@@ -64,10 +64,14 @@ impl TableDescriptor {
             return Err(Corruption::Malformed("table descriptor without bytes"));
         }
         let is_sealed = seal::check(bytes)?;
-        let message = bytes.strip_prefix(proto::MAGIC).ok_or_else(|| Corruption::Unsupported {
-            what: "table descriptor",
-            name: "that does not start with PBUF".into(),
-            hint: Some("HBase 0.96 to 1.x rewrite those of older versions"),
+        let message = bytes.strip_prefix(proto::MAGIC).ok_or_else(|| match bytes {
+            // the version of a `Writable` (HBase 0.94: `HTableDescriptor.write`)
+            [0, 0, 0, 1..=5, ..] => Corruption::Unsupported {
+                what: "table descriptor",
+                name: "before version 0.96".into(),
+                hint: Some("HBase 0.96 to 1.x rewrite those of older versions"),
+            },
+            _ => Corruption::Malformed("table descriptor does not start with PBUF"),
         })?;
         if !is_sealed {
             seal::refuse_seal_in(message)?;
@@ -454,6 +458,11 @@ mod tests {
         // HBase 1.x writes no length into the name.
         assert!(matches!(TableDescriptor::parse_file(b""), Err(Corruption::Malformed(_))));
         assert!(TableDescriptor::parse_file(b"PBUF").is_err());
+        for damaged in [[0xff_u8; 100], [0; 100]] {
+            assert!(matches!(TableDescriptor::parse_file(&damaged), Err(Corruption::Malformed(_))));
+        }
+        let of_0_94 = b"\0\0\0\x05\x01t";
+        assert!(matches!(TableDescriptor::parse_file(of_0_94), Err(Corruption::Unsupported { .. })));
     }
 
     #[test]
