@@ -119,6 +119,14 @@ fn read_only(options: RegionOptions) -> RegionOptions {
     options.create_if_missing(false).alter(false).writable(false)
 }
 
+/// Returns the kind of the finding for an error.
+fn kind_of(error: &Error) -> FindingKind {
+    match error.kind() {
+        ErrorKind::Unsupported => FindingKind::Unsupported,
+        _ => FindingKind::Unreadable,
+    }
+}
+
 /// The subject of a finding.
 #[derive(Clone, Copy, Debug, Default)]
 struct Subject<'s> {
@@ -170,11 +178,7 @@ impl Checker<'_> {
     /// Adds an error of this severity. What is unsupported is no damage, but it is not checked either.
     fn add_error_as(&mut self, severity: Severity, subject: &Subject<'_>, path: &Path, error: &Error) {
         let path = error.path().unwrap_or(path).to_owned();
-        let kind = match error.kind() {
-            ErrorKind::Unsupported => FindingKind::Unsupported,
-            _ => FindingKind::Unreadable,
-        };
-        self.add(kind, severity, subject, &path, error.message());
+        self.add(kind_of(error), severity, subject, &path, error.message());
     }
 
     /// Lists a directory, which need not exist. An error is a finding.

@@ -2,7 +2,7 @@
 
 use super::finding::{FindingKind, Severity};
 use super::mob::MobCheck;
-use super::{Checker, Subject};
+use super::{Checker, Subject, kind_of};
 use crate::error::{Error, Result};
 use crate::layout::{FileFaultKind, RegionDir};
 use crate::locator::CatalogRow;
@@ -86,7 +86,10 @@ impl RegionCheck<'_> {
                     FileFaultKind::UnknownName => {
                         (FindingKind::UnknownFile, Severity::Warning, "no store file has such a name")
                     }
-                    FileFaultKind::Unreadable => (FindingKind::Unreadable, Severity::Error, "not found"),
+                    FileFaultKind::Unreadable => {
+                        let kind = fault.error.as_ref().map_or(FindingKind::Unreadable, kind_of);
+                        (kind, Severity::Error, "not found")
+                    }
                 };
                 let severity = if self.is_parent { severity.min(Severity::Warning) } else { severity };
                 let message = fault.error.map_or_else(|| says.to_owned(), |error| error.message());
