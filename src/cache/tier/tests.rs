@@ -184,7 +184,7 @@ fn a_full_disk_ends_the_use_of_the_tier() {
 fn a_tier_whose_thread_cannot_be_started_leaves_the_directory() {
     let (storage, dir) = (FaultyStorage::new(), Path::new("/tier"));
     // a stack larger than any memory
-    let writer = thread::Builder::new().stack_size(1 << (usize::BITS - 1));
+    let writer = thread::Builder::new().stack_size(3 << (usize::BITS - 2));
     let tier = Tier::open_with(&faulty(&storage), dir, 5000, writer);
     assert!(!tier.is_on() && tier.failure().unwrap().contains("start a thread"));
     let files = storage.names();
