@@ -4,7 +4,7 @@ use crate::args::FileArgs;
 use crate::directories::{hint_of, kind_of};
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
-use crate::overview::finding_json;
+use crate::overview::{exit_of, finding_json};
 use crate::target::Kind;
 use crate::text;
 use hregion::{CheckReport, Finding, Severity, Table};
@@ -19,8 +19,8 @@ use std::path::PathBuf;
 /// the directory of one table, compares the directories with each other. Compares MOB files with those that
 /// the store files list. Does not read the cells of files: `hregion verify` does.
 ///
-/// Exit code 3 if there is an error. Warnings need attention, but no read is wrong; infos are normal for a
-/// while.
+/// Exit code 3 if there is an error; 4 if all errors are what this build does not support, and has not
+/// checked. Warnings need attention, but no read is wrong; infos are normal for a while.
 /// With --json: {"kind","severity","table","region","path","message","fix"} for each finding, then
 /// {"summary":{"tables","regions","files","errors","warnings","infos","meta"}}.
 #[derive(clap::Args, Debug)]
@@ -54,7 +54,7 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
             return Err(CommandError::unsupported(path, message).with_hint(hint).into());
         }
     };
-    let exit = if report.count(Severity::Error) > 0 { Exit::Corrupt } else { Exit::Done };
+    let exit = exit_of(&report);
     out.found(exit);
     report.findings.iter().try_for_each(|finding| print(finding, out))?;
     summarize(&report, out)?;

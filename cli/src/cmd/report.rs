@@ -26,8 +26,9 @@ use std::path::{Path, PathBuf};
 /// For a snapshot, shows its regions and its files, wherever they are now; for a family or a file, the region
 /// that contains it. Files outside of regions have no names of a table, a region and a family.
 ///
-/// Exit code 3 if the check finds an error, otherwise the code of the first file that cannot be read. Only
-/// tables are checked: a snapshot, a region, a family and a file are shown without findings.
+/// Exit code 3 if the check finds damage, otherwise the code of the first file that cannot be read, or 4 if
+/// the check finds what this build does not support. Only tables are checked: a snapshot, a region, a family
+/// and a file are shown without findings.
 ///
 /// With --json: the same data as one object,
 /// {"hregion","target","kind","now","summary","tables","findings","unread"}.
@@ -102,7 +103,10 @@ pub(crate) fn run(args: &Args, out: &mut Output) -> Result<Exit, Failure> {
         out.warn(&fault.line());
     }
     let unread = overview.faults().first().map(CommandError::exit);
-    let exit = if overview.errors() > 0 { Exit::Corrupt } else { unread.unwrap_or(Exit::Done) };
+    let exit = match overview.exit() {
+        Exit::Corrupt => Exit::Corrupt,
+        found => unread.unwrap_or(found),
+    };
     out.found(exit);
     if out.is_json() {
         out.json_line(&overview.json())?;

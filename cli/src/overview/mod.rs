@@ -10,7 +10,7 @@ mod total;
 use crate::args::FileArgs;
 use crate::concurrent_changes::read_again;
 use crate::directories::DATA;
-use crate::failure::{CommandError, Failure};
+use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use crate::parallel::JobArgs;
 use crate::source::bytes_of_all;
@@ -19,7 +19,7 @@ use crate::text;
 use crate::vfs;
 use clap::ValueEnum as _;
 use file::{FileEntry, FileReading, StoreFile};
-use hregion::{CheckReport, Finding, RegionOptions, Severity, Table};
+use hregion::{CheckReport, Finding, FindingKind, RegionOptions, Severity, Table};
 use region::subdirectories;
 use serde_json::{Value, json};
 use std::collections::HashSet;
@@ -90,9 +90,9 @@ impl Overview {
         Ok(Self { target: target.to_owned(), kind, now: wanted.now, tables, check, faults })
     }
 
-    /// Returns the number of errors that the check has found.
-    pub(crate) fn errors(&self) -> usize {
-        self.check.count(Severity::Error)
+    /// Returns the exit code for what the check has found.
+    pub(crate) fn exit(&self) -> Exit {
+        exit_of(&self.check)
     }
 
     /// Returns the faults of unreadable parts.
@@ -129,6 +129,16 @@ pub(crate) fn finding_json(finding: &Finding) -> Value {
         "table": table.as_ref().map(ToString::to_string), "region": region,
         "path": text::json_path(path), "message": message, "fix": kind.fix(),
     })
+}
+
+/// Returns the exit code for the findings of a check. What could not be checked is no success.
+pub(crate) fn exit_of(check: &CheckReport) -> Exit {
+    let errors = check.findings.iter().filter(|finding| finding.severity == Severity::Error);
+    let exits = errors.map(|finding| match finding.kind {
+        FindingKind::Unsupported => Exit::Unsupported,
+        _ => Exit::Corrupt,
+    });
+    exits.min().unwrap_or(Exit::Done)
 }
 
 /// Lists the files to read of a target, and checks its tables.
