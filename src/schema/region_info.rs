@@ -66,7 +66,8 @@ impl RegionInfo {
     pub(crate) fn parse_file(bytes: &[u8]) -> Result<Self, Corruption> {
         let is_sealed = seal::check(bytes)?;
         let message = bytes.strip_prefix(proto::MAGIC).ok_or_else(|| match bytes.first() {
-            Some(0 | 1) => Corruption::Unsupported {
+            // the version of a `Writable`; only zeros are what a crash of some file systems leaves
+            Some(0 | 1) if bytes.iter().any(|byte| *byte != 0) => Corruption::Unsupported {
                 what: "region info",
                 name: "before version 0.96".into(),
                 hint: Some("HBase 0.96 to 1.x rewrite it when they open the region"),
@@ -415,6 +416,7 @@ mod tests {
         let parse = RegionInfo::parse_file;
         assert!(parse(b"").is_err() && parse(b"PBUF").is_err() && parse(b"PBUF\0").is_err());
         assert!(parse(b"\x01xyz").unwrap_err().to_string().contains("0.96"));
+        assert!(matches!(parse(&[0; 64]), Err(Corruption::Malformed(_))));
         let file = region("t", b"a", 5, 0).to_unsealed_file();
         let after = b"\n\n{NAME => 't,a,5'}";
         assert_eq!(parse(&[&file[..], after].concat()).unwrap(), region("t", b"a", 5, 0));
