@@ -261,7 +261,7 @@ fn directories_of_logs_are_no_cells() {
 
 #[test]
 fn entries_have_a_limit() {
-    let log = text(&logs("plain")[0].0);
+    let log = text(&logs("plain").pop().unwrap().0);
     for command in [&["wal"][..], &["inspect", "--entries"]] {
         let over = run(&[command, &["--json", "--limit-block-bytes", "64", &log]].concat());
         assert_eq!((code(&over), last_error(&over)["kind"].as_str()), (3, Some("Limit")), "{command:?}");
