@@ -23,7 +23,7 @@ pub struct ReadingArgs {
     #[arg(long, value_name = "FILE")]
     zstd_dictionary: Option<PathBuf>,
 
-    /// File with the cluster's master key in hexadecimal, for encrypted files
+    /// File with the cluster's master key in hexadecimal, for encrypted files and recovered edits
     #[arg(long, value_name = "FILE")]
     master_key_file: Option<PathBuf>,
 

@@ -40,7 +40,7 @@ impl Default for TargetOptions {
 }
 
 impl TargetOptions {
-    /// Sets the master key of the cluster, for encrypted files.
+    /// Sets the master key of the cluster, for encrypted files and recovered edits.
     #[must_use]
     pub fn master_key(mut self, key: impl Into<Arc<[u8]>>) -> Self {
         let key = key.into();

@@ -24,7 +24,7 @@ use std::path::PathBuf;
 /// GiB for all tables of the process that have no separate limit).
 ///
 /// `zstd_dictionary` is the dictionary for files compressed by Zstandard with a dictionary: its bytes, or the
-/// path of a file. `master_key` is the master key of the cluster, for encrypted files, as bytes;
+/// path of a file. `master_key` is the master key of the cluster, for encrypted files and logs, as bytes;
 /// `alternate_master_key` is the previous one, which is tried where the other does not fit.
 ///
 /// `limit_block_bytes` is the maximum size of a block, `limit_memory_bytes` of a single allocation for a

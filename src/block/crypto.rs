@@ -121,7 +121,7 @@ impl BlockCipher {
     /// Returns the cipher of a file with the key `wrapped`. `what` names the file in the error if there are
     /// no master keys.
     pub(crate) fn of(wrapped: &[u8], keys: &MasterKeys, what: &'static str) -> Result<Self, Corruption> {
-        keys.unwrap(|key| Self::unwrap(wrapped, key))?.ok_or(Corruption::Unsupported {
+        keys.unwrap(|key| Self::unwrap(wrapped, key))?.ok_or_else(|| Corruption::Unsupported {
             what,
             name: "(AES)".into(),
             hint: Some("give the cluster's master key"),

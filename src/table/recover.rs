@@ -98,7 +98,7 @@ impl Table {
     ///
     /// Logs of HBase have no checksums of entries: see [`WalReader`] for the damage that is not detected. The
     /// edits of encrypted logs are written to recovered edits in the clear, and are there until the region
-    /// has flushed them.
+    /// has flushed them; those of a region that was split or merged are there as long as its directory.
     ///
     /// # Errors
     ///

@@ -60,9 +60,7 @@ impl WalReaderOptions {
         Self { limits: limits.clone(), master_keys: master_keys.clone() }
     }
 
-    /// Sets the limits on the memory that a log may cause to be allocated. An entry takes at most
-    /// [`Limits::block_bytes`] in the file and in memory, each dictionary and the header at most
-    /// [`Limits::load_on_open_bytes`].
+    /// Sets the limits on the memory that a log may cause to be allocated, as [`WalReader::new`] says.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
