@@ -122,8 +122,9 @@ fn of_location(location: &Location, options: RegionOptions) -> Result<Source> {
 /// (the store file tracker FILE). The other keywords are as for `open`.
 #[pyfunction]
 #[pyo3(signature = (root, table, families, *, splits=Vec::new(), cache=None, filter_cache=None,
-                    second_tier=None, memstore_bytes=None, limit_block_bytes=None, limit_memory_bytes=None,
-                    limit_row_bytes=None, durability=None, storage_options=None))]
+                    second_tier=None, memstore_bytes=None, master_key=None, alternate_master_key=None,
+                    limit_block_bytes=None, limit_memory_bytes=None, limit_row_bytes=None,
+                    durability=None, storage_options=None))]
 #[expect(clippy::too_many_arguments, reason = "they are keywords")]
 pub(crate) fn create(
     py: Python<'_>,
@@ -135,6 +136,8 @@ pub(crate) fn create(
     filter_cache: Option<u64>,
     second_tier: Option<(PathBuf, u64)>,
     memstore_bytes: Option<u64>,
+    master_key: Option<Key>,
+    alternate_master_key: Option<Key>,
     limit_block_bytes: Option<usize>,
     limit_memory_bytes: Option<usize>,
     limit_row_bytes: Option<usize>,
@@ -153,6 +156,8 @@ pub(crate) fn create(
         filter_cache,
         second_tier,
         memstore_bytes,
+        master_key,
+        alternate_master_key,
         limit_block_bytes,
         limit_memory_bytes,
         limit_row_bytes,

@@ -2,6 +2,7 @@
 
 use crate::error::{Failure, Result, warn};
 use crate::location::{Location, StorageOptions, Target, Use};
+use crate::options::{Key, Options};
 use crate::signals::call;
 use hregion::{ErrorKind, Region, RegionOutcome, RegionRecovery as HRegionRecovery, Table as HTable};
 use pyo3::prelude::*;
@@ -35,18 +36,24 @@ pub(crate) fn snapshots(
     Ok(names)
 }
 
-/// Creates a table with the content and the settings of a snapshot. No files are copied.
+/// Creates a table with the content and the settings of a snapshot. No files are copied. The logs of servers
+/// that have died are read, because they must not have edits of its regions: the master keys are those of
+/// `open`.
 #[pyfunction]
-#[pyo3(signature = (root, snapshot, table, *, storage_options=None))]
+#[pyo3(signature = (root, snapshot, table, *, master_key=None, alternate_master_key=None,
+                    storage_options=None))]
 pub(crate) fn clone_snapshot(
     py: Python<'_>,
     root: Target,
     snapshot: &str,
     table: &str,
+    master_key: Option<Key>,
+    alternate_master_key: Option<Key>,
     storage_options: Option<StorageOptions>,
 ) -> Result<()> {
     let root = Location::new(py, root, storage_options, Use::Own)?;
-    let options = root.of_regions(Region::options());
+    let options = Options { master_key, alternate_master_key, ..Options::default() };
+    let options = root.of_regions(options.of_regions()?);
     call(py, || HTable::clone_snapshot(root.path(), snapshot, table, options)?.close())
 }
 
@@ -139,18 +146,22 @@ impl From<HRegionRecovery> for RegionRecovery {
 /// If a table cannot be recovered, the others are, and its exception is raised; logs with edits of it stay.
 ///
 /// A log that is torn although another followed it is an error, unless `accept_torn_logs` is true: then
-/// writes may be missing.
+/// writes may be missing. Encrypted logs and files need the master keys, as for `open`.
 #[pyfunction]
-#[pyo3(signature = (root, *, dry_run=false, accept_torn_logs=false, storage_options=None))]
+#[pyo3(signature = (root, *, dry_run=false, accept_torn_logs=false, master_key=None,
+                    alternate_master_key=None, storage_options=None))]
 pub(crate) fn recover(
     py: Python<'_>,
     root: Target,
     dry_run: bool,
     accept_torn_logs: bool,
+    master_key: Option<Key>,
+    alternate_master_key: Option<Key>,
     storage_options: Option<StorageOptions>,
 ) -> Result<Recovery> {
     let root = Location::new(py, root, storage_options, Use::of_writable(!dry_run))?;
-    let options = root.of_regions(Region::options().accept_torn_logs(accept_torn_logs));
+    let options = Options { accept_torn_logs, master_key, alternate_master_key, ..Options::default() };
+    let options = root.of_regions(options.of_regions()?);
     let done = call(py, || {
         let path = root.path();
         root.existing_is_dir()?;

@@ -15,9 +15,13 @@ def unescaped(text):
 
 def golden_cells(name):
     with gzip.open(DATA / "golden" / f"{name}.cells.jsonl.gz", "rt") as lines:
-        for cell in map(json.loads, lines):
-            row, family, qualifier, value = (unescaped(cell[n]) for n in ("row", "family", "qualifier", "value"))
-            yield row, family, qualifier, cell["timestamp"], cell["type"], value
+        yield from cells_of_json(lines)
+
+
+def cells_of_json(lines):
+    for cell in map(json.loads, lines):
+        row, family, qualifier, value = (unescaped(cell[n]) for n in ("row", "family", "qualifier", "value"))
+        yield row, family, qualifier, cell["timestamp"], cell["type"], value
 
 
 def cells(scan):

@@ -4,9 +4,10 @@ import shutil
 
 import hregion
 import pytest
-from golden import DATA, golden_cells
+from golden import DATA, cells_of_json, golden_cells
 
 GOLDEN = DATA / "golden"
+ENCRYPTED_LOGS = DATA / "wal" / "encrypted"
 PLAIN = GOLDEN / "small-none-row.hfile"
 MASTER_KEY = bytes(range(16))
 
@@ -48,6 +49,49 @@ def test_encrypted_files_are_read_with_a_master_key():
         with pytest.raises(kind) as error:
             hregion.open(path, master_key=wrong)
         assert "bytes" in str(error.value) and secret not in str(error.value)
+
+
+def test_encrypted_logs_are_recovered_with_a_master_key(tmp_path):
+    root, [answer] = tmp_path / "root", ENCRYPTED_LOGS.glob("recovered/cells/*.raw.jsonl")
+    shutil.copytree(ENCRYPTED_LOGS / "split", root)
+    shutil.copytree(ENCRYPTED_LOGS / "crashed", root, dirs_exist_ok=True)
+    # only the log of the server has the edits
+    [edits] = root.glob("data/default/secret/*/recovered.edits/0*")
+    edits.unlink()
+    for dry_run in (True, False):
+        with pytest.raises(hregion.UnsupportedError, match="master key"):
+            hregion.recover(root, dry_run=dry_run)
+        with pytest.raises(hregion.CorruptError, match="not the master key"):
+            hregion.recover(root, dry_run=dry_run, master_key=b"x" * 32)
+    with pytest.raises(ValueError, match="needs a master_key"):
+        hregion.recover(root, alternate_master_key=MASTER_KEY)
+    planned = hregion.recover(root, dry_run=True, master_key=MASTER_KEY)
+    done = hregion.recover(root, master_key=b"x" * 32, alternate_master_key=MASTER_KEY)
+    assert len(done.logs) == 1 and done.logs == planned.logs and done.torn == []
+    assert [(region.table, region.outcome) for region in done.regions] == [("secret", "replayed")]
+    expected = sorted(cells_of_json(answer.read_text().splitlines()))
+    # the recovered files need no key
+    assert sorted(cells(hregion.open(root, "secret"))) == expected
+
+
+def test_tables_are_made_beside_encrypted_logs_with_a_master_key(tmp_path):
+    root, key = tmp_path / "root", {"master_key": MASTER_KEY}
+    with hregion.create(root, "t", "cf") as table:
+        table.put("r", {"cf:q": "v"})
+        table.snapshot("s")
+    shutil.copytree(ENCRYPTED_LOGS / "crashed", root, dirs_exist_ok=True)
+    with pytest.raises(hregion.UnsupportedError, match="master key"):
+        hregion.clone_snapshot(root, "s", "clone")
+    with pytest.raises(hregion.UnsupportedError, match="master key"):
+        hregion.create(root, "without-key", "cf").put("r", {"cf:q": "v"})
+    hregion.clone_snapshot(root, "s", "clone", **key)
+    hregion.create(root, "new", "cf", **key).close()
+    for name in ("clone", "new"):
+        with hregion.open(root, name, writable=True, **key) as table:
+            table.put("w", {"cf:q": "w"})
+            assert [row.key for row in table.scan()] == ([b"r", b"w"] if name == "clone" else [b"w"])
+    with hregion.create(root, "newer", "cf", master_key=b"x" * 32, alternate_master_key=MASTER_KEY) as table:
+        table.put("w", {"cf:q": "w"})
 
 
 @pytest.mark.parametrize("limit", ["limit_block_bytes", "limit_memory_bytes", "limit_row_bytes"])

@@ -263,6 +263,8 @@ def create(
     filter_cache: int | None = None,
     second_tier: tuple[_Path, int] | None = None,
     memstore_bytes: int | None = None,
+    master_key: bytes | None = None,
+    alternate_master_key: bytes | None = None,
     limit_block_bytes: int | None = None,
     limit_memory_bytes: int | None = None,
     limit_row_bytes: int | None = None,
@@ -270,7 +272,13 @@ def create(
     storage_options: _StorageOptions | None = None,
 ) -> Table: ...
 def clone_snapshot(
-    root: _Path, snapshot: str, table: str, *, storage_options: _StorageOptions | None = None
+    root: _Path,
+    snapshot: str,
+    table: str,
+    *,
+    master_key: bytes | None = None,
+    alternate_master_key: bytes | None = None,
+    storage_options: _StorageOptions | None = None,
 ) -> None: ...
 def delete_snapshot(
     root: _Path, snapshot: str, *, storage_options: _StorageOptions | None = None
@@ -280,6 +288,8 @@ def recover(
     *,
     dry_run: bool = False,
     accept_torn_logs: bool = False,
+    master_key: bytes | None = None,
+    alternate_master_key: bytes | None = None,
     storage_options: _StorageOptions | None = None,
 ) -> Recovery: ...
 def snapshots(root: _Path, *, storage_options: _StorageOptions | None = None) -> list[str]: ...
