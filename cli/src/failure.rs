@@ -269,6 +269,9 @@ fn hint(error: &hregion::Error) -> Option<&'static str> {
         (_, Some(Corruption::BadMagic { what: "write-ahead log", .. })) => {
             Some("logs of a root directory are in its WALs and oldWALs")
         }
+        (_, Some(Corruption::Malformed(what))) if what.contains("this is not the master key") => {
+            Some("check --master-key-file; --alternate-master-key-file takes the previous key")
+        }
         (ErrorKind::Corrupt | ErrorKind::Truncated, _) => Some("`hregion verify` lists all faults"),
         (ErrorKind::Limit, Some(_)) if error.path().is_some() => {
             Some("use --limit-block-bytes or --limit-memory-bytes to raise the limits")

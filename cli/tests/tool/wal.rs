@@ -2,7 +2,8 @@
 
 use crate::library::files::{copy_dir, files_below};
 use crate::support::{
-    code, hregion, json_lines, last_error, members, ok, plain, run, stderr, stdout, temp_file, testdata,
+    code, golden, hregion, json_lines, last_error, members, ok, plain, run, stderr, stdout, temp_file,
+    testdata,
 };
 use serde_json::{Value, json};
 use std::fs;
@@ -373,6 +374,11 @@ fn encrypted_logs_need_the_master_key() {
     let key = temp_file("wal.key", b"000102030405060708090a0b0c0d0e0f\n");
     let wrong = temp_file("wal-wrong.key", b"ff0102030405060708090a0b0c0d0e0f\n");
     let with_key = ["--master-key-file", &key];
+    let hint = "check --master-key-file";
+    if cfg!(feature = "crypto") {
+        let refused = run(&["cells", &golden("small-encrypted.hfile"), "--master-key-file", &wrong]);
+        assert!(code(&refused) == 3 && stderr(&refused).contains(hint), "{}", stderr(&refused));
+    }
     let root = tempfile::tempdir().unwrap();
     let all = logs("encrypted");
     assert_eq!(all.len(), 2);
@@ -387,6 +393,7 @@ fn encrypted_logs_need_the_master_key() {
                 assert_eq!(code(&refused), 3, "{command:?}");
                 // `verify` prints faults on standard output only
                 assert!(stdout(&refused).contains("this is not the master key"), "{}", stdout(&refused));
+                assert_eq!(stderr(&refused).contains(hint), command[0] != "verify", "{}", stderr(&refused));
             }
         }
         if !cfg!(feature = "crypto") {
