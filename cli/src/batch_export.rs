@@ -349,7 +349,7 @@ struct CellSum {
     pending: Vec<u8>,
 }
 
-/// The number of bytes from which on they are added to a sum.
+/// The number of pending bytes at which they are added to a sum.
 const PENDING: usize = 16 << 10;
 
 impl CellSum {

@@ -1,11 +1,11 @@
-//! The faults of a command that goes on after them.
+//! The faults of a command that continues after them.
 
 use crate::failure::{CommandError, Exit, Failure};
 use crate::output::Output;
 use hregion::TableName;
 use std::mem;
 
-/// Faults, of which the one that decides the exit code is printed at the end.
+/// Collects faults. The one that decides the exit code is printed at the end, the others at once.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     /// The first of those with the greatest exit code.
@@ -13,7 +13,7 @@ pub(crate) struct Faults {
 }
 
 impl Faults {
-    /// Adds a fault, and prints the one that does not decide the exit code.
+    /// Adds a fault. Of it and the worst one so far, prints the one that does not decide the exit code.
     pub(crate) fn add(&mut self, fault: CommandError, out: &mut Output) {
         let Some(worst) = &mut self.worst else {
             out.found(fault.exit());

@@ -45,7 +45,7 @@ pub(crate) fn sum_parts<S: Sum + Send>(
     jobs.in_order(
         &parts,
         |(at, source, (failed, number), part)| {
-            // There is no sum any more.
+            // An earlier part has failed: there will be no sum.
             if failed.load(Ordering::Relaxed) < *number {
                 return (*at, Ok(empty()));
             }

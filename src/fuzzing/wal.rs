@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 /// Checks a log: the entries read from it are in order and within the limits, and are the same when they are
 /// written and read again. The first byte decides whether the rest is a file of recovered edits. Encrypted
-/// logs have the master key of those in `testdata`.
+/// logs are read with the master key of those in `testdata`.
 pub fn wal(input: &[u8]) {
     const MAX_BYTES: usize = 1 << 20;
 

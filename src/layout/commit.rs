@@ -8,10 +8,10 @@
 //! 2. If files from outside will be on a list, a [record](super::load_record) of their original paths is
 //!    written. In a storage whose locks can be lost, files from outside are then moved to a directory of the
 //!    region: see [`loading`](super::loading).
-//! 3. All new files but the last are renamed into the family's directory, which is synced: after each, so
-//!    that those of a flush appear in the order of their writes; after all, if they are from outside. Then
-//!    the last one is renamed, which is the only one that may record the files it replaces. The last ones of
-//!    all families are renamed one right after the other, before any directory is synced.
+//! 3. All new files but the last are renamed into the family's directory. It is synced after each of them, so
+//!    that those of a flush appear in the order of their writes, or once if they are from outside. Then the
+//!    last one is renamed, which is the only one that may record the files it replaces. The last ones of all
+//!    families are renamed one right after the other, before any directory is synced.
 //! 4. The caller opens the new files under their names, in `open`.
 //! 5. With a FILE tracker, a new list is written, synced and renamed, and its directory is synced. The record
 //!    is removed after all lists.

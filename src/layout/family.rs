@@ -49,7 +49,7 @@ pub(super) struct NamedFiles {
     /// read.
     pub(super) torn_list: Option<PathBuf>,
     /// Whether there is no list, not even an incomplete one, although the directory has store files, which
-    /// are not read: so a flush that failed leaves a family without other files.
+    /// are not read. The first flush of a family leaves it so if it fails.
     lacks_list: bool,
 }
 

@@ -194,15 +194,16 @@ pub(crate) fn has_descriptor_dir(storage: &dyn Storage, table: &Path) -> Result<
 /// Fails if the files in a directory with one for each family belong to a region, possibly in the archive, or
 /// are MOB files. They must not be moved elsewhere, because the region, snapshots or other tables need them.
 pub(crate) fn refuse_region(storage: &dyn Storage, dir: &Path) -> Result<()> {
-    let has_place = |dir: &Path| {
+    let is_archive_or_mob = |dir: &Path| {
         let above =
             |levels: usize, names: &str| dir.ancestors().nth(levels).is_some_and(|dir| dir.ends_with(names));
         // `archive/data/<namespace>/<table>/<region>`, or without the namespace before 0.96.
         above(3, "archive/data") || above(2, ".archive") || above(3, "mobdir/data")
     };
-    let is_in_place =
-        has_place(dir) || has_place(&full_path(storage, dir)?) || has_place(&resolved_path(storage, dir)?);
-    if !is_in_place && !exists(storage, &dir.join(REGION_INFO))? {
+    let is_found = is_archive_or_mob(dir)
+        || is_archive_or_mob(&full_path(storage, dir)?)
+        || is_archive_or_mob(&resolved_path(storage, dir)?);
+    if !is_found && !exists(storage, &dir.join(REGION_INFO))? {
         return Ok(());
     }
     let message = format!("{} has the files of a region: only copies of them can be loaded", dir.display());

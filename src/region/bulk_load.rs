@@ -81,8 +81,8 @@ impl Region {
     }
 
     /// Creates a file for a bulk load, with the settings of a family: encoding, codec, Bloom filter, block
-    /// size, encryption (HBase: `HFileOutputFormat2`). Its cells may have tags and sequence ids. A row
-    /// and qualifier that are too long for a put are refused. It is finished as
+    /// size, encryption (HBase: `HFileOutputFormat2`). Its cells may have tags and sequence ids. A cell
+    /// whose row and qualifier are too long for a put is refused. The file is finished as
     /// [`StoreFileOrigin::BulkLoad`], and then [loaded](Self::bulk_load) by this or another region of the
     /// table.
     ///

@@ -149,7 +149,8 @@ impl Region {
     /// Returns the problems found when the region was opened, which did not prevent opening it:
     ///
     /// - a missing table descriptor;
-    /// - files that were ignored, and files whose record of the files that they replace is not trusted;
+    /// - files that were ignored, such as those of a family with the store file tracker FILE and no list of
+    ///   files, and files whose record of the files that they replace is not trusted;
     /// - recovered edits of families that the table does not have;
     /// - torn ends of recovered edits and logs;
     /// - damaged recovered edits whose writes are all in files. Files that a compaction has replaced may then

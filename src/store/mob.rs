@@ -312,14 +312,14 @@ impl MobFiles {
     }
 }
 
-/// Seeks to the cell of a MOB file that has the value of `cell`, which has `len` bytes. A file may have
-/// several of the same key, the newest first; those that are newer than `cell` are passed.
+/// Seeks to the cell of a MOB file that has the value of `cell`, of `len` bytes. A file may have several of
+/// the same key, the newest first; those that are newer than `cell` are skipped.
 fn seek_value(scanner: &mut HFileScanner<'_>, cell: CellRef<'_>, len: u64) -> Result<()> {
     let key = cell.key();
     scanner.seek(key)?;
     let is_equal = |found: &CellRef<'_>| found.key().as_bytes() == key.as_bytes();
-    // 0: a compaction of the store has forgotten the sequence id. Mostly there is only one such cell, but a
-    // read in progress may have kept others.
+    // 0: a compaction of the store has removed the sequence id. Usually there is only one such cell, but
+    // others may have been kept for a read in progress.
     let is_newer = |found: CellRef<'_>| match cell.seq_id() {
         0 => found.value().len() as u64 != len || own_tags(cell).ne(own_tags(found)),
         seq_id => found.seq_id() > seq_id,
@@ -423,7 +423,7 @@ mod tests {
         }
     }
 
-    /// A compaction during a read keeps them, and forgets the sequence ids of those that all reads see.
+    /// A compaction during a read keeps them, and removes the sequence ids of those that all reads see.
     #[test]
     fn of_equal_cells_without_sequence_id_each_has_the_value_of_its_length_and_tags() {
         let dir = tempfile::tempdir().unwrap();

@@ -2,7 +2,7 @@
 //!
 //! A log is a header, entries, and a trailer if it was closed. An entry has a [`WalKey`] and the cells that
 //! were written together; a [`Marker`] is an entry that records an event of a region. Files of recovered
-//! edits have the same format. [`WalReaderOptions`] opens encrypted ones. Logs are split, replayed and
+//! edits have the same format. [`WalReaderOptions`] opens encrypted logs, too. Logs are split, replayed and
 //! removed by other modules.
 //!
 //! ```

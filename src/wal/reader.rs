@@ -41,7 +41,7 @@ const TORN_BUT_CLOSED: &str = "the log was closed, so that a length is damaged a
 /// The maximum length of a file of zeros that is read as a log whose header did not reach the disk.
 const ZERO_FILE: u64 = 64 << 10;
 
-/// Options for reading a log: the limits, and the master keys of encrypted ones.
+/// Options for reading a log: the limits, and the master keys for an encrypted one.
 #[derive(Clone, Debug, Default)]
 pub struct WalReaderOptions {
     limits: Limits,

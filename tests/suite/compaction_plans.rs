@@ -1,6 +1,6 @@
 //! Compactions follow their plans: in the files taken and in the cells kept.
 
-use crate::support::files::replace_in_descriptor;
+use crate::support::files::{copy_dir, files_below, replace_in_descriptor};
 use crate::support::rng::Rng;
 use hregion::region::{CellReason, CompactionPlan};
 use hregion::{
@@ -8,9 +8,8 @@ use hregion::{
     RegionOptions, Table,
 };
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,19 +83,6 @@ fn check(region: &Region, compaction: Compaction) -> (usize, BTreeSet<CellReason
         reasons.extend(plan.dropped.keys());
     }
     (taken, reasons)
-}
-
-fn files_below(dir: &Path) -> BTreeSet<PathBuf> {
-    let mut files = BTreeSet::new();
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files.extend(files_below(&path));
-        } else {
-            files.insert(path);
-        }
-    }
-    files
 }
 
 /// Families with all the rules by which compactions drop cells.
@@ -234,7 +220,7 @@ fn tables_of_hbase_are_compacted_as_planned() {
         for compaction in [Compaction::Minor, Compaction::Major] {
             let dir = tempfile::tempdir().unwrap();
             let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/region").join(stage).join("root");
-            crate::support::files::copy_dir(&from, dir.path());
+            copy_dir(&from, dir.path());
             let regions = files_below(dir.path()).into_iter().filter(|path| path.ends_with(".regioninfo"));
             for info in regions.filter(|path| path.starts_with(dir.path().join("data"))) {
                 let region = info.parent().unwrap();

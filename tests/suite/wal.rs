@@ -26,7 +26,7 @@ struct Outcome {
 }
 
 /// The master key of the encrypted logs.
-const MASTER_KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
+pub(crate) const MASTER_KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
 /// Reads a log, with the master key of the encrypted ones.
 fn read(name: impl Into<PathBuf>, bytes: Vec<u8>) -> Result<(Outcome, WalReader), Error> {

@@ -19,8 +19,8 @@ use std::path::PathBuf;
 /// the directory of one table, compares the directories with each other. Compares MOB files with those that
 /// the store files list. Does not read the cells of files: `hregion verify` does.
 ///
-/// Exit code 3 if there is an error; 4 if all errors are what this build does not support, and has not
-/// checked. Warnings need attention, but no read is wrong; infos are normal for a while.
+/// Exit code 3 if there is an error; 4 if each error is about what this build does not support, and could not
+/// check. Warnings need attention, but no read is wrong; infos are normal for a while.
 /// With --json: {"kind","severity","table","region","path","message","fix"} for each finding, then
 /// {"summary":{"tables","regions","files","errors","warnings","infos","meta"}}.
 #[derive(clap::Args, Debug)]

@@ -34,8 +34,8 @@ use store_file::{StoreFile, print_json, set_overlaps};
 /// written, cells and timestamps are unknown. Timestamps are from the time range in the file, which begins at
 /// 0 if the file has a marker that deletes all older versions. The MOB files of a table, of a namespace or of
 /// `data`, which are below `mobdir` of the root, are printed after its other files. The files of a snapshot
-/// are listed where they are now, in the directories of tables or in the archive. A family of which a file
-/// cannot be read is left out, and so are the sums with it.
+/// are listed where they are now, in the directories of tables or in the archive. A family with a file
+/// that cannot be read is left out, and so are the sums that would include it.
 ///
 /// With --blocks, reads the headers of all blocks, and prints for each family the bytes and the number of
 /// blocks of each type (cells, index, Bloom filters …), and the number of runs of adjacent blocks: few runs

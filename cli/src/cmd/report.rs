@@ -26,9 +26,9 @@ use std::path::{Path, PathBuf};
 /// For a snapshot, shows its regions and its files, wherever they are now; for a family or a file, the region
 /// that contains it. Files outside of regions have no names of a table, a region and a family.
 ///
-/// Exit code 3 if the check finds damage, otherwise the code of the first file that cannot be read, or 4 if
-/// the check finds what this build does not support. Only tables are checked: a snapshot, a region, a family
-/// and a file are shown without findings.
+/// Exit code 3 if the check finds an error other than what this build does not support. Otherwise, the code
+/// of the first file that cannot be read, or 4 if the check finds what this build does not support. Only
+/// tables are checked: a snapshot, a region, a family and a file are shown without findings.
 ///
 /// With --json: the same data as one object,
 /// {"hregion","target","kind","now","summary","tables","findings","unread"}.

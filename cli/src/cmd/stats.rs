@@ -30,8 +30,8 @@ use std::path::{Path, PathBuf};
 /// versions per column and ages of cells; and the heaviest rows; for a namespace or a root directory, for
 /// each table. Memory use does not depend on the amount of data. The size of a cell is its size in a block
 /// without encoding: 8 bytes for its lengths, key, value and tags; values in MOB files count with the cells
-/// that refer to them. Regions are read on several threads. A table that cannot be read does not prevent the
-/// statistics of the others, nor, with --by region, a region that of other regions.
+/// that refer to them. Regions are read on several threads. If a table cannot be read, prints its
+/// error and the statistics of the others; with --by region, also those of its other regions.
 ///
 /// With --by region or --by file, prints one line for each: the numbers of rows, cells, bytes and delete
 /// markers, the percentage of cells that are delete markers, and the average number of versions per column.

@@ -62,7 +62,7 @@ pub(super) fn parse_scan(members: &mut Members) -> Result<Parsed<ScanOf>, String
         Err(refusal) => return Ok(Err(refusal)),
     };
     if raw && versions < 0 {
-        // Markers are returned until there are more than this many versions, which there always are.
+        // Markers are returned until there are more versions than this number: here from the start.
         selection.family_time_ranges.clear();
         selection.time_range = TimeRange::new(0, 0).map_err(|error| error.to_string())?;
     }

@@ -216,7 +216,7 @@ impl Replayer {
 impl Stage {
     fn flush(&self, families: Option<Vec<Vec<u8>>>) -> hregion::Result<()> {
         match families {
-            // As HBase, which then ends before it looks for the families.
+            // As in HBase, which then returns before it looks for the families.
             Some(_) if self.region.memstore_size() == 0 => Ok(()),
             Some(families) => self.region.flush_families(&families),
             None => self.region.flush(),
@@ -247,7 +247,7 @@ impl Stage {
 
     /// Writes mutations of a row. Returns the cells that they return.
     fn mutate_row(&self, RowMutations { row, mutations }: RowMutations) -> hregion::Result<Row> {
-        // As HBase, which then ends before it looks for the row.
+        // As in HBase, which then returns before it looks for the row.
         if mutations.is_empty() {
             return Ok(no_cells());
         }
@@ -294,7 +294,7 @@ impl Stage {
     }
 
     fn bulk_load(&self, files: &[BulkFile], now: i64) -> PlayResult {
-        // As HBase: a load without files flushes. The first file that is of a missing family, or has no
+        // As in HBase, a load without files flushes. The first file that is of a missing family, or has no
         // cells, is refused.
         if files.is_empty() {
             return done(self.region.flush(), Request::Upkeep);

@@ -1,6 +1,6 @@
 //! `hregion verify` as a process: it accepts files written by HBase, and no damaged ones.
 
-use crate::library::files::{copy_dir, replace_in_descriptor};
+use crate::library::files::{copy_dir, files_below, replace_in_descriptor};
 use crate::support::*;
 use hregion::{Family, Put, RegionInfo, Table};
 use serde_json::{Value, json};
@@ -372,11 +372,6 @@ fn a_family_whose_name_is_not_utf_8_is_no_damage() {
     let (summary, found) = lines.split_last().unwrap();
     assert!(!found.is_empty() && found.iter().all(|one| one["kind"] == "unsupported"), "{lines:?}");
     assert_eq!((code(&output), &summary["summary"]["errors"]), (4, &json!(found.len())), "{lines:?}");
-}
-
-fn files_below(dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
 }
 
 /// Every file below a table written by HBase is recognized.

@@ -332,7 +332,7 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
 
     /// Called before a family is flushed. May return a filter between the cells and the new file (HBase:
     /// `preFlush` with a store). If the file would exceed the [limits](crate::Limits), several are written,
-    /// each with the cells of other writes, and after another call.
+    /// with the cells of different writes, each after a call of its own.
     fn pre_flush_store(
         &self,
         context: &mut ObserverContext<'_>,
@@ -355,8 +355,8 @@ pub trait RegionObserver: Send + Sync + fmt::Debug {
     /// Called before the files of a family to compact are selected, with the oldest first. May remove
     /// candidates. Can be bypassed: then all remaining candidates are compacted. Files with others between
     /// them are not compacted into one: the remaining candidates are the longest run of neighbours, of
-    /// equally long ones the newest (HBase: all that are not removed). After a bypass, one of several files
-    /// is not compacted alone, unless it is a reference to a file of a parent.
+    /// equally long ones the newest (HBase: all that are not removed). After a bypass, a single file
+    /// that remains of several is not compacted, unless it is a reference to a file of a parent.
     fn pre_compact_selection(
         &self,
         context: &mut ObserverContext<'_>,

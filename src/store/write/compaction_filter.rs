@@ -35,7 +35,7 @@ pub(crate) struct Retention {
 /// Leaves out cells that equal a newer one, except for their values, and that no read returns. All equal
 /// cells are in one block of a file, which may have no room for these.
 ///
-/// Not with NEW_VERSION_BEHAVIOR, where they may decide on other cells.
+/// Not used with NEW_VERSION_BEHAVIOR, where such cells may decide on others.
 #[derive(Debug)]
 pub(in crate::store) struct EqualCells {
     /// All read points in use; `None` if no cell is left out.

@@ -20,8 +20,8 @@ impl Store {
     /// `seq_id` is the sequence id of the flush. `encrypted`: whether the store has encrypted files, whose
     /// values memory may have.
     ///
-    /// Of one of several ranges, keeps all cells that have not expired: what hides them may be in a file that
-    /// a crash prevents.
+    /// If the range is one of several, keeps all cells that have not expired: the cells that hide them may be
+    /// in the file of another range, which a crash may prevent.
     pub(crate) fn flush(
         &self,
         segments: &[Arc<Segment>],

@@ -3,11 +3,10 @@
 use super::{all_cells, answers, copy_dir, region_dir};
 use crate::support::files::{files_below, unlocked_contents};
 use crate::support::golden;
+use crate::wal::MASTER_KEY;
 use hregion::{ErrorKind, Region, RegionOptions, Table};
 use std::fs;
 use std::path::{Path, PathBuf};
-
-const MASTER_KEY: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
 
 fn folder() -> PathBuf {
     golden::root("testdata/wal/encrypted")

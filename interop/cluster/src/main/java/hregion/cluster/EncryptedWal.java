@@ -76,7 +76,7 @@ final class EncryptedWal {
     return Bytes.toBytes(text);
   }
 
-  private static byte[] long_(int length) {
+  private static byte[] letters(int length) {
     byte[] value = new byte[length];
     for (int i = 0; i < length; i++) {
       value[i] = (byte) ('a' + i * 7 % 26);
@@ -103,7 +103,7 @@ final class EncryptedWal {
         .addColumn(A, bytes(""), 2000, bytes("no qualifier"))
         .addColumn(B, bytes("empty"), 2000, new byte[0]));
     }
-    region.put(new Put(bytes("row-2")).addColumn(B, bytes("big"), 2000, long_(3000)));
+    region.put(new Put(bytes("row-2")).addColumn(B, bytes("big"), 2000, letters(3000)));
     region.delete(new Delete(bytes("row-0")).addColumn(A, bytes("q"), 2000));
     region.delete(new Delete(bytes("row-1")).addColumns(A, bytes("q"), 1500));
     region.delete(new Delete(bytes("row-2")).addFamily(A, 2500));
@@ -116,7 +116,7 @@ final class EncryptedWal {
     File crashed = new File(out, "crashed/WALs/" + SERVER);
     copy(log, crashed);
     wals.close();
-    copy(log(log), new File(out, "closed"));
+    copy(closed(log), new File(out, "closed"));
     print(new File(crashed, log.getName()), "read");
     print(new File(out, "closed/" + log.getName()), "closed-read");
 
@@ -125,9 +125,9 @@ final class EncryptedWal {
     FileUtil.copy(new File(crashed, log.getName()), fs, dead, false, conf);
     WALSplitter.split(root, dead, new Path(root, "oldWALs"), fs, conf, new WALFactory(conf, "split"));
     copy(new Path(root, "data"), new File(out, "split"));
-    File home = new File(out, "split/data/default/" + TABLE + "/" + info.getEncodedName());
-    File edits = new File(home, "recovered.edits");
-    for (File file : edits.listFiles((dir, name) -> name.matches("[0-9]+"))) {
+    File dir = new File(out, "split/data/default/" + TABLE + "/" + info.getEncodedName());
+    File edits = new File(dir, "recovered.edits");
+    for (File file : edits.listFiles((parent, name) -> name.matches("[0-9]+"))) {
       print(file, "split-read/" + info.getEncodedName());
     }
     HRegion opened = HRegion.openHRegion(conf, fs, root, info, table, null, null, null);
@@ -137,7 +137,7 @@ final class EncryptedWal {
   }
 
   /** Returns where a log is after it was closed. */
-  private Path log(Path log) throws IOException {
+  private Path closed(Path log) throws IOException {
     return fs.exists(log) ? log : new Path(root, "oldWALs/" + log.getName());
   }
 
