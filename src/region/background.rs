@@ -445,7 +445,7 @@ impl RegionCore {
         // A caller may have flushed the region in the meantime.
         let has_log = self.log.as_ref().is_some_and(|log| log.has_files());
         let result = if self.memory() > 0 || has_log {
-            caught(|| self.flush_all(), self).map(drop)
+            caught(|| self.flush_all(), self)
         } else {
             // The last flush may have failed after the cells were flushed, as in a hook.
             background.flushed(self.memory(), true);

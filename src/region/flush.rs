@@ -33,7 +33,7 @@ impl Region {
     /// flushed again.
     pub fn flush(&self) -> Result<()> {
         self.0.check_not_held(&[Held::Rows], "flush")?;
-        self.0.flush_all().map(drop)
+        self.0.flush_all()
     }
 
     /// Like [`flush`](Self::flush), for some families. Flushes all families once the log has failed: it may
@@ -49,13 +49,13 @@ impl Region {
         stores.sort_unstable();
         stores.dedup();
         self.0.check_not_held(&[Held::Rows], "flush")?;
-        self.0.flush(&stores).map(drop)
+        self.0.flush(&stores)
     }
 }
 
 impl RegionCore {
-    /// Flushes every store. Returns the sequence id of the flush.
-    pub(super) fn flush_all(&self) -> Result<i64> {
+    /// Flushes every store.
+    pub(super) fn flush_all(&self) -> Result<()> {
         self.flush(&self.all_stores())
     }
 
@@ -77,13 +77,12 @@ impl RegionCore {
         (0..self.stores.len()).collect()
     }
 
-    /// Flushes stores. Returns the sequence id of the flush.
-    fn flush(&self, stores: &[usize]) -> Result<i64> {
-        Ok(self.flush_at(stores, None)?.seq_id)
+    fn flush(&self, stores: &[usize]) -> Result<()> {
+        self.flush_at(stores, None).map(drop)
     }
 
-    /// Like [`flush`](Self::flush); for a [load](Self::flush_for_load) with the greatest sequence id of cells
-    /// that keep theirs.
+    /// Flushes stores; for a [load](Self::flush_for_load) with the greatest sequence id of cells that keep
+    /// theirs.
     fn flush_at(&self, stores: &[usize], kept: Option<i64>) -> Result<Flushed> {
         self.check_owner()?;
         self.check_not_held(&[Held::Flush], "flush")?;

@@ -259,8 +259,7 @@ impl RegionCore {
         // Runs even if an observer or the clock panics.
         let mut accept = OnDrop(Some(|| self.is_closing.store(false, Ordering::Release)));
         let has_log = self.log.as_deref().is_some_and(RegionLog::has_files);
-        let flushed =
-            if self.memstore_size() > 0 || has_log { self.flush_all().map(drop) } else { self.files.check() };
+        let flushed = if self.memstore_size() > 0 || has_log { self.flush_all() } else { self.files.check() };
         if flushed.is_err() && self.files.poison().is_none() {
             return flushed;
         }

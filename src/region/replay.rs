@@ -49,11 +49,14 @@ struct Log {
 }
 
 impl Log {
+    fn name(&self) -> &str {
+        self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default()
+    }
+
     /// Whether no entry needs to be replayed, because all files have those up to `floor`. The name is the
     /// greatest sequence id in the log. As in HBase, its sign does not count.
     fn is_flushed(&self, floor: i64) -> bool {
-        let name = self.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let greatest = name.parse::<i64>().ok().and_then(i64::checked_abs);
+        let greatest = self.name().parse::<i64>().ok().and_then(i64::checked_abs);
         !self.is_given && greatest.is_some_and(|greatest| greatest <= floor)
     }
 }
@@ -394,7 +397,6 @@ impl RecoveredEdits {
         let (mut replayed, mut unknown) = (Replayed::default(), BTreeSet::new());
         for whole_log in &self.logs {
             let Log { path: log, file, is_given, is_shared } = whole_log;
-            let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             if whole_log.is_flushed(floor) {
                 match self.add_replaced(whole_log, &mut replayed.compacted) {
                     Ok(end) => {
@@ -454,7 +456,9 @@ impl RecoveredEdits {
             match end {
                 _ if *is_given => {}
                 // In a log of this crate, checksums show which bytes were never synced.
-                WalEnd::Torn { unread: 1.., .. } if !is_log_name(name) => replayed.torn.push(log.clone()),
+                WalEnd::Torn { unread: 1.., .. } if !is_log_name(whole_log.name()) => {
+                    replayed.torn.push(log.clone());
+                }
                 _ => replayed.whole.push(log.clone()),
             }
             replayed.warnings.extend(end.to_error(log));
